@@ -1,0 +1,117 @@
+#!/bin/bash
+#
+# packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
+#
+# Groups: build (compile, install and run), test, bench, load, lint. Names what it installs, says
+# nothing when all is there. PostgreSQL is taken in the major version that PG_CONFIG reports, else in
+# the release's default; a PG_CONFIG with its own server and headers (not Debian's) needs neither.
+#
+# Installing a server makes Debian create and start a cluster "main". Here it must not: while apt
+# runs, a drop-in of our own says so. An existing installation's configuration stays as it is.
+
+set -euo pipefail
+
+pg_config=${PG_CONFIG:-pg_config}
+drop_in=/etc/postgresql-common/createcluster.d/pg_chat.conf
+
+die()
+{
+	echo "packages.sh: $*" >&2
+	exit 1
+}
+
+# The major version of PG_CONFIG, or nothing when there is none.
+installed_major()
+{
+	"$pg_config" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p' || true
+}
+
+# The major version that Debian's metapackage "postgresql" depends on.
+default_major()
+{
+	apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1
+}
+
+# True if PG_CONFIG belongs to an installation from elsewhere that can build and serve by itself.
+foreign_postgresql()
+{
+	local bindir
+	bindir=$("$pg_config" --bindir 2>/dev/null) || return 1
+	case $bindir in
+		/usr/bin | /usr/lib/postgresql/*) return 1 ;;
+	esac
+	[ -x "$bindir/initdb" ] && [ -f "$("$pg_config" --pgxs)" ]
+}
+
+# group_packages GROUP - prints the group's packages; "postgresql" stands for server and headers.
+group_packages()
+{
+	case $1 in
+		build) echo gcc libc6-dev make pkg-config curl postgresql \
+			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev ;;
+		test) echo python3-pytest perl libipc-run-perl ;;
+		bench) echo python3 wrk ;;
+		load) echo python3 ;;
+		lint) echo shellcheck cppcheck python3 ;;
+		*) die "no group \"$1\" (build, test, bench, load, lint)" ;;
+	esac
+}
+
+# wanted MAJOR GROUP... - prints the real package names of the groups.
+wanted()
+{
+	local major=$1 group package
+	shift
+	for group; do
+		for package in $(group_packages "$group"); do
+			if [ "$package" != postgresql ]; then
+				echo "$package"
+			elif ! foreign_postgresql; then
+				printf '%s\n' "postgresql-$major" "postgresql-server-dev-$major"
+			fi
+		done
+	done
+}
+
+# missing PACKAGE... - prints those that are not installed.
+missing()
+{
+	local installed package
+	installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+	for package; do
+		grep -qx "installed $package" <<<"$installed" || echo "$package"
+	done
+}
+
+# install_packages PACKAGE... - with apt, without a new cluster; leaves no drop-in behind.
+install_packages()
+{
+	mkdir -p "$(dirname "$drop_in")"
+	trap 'rm -f "$drop_in"; rmdir --ignore-fail-on-non-empty "$(dirname "$drop_in")"' EXIT
+	echo "create_main_cluster = false" >"$drop_in"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null
+}
+
+[ $# -gt 0 ] || die "usage: packages.sh GROUP..."
+major=$(installed_major)
+mapfile -t packages < <(wanted "${major:-N}" "$@")
+mapfile -t lacking < <(missing "${packages[@]}")
+[ ${#lacking[@]} -gt 0 ] || exit 0
+
+command -v apt-get >/dev/null ||
+	die "this machine has no apt-get; install by hand: ${lacking[*]}"
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || die "root or sudo is needed to install: ${lacking[*]}"
+	exec sudo PG_CONFIG="$pg_config" "$0" "$@"
+fi
+
+echo "Missing packages; reading Debian's package lists." >&2
+apt-get update -qq
+if [ -z "$major" ]; then
+	major=$(default_major)
+	[ -n "$major" ] || die "apt-get knows no package \"postgresql\""
+	mapfile -t packages < <(wanted "$major" "$@")
+	mapfile -t lacking < <(missing "${packages[@]}")
+fi
+echo "Installing from Debian: ${lacking[*]}" >&2
+install_packages "${lacking[@]}"
