@@ -1,0 +1,412 @@
+/*
+ * allocation.c
+ *	  Numbers and rows of new messages.
+ *
+ * DESIGN
+ *
+ * chat.chats holds for each chat the highest number given and the count of
+ * messages. Whoever creates messages updates that row and inserts them in one
+ * transaction. The row stays locked until the transaction ends, so
+ *
+ *	- two creators never get the same number,
+ *	- a rollback, also to a savepoint, takes number and message back together,
+ *	- numbers become visible in their order: a reader who has seen n will never
+ *	  see a smaller number appear that was given automatically,
+ *	- the count is exact in the very commit that changes it.
+ *
+ * Many messages are created with a few statements over arrays. The chats are
+ * locked first, all of them, in the order of their keys, so that two batches
+ * cannot wait for each other in a circle. Everything that can refuse a
+ * message is found before the first row is written: so a refusal costs the
+ * others nothing, and no subtransaction is needed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+
+#include "allocation.h"
+#include "chat.h"
+#include "plan.h"
+
+/* The new messages of one chat: those at order[first] to order[first + count - 1]. */
+typedef struct ChatGroup
+{
+	int32		application;
+	int32		chat;
+	int			first;
+	int			count;
+	bool		found;			/* the chat exists, and is locked */
+	int32		last_number;
+	int32		added;			/* messages that were accepted */
+} ChatGroup;
+
+/* A number that a message cannot have. Has no padding, since it is hashed. */
+typedef struct OccupiedNumber
+{
+	int32		application;
+	int32		chat;
+	int32		number;
+} OccupiedNumber;
+
+/* A batch while it is worked on. */
+typedef struct Batch
+{
+	NewMessage **order;			/* by chat, within it as the caller gave them */
+	int			count;
+	ChatGroup	   *groups;
+	int			groups_count;
+	HTAB	   *occupied;		/* of OccupiedNumber; NULL if no number is named */
+} Batch;
+
+static Problem
+number_taken(const NewMessage *message)
+{
+	return problem_taken("message", "number",
+						 psprintf("Chat %d has a message number %d.", message->chat, message->number),
+						 "Leave the number out to get the next one.");
+}
+
+/*
+ * Create a message, whose number is not named, or refuse it.
+ */
+static void
+create_next(NewMessage *message)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"WITH counted AS ("
+		" UPDATE chat.chats SET last_number = last_number OPERATOR(pg_catalog.+) 1,"
+		" messages_count = messages_count OPERATOR(pg_catalog.+) 1"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+		" AND last_number OPERATOR(pg_catalog.<) 2147483647"
+		" RETURNING last_number)"
+		" INSERT INTO chat.messages (application_id, chat_number, number, body)"
+		" SELECT $1, $2, last_number, $3 FROM counted RETURNING number",
+		INT4OID, INT4OID, TEXTOID);
+	Datum		values[3] = {
+		Int32GetDatum(message->application),
+		Int32GetDatum(message->chat),
+		PointerGetDatum(message->body)
+	};
+
+	if (plan_modify(&plan, values, NULL) == 1)
+		message->number = plan_result_int32(0, 1);
+	else
+	{
+		chat_require(message->application, message->chat);
+		message->problem = problem_numbers_exhausted("message");
+	}
+}
+
+/*
+ * Create a message, or set its problem. message->problem is unset before.
+ * Raises P0002 if the application or the chat does not exist.
+ */
+void
+allocation_create_one(NewMessage *message)
+{
+	if (!message->named)
+		create_next(message);
+	else
+	{
+		allocation_create_many(message, 1);
+		if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
+			chat_require(message->application, message->chat);
+	}
+}
+
+static int
+compare_messages(const void *a, const void *b)
+{
+	const NewMessage *left = *(NewMessage *const *) a;
+	const NewMessage *right = *(NewMessage *const *) b;
+
+	if (left->application != right->application)
+		return left->application < right->application ? -1 : 1;
+	if (left->chat != right->chat)
+		return left->chat < right->chat ? -1 : 1;
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Sort what has no problem yet into groups by chat, in key order.
+ */
+static void
+batch_group(Batch *batch, NewMessage *messages, int count)
+{
+	ChatGroup	   *group = NULL;
+
+	batch->order = palloc(count * sizeof(NewMessage *));
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate == 0)
+			batch->order[batch->count++] = &messages[i];
+	qsort(batch->order, batch->count, sizeof(NewMessage *), compare_messages);
+
+	batch->groups = palloc0((batch->count + 1) * sizeof(ChatGroup));
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewMessage *message = batch->order[i];
+
+		if (group == NULL ||
+			group->application != message->application || group->chat != message->chat)
+		{
+			group = &batch->groups[batch->groups_count++];
+			group->application = message->application;
+			group->chat = message->chat;
+			group->first = i;
+		}
+		group->count++;
+	}
+}
+
+static Datum
+int32_array(Datum *elements, int count)
+{
+	return PointerGetDatum(construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/*
+ * Lock the chats in key order, and learn their highest numbers. A chat that
+ * does not exist stays not found.
+ */
+static void
+batch_lock(Batch *batch)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT c.application_id, c.number, c.last_number"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
+		" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND c.number OPERATOR(pg_catalog.=) k.number"
+		" ORDER BY c.application_id, c.number FOR NO KEY UPDATE OF c",
+		INT4ARRAYOID, INT4ARRAYOID);
+	Datum	   *applications = palloc(batch->groups_count * sizeof(Datum));
+	Datum	   *chats = palloc(batch->groups_count * sizeof(Datum));
+	Datum		values[2];
+	ChatGroup	   *group = batch->groups;
+	uint64		rows;
+
+	for (int i = 0; i < batch->groups_count; i++)
+	{
+		applications[i] = Int32GetDatum(batch->groups[i].application);
+		chats[i] = Int32GetDatum(batch->groups[i].chat);
+	}
+	values[0] = int32_array(applications, batch->groups_count);
+	values[1] = int32_array(chats, batch->groups_count);
+	rows = plan_modify(&plan, values, NULL);
+
+	/* The rows come in the order of the groups, those not found left out. */
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int32		application = plan_result_int32(row, 1);
+		int32		chat = plan_result_int32(row, 2);
+
+		while (group->application != application || group->chat != chat)
+			group++;
+		group->found = true;
+		group->last_number = plan_result_int32(row, 3);
+	}
+}
+
+static OccupiedNumber
+occupied_key(const NewMessage *message)
+{
+	return (OccupiedNumber) {message->application, message->chat, message->number};
+}
+
+/*
+ * Find which of the named numbers are taken in the table. The chats are
+ * locked, so this stays true.
+ */
+static void
+batch_find_occupied(Batch *batch)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT m.application_id, m.chat_number, m.number"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS k (application_id, chat_number, number)"
+		" JOIN chat.messages AS m ON m.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND m.chat_number OPERATOR(pg_catalog.=) k.chat_number"
+		" AND m.number OPERATOR(pg_catalog.=) k.number",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	Datum	   *columns[3];
+	Datum		values[3];
+	int			named = 0;
+	uint64		rows;
+	HASHCTL		control = {
+		.keysize = sizeof(OccupiedNumber),
+		.entrysize = sizeof(OccupiedNumber),
+		.hcxt = CurrentMemoryContext
+	};
+
+	for (int i = 0; i < 3; i++)
+		columns[i] = palloc(batch->count * sizeof(Datum));
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewMessage *message = batch->order[i];
+
+		if (!message->named)
+			continue;
+		columns[0][named] = Int32GetDatum(message->application);
+		columns[1][named] = Int32GetDatum(message->chat);
+		columns[2][named] = Int32GetDatum(message->number);
+		named++;
+	}
+	if (named == 0)
+		return;
+
+	batch->occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < 3; i++)
+		values[i] = int32_array(columns[i], named);
+	rows = plan_modify(&plan, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		OccupiedNumber key = {
+			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)
+		};
+
+		hash_search(batch->occupied, &key, HASH_ENTER, NULL);
+	}
+}
+
+/*
+ * Give a message of a locked chat its number, or refuse it.
+ */
+static void
+group_accept(Batch *batch, ChatGroup *group, NewMessage *message)
+{
+	if (!message->named)
+	{
+		if (group->last_number == PG_INT32_MAX)
+		{
+			message->problem = problem_numbers_exhausted("message");
+			return;
+		}
+		message->number = group->last_number + 1;
+	}
+
+	if (batch->occupied != NULL)
+	{
+		OccupiedNumber key = occupied_key(message);
+		bool		occupied;
+
+		hash_search(batch->occupied, &key, HASH_ENTER, &occupied);
+		if (occupied)
+		{
+			message->problem = number_taken(message);
+			return;
+		}
+	}
+
+	group->last_number = Max(group->last_number, message->number);
+	group->added++;
+}
+
+/*
+ * Write the chats' new counters.
+ */
+static void
+batch_count(Batch *batch)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.chats AS c SET last_number = k.last_number,"
+		" messages_count = c.messages_count OPERATOR(pg_catalog.+) k.added"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" AS k (application_id, number, last_number, added)"
+		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND c.number OPERATOR(pg_catalog.=) k.number",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	Datum	   *columns[4];
+	Datum		values[4];
+	int			count = 0;
+
+	for (int i = 0; i < 4; i++)
+		columns[i] = palloc(batch->groups_count * sizeof(Datum));
+	for (int i = 0; i < batch->groups_count; i++)
+	{
+		ChatGroup	   *group = &batch->groups[i];
+
+		if (group->added == 0)
+			continue;
+		columns[0][count] = Int32GetDatum(group->application);
+		columns[1][count] = Int32GetDatum(group->chat);
+		columns[2][count] = Int32GetDatum(group->last_number);
+		columns[3][count] = Int32GetDatum(group->added);
+		count++;
+	}
+	for (int i = 0; i < 4; i++)
+		values[i] = int32_array(columns[i], count);
+	plan_modify(&plan, values, NULL);
+}
+
+/*
+ * Insert the accepted messages.
+ */
+static void
+batch_insert(Batch *batch, int accepted)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
+		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" AS k (application_id, chat_number, number, body)",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
+	Datum	   *columns[4];
+	Datum		values[4];
+	int			count = 0;
+
+	for (int i = 0; i < 4; i++)
+		columns[i] = palloc(accepted * sizeof(Datum));
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewMessage *message = batch->order[i];
+
+		if (message->problem.sqlstate != 0)
+			continue;
+		columns[0][count] = Int32GetDatum(message->application);
+		columns[1][count] = Int32GetDatum(message->chat);
+		columns[2][count] = Int32GetDatum(message->number);
+		columns[3][count] = PointerGetDatum(message->body);
+		count++;
+	}
+	for (int i = 0; i < 3; i++)
+		values[i] = int32_array(columns[i], count);
+	values[3] = PointerGetDatum(construct_array(columns[3], count, TEXTOID, -1, false, TYPALIGN_INT));
+	plan_modify(&plan, values, NULL);
+}
+
+/*
+ * Create messages, of any applications and chats, and set number or problem
+ * of each. Those that have a problem already are passed over.
+ */
+void
+allocation_create_many(NewMessage *messages, int count)
+{
+	Batch		batch = {0};
+	int			accepted = 0;
+
+	batch_group(&batch, messages, count);
+	if (batch.count == 0)
+		return;
+	batch_lock(&batch);
+	batch_find_occupied(&batch);
+
+	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
+	{
+		for (int i = group->first; i < group->first + group->count; i++)
+		{
+			if (group->found)
+				group_accept(&batch, group, batch.order[i]);
+			else
+				batch.order[i]->problem = chat_not_found();
+		}
+		accepted += group->added;
+	}
+
+	if (accepted > 0)
+	{
+		batch_count(&batch);
+		batch_insert(&batch, accepted);
+	}
+}

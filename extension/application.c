@@ -1,0 +1,217 @@
+/*
+ * application.c
+ *	  Applications: who owns chats.
+ *
+ * An application has an id, for those who own the database; a token, a random
+ * secret that names it to its callers; and a name, unique without regard to
+ * letter case, that only people read.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "api.h"
+#include "application.h"
+#include "compat.h"
+#include "fold.h"
+#include "page.h"
+#include "plan.h"
+
+PG_FUNCTION_INFO_V1(chat_create_application);
+PG_FUNCTION_INFO_V1(chat_get_application_by_id);
+PG_FUNCTION_INFO_V1(chat_get_application_by_token);
+PG_FUNCTION_INFO_V1(chat_list_applications);
+
+#define APPLICATION_SELECT \
+	"SELECT a.id, a.token, a.name, c.chats_count, a.created_at" \
+	" FROM chat.applications AS a JOIN chat.application_counters AS c" \
+	" ON c.application_id OPERATOR(pg_catalog.=) a.id WHERE "
+
+/*
+ * A new random token, in the current memory context.
+ */
+static char *
+token_generate(void)
+{
+	uint8		random[TOKEN_LENGTH / 2];
+	char	   *token = palloc(TOKEN_LENGTH + 1);
+
+	if (!pg_strong_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random token")));
+	hex_encode((char *) random, sizeof(random), token);
+	token[TOKEN_LENGTH] = '\0';
+	return token;
+}
+
+/*
+ * The id of the application with this token. Raises P0002 if there is none;
+ * the message does not show the token, which is a secret.
+ */
+int32
+application_resolve_token(Datum token, ApiAccess access)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) $1",
+		TEXTOID);
+
+	if ((access == API_READS ? plan_query(&plan, &token) : plan_modify(&plan, &token, NULL)) == 0)
+		problem_raise(application_not_found());
+	return plan_result_int32(0, 1);
+}
+
+/*
+ * Raise P0002 if there is no application with this id.
+ */
+void
+application_require(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	if (plan_query(&plan, &value) == 0)
+		problem_raise(application_not_found());
+}
+
+/* That the application, which the arguments name, does not exist. */
+Problem
+application_not_found(void)
+{
+	return problem_not_found("application", "No application has this id or token.");
+}
+
+static void
+check_name(const text *name)
+{
+	if (name == NULL || text_is_blank(name))
+		problem_raise(problem_blank("application", "name"));
+	if (pg_mbstrlen_with_len(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) > APPLICATION_NAME_MAXIMUM)
+		problem_raise(problem_too_long("application", "name", APPLICATION_NAME_MAXIMUM, "characters"));
+}
+
+/*
+ * chat.create_application(name text, OUT id integer, OUT token text)
+ */
+Datum
+chat_create_application(PG_FUNCTION_ARGS)
+{
+	static SavedPlan insert = SAVED_PLAN(
+		"WITH created AS ("
+		" INSERT INTO chat.applications (name, token) VALUES ($1, $2)"
+		" ON CONFLICT (chat.fold(name) COLLATE pg_catalog.\"C\") DO NOTHING RETURNING id)"
+		" INSERT INTO chat.application_counters (application_id)"
+		" SELECT id FROM created RETURNING application_id",
+		TEXTOID, TEXTOID);
+	text	   *name = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
+	char	   *token = token_generate();
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	check_name(name);
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	SPI_connect();
+	values[0] = PointerGetDatum(name);
+	values[1] = CStringGetTextDatum(token);
+	if (plan_modify(&insert, values, NULL) == 0)
+		problem_raise(problem_taken("application", "name",
+									psprintf("There is an application named \"%s\", perhaps in another letter case.",
+											 text_to_cstring(name)),
+									NULL));
+	values[0] = Int32GetDatum(plan_result_int32(0, 1));
+	SPI_finish();
+
+	values[1] = CStringGetTextDatum(token);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/*
+ * chat.rotate_token(application) returns text
+ */
+API_FUNCTION(rotate_token, API_WRITES)
+{
+	static SavedPlan update = SAVED_PLAN(
+		"UPDATE chat.applications SET token = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, TEXTOID);
+	char	   *token = token_generate();
+	Datum		values[2] = {Int32GetDatum(application), CStringGetTextDatum(token)};
+	text	   *result;
+
+	if (plan_modify(&update, values, NULL) == 0)
+		problem_raise(application_not_found());
+
+	result = SPI_palloc(VARHDRSZ + TOKEN_LENGTH);
+	SET_VARSIZE(result, VARHDRSZ + TOKEN_LENGTH);
+	memcpy(VARDATA(result), token, TOKEN_LENGTH);
+	PG_RETURN_TEXT_P(result);
+}
+
+/* The row, if any, that a statement finds by argument 0. */
+static Datum
+get_application(FunctionCallInfo fcinfo, SavedPlan *plan)
+{
+	Tuplestorestate *store = api_result_store(fcinfo);
+	Datum		value;
+
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	value = PG_GETARG_DATUM(0);
+	SPI_connect();
+	plan_store(plan, &value, store);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * chat.get_application(application integer) returns setof chat.application
+ */
+Datum
+chat_get_application_by_id(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		APPLICATION_SELECT "a.id OPERATOR(pg_catalog.=) $1", INT4OID);
+
+	return get_application(fcinfo, &plan);
+}
+
+/*
+ * chat.get_application(token text) returns setof chat.application
+ */
+Datum
+chat_get_application_by_token(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		APPLICATION_SELECT "a.token OPERATOR(pg_catalog.=) $1", TEXTOID);
+
+	return get_application(fcinfo, &plan);
+}
+
+/*
+ * chat.list_applications(after integer, before integer, "limit" integer)
+ * returns setof chat.application
+ */
+Datum
+chat_list_applications(PG_FUNCTION_ARGS)
+{
+	static PagePlans plans = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(APPLICATION_SELECT "true", "a.id", "$1", "$2", "$3"),
+		INT4OID, INT4OID, INT8OID),
+		SAVED_PLAN(PAGE_SQL_FROM_END(APPLICATION_SELECT "true", "a.id", "$1", "$2", "$3"),
+		INT4OID, INT4OID, INT8OID)
+	};
+	ListPage		page = page_from_arguments(fcinfo, 0);
+	Tuplestorestate *store = api_result_store(fcinfo);
+
+	SPI_connect();
+	page_store(&plans, NULL, 0, page, store);
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,141 @@
+/*
+ * chat.c
+ *	  Chats: numbered within their application.
+ *
+ * The row of chat.application_counters is locked by whoever creates a chat
+ * until the end of the transaction, so numbers are given in commit order.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "api.h"
+#include "application.h"
+#include "chat.h"
+#include "page.h"
+#include "plan.h"
+
+#define CHAT_SELECT \
+	"SELECT number, messages_count, last_number, created_at FROM chat.chats" \
+	" WHERE application_id OPERATOR(pg_catalog.=) $1"
+
+/*
+ * Raise P0002 if there is no such chat.
+ */
+void
+chat_require(int32 application, int32 chat)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
+
+	if (plan_query(&plan, values) == 0)
+	{
+		application_require(application);
+		problem_raise(chat_not_found());
+	}
+}
+
+/* That the chat, which the arguments name, does not exist. */
+Problem
+chat_not_found(void)
+{
+	return problem_not_found("chat", "The application has no chat with this number.");
+}
+
+/* Create a chat with the next number. */
+static int32
+create_numbered(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"WITH counted AS ("
+		" UPDATE chat.application_counters"
+		" SET last_chat_number = last_chat_number OPERATOR(pg_catalog.+) 1,"
+		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1"
+		" AND last_chat_number OPERATOR(pg_catalog.<) 2147483647"
+		" RETURNING last_chat_number)"
+		" INSERT INTO chat.chats (application_id, number)"
+		" SELECT $1, last_chat_number FROM counted RETURNING number",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	if (plan_modify(&plan, &value, NULL) == 0)
+	{
+		application_require(application);
+		problem_raise(problem_numbers_exhausted("chat"));
+	}
+	return plan_result_int32(0, 1);
+}
+
+/* Create a chat with the number that the caller named. */
+static int32
+create_named(int32 application, int32 number)
+{
+	static SavedPlan count = SAVED_PLAN(
+		"UPDATE chat.application_counters"
+		" SET last_chat_number = GREATEST(last_chat_number, $2),"
+		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1",
+		INT4OID, INT4OID);
+	static SavedPlan insert = SAVED_PLAN(
+		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
+		" ON CONFLICT (application_id, number) DO NOTHING",
+		INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
+
+	if (number < 1)
+		problem_raise(problem_number_range("chat", number));
+	if (plan_modify(&count, values, NULL) == 0)
+		problem_raise(application_not_found());
+	if (plan_modify(&insert, values, NULL) == 0)
+		problem_raise(problem_taken("chat", "number",
+									psprintf("There is a chat number %d.", number),
+									"Leave the number out to get the next one."));
+	return number;
+}
+
+/*
+ * chat.create_chat(application, number integer) returns integer
+ */
+API_FUNCTION(create_chat, API_WRITES)
+{
+	if (PG_ARGISNULL(1))
+		PG_RETURN_INT32(create_numbered(application));
+	PG_RETURN_INT32(create_named(application, PG_GETARG_INT32(1)));
+}
+
+/*
+ * chat.get_chat(application, number integer) returns setof chat.chat
+ */
+API_FUNCTION(get_chat, API_READS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(application), PG_GETARG_DATUM(1)};
+	Tuplestorestate *store = api_result_store(fcinfo);
+
+	if (PG_ARGISNULL(1) || plan_store(&plan, values, store) == 0)
+		application_require(application);
+	return (Datum) 0;
+}
+
+/*
+ * chat.list_chats(application, after integer, before integer, "limit" integer)
+ * returns setof chat.chat
+ */
+API_FUNCTION(list_chats, API_READS)
+{
+	static PagePlans plans = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(CHAT_SELECT, "number", "$2", "$3", "$4"),
+		INT4OID, INT4OID, INT4OID, INT8OID),
+		SAVED_PLAN(PAGE_SQL_FROM_END(CHAT_SELECT, "number", "$2", "$3", "$4"),
+		INT4OID, INT4OID, INT4OID, INT8OID)
+	};
+	Datum		value = Int32GetDatum(application);
+	ListPage		page = page_from_arguments(fcinfo, 1);
+
+	if (page_store(&plans, &value, 1, page, api_result_store(fcinfo)) == 0)
+		application_require(application);
+	return (Datum) 0;
+}

@@ -1,0 +1,13 @@
+/*
+ * chat.h
+ *	  Chats: see chat.c.
+ */
+#ifndef PG_CHAT_CHAT_H
+#define PG_CHAT_CHAT_H
+
+#include "problem.h"
+
+extern void chat_require(int32 application, int32 chat);
+extern Problem chat_not_found(void);
+
+#endif							/* PG_CHAT_CHAT_H */

@@ -1,0 +1,322 @@
+/*
+ * message.c
+ *	  Messages: numbered within their chat.
+ *
+ * How a message gets its number is told in allocation.c.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "allocation.h"
+#include "api.h"
+#include "chat.h"
+#include "compat.h"
+#include "fold.h"
+#include "page.h"
+#include "plan.h"
+#include "settings.h"
+
+PG_FUNCTION_INFO_V1(chat_create_messages_by_id);
+PG_FUNCTION_INFO_V1(chat_create_messages_by_token);
+
+#define MESSAGE_SELECT \
+	"SELECT number, body, created_at FROM chat.messages" \
+	" WHERE application_id OPERATOR(pg_catalog.=) $1 AND chat_number OPERATOR(pg_catalog.=) $2"
+
+#define MESSAGE_SEARCH MESSAGE_SELECT " AND chat.contains(body, $3)"
+
+/*
+ * Set the message's problem if its body or number is not acceptable; body may
+ * be NULL.
+ */
+static void
+check_message(NewMessage *message)
+{
+	if (message->body == NULL || text_is_blank(message->body))
+		message->problem = problem_blank("message", "body");
+	else if (VARSIZE_ANY_EXHDR(message->body) > settings_max_body_size)
+		message->problem = problem_too_long("message", "body", settings_max_body_size, "bytes");
+	else if (message->named && message->number < 1)
+		message->problem = problem_number_range("message", message->number);
+}
+
+/*
+ * chat.create_message(application, chat integer, body text, number integer)
+ * returns integer
+ */
+API_FUNCTION(create_message, API_WRITES)
+{
+	NewMessage	message = {.application = application};
+
+	if (PG_ARGISNULL(1))
+		problem_raise(chat_not_found());
+	message.chat = PG_GETARG_INT32(1);
+	message.body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	message.named = !PG_ARGISNULL(3);
+	message.number = message.named ? PG_GETARG_INT32(3) : 0;
+
+	check_message(&message);
+	if (message.problem.sqlstate == 0)
+		allocation_create_one(&message);
+	if (message.problem.sqlstate != 0)
+		problem_raise(message.problem);
+	PG_RETURN_INT32(message.number);
+}
+
+/* An array argument of create_messages, taken apart. */
+typedef struct Column
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+} Column;
+
+/*
+ * Take argument n apart. Raises 22023 if it is null or has more than one
+ * dimension.
+ */
+static Column
+column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
+{
+	Column		column = {0};
+	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
+	bool		is_text = type == TEXTOID;
+
+	if (array == NULL || ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be an array of one dimension", name),
+				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
+	deconstruct_array(array, type, is_text ? -1 : sizeof(int32), !is_text, TYPALIGN_INT,
+					  &column.values, &column.nulls, &column.count);
+	return column;
+}
+
+static void
+require_count(const Column *column, int count, const char *name)
+{
+	if (column->count != count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s has %d elements, but there are %d applications",
+						name, column->count, count),
+				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
+}
+
+/*
+ * Turn the column of applications from tokens to ids; a token that is none's
+ * becomes null.
+ */
+static void
+resolve_tokens(FunctionCallInfo fcinfo, Column *applications)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT t.item::pg_catalog.int4, a.id"
+		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS t (token, item)"
+		" JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) t.token",
+		TEXTARRAYOID);
+	Datum		tokens = PG_GETARG_DATUM(0);
+	uint64		rows = plan_modify(&plan, &tokens, NULL);
+
+	memset(applications->nulls, true, applications->count * sizeof(bool));
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int			item = plan_result_int32(row, 1) - 1;
+
+		applications->values[item] = Int32GetDatum(plan_result_int32(row, 2));
+		applications->nulls[item] = false;
+	}
+}
+
+static void
+store_outcome(Tuplestorestate *store, TupleDesc descriptor, int item, const NewMessage *message)
+{
+	const Problem *problem = &message->problem;
+	bool		refused = problem->sqlstate != 0;
+	Datum		values[5] = {Int32GetDatum(item), Int32GetDatum(message->number)};
+	bool		nulls[5] = {false, refused, !refused, true, !refused};
+
+	if (refused)
+	{
+		values[2] = CStringGetTextDatum(unpack_sql_state(problem->sqlstate));
+		if (problem->field != NULL)
+		{
+			values[3] = CStringGetTextDatum(problem->field);
+			nulls[3] = false;
+		}
+		values[4] = CStringGetTextDatum(problem->message);
+	}
+	tuplestore_putvalues(store, descriptor, values, nulls);
+}
+
+/*
+ * What both forms of create_messages do; the first array has ids or tokens.
+ */
+static Datum
+create_messages(FunctionCallInfo fcinfo, Oid application_type)
+{
+	bool		by_token = application_type == TEXTOID;
+	Tuplestorestate *store = api_result_store(fcinfo);
+	TupleDesc	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc;
+	Column		applications;
+	Column		chats;
+	Column		bodies;
+	Column		numbers = {0};
+	NewMessage *messages;
+	int			count;
+
+	SPI_connect();
+	applications = column_from_argument(fcinfo, 0, application_type,
+										by_token ? "tokens" : "applications");
+	count = applications.count;
+	chats = column_from_argument(fcinfo, 1, INT4OID, "chats");
+	require_count(&chats, count, "chats");
+	bodies = column_from_argument(fcinfo, 2, TEXTOID, "bodies");
+	require_count(&bodies, count, "bodies");
+	if (!PG_ARGISNULL(3))
+	{
+		numbers = column_from_argument(fcinfo, 3, INT4OID, "numbers");
+		require_count(&numbers, count, "numbers");
+	}
+	if (by_token && count > 0)
+		resolve_tokens(fcinfo, &applications);
+
+	messages = palloc0((count + 1) * sizeof(NewMessage));
+	for (int i = 0; i < count; i++)
+	{
+		NewMessage *message = &messages[i];
+
+		if (applications.nulls[i] || chats.nulls[i])
+		{
+			message->problem = chat_not_found();
+			continue;
+		}
+		message->application = DatumGetInt32(applications.values[i]);
+		message->chat = DatumGetInt32(chats.values[i]);
+		message->body = bodies.nulls[i] ? NULL : DatumGetTextPP(bodies.values[i]);
+		if (numbers.count > 0 && !numbers.nulls[i])
+		{
+			message->named = true;
+			message->number = DatumGetInt32(numbers.values[i]);
+		}
+		check_message(message);
+	}
+	allocation_create_many(messages, count);
+
+	for (int i = 0; i < count; i++)
+		store_outcome(store, descriptor, i + 1, &messages[i]);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * chat.create_messages(applications integer[], chats integer[], bodies text[],
+ * numbers integer[]) returns setof chat.outcome
+ */
+Datum
+chat_create_messages_by_id(PG_FUNCTION_ARGS)
+{
+	return create_messages(fcinfo, INT4OID);
+}
+
+/*
+ * chat.create_messages(tokens text[], ...) returns setof chat.outcome
+ */
+Datum
+chat_create_messages_by_token(PG_FUNCTION_ARGS)
+{
+	return create_messages(fcinfo, TEXTOID);
+}
+
+/*
+ * The number of the chat, argument 1. Raises P0002 if it is null.
+ */
+static Datum
+chat_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(1))
+		problem_raise(chat_not_found());
+	return PG_GETARG_DATUM(1);
+}
+
+/*
+ * chat.get_message(application, chat integer, number integer) returns setof
+ * chat.message
+ */
+API_FUNCTION(get_message, API_READS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		MESSAGE_SELECT " AND number OPERATOR(pg_catalog.=) $3", INT4OID, INT4OID, INT4OID);
+	Datum		values[3] = {Int32GetDatum(application), chat_argument(fcinfo), PG_GETARG_DATUM(2)};
+	Tuplestorestate *store = api_result_store(fcinfo);
+
+	if (PG_ARGISNULL(2) || plan_store(&plan, values, store) == 0)
+		chat_require(application, DatumGetInt32(values[1]));
+	return (Datum) 0;
+}
+
+/*
+ * Return a page of messages, of which count arguments, application and chat
+ * first, are given.
+ */
+static Datum
+return_page(FunctionCallInfo fcinfo, PagePlans *plans, const Datum *arguments, int count, ListPage page)
+{
+	if (page_store(plans, arguments, count, page, api_result_store(fcinfo)) == 0)
+		chat_require(DatumGetInt32(arguments[0]), DatumGetInt32(arguments[1]));
+	return (Datum) 0;
+}
+
+static PagePlans list_plans = {
+	SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
+	SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
+};
+
+/*
+ * chat.list_messages(application, chat integer, after integer, before
+ * integer, "limit" integer) returns setof chat.message
+ */
+API_FUNCTION(list_messages, API_READS)
+{
+	Datum		arguments[2] = {Int32GetDatum(application), chat_argument(fcinfo)};
+
+	return return_page(fcinfo, &list_plans, arguments, 2, page_from_arguments(fcinfo, 2));
+}
+
+/*
+ * chat.last_messages(application, chat integer, "limit" integer) returns
+ * setof chat.message
+ */
+API_FUNCTION(last_messages, API_READS)
+{
+	Datum		arguments[2] = {Int32GetDatum(application), chat_argument(fcinfo)};
+
+	return return_page(fcinfo, &list_plans, arguments, 2, page_of_last(fcinfo, 2));
+}
+
+/*
+ * chat.search_messages(application, chat integer, query text, after integer,
+ * before integer, "limit" integer) returns setof chat.message
+ */
+API_FUNCTION(search_messages, API_READS)
+{
+	static PagePlans plans = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SEARCH, "number", "$4", "$5", "$6"),
+		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID, INT8OID),
+		SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SEARCH, "number", "$4", "$5", "$6"),
+		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID, INT8OID)
+	};
+	Datum		arguments[3] = {Int32GetDatum(application), chat_argument(fcinfo), PG_GETARG_DATUM(2)};
+
+	if (PG_ARGISNULL(2) || VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(2)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("query can't be blank"),
+				 err_generic_string(PG_DIAG_COLUMN_NAME, "query")));
+	return return_page(fcinfo, &plans, arguments, 3, page_from_arguments(fcinfo, 3));
+}

@@ -1,0 +1,92 @@
+/*
+ * page.c
+ *	  Lists by pages.
+ *
+ * Lists ascend by number and are paged by it, never by offset: so a page
+ * costs the same wherever it stands, and none is skipped or seen twice while
+ * the list grows. after alone pages forward, before alone pages backward,
+ * both give the start of what lies between.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "page.h"
+
+static void
+raise_out_of_range(const char *argument, int minimum, int maximum)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s must be from %d to %d", argument, minimum, maximum),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, argument)));
+}
+
+static int64
+limit_from_argument(FunctionCallInfo fcinfo, int argument)
+{
+	int32		limit = PG_ARGISNULL(argument) ? PAGE_LIMIT_DEFAULT : PG_GETARG_INT32(argument);
+
+	if (limit < 1 || limit > PAGE_LIMIT_MAXIMUM)
+		raise_out_of_range("limit", 1, PAGE_LIMIT_MAXIMUM);
+	return limit;
+}
+
+/*
+ * The page that the arguments after, before and limit ask for; first is the
+ * place of after. Raises 22023 with the name of the argument that is wrong.
+ */
+ListPage
+page_from_arguments(FunctionCallInfo fcinfo, int first)
+{
+	ListPage		page = {.above = 0, .upto = PG_INT32_MAX};
+
+	if (!PG_ARGISNULL(first))
+	{
+		page.above = PG_GETARG_INT32(first);
+		if (page.above < 0)
+			raise_out_of_range("after", 0, PG_INT32_MAX);
+	}
+	if (!PG_ARGISNULL(first + 1))
+	{
+		int32		before = PG_GETARG_INT32(first + 1);
+
+		if (before < 1)
+			raise_out_of_range("before", 1, PG_INT32_MAX);
+		page.upto = before - 1;
+		page.from_end = PG_ARGISNULL(first);
+	}
+	page.limit = limit_from_argument(fcinfo, first + 2);
+	return page;
+}
+
+/*
+ * The page at the end of the list. Raises 22023 if limit is wrong.
+ */
+ListPage
+page_of_last(FunctionCallInfo fcinfo, int limit_argument)
+{
+	return (ListPage)
+	{
+		.upto = PG_INT32_MAX,
+		.limit = limit_from_argument(fcinfo, limit_argument),
+		.from_end = true
+	};
+}
+
+/*
+ * Append a page to store; arguments are the count first parameters of the
+ * statements. Returns the number of rows.
+ */
+uint64
+page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
+		   Tuplestorestate *store)
+{
+	Datum		values[PLAN_MAX_ARGS];
+
+	memcpy(values, arguments, count * sizeof(Datum));
+	values[count] = Int32GetDatum(page.above);
+	values[count + 1] = Int32GetDatum(page.upto);
+	values[count + 2] = Int64GetDatum(page.limit);
+	return plan_store(page.from_end ? &plans->from_end : &plans->from_start, values, store);
+}

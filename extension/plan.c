@@ -1,0 +1,122 @@
+/*
+ * plan.c
+ *	  Statements that are prepared once for the session.
+ *
+ * All access to the tables goes through here: plain SQL by SPI, so that it
+ * also runs where the tables are distributed, with a saved generic plan, so
+ * that it costs little more than the access itself. Generic from the start,
+ * because every statement is a lookup by key for which a plan made for its
+ * parameters is the same plan, made again and again.
+ *
+ * The caller is connected to SPI.
+ */
+#include "postgres.h"
+
+#include "nodes/params.h"
+#include "tcop/dest.h"
+#include "executor/tstoreReceiver.h"
+#include "utils/snapmgr.h"
+
+#include "plan.h"
+
+static void
+plan_prepare(SavedPlan *plan)
+{
+	SPIPlanPtr	prepared;
+
+	if (plan->plan != NULL)
+		return;
+	prepared = SPI_prepare_cursor(plan->sql, plan->nargs, plan->argtypes,
+								  CURSOR_OPT_GENERIC_PLAN);
+	if (prepared == NULL)
+		elog(ERROR, "could not prepare a statement: %s",
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(prepared) != 0)
+		elog(ERROR, "could not keep a prepared statement");
+	plan->plan = prepared;
+}
+
+static uint64
+plan_execute(SavedPlan *plan, const Datum *values, const char *nulls, bool read_only)
+{
+	int			result;
+
+	plan_prepare(plan);
+	result = SPI_execute_plan(plan->plan, (Datum *) values, nulls, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run a statement that only reads, as of the snapshot of the calling query.
+ * Returns the number of rows; they are in SPI_tuptable.
+ */
+uint64
+plan_query(SavedPlan *plan, const Datum *values)
+{
+	return plan_execute(plan, values, NULL, true);
+}
+
+/*
+ * Run a statement that changes or locks rows, as of now. nulls is as for
+ * SPI_execute_plan, or NULL. Returns the number of rows; what it returned is
+ * in SPI_tuptable.
+ */
+uint64
+plan_modify(SavedPlan *plan, const Datum *values, const char *nulls)
+{
+	return plan_execute(plan, values, nulls, false);
+}
+
+/*
+ * Run a statement that only reads, and append its rows to store, whose rows
+ * have the same columns. Returns the number of rows.
+ */
+uint64
+plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+{
+	SPIExecuteOptions options = {0};
+	ParamListInfo params;
+	int			result;
+
+	plan_prepare(plan);
+
+	params = makeParamList(plan->nargs);
+	for (int i = 0; i < plan->nargs; i++)
+	{
+		params->params[i].value = values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = plan->argtypes[i];
+	}
+
+	options.params = params;
+	options.read_only = true;
+	options.dest = CreateDestReceiver(DestTuplestore);
+	SetTuplestoreDestReceiverParams(options.dest, store, CurrentMemoryContext,
+									true, NULL, NULL);
+	result = SPI_execute_plan_extended(plan->plan, &options);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	options.dest->rDestroy(options.dest);
+	return SPI_processed;
+}
+
+/*
+ * The integer in a column (from 1 on) of a row (from 0 on) of SPI_tuptable,
+ * which is not null.
+ */
+int32
+plan_result_int32(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value;
+
+	value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						  column, &isnull);
+	Assert(!isnull);
+	return DatumGetInt32(value);
+}

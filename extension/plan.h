@@ -1,0 +1,37 @@
+/*
+ * plan.h
+ *	  Statements that are prepared once for the session: see plan.c.
+ */
+#ifndef PG_CHAT_PLAN_H
+#define PG_CHAT_PLAN_H
+
+#include "executor/spi.h"
+#include "utils/tuplestore.h"
+
+#define PLAN_MAX_ARGS 6
+
+/*
+ * A statement with parameters $1 to $nargs. Defined as a static variable with
+ * SAVED_PLAN; plan is filled at the first use.
+ */
+typedef struct SavedPlan
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[PLAN_MAX_ARGS];
+	SPIPlanPtr	plan;
+} SavedPlan;
+
+#define SAVED_PLAN(statement, ...) \
+	{ \
+		.sql = statement, \
+		.nargs = lengthof(((Oid[]) {__VA_ARGS__})), \
+		.argtypes = {__VA_ARGS__} \
+	}
+
+extern uint64 plan_query(SavedPlan *plan, const Datum *values);
+extern uint64 plan_modify(SavedPlan *plan, const Datum *values, const char *nulls);
+extern uint64 plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store);
+extern int32 plan_result_int32(uint64 row, int column);
+
+#endif							/* PG_CHAT_PLAN_H */
