@@ -1,0 +1,334 @@
+"""Measure the project side by side with what it is built on, and print how it compares.
+
+A line of the table measures one piece of work (A) and what it stands beside (B), in turns, A B B A
+and so on, so that whatever else the machine does falls on both. Its ratio is the median of the
+rounds' ratios; the figures beside it are medians too. Some lines have further goals: for the
+latency, the CPU time, the errors; they are rows of their own.
+
+PostgreSQL is private and durable (fsync and synchronous_commit on); it, the servers and the
+clients share the machine.
+
+To add a line: write a function that measures one thing and returns a Sample, and name it in LINES.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from servers import HttpServer, Postgres
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+CHATS = 10000
+CLIENTS = 32
+CALL = 100
+
+# One message for all, of the mean length of those in tests/data.
+BODY = "I think you need to install the restricted modules, then reboot and try"
+
+# rate: messages or requests a second; cpu: microseconds for each of them, of PostgreSQL and chatd.
+Sample = collections.namedtuple(
+    "Sample", "rate p50_ms p99_ms errors cpu_us_postgres cpu_us_chatd")
+
+# extra: names of further goals, see EXTRAS.
+Line = collections.namedtuple("Line", "key name measure beside_name beside goal extras", defaults=((),))
+
+
+class Bench:
+    """What all measurements share: the servers, the application they write to, the time they take."""
+
+    def __init__(self, postgres, chatd, alone, seconds, scratch):
+        self.postgres, self.chatd, self.alone = postgres, chatd, alone
+        self.seconds, self.scratch = seconds, scratch
+        self.bare_runs = 0
+        self.fill()
+
+    def fill(self):
+        """The application with its chats, 20 messages in each, and the table for bare INSERTs."""
+        row = self.postgres.sql("SELECT id, token FROM chat.create_application('bench')")
+        self.application, self.token = row.split("|")
+        self.postgres.sql("""
+            SELECT count(chat.create_chat({app})) FROM generate_series(1, {chats});
+            SELECT count(o.number) FROM generate_series(1, {chats}, 100) low, chat.create_messages(
+                array_fill({app}, ARRAY[2000]),
+                ARRAY(SELECT low + i % 100 FROM generate_series(0, 1999) i),
+                array_fill('{body}'::text, ARRAY[2000])) o;
+            CREATE TABLE bare (LIKE chat.messages INCLUDING ALL);
+            """.format(app=self.application, chats=CHATS, body=BODY))
+        self.postgres.sql("VACUUM ANALYZE")
+
+    def stored(self):
+        return int(self.postgres.sql("SELECT sum(messages_count) FROM chat.chats"))
+
+    def sample(self, run):
+        """Call run(), which returns (work done, seconds, p50, p99, errors), and count CPU time."""
+        postgres, chatd = self.postgres.cpu_seconds(), self.chatd.cpu_seconds()
+        done, seconds, p50, p99, errors = run()
+        postgres = self.postgres.cpu_seconds() - postgres
+        chatd = self.chatd.cpu_seconds() - chatd
+        if not done:
+            raise RuntimeError("a measurement did no work at all")
+        return Sample(done / seconds, p50, p99, errors, postgres / done * 1e6, chatd / done * 1e6)
+
+    def pgbench(self, script, rows, **variables):
+        """A Sample of a pgbench script that writes so many rows a transaction."""
+        def run():
+            with tempfile.TemporaryDirectory(dir=self.scratch) as directory:
+                path = pathlib.Path(directory, "script")
+                path.write_text(script)
+                report = subprocess.run(
+                    [self.postgres.bin / "pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2",
+                     "-T", str(self.seconds), "-f", path, "-l", "--sampling-rate=0.1",
+                     *("-D%s=%s" % item for item in variables.items())],
+                    cwd=directory, env=self.postgres.environment, check=True, text=True,
+                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+                latencies = sorted(
+                    int(line.split()[2]) / 1e3
+                    for log in pathlib.Path(directory).glob("pgbench_log*")
+                    for line in log.read_text().splitlines())
+            done = number_after(report, "number of transactions actually processed: ") * rows
+            rate = number_after(report, "tps = ") * rows
+            return (done, done / rate, latencies[len(latencies) // 2],
+                    latencies[len(latencies) * 99 // 100], 0)
+        return self.sample(run)
+
+    def wrk(self, server, connections, method, chats, tail, body=None):
+        """A Sample of requests for the messages of chats at random; wrk.lua explains the rest."""
+        def run():
+            command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
+                       "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
+                       method, str(chats), self.token, tail, *([body] if body else [])]
+            output = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+            report = json.loads(output.splitlines()[-1])
+            return (report["requests"] - report["errors"], report["seconds"],
+                    report["p50_ms"], report["p99_ms"], report["errors"])
+        return self.sample(run)
+
+
+def number_after(text, words):
+    return float(text.partition(words)[2].split()[0].partition("/")[0])
+
+
+# What is measured, and what it is measured against.
+
+def bare_rows(bench, rows, chat_settings, chat_of_row):
+    """A bare INSERT of the row that a message is, into a table just like chat.messages.
+
+    What makes a number unique, the client brings with it, so that the INSERT pays nothing for it: each
+    client counts for itself, from a start that no other client or run has. Like the project's, its
+    numbers grow within each chat."""
+    bench.bare_runs += 1
+    values = ", ".join("(%s, %s, :n + %d, '%s')" % (bench.application, chat_of_row(i), i, BODY)
+                       for i in range(1, rows + 1))
+    script = ("%s\\if :n < 0\n\\set n (:run * %d + :client_id) * 500000\n\\endif\n"
+              "INSERT INTO bare (application_id, chat_number, number, body) VALUES %s;\n\\set n :n + %d\n"
+              % (chat_settings, CLIENTS, values, rows))
+    return bench.pgbench(script, rows, n=-1, run=bench.bare_runs)
+
+
+ONE_CHAT = "\\set c random(1, %d)\n" % CHATS
+CHAT_PER_ROW = "".join("\\set c%d random(1, %d)\n" % (i, CHATS) for i in range(1, CALL + 1))
+
+
+def bare_insert(bench):
+    return bare_rows(bench, 1, ONE_CHAT, lambda i: ":c")
+
+
+def bare_insert_of_100(bench):
+    return bare_rows(bench, CALL, CHAT_PER_ROW, ":c{}".format)
+
+
+def bare_insert_of_100_to_one_chat(bench):
+    return bare_rows(bench, CALL, ONE_CHAT, lambda i: ":c")
+
+
+def create_message(bench):
+    return bench.pgbench("%sSELECT chat.create_message(%s, :c, '%s');\n" % (
+        ONE_CHAT, bench.application, BODY), 1)
+
+
+def create_messages(bench, settings, chats):
+    """Calls of 100; one that has a refused message divides by zero and ends pgbench."""
+    return bench.pgbench(
+        "%sSELECT 1 / (count(number) = %d)::integer FROM chat.create_messages("
+        "array_fill(%s, ARRAY[%d]), %s, array_fill('%s'::text, ARRAY[%d]));\n" % (
+            settings, CALL, bench.application, CALL, chats, BODY, CALL), CALL)
+
+
+def create_messages_of_100(bench):
+    return create_messages(bench, CHAT_PER_ROW,
+                           "ARRAY[%s]" % ", ".join(":c%d" % i for i in range(1, CALL + 1)))
+
+
+def create_messages_of_100_to_one_chat(bench):
+    return create_messages(bench, ONE_CHAT, "array_fill(:c::integer, ARRAY[%d])" % CALL)
+
+
+def post(connections, chats=CHATS):
+    def measure(bench):
+        before = bench.stored()
+        sample = bench.wrk(bench.chatd, connections, "POST", chats, "", json.dumps({"data": {"body": BODY}}))
+        acknowledged = round(sample.rate * bench.seconds)
+        stored = bench.stored() - before
+        # wrk's clock and the requests it leaves unread at its end make the comparison inexact.
+        if stored < acknowledged * 0.9:
+            raise RuntimeError("%d messages acknowledged, %d stored" % (acknowledged, stored))
+        return sample
+    return measure
+
+
+def post_alone(connections):
+    def measure(bench):
+        return bench.wrk(bench.alone, connections, "POST", CHATS, "", json.dumps({"data": {"body": BODY}}))
+    return measure
+
+
+def get_message(bench):
+    return bench.wrk(bench.chatd, 64, "GET", CHATS, "/*")
+
+
+def get_last_20(bench):
+    return bench.wrk(bench.chatd, 64, "GET", CHATS, "?limit=20&before=2147483647")
+
+
+def get_alone(bench):
+    return bench.wrk(bench.alone, 64, "GET", CHATS, "/*")
+
+
+LINES = [
+    Line("sql", "SQL create message, 32 clients, 10,000 chats", create_message,
+         "bare INSERT", bare_insert, 0.9),
+    Line("sql-100", "SQL create messages, calls of 100, 10,000 chats", create_messages_of_100,
+         "bare INSERT of 100", bare_insert_of_100, 0.8),
+    Line("sql-100-one", "SQL create messages, calls of 100 to one chat", create_messages_of_100_to_one_chat,
+         "bare INSERT of 100", bare_insert_of_100_to_one_chat, 0.8),
+    Line("post", "POST message, 64 connections, 10,000 chats", post(64),
+         "bare INSERT", bare_insert, 1.2, ("cpu", "p99")),
+    Line("post-hot", "POST message, one hot chat, 256 connections", post(256, 1),
+         "bare INSERT", bare_insert, 2.0),
+    Line("post-alone", "POST message, 64 connections, 10,000 chats", post(64),
+         "libmicrohttpd alone", post_alone(64), 0.35),
+    Line("post-hot-alone", "POST message, one hot chat, 256 connections", post(256, 1),
+         "libmicrohttpd alone", post_alone(256), 0.5),
+    Line("get", "GET one message, 64 connections", get_message,
+         "libmicrohttpd alone", get_alone, 0.4),
+    Line("get-20", "GET last 20, 64 connections", get_last_20,
+         "libmicrohttpd alone", get_alone, 0.25),
+    Line("post-1000", "POST message, 1,000 connections, 10,000 chats", post(1000),
+         "64 connections", post(64), 0.8, ("errors",)),
+]
+
+
+# Rows: what the table and build/bench.json hold.
+
+def median(samples, field):
+    return statistics.median(getattr(sample, field) for sample in samples)
+
+
+def cpu(sample):
+    return sample.cpu_us_postgres + sample.cpu_us_chatd
+
+
+def rate_row(line, pairs):
+    ratio = statistics.median(a.rate / b.rate for a, b in pairs)
+    return row(line, "", "per second", median([a for a, _ in pairs], "rate"),
+               median([b for _, b in pairs], "rate"), ratio, ">= %g" % line.goal, ratio >= line.goal)
+
+
+def cpu_row(line, pairs):
+    ratio = statistics.median(cpu(a) / cpu(b) for a, b in pairs)
+    return row(line, ": CPU", "us per message", statistics.median(cpu(a) for a, _ in pairs),
+               statistics.median(cpu(b) for _, b in pairs), ratio, "<= 0.6", ratio <= 0.6)
+
+
+def p99_row(line, pairs):
+    value = median([a for a, _ in pairs], "p99_ms")
+    return row(line, ": p99", "ms", value, median([b for _, b in pairs], "p99_ms"), None, "< 50", value < 50)
+
+
+def errors_row(line, pairs):
+    value = sum(a.errors for a, _ in pairs)
+    return row(line, ": errors", "requests", value, sum(b.errors for _, b in pairs), None, "= 0", value == 0)
+
+
+EXTRAS = {"cpu": cpu_row, "p99": p99_row, "errors": errors_row}
+
+
+def row(line, what, unit, value, beside, ratio, goal, met):
+    return {"name": line.name + what, "unit": unit, "value": value, "beside_name": line.beside_name,
+            "beside": beside, "ratio": ratio, "goal": goal, "met": met}
+
+
+def details(pairs):
+    """The further figures of a line's two sides."""
+    return {side + field: median([pair[i] for pair in pairs], field)
+            for i, side in enumerate(("", "beside_"))
+            for field in ("p50_ms", "p99_ms", "cpu_us_postgres", "cpu_us_chatd")}
+
+
+def measure_line(bench, line, rounds):
+    """A line's rows, from rounds of A B, B A, A B and so on."""
+    pairs = []
+    for number in range(rounds):
+        if number % 2 == 0:
+            a = line.measure(bench)
+            b = line.beside(bench)
+        else:
+            b = line.beside(bench)
+            a = line.measure(bench)
+        pairs.append((a, b))
+        print("  %s, round %d: %.0f/s beside %.0f/s" % (line.key, number + 1, a.rate, b.rate),
+              file=sys.stderr)
+    return [dict(rate_row(line, pairs), **details(pairs))] + [EXTRAS[name](line, pairs) for name in line.extras]
+
+
+def print_table(rows):
+    head = "%-54s %-20s %10s %10s %6s %8s %-4s %7s %7s %11s"
+    print(head % ("work", "beside", "value", "beside", "ratio", "goal", "met", "p50 ms", "p99 ms", "CPU us p+c"))
+    for each in rows:
+        print(head % (
+            each["name"], each["beside_name"], "%.1f" % each["value"], "%.1f" % each["beside"],
+            "" if each["ratio"] is None else "%.2f" % each["ratio"],
+            each["goal"], "yes" if each["met"] else "NO",
+            *(("%.1f" % each["p50_ms"], "%.1f" % each["p99_ms"],
+               "%.0f + %.0f" % (each["cpu_us_postgres"], each["cpu_us_chatd"])) if "p50_ms" in each else ("",) * 3)))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=4, help="for each measurement (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=4, help="of each line (default %(default)s)")
+    parser.add_argument("--pg-config", default="pg_config", help="of the PostgreSQL to measure with")
+    parser.add_argument("lines", nargs="*", metavar="LINE",
+                        help="which to measure, of %s (default: all)" % ", ".join(line.key for line in LINES))
+    chosen = parser.parse_args()
+    unknown = set(chosen.lines) - {line.key for line in LINES}
+    if unknown:
+        parser.error("no such line: " + ", ".join(sorted(unknown)))
+    return chosen
+
+
+def main():
+    chosen = arguments()
+    with contextlib.ExitStack() as stack:
+        postgres = stack.enter_context(Postgres(chosen.pg_config))
+        chatd = stack.enter_context(HttpServer(lambda port: [
+            TOP / "build/chatd", "--port", str(port), "--database",
+            "host=%s dbname=bench user=chat_api" % postgres.directory]))
+        alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
+        scratch = stack.enter_context(tempfile.TemporaryDirectory())
+        bench = Bench(postgres, chatd, alone, chosen.seconds, scratch)
+        rows = []
+        for line in LINES:
+            if not chosen.lines or line.key in chosen.lines:
+                rows += measure_line(bench, line, chosen.rounds)
+    print_table(rows)
+    (TOP / "build/bench.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+main()

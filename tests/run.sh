@@ -1,0 +1,169 @@
+#!/bin/bash
+#
+# run.sh SUITE... - run test suites and say how many tests passed and failed.
+#
+# Suites: regress, isolation (pg_regress), tap (prove), http (pytest). The counts are the runners'
+# own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
+#
+# The suites run from a stage: a copy of tests/ and of chatd in a temporary directory that holds
+# everything they write and goes away with them. PostgreSQL refuses to run as root, so root runs
+# them as the user postgres, who owns the stage and need not be able to enter the clone.
+#
+# PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test.
+
+set -uo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+pg_config=${PG_CONFIG:-pg_config}
+chatd=${CHATD:-$top/build/chatd}
+bindir=$("$pg_config" --bindir)
+pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
+logs=$top/build/test
+
+passed=0
+failed=0
+
+# Run a command as the stage's owner, with an environment that holds nothing of the caller's.
+staged()
+{
+	local drop=()
+	[ "$(id -u)" != 0 ] || drop=(setpriv --reuid postgres --regid postgres --init-groups)
+	"${drop[@]}" env -i PATH="$bindir:/usr/bin:/bin" HOME="$stage" TMPDIR="$stage/tmp" LANG=C.UTF-8 \
+		PG_CONFIG="$(command -v "$pg_config")" CHATD="$stage/build/chatd" \
+		PG_REGRESS="$pgxs_test/regress/pg_regress" \
+		TESTDIR="$stage/tests/tap" TESTDATADIR="$stage/tests/tap/tmp_check" \
+		TESTLOGDIR="$stage/tests/tap/tmp_check/log" \
+		ASAN_OPTIONS="log_path=$stage/sanitizer" \
+		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
+		"$@"
+}
+
+make_stage()
+{
+	stage=$(mktemp -d "${TMPDIR:-/tmp}/pg_chat.XXXXXX")
+	trap drop_stage EXIT
+	trap 'exit 130' INT TERM
+	mkdir "$stage/tmp" "$stage/build"
+	cp -R "$top/tests" "$stage/tests"
+	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
+	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
+}
+
+# Stop what a killed runner could not, then remove the stage.
+drop_stage()
+{
+	local pidfile
+	while IFS= read -r pidfile; do
+		kill -QUIT "$(head -n 1 "$pidfile")" 2>/dev/null
+	done < <(find "$stage" -name postmaster.pid)
+	rm -rf "$stage"
+}
+
+# Names of the tests in a folder: pg_regress wants them without the extension.
+names()
+{
+	find "$1" -name "*.$2" -printf '%f\n' | sed "s/\.$2\$//" | sort
+}
+
+# pg_regress RUNNER FOLDER EXTENSION - all tests of a suite against one temporary instance.
+pg_regress()
+{
+	local tests
+	mapfile -t tests < <(names "$2" "$3")
+	[ ${#tests[@]} -gt 0 ] || return 1
+	staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir=. \
+		--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}"
+}
+
+suite_regress()
+{
+	pg_regress regress/pg_regress sql sql
+}
+
+suite_isolation()
+{
+	pg_regress isolation/pg_isolation_regress specs spec
+}
+
+suite_tap()
+{
+	staged prove --timer -I "$pgxs_test/perl" t
+}
+
+suite_http()
+{
+	staged /usr/bin/python3 -m pytest -p no:cacheprovider -q
+}
+
+# Each counter reads a runner's output and prints "<passed> <failed>".
+count_regress()
+{
+	sed -n 's/.*All \([0-9]*\) tests passed.*/\1 0/p
+		s/.* \([0-9]*\) of \([0-9]*\) tests failed.*/\2 \1/p' |
+		awk '{ print $2 ? $1 - $2 : $1, $2 }'
+}
+
+count_isolation()
+{
+	count_regress
+}
+
+count_tap()
+{
+	awk 'match($0, /Failed: [0-9]+\)/) { failed += substr($0, RSTART + 8) }
+		match($0, /^Files=[0-9]+, Tests=[0-9]+/) { split($0, part, /[=,]/); total = part[4] }
+		END { print total - failed, failed + 0 }'
+}
+
+count_http()
+{
+	awk '/ in [0-9.]+s/ {
+			passed = failed = 0
+			for (i = 2; i <= NF; i++) {
+				if ($i ~ /^passed/) passed = $(i - 1)
+				if ($i ~ /^(failed|errors?)/) failed += $(i - 1)
+			}
+		}
+		END { print passed + 0, failed + 0 }'
+}
+
+# What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
+report_failure()
+{
+	local file
+	for file in "$stage/tests/$1/regression.diffs" "$stage"/sanitizer.*; do
+		[ ! -s "$file" ] || cat "$file"
+	done
+	mkdir -p "$logs/$1"
+	(cd "$stage/tests/$1" && find . \( -name '*.log' -o -name '*.diffs' -o -path '*/results/*' \) \
+		-type f -exec cp --parents -t "$logs/$1" {} +)
+	echo "$1: logs are in $logs/$1"
+}
+
+# Run one suite, add to the totals. What goes wrong outside of any test counts as one failure.
+run_suite()
+{
+	local status good bad
+	echo "== $1"
+	(cd "$stage/tests/$1" && "suite_$1") 2>&1 | tee "$stage/output"
+	status=${PIPESTATUS[0]}
+	read -r good bad < <("count_$1" <"$stage/output")
+	: "${good:=0}" "${bad:=0}"
+	if [ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$good" = 0 ] || compgen -G "$stage/sanitizer.*" >/dev/null; }; then
+		echo "$1: ended with status $status after $good tests"
+		bad=1
+	fi
+	[ "$bad" = 0 ] || report_failure "$1"
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	summary+=$(printf '%-10s %5d passed %5d failed' "$1" "$good" "$bad")$'\n'
+}
+
+summary=
+rm -rf "$logs"
+make_stage
+for suite; do
+	run_suite "$suite"
+done
+printf '\n%s%d passed, %d failed\n' "$summary" "$passed" "$failed"
+[ "$failed" = 0 ]
