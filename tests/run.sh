@@ -87,7 +87,7 @@ suite_isolation()
 
 suite_tap()
 {
-	staged prove --timer -I "$pgxs_test/perl" t
+	staged prove --ext .pl -I "$pgxs_test/perl" t
 }
 
 suite_http()
@@ -135,9 +135,9 @@ report_failure()
 		[ ! -s "$file" ] || cat "$file"
 	done
 	mkdir -p "$logs/$1"
-	(cd "$stage/tests/$1" && find . \( -name '*.log' -o -name '*.diffs' -o -path '*/results/*' \) \
+	(cd "$stage/tests/$1" && find . \( -path '*/log/*' -o -path '*/results/*' -o -name '*.diffs' \) \
 		-type f -exec cp --parents -t "$logs/$1" {} +)
-	echo "$1: logs are in $logs/$1"
+	rmdir "$logs/$1" 2>/dev/null || echo "$1: its logs are in $logs/$1"
 }
 
 # Run one suite, add to the totals. What goes wrong outside of any test counts as one failure.

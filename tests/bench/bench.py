@@ -81,12 +81,11 @@ class Bench:
             with tempfile.TemporaryDirectory(dir=self.scratch) as directory:
                 path = pathlib.Path(directory, "script")
                 path.write_text(script)
-                report = subprocess.run(
+                report = output_of(
                     [self.postgres.bin / "pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2",
                      "-T", str(self.seconds), "-f", path, "-l", "--sampling-rate=0.1",
                      *("-D%s=%s" % item for item in variables.items())],
-                    cwd=directory, env=self.postgres.environment, check=True, text=True,
-                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+                    cwd=directory, env=self.postgres.environment)
                 latencies = sorted(
                     int(line.split()[2]) / 1e3
                     for log in pathlib.Path(directory).glob("pgbench_log*")
@@ -103,11 +102,19 @@ class Bench:
             command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
                        "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
                        method, str(chats), self.token, tail, *([body] if body else [])]
-            output = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
-            report = json.loads(output.splitlines()[-1])
+            report = json.loads(output_of(command).splitlines()[-1])
             return (report["requests"] - report["errors"], report["seconds"],
                     report["p50_ms"], report["p99_ms"], report["errors"])
         return self.sample(run)
+
+
+def output_of(command, **options):
+    """What a client prints; if it fails, an error with the first lines of its complaint."""
+    client = subprocess.run(command, text=True, capture_output=True, check=False, **options)
+    if client.returncode != 0:
+        raise RuntimeError("%s failed:\n%s" % (
+            pathlib.Path(command[0]).name, "\n".join(client.stderr.splitlines()[:3])))
+    return client.stdout
 
 
 def number_after(text, words):
@@ -162,7 +169,7 @@ def create_messages(bench, settings, chats):
 
 def create_messages_of_100(bench):
     return create_messages(bench, CHAT_PER_ROW,
-                           "ARRAY[%s]" % ", ".join(":c%d" % i for i in range(1, CALL + 1)))
+                           "ARRAY[%s]::integer[]" % ", ".join(":c%d" % i for i in range(1, CALL + 1)))
 
 
 def create_messages_of_100_to_one_chat(bench):

@@ -60,7 +60,6 @@ class Postgres:
         "shared_buffers": "256MB",
         "max_wal_size": "8GB",
         "checkpoint_timeout": "1h",
-        "log_min_messages": "error",
     }
 
     def __init__(self, pg_config):
@@ -79,8 +78,10 @@ class Postgres:
                         "--locale=C", "--auth=trust", "--data-checksums"],
                        check=True, stdout=subprocess.DEVNULL, cwd="/", **AS_SERVER)
         settings = ["-c%s=%s" % setting for setting in self.SETTINGS.items()]
-        self.process = subprocess.Popen([self.bin / "postgres", "-D", data, "-k", self.directory, *settings],
-                                        cwd="/", start_new_session=True, **AS_SERVER)
+        with open(self.directory + "/log", "wb") as log:
+            self.process = subprocess.Popen(
+                [self.bin / "postgres", "-D", data, "-k", self.directory, *settings],
+                stderr=log, cwd="/", start_new_session=True, **AS_SERVER)
         wait_for(lambda: subprocess.run([self.bin / "pg_isready", "-q"], env=self.environment).returncode == 0,
                  "PostgreSQL")
         self.sql("CREATE DATABASE bench", database="postgres")
