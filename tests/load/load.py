@@ -41,7 +41,10 @@ class Connection:
 
     def __init__(self, address):
         self.host = "%s:%d" % address
-        self.socket = socket.create_connection(address, TIMEOUT)
+        try:
+            self.socket = socket.create_connection(address, TIMEOUT)
+        except OSError as error:
+            raise LoadError("cannot reach chatd at %s: %s" % (self.host, error)) from error
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
         self.dialogue = None
@@ -199,9 +202,12 @@ def next_page(response):
 
 def compare_messages(chat_path, bodies, progress, differences):
     """Dialogue: read one chat back, page by page, and note what is not as it was sent."""
-    chat = expect(200, (yield Request("GET", chat_path)))
-    if chat["messages_count"] != len(bodies):
-        differences.append("%d messages counted, %d sent" % (chat["messages_count"], len(bodies)))
+    def note(text, *values):
+        differences.append("chat %s: %s" % (chat_path.rpartition("/")[2], text % values))
+
+    counted = expect(200, (yield Request("GET", chat_path)))["messages_count"]
+    if counted != len(bodies):
+        note("%d messages counted, %d sent", counted, len(bodies))
     found = []
     page = "%s/messages?limit=%d" % (chat_path, PAGE)
     while page is not None:
@@ -211,10 +217,10 @@ def compare_messages(chat_path, bodies, progress, differences):
         progress.done += len(messages)
         page = next_page(response)
     if len(found) != len(bodies):
-        differences.append("%d messages read, %d sent" % (len(found), len(bodies)))
+        note("%d messages read, %d sent", len(found), len(bodies))
     for number, (message, text) in enumerate(zip(found, bodies), 1):
         if (message["number"], message["body"]) != (number, text):
-            differences.append("message %d reads %r, sent %r" % (number, message, text))
+            note("message %d reads %r, sent %r", number, message, text)
 
 
 def compare_application(path, chats, differences):
