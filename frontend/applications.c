@@ -1,0 +1,100 @@
+/*
+ * applications.c
+ *		The routes of applications.
+ */
+#include <stdlib.h>
+
+#include "fields.h"
+#include "handlers.h"
+#include "page.h"
+#include "query.h"
+#include "reads.h"
+#include "response.h"
+#include "writes.h"
+
+/* Columns of the statements that show applications. */
+enum
+{
+	COLUMN_ID,
+	COLUMN_TOKEN,
+	COLUMN_NAME,
+	COLUMN_CHATS_COUNT
+};
+
+void
+application_missing(Request *request)
+{
+	answer_error(request, MHD_HTTP_NOT_FOUND, "Application with token %s not found",
+				 request->token.bytes);
+}
+
+static json_t *
+application_object(const PGresult *result, int row)
+{
+	return json_pack("{s:s,s:s,s:i}",
+					 "token", PQgetvalue(result, row, COLUMN_TOKEN),
+					 "name", PQgetvalue(result, row, COLUMN_NAME),
+					 "chats_count", atoi(PQgetvalue(result, row, COLUMN_CHATS_COUNT)));
+}
+
+static void
+answer_list(Request *request, const PGresult *result)
+{
+	page_answer(request, result, COLUMN_ID, application_object);
+}
+
+void
+applications_list(Request *request)
+{
+	if (!page_read(request))
+		return;
+	query_begin(request, LIST_APPLICATIONS, answer_list, NULL);
+	page_add_bounds(request);
+	reads_submit(request, LANE_READ);
+}
+
+static void
+answer_created(Request *request, const PGresult *result)
+{
+	json_t	   *name = json_object_get(request->fields, "name");
+
+	answer_json(request, MHD_HTTP_CREATED,
+				json_pack("{s:s,s:O,s:i}", "token", PQgetvalue(result, 0, 0),
+						  "name", name, "chats_count", 0));
+}
+
+void
+application_create(Request *request)
+{
+	const char *name;
+	size_t		length;
+
+	if (!fields_read(request))
+		return;
+	name = fields_text(request, "name", &length);
+	if (request->faults)
+	{
+		answer_faults(request, json_incref(request->faults));
+		return;
+	}
+	query_begin(request, CREATE_APPLICATION, answer_created, NULL);
+	query_add_text(request, name);
+	writes_submit(request);
+}
+
+static void
+answer_shown(Request *request, const PGresult *result)
+{
+	if (PQntuples(result) == 0)
+		application_missing(request);
+	else
+		answer_json(request, MHD_HTTP_OK, application_object(result, 0));
+}
+
+void
+application_show(Request *request)
+{
+	query_begin(request, GET_APPLICATION, answer_shown, NULL);
+	query_add_text(request, request->token.bytes);
+	reads_submit(request, LANE_READ);
+}

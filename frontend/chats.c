@@ -1,0 +1,113 @@
+/*
+ * chats.c
+ *		The routes of chats.
+ */
+#include <stdlib.h>
+
+#include "fields.h"
+#include "handlers.h"
+#include "page.h"
+#include "query.h"
+#include "reads.h"
+#include "response.h"
+#include "writes.h"
+
+/* Columns of the statements that show chats. */
+enum
+{
+	COLUMN_NUMBER,
+	COLUMN_MESSAGES_COUNT
+};
+
+static void
+chat_missing(Request *request)
+{
+	answer_error(request, MHD_HTTP_NOT_FOUND, "Chat with number %s not found",
+				 request->chat_text.bytes);
+}
+
+static json_t *
+chat_object(const PGresult *result, int row)
+{
+	return json_pack("{s:i,s:i}",
+					 "number", atoi(PQgetvalue(result, row, COLUMN_NUMBER)),
+					 "messages_count", atoi(PQgetvalue(result, row, COLUMN_MESSAGES_COUNT)));
+}
+
+static void
+answer_list(Request *request, const PGresult *result)
+{
+	page_answer(request, result, COLUMN_NUMBER, chat_object);
+}
+
+void
+chats_list(Request *request)
+{
+	if (!page_read(request))
+		return;
+	query_begin(request, LIST_CHATS, answer_list, application_missing);
+	query_add_text(request, request->token.bytes);
+	page_add_bounds(request);
+	reads_submit(request, LANE_READ);
+}
+
+static void
+answer_created(Request *request, const PGresult *result)
+{
+	answer_json(request, MHD_HTTP_CREATED,
+				json_pack("{s:i,s:i}", "number", atoi(PQgetvalue(result, 0, 0)), "messages_count", 0));
+}
+
+/* The fields are at fault, but a missing application comes first. */
+static void
+answer_refused(Request *request, const PGresult *result)
+{
+	if (PQntuples(result) == 0)
+		application_missing(request);
+	else
+		answer_faults(request, json_incref(request->faults));
+}
+
+void
+chat_create(Request *request)
+{
+	int			number;
+
+	if (!fields_read(request))
+		return;
+	number = fields_number(request, "number");
+	if (request->faults)
+	{
+		query_begin(request, GET_APPLICATION, answer_refused, NULL);
+		query_add_text(request, request->token.bytes);
+		reads_submit(request, LANE_READ);
+		return;
+	}
+	query_begin(request, CREATE_CHAT, answer_created, application_missing);
+	query_add_text(request, request->token.bytes);
+	query_add_number(request, number);
+	writes_submit(request);
+}
+
+static void
+answer_shown(Request *request, const PGresult *result)
+{
+	if (PQntuples(result) == 0)
+		chat_missing(request);
+	else
+		answer_json(request, MHD_HTTP_OK, chat_object(result, 0));
+}
+
+void
+chat_show(Request *request)
+{
+	if (request->chat == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	query_begin(request, GET_CHAT, answer_shown, application_missing);
+	query_add_text(request, request->token.bytes);
+	query_add_number(request, request->chat);
+	reads_submit(request, LANE_READ);
+}

@@ -1,0 +1,164 @@
+/*
+ * client.c
+ *		The connections of clients and how long each may take.
+ *
+ * libmicrohttpd has a timeout for silence only: a client that sends a byte now
+ * and then lives for ever. Here every state of a connection has a limit, looked
+ * at once a second. Ending a connection is a shutdown of its socket, which
+ * libmicrohttpd then finds closed.
+ *
+ * A request is known from its first line on. Before that, bytes that arrive are
+ * seen in the socket's statistics: an idle client whose count grows from one
+ * look to the next is sending the first line slowly.
+ */
+#include <netinet/in.h>
+/* Not netinet/tcp.h, whose tcp_info ends before the field needed here. */
+#include <linux/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "client.h"
+#include "loop.h"
+#include "response.h"
+#include "settings.h"
+
+static Client *clients;
+
+void
+client_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	Client	   *client = *socket_context;
+
+	(void) unused;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+	{
+		client = calloc(1, sizeof(Client));
+		if (client == NULL)
+			return;
+		client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		client->since = loop_now();
+		client->next = clients;
+		if (clients)
+			clients->previous = client;
+		clients = client;
+		*socket_context = client;
+	}
+	else if (client)
+	{
+		if (client->next)
+			client->next->previous = client->previous;
+		if (client->previous)
+			client->previous->next = client->next;
+		else
+			clients = client->next;
+		free(client);
+		*socket_context = NULL;
+	}
+}
+
+Client *
+client_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+void
+client_enter(Client *client, ClientState state)
+{
+	client->state = state;
+	client->since = loop_now();
+	client->looked_at = false;
+	client->trickling = 0;
+}
+
+static void
+client_close(Client *client)
+{
+	shutdown(client->fd, SHUT_RDWR);
+}
+
+void
+client_refuse(Client *client, unsigned status, const char *text)
+{
+	char	   *body = error_body(text);
+	char		answer[1024];
+	int			length;
+
+	if (body)
+	{
+		length = snprintf(answer, sizeof(answer),
+						  "HTTP/1.1 %u %s\r\nConnection: close\r\n"
+						  "Content-Type: application/json; charset=utf-8\r\n"
+						  "Content-Length: %zu\r\n\r\n%s",
+						  status, MHD_get_reason_phrase_for(status), strlen(body), body);
+		send(client->fd, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		free(body);
+	}
+	client_close(client);
+}
+
+/* Bytes received on the connection so far. */
+static uint64_t
+client_received(const Client *client)
+{
+	struct tcp_info info;
+	socklen_t	size = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_bytes_received;
+}
+
+static void
+idle_client_tick(Client *client)
+{
+	uint64_t	received = client_received(client);
+
+	if (client->looked_at && received != client->received && client->trickling == 0)
+		client->trickling = loop_now();
+	client->looked_at = true;
+	client->received = received;
+
+	if (client->trickling &&
+		loop_now() - client->trickling >= (uint64_t) settings.request_timeout * 1000)
+		client_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
+	else if (loop_now() - client->since >= (uint64_t) settings.idle_timeout * 1000)
+		client_close(client);
+}
+
+void
+clients_tick(void)
+{
+	for (Client *client = clients; client; client = client->next)
+	{
+		uint64_t	age = loop_now() - client->since;
+
+		if (client->state == CLIENT_IDLE)
+			idle_client_tick(client);
+		else if (client->state == CLIENT_READING && age >= (uint64_t) settings.request_timeout * 1000)
+			client_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
+		else if (client->state == CLIENT_WRITING && age >= (uint64_t) settings.write_timeout * 1000)
+			client_close(client);
+	}
+}
+
+int
+clients_close_idle(void)
+{
+	int			remaining = 0;
+
+	for (Client *client = clients; client; client = client->next)
+	{
+		int			unread = 0;
+
+		remaining++;
+		if (client->state == CLIENT_IDLE && client->trickling == 0 &&
+			ioctl(client->fd, FIONREAD, &unread) == 0 && unread == 0)
+			client_close(client);
+	}
+	return remaining;
+}

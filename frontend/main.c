@@ -1,0 +1,236 @@
+/*
+ * main.c
+ *		Starts chatd, turns its loop, stops it.
+ *
+ * chatd is one process with one loop, or, with --loops, as many such processes
+ * as the user asked for and a parent that starts them, hands signals on and
+ * ends when they have ended. They share the port and nothing else.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "database.h"
+#include "log.h"
+#include "loop.h"
+#include "reads.h"
+#include "server.h"
+#include "settings.h"
+#include "writes.h"
+
+#define TICK 1000
+#define STOP_TIMEOUT 5000		/* for what was accepted, ms */
+#define GOODBYE_TIMEOUT 500		/* for answers on their way after that, ms */
+
+static Timer tick;
+static Timer stop_timer;
+static bool gave_up;			/* waiting for the database, while stopping */
+static bool finished;
+
+static void
+on_tick(void *unused)
+{
+	(void) unused;
+	clients_tick();
+	database_tick();
+	reads_tick();
+	writes_tick();
+	loop_arm(&tick, loop_now() + TICK);
+}
+
+/* The time to stop is over: first for the database, then for the clients. */
+static void
+on_stop_timeout(void *unused)
+{
+	(void) unused;
+	if (gave_up)
+		finished = true;
+	gave_up = true;
+	database_close();
+	loop_arm(&stop_timer, loop_now() + GOODBYE_TIMEOUT);
+}
+
+static void
+on_signal(void *owner, uint32_t events)
+{
+	Watcher    *watcher = owner;
+	struct signalfd_siginfo info;
+
+	(void) events;
+	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || server_is_stopping())
+		return;
+	log_event("stopping");
+	server_stop();
+	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
+}
+
+/* Blocks the signals that end chatd, so that they are read from a descriptor. */
+static sigset_t
+block_signals(void)
+{
+	sigset_t	signals;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signals;
+}
+
+/* Clients, the database, and a few for the process itself. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	rlim_t		wanted = settings.max_connections + 128;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted)
+	{
+		limit.rlim_cur = wanted;
+		if (limit.rlim_max < wanted)
+			limit.rlim_max = wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_event("cannot raise the limit of descriptors to %lu: %s",
+					  (unsigned long) wanted, strerror(errno));
+	}
+}
+
+/* Serves a listening socket until a signal ends it. Returns the exit status. */
+static int
+serve(int listen_fd, const sigset_t *signals)
+{
+	static Watcher signal_watcher = {.fd = -1, .ready = on_signal, .owner = &signal_watcher};
+
+	srandom(getpid() ^ time(NULL));
+	loop_open();
+	loop_watch(&signal_watcher, signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN);
+	tick.fire = on_tick;
+	stop_timer.fire = on_stop_timeout;
+	loop_arm(&tick, loop_now() + TICK);
+	database_open();
+	server_open(listen_fd);
+
+	while (!finished)
+	{
+		loop_turn(server_is_busy());
+		server_turn();
+		writes_turn();
+		reads_turn();
+		database_turn();
+		if (server_is_stopping() && !server_is_busy() && clients_close_idle() == 0)
+			finished = true;
+	}
+	database_close();
+	writes_turn();
+	reads_turn();
+	server_close();
+	log_event("stopped");
+	return 0;
+}
+
+/*
+ * The parent of several loops: hands signals on until all have ended. If one
+ * ends by itself, so do the others. Returns the exit status.
+ */
+static int
+supervise(const pid_t *children, int count, const sigset_t *signals)
+{
+	int			remaining = count;
+	int			status = 0;
+	bool		stop = false;
+	sigset_t	awaited = *signals;
+
+	sigaddset(&awaited, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &awaited, NULL);
+	while (remaining > 0)
+	{
+		int			child_status;
+		pid_t		ended = waitpid(-1, &child_status, WNOHANG);
+
+		if (ended > 0)
+		{
+			remaining--;
+			if (!stop || !WIFEXITED(child_status) || WEXITSTATUS(child_status) != 0)
+				status = 1;
+		}
+		else
+			ended = 0;
+		if (ended || sigwaitinfo(&awaited, NULL) != SIGCHLD)
+		{
+			for (int i = 0; i < count && !stop; i++)
+				kill(children[i], SIGTERM);
+			stop = true;
+		}
+	}
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	sigset_t	signals;
+	int		   *listen_fds;
+	pid_t	   *children;
+	int			port;
+
+	settings_read(argc, argv);
+	signals = block_signals();
+	raise_descriptor_limit();
+
+	listen_fds = calloc(settings.loops, sizeof(int));
+	children = calloc(settings.loops, sizeof(pid_t));
+	if (listen_fds == NULL || children == NULL)
+	{
+		log_event("out of memory");
+		return 1;
+	}
+	port = settings.port;
+	for (int i = 0; i < settings.loops; i++)
+	{
+		listen_fds[i] = server_listen(port, settings.loops > 1);
+		port = server_port(listen_fds[i]);
+	}
+	log_event("listening on %s port %d", settings.listen, port);
+	if (settings.loops == 1)
+	{
+		int			status = serve(listen_fds[0], &signals);
+
+		free(listen_fds);
+		free(children);
+		return status;
+	}
+
+	for (int i = 0; i < settings.loops; i++)
+	{
+		children[i] = fork();
+		if (children[i] < 0)
+		{
+			/* The loops that were started end with their parent. */
+			log_event("cannot start a loop: %s", strerror(errno));
+			return 1;
+		}
+		if (children[i] == 0)
+		{
+			/* A loop must not outlive its parent. */
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			for (int other = 0; other < settings.loops; other++)
+				if (other != i)
+					close(listen_fds[other]);
+			return serve(listen_fds[i], &signals);
+		}
+	}
+	for (int i = 0; i < settings.loops; i++)
+		close(listen_fds[i]);
+	return supervise(children, settings.loops, &signals);
+}

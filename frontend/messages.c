@@ -1,0 +1,158 @@
+/*
+ * messages.c
+ *		The routes of messages.
+ */
+#include <stdlib.h>
+
+#include "fields.h"
+#include "handlers.h"
+#include "page.h"
+#include "query.h"
+#include "reads.h"
+#include "response.h"
+#include "writes.h"
+
+/* Columns of the statements that show messages. */
+enum
+{
+	COLUMN_NUMBER,
+	COLUMN_BODY
+};
+
+static void
+chat_missing(Request *request)
+{
+	answer_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
+}
+
+static void
+message_missing(Request *request)
+{
+	answer_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
+}
+
+static json_t *
+message_object(const PGresult *result, int row)
+{
+	json_t	   *object = json_object();
+
+	json_object_set_new_nocheck(object, "number",
+								json_integer(atoi(PQgetvalue(result, row, COLUMN_NUMBER))));
+	/* The database holds UTF-8 and sends it. */
+	json_object_set_new_nocheck(object, "body",
+								json_stringn_nocheck(PQgetvalue(result, row, COLUMN_BODY),
+													 PQgetlength(result, row, COLUMN_BODY)));
+	return object;
+}
+
+static void
+answer_list(Request *request, const PGresult *result)
+{
+	page_answer(request, result, COLUMN_NUMBER, message_object);
+}
+
+void
+messages_list(Request *request)
+{
+	bool		last;
+
+	if (!page_read(request))
+		return;
+	if (request->chat == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	last = request->page->last > 0;
+	query_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, answer_list, chat_missing);
+	query_add_text(request, request->token.bytes);
+	query_add_number(request, request->chat);
+	if (last)
+		query_add_number(request, request->page->last);
+	else
+		page_add_bounds(request);
+	reads_submit(request, LANE_READ);
+}
+
+void
+messages_search(Request *request)
+{
+	if (!page_read(request))
+		return;
+	if (request->page->search.length == 0)
+	{
+		answer_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'query' is missing.");
+		return;
+	}
+	if (request->chat == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	query_begin(request, SEARCH_MESSAGES, answer_list, chat_missing);
+	query_add_text(request, request->token.bytes);
+	query_add_number(request, request->chat);
+	query_add_text(request, request->page->search.bytes);
+	page_add_bounds(request);
+	reads_submit(request, LANE_SEARCH);
+}
+
+static void
+answer_shown(Request *request, const PGresult *result)
+{
+	if (PQntuples(result) == 0)
+		message_missing(request);
+	else
+		answer_json(request, MHD_HTTP_OK, message_object(result, 0));
+}
+
+void
+message_show(Request *request)
+{
+	if (request->chat == 0 || request->message == 0)
+	{
+		message_missing(request);
+		return;
+	}
+	query_begin(request, GET_MESSAGE, answer_shown, message_missing);
+	query_add_text(request, request->token.bytes);
+	query_add_number(request, request->chat);
+	query_add_number(request, request->message);
+	reads_submit(request, LANE_READ);
+}
+
+/* The fields are at fault, but a missing chat comes first. */
+static void
+answer_refused(Request *request, const PGresult *result)
+{
+	if (PQntuples(result) == 0)
+		chat_missing(request);
+	else
+		answer_faults(request, json_incref(request->faults));
+}
+
+void
+message_create(Request *request)
+{
+	NewMessage *message = &request->new_message;
+
+	if (!fields_read(request))
+		return;
+	if (request->chat == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	message->body = fields_text(request, "body", &message->length);
+	message->number = fields_number(request, "number");
+	if (request->faults)
+	{
+		query_begin(request, GET_CHAT, answer_refused, chat_missing);
+		query_add_text(request, request->token.bytes);
+		query_add_number(request, request->chat);
+		reads_submit(request, LANE_READ);
+		return;
+	}
+	request->work.missing = chat_missing;
+	writes_submit_message(request);
+}

@@ -1,0 +1,152 @@
+/*
+ * response.c
+ *		The only ways to answer a request. Every body is JSON.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "response.h"
+#include "server.h"
+
+#define CONTENT_TYPE "application/json; charset=utf-8"
+
+/*
+ * Gives the request its answer with a body that was malloc'ed, or NULL for
+ * none. Without memory there is no answer, and the connection gets closed.
+ */
+static void
+answer_body(Request *request, unsigned status, char *body)
+{
+	size_t		length = body ? strlen(body) : 0;
+
+	request->status = status;
+	request->answer_length = length;
+	request->answer = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+	if (request->answer == NULL)
+	{
+		free(body);
+		return;
+	}
+	if (body)
+		MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
+	if (server_is_stopping())
+		MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+static void
+answer_header(Request *request, const char *name, const char *value)
+{
+	if (request->answer)
+		MHD_add_response_header(request->answer, name, value);
+}
+
+char *
+error_body(const char *text)
+{
+	json_t	   *object = json_pack("{s:s}", "error", text);
+	char	   *body = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+	json_decref(object);
+	return body;
+}
+
+void
+answer_json(Request *request, unsigned status, json_t *body)
+{
+	char	   *text = json_dumps(body, JSON_COMPACT);
+
+	json_decref(body);
+	answer_body(request, status, text);
+}
+
+void
+answer_page(Request *request, json_t *body, const char *link)
+{
+	answer_json(request, MHD_HTTP_OK, body);
+	if (link)
+		answer_header(request, MHD_HTTP_HEADER_LINK, link);
+}
+
+void
+answer_error(Request *request, unsigned status, const char *format,...)
+{
+	char	   *text;
+	va_list		arguments;
+	int			length;
+
+	va_start(arguments, format);
+	length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	answer_body(request, status, error_body(length < 0 ? "Out of memory." : text));
+	if (length >= 0)
+		free(text);
+}
+
+void
+answer_fault(Request *request, const char *field, const char *predicate)
+{
+	answer_faults(request, json_pack("{s:[s]}", field, predicate));
+}
+
+void
+answer_faults(Request *request, json_t *faults)
+{
+	answer_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, faults);
+}
+
+void
+answer_unavailable(Request *request, const char *text)
+{
+	answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", text);
+	answer_header(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+}
+
+void
+answer_allow(Request *request, unsigned status, const char *methods)
+{
+	if (status == MHD_HTTP_NO_CONTENT)
+		answer_body(request, status, NULL);
+	else
+		answer_error(request, status, "The method is not allowed here.");
+	answer_header(request, MHD_HTTP_HEADER_ALLOW, methods);
+}
+
+/*
+ * The extension's messages read "<noun> <field> <predicate>"; a client of the
+ * API gets the predicate under the field's name.
+ */
+static const char *
+predicate_of(const char *message, const char *field)
+{
+	const char *found = strstr(message, field);
+
+	if (found && found[strlen(field)] == ' ')
+		return found + strlen(field) + 1;
+	return message;
+}
+
+void
+answer_sql_error(Request *request, const char *sqlstate, const char *field,
+				 const char *message)
+{
+	static const char *const faults[] = {"23505", "23502", "22001", "22003", "54000"};
+
+	for (size_t i = 0; field && i < sizeof(faults) / sizeof(faults[0]); i++)
+	{
+		if (strcmp(sqlstate, faults[i]) == 0)
+		{
+			answer_fault(request, field, predicate_of(message, field));
+			return;
+		}
+	}
+	if (strcmp(sqlstate, "22023") == 0 && field)
+	{
+		answer_error(request, MHD_HTTP_BAD_REQUEST, "%s", message);
+		return;
+	}
+	log_event("database: error %s: %s", sqlstate, message);
+	answer_unavailable(request, "The database cannot do this now.");
+}

@@ -1,0 +1,42 @@
+/*
+ * response.h
+ *		The only ways to answer a request. Every body is JSON.
+ *
+ * Each puts the answer into the request; a request is answered once.
+ */
+#ifndef CHATD_RESPONSE_H
+#define CHATD_RESPONSE_H
+
+#include "request.h"
+
+/* The text of {"error": ...} as a malloc'ed string. */
+extern char *error_body(const char *text);
+
+/* An object or an array; takes over the reference. */
+extern void answer_json(Request *request, unsigned status, json_t *body);
+
+/* The same with a Link header, if link is not NULL. */
+extern void answer_page(Request *request, json_t *body, const char *link);
+
+/* {"error": ...}. */
+extern void answer_error(Request *request, unsigned status, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+
+/* 422 with {"field": ["predicate"]}; answer_faults takes over the reference. */
+extern void answer_fault(Request *request, const char *field, const char *predicate);
+extern void answer_faults(Request *request, json_t *faults);
+
+/* 503 with Retry-After. */
+extern void answer_unavailable(Request *request, const char *text);
+
+/* 405, or 204 for OPTIONS, with Allow. */
+extern void answer_allow(Request *request, unsigned status, const char *methods);
+
+/*
+ * Answers with an error of the database, but for what does not exist; field is
+ * the one at fault, or NULL.
+ */
+extern void answer_sql_error(Request *request, const char *sqlstate, const char *field,
+							 const char *message);
+
+#endif
