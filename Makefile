@@ -5,7 +5,7 @@
 #   DATA PORT  make run: where the database lives, where chatd listens
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
-#   ARGS       make bench: see tests/bench/bench.py --help
+#   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
@@ -51,7 +51,7 @@ load: ## load a chat log into a running chatd and check it
 bench: install-extension ## measure, print a table, write build/bench.json
 	@$(PACKAGES) bench
 	@$(MAKE) --no-print-directory -C tests/bench all
-	@$(PYTHON) tests/bench/bench.py $(ARGS)
+	@$(PYTHON) tests/bench/bench.py --pg-config $(PG_CONFIG) $(SECONDS:%=--seconds %) $(ONLY)
 
 test: install-extension ## all suites; one alone: test-regress, test-isolation, test-tap, test-http
 	@$(PACKAGES) test
@@ -74,4 +74,4 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 clean: ## remove what was built; the database of "make run" stays
-	@find build -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} + 2>/dev/null || true
+	@rm -rf $(filter-out build/run,$(wildcard build/*))
