@@ -88,6 +88,7 @@ client_refuse(Client *client, unsigned status, const char *text)
 	char		answer[1024];
 	int			length;
 
+	client->refused = status;
 	if (body)
 	{
 		length = snprintf(answer, sizeof(answer),

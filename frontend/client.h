@@ -25,6 +25,7 @@ typedef struct Client
 	uint64_t	received;		/* bytes, when an idle client was looked at */
 	bool		looked_at;		/* since it became idle */
 	uint64_t	trickling;		/* idle, but bytes arrive: since when, or 0 */
+	unsigned	refused;		/* the status with which libmicrohttpd or a limit ended it */
 	struct Client *next;
 	struct Client *previous;
 } Client;

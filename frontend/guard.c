@@ -131,14 +131,16 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 }
 
 /*
- * Checks the target; libmicrohttpd ended it with a NUL where it stood, and the
- * version follows.
+ * Checks the target. Where it was received, libmicrohttpd ended it with a NUL,
+ * and the version follows.
  */
 static void
-check_target(Refusal *refusal, const char *method, const char *target, size_t length,
+check_target(Refusal *refusal, const char *method, const char *target, const char *received,
 			 const char *version)
 {
-	if (version > target && (size_t) (version - target) != length + 1)
+	size_t		length = strlen(target);
+
+	if (version > received && (size_t) (version - received) != length + 1)
 		refuse(refusal, 400, "The request line has a NUL or more than one space in it.");
 	for (size_t i = 0; i < length; i++)
 		if (iscntrl((unsigned char) target[i]) || target[i] == ' ' || target[i] == '#')
@@ -149,7 +151,7 @@ check_target(Refusal *refusal, const char *method, const char *target, size_t le
 
 Refusal
 guard_check(struct MHD_Connection *connection, const char *method, const char *target,
-			size_t target_length, const char *version, Headers *headers)
+			const char *received, const char *version, Headers *headers)
 {
 	Walk		walk = {.headers = headers};
 	bool		old_version = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
@@ -162,7 +164,7 @@ guard_check(struct MHD_Connection *connection, const char *method, const char *t
 
 	if (!is_token(method, strlen(method)))
 		refuse(&walk.refusal, 400, "The method has a character that is not allowed.");
-	check_target(&walk.refusal, method, target, target_length, version);
+	check_target(&walk.refusal, method, target, received, version);
 	MHD_get_connection_values_n(connection, MHD_HEADER_KIND, check_header, &walk);
 
 #if MHD_VERSION < 0x01000000

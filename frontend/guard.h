@@ -26,12 +26,13 @@ typedef struct Refusal
 } Refusal;
 
 /*
- * Looks at the request line and the raw headers. target is libmicrohttpd's own
- * copy, whose place in memory counts; the headers are filled in if there is no
- * refusal. After a refusal the connection must be closed.
+ * Looks at the request line and the raw headers. received is where
+ * libmicrohttpd has the target, of which it may have changed the bytes since.
+ * The headers are filled in if there is no refusal; after a refusal the
+ * connection must be closed.
  */
 extern Refusal guard_check(struct MHD_Connection *connection, const char *method,
-						   const char *target, size_t target_length, const char *version,
+						   const char *target, const char *received, const char *version,
 						   Headers *headers);
 
 #endif

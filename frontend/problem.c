@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client.h"
 #include "problem.h"
 #include "response.h"
 
@@ -56,10 +57,13 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status,
 				   struct MHD_Response *response)
 {
 	char	   *body = error_body(text_of(status));
+	Client	   *client = client_of(connection);
 	struct MHD_Response *problem;
 	enum MHD_Result queued;
 
 	(void) response;
+	if (client)
+		client->refused = status;
 	if (body == NULL)
 		return MHD_NO;
 	problem = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);

@@ -44,7 +44,7 @@ request_begin(void *unused, const char *target, struct MHD_Connection *connectio
 		return NULL;
 	request->connection = connection;
 	request->started_at = loop_now();
-	request->original_target = target;
+	request->received_target = target;
 	request->target = strdup(target ? target : "");
 	if (request->target)
 	{
@@ -59,13 +59,17 @@ request_begin(void *unused, const char *target, struct MHD_Connection *connectio
 }
 
 static void
-log_access(const Request *request)
+log_access(const Request *request, const Client *client)
 {
 	char		path[512];
+	unsigned	status = request->status;
+
+	if (status == 0 && client)
+		status = client->refused;
 
 	log_shorten_path(request->target, path, sizeof(path));
 	log_event("access: %s %s %u %zu %llums", request->method ? request->method : "-", path,
-			  request->status, request->answer_length,
+			  status, request->answer_length,
 			  (unsigned long long) (loop_now() - request->started_at));
 }
 
@@ -84,7 +88,7 @@ request_end(void *unused, struct MHD_Connection *connection, void **context,
 	if (request == NULL)
 		return;
 	if (settings.access_log && request->target)
-		log_access(request);
+		log_access(request, client);
 	if (request->answer)
 		MHD_destroy_response(request->answer);
 	bodies_size -= request->body_size;
@@ -139,8 +143,8 @@ request_take_head(Request *request, const char *method, const char *version)
 
 	request->phase = PHASE_BODY;
 	request->method = method;
-	refusal = guard_check(request->connection, method, request->original_target,
-						  strlen(request->target), version, &request->headers);
+	refusal = guard_check(request->connection, method, request->target, request->received_target,
+						  version, &request->headers);
 	if (refusal.status)
 	{
 		/* Answered now, before a body: libmicrohttpd then reads no further. */

@@ -59,7 +59,7 @@ struct Request
 	Request    *next;			/* in a queue */
 	RequestPhase phase;
 	uint64_t	started_at;
-	const char *original_target;	/* libmicrohttpd's, only for guard.c */
+	const char *received_target;	/* libmicrohttpd's, only for guard.c */
 
 	/* the head */
 	char	   *target;			/* as sent */
