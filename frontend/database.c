@@ -7,9 +7,12 @@
  * from failure to failure and is spread at random, so that many chatd do not
  * come back at the same moment.
  *
- * Statements are pipelined. Each has a synchronisation point of its own, so
- * that one that fails does not take the next with it, and each runs in its own
- * transaction.
+ * Statements are pipelined. A write has a synchronisation point of its own, so
+ * that it is its own transaction; it is done when that point is reached, which
+ * is after the commit. Reads that are sent in one turn of the loop share one,
+ * which spares both sides most of their system calls; each is done with its
+ * result. When one of them fails the server skips the rest up to that point,
+ * and these are sent once more, now each with its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +50,7 @@ struct Session
 	Operation  *last;
 	int			in_flight;
 	PGresult   *result;			/* of the first in flight, until its end */
+	bool		unsynced;		/* something was sent since the last sync */
 	bool		broken;			/* sending failed */
 	bool		stale;			/* the server is not what it was at the start */
 };
@@ -109,7 +113,7 @@ session_down(Session *session, const char *what, const char *detail)
 	PQclear(session->result);
 	session->result = NULL;
 	session->state = DOWN;
-	session->broken = session->stale = false;
+	session->unsynced = session->broken = session->stale = false;
 	session->first = session->last = NULL;
 	session->in_flight = 0;
 	loop_arm(&session->retry, loop_now() + session->pause / 2 + random() % session->pause);
@@ -245,10 +249,12 @@ session_take_results(Session *session)
 	{
 		PGresult   *result = PQgetResult(session->connection);
 
-		if (result == NULL)		/* stands between a result and its sync */
+		if (result == NULL)		/* the end of one statement */
 		{
 			if (PQstatus(session->connection) == CONNECTION_BAD)
 				return;
+			if (session->result && session->lane != LANE_WRITE)
+				session_finish_first(session);
 			continue;
 		}
 		if (session->state == PREPARING)
@@ -259,7 +265,8 @@ session_take_results(Session *session)
 		else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 		{
 			PQclear(result);
-			session_finish_first(session);
+			if (session->lane == LANE_WRITE)
+				session_finish_first(session);
 		}
 		else
 		{
@@ -372,12 +379,24 @@ database_open(void)
 	}
 }
 
+static void
+session_sync(Session *session)
+{
+	if (session->unsynced && !PQpipelineSync(session->connection))
+		session->broken = true;
+	session->unsynced = false;
+}
+
 void
 session_send(Session *session, Operation *operation, StatementId statement,
 			 const Parameters *parameters)
 {
+	bool		alone = operation->alone || session->lane == LANE_WRITE;
+
 	operation->next = NULL;
 	operation->sent_at = loop_now();
+	if (alone)
+		session_sync(session);
 	if (session->last)
 		session->last->next = operation;
 	else
@@ -386,9 +405,11 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	session->in_flight++;
 	if (!PQsendQueryPrepared(session->connection, statements[statement].name, parameters->count,
 							 parameters->values, parameters->lengths, parameters->formats,
-							 parameters->result_format) ||
-		!PQpipelineSync(session->connection))
+							 parameters->result_format))
 		session->broken = true;
+	session->unsynced = true;
+	if (alone)
+		session_sync(session);
 }
 
 void
@@ -401,6 +422,7 @@ database_turn(void)
 
 		if (session->state < PREPARING)
 			continue;
+		session_sync(session);
 		unsent = PQflush(session->connection);
 		if (session->broken || unsent < 0)
 			session_down(session, "the connection was lost", PQerrorMessage(session->connection));

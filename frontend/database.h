@@ -29,11 +29,14 @@ typedef struct Session Session;
 /*
  * done is called once for every operation sent, with the result, or with NULL
  * when the connection was lost and nobody knows what became of it. The result
- * is freed by the caller.
+ * is freed by the caller. Its status is PGRES_PIPELINE_ABORTED when the
+ * operation was not executed because one before it failed; that happens only
+ * outside of LANE_WRITE, and not to one that is sent with alone set.
  */
 typedef struct Operation
 {
 	void		(*done) (struct Operation *operation, const PGresult *result);
+	bool		alone;
 	struct Operation *next;
 	uint64_t	sent_at;
 } Operation;

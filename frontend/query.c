@@ -8,6 +8,7 @@
 
 #include "loop.h"
 #include "query.h"
+#include "reads.h"
 #include "response.h"
 #include "settings.h"
 
@@ -44,6 +45,12 @@ query_done(Operation *operation, const PGresult *result)
 	Request    *request = (Request *) ((char *) operation - offsetof(Request, work.operation));
 	const char *sqlstate;
 
+	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+	{
+		operation->alone = true;
+		reads_again(request);
+		return;
+	}
 	if (result == NULL)
 		answer_unavailable(request, "The connection to the database was lost.");
 	else if (PQresultStatus(result) == PGRES_TUPLES_OK)

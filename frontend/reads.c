@@ -16,12 +16,19 @@ static RequestQueue queues[LANE_COUNT];
 void
 reads_submit(Request *request, Lane lane)
 {
+	request->work.lane = lane;
 	if (!database_ready(lane))
 		answer_unavailable(request, "The database is not available.");
 	else if (queues[lane].count >= settings.max_queue)
 		answer_unavailable(request, "The server is busy.");
 	else
 		queue_push(&queues[lane], request);
+}
+
+void
+reads_again(Request *request)
+{
+	queue_push(&queues[request->work.lane], request);
 }
 
 void

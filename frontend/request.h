@@ -26,6 +26,7 @@ typedef struct Query
 {
 	Operation	operation;
 	StatementId statement;
+	Lane		lane;			/* of a read */
 	int			count;
 	const char *values[6];		/* owned by the request, or static */
 	char		numbers[6][12]; /* room for values that are numbers */
