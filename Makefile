@@ -17,8 +17,8 @@ PYTHON := /usr/bin/python3
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PACKAGES := docker/packages.sh
 SUITES := regress isolation tap http
-EXTENSION = $(MAKE) --no-print-directory -C extension PG_CONFIG=$(PG_CONFIG)
-FRONTEND = $(MAKE) --no-print-directory -C frontend
+EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
+FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
 .PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) sanitize lint help clean
@@ -50,7 +50,7 @@ load: ## load a chat log into a running chatd and check it
 
 bench: install-extension ## measure, print a table, write build/bench.json
 	@$(PACKAGES) bench
-	@$(MAKE) --no-print-directory -C tests/bench all
+	@$(MAKE) -s -C tests/bench all
 	@$(PYTHON) tests/bench/bench.py --pg-config $(PG_CONFIG) $(SECONDS:%=--seconds %) $(ONLY)
 
 test: install-extension ## all suites; one alone: test-regress, test-isolation, test-tap, test-http

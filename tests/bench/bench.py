@@ -288,6 +288,8 @@ def measure_line(bench, line, rounds):
         else:
             b = line.beside(bench)
             a = line.measure(bench)
+        if (a.errors or b.errors) and "errors" not in line.extras:
+            raise RuntimeError("%s: %d and %d requests failed" % (line.key, a.errors, b.errors))
         pairs.append((a, b))
         print("  %s, round %d: %.0f/s beside %.0f/s" % (line.key, number + 1, a.rate, b.rate),
               file=sys.stderr)
