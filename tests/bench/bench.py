@@ -244,31 +244,34 @@ def cpu(sample):
 def rate_row(line, pairs):
     ratio = statistics.median(a.rate / b.rate for a, b in pairs)
     return row(line, "", "per second", median([a for a, _ in pairs], "rate"),
-               median([b for _, b in pairs], "rate"), ratio, ">= %g" % line.goal, ratio >= line.goal)
+               median([b for _, b in pairs], "rate"), ratio, ">=", line.goal)
 
 
 def cpu_row(line, pairs):
     ratio = statistics.median(cpu(a) / cpu(b) for a, b in pairs)
     return row(line, ": CPU", "us per message", statistics.median(cpu(a) for a, _ in pairs),
-               statistics.median(cpu(b) for _, b in pairs), ratio, "<= 0.6", ratio <= 0.6)
+               statistics.median(cpu(b) for _, b in pairs), ratio, "<=", 0.6)
 
 
 def p99_row(line, pairs):
-    value = median([a for a, _ in pairs], "p99_ms")
-    return row(line, ": p99", "ms", value, median([b for _, b in pairs], "p99_ms"), None, "< 50", value < 50)
+    return row(line, ": p99", "ms", median([a for a, _ in pairs], "p99_ms"),
+               median([b for _, b in pairs], "p99_ms"), None, "<", 50)
 
 
 def errors_row(line, pairs):
-    value = sum(a.errors for a, _ in pairs)
-    return row(line, ": errors", "requests", value, sum(b.errors for _, b in pairs), None, "= 0", value == 0)
+    return row(line, ": errors", "requests", sum(a.errors for a, _ in pairs),
+               sum(b.errors for _, b in pairs), None, "<=", 0)
 
 
 EXTRAS = {"cpu": cpu_row, "p99": p99_row, "errors": errors_row}
 
 
-def row(line, what, unit, value, beside, ratio, goal, met):
+def row(line, what, unit, value, beside, ratio, sense, goal):
+    """A row; the goal is for the ratio, or where there is none, for the value."""
+    reached = value if ratio is None else ratio
+    met = {">=": reached >= goal, "<=": reached <= goal, "<": reached < goal}[sense]
     return {"name": line.name + what, "unit": unit, "value": value, "beside_name": line.beside_name,
-            "beside": beside, "ratio": ratio, "goal": goal, "met": met}
+            "beside": beside, "ratio": ratio, "sense": sense, "goal": goal, "met": met}
 
 
 def details(pairs):
@@ -303,7 +306,7 @@ def print_table(rows):
         print(head % (
             each["name"], each["beside_name"], "%.1f" % each["value"], "%.1f" % each["beside"],
             "" if each["ratio"] is None else "%.2f" % each["ratio"],
-            each["goal"], "yes" if each["met"] else "NO",
+            "%s %g" % (each["sense"], each["goal"]), "yes" if each["met"] else "NO",
             *(("%.1f" % each["p50_ms"], "%.1f" % each["p99_ms"],
                "%.0f + %.0f" % (each["cpu_us_postgres"], each["cpu_us_chatd"])) if "p50_ms" in each else ("",) * 3)))
 
