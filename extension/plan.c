@@ -12,28 +12,62 @@
  */
 #include "postgres.h"
 
+#include "executor/tstoreReceiver.h"
 #include "nodes/params.h"
 #include "tcop/dest.h"
-#include "executor/tstoreReceiver.h"
-#include "utils/snapmgr.h"
+#include "utils/guc.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
 
 #include "plan.h"
 
+/*
+ * Settings under which statements are planned. A table may be small or its
+ * statistics missing when a session makes its plan, and large long before the
+ * plan is made anew; reaching each row by its key is never far from the best
+ * and never wrong by much.
+ */
+static const char *const plan_settings[] = {
+	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"
+};
+
+/*
+ * Make the statement's plan, unless the session has one that is still valid.
+ */
 static void
 plan_prepare(SavedPlan *plan)
 {
-	SPIPlanPtr	prepared;
+	int			nest_level;
+	CachedPlan *generic;
 
-	if (plan->plan != NULL)
+	if (plan->plan != NULL && SPI_plan_is_valid(plan->plan))
 		return;
-	prepared = SPI_prepare_cursor(plan->sql, plan->nargs, plan->argtypes,
-								  CURSOR_OPT_GENERIC_PLAN);
-	if (prepared == NULL)
-		elog(ERROR, "could not prepare a statement: %s",
-			 SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(prepared) != 0)
-		elog(ERROR, "could not keep a prepared statement");
-	plan->plan = prepared;
+
+	nest_level = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(plan_settings); i++)
+		set_config_option(plan_settings[i], "off", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
+
+	if (plan->plan == NULL)
+	{
+		SPIPlanPtr	prepared;
+
+		prepared = SPI_prepare_cursor(plan->sql, plan->nargs, plan->argtypes,
+									  CURSOR_OPT_GENERIC_PLAN);
+		if (prepared == NULL)
+			elog(ERROR, "could not prepare a statement: %s",
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not keep a prepared statement");
+		plan->plan = prepared;
+	}
+
+	/* Plan now, not at the first execution, when the settings are gone. */
+	generic = SPI_plan_get_cached_plan(plan->plan);
+	if (generic != NULL)
+		ReleaseCachedPlan(generic, CurrentResourceOwner);
+
+	AtEOXact_GUC(true, nest_level);
 }
 
 static uint64

@@ -32,8 +32,11 @@ COMMENT ON FUNCTION chat.contains(text, text) IS
 --
 -- Keys are composite and begin with the application, so that a URL maps onto
 -- a key and the tables can be distributed by application. What changes with
--- every chat or message stands in narrow rows without an index on it, with
--- free space in their pages, so that its updates stay HOT.
+-- every chat or message stands in narrow rows without an index on it, in
+-- pages that are mostly free, so that its updates stay HOT. So free (a tenth
+-- filled), because a page is pruned whenever it is fuller than its fillfactor,
+-- that is at every update, at a cost that follows the rows in it: 15 rows
+-- instead of 75 take a quarter off the instructions of a message.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat.applications (
@@ -54,7 +57,7 @@ CREATE TABLE chat.application_counters (
 	CONSTRAINT application_counters_pkey PRIMARY KEY (application_id),
 	CONSTRAINT application_counters_application_id_fkey
 		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 10);
 COMMENT ON TABLE chat.application_counters IS 'One row for each application: the highest chat number given, and how many chats there are.';
 
 CREATE TABLE chat.chats (
@@ -65,9 +68,8 @@ CREATE TABLE chat.chats (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT chats_pkey PRIMARY KEY (application_id, number),
 	CONSTRAINT chats_application_id_fkey
-		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE,
-	CONSTRAINT chats_number_check CHECK (number > 0)
-) WITH (fillfactor = 50);
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
+) WITH (fillfactor = 10);
 COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_number is the highest message number given, messages_count how many messages there are.';
 
 -- No foreign key to chats: every insertion by the functions holds the chat's
@@ -79,8 +81,7 @@ CREATE TABLE chat.messages (
 	number integer NOT NULL,
 	body text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	CONSTRAINT messages_pkey PRIMARY KEY (application_id, chat_number, number),
-	CONSTRAINT messages_number_check CHECK (number > 0)
+	CONSTRAINT messages_pkey PRIMARY KEY (application_id, chat_number, number)
 );
 COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
 
