@@ -25,6 +25,8 @@
 #include "response.h"
 #include "settings.h"
 
+#define DRAIN_READS 16
+
 static Client *clients;
 
 void
@@ -86,6 +88,7 @@ client_refuse(Client *client, unsigned status, const char *text)
 {
 	char	   *body = error_body(text);
 	char		answer[1024];
+	char		scrap[16384];
 	int			length;
 
 	client->refused = status;
@@ -99,6 +102,9 @@ client_refuse(Client *client, unsigned status, const char *text)
 		send(client->fd, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 		free(body);
 	}
+	/* An answer can get lost if its connection is closed with something unread. */
+	for (int i = 0; i < DRAIN_READS && recv(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0; i++)
+		;
 	client_close(client);
 }
 

@@ -4,26 +4,25 @@
  *
  * Where a request cannot be parsed or does not fit into a connection's memory,
  * libmicrohttpd answers by itself, with an HTML page, and offers no way to
- * change it. It queues that page by its own public function. The definition
- * here comes before the library's when the program is linked, so that the
- * library calls it, and it queues a JSON body in the page's place. chatd itself
- * queues its answers by library_queue_response().
+ * change it; of some of these pages 0.9.75 even sends the headers twice. It
+ * queues the page by its own public function. The definition here takes that
+ * function's place in the program, so that the library calls it: it sends a
+ * JSON answer straight to the socket, and the library, told that nothing could
+ * be queued, closes the connection. chatd queues its own answers by
+ * library_queue_response().
  */
 #include <dlfcn.h>
 #include <microhttpd.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "client.h"
 #include "problem.h"
-#include "response.h"
 
 typedef enum MHD_Result (*QueueFunction) (struct MHD_Connection *connection, unsigned status,
 										  struct MHD_Response *response);
 
 enum MHD_Result
 library_queue_response(struct MHD_Connection *connection, unsigned status,
-				   struct MHD_Response *response)
+					   struct MHD_Response *response)
 {
 	static QueueFunction library_function;
 
@@ -56,24 +55,10 @@ enum MHD_Result
 MHD_queue_response(struct MHD_Connection *connection, unsigned status,
 				   struct MHD_Response *response)
 {
-	char	   *body = error_body(text_of(status));
 	Client	   *client = client_of(connection);
-	struct MHD_Response *problem;
-	enum MHD_Result queued;
 
 	(void) response;
 	if (client)
-		client->refused = status;
-	if (body == NULL)
-		return MHD_NO;
-	problem = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
-	if (problem == NULL)
-	{
-		free(body);
-		return MHD_NO;
-	}
-	MHD_add_response_header(problem, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json; charset=utf-8");
-	queued = library_queue_response(connection, status, problem);
-	MHD_destroy_response(problem);
-	return queued;
+		client_refuse(client, status, text_of(status));
+	return MHD_NO;				/* the library closes the connection */
 }

@@ -1,0 +1,105 @@
+"""Pages: after, before, last and limit, and a Link header that leads through all of a list."""
+
+import re
+
+import pytest
+
+
+def links(answer):
+    return {relation: target for target, relation in
+            re.findall('<([^>]*)>; rel="([a-z]*)"', answer.headers.get("link", ""))}
+
+
+def numbers(answer):
+    assert answer.status == 200, answer
+    return [row["number"] for row in answer.json]
+
+
+@pytest.fixture
+def filled(chatd, messages):
+    """Messages 1 to 10."""
+    for number in range(1, 11):
+        chatd.post(messages, {"body": "message %d" % number})
+    return messages
+
+
+@pytest.mark.parametrize("query,expected,next_query,prev_query", [
+    ("", range(1, 11), None, None),
+    ("?limit=3", [1, 2, 3], "limit=3&after=3", None),
+    ("?limit=10", range(1, 11), "limit=10&after=10", None),
+    ("?after=0&limit=2", [1, 2], "limit=2&after=2", None),
+    ("?after=3&limit=3", [4, 5, 6], "limit=3&after=6", "limit=3&before=4"),
+    ("?after=8", [9, 10], None, "before=9"),
+    ("?after=10", [], None, None),
+    ("?after=2147483647", [], None, None),
+    ("?before=5", [1, 2, 3, 4], "after=4", None),
+    ("?before=5&limit=2", [3, 4], "limit=2&after=4", "limit=2&before=3"),
+    ("?before=1", [], None, None),
+    ("?before=2147483647&limit=2", [9, 10], "limit=2&after=10", "limit=2&before=9"),
+    ("?after=2&before=5", [3, 4], "after=4", "before=3"),
+    ("?after=2&before=9&limit=2", [3, 4], "limit=2&after=4", "limit=2&before=3"),
+    ("?last=3", [8, 9, 10], None, "limit=3&before=8"),
+    ("?last=10", range(1, 11), None, None),
+    ("?last=1000", range(1, 11), None, None),
+])
+def test_pages(chatd, filled, query, expected, next_query, prev_query):
+    answer = chatd.get(filled + query)
+    assert numbers(answer) == list(expected)
+    wanted = {"next": next_query, "prev": prev_query}
+    assert links(answer) == {name: "%s?%s" % (filled, value) for name, value in wanted.items() if value}
+
+
+def walk(chatd, path, relation):
+    """All numbers from path on, following the links."""
+    found = []
+    while path:
+        answer = chatd.get(path)
+        page = [row.get("number", row.get("token")) for row in answer.json]
+        found = found + page if relation == "next" else page + found
+        path = links(answer).get(relation)
+    return found
+
+
+def test_links_lead_through_all(chatd, filled):
+    assert walk(chatd, filled + "?limit=3", "next") == list(range(1, 11))
+    assert walk(chatd, filled + "?last=3", "prev") == list(range(1, 11))
+
+
+def test_links_of_a_search(chatd, filled):
+    chatd.post(filled, {"body": "Grüße & more"})
+    assert walk(chatd, filled + "/search?query=message&limit=4", "next") == list(range(1, 11))
+    answer = chatd.get(filled + "/search?query=gr%C3%BC%C3%9Fe+%26&limit=1")
+    assert numbers(answer) == [11]
+    assert links(answer)["next"].endswith("?query=gr%C3%BC%C3%9Fe%20%26&limit=1&after=11")
+
+
+def test_chats(chatd, chats):
+    for _ in range(5):
+        chatd.post(chats)
+    assert walk(chatd, chats + "?limit=2", "next") == [1, 2, 3, 4, 5]
+    assert numbers(chatd.get(chats + "?before=5&limit=2")) == [3, 4]
+
+
+def test_applications(chatd, new_name):
+    tokens = [chatd.post("/applications", {"name": "%s, %d" % (new_name, n)}).json["token"] for n in range(5)]
+    assert walk(chatd, "/applications?limit=3", "next")[-5:] == tokens
+    assert walk(chatd, "/applications?limit=1000&before=2147483647", "prev")[-5:] == tokens
+
+
+def test_default_limit(chatd, messages):
+    for number in range(101):
+        chatd.post(messages, {"body": str(number)})
+    answer = chatd.get(messages)
+    assert numbers(answer) == list(range(1, 101))
+    assert links(answer) == {"next": messages + "?after=100"}
+
+
+@pytest.mark.parametrize("length,link", [(8000, True), (20000, False)])
+def test_a_link_that_does_not_fit_is_not_left_out_silently(chatd, messages, length, link):
+    for _ in range(2):
+        chatd.post(messages, {"body": "x" * length})
+    answer = chatd.get("%s/search?query=%s&limit=1" % (messages, "x" * length))
+    if link:
+        assert answer.status == 200 and "next" in links(answer)
+    else:
+        assert answer.status == 414 and "limit" in answer.json["error"]
