@@ -33,7 +33,7 @@ install: install-extension ## into PostgreSQL's directories and PREFIX/bin (root
 
 # What PostgreSQL must find to run the extension. Asks for sudo only if a file is not there as built.
 install-extension: all
-	@$(EXTENSION) install DESTDIR=$(STAGE) >/dev/null
+	@rm -rf $(STAGE) && $(EXTENSION) install DESTDIR=$(STAGE) >/dev/null
 	@cd $(STAGE) && ! find . -type f ! -exec cmp -s {} /{} \; -print | grep -q . || \
 		$(SUDO) $(EXTENSION) install >/dev/null
 
