@@ -23,6 +23,7 @@
 #include "client.h"
 #include "loop.h"
 #include "response.h"
+#include "server.h"
 #include "settings.h"
 
 #define DRAIN_READS 16
@@ -59,6 +60,7 @@ client_notify(void *unused, struct MHD_Connection *connection, void **socket_con
 			clients = client->next;
 		free(client);
 		*socket_context = NULL;
+		server_wake();			/* there is room for another */
 	}
 }
 

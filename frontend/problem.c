@@ -7,9 +7,9 @@
  * change it; of some of these pages 0.9.75 even sends the headers twice. It
  * queues the page by its own public function. The definition here takes that
  * function's place in the program, so that the library calls it: it sends a
- * JSON answer straight to the socket, and the library, told that nothing could
- * be queued, closes the connection. chatd queues its own answers by
- * library_queue_response().
+ * JSON answer straight to the socket and shuts it down. The page is queued
+ * nevertheless, since the library may crash when that fails; it finds the
+ * socket closed. chatd queues its own answers by library_queue_response().
  */
 #include <dlfcn.h>
 #include <microhttpd.h>
@@ -57,8 +57,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status,
 {
 	Client	   *client = client_of(connection);
 
-	(void) response;
 	if (client)
 		client_refuse(client, status, text_of(status));
-	return MHD_NO;				/* the library closes the connection */
+	return library_queue_response(connection, status, response);
 }

@@ -125,10 +125,16 @@ server_open(int listen_fd)
 }
 
 void
+server_wake(void)
+{
+	events_pending = true;
+}
+
+void
 server_resume(struct MHD_Connection *connection)
 {
 	MHD_resume_connection(connection);
-	events_pending = true;
+	server_wake();
 }
 
 bool

@@ -26,6 +26,9 @@ extern void server_open(int listen_fd);
 /* Lets a suspended connection go on in the next server_turn(). */
 extern void server_resume(struct MHD_Connection *connection);
 
+/* Has libmicrohttpd work in the next turn, though no event may tell. */
+extern void server_wake(void);
+
 /* Is there work that does not wait for an event? */
 extern bool server_is_busy(void);
 
