@@ -176,6 +176,37 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 	return status;
 }
 
+/*
+ * Starts a process for each listening socket, and becomes their parent. Returns
+ * the exit status, in the parent and in each of them.
+ */
+static int
+run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
+{
+	for (int i = 0; i < count; i++)
+	{
+		children[i] = fork();
+		if (children[i] < 0)
+		{
+			/* The loops that were started end with their parent. */
+			log_event("cannot start a loop: %s", strerror(errno));
+			return 1;
+		}
+		if (children[i] == 0)
+		{
+			/* A loop must not outlive its parent. */
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			for (int other = 0; other < count; other++)
+				if (other != i)
+					close(listen_fds[other]);
+			return serve(listen_fds[i], signals);
+		}
+	}
+	for (int i = 0; i < count; i++)
+		close(listen_fds[i]);
+	return supervise(children, count, signals);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -183,6 +214,7 @@ main(int argc, char **argv)
 	int		   *listen_fds;
 	pid_t	   *children;
 	int			port;
+	int			status;
 
 	settings_read(argc, argv);
 	signals = block_signals();
@@ -203,34 +235,10 @@ main(int argc, char **argv)
 	}
 	log_event("listening on %s port %d", settings.listen, port);
 	if (settings.loops == 1)
-	{
-		int			status = serve(listen_fds[0], &signals);
-
-		free(listen_fds);
-		free(children);
-		return status;
-	}
-
-	for (int i = 0; i < settings.loops; i++)
-	{
-		children[i] = fork();
-		if (children[i] < 0)
-		{
-			/* The loops that were started end with their parent. */
-			log_event("cannot start a loop: %s", strerror(errno));
-			return 1;
-		}
-		if (children[i] == 0)
-		{
-			/* A loop must not outlive its parent. */
-			prctl(PR_SET_PDEATHSIG, SIGTERM);
-			for (int other = 0; other < settings.loops; other++)
-				if (other != i)
-					close(listen_fds[other]);
-			return serve(listen_fds[i], &signals);
-		}
-	}
-	for (int i = 0; i < settings.loops; i++)
-		close(listen_fds[i]);
-	return supervise(children, settings.loops, &signals);
+		status = serve(listen_fds[0], &signals);
+	else
+		status = run_loops(listen_fds, children, settings.loops, &signals);
+	free(listen_fds);
+	free(children);
+	return status;
 }
