@@ -87,7 +87,7 @@ suite_isolation()
 
 suite_tap()
 {
-	staged prove --ext .pl -I "$pgxs_test/perl" t
+	staged prove --ext .pl -I lib -I "$pgxs_test/perl" t
 }
 
 suite_http()
