@@ -112,7 +112,7 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 		if (walk->codings++ > 0)
 			refuse(&walk->refusal, 400, "There is more than one Transfer-Encoding.");
 		if (!is_name(value, value_length, "chunked"))
-			refuse(&walk->refusal, 501, "The only Transfer-Encoding known is chunked.");
+			refuse(&walk->refusal, 400, "The only Transfer-Encoding known is chunked.");
 		walk->headers->chunked = true;
 	}
 	else if (is_name(name, name_length, MHD_HTTP_HEADER_EXPECT))

@@ -57,7 +57,10 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status,
 {
 	Client	   *client = client_of(connection);
 
+	/* Version 1 redirects to what it guesses that the path was meant to be. */
+	unsigned	refusal = status < MHD_HTTP_BAD_REQUEST ? MHD_HTTP_BAD_REQUEST : status;
+
 	if (client)
-		client_refuse(client, status, text_of(status));
+		client_refuse(client, refusal, text_of(refusal));
 	return library_queue_response(connection, status, response);
 }

@@ -22,11 +22,20 @@ def get(path):
     b"/applications/%00", b"/applications/%zz", b"/applications/%", b"/applications/%4", b"/applications/%ff",
     b"/applications/\xff", b"/applications/%c0%af", b"/applications/%ed%a0%80", b"/%zz", b"/applications?query=%zz",
     b"/applications?x=%00", b"/applications?x=%ff", b"/applications?x=%", b"/applications/a b", b"/a#b",
-    b"/applications/x\x01", b"/applications/x\0y", b"/applications?x=a\0b", b"applications", b"http://x/applications",
+    b"/applications/x\x01", b"applications", b"http://x/applications",
 ])
 def test_path_that_cannot_be_decoded(chatd, path):
     answer, _ = chatd.talk(get(path))
     assert_refused(answer, 400)
+
+
+@pytest.mark.parametrize("path", [b"/applications/x\0y", b"/applications?x=a\0b", b"/\0"])
+def test_nul_in_a_path(chatd, path):
+    """libmicrohttpd 1 closes the connection by itself."""
+    answer, closed = chatd.talk(get(path))
+    if answer:
+        assert_refused(answer, 400)
+    assert closed
 
 
 @pytest.mark.parametrize("path", [

@@ -38,7 +38,6 @@ REFUSED = {
     "NUL in a header": (400, post(HOST + b"X: a\0b\r\nY: c\r\n", HIDDEN)),
     "NUL in the last header": (400, post(HOST + b"X: a\0b\r\n", HIDDEN)),
     "NUL in a name": (400, post(HOST + b"X\0: a\r\nY: c\r\n", HIDDEN)),
-    "NUL in the path": (400, post(HOST, HIDDEN, line=b"POST /applications\0")),
     "signed length": (400, post(HOST + b"Content-Length: +5\r\n", HIDDEN)),
     "negative length": (400, post(HOST + b"Content-Length: -1\r\n", HIDDEN)),
     "hexadecimal length": (400, post(HOST + b"Content-Length: 0x5\r\n", HIDDEN)),
@@ -46,13 +45,13 @@ REFUSED = {
     "length with a space in it": (400, post(HOST + b"Content-Length: 1 2\r\n", HIDDEN)),
     "huge length": (413, post(HOST + b"Content-Length: 18446744073709551616\r\n", HIDDEN)),
     "large length": (413, post(HOST + b"Content-Length: 9223372036854775807\r\n", HIDDEN)),
-    "unknown coding": (501, post(HOST + b"Transfer-Encoding: gzip\r\n", HIDDEN)),
-    "identity coding": (501, post(HOST + b"Transfer-Encoding: identity\r\n", HIDDEN)),
-    "coding before chunked": (501, post(HOST + b"Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n" + HIDDEN)),
-    "coding after chunked": (501, post(HOST + b"Transfer-Encoding: chunked, gzip\r\n", b"0\r\n\r\n" + HIDDEN)),
+    "unknown coding": (400, post(HOST + b"Transfer-Encoding: gzip\r\n", HIDDEN)),
+    "identity coding": (400, post(HOST + b"Transfer-Encoding: identity\r\n", HIDDEN)),
+    "coding before chunked": (400, post(HOST + b"Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n" + HIDDEN)),
+    "coding after chunked": (400, post(HOST + b"Transfer-Encoding: chunked, gzip\r\n", b"0\r\n\r\n" + HIDDEN)),
     "vertical tab in a coding": (400, post(HOST + b"Transfer-Encoding: \x0bchunked\r\n", b"0\r\n\r\n" + HIDDEN)),
     "two codings": (400, post(HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + HIDDEN)),
-    "empty coding": (501, post(HOST + b"Transfer-Encoding:\r\n", b"0\r\n\r\n" + HIDDEN)),
+    "empty coding": (400, post(HOST + b"Transfer-Encoding:\r\n", b"0\r\n\r\n" + HIDDEN)),
     "coding on HTTP/1.0": (400, post(HOST + b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n" + HIDDEN, b"HTTP/1.0")),
     "chunk without a size": (400, post(HOST + b"Transfer-Encoding: chunked\r\n", b"\r\n\r\n" + HIDDEN)),
     "chunk of a bad size": (400, post(HOST + b"Transfer-Encoding: chunked\r\n", b"xyz\r\n" + HIDDEN)),
@@ -82,9 +81,9 @@ def test_refused_and_closed(chatd, name):
 
 
 def test_garbage_is_refused_or_closed(chatd):
-    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200 + b"\r\n", b"GET\r\n\r\n", b" / HTTP/1.1\r\n\r\n"):
+    for data in (post(HOST, HIDDEN, line=b"POST /applications\0"), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200 + b"\r\n", b"GET\r\n\r\n", b" / HTTP/1.1\r\n\r\n"):
         answer, closed = chatd.talk(data)
-        assert closed and (answer is None or answer.status in (400, 501))
+        assert closed and (answer is None or answer.status == 400)
 
 
 def test_pipelined_requests_are_answered_in_order(chatd, messages):
@@ -100,7 +99,7 @@ def test_pipelined_requests_are_answered_in_order(chatd, messages):
 def test_chunked_body(chatd, messages):
     head = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n" % messages.encode()
     with chatd.wire() as wire:
-        wire.send(head + b'a\r\n{"data":{"\r\n4;x=y\r\nbody\r\n07\r\n":"hi"}\r\n1\r\n}\r\n0\r\nTrailer: x\r\n\r\n' + HIDDEN)
+        wire.send(head + b'a\r\n{"data":{"\r\n4\r\nbody\r\n07\r\n":"hi"}\r\n1\r\n}\r\n0\r\nTrailer: x\r\n\r\n' + HIDDEN)
         assert wire.answer().json == {"number": 1, "body": "hi"}
         assert wire.answer().json == {"status": "ok"}
 
