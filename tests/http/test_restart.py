@@ -127,8 +127,8 @@ def test_connection_that_is_terminated(own_chat, cluster):
 
     def terminate():
         for _ in range(3):
-            assert cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                               " WHERE application_name = 'chatd'") != "0"
+            wait_until(lambda: cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                           " WHERE application_name = 'chatd'") != "0", "connections")
             server.ready()
 
     check_fault(server, path, terminate)

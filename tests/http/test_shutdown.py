@@ -118,9 +118,13 @@ def test_loops_end_together(start_chatd):
 def test_loop_that_dies_takes_the_others_along(start_chatd):
     server = start_chatd("--loops", "3")
     pid = server.process.pid
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        children = [int(child) for child in file.read().split()]
-    assert len(children) == 3
+
+    def find_children():
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+            found = [int(child) for child in file.read().split()]
+        return found if len(found) == 3 else None
+
+    children = wait_until(find_children, "three loops")
     os.kill(children[1], signal.SIGKILL)
     assert server.process.wait(15) == 1
     assert not any(os.path.exists("/proc/%d" % child) for child in children)
