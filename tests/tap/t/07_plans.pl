@@ -1,0 +1,137 @@
+# With 1,000,000 messages in 10,000 chats, every function reaches its rows by an index: in a session
+# that made its plans while the tables were empty, without statistics, and with them. And what
+# changes with every message and chat is updated in place (HOT).
+use strict;
+use warnings;
+
+use ChatTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_cluster('main', conf => "autovacuum = off\nmax_wal_size = 2GB\nshared_buffers = 256MB\n");
+
+# A call of each function; A is the application, as id and as token.
+my @both = (
+	'chat.create_chat(A)', 'chat.create_chat(A, NUMBER)', 'chat.get_chat(A, 1)', 'chat.get_chat(A, 2147483647)',
+	'chat.list_chats(A)', 'chat.list_chats(A, after => 50)', 'chat.list_chats(A, before => 50)',
+	"chat.create_message(A, 1, 'x')", "chat.create_message(A, 1, 'x', NUMBER)",
+	'chat.get_message(A, 1, 1)', 'chat.get_message(A, 1, 2147483647)',
+	'chat.list_messages(A, 1)', 'chat.list_messages(A, 1, after => 50)', 'chat.list_messages(A, 1, before => 50)',
+	'chat.last_messages(A, 1, 20)', "chat.search_messages(A, 1, 'x')", "chat.search_messages(A, 1, 'x', before => 50)",
+	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'])",
+	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], ARRAY[NULL, NUMBER])");
+my @calls = (
+	(map { (s/\bA\b/1/gr, s/\bA\b/'token 1'/gr) } @both),
+	"chat.create_application('new NUMBER')", 'chat.rotate_token(2)', "chat.rotate_token('token 3')",
+	'chat.get_application(1)', "chat.get_application('token 1')",
+	'chat.list_applications()', 'chat.list_applications(after => 5)', 'chat.list_applications(before => 5)');
+
+# A script that makes the calls, each announced by its name; number makes names and numbers its own.
+sub script
+{
+	my ($number) = @_;
+	my $script = '';
+
+	foreach my $i (0 .. $#calls)
+	{
+		my $call = $calls[$i] =~ s/NUMBER/$number + $i/er;
+		$script .= "DO \$\$BEGIN RAISE LOG 'call %', \$_\$$call\$_\$; END\$\$;\nSELECT * FROM $call;\n";
+	}
+	return $script;
+}
+
+my $explain = q{
+	LOAD 'auto_explain';
+	SET auto_explain.log_min_duration = 0;
+	SET auto_explain.log_nested_statements = on;
+	SET auto_explain.log_verbose = on;
+	SET log_statement = none;
+	SET client_min_messages = log;
+	DO $$ BEGIN RAISE LOG 'measured'; END $$;
+};
+
+# Look at the plans that a session reported after the word "measured".
+sub check
+{
+	my ($what, $stderr) = @_;
+	my ($measured) = $stderr =~ /LOG:  measured\n(.*)/s;
+	my ($before, @parts) = split /LOG:  call /, $measured;
+	my (@without, @sequential);
+
+	is(scalar @parts, scalar @calls, "$what: all calls were made");
+	is_deeply([ $measured =~ /ERROR:.*/g ], [], "$what: without an error");
+	foreach my $part (@parts)
+	{
+		my ($call) = $part =~ /^(.*)/;
+		push @without, $call unless $part =~ /Index (?:Only )?Scan.* on chat\.|Conflict Arbiter Indexes/;
+		push @sequential, "$call: $_\n" foreach $part =~ /^.*Seq Scan on chat\..*$/mg;
+	}
+	is_deeply(\@without, [], "$what: each call uses an index");
+	is_deeply(\@sequential, [], "$what: no sequential scan");
+}
+
+# Generate the applications of the given ids, each of five chats of 100 messages.
+sub load
+{
+	my ($from, $to) = @_;
+
+	return qq{
+		INSERT INTO chat.applications (id, token, name) SELECT a, 'token ' || a, 'name ' || a FROM generate_series($from, $to) AS a;
+		INSERT INTO chat.application_counters SELECT a, 5, 5 FROM generate_series($from, $to) AS a;
+		INSERT INTO chat.chats (application_id, number, last_number, messages_count)
+			SELECT a, c, 100, 100 FROM generate_series($from, $to) AS a, generate_series(1, 5) AS c;
+		INSERT INTO chat.messages (application_id, chat_number, number, body)
+			SELECT a, c, m, 'message ' || m FROM generate_series($from, $to) AS a, generate_series(1, 5) AS c, generate_series(1, 100) AS m;
+		SELECT setval('chat.applications_id_seq', 10000);
+	};
+}
+
+# The first session makes its plans with tables that are empty, and known to be, and keeps them. It
+# needs an application to get so far; the rest of its tables is taken away again.
+my ($status, $stdout, $stderr) = $node->psql('postgres', "
+	ANALYZE;
+	SELECT chat.create_message(1, 1, 'planned');
+	SELECT chat.create_chat(1);
+	SELECT * FROM chat.list_applications();
+	" . script(500) . q{
+	INSERT INTO chat.applications (id, token, name) VALUES (1, 'token 1', 'a'), (2, 'token 2', 'b'), (3, 'token 3', 'c');
+	INSERT INTO chat.application_counters SELECT id FROM chat.applications;
+	SELECT chat.create_chat(1);
+	} . script(1000) . 'TRUNCATE chat.applications, chat.application_counters, chat.chats, chat.messages;'
+	  . load(1, 2000) . $explain . script(2000), on_error_stop => 0);
+check('planned while empty', $stderr);
+is($node->safe_psql('postgres', q{SELECT count(*) >= 10000, (SELECT count(*) >= 1000000 FROM chat.messages) FROM chat.chats}), 't|t', 'the tables are large');
+
+sub fresh_session
+{
+	my ($what, $number) = @_;
+	my ($status, $stdout, $stderr) = $node->psql('postgres',
+		"UPDATE chat.applications SET token = 'token 3' WHERE id = 3;" . $explain . script($number), on_error_stop => 0);
+
+	check($what, $stderr);
+}
+fresh_session('without statistics', 3000);
+$node->safe_psql('postgres', 'ANALYZE');
+fresh_session('with statistics', 4000);
+
+# HOT. pgbench's sessions have ended and reported their statistics when it is done.
+$node->safe_psql('postgres', q{SELECT pg_stat_reset()});
+$node->pgbench('--no-vacuum --client=8 --transactions=500', 0, [qr/4000\/4000/], [qr/^$/], 'load',
+	{ hot => q{
+		\set application random(1, 5)
+		\set chat random(1, 5)
+		SELECT chat.create_message(:application, :chat, 'hot');
+		SELECT chat.create_chat(:application);
+	} });
+foreach my $table (qw(chats application_counters))
+{
+	ok($node->poll_query_until('postgres', qq{
+		SELECT n_tup_upd >= 4000 FROM pg_stat_user_tables WHERE relid = 'chat.$table'::regclass}), "$table: 4,000 updates were counted");
+	my $share = $node->safe_psql('postgres', qq{
+		SELECT round(n_tup_hot_upd / n_tup_upd::numeric, 4) FROM pg_stat_user_tables WHERE relid = 'chat.$table'::regclass});
+	cmp_ok($share, '>=', 0.99, "$table: $share of the updates were HOT");
+}
+
+$node->stop;
+done_testing();
