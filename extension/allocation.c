@@ -28,7 +28,10 @@
 #include "utils/hsearch.h"
 
 #include "allocation.h"
+#include "array.h"
+#include "changes.h"
 #include "chat.h"
+#include "direct.h"
 #include "plan.h"
 
 /* The new messages of one chat: those at order[first] to order[first + count - 1]. */
@@ -91,8 +94,15 @@ create_next(NewMessage *message)
 		PointerGetDatum(message->body)
 	};
 
-	if (plan_modify(&plan, values, NULL) == 1)
+	int			previous = direct_api_begin();
+	uint64		created = plan_modify(&plan, values, NULL);
+
+	direct_api_end(previous);
+	if (created == 1)
+	{
 		message->number = plan_result_int32(0, 1);
+		changes_note(message->application, message->chat);
+	}
 	else
 	{
 		chat_require(message->application, message->chat);
@@ -161,12 +171,6 @@ batch_group(Batch *batch, NewMessage *messages, int count)
 	}
 }
 
-static Datum
-int32_array(Datum *elements, int count)
-{
-	return PointerGetDatum(construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-}
-
 /*
  * Lock the chats in key order, and learn their highest numbers. A chat that
  * does not exist stays not found.
@@ -181,19 +185,20 @@ batch_lock(Batch *batch)
 		" AND c.number OPERATOR(pg_catalog.=) k.number"
 		" ORDER BY c.application_id, c.number FOR NO KEY UPDATE OF c",
 		INT4ARRAYOID, INT4ARRAYOID);
-	Datum	   *applications = palloc(batch->groups_count * sizeof(Datum));
-	Datum	   *chats = palloc(batch->groups_count * sizeof(Datum));
+	Int32Array	columns[2];
 	Datum		values[2];
 	ChatGroup	   *group = batch->groups;
 	uint64		rows;
 
+	for (int i = 0; i < 2; i++)
+		int32_array_init(&columns[i], batch->groups_count);
 	for (int i = 0; i < batch->groups_count; i++)
 	{
-		applications[i] = Int32GetDatum(batch->groups[i].application);
-		chats[i] = Int32GetDatum(batch->groups[i].chat);
+		int32_array_append(&columns[0], batch->groups[i].application);
+		int32_array_append(&columns[1], batch->groups[i].chat);
 	}
-	values[0] = int32_array(applications, batch->groups_count);
-	values[1] = int32_array(chats, batch->groups_count);
+	for (int i = 0; i < 2; i++)
+		values[i] = int32_array_datum(&columns[i]);
 	rows = plan_modify(&plan, values, NULL);
 
 	/* The rows come in the order of the groups, those not found left out. */
@@ -230,9 +235,8 @@ batch_find_occupied(Batch *batch)
 		" AND m.chat_number OPERATOR(pg_catalog.=) k.chat_number"
 		" AND m.number OPERATOR(pg_catalog.=) k.number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Datum	   *columns[3];
+	Int32Array	columns[3];
 	Datum		values[3];
-	int			named = 0;
 	uint64		rows;
 	HASHCTL		control = {
 		.keysize = sizeof(OccupiedNumber),
@@ -241,25 +245,24 @@ batch_find_occupied(Batch *batch)
 	};
 
 	for (int i = 0; i < 3; i++)
-		columns[i] = palloc(batch->count * sizeof(Datum));
+		int32_array_init(&columns[i], batch->count);
 	for (int i = 0; i < batch->count; i++)
 	{
 		NewMessage *message = batch->order[i];
 
 		if (!message->named)
 			continue;
-		columns[0][named] = Int32GetDatum(message->application);
-		columns[1][named] = Int32GetDatum(message->chat);
-		columns[2][named] = Int32GetDatum(message->number);
-		named++;
+		int32_array_append(&columns[0], message->application);
+		int32_array_append(&columns[1], message->chat);
+		int32_array_append(&columns[2], message->number);
 	}
-	if (named == 0)
+	if (columns[0].count == 0)
 		return;
 
 	batch->occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < 3; i++)
-		values[i] = int32_array(columns[i], named);
+		values[i] = int32_array_datum(&columns[i]);
 	rows = plan_modify(&plan, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -318,26 +321,25 @@ batch_count(Batch *batch)
 		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND c.number OPERATOR(pg_catalog.=) k.number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Datum	   *columns[4];
+	Int32Array	columns[4];
 	Datum		values[4];
-	int			count = 0;
 
 	for (int i = 0; i < 4; i++)
-		columns[i] = palloc(batch->groups_count * sizeof(Datum));
+		int32_array_init(&columns[i], batch->groups_count);
 	for (int i = 0; i < batch->groups_count; i++)
 	{
 		ChatGroup	   *group = &batch->groups[i];
 
 		if (group->added == 0)
 			continue;
-		columns[0][count] = Int32GetDatum(group->application);
-		columns[1][count] = Int32GetDatum(group->chat);
-		columns[2][count] = Int32GetDatum(group->last_number);
-		columns[3][count] = Int32GetDatum(group->added);
-		count++;
+		int32_array_append(&columns[0], group->application);
+		int32_array_append(&columns[1], group->chat);
+		int32_array_append(&columns[2], group->last_number);
+		int32_array_append(&columns[3], group->added);
+		changes_note(group->application, group->chat);
 	}
 	for (int i = 0; i < 4; i++)
-		values[i] = int32_array(columns[i], count);
+		values[i] = int32_array_datum(&columns[i]);
 	plan_modify(&plan, values, NULL);
 }
 
@@ -352,27 +354,27 @@ batch_insert(Batch *batch, int accepted)
 		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" AS k (application_id, chat_number, number, body)",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
-	Datum	   *columns[4];
+	Int32Array	columns[3];
+	Datum	   *bodies = palloc(accepted * sizeof(Datum));
 	Datum		values[4];
 	int			count = 0;
 
-	for (int i = 0; i < 4; i++)
-		columns[i] = palloc(accepted * sizeof(Datum));
+	for (int i = 0; i < 3; i++)
+		int32_array_init(&columns[i], accepted);
 	for (int i = 0; i < batch->count; i++)
 	{
 		NewMessage *message = batch->order[i];
 
 		if (message->problem.sqlstate != 0)
 			continue;
-		columns[0][count] = Int32GetDatum(message->application);
-		columns[1][count] = Int32GetDatum(message->chat);
-		columns[2][count] = Int32GetDatum(message->number);
-		columns[3][count] = PointerGetDatum(message->body);
-		count++;
+		int32_array_append(&columns[0], message->application);
+		int32_array_append(&columns[1], message->chat);
+		int32_array_append(&columns[2], message->number);
+		bodies[count++] = PointerGetDatum(message->body);
 	}
 	for (int i = 0; i < 3; i++)
-		values[i] = int32_array(columns[i], count);
-	values[3] = PointerGetDatum(construct_array(columns[3], count, TEXTOID, -1, false, TYPALIGN_INT));
+		values[i] = int32_array_datum(&columns[i]);
+	values[3] = PointerGetDatum(construct_array(bodies, count, TEXTOID, -1, false, TYPALIGN_INT));
 	plan_modify(&plan, values, NULL);
 }
 
@@ -385,10 +387,12 @@ allocation_create_many(NewMessage *messages, int count)
 {
 	Batch		batch = {0};
 	int			accepted = 0;
+	int			previous;
 
 	batch_group(&batch, messages, count);
 	if (batch.count == 0)
 		return;
+	previous = direct_api_begin();
 	batch_lock(&batch);
 	batch_find_occupied(&batch);
 
@@ -409,4 +413,5 @@ allocation_create_many(NewMessage *messages, int count)
 		batch_count(&batch);
 		batch_insert(&batch, accepted);
 	}
+	direct_api_end(previous);
 }

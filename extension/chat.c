@@ -11,7 +11,9 @@
 
 #include "api.h"
 #include "application.h"
+#include "changes.h"
 #include "chat.h"
+#include "direct.h"
 #include "page.h"
 #include "plan.h"
 
@@ -100,9 +102,16 @@ create_named(int32 application, int32 number)
  */
 API_FUNCTION(create_chat, API_WRITES)
 {
+	int			previous = direct_api_begin();
+	int32		number;
+
 	if (PG_ARGISNULL(1))
-		PG_RETURN_INT32(create_numbered(application));
-	PG_RETURN_INT32(create_named(application, PG_GETARG_INT32(1)));
+		number = create_numbered(application);
+	else
+		number = create_named(application, PG_GETARG_INT32(1));
+	direct_api_end(previous);
+	changes_note(application, 0);
+	PG_RETURN_INT32(number);
 }
 
 /*

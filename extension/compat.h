@@ -24,4 +24,36 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/*
+ * Have the function request called when the server sizes its shared memory.
+ * PostgreSQL 15 has a hook for that, before it was done while loading.
+ */
+#if PG_VERSION_NUM >= 150000
+#include "miscadmin.h"
+
+extern void compat_request_shared_memory(void (*request) (void));
+#else
+#define compat_request_shared_memory(request) request()
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_database.h"
+#include "utils/acl.h"
+
+#define compat_owns_database(database) object_ownercheck(DatabaseRelationId, database, GetUserId())
+#else
+#include "utils/acl.h"
+
+#define compat_owns_database(database) pg_database_ownercheck(database, GetUserId())
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+
+/* The name that pg_stat_activity shows while a process waits here. */
+#define compat_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define compat_wait_event(name) PG_WAIT_EXTENSION
+#endif
+
 #endif							/* PG_CHAT_COMPAT_H */

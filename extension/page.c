@@ -84,7 +84,8 @@ page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 {
 	Datum		values[PLAN_MAX_ARGS];
 
-	memcpy(values, arguments, count * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+		values[i] = arguments[i];
 	values[count] = Int32GetDatum(page.above);
 	values[count + 1] = Int32GetDatum(page.upto);
 	values[count + 2] = Int64GetDatum(page.limit);

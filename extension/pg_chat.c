@@ -12,16 +12,37 @@
  *	page.c			lists: after, before, limit
  *	problem.c		errors about an argument, raised or reported
  *	plan.c			statements, prepared once for the session
+ *	array.c			their parameters
  *	fold.c			letter case
+ *
+ *	direct.c		triggers: changes by other ways than the functions
+ *	changes.c		what a transaction changed, told to the worker
+ *	reconcile.c		counts that are counted anew
+ *
+ *	launcher.c		the process that starts workers
+ *	worker.c		the background worker of a database
+ *	duty.c			what a worker does again and again
+ *	counting.c		its duties about counts
+ *	mirror.c		its duty of mirroring counters to Redis
+ *	redis.c			a connection to Redis
+ *	shared.c		what the processes tell each other
+ *	hooks.c			commands that need the worker to leave, or to come
+ *
  *	settings.c		pg_chat.*
  *	role.c			the role chat_api
- *	compat.h		differences between versions of PostgreSQL
+ *	compat.h, .c	differences between versions of PostgreSQL
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
+#include "changes.h"
+#include "direct.h"
+#include "hooks.h"
+#include "launcher.h"
 #include "settings.h"
+#include "shared.h"
 
 PG_MODULE_MAGIC;
 
@@ -31,4 +52,12 @@ void
 _PG_init(void)
 {
 	settings_define();
+	changes_define();
+	direct_define();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		shared_define();
+		hooks_define();
+		launcher_register();
+	}
 }

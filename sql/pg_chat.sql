@@ -72,17 +72,21 @@ CREATE TABLE chat.chats (
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_number is the highest message number given, messages_count how many messages there are.';
 
--- No foreign key to chats: every insertion by the functions holds the chat's
--- row locked, and a second lock on it for the key would cost each message a
--- lookup and a WAL record.
 CREATE TABLE chat.messages (
 	application_id integer NOT NULL,
 	chat_number integer NOT NULL,
 	number integer NOT NULL,
 	body text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	CONSTRAINT messages_pkey PRIMARY KEY (application_id, chat_number, number)
+	CONSTRAINT messages_pkey PRIMARY KEY (application_id, chat_number, number),
+	CONSTRAINT messages_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
 );
+-- The key holds for what happens to chats: their messages go with them, and a
+-- restore loads them first. Its check of each inserted message is off: the
+-- functions hold the chat's row locked, the trigger below locks it for others,
+-- and a second lock would cost each message a lookup and a WAL record.
+ALTER TABLE chat.messages DISABLE TRIGGER ALL;
 COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
 
 SELECT pg_catalog.pg_extension_config_dump('chat.applications', '');
@@ -92,6 +96,175 @@ SELECT pg_catalog.pg_extension_config_dump('chat.chats', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
 
 ---------------------------------------------------------------------------
+-- Changes by other ways than the functions
+--
+-- Whoever owns the tables may change them directly. Numbers are kept at once:
+-- a row inserted without one gets the next, and one inserted with one raises
+-- the highest. Counts are mended by the worker, which finds here what to count
+-- anew.
+---------------------------------------------------------------------------
+
+CREATE TABLE chat.changed_chats (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL
+);
+CREATE INDEX changed_chats_key ON chat.changed_chats (application_id, chat_number);
+COMMENT ON TABLE chat.changed_chats IS 'Queue: chats whose messages were changed directly, and are to be counted anew. Chat 0 stands for the chats of the application; application 0 for everything.';
+
+CREATE FUNCTION chat.before_insert() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_before_insert' LANGUAGE C;
+COMMENT ON FUNCTION chat.before_insert() IS
+'Trigger: numbers a chat or message that is inserted directly. Errors: 23503 no such parent, 22003 number below 1, 54000 no number left.';
+
+CREATE FUNCTION chat.after_insert() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
+COMMENT ON FUNCTION chat.after_insert() IS
+'Trigger: writes the highest numbers after a direct insertion, and queues what is to be counted.';
+
+CREATE FUNCTION chat.after_update_messages() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_update_messages' LANGUAGE C;
+COMMENT ON FUNCTION chat.after_update_messages() IS
+'Trigger: queues what is to be counted after an UPDATE of messages, and raises highest numbers.';
+
+CREATE FUNCTION chat.after_delete_messages() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_delete_messages' LANGUAGE C;
+COMMENT ON FUNCTION chat.after_delete_messages() IS
+'Trigger: queues what is to be counted after a DELETE of messages.';
+
+CREATE FUNCTION chat.after_delete_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_delete_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat.after_delete_chats() IS
+'Trigger: queues what is to be counted after a DELETE of chats.';
+
+CREATE FUNCTION chat.any_change() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_any_change' LANGUAGE C;
+COMMENT ON FUNCTION chat.any_change() IS
+'Trigger: queues everything, to be counted after a TRUNCATE or a direct UPDATE of counters.';
+
+CREATE TRIGGER before_insert BEFORE INSERT ON chat.messages
+	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
+CREATE TRIGGER after_insert AFTER INSERT ON chat.messages
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+CREATE TRIGGER after_update AFTER UPDATE ON chat.messages
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_update_messages();
+CREATE TRIGGER after_delete AFTER DELETE ON chat.messages
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_messages();
+CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.messages
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+
+CREATE TRIGGER before_insert BEFORE INSERT ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
+CREATE TRIGGER after_insert AFTER INSERT ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_chats();
+CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+
+CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+
+CREATE TABLE chat.retired_tokens (
+	token text COLLATE "C" NOT NULL,
+	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE chat.retired_tokens IS 'Queue: tokens that are nobody''s any more, whose keys in Redis are to be deleted. Empty where Redis is not used.';
+
+CREATE FUNCTION chat.after_token() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_token' LANGUAGE C;
+COMMENT ON FUNCTION chat.after_token() IS
+'Trigger: queues the token of an application that got another, or was deleted.';
+
+CREATE TRIGGER after_update AFTER UPDATE OF token ON chat.applications
+	FOR EACH ROW EXECUTE FUNCTION chat.after_token();
+CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
+	FOR EACH ROW EXECUTE FUNCTION chat.after_token();
+
+---------------------------------------------------------------------------
+-- The worker
+---------------------------------------------------------------------------
+
+CREATE TABLE chat.mended_counts (
+	mended_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	application_id integer NOT NULL,
+	chat_number integer,
+	counter text NOT NULL,
+	was integer,
+	mended_to integer NOT NULL
+);
+CREATE INDEX mended_counts_mended_at ON chat.mended_counts (mended_at);
+COMMENT ON TABLE chat.mended_counts IS 'What reconciliation found wrong and mended, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
+
+CREATE TABLE chat.worker_duties (
+	duty text NOT NULL,
+	passes bigint NOT NULL DEFAULT 0,
+	last_pass_at timestamptz,
+	last_duration interval,
+	last_done bigint NOT NULL DEFAULT 0,
+	total_done bigint NOT NULL DEFAULT 0,
+	total_mended bigint NOT NULL DEFAULT 0,
+	errors bigint NOT NULL DEFAULT 0,
+	last_error text,
+	last_error_at timestamptz,
+	application_id integer NOT NULL DEFAULT 0,
+	chat_number integer NOT NULL DEFAULT 0,
+	hurry boolean NOT NULL DEFAULT false,
+	CONSTRAINT worker_duties_pkey PRIMARY KEY (duty)
+) WITH (fillfactor = 50);
+CREATE FUNCTION chat.start_worker() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_start_worker'
+	LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION chat.start_worker() IS
+'Starts this database''s worker until the next restart, where pg_chat is not in shared_preload_libraries; elsewhere the launcher does. Returns whether it was started. Errors: 53400 no background worker is free, 25006 on a standby.';
+
+CREATE FUNCTION chat.pending_changes() RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_pending_changes'
+	LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION chat.pending_changes() IS
+'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
+
+CREATE VIEW chat.worker_status AS
+	SELECT
+		pg_catalog.current_database() AS database,
+		w.pid,
+		w.backend_start AS running_since,
+		d.duty,
+		d.passes,
+		d.last_pass_at,
+		d.last_duration,
+		d.last_done,
+		d.total_done,
+		d.total_mended,
+		d.errors,
+		d.last_error,
+		d.last_error_at,
+		CASE d.duty
+			WHEN 'reconcile' THEN (SELECT pg_catalog.count(*) FROM chat.changed_chats)
+			WHEN 'redis' THEN chat.pending_changes()
+		END AS backlog,
+		CASE
+			WHEN w.pid IS NOT NULL AND p.preloaded THEN NULL
+			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
+			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
+			WHEN NOT p.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
+			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
+		END AS hint
+	FROM chat.worker_duties AS d
+	CROSS JOIN (SELECT pg_catalog.current_setting('shared_preload_libraries') OPERATOR(pg_catalog.~) '\mpg_chat\M' AS preloaded) AS p
+	LEFT JOIN pg_catalog.pg_stat_activity AS w
+		ON w.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+		AND w.backend_type OPERATOR(pg_catalog.=) 'pg_chat worker';
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
+
+INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis');
+COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. Read it through chat.worker_status.';
+
+---------------------------------------------------------------------------
 -- What the functions return
 ---------------------------------------------------------------------------
 
@@ -99,6 +272,8 @@ CREATE TYPE chat.application AS (id integer, token text, name text, chats_count 
 CREATE TYPE chat.chat AS (number integer, messages_count integer, last_number integer, created_at timestamptz);
 CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz);
 CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text);
+CREATE TYPE chat.mended AS (application_id integer, chat_number integer, counter text, was integer, mended_to integer);
+COMMENT ON TYPE chat.mended IS 'A counter that was wrong and was mended: of a chat or, where chat_number is null, of an application.';
 COMMENT ON TYPE chat.application IS 'An application with the count of its chats.';
 COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the highest number given to one.';
 COMMENT ON TYPE chat.message IS 'A message of a chat.';
@@ -280,6 +455,15 @@ CREATE FUNCTION chat.search_messages(token text, chat integer, query text, after
 COMMENT ON FUNCTION chat.search_messages(text, integer, text, integer, integer, integer) IS
 'As search_messages(integer, ...), by the application''s token.';
 
+-- Counts
+
+CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
+	RETURNS SETOF chat.mended
+	AS 'MODULE_PATHNAME', 'chat_reconcile'
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
+COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
+'Counts everything, the chats of an application, or the messages of a chat, mends the counters that are wrong, and returns them. Nobody waits while it counts. Errors: P0002 no such application or chat.';
+
 ---------------------------------------------------------------------------
 -- Privileges
 --
@@ -291,7 +475,7 @@ COMMENT ON FUNCTION chat.search_messages(text, integer, text, integer, integer, 
 REVOKE ALL ON SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat FROM PUBLIC;
-REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.outcome FROM PUBLIC;
+REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.outcome, chat.mended FROM PUBLIC;
 
 
 CREATE FUNCTION chat.create_api_role() RETURNS void

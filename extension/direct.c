@@ -1,0 +1,527 @@
+/*
+ * direct.c
+ *	  Changes of the tables by other ways than the functions.
+ *
+ * Whoever owns the tables may change them directly: INSERT, COPY, UPDATE,
+ * DELETE, TRUNCATE. The triggers here keep what cannot wait, the numbers, and
+ * leave what can, the counts, to the worker.
+ *
+ *	- A row inserted without a number gets the next one; one inserted with a
+ *	  number raises its parent's highest number, so that the next automatic
+ *	  one does not meet it. The parent's row is locked from then on, as by the
+ *	  functions.
+ *	- What was changed is noted in chat.changed_chats, in the same
+ *	  transaction: the worker counts those chats anew.
+ *
+ * A statement may insert a million rows. So the parents it meets, here called
+ * counters, are kept in a table of the process until the statement ends, and
+ * their rows are updated once.
+ *
+ * The functions insert rows too, and have done all of this themselves: for
+ * them the triggers do nothing. They are told apart by the depth of nested
+ * triggers, so that an insertion by somebody's own trigger, within an
+ * insertion by the functions, is still seen as a direct one.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "array.h"
+#include "changes.h"
+#include "direct.h"
+#include "plan.h"
+#include "problem.h"
+#include "settings.h"
+
+PG_FUNCTION_INFO_V1(chat_before_insert);
+PG_FUNCTION_INFO_V1(chat_after_insert);
+PG_FUNCTION_INFO_V1(chat_after_update_messages);
+PG_FUNCTION_INFO_V1(chat_after_delete_messages);
+PG_FUNCTION_INFO_V1(chat_after_delete_chats);
+PG_FUNCTION_INFO_V1(chat_any_change);
+PG_FUNCTION_INFO_V1(chat_after_token);
+
+/* chat 0 stands for the application itself, whose counter counts chats. */
+#define COUNTER_OF_CHATS 0
+
+/* The counter of a parent, while a statement inserts children. */
+typedef struct Counter
+{
+	int32		application;	/* the key: application and chat */
+	int32		chat;
+	int32		last_number;
+	bool		raised;			/* last_number is not in the table yet */
+	SubTransactionId subtransaction;	/* that met the counter first */
+} Counter;
+
+#define COUNTER_KEY_SIZE (2 * sizeof(int32))
+
+/* The counters of the statements under way; NULL if there are none. */
+static HTAB *counters = NULL;
+
+/* Depth of triggers at which rows come from the functions; 0: nowhere. */
+static int	api_depth = 0;
+
+/* What to return to when a trigger has acted as the owner of its table. */
+typedef struct Caller
+{
+	Oid			user;
+	int			security_context;
+	int			nest_level;
+} Caller;
+
+/*
+ * Connect to SPI as the owner of the trigger's table, with a search_path that
+ * nobody else can plant objects in: as a SECURITY DEFINER function with a
+ * setting would do, but only where there is something to do. Declared so, the
+ * triggers would take a sixth of the time of a message of the functions.
+ */
+static Caller
+become_owner(Relation relation)
+{
+	Caller		caller;
+
+	GetUserIdAndSecContext(&caller.user, &caller.security_context);
+	SetUserIdAndSecContext(relation->rd_rel->relowner,
+						   caller.security_context | SECURITY_LOCAL_USERID_CHANGE);
+	caller.nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	return caller;
+}
+
+/* Undo become_owner. After an error, the abort of the transaction does it. */
+static void
+become_caller(Caller caller)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, caller.nest_level);
+	SetUserIdAndSecContext(caller.user, caller.security_context);
+}
+
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
+}
+
+/*
+ * Write the counters that were raised, and note the chats that were met.
+ * Connected to SPI, as the owner.
+ */
+static void
+flush_counters(void)
+{
+	static SavedPlan update_chats = SAVED_PLAN(
+		"UPDATE chat.chats AS c SET last_number = k.last_number"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS k (application_id, number, last_number)"
+		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND c.number OPERATOR(pg_catalog.=) k.number"
+		" AND c.last_number OPERATOR(pg_catalog.<) k.last_number",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan update_applications = SAVED_PLAN(
+		"UPDATE chat.application_counters AS c SET last_chat_number = k.last_number"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS k (application_id, number, last_number)"
+		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND k.number OPERATOR(pg_catalog.=) 0"
+		" AND c.last_chat_number OPERATOR(pg_catalog.<) k.last_number",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan note = SAVED_PLAN(
+		"INSERT INTO chat.changed_chats (application_id, chat_number)"
+		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)",
+		INT4ARRAYOID, INT4ARRAYOID);
+	HASH_SEQ_STATUS scan;
+	Counter    *counter;
+	Int32Array	columns[3];
+	Datum		values[3];
+	int			previous;
+
+	if (counters == NULL)
+		return;
+
+	for (int i = 0; i < 3; i++)
+		int32_array_init(&columns[i], hash_get_num_entries(counters));
+	hash_seq_init(&scan, counters);
+	while ((counter = hash_seq_search(&scan)) != NULL)
+	{
+		int32_array_append(&columns[0], counter->application);
+		int32_array_append(&columns[1], counter->chat);
+		int32_array_append(&columns[2], counter->last_number);
+		changes_note(counter->application, counter->chat);
+	}
+	hash_destroy(counters);
+	counters = NULL;
+
+	for (int i = 0; i < 3; i++)
+		values[i] = int32_array_datum(&columns[i]);
+	previous = direct_api_begin();
+	plan_modify(&update_chats, values, NULL);
+	plan_modify(&update_applications, values, NULL);
+	direct_api_end(previous);
+	plan_modify(&note, values, NULL);
+}
+
+/*
+ * Begin an insertion by the functions, connected to SPI. Returns what
+ * direct_api_end wants.
+ */
+int
+direct_api_begin(void)
+{
+	int			previous = api_depth;
+
+	flush_counters();
+	api_depth = trigger_depth() + 1;
+	return previous;
+}
+
+/*
+ * End an insertion by the functions. After an error, the abort of the
+ * (sub)transaction does it.
+ */
+void
+direct_api_end(int previous)
+{
+	api_depth = previous;
+}
+
+static void
+on_transaction_end(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			counters = NULL;	/* its memory ends with the transaction */
+			api_depth = 0;
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * A subtransaction that aborts takes back the locks on counters that it met
+ * first. Those met before stay locked; numbers that it gave from them are
+ * left out, since others may have been given after them.
+ */
+static void
+on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
+					  SubTransactionId parent, void *argument)
+{
+	HASH_SEQ_STATUS scan;
+	Counter    *counter;
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		api_depth = 0;
+	if (counters == NULL ||
+		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
+		return;
+
+	hash_seq_init(&scan, counters);
+	while ((counter = hash_seq_search(&scan)) != NULL)
+	{
+		if (counter->subtransaction != subtransaction)
+			continue;
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+			counter->subtransaction = parent;
+		else
+			hash_search(counters, counter, HASH_REMOVE, NULL);
+	}
+}
+
+/*
+ * Register for the ends of transactions. Called once, when the library is
+ * loaded.
+ */
+void
+direct_define(void)
+{
+	RegisterXactCallback(on_transaction_end, NULL);
+	RegisterSubXactCallback(on_subtransaction_end, NULL);
+}
+
+/*
+ * Lock a parent and set the counter's last_number. Raises 23503 if the parent
+ * does not exist.
+ */
+static void
+lock_counter(Counter *counter, Relation relation)
+{
+	Caller		caller = become_owner(relation);
+
+	static SavedPlan lock_chat = SAVED_PLAN(
+		"SELECT last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+		" FOR NO KEY UPDATE",
+		INT4OID, INT4OID);
+	static SavedPlan lock_application = SAVED_PLAN(
+		"SELECT last_chat_number FROM chat.application_counters"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		INT4OID);
+	static SavedPlan create_application = SAVED_PLAN(
+		"INSERT INTO chat.application_counters (application_id)"
+		" SELECT id FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1"
+		" ON CONFLICT DO NOTHING",
+		INT4OID);
+	Datum		values[2] = {Int32GetDatum(counter->application), Int32GetDatum(counter->chat)};
+	uint64		found;
+
+	if (counter->chat != COUNTER_OF_CHATS)
+		found = plan_modify(&lock_chat, values, NULL);
+	else
+	{
+		/* An application that was inserted directly has no counter yet. */
+		found = plan_modify(&lock_application, values, NULL);
+		if (found == 0 && plan_modify(&create_application, values, NULL) > 0)
+			found = plan_modify(&lock_application, values, NULL);
+	}
+	if (found == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 counter->chat == COUNTER_OF_CHATS ?
+				 errmsg("application %d does not exist", counter->application) :
+				 errmsg("chat %d of application %d does not exist",
+						counter->chat, counter->application)));
+	counter->last_number = plan_result_int32(0, 1);
+	become_caller(caller);
+}
+
+/*
+ * The counter of a parent, locked.
+ */
+static Counter *
+get_counter(int32 application, int32 chat, Relation relation)
+{
+	Counter		fresh = {.application = application, .chat = chat};
+	Counter    *counter;
+	HASHCTL		control = {
+		.keysize = COUNTER_KEY_SIZE,
+		.entrysize = sizeof(Counter),
+		.hcxt = TopTransactionContext
+	};
+
+	if (counters != NULL)
+	{
+		counter = hash_search(counters, &fresh, HASH_FIND, NULL);
+		if (counter != NULL)
+			return counter;
+	}
+
+	/* Entered only when it is locked, so that an error leaves nothing. */
+	fresh.subtransaction = GetCurrentSubTransactionId();
+	lock_counter(&fresh, relation);
+	if (counters == NULL)
+		counters = hash_create("pg_chat counters", 64, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	counter = hash_search(counters, &fresh, HASH_ENTER, NULL);
+	*counter = fresh;
+	return counter;
+}
+
+/*
+ * Trigger before each row that is inserted into chat.messages or chat.chats:
+ * gives it a number, or takes note of the one it has.
+ */
+Datum
+chat_before_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
+	HeapTuple	tuple = trigger->tg_trigtuple;
+	bool		is_message = strcmp(RelationGetRelationName(trigger->tg_relation), "messages") == 0;
+	const char *noun = is_message ? "message" : "chat";
+	int			number_column = SPI_fnumber(descriptor, "number");
+	int32		application;
+	int32		chat = COUNTER_OF_CHATS;
+	int32		number;
+	bool		isnull;
+	bool		unnumbered;
+	Counter    *counter;
+
+	number = DatumGetInt32(heap_getattr(tuple, number_column, descriptor, &unnumbered));
+	if (!unnumbered && api_depth != 0 && trigger_depth() == api_depth)
+		return PointerGetDatum(tuple);
+
+	/* A null in the rest of the key is the table's own error. */
+	application = DatumGetInt32(heap_getattr(tuple, SPI_fnumber(descriptor, "application_id"),
+											 descriptor, &isnull));
+	if (!isnull && is_message)
+		chat = DatumGetInt32(heap_getattr(tuple, SPI_fnumber(descriptor, "chat_number"),
+										  descriptor, &isnull));
+	if (isnull)
+		return PointerGetDatum(tuple);
+
+	if (!unnumbered && number < 1)
+		problem_raise(problem_number_range(noun, number));
+
+	counter = get_counter(application, chat, trigger->tg_relation);
+	if (unnumbered)
+	{
+		Datum		value;
+		bool		value_isnull = false;
+
+		if (counter->last_number == PG_INT32_MAX)
+			problem_raise(problem_numbers_exhausted(noun));
+		number = counter->last_number + 1;
+		value = Int32GetDatum(number);
+		tuple = heap_modify_tuple_by_cols(tuple, descriptor, 1, &number_column,
+										  &value, &value_isnull);
+	}
+	counter->last_number = Max(counter->last_number, number);
+	return PointerGetDatum(tuple);
+}
+
+/*
+ * Trigger after a statement that inserts into chat.messages or chat.chats.
+ */
+Datum
+chat_after_insert(PG_FUNCTION_ARGS)
+{
+	if (counters != NULL)
+	{
+		Caller		caller = become_owner(((TriggerData *) fcinfo->context)->tg_relation);
+
+		flush_counters();
+		become_caller(caller);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Run a statement of a trigger, which may name its transition tables.
+ */
+static void
+execute(const char *statement)
+{
+	if (SPI_execute(statement, false, 0) < 0)
+		elog(ERROR, "could not execute a trigger's statement");
+}
+
+static Caller
+become_owner_with_transition_tables(TriggerData *trigger)
+{
+	Caller		caller = become_owner(trigger->tg_relation);
+
+	if (SPI_register_trigger_data(trigger) < 0)
+		elog(ERROR, "could not register a trigger's transition tables");
+	return caller;
+}
+
+/*
+ * Trigger after a statement that updates chat.messages, with old_rows and
+ * new_rows.
+ */
+Datum
+chat_after_update_messages(PG_FUNCTION_ARGS)
+{
+	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+	int			previous;
+
+	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
+			" SELECT application_id, chat_number FROM old_rows"
+			" UNION SELECT application_id, chat_number FROM new_rows");
+	previous = direct_api_begin();
+	execute("UPDATE chat.chats AS c SET last_number = n.number"
+			" FROM (SELECT application_id, chat_number, pg_catalog.max(number) AS number"
+			" FROM new_rows GROUP BY application_id, chat_number) AS n"
+			" WHERE c.application_id OPERATOR(pg_catalog.=) n.application_id"
+			" AND c.number OPERATOR(pg_catalog.=) n.chat_number"
+			" AND c.last_number OPERATOR(pg_catalog.<) n.number");
+	direct_api_end(previous);
+	become_caller(caller);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger after a statement that deletes from chat.messages, with old_rows.
+ */
+Datum
+chat_after_delete_messages(PG_FUNCTION_ARGS)
+{
+	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+
+	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
+			" SELECT DISTINCT application_id, chat_number FROM old_rows");
+	become_caller(caller);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger after a statement that deletes from chat.chats, with old_rows.
+ */
+Datum
+chat_after_delete_chats(PG_FUNCTION_ARGS)
+{
+	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+
+	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
+			" SELECT DISTINCT application_id, 0 FROM old_rows");
+	execute("SELECT application_id, number FROM old_rows");
+	for (uint64 row = 0; row < SPI_processed; row++)
+		changes_note(plan_result_int32(row, 1), plan_result_int32(row, 2));
+	become_caller(caller);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger of a statement after which anything may have changed: TRUNCATE, or
+ * an UPDATE of the counters themselves. It runs before the latter, since a
+ * trigger after it would cost each message of the functions, which update
+ * them too, a place in a queue.
+ */
+Datum
+chat_any_change(PG_FUNCTION_ARGS)
+{
+	if (api_depth == 0 || trigger_depth() != api_depth)
+	{
+		Caller		caller = become_owner(((TriggerData *) fcinfo->context)->tg_relation);
+
+		execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
+		become_caller(caller);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger after a row of chat.applications lost its token, or was deleted:
+ * has the worker delete the token's keys in Redis.
+ */
+Datum
+chat_after_token(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.retired_tokens (token) VALUES ($1)", TEXTOID);
+
+	if (*settings_redis_url != '\0')
+	{
+		Caller		caller = become_owner(trigger->tg_relation);
+		TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
+		bool		isnull;
+		Datum		token = SPI_getbinval(trigger->tg_trigtuple, descriptor,
+										  SPI_fnumber(descriptor, "token"), &isnull);
+		Datum		id = SPI_getbinval(trigger->tg_trigtuple, descriptor,
+									   SPI_fnumber(descriptor, "id"), &isnull);
+
+		plan_modify(&plan, &token, NULL);
+		changes_note(DatumGetInt32(id), 0);
+		become_caller(caller);
+	}
+	return PointerGetDatum(NULL);
+}

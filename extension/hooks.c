@@ -1,0 +1,161 @@
+/*
+ * hooks.c
+ *	  Commands that concern workers.
+ *
+ * Some commands need a database to be free of connections: DROP DATABASE,
+ * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
+ * its template. The database's worker leaves for their time. Others may make
+ * a database one that wants a worker: CREATE EXTENSION, CREATE DATABASE; the
+ * launcher looks after their commit.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "hooks.h"
+#include "shared.h"
+
+static ProcessUtility_hook_type previous_utility_hook = NULL;
+
+/* Databases that are held until the transaction ends, in its memory. */
+static List *held = NIL;
+
+/* This database is to be looked at after the commit. */
+static bool probe_at_commit = false;
+
+/*
+ * Only at its end is the transaction's outcome there for others to see, and
+ * it comes to an end whatever becomes of the process.
+ */
+static void
+on_transaction_end(XactEvent event, void *argument)
+{
+	ListCell   *cell;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	foreach(cell, held)
+		shared_release_database(lfirst_oid(cell));
+	if (event == XACT_EVENT_COMMIT && probe_at_commit)
+		shared_probe_database(MyDatabaseId);
+	held = NIL;
+	probe_at_commit = false;
+}
+
+static void
+hold_until_end(Oid database)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+	held = lappend_oid(held, database);
+	MemoryContextSwitchTo(caller);
+	shared_hold_database(database);
+}
+
+/* The template that a CREATE DATABASE names, or the one it takes. */
+static const char *
+template_of(const CreatedbStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return "template1";
+}
+
+/*
+ * The name of the database that a command needs to be free of connections, or
+ * NULL.
+ */
+static const char *
+database_needed(Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_DropdbStmt:
+			return castNode(DropdbStmt, command)->dbname;
+		case T_CreatedbStmt:
+			return template_of(castNode(CreatedbStmt, command));
+		case T_RenameStmt:
+			if (castNode(RenameStmt, command)->renameType == OBJECT_DATABASE)
+				return castNode(RenameStmt, command)->subname;
+			return NULL;
+		case T_AlterDatabaseStmt:
+			{
+				ListCell   *cell;
+
+				foreach(cell, castNode(AlterDatabaseStmt, command)->options)
+					if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0)
+						return castNode(AlterDatabaseStmt, command)->dbname;
+				return NULL;
+			}
+		default:
+			return NULL;
+	}
+}
+
+static bool
+creates_extension(Node *command)
+{
+	return IsA(command, CreateExtensionStmt) &&
+		strcmp(castNode(CreateExtensionStmt, command)->extname, "pg_chat") == 0;
+}
+
+static void
+call_next(PlannedStmt *statement, const char *text, bool read_only_tree,
+		  ProcessUtilityContext context, ParamListInfo params,
+		  QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
+{
+	if (previous_utility_hook)
+		previous_utility_hook(statement, text, read_only_tree, context, params,
+							  environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context, params,
+								environment, dest, completion);
+}
+
+static void
+hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
+{
+	const char *name = database_needed(statement->utilityStmt);
+	bool		probe = creates_extension(statement->utilityStmt);
+	Oid			database = InvalidOid;
+
+	/* Who may not do it shall not disturb the worker either. */
+	if (name != NULL && shared_available())
+		database = get_database_oid(name, true);
+	if (OidIsValid(database) && !compat_owns_database(database) &&
+		!IsA(statement->utilityStmt, CreatedbStmt))
+		database = InvalidOid;
+
+	if (OidIsValid(database))
+		hold_until_end(database);
+	call_next(statement, text, read_only_tree, context, params, environment, dest, completion);
+	if (probe)
+		probe_at_commit = true;
+}
+
+/*
+ * Install the hooks. Called once, while libraries are preloaded.
+ */
+void
+hooks_define(void)
+{
+	previous_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = hooks_utility;
+	RegisterXactCallback(on_transaction_end, NULL);
+}

@@ -1,0 +1,288 @@
+/*
+ * launcher.c
+ *	  The process that starts workers.
+ *
+ * It runs where the library is preloaded, from the end of recovery on. It
+ * starts a worker in each database that allows connections; the worker leaves
+ * at once where the extension is not installed, and says so. It starts again
+ * what ended otherwise, after a while, and it looks anew whenever a command
+ * says that there may be something to start: see hooks.c.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "launcher.h"
+#include "shared.h"
+#include "worker.h"
+
+PGDLLEXPORT void pg_chat_launcher_main(Datum argument);
+
+/* The wait before a worker that ended is started again: from first to last. */
+#define RESTART_FIRST_MS 1000
+#define RESTART_LAST_MS 60000
+
+/* A worker that lived this long ended for a new reason. */
+#define RESTART_FORGET_MS 120000
+
+/* How often the list of databases is looked through without an occasion. */
+#define LOOK_MS 60000
+
+/* A database whose worker this process started. */
+typedef struct Started
+{
+	Oid			database;
+	BackgroundWorkerHandle *handle;
+	TimestampTz started;
+	int			restarts;		/* in succession */
+	bool		seen;			/* the database exists */
+} Started;
+
+static Started *started = NULL;
+static int	started_count = 0;
+static int	started_capacity = 0;
+
+/*
+ * Register the launcher. Called once, while libraries are preloaded.
+ */
+void
+launcher_register(void)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = 5
+	};
+
+	strlcpy(worker.bgw_library_name, "pg_chat", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "pg_chat_launcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_name, "pg_chat launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "pg_chat launcher", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}
+
+/*
+ * The databases that allow connections, in an array in the current memory
+ * context. template0 is left out, whatever it allows.
+ */
+static int
+list_databases(Oid **databases)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Relation	relation;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	int			count = 0;
+	int			capacity = 16;
+
+	*databases = palloc(capacity * sizeof(Oid));
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	relation = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(relation, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (!database->datallowconn || strcmp(NameStr(database->datname), "template0") == 0)
+			continue;
+		if (count == capacity)
+		{
+			MemoryContext inner = MemoryContextSwitchTo(caller);
+
+			capacity *= 2;
+			*databases = repalloc(*databases, capacity * sizeof(Oid));
+			MemoryContextSwitchTo(inner);
+		}
+		(*databases)[count++] = database->oid;
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return count;
+}
+
+static Started *
+find_started(Oid database)
+{
+	for (int i = 0; i < started_count; i++)
+		if (started[i].database == database)
+			return &started[i];
+
+	if (started_count == started_capacity)
+	{
+		started_capacity = started_capacity == 0 ? 16 : started_capacity * 2;
+		if (started == NULL)
+			started = MemoryContextAlloc(TopMemoryContext, started_capacity * sizeof(Started));
+		else
+			started = repalloc(started, started_capacity * sizeof(Started));
+	}
+	memset(&started[started_count], 0, sizeof(Started));
+	started[started_count].database = database;
+	return &started[started_count++];
+}
+
+/* How long a worker must stay away after it ended, from its last start on. */
+static long
+restart_wait_ms(const Started *worker)
+{
+	long		wait = RESTART_FIRST_MS;
+
+	for (int i = 1; i < worker->restarts && wait < RESTART_LAST_MS; i++)
+		wait *= 2;
+	return worker->restarts == 0 ? 0 : Min(wait, RESTART_LAST_MS);
+}
+
+static bool
+is_running(const Started *worker)
+{
+	pid_t		pid;
+
+	if (worker->handle == NULL)
+		return false;
+	switch (GetBackgroundWorkerPid(worker->handle, &pid))
+	{
+		case BGWH_STARTED:
+		case BGWH_NOT_YET_STARTED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Start a worker. Returns false if all background workers are in use.
+ */
+static bool
+start(Started *worker)
+{
+	BackgroundWorker description = worker_description(worker->database);
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	bool		registered;
+
+	if (worker->handle != NULL)
+		pfree(worker->handle);
+	worker->handle = NULL;
+	description.bgw_notify_pid = MyProcPid;
+	registered = RegisterDynamicBackgroundWorker(&description, &worker->handle);
+	MemoryContextSwitchTo(caller);
+
+	if (TimestampDifferenceExceeds(worker->started, GetCurrentTimestamp(), RESTART_FORGET_MS))
+		worker->restarts = 0;
+	worker->restarts++;
+	worker->started = GetCurrentTimestamp();
+	return registered;
+}
+
+/* Tell, once, that a worker cannot be started. */
+static void
+report_no_room(bool room)
+{
+	static bool reported = false;
+
+	if (!room && !reported)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("pg_chat could not start a worker: all background workers are in use"),
+				 errhint("Raise max_worker_processes.")));
+	reported = !room;
+}
+
+/*
+ * Start what is to be started now. Returns the time until there may be more
+ * to start, in milliseconds.
+ */
+static long
+start_workers(void)
+{
+	Oid		   *databases;
+	int			count = list_databases(&databases);
+	long		wait_ms = LOOK_MS;
+	bool		room = true;
+
+	for (int i = 0; i < started_count; i++)
+		started[i].seen = false;
+	for (int i = 0; i < count; i++)
+	{
+		Started    *worker = find_started(databases[i]);
+		long		elapsed = TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
+		bool		known;
+
+		worker->seen = true;
+		if (!shared_worker_wanted(databases[i], &known) || is_running(worker))
+			continue;
+		if (!known)
+			worker->restarts = 0;
+		if (elapsed < restart_wait_ms(worker))
+			wait_ms = Min(wait_ms, restart_wait_ms(worker) - elapsed);
+		else if (!start(worker))
+		{
+			room = false;
+			wait_ms = Min(wait_ms, RESTART_FIRST_MS);
+		}
+	}
+	report_no_room(room);
+
+	for (int i = started_count - 1; i >= 0; i--)
+		if (!started[i].seen && !is_running(&started[i]))
+		{
+			shared_forget_database(started[i].database);
+			if (started[i].handle != NULL)
+				pfree(started[i].handle);
+			started[i] = started[--started_count];
+		}
+	pfree(databases);
+	return wait_ms;
+}
+
+/*
+ * The launcher's main function.
+ */
+void
+pg_chat_launcher_main(Datum argument)
+{
+	MemoryContext context;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	shared_register_launcher();
+	context = AllocSetContextCreate(TopMemoryContext, "pg_chat launcher", ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		long		wait_ms;
+
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(context);
+		wait_ms = start_workers();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 wait_ms, compat_wait_event("ChatLauncherMain"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+}

@@ -1,0 +1,382 @@
+/*
+ * reconcile.c
+ *	  Counts that are counted anew.
+ *
+ * A parent is a chat, which has messages, or an application, which has chats.
+ * Its counters are the count of its children and their highest number.
+ *
+ * DESIGN
+ *
+ * To count a large chat takes long, and nobody may wait for it. So no lock is
+ * held meanwhile: one statement, that is one snapshot, reads the counter and
+ * counts the children. Whoever creates children by the functions changes both
+ * in one commit, so in any snapshot the two agree, however many are writing;
+ * what they differ by is the error, and it is added to the counter as it is
+ * by then. Two reconciliations at a time would add it twice: a lock that only
+ * they take keeps them apart.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "api.h"
+#include "application.h"
+#include "array.h"
+#include "changes.h"
+#include "chat.h"
+#include "direct.h"
+#include "plan.h"
+#include "problem.h"
+#include "reconcile.h"
+
+PG_FUNCTION_INFO_V1(chat_reconcile);
+
+
+#define CHAT_COUNTS \
+	"SELECT c.application_id, c.number, c.messages_count, c.last_number," \
+	" m.counted::pg_catalog.int4, COALESCE(m.highest, 0)"
+#define CHAT_CHILDREN \
+	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
+	" FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) c.application_id" \
+	" AND chat_number OPERATOR(pg_catalog.=) c.number) AS m"
+
+#define APPLICATION_COUNTS \
+	"SELECT a.id, 0, COALESCE(k.chats_count, 0), COALESCE(k.last_chat_number, 0)," \
+	" c.counted::pg_catalog.int4, COALESCE(c.highest, 0)"
+#define APPLICATION_CHILDREN \
+	" LEFT JOIN chat.application_counters AS k ON k.application_id OPERATOR(pg_catalog.=) a.id" \
+	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
+	" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id) AS c"
+
+/*
+ * Keep other reconciliations out until the end of the transaction. Comes
+ * before the snapshot that counts.
+ */
+void
+reconcile_lock(void)
+{
+	if (SPI_execute("LOCK TABLE chat.changed_chats IN SHARE UPDATE EXCLUSIVE MODE", false, 0) < 0)
+		elog(ERROR, "could not lock the queue of changed chats");
+}
+
+/*
+ * Put the first parents of the queue, in key order and above after, into
+ * parents, which has room for limit. Returns their number.
+ */
+int
+reconcile_queued(ChangedChat *parents, int limit, ChangedChat after)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT DISTINCT application_id, chat_number FROM chat.changed_chats"
+		" WHERE (application_id, chat_number) OPERATOR(pg_catalog.>) ($1, $2)"
+		" ORDER BY application_id, chat_number LIMIT $3",
+		INT4OID, INT4OID, INT8OID);
+	Datum		values[3] = {
+		Int32GetDatum(after.application), Int32GetDatum(after.chat), Int64GetDatum(limit)
+	};
+	uint64		count = plan_modify(&plan, values, NULL);
+
+	for (uint64 row = 0; row < count; row++)
+		parents[row] = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+	return count;
+}
+
+static void
+parents_as_arrays(const ChangedChat *parents, int count, Datum *values)
+{
+	Int32Array	columns[2];
+
+	for (int i = 0; i < 2; i++)
+		int32_array_init(&columns[i], count);
+	for (int i = 0; i < count; i++)
+	{
+		int32_array_append(&columns[0], parents[i].application);
+		int32_array_append(&columns[1], parents[i].chat);
+	}
+	for (int i = 0; i < 2; i++)
+		values[i] = int32_array_datum(&columns[i]);
+}
+
+/*
+ * Take parents out of the queue. Comes before they are counted, so that a
+ * change which this does not see stays queued.
+ */
+void
+reconcile_dequeue(const ChangedChat *parents, int count)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.changed_chats AS q"
+		" USING ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
+		" WHERE q.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND q.chat_number OPERATOR(pg_catalog.=) k.number",
+		INT4ARRAYOID, INT4ARRAYOID);
+	Datum		values[2];
+
+	parents_as_arrays(parents, count, values);
+	plan_modify(&plan, values, NULL);
+}
+
+/* A parent with its counters and what they should be. */
+typedef struct Counted
+{
+	int32		application;
+	int32		chat;			/* 0: the application itself */
+	int32		count;
+	int32		last_number;
+	int32		counted;
+	int32		highest;
+} Counted;
+
+static void
+record_mended(const Counted *parent, const char *counter, int32 was, int32 mended_to)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.mended_counts (application_id, chat_number, counter, was, mended_to)"
+		" VALUES ($1, NULLIF($2, 0), $3, $4, $5)",
+		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID);
+	Datum		values[5] = {
+		Int32GetDatum(parent->application), Int32GetDatum(parent->chat),
+		CStringGetTextDatum(counter), Int32GetDatum(was), Int32GetDatum(mended_to)
+	};
+
+	plan_modify(&plan, values, NULL);
+}
+
+/*
+ * Add to a parent's counters what they were found to be wrong by.
+ */
+static void
+mend(const Counted *parent)
+{
+	static SavedPlan mend_chat = SAVED_PLAN(
+		"UPDATE chat.chats SET messages_count = messages_count OPERATOR(pg_catalog.+) $3,"
+		" last_number = GREATEST(last_number, $4)"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
+		INT4OID, INT4OID, INT4OID, INT4OID);
+	static SavedPlan mend_application = SAVED_PLAN(
+		"INSERT INTO chat.application_counters AS k (application_id, chats_count, last_chat_number)"
+		" VALUES ($1, $2, $3) ON CONFLICT (application_id) DO UPDATE"
+		" SET chats_count = k.chats_count OPERATOR(pg_catalog.+) $2,"
+		" last_chat_number = GREATEST(k.last_chat_number, $3)",
+		INT4OID, INT4OID, INT4OID);
+	int32		error = parent->counted - parent->count;
+	int			previous = direct_api_begin();
+
+	if (parent->chat != 0)
+	{
+		Datum		values[4] = {
+			Int32GetDatum(parent->application), Int32GetDatum(parent->chat),
+			Int32GetDatum(error), Int32GetDatum(parent->highest)
+		};
+
+		plan_modify(&mend_chat, values, NULL);
+	}
+	else
+	{
+		Datum		values[3] = {
+			Int32GetDatum(parent->application), Int32GetDatum(error), Int32GetDatum(parent->highest)
+		};
+
+		plan_modify(&mend_application, values, NULL);
+	}
+	direct_api_end(previous);
+	changes_note(parent->application, parent->chat);
+}
+
+static void
+report_mended(const Counted *parent, const char *counter, int32 was, int32 mended_to,
+			  Reconciled *result, MendedCallback callback, void *context)
+{
+	record_mended(parent, counter, was, mended_to);
+	callback(parent->application, parent->chat, counter, was, mended_to, context);
+	result->mended++;
+}
+
+/*
+ * Mend what is wrong with the parents that a statement has counted. Sets
+ * *last to the last of them, if there are any, and returns their number.
+ */
+static uint64
+mend_counted(SavedPlan *plan, const Datum *values, ChangedChat *last,
+			 Reconciled *result, MendedCallback callback, void *context)
+{
+	uint64		count = plan_modify(plan, values, NULL);
+	Counted    *parents = palloc((count + 1) * sizeof(Counted));
+
+	for (uint64 row = 0; row < count; row++)
+		parents[row] = (Counted)
+	{
+		plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3),
+		plan_result_int32(row, 4), plan_result_int32(row, 5), plan_result_int32(row, 6)
+	};
+	SPI_freetuptable(SPI_tuptable);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		Counted    *parent = &parents[i];
+		bool		is_chat = parent->chat != 0;
+		bool		miscounted = parent->counted != parent->count;
+		bool		behind = parent->highest > parent->last_number;
+
+		if (miscounted || behind)
+			mend(parent);
+		if (miscounted)
+			report_mended(parent, is_chat ? "messages_count" : "chats_count",
+						  parent->count, parent->counted, result, callback, context);
+		if (behind)
+			report_mended(parent, is_chat ? "last_number" : "last_chat_number",
+						  parent->last_number, parent->highest, result, callback, context);
+	}
+	if (count > 0)
+		*last = (ChangedChat) {parents[count - 1].application, parents[count - 1].chat};
+	pfree(parents);
+	result->examined += count;
+	return count;
+}
+
+/*
+ * Count these parents and mend what is wrong; adds to *result. Those that do
+ * not exist are passed over. The caller has called reconcile_lock.
+ */
+void
+reconcile_parents(const ChangedChat *parents, int count, Reconciled *result,
+				  MendedCallback callback, void *context)
+{
+	static SavedPlan count_chats = SAVED_PLAN(
+		CHAT_COUNTS
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
+		" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND c.number OPERATOR(pg_catalog.=) k.number"
+		CHAT_CHILDREN,
+		INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan count_applications = SAVED_PLAN(
+		APPLICATION_COUNTS
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS p (application_id, number)"
+		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) p.application_id"
+		" AND p.number OPERATOR(pg_catalog.=) 0"
+		APPLICATION_CHILDREN,
+		INT4ARRAYOID, INT4ARRAYOID);
+	Datum		values[2];
+	ChangedChat last;
+
+	parents_as_arrays(parents, count, values);
+	mend_counted(&count_chats, values, &last, result, callback, context);
+	mend_counted(&count_applications, values, &last, result, callback, context);
+}
+
+/*
+ * The same for the first limit chats after *position, in key order, up to the
+ * chats of last_application; moves *position behind them. Returns whether
+ * that was the last of them.
+ */
+bool
+reconcile_chats_after(ChangedChat *position, int32 last_application, int limit,
+					  Reconciled *result, MendedCallback callback, void *context)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		CHAT_COUNTS
+		" FROM (SELECT * FROM chat.chats"
+		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
+		" AND application_id OPERATOR(pg_catalog.<=) $3"
+		" ORDER BY application_id, number LIMIT $4) AS c"
+		CHAT_CHILDREN
+		" ORDER BY 1, 2",
+		INT4OID, INT4OID, INT4OID, INT8OID);
+	Datum		values[4] = {
+		Int32GetDatum(position->application), Int32GetDatum(position->chat),
+		Int32GetDatum(last_application), Int64GetDatum(limit)
+	};
+
+	return mend_counted(&plan, values, position, result, callback, context) < limit;
+}
+
+/*
+ * The same for applications.
+ */
+bool
+reconcile_applications_after(int32 *position, int32 last_application, int limit,
+							 Reconciled *result, MendedCallback callback, void *context)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		APPLICATION_COUNTS
+		" FROM (SELECT id FROM chat.applications"
+		" WHERE id OPERATOR(pg_catalog.>) $1 AND id OPERATOR(pg_catalog.<=) $2"
+		" ORDER BY id LIMIT $3) AS a"
+		APPLICATION_CHILDREN
+		" ORDER BY 1",
+		INT4OID, INT4OID, INT8OID);
+	Datum		values[3] = {
+		Int32GetDatum(*position), Int32GetDatum(last_application), Int64GetDatum(limit)
+	};
+	ChangedChat last = {*position, 0};
+	uint64		count = mend_counted(&plan, values, &last, result, callback, context);
+
+	*position = last.application;
+	return count < limit;
+}
+
+/* A row of what chat.reconcile returns. */
+static void
+store_mended(int32 application, int32 chat, const char *counter,
+			 int32 was, int32 mended_to, void *context)
+{
+	ReturnSetInfo *rsinfo = context;
+	Datum		values[5] = {
+		Int32GetDatum(application), Int32GetDatum(chat), CStringGetTextDatum(counter),
+		Int32GetDatum(was), Int32GetDatum(mended_to)
+	};
+	bool		nulls[5] = {false, chat == 0, false, false, false};
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * chat.reconcile(application integer, chat integer) returns setof chat.mended
+ */
+Datum
+chat_reconcile(PG_FUNCTION_ARGS)
+{
+	int32		first = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0) - 1;
+	int32		last = PG_ARGISNULL(0) ? PG_INT32_MAX : PG_GETARG_INT32(0);
+	Reconciled	result = {0};
+	void	   *context = fcinfo->resultinfo;
+	bool		done;
+
+	(void) api_result_store(fcinfo);
+	SPI_connect();
+	if (PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+		problem_raise(application_not_found());
+	reconcile_lock();
+	if (!PG_ARGISNULL(1))
+	{
+		ChangedChat parent = {PG_GETARG_INT32(0), PG_GETARG_INT32(1)};
+
+		chat_require(parent.application, parent.chat);
+		reconcile_parents(&parent, 1, &result, store_mended, context);
+	}
+	else
+	{
+		ChangedChat position = {first, PG_INT32_MAX};
+
+		if (!PG_ARGISNULL(0))
+			application_require(last);
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			done = reconcile_chats_after(&position, last, RECONCILE_SLICE, &result,
+										 store_mended, context);
+		} while (!done);
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			done = reconcile_applications_after(&first, last, RECONCILE_SLICE, &result,
+												store_mended, context);
+		} while (!done);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,410 @@
+/*
+ * redis.c
+ *	  A connection to Redis.
+ *
+ * The worker has one at most. Commands are appended, then sent together in an
+ * exchange, which ends with the last reply. hiredis does the protocol, without
+ * blocking; the waiting is done here, on the worker's latch together with the
+ * socket, and ends after a deadline, whatever the server does. After an error
+ * the connection is of no more use, and redis_disconnect must be called; it also
+ * frees what the error left behind.
+ *
+ * No error message shows the URL, which may have a password in it.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+#ifdef CHAT_REDIS_TLS
+#include <hiredis/hiredis_ssl.h>
+#endif
+
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+
+#include "redis.h"
+#include "worker.h"
+
+/* How long an exchange, or connecting, may take. */
+#define EXCHANGE_TIMEOUT_MS 2000
+
+#define REDIS_PORT 6379
+
+/* A URL, taken apart. Parts that it does not have are NULL. */
+typedef struct RedisUrl
+{
+	bool		tls;
+	char	   *host;			/* NULL for a Unix socket */
+	int			port;
+	char	   *path;
+	char	   *user;
+	char	   *password;
+	char	   *database;
+} RedisUrl;
+
+static redisContext *connection = NULL;
+static int	commands = 0;		/* appended, whose replies are not there yet */
+static void *reply = NULL;		/* the one in hand: freed here after an error, too */
+#ifdef CHAT_REDIS_TLS
+static redisSSLContext *tls_context = NULL;
+#endif
+
+/* Decode %XX in place. Returns false if there is a bad one, or %00. */
+static bool
+percent_decode(char *text)
+{
+	char	   *target = text;
+
+	for (; *text; text++, target++)
+	{
+		unsigned int byte;
+
+		if (*text != '%')
+			*target = *text;
+		else if (isxdigit((unsigned char) text[1]) && isxdigit((unsigned char) text[2]) &&
+				 sscanf(text + 1, "%2x", &byte) == 1 && byte != 0)
+		{
+			*target = byte;
+			text += 2;
+		}
+		else
+			return false;
+	}
+	*target = '\0';
+	return true;
+}
+
+static bool
+is_digits(const char *text)
+{
+	return *text != '\0' && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 5;
+}
+
+/*
+ * Take user:password@ off the front of *rest.
+ */
+static bool
+parse_credentials(char **rest, RedisUrl *parts, const char **problem)
+{
+	char	   *at = strrchr(*rest, '@');
+	char	   *colon;
+
+	if (at == NULL)
+		return true;
+	*at = '\0';
+	colon = strchr(*rest, ':');
+	if (colon == NULL)
+	{
+		*problem = "Before the @ stands user:password, or :password.";
+		return false;
+	}
+	*colon = '\0';
+	parts->user = **rest == '\0' ? NULL : *rest;
+	parts->password = colon + 1;
+	*rest = at + 1;
+	if ((parts->user == NULL || percent_decode(parts->user)) && percent_decode(parts->password))
+		return true;
+	*problem = "User and password must be percent-encoded.";
+	return false;
+}
+
+/* Parse host[:port][/database]. */
+static bool
+parse_address(char *rest, RedisUrl *parts, const char **problem)
+{
+	char	   *slash = strchr(rest, '/');
+	char	   *end;
+
+	if (slash != NULL)
+	{
+		*slash = '\0';
+		if (slash[1] != '\0')
+			parts->database = slash + 1;
+	}
+
+	parts->port = REDIS_PORT;
+	parts->host = rest;
+	if (*rest == '[' && (end = strchr(rest, ']')) != NULL)
+	{
+		parts->host = rest + 1;
+		*end++ = '\0';
+	}
+	else
+		end = rest + strcspn(rest, ":");
+	if (*end == ':')
+	{
+		*end = '\0';
+		if (!is_digits(end + 1) || (parts->port = atoi(end + 1)) < 1 || parts->port > 65535)
+		{
+			*problem = "The port must be a number from 1 to 65535.";
+			return false;
+		}
+	}
+	else if (*end != '\0')
+	{
+		*problem = "The host is malformed.";
+		return false;
+	}
+	if (*parts->host == '\0')
+	{
+		*problem = "The host is missing.";
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Take a URL apart, in place. Returns false and sets *problem if it is not
+ * one, or asks for what this build cannot do.
+ */
+static bool
+parse_url(char *url, RedisUrl *parts, const char **problem)
+{
+	char	   *rest;
+
+	memset(parts, 0, sizeof(*parts));
+	if (strncmp(url, "redis://", 8) == 0)
+		rest = url + 8;
+	else if (strncmp(url, "rediss://", 9) == 0)
+	{
+#ifndef CHAT_REDIS_TLS
+		*problem = "rediss:// needs a hiredis with TLS, and pg_chat was built with one that has none.";
+		return false;
+#endif
+		parts->tls = true;
+		rest = url + 9;
+	}
+	else if (strncmp(url, "unix://", 7) == 0)
+	{
+		char	   *query;
+
+		rest = url + 7;
+		if (!parse_credentials(&rest, parts, problem))
+			return false;
+		if ((query = strchr(rest, '?')) != NULL)
+		{
+			*query++ = '\0';
+			if (strncmp(query, "db=", 3) != 0 || query[3] == '\0')
+			{
+				*problem = "After the path may stand ?db=number.";
+				return false;
+			}
+			parts->database = query + 3;
+		}
+		parts->path = rest;
+		if (*rest != '/')
+		{
+			*problem = "The path must be absolute.";
+			return false;
+		}
+	}
+	else
+	{
+		*problem = "The URL must begin with redis://, rediss:// or unix://.";
+		return false;
+	}
+
+	if (parts->path == NULL &&
+		(!parse_credentials(&rest, parts, problem) || !parse_address(rest, parts, problem)))
+		return false;
+	if (parts->database != NULL && !is_digits(parts->database))
+	{
+		*problem = "The database must be a number.";
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Whether the text is a URL that redis_connect takes; if not, *problem says
+ * why, without showing any of it.
+ */
+bool
+redis_url_is_valid(const char *url, const char **problem)
+{
+	RedisUrl	parts;
+	char	   *copy = strdup(url);
+	bool		valid;
+
+	if (copy == NULL)
+	{
+		*problem = "Out of memory.";
+		return false;
+	}
+	valid = parse_url(copy, &parts, problem);
+	free(copy);
+	return valid;
+}
+
+static void
+raise_connection_failure(const char *what, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("%s Redis: %s", what, why)));
+}
+
+/*
+ * Wait until the socket is ready for events. Raises 08006 at the deadline.
+ */
+static void
+wait_for_socket(uint32 events, TimestampTz deadline)
+{
+	for (;;)
+	{
+		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+		if (left_ms <= 0)
+			raise_connection_failure("no answer from", "it took longer than 2 s");
+		if (worker_wait(events, connection->fd, left_ms))
+			return;
+	}
+}
+
+static TimestampTz
+deadline_from_now(void)
+{
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), EXCHANGE_TIMEOUT_MS);
+}
+
+#ifdef CHAT_REDIS_TLS
+/* Speak TLS from now on; the server's certificate is verified. */
+static void
+start_tls(const char *host)
+{
+	redisSSLContextError error = REDIS_SSL_CTX_NONE;
+
+	redisInitOpenSSL();
+	tls_context = redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, host, &error);
+	if (tls_context == NULL)
+		raise_connection_failure("could not speak TLS to", redisSSLContextGetError(error));
+	if (redisInitiateSSLWithContext(connection, tls_context) != REDIS_OK)
+		raise_connection_failure("could not speak TLS to", connection->errstr);
+}
+#endif
+
+/* Raise what an answer says, unless it says that all is well. */
+static void
+require_success(int i, const redisReply *answer, void *context)
+{
+	if (answer->type == REDIS_REPLY_ERROR)
+		raise_connection_failure("could not log in to", answer->str);
+}
+
+static void
+log_in(const RedisUrl *parts)
+{
+	if (parts->password != NULL && parts->user != NULL)
+		redis_command(3, (const char *[]) {"AUTH", parts->user, parts->password});
+	else if (parts->password != NULL)
+		redis_command(2, (const char *[]) {"AUTH", parts->password});
+	if (parts->database != NULL)
+		redis_command(2, (const char *[]) {"SELECT", parts->database});
+	redis_exchange(require_success, NULL);
+}
+
+/*
+ * Connect, unless there is a connection. Returns whether it is a new one.
+ * Raises 08006 if it cannot be had.
+ */
+bool
+redis_connect(const char *url)
+{
+	RedisUrl	parts;
+	const char *problem;
+	TimestampTz deadline = deadline_from_now();
+	int			error = 0;
+	socklen_t	size = sizeof(error);
+
+	if (connection != NULL)
+		return false;
+	if (!parse_url(pstrdup(url), &parts, &problem))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pg_chat.redis_url is not valid"),
+				 errdetail("%s", problem)));
+
+	connection = parts.host != NULL ? redisConnectNonBlock(parts.host, parts.port) :
+		redisConnectUnixNonBlock(parts.path);
+	if (connection == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (connection->err)
+		raise_connection_failure("could not connect to", connection->errstr);
+
+	wait_for_socket(WL_SOCKET_WRITEABLE, deadline);
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		error = errno;
+	if (error != 0)
+		raise_connection_failure("could not connect to", strerror(error));
+#ifdef CHAT_REDIS_TLS
+	if (parts.tls)
+		start_tls(parts.host);
+#endif
+	log_in(&parts);
+	return true;
+}
+
+/*
+ * Drop the connection, if there is one, and what was under way on it.
+ */
+void
+redis_disconnect(void)
+{
+	if (reply != NULL)
+		freeReplyObject(reply);
+	reply = NULL;
+	if (connection != NULL)
+		redisFree(connection);
+	connection = NULL;
+	commands = 0;
+#ifdef CHAT_REDIS_TLS
+	if (tls_context != NULL)
+		redisFreeSSLContext(tls_context);
+	tls_context = NULL;
+#endif
+}
+
+/*
+ * Append a command to the next exchange.
+ */
+void
+redis_command(int argc, const char **argv)
+{
+	if (redisAppendCommandArgv(connection, argc, argv, NULL) != REDIS_OK)
+		raise_connection_failure("could not speak to", connection->errstr);
+	commands++;
+}
+
+/*
+ * Send what was appended, and pass each reply to callback, in order. Sends and
+ * receives at the same time, so that neither side can wait for the other with
+ * full buffers. Raises 08006 if that cannot be done within the deadline.
+ */
+void
+redis_exchange(RedisReplyCallback callback, void *context)
+{
+	TimestampTz deadline = deadline_from_now();
+	int			total = commands;
+	int			received = 0;
+	int			sent = 0;
+
+	while (received < total)
+	{
+		if (redisGetReplyFromReader(connection, &reply) != REDIS_OK)
+			raise_connection_failure("could not understand", connection->errstr);
+		if (reply != NULL)
+		{
+			callback(received++, reply, context);
+			freeReplyObject(reply);
+			reply = NULL;
+			continue;
+		}
+
+		if (!sent && redisBufferWrite(connection, &sent) != REDIS_OK)
+			raise_connection_failure("could not write to", connection->errstr);
+		wait_for_socket(sent ? WL_SOCKET_READABLE : WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE,
+						deadline);
+		if (redisBufferRead(connection) != REDIS_OK)
+			raise_connection_failure("could not read from", connection->errstr);
+	}
+	commands = 0;
+}

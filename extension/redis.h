@@ -1,0 +1,21 @@
+/*
+ * redis.h
+ *	  A connection to Redis: see redis.c.
+ */
+#ifndef PG_CHAT_REDIS_H
+#define PG_CHAT_REDIS_H
+
+#include "postgres.h"
+
+#include <hiredis/hiredis.h>
+
+/* A reply arrived: the i-th of an exchange. It is freed after the call. */
+typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *context);
+
+extern bool redis_url_is_valid(const char *url, const char **problem);
+extern bool redis_connect(const char *url);
+extern void redis_disconnect(void);
+extern void redis_command(int argc, const char **argv);
+extern void redis_exchange(RedisReplyCallback callback, void *context);
+
+#endif							/* PG_CHAT_REDIS_H */

@@ -1,0 +1,493 @@
+/*
+ * shared.c
+ *	  What the extension's processes tell each other in shared memory.
+ *
+ * There is shared memory only where the library is preloaded; elsewhere
+ * shared_available() is false and nothing else here may be called, but for
+ * shared_wants_changes().
+ *
+ * For each database it holds:
+ *
+ *	- its worker's process, if there is one,
+ *	- whether the launcher should start one: not where the extension was found
+ *	  missing, nor while somebody holds the database, that is, while a command
+ *	  runs that needs the database to be free of connections,
+ *	- which chats changed since the worker last asked. This is only a hint of
+ *	  where to look first: it is lost in a crash, and replaced by the remark
+ *	  "look everywhere" when there are too many.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/hsearch.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+#include "shared.h"
+
+PG_FUNCTION_INFO_V1(chat_pending_changes);
+
+/* Databases that can be known at a time. */
+#define SHARED_DATABASES 256
+
+/* Changed chats remembered for each database. */
+#define SHARED_CHANGES 16384
+
+/* How long a command waits for the worker of its database to leave. */
+#define HOLD_TIMEOUT_MS 5000
+
+typedef struct SharedDatabase
+{
+	Oid			database;		/* InvalidOid: entry is free */
+	int			worker_pid;		/* 0: none */
+	Latch	   *worker_latch;
+	bool		no_extension;	/* a worker looked and found none */
+	int			holders;
+	bool		listening;		/* the worker wants to know of changes */
+	bool		changed_all;	/* too many changes to name */
+	int			changes;
+} SharedDatabase;
+
+/* Key of the hash table of changes, and all there is in it. */
+typedef struct SharedChange
+{
+	Oid			database;
+	ChangedChat chat;
+} SharedChange;
+
+typedef struct SharedState
+{
+	LWLock	   *lock;			/* protects all of this, and the changes */
+	Latch	   *launcher_latch;
+	SharedDatabase databases[SHARED_DATABASES];
+} SharedState;
+
+static SharedState *state = NULL;
+static HTAB *changes_table = NULL;
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+static Size
+shared_size(void)
+{
+	return add_size(MAXALIGN(sizeof(SharedState)),
+					hash_estimate_size(SHARED_CHANGES, sizeof(SharedChange)));
+}
+
+static void
+shared_request(void)
+{
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche("pg_chat", 1);
+}
+
+static void
+shared_startup(void)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(SharedChange),
+		.entrysize = sizeof(SharedChange)
+	};
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	state = ShmemInitStruct("pg_chat", sizeof(SharedState), &found);
+	if (!found)
+	{
+		memset(state, 0, sizeof(SharedState));
+		state->lock = &GetNamedLWLockTranche("pg_chat")->lock;
+	}
+	changes_table = ShmemInitHash("pg_chat changes", SHARED_CHANGES, SHARED_CHANGES,
+								  &control, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/*
+ * Ask for the shared memory. Called once, while libraries are preloaded.
+ */
+void
+shared_define(void)
+{
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shared_startup;
+	compat_request_shared_memory(shared_request);
+}
+
+/* Whether there is shared memory: the library was preloaded. */
+bool
+shared_available(void)
+{
+	return state != NULL;
+}
+
+/*
+ * The entry of a database, or NULL; a new one if create is true and there is
+ * room. The caller holds the lock.
+ */
+static SharedDatabase *
+find_database(Oid database, bool create)
+{
+	SharedDatabase *free_entry = NULL;
+
+	for (int i = 0; i < SHARED_DATABASES; i++)
+	{
+		SharedDatabase *entry = &state->databases[i];
+
+		if (entry->database == database)
+			return entry;
+		if (!OidIsValid(entry->database) && free_entry == NULL)
+			free_entry = entry;
+	}
+	if (!create || free_entry == NULL)
+		return NULL;
+	memset(free_entry, 0, sizeof(SharedDatabase));
+	free_entry->database = database;
+	return free_entry;
+}
+
+static void
+wake_launcher(void)
+{
+	if (state->launcher_latch != NULL)
+		SetLatch(state->launcher_latch);
+}
+
+static void
+unregister_launcher(int code, Datum argument)
+{
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	state->launcher_latch = NULL;
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Be the launcher, until the process ends.
+ */
+void
+shared_register_launcher(void)
+{
+	before_shmem_exit(unregister_launcher, (Datum) 0);
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	state->launcher_latch = MyLatch;
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Whether the launcher should start a worker for the database. *known tells
+ * whether the database had an entry; it has one afterwards, if there is room.
+ */
+bool
+shared_worker_wanted(Oid database, bool *known)
+{
+	SharedDatabase *entry;
+	bool		wanted;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(database, false);
+	*known = entry != NULL;
+	if (entry == NULL)
+		entry = find_database(database, true);
+	wanted = entry != NULL && entry->worker_pid == 0 &&
+		!entry->no_extension && entry->holders == 0;
+	LWLockRelease(state->lock);
+	return wanted;
+}
+
+/*
+ * Drop the entry of a database that is gone.
+ */
+void
+shared_forget_database(Oid database)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(database, false);
+	if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
+		entry->database = InvalidOid;
+	LWLockRelease(state->lock);
+}
+
+static void
+unregister_worker(int code, Datum argument)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && entry->worker_pid == MyProcPid)
+	{
+		entry->worker_pid = 0;
+		entry->worker_latch = NULL;
+		entry->listening = false;
+	}
+	wake_launcher();
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Be the worker of this process's database, until the process ends. Returns
+ * false if somebody holds the database: then the process must leave.
+ */
+bool
+shared_register_worker(void)
+{
+	SharedDatabase *entry;
+	bool		welcome = true;
+
+	before_shmem_exit(unregister_worker, (Datum) 0);
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, true);
+	if (entry != NULL)
+	{
+		welcome = entry->holders == 0;
+		if (welcome)
+		{
+			entry->worker_pid = MyProcPid;
+			entry->worker_latch = MyLatch;
+			entry->changed_all = true;
+		}
+	}
+	LWLockRelease(state->lock);
+	return welcome;
+}
+
+/*
+ * Tell the launcher that this database needs no worker.
+ */
+void
+shared_report_no_extension(void)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, true);
+	if (entry != NULL)
+		entry->no_extension = true;
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Make the launcher look at the database again: it may have got the extension.
+ */
+void
+shared_probe_database(Oid database)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(database, false);
+	if (entry != NULL)
+		entry->no_extension = false;
+	wake_launcher();
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Keep workers out of the database until shared_release_database, and wait,
+ * for a bounded time, until the present one has left.
+ */
+void
+shared_hold_database(Oid database)
+{
+	SharedDatabase *entry;
+	int			pid = 0;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(database, true);
+	if (entry != NULL)
+	{
+		entry->holders++;
+		pid = entry->worker_pid;
+	}
+	LWLockRelease(state->lock);
+
+	if (pid != 0)
+		kill(pid, SIGTERM);
+	for (int waited = 0; pid != 0 && waited < HOLD_TIMEOUT_MS; waited += 10)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		LWLockAcquire(state->lock, LW_SHARED);
+		entry = find_database(database, false);
+		pid = entry == NULL ? 0 : entry->worker_pid;
+		LWLockRelease(state->lock);
+	}
+}
+
+/*
+ * Undo one shared_hold_database, and have the launcher look at the database.
+ */
+void
+shared_release_database(Oid database)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(database, false);
+	if (entry != NULL && entry->holders > 0)
+		entry->holders--;
+	wake_launcher();
+	LWLockRelease(state->lock);
+}
+
+/*
+ * As the worker: from now on learn of changes, or no more.
+ */
+void
+shared_listen(bool listen)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && entry->worker_pid == MyProcPid && entry->listening != listen)
+	{
+		entry->listening = listen;
+		entry->changed_all = true;
+	}
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Whether this database's worker wants to know of changes. Read without the
+ * lock: being told late costs nothing, since a worker that begins to listen
+ * looks everywhere first.
+ */
+bool
+shared_wants_changes(void)
+{
+	static SharedDatabase *entry = NULL;
+
+	if (state == NULL)
+		return false;
+	if (entry == NULL || entry->database != MyDatabaseId)
+	{
+		LWLockAcquire(state->lock, LW_SHARED);
+		entry = find_database(MyDatabaseId, false);
+		LWLockRelease(state->lock);
+	}
+	return entry != NULL && entry->listening;
+}
+
+/*
+ * Tell the worker of chats that changed, in a transaction that is committed.
+ * Wakes it for the first of them.
+ */
+void
+shared_note_changes(const ChangedChat *changes, int count)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && entry->listening && !entry->changed_all)
+	{
+		bool		first = entry->changes == 0;
+
+		for (int i = 0; i < count; i++)
+		{
+			SharedChange key = {MyDatabaseId, changes[i]};
+			bool		found;
+
+			if (hash_search(changes_table, &key, HASH_ENTER_NULL, &found) == NULL)
+			{
+				entry->changed_all = true;
+				break;
+			}
+			if (!found)
+				entry->changes++;
+		}
+		if (first && entry->worker_latch != NULL)
+			SetLatch(entry->worker_latch);
+	}
+	LWLockRelease(state->lock);
+}
+
+/*
+ * As the worker: whether there are changes to take.
+ */
+bool
+shared_has_changes(void)
+{
+	SharedDatabase *entry;
+	bool		changed;
+
+	if (state == NULL)
+		return false;
+	LWLockAcquire(state->lock, LW_SHARED);
+	entry = find_database(MyDatabaseId, false);
+	changed = entry != NULL && entry->listening && (entry->changes > 0 || entry->changed_all);
+	LWLockRelease(state->lock);
+	return changed;
+}
+
+/*
+ * As the worker: take the chats that changed, in an array in the current
+ * memory context; *all tells that there may be others. Returns their number.
+ */
+int
+shared_take_changes(ChangedChat **changes, bool *all)
+{
+	SharedDatabase *entry;
+	int			count = 0;
+
+	*changes = palloc(SHARED_CHANGES * sizeof(ChangedChat));
+	*all = false;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && (entry->changes > 0 || entry->changed_all))
+	{
+		HASH_SEQ_STATUS scan;
+		SharedChange *change;
+
+		hash_seq_init(&scan, changes_table);
+		while ((change = hash_seq_search(&scan)) != NULL)
+		{
+			if (change->database != MyDatabaseId)
+				continue;
+			(*changes)[count++] = change->chat;
+			hash_search(changes_table, change, HASH_REMOVE, NULL);
+		}
+		*all = entry->changed_all;
+		entry->changed_all = false;
+		entry->changes = 0;
+	}
+	LWLockRelease(state->lock);
+	return count;
+}
+
+/*
+ * chat.pending_changes() returns bigint
+ *
+ * Null where nobody listens, or nobody knows how many they are.
+ */
+Datum
+chat_pending_changes(PG_FUNCTION_ARGS)
+{
+	SharedDatabase *entry;
+	int			changes = -1;
+
+	if (state == NULL)
+		PG_RETURN_NULL();
+	LWLockAcquire(state->lock, LW_SHARED);
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && entry->listening && !entry->changed_all)
+		changes = entry->changes;
+	LWLockRelease(state->lock);
+	if (changes < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(changes);
+}

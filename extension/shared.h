@@ -1,0 +1,40 @@
+/*
+ * shared.h
+ *	  What the extension's processes tell each other in shared memory: see
+ *	  shared.c.
+ */
+#ifndef PG_CHAT_SHARED_H
+#define PG_CHAT_SHARED_H
+
+#include "postgres.h"
+
+/* A chat of which something changed. Has no padding, since it is hashed. */
+typedef struct ChangedChat
+{
+	int32		application;
+	int32		chat;
+} ChangedChat;
+
+extern void shared_define(void);
+extern bool shared_available(void);
+
+/* For the launcher. */
+extern void shared_register_launcher(void);
+extern bool shared_worker_wanted(Oid database, bool *known);
+extern void shared_forget_database(Oid database);
+
+/* For a worker. */
+extern bool shared_register_worker(void);
+extern void shared_report_no_extension(void);
+extern int	shared_take_changes(ChangedChat **changes, bool *all);
+extern bool shared_has_changes(void);
+extern void shared_listen(bool listen);
+
+/* For any backend. */
+extern void shared_probe_database(Oid database);
+extern void shared_hold_database(Oid database);
+extern void shared_release_database(Oid database);
+extern bool shared_wants_changes(void);
+extern void shared_note_changes(const ChangedChat *changes, int count);
+
+#endif							/* PG_CHAT_SHARED_H */

@@ -1,0 +1,248 @@
+/*
+ * worker.c
+ *	  The background worker of a database.
+ *
+ * It does its duties, each when it is due, and waits on its latch in between.
+ * Transactions are short, and none is open while it waits for the network. It
+ * leaves when the extension is gone, when somebody needs the database free of
+ * connections, and when it finds another worker there.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+#include "counting.h"
+#include "duty.h"
+#include "mirror.h"
+#include "shared.h"
+#include "worker.h"
+
+PG_FUNCTION_INFO_V1(chat_start_worker);
+
+PGDLLEXPORT void pg_chat_worker_main(Datum argument);
+
+/* The longest wait: so soon it notices that the extension was dropped. */
+#define WAIT_MAX_MS 900
+
+/*
+ * What the lock that a worker holds on its database is called: an advisory
+ * lock of a class that SQL cannot reach.
+ */
+#define WORKER_LOCK_KEY 0x63686174
+#define WORKER_LOCK_CLASS 3
+
+static Duty duties[] = {
+	{.name = "reconcile", .run = counting_reconcile},
+	{.name = "scrub chats", .run = counting_scrub_chats},
+	{.name = "scrub applications", .run = counting_scrub_applications},
+	{.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = shared_has_changes}
+};
+
+/*
+ * How to register a worker for a database.
+ */
+BackgroundWorker
+worker_description(Oid database)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_main_arg = ObjectIdGetDatum(database)
+	};
+
+	strlcpy(worker.bgw_library_name, "pg_chat", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "pg_chat_worker_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, WORKER_TYPE, BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_chat worker for database %u", database);
+	return worker;
+}
+
+/*
+ * Begin a transaction, connected to SPI; pg_stat_activity shows activity.
+ */
+void
+worker_begin(const char *activity)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+/* Commit it. */
+void
+worker_commit(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * Wait for events of a socket (or none: PGINVALID_SOCKET), for timeout_ms at
+ * most. Returns whether one of them came. Leaves when it is told to.
+ */
+bool
+worker_wait(uint32 events, pgsocket socket, long timeout_ms)
+{
+	static uint32 wait_event = 0;
+	int			result;
+
+	if (wait_event == 0)
+		wait_event = compat_wait_event("ChatWorkerMain");
+	events |= WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+	result = WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, wait_event);
+	if (result & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return (result & WL_SOCKET_MASK) != 0;
+}
+
+/* Whether this database has the extension. */
+static bool
+extension_exists(void)
+{
+	bool		exists;
+
+	StartTransactionCommand();
+	exists = OidIsValid(get_extension_oid("pg_chat", true));
+	CommitTransactionCommand();
+	return exists;
+}
+
+/* Be the only worker of this database. Returns false if there is another. */
+static bool
+lock_database(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, WORKER_LOCK_KEY, 0, WORKER_LOCK_CLASS);
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Settings of the database that would not do for the worker. What it writes
+ * need not be on disk when it goes on: a crash takes back what it mended
+ * together with the note that it did.
+ */
+static void
+fix_settings(void)
+{
+	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* Do the duties that are due. Returns how long to wait for the next. */
+static long
+do_duties(void)
+{
+	long		wait_ms = WAIT_MAX_MS;
+
+	for (int i = 0; i < lengthof(duties); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (duty_wait_ms(&duties[i]) == 0)
+			duty_run(&duties[i]);
+		wait_ms = Min(wait_ms, duty_wait_ms(&duties[i]));
+	}
+	return wait_ms;
+}
+
+/* Have all duties done at the next occasion. */
+static void
+make_all_due(void)
+{
+	for (int i = 0; i < lengthof(duties); i++)
+		duties[i].next_pass = 0;
+}
+
+/*
+ * The worker's main function; the argument is the database's OID.
+ */
+void
+pg_chat_worker_main(Datum argument)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	if (!lock_database())
+		proc_exit(0);
+	if (shared_available() && !shared_register_worker())
+		proc_exit(0);
+	fix_settings();
+	srandom(MyProcPid);			/* for the jitter of retries */
+	pgstat_report_appname(WORKER_TYPE);
+
+	for (;;)
+	{
+		long		wait_ms;
+
+		if (!extension_exists())
+		{
+			if (shared_available())
+				shared_report_no_extension();
+			proc_exit(0);
+		}
+		wait_ms = do_duties();
+		if (wait_ms > 0)
+			worker_wait(0, PGINVALID_SOCKET, wait_ms);
+		else
+			CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			make_all_due();
+		}
+	}
+}
+
+/*
+ * chat.start_worker() returns boolean
+ *
+ * Starts this database's worker, where no launcher does. Returns whether it
+ * runs; if there was one already, it does.
+ */
+Datum
+chat_start_worker(PG_FUNCTION_ARGS)
+{
+	BackgroundWorker worker = worker_description(MyDatabaseId);
+	BackgroundWorkerHandle *handle;
+	pid_t		pid;
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("a standby has no worker"),
+				 errhint("It is started after the promotion.")));
+	worker.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("could not register the worker: all background workers are in use"),
+				 errhint("Raise max_worker_processes.")));
+	PG_RETURN_BOOL(WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED);
+}

@@ -1,0 +1,20 @@
+/*
+ * worker.h
+ *	  The background worker of a database: see worker.c.
+ */
+#ifndef PG_CHAT_WORKER_H
+#define PG_CHAT_WORKER_H
+
+#include "postgres.h"
+
+#include "postmaster/bgworker.h"
+
+/* As pg_stat_activity shows it in backend_type. */
+#define WORKER_TYPE "pg_chat worker"
+
+extern BackgroundWorker worker_description(Oid database);
+extern void worker_begin(const char *activity);
+extern void worker_commit(void);
+extern bool worker_wait(uint32 events, pgsocket socket, long timeout_ms);
+
+#endif							/* PG_CHAT_WORKER_H */
