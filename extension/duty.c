@@ -161,6 +161,27 @@ fail(Duty *duty, MemoryContext context, TimestampTz started)
 }
 
 /*
+ * The same, whatever else goes wrong: if the error cannot be written down, the
+ * log has it.
+ */
+static void
+fail_surely(Duty *duty, MemoryContext context, TimestampTz started)
+{
+	PG_TRY();
+	{
+		fail(duty, context, started);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+}
+
+/*
  * Do a pass of a duty, and set the time of the next. Raises nothing: what goes
  * wrong is logged and recorded.
  */
@@ -186,19 +207,7 @@ duty_run(Duty *duty)
 	}
 	PG_CATCH();
 	{
-		PG_TRY();
-		{
-			fail(duty, context, started);
-		}
-		PG_CATCH();
-		{
-			/* Writing it down failed, too. The log has the error. */
-			HOLD_INTERRUPTS();
-			FlushErrorState();
-			AbortOutOfAnyTransaction();
-			RESUME_INTERRUPTS();
-		}
-		PG_END_TRY();
+		fail_surely(duty, context, started);
 		wait_ms = retry_after_ms(duty->failures);
 	}
 	PG_END_TRY();

@@ -14,15 +14,16 @@
 #include "postgres.h"
 
 #include <sys/socket.h>
-#ifdef CHAT_REDIS_TLS
-#include <hiredis/hiredis_ssl.h>
-#endif
 
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
 #include "redis.h"
 #include "worker.h"
+
+#ifdef CHAT_REDIS_TLS
+#include <hiredis/hiredis_ssl.h>
+#endif
 
 /* How long an exchange, or connecting, may take. */
 #define EXCHANGE_TIMEOUT_MS 2000
