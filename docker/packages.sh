@@ -6,13 +6,15 @@
 # nothing when all is there. PostgreSQL is taken in the major version that PG_CONFIG reports, else in
 # the release's default; a PG_CONFIG with its own server and headers (not Debian's) needs neither.
 #
-# Installing a server makes Debian create and start a cluster "main". Here it must not: while apt
-# runs, a drop-in of our own says so. An existing installation's configuration stays as it is.
+# Installing a server makes Debian create a cluster "main", and start it or redis-server, now and at
+# each boot. Here it must not: while apt runs, files of our own say so, and a Redis that came with it
+# is disabled. An existing installation's configuration stays as it is.
 
 set -euo pipefail
 
 pg_config=${PG_CONFIG:-pg_config}
 drop_in=/etc/postgresql-common/createcluster.d/pg_chat.conf
+policy=/usr/sbin/policy-rc.d
 
 die()
 {
@@ -48,9 +50,9 @@ group_packages()
 {
 	case $1 in
 		build) echo gcc libc6-dev make pkg-config curl postgresql \
-			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev ;;
-		test) echo python3-pytest perl libipc-run-perl ;;
-		bench) echo python3 wrk ;;
+			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev ;;
+		test) echo python3-pytest perl libipc-run-perl redis-server ;;
+		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 ;;
 		*) die "no group \"$1\" (build, test, bench, load, lint)" ;;
@@ -83,13 +85,41 @@ missing()
 	done
 }
 
-# install_packages PACKAGE... - with apt, without a new cluster; leaves no drop-in behind.
+# Take back what install_packages put there for the time of an installation.
+# shellcheck disable=SC2317 # a trap calls it
+remove_own_files()
+{
+	rm -f "$drop_in"
+	rmdir --ignore-fail-on-non-empty "$(dirname "$drop_in")"
+	[ -z "${own_policy:-}" ] || rm -f "$policy"
+}
+
+# install_packages PACKAGE... - with apt, without a new cluster, without starting any service; leaves
+# nothing of ours behind. A policy-rc.d that is there already decides alone.
 install_packages()
 {
+	trap remove_own_files EXIT
 	mkdir -p "$(dirname "$drop_in")"
-	trap 'rm -f "$drop_in"; rmdir --ignore-fail-on-non-empty "$(dirname "$drop_in")"' EXIT
 	echo "create_main_cluster = false" >"$drop_in"
+	if [ ! -e "$policy" ]; then
+		own_policy=yes
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null
+	case " $* " in
+		*" redis-server "*) disable_redis ;;
+	esac
+}
+
+# Keep a Redis that was not there before from starting at the next boot.
+disable_redis()
+{
+	if command -v systemctl >/dev/null; then
+		systemctl --quiet disable redis-server || true
+	elif command -v update-rc.d >/dev/null; then
+		update-rc.d redis-server disable || true
+	fi
 }
 
 [ $# -gt 0 ] || die "usage: packages.sh GROUP..."

@@ -102,7 +102,7 @@ start_postgres()
 	(
 		cd / && exec 9>&-
 		exec_as_owner INT setsid "$bindir/postgres" -D "$data/postgres" -k "$data" \
-			-c listen_addresses= -c unix_socket_permissions=0700
+			-c listen_addresses= -c unix_socket_permissions=0700 -c shared_preload_libraries=pg_chat
 	) >>"$data/postgresql.log" 2>&1 &
 	postgres_pid=$!
 	until "$bindir/pg_isready" -q -h "$data"; do
