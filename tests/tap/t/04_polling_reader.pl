@@ -38,8 +38,10 @@ sub script
 		$kept += 10;
 		if ($round % 20 == 0)
 		{
+			my $series = $writer % 2 ? '1, 60' : '60, 1, -1';
+
 			push @steps, "SELECT sum(number) FROM chat.create_messages(array_fill(1, ARRAY[60]), "
-			  . "ARRAY(SELECT 1 + (i * $writer) % $chats FROM generate_series(1, 60) AS i), array_fill('kept'::text, ARRAY[60]));";
+			  . "ARRAY(SELECT 1 + i / 10 % $chats FROM generate_series($series) AS i), array_fill('kept'::text, ARRAY[60]));";
 			$kept += 60;
 		}
 	}

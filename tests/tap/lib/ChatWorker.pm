@@ -1,0 +1,98 @@
+# What the tests of the background worker share: a cluster that starts workers, and what they did.
+package ChatWorker;
+
+use strict;
+use warnings;
+
+use ChatTest;
+use Exporter 'import';
+use Test::More;
+use Time::HiRes qw(time);
+
+our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until mended wrong_counts within);
+
+# A running cluster with pg_chat preloaded, whose workers reconcile each second.
+sub new_worker_cluster
+{
+	my ($name, %params) = @_;
+
+	$params{conf} = "shared_preload_libraries = 'pg_chat'\npg_chat.reconcile_interval = 1\n" . ($params{conf} // '');
+	return new_cluster($name, %params);
+}
+
+# The processes of the workers of a database, one a line.
+sub workers
+{
+	my ($node, $db) = @_;
+
+	return $node->safe_psql('postgres', qq{
+		SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type = 'pg_chat worker' ORDER BY pid});
+}
+
+# Wait until a query's result is true.
+sub wait_until
+{
+	my ($node, $db, $query, $what) = @_;
+
+	return ok($node->poll_query_until($db, $query), $what);
+}
+
+# Wait until a database has a worker, another one than the process but, if that is given. Returns its pid.
+sub wait_for_worker
+{
+	my ($node, $db, $but) = @_;
+
+	$but //= 0;
+	$node->poll_query_until('postgres', qq{
+		SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE datname = '$db' AND backend_type = 'pg_chat worker' AND pid <> $but
+		AND wait_event IS NOT NULL}) or die "no worker came to $db";
+	return workers($node, $db);
+}
+
+# How long the code takes, in seconds.
+sub seconds
+{
+	my ($code) = @_;
+	my $start = time;
+
+	$code->();
+	return time - $start;
+}
+
+# That the code takes less than so many seconds.
+sub within
+{
+	my ($limit, $code, $what) = @_;
+
+	return cmp_ok(seconds($code), '<', $limit, "$what within $limit s");
+}
+
+# What was mended, one counter a line, without the time.
+sub mended
+{
+	my ($node, $db, $where) = @_;
+
+	$where //= 'true';
+	return $node->safe_psql($db, qq{
+		SELECT application_id, chat_number, counter, was, mended_to FROM chat.mended_counts
+		WHERE $where ORDER BY mended_at, 1, 2, 3});
+}
+
+# A query for counters that are wrong: counts that differ from the rows, highest numbers below a row's.
+sub wrong_counts
+{
+	return q{
+		SELECT 'chat', c.application_id, c.number FROM chat.chats AS c
+		LEFT JOIN (SELECT application_id, chat_number, count(*) AS counted, max(number) AS highest
+			FROM chat.messages GROUP BY 1, 2) AS m ON (m.application_id, m.chat_number) = (c.application_id, c.number)
+		WHERE c.messages_count <> coalesce(m.counted, 0) OR c.last_number < coalesce(m.highest, 0)
+		UNION ALL
+		SELECT 'application', a.id, NULL FROM chat.applications AS a
+		LEFT JOIN chat.application_counters AS k ON k.application_id = a.id
+		LEFT JOIN (SELECT application_id, count(*) AS counted, max(number) AS highest
+			FROM chat.chats GROUP BY 1) AS c ON c.application_id = a.id
+		WHERE k.chats_count IS DISTINCT FROM coalesce(c.counted, 0) OR k.last_chat_number < coalesce(c.highest, 0)};
+}
+
+1;

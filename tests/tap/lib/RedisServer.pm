@@ -1,0 +1,102 @@
+# A redis-server of the test's own: on a socket in a temporary directory and on a free port, without
+# persistence. It ends with the test.
+package RedisServer;
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+# Start one. Further options are redis-server's, without the dashes.
+sub new
+{
+	my ($class, %options) = @_;
+	my $directory = PostgreSQL::Test::Utils::tempdir_short();
+	my $self = bless {
+		directory => $directory,
+		socket => "$directory/redis",
+		port => PostgreSQL::Test::Cluster::get_free_port(),
+		options => \%options
+	}, $class;
+
+	$self->start;
+	return $self;
+}
+
+sub start
+{
+	my ($self) = @_;
+	my %options = (
+		port => $self->{port}, bind => '127.0.0.1', unixsocket => $self->{socket}, dir => $self->{directory},
+		save => '', logfile => 'log', appendonly => 'no', %{ $self->{options} });
+
+	$self->{process} = IPC::Run::start(
+		[ 'redis-server', map { ("--$_" => $options{$_}) } sort keys %options ],
+		'<', \undef, '>', \$self->{output}, '2>&1');
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if ($self->command('PING') // '') =~ /PONG|NOAUTH/;
+		select(undef, undef, undef, 0.1);
+	}
+	die 'redis-server did not start';
+}
+
+# Send a command; its answer, or undef if there is none.
+sub command
+{
+	my ($self, @words) = @_;
+	my ($stdout, $stderr) = ('', '');
+	my @login = $self->{options}{requirepass} ? ('--no-auth-warning', '-a', $self->{options}{requirepass}) : ();
+
+	IPC::Run::run([ 'redis-cli', '-s', $self->{socket}, @login, @words ], '<', \undef, '>', \$stdout, '2>', \$stderr)
+	  or return undef;
+	chomp $stdout;
+	return $stdout;
+}
+
+# All keys with their values, sorted, one a line.
+sub keys_and_values
+{
+	my ($self, $database) = @_;
+	my @select = defined $database ? ('-n', $database) : ();
+	my @keys = sort split /\n/, $self->command(@select, 'KEYS', 'application:*');
+
+	return '' unless @keys;
+	my @values = split /\n/, $self->command(@select, 'MGET', @keys), -1;
+	return join("\n", map { "$keys[$_]=$values[$_]" } 0 .. $#keys);
+}
+
+sub pid
+{
+	my ($self) = @_;
+
+	return $self->{process}{KIDS}[0]{PID};
+}
+
+# Hang: accept connections and never answer. And go on.
+sub hang { kill 'STOP', $_[0]->pid; return; }
+sub go_on { kill 'CONT', $_[0]->pid; return; }
+
+sub kill9
+{
+	my ($self) = @_;
+
+	return unless $self->{process};
+	kill 'KILL', $self->pid;
+	$self->{process}->finish;
+	delete $self->{process};
+	return;
+}
+
+sub DESTROY
+{
+	my ($self) = @_;
+	local $?;
+
+	$self->kill9;
+	return;
+}
+
+1;
