@@ -224,12 +224,12 @@ start_workers(void)
 	{
 		Started    *worker = find_started(databases[i]);
 		long		elapsed = TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
-		bool		known;
+		bool		invited;
 
 		worker->seen = true;
-		if (!shared_worker_wanted(databases[i], &known) || is_running(worker))
+		if (is_running(worker) || !shared_worker_wanted(databases[i], &invited))
 			continue;
-		if (!known)
+		if (invited)
 			worker->restarts = 0;
 		if (elapsed < restart_wait_ms(worker))
 			wait_ms = Min(wait_ms, restart_wait_ms(worker) - elapsed);

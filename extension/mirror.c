@@ -94,6 +94,7 @@ read_counters(SavedPlan *plan, const Datum *values, MirroredCounter **counters)
 	return count;
 }
 
+/* The counters of these parents, in their order; those of applications that are gone are left out. */
 static int
 read_named_counters(const ChangedChat *parents, int count, MirroredCounter **counters)
 {
@@ -101,11 +102,13 @@ read_named_counters(const ChangedChat *parents, int count, MirroredCounter **cou
 		"SELECT k.application_id, k.number, a.token,"
 		" CASE WHEN k.number OPERATOR(pg_catalog.=) 0 THEN COALESCE(n.last_chat_number, 0)"
 		" ELSE c.last_number END"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY"
+		" AS k (application_id, number, position)"
 		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
 		" LEFT JOIN chat.application_counters AS n ON n.application_id OPERATOR(pg_catalog.=) k.application_id"
 		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number",
+		" AND c.number OPERATOR(pg_catalog.=) k.number"
+		" ORDER BY k.position",
 		INT4ARRAYOID, INT4ARRAYOID);
 	Int32Array	columns[2];
 	Datum		values[2];

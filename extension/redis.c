@@ -283,16 +283,24 @@ start_tls(const char *host)
 }
 #endif
 
-/* Raise what an answer says, unless it says that all is well. */
+/*
+ * Raise what an answer says, unless it says that all is well. One that quotes
+ * the password, as of a server that does not know the command, is not shown.
+ */
 static void
 require_success(int i, const redisReply *answer, void *context)
 {
-	if (answer->type == REDIS_REPLY_ERROR)
-		raise_connection_failure("could not log in to", answer->str);
+	const RedisUrl *parts = context;
+
+	if (answer->type != REDIS_REPLY_ERROR)
+		return;
+	raise_connection_failure("could not log in to",
+							 parts->password != NULL && strstr(answer->str, parts->password) != NULL ?
+							 "it refused the command" : answer->str);
 }
 
 static void
-log_in(const RedisUrl *parts)
+log_in(RedisUrl *parts)
 {
 	if (parts->password != NULL && parts->user != NULL)
 		redis_command(3, (const char *[]) {"AUTH", parts->user, parts->password});
@@ -300,7 +308,7 @@ log_in(const RedisUrl *parts)
 		redis_command(2, (const char *[]) {"AUTH", parts->password});
 	if (parts->database != NULL)
 		redis_command(2, (const char *[]) {"SELECT", parts->database});
-	redis_exchange(require_success, NULL);
+	redis_exchange(require_success, parts);
 }
 
 /*

@@ -22,6 +22,8 @@ check_redis_url(char **value, void **extra, GucSource source)
 
 	if (**value == '\0' || redis_url_is_valid(*value, &problem))
 		return true;
+	/* PostgreSQL's own message would show the value, and the password in it. */
+	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
 	GUC_check_errdetail("%s", problem);
 	return false;
 }

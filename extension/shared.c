@@ -50,6 +50,7 @@ typedef struct SharedDatabase
 	int			worker_pid;		/* 0: none */
 	Latch	   *worker_latch;
 	bool		no_extension;	/* a worker looked and found none */
+	bool		invited;		/* there may be something new to look at since */
 	int			holders;
 	bool		listening;		/* the worker wants to know of changes */
 	bool		changed_all;	/* too many changes to name */
@@ -155,6 +156,30 @@ find_database(Oid database, bool create)
 	return free_entry;
 }
 
+/*
+ * Remove the changes of a database, and put them into target, if that is not
+ * NULL. Returns their number. The caller holds the lock.
+ */
+static int
+remove_changes(Oid database, ChangedChat *target)
+{
+	HASH_SEQ_STATUS scan;
+	SharedChange *change;
+	int			count = 0;
+
+	hash_seq_init(&scan, changes_table);
+	while ((change = hash_seq_search(&scan)) != NULL)
+	{
+		if (change->database != database)
+			continue;
+		if (target != NULL)
+			target[count] = change->chat;
+		count++;
+		hash_search(changes_table, change, HASH_REMOVE, NULL);
+	}
+	return count;
+}
+
 static void
 wake_launcher(void)
 {
@@ -183,22 +208,27 @@ shared_register_launcher(void)
 }
 
 /*
- * Whether the launcher should start a worker for the database. *known tells
- * whether the database had an entry; it has one afterwards, if there is room.
+ * Whether the launcher should start a worker for the database. If so, *invited
+ * tells, once, that there is a new reason to: the database had no entry, or a
+ * command asked for a look at it.
  */
 bool
-shared_worker_wanted(Oid database, bool *known)
+shared_worker_wanted(Oid database, bool *invited)
 {
 	SharedDatabase *entry;
+	bool		known;
 	bool		wanted;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(database, false);
-	*known = entry != NULL;
-	if (entry == NULL)
-		entry = find_database(database, true);
+	known = find_database(database, false) != NULL;
+	entry = find_database(database, true);
 	wanted = entry != NULL && entry->worker_pid == 0 &&
 		!entry->no_extension && entry->holders == 0;
+	if (wanted)
+	{
+		*invited = entry->invited || !known;
+		entry->invited = false;
+	}
 	LWLockRelease(state->lock);
 	return wanted;
 }
@@ -214,7 +244,10 @@ shared_forget_database(Oid database)
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	entry = find_database(database, false);
 	if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
+	{
+		remove_changes(database, NULL);
 		entry->database = InvalidOid;
+	}
 	LWLockRelease(state->lock);
 }
 
@@ -255,6 +288,7 @@ shared_register_worker(void)
 		{
 			entry->worker_pid = MyProcPid;
 			entry->worker_latch = MyLatch;
+			entry->invited = false;
 			entry->changed_all = true;
 		}
 	}
@@ -263,7 +297,8 @@ shared_register_worker(void)
 }
 
 /*
- * Tell the launcher that this database needs no worker.
+ * As the worker: tell the launcher that this database needs none, unless a
+ * command said otherwise since the worker came.
  */
 void
 shared_report_no_extension(void)
@@ -273,7 +308,7 @@ shared_report_no_extension(void)
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	entry = find_database(MyDatabaseId, true);
 	if (entry != NULL)
-		entry->no_extension = true;
+		entry->no_extension = !entry->invited;
 	LWLockRelease(state->lock);
 }
 
@@ -288,7 +323,10 @@ shared_probe_database(Oid database)
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	entry = find_database(database, false);
 	if (entry != NULL)
+	{
 		entry->no_extension = false;
+		entry->invited = true;
+	}
 	wake_launcher();
 	LWLockRelease(state->lock);
 }
@@ -337,7 +375,10 @@ shared_release_database(Oid database)
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	entry = find_database(database, false);
 	if (entry != NULL && entry->holders > 0)
+	{
 		entry->holders--;
+		entry->invited = true;
+	}
 	wake_launcher();
 	LWLockRelease(state->lock);
 }
@@ -450,17 +491,7 @@ shared_take_changes(ChangedChat **changes, bool *all)
 	entry = find_database(MyDatabaseId, false);
 	if (entry != NULL && (entry->changes > 0 || entry->changed_all))
 	{
-		HASH_SEQ_STATUS scan;
-		SharedChange *change;
-
-		hash_seq_init(&scan, changes_table);
-		while ((change = hash_seq_search(&scan)) != NULL)
-		{
-			if (change->database != MyDatabaseId)
-				continue;
-			(*changes)[count++] = change->chat;
-			hash_search(changes_table, change, HASH_REMOVE, NULL);
-		}
+		count = remove_changes(MyDatabaseId, *changes);
 		*all = entry->changed_all;
 		entry->changed_all = false;
 		entry->changes = 0;

@@ -20,7 +20,7 @@ extern bool shared_available(void);
 
 /* For the launcher. */
 extern void shared_register_launcher(void);
-extern bool shared_worker_wanted(Oid database, bool *known);
+extern bool shared_worker_wanted(Oid database, bool *invited);
 extern void shared_forget_database(Oid database);
 
 /* For a worker. */

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -29,6 +30,7 @@
 #include "counting.h"
 #include "duty.h"
 #include "mirror.h"
+#include "plan.h"
 #include "shared.h"
 #include "worker.h"
 
@@ -220,6 +222,26 @@ pg_chat_worker_main(Datum argument)
 	}
 }
 
+/* Whether this database has a worker: it holds the lock. */
+static bool
+worker_runs(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory'"
+		" AND database OPERATOR(pg_catalog.=) $1 AND classid OPERATOR(pg_catalog.=) $2"
+		" AND objid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND objsubid OPERATOR(pg_catalog.=) $3 AND granted",
+		OIDOID, OIDOID, INT2OID);
+	Datum		values[3] = {
+		ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(WORKER_LOCK_KEY), Int16GetDatum(WORKER_LOCK_CLASS)
+	};
+	bool		runs;
+
+	SPI_connect();
+	runs = plan_query(&plan, values) > 0;
+	SPI_finish();
+	return runs;
+}
+
 /*
  * chat.start_worker() returns boolean
  *
@@ -238,11 +260,15 @@ chat_start_worker(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("a standby has no worker"),
 				 errhint("It is started after the promotion.")));
+	if (worker_runs())
+		PG_RETURN_BOOL(true);
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not register the worker: all background workers are in use"),
 				 errhint("Raise max_worker_processes.")));
-	PG_RETURN_BOOL(WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED);
+
+	/* One that ended at once may have found another, which somebody else started. */
+	PG_RETURN_BOOL(WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED || worker_runs());
 }

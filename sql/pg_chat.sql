@@ -220,7 +220,7 @@ CREATE FUNCTION chat.start_worker() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'chat_start_worker'
 	LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION chat.start_worker() IS
-'Starts this database''s worker until the next restart, where pg_chat is not in shared_preload_libraries; elsewhere the launcher does. Returns whether it was started. Errors: 53400 no background worker is free, 25006 on a standby.';
+'Starts this database''s worker until the next restart, where pg_chat is not in shared_preload_libraries; elsewhere the launcher does. Returns whether it runs; it does if it was there already. Errors: 53400 no background worker is free, 25006 on a standby.';
 
 CREATE FUNCTION chat.pending_changes() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_pending_changes'
