@@ -21,6 +21,8 @@
 #include "plan.h"
 
 PG_FUNCTION_INFO_V1(chat_create_application);
+PG_FUNCTION_INFO_V1(chat_rotate_token_by_id);
+PG_FUNCTION_INFO_V1(chat_rotate_token_by_token);
 PG_FUNCTION_INFO_V1(chat_get_application_by_id);
 PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
@@ -134,24 +136,50 @@ chat_create_application(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.rotate_token(application) returns text
+ * Replace the token of the application that a statement finds by argument 0.
+ * By its token it is found in the very update, so that of two who rotate the
+ * same token at a time, one finds it void.
  */
-API_FUNCTION(rotate_token, API_WRITES)
+static Datum
+rotate_token(FunctionCallInfo fcinfo, SavedPlan *update)
 {
-	static SavedPlan update = SAVED_PLAN(
+	char	   *token = token_generate();
+	Datum		values[2] = {0, CStringGetTextDatum(token)};
+
+	SPI_connect();
+	if (PG_ARGISNULL(0))
+		problem_raise(application_not_found());
+	values[0] = PG_GETARG_DATUM(0);
+	if (plan_modify(update, values, NULL) == 0)
+		problem_raise(application_not_found());
+	SPI_finish();
+	PG_RETURN_DATUM(values[1]);
+}
+
+/*
+ * chat.rotate_token(application integer) returns text
+ */
+Datum
+chat_rotate_token_by_id(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.applications SET token = $2 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, TEXTOID);
-	char	   *token = token_generate();
-	Datum		values[2] = {Int32GetDatum(application), CStringGetTextDatum(token)};
-	text	   *result;
 
-	if (plan_modify(&update, values, NULL) == 0)
-		problem_raise(application_not_found());
+	return rotate_token(fcinfo, &plan);
+}
 
-	result = SPI_palloc(VARHDRSZ + TOKEN_LENGTH);
-	SET_VARSIZE(result, VARHDRSZ + TOKEN_LENGTH);
-	memcpy(VARDATA(result), token, TOKEN_LENGTH);
-	PG_RETURN_TEXT_P(result);
+/*
+ * chat.rotate_token(token text) returns text
+ */
+Datum
+chat_rotate_token_by_token(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.applications SET token = $2 WHERE token OPERATOR(pg_catalog.=) $1",
+		TEXTOID, TEXTOID);
+
+	return rotate_token(fcinfo, &plan);
 }
 
 /* The row, if any, that a statement finds by argument 0. */

@@ -289,6 +289,36 @@ is_white_space(utf8proc_int32_t codepoint)
 }
 
 /*
+ * Read the character at data, of at most length bytes. Returns its length, and
+ * its code point in *codepoint: -1 where it has none.
+ */
+static int
+read_character(const char *data, int length, utf8proc_int32_t *codepoint)
+{
+	int			encoding = GetDatabaseEncoding();
+	int			size = Min(pg_encoding_mblen_bounded(encoding, data), length);
+
+	*codepoint = -1;
+	if (!IS_HIGHBIT_SET(*data))
+		*codepoint = *data;
+	else if (encoding == PG_UTF8)
+		(void) utf8proc_iterate((const utf8proc_uint8_t *) data, size, codepoint);
+	else if (encoding != PG_SQL_ASCII)
+	{
+		Oid			to_utf8 = FindDefaultConversionProc(encoding, PG_UTF8);
+		unsigned char utf8[FOLD_CHARACTER_SIZE];
+		size_t		count = 0;
+
+		if (OidIsValid(to_utf8))
+			count = convert_character(to_utf8, encoding, PG_UTF8,
+									  (const unsigned char *) data, size, utf8);
+		if (count > 0)
+			(void) utf8proc_iterate(utf8, count, codepoint);
+	}
+	return size;
+}
+
+/*
  * Whether the text is empty or only white space, in any script.
  */
 bool
@@ -296,24 +326,14 @@ text_is_blank(const text *value)
 {
 	const char *data = VARDATA_ANY(value);
 	int			length = VARSIZE_ANY_EXHDR(value);
-	const utf8proc_uint8_t *utf8;
-
-	/* Nearly every text shows in its first byte that it is not blank. */
-	if (length > 0 && *data > ' ' && !IS_HIGHBIT_SET(*data))
-		return false;
-
-	utf8 = (const utf8proc_uint8_t *) pg_server_to_any(data, length, PG_UTF8);
-	if ((const char *) utf8 != data)
-		length = strlen((const char *) utf8);
 
 	for (int position = 0; position < length;)
 	{
 		utf8proc_int32_t codepoint;
-		utf8proc_ssize_t size = utf8proc_iterate(utf8 + position, length - position, &codepoint);
 
-		if (size <= 0 || !is_white_space(codepoint))
+		position += read_character(data + position, length - position, &codepoint);
+		if (codepoint < 0 || !is_white_space(codepoint))
 			return false;
-		position += size;
 	}
 	return true;
 }
