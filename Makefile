@@ -11,7 +11,9 @@ PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT
+export PG_CONFIG DATA PORT PREFIX
+# Not passed on by the command line: DATA means something else to PGXS.
+MAKEOVERRIDES =
 
 PYTHON := /usr/bin/python3
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)

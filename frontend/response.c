@@ -147,6 +147,12 @@ answer_sql_error(Request *request, const char *sqlstate, const char *field,
 		answer_error(request, MHD_HTTP_BAD_REQUEST, "%s", message);
 		return;
 	}
+	/* A character that the database's encoding lacks: no retry will help. */
+	if (strcmp(sqlstate, "22P05") == 0)
+	{
+		answer_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The text has a character that the database cannot store.");
+		return;
+	}
 	log_event("database: error %s: %s", sqlstate, message);
 	answer_unavailable(request, "The database cannot do this now.");
 }

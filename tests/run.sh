@@ -45,6 +45,7 @@ make_stage()
 	trap 'exit 130' INT TERM
 	mkdir "$stage/tmp" "$stage/build"
 	cp -R "$top/tests" "$stage/tests"
+	cp "$top/README.md" "$stage/"
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }

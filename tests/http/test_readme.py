@@ -7,15 +7,11 @@ run to run: the README's first token stands for the first that an answer shows, 
 import re
 import subprocess
 
-import pytest
-
 from conftest import AS_POSTGRES, CHATD, ENVIRONMENT, TOP, parse_json
 
 README = TOP / "README.md"
 TOKEN = re.compile(r"\b[0-9a-f]{32}\b")
 TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+\d\d\b")
-
-pytestmark = pytest.mark.skipif(not README.exists(), reason="README.md is not beside the tests")
 
 
 def examples(title, code, answer):
