@@ -50,11 +50,11 @@ was_logged(ChangedChat parent)
 
 /* Take out of the queue and count, in one transaction. */
 static void
-reconcile_slice(const ChangedChat *parents, int count, Pass *pass)
+count_together(const ChangedChat *parents, int count, Pass *pass)
 {
 	Reconciled	result = {0};
 
-	worker_begin("counting chats that were changed directly");
+	worker_begin("counting chats");
 	reconcile_lock();
 	reconcile_dequeue(parents, count);
 	for (int i = 0; i < count; i++)
@@ -64,28 +64,34 @@ reconcile_slice(const ChangedChat *parents, int count, Pass *pass)
 		duty_set_position("scrub chats", (ChangedChat) {0, 0}, true);
 		duty_set_position("scrub applications", (ChangedChat) {0, 0}, true);
 	}
-	reconcile_parents(parents, count, &result, duty_report_mended, pass);
+	reconcile_count(parents, count, &result);
+	reconcile_mend(&result, duty_report_mended, pass);
 	worker_commit();
 	pass->done += result.examined;
 }
 
 /*
- * The same for a parent of a slice that failed, so that it does not stop the
- * others. One that fails stays in the queue.
+ * The same for one parent. What goes wrong is logged, once, and noted in the
+ * pass; the parent stays in the queue, if it was there.
  */
 static void
-reconcile_alone(ChangedChat parent, Pass *pass)
+count_alone(ChangedChat parent, Pass *pass)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	PG_TRY();
 	{
-		reconcile_slice(&parent, 1, pass);
+		count_together(&parent, 1, pass);
 	}
 	PG_CATCH();
 	{
+		ErrorData  *error;
+
 		MemoryContextSwitchTo(context);
 		HOLD_INTERRUPTS();
+		error = CopyErrorData();
+		pass->error = psprintf("chat %d of application %d: %s",
+							   parent.chat, parent.application, error->message);
 		if (!was_logged(parent))
 		{
 			EmitErrorReport();
@@ -94,10 +100,42 @@ reconcile_alone(ChangedChat parent, Pass *pass)
 		}
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(context);
+}
+
+/*
+ * Take parents out of the queue, if they are there, and count them: together
+ * or, where that fails, one by one, so that one does not stop the others.
+ */
+static void
+count_slice(const ChangedChat *parents, int count, Pass *pass)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool failed_together = false;
+
+	PG_TRY();
+	{
+		count_together(parents, count, pass);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
+		RESUME_INTERRUPTS();
+		failed_together = true;
+	}
+	PG_END_TRY();
+
+	for (int i = 0; failed_together && i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		count_alone(parents[i], pass);
+	}
 }
 
 static int
@@ -111,21 +149,6 @@ next_slice(ChangedChat *parents, ChangedChat after)
 	return count;
 }
 
-/* Keep the newest entries of chat.mended_counts. */
-static void
-trim_mended(void)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.mended_counts WHERE mended_at OPERATOR(pg_catalog.<)"
-		" (SELECT mended_at FROM chat.mended_counts ORDER BY mended_at DESC OFFSET $1 LIMIT 1)",
-		INT8OID);
-	Datum		kept = Int64GetDatum(10000);
-
-	worker_begin("trimming the list of what was mended");
-	plan_modify(&plan, &kept, NULL);
-	worker_commit();
-}
-
 /*
  * Duty: count what the queue names.
  */
@@ -135,39 +158,17 @@ counting_reconcile(Pass *pass)
 	ChangedChat parents[RECONCILE_SLICE];
 	ChangedChat after = {-1, 0};
 	int			count;
-	MemoryContext context = CurrentMemoryContext;
 
 	do
 	{
-		volatile bool whole = true;
-
 		CHECK_FOR_INTERRUPTS();
 		count = next_slice(parents, after);
 		if (count == 0)
 			break;
-		PG_TRY();
-		{
-			reconcile_slice(parents, count, pass);
-		}
-		PG_CATCH();
-		{
-			MemoryContextSwitchTo(context);
-			HOLD_INTERRUPTS();
-			FlushErrorState();
-			AbortOutOfAnyTransaction();
-			RESUME_INTERRUPTS();
-			whole = false;
-		}
-		PG_END_TRY();
-		MemoryContextSwitchTo(context);
-		if (!whole)
-			for (int i = 0; i < count; i++)
-				reconcile_alone(parents[i], pass);
+		count_slice(parents, count, pass);
 		after = parents[count - 1];
 	} while (count == RECONCILE_SLICE);
 
-	if (pass->mended > 0)
-		trim_mended();
 	return settings_reconcile_interval * 1000L;
 }
 
@@ -186,48 +187,38 @@ scrub_share(const char *table)
 	return Max(share, SCRUB_MINIMUM);
 }
 
-/* One of the two scrubs. Moves *position and returns whether all is done. */
-typedef bool (*ScrubStep) (ChangedChat *position, Reconciled *result, Pass *pass);
-
-static bool
-scrub_chats_step(ChangedChat *position, Reconciled *result, Pass *pass)
-{
-	return reconcile_chats_after(position, PG_INT32_MAX, RECONCILE_SLICE, result,
-								 duty_report_mended, pass);
-}
-
-static bool
-scrub_applications_step(ChangedChat *position, Reconciled *result, Pass *pass)
-{
-	return reconcile_applications_after(&position->application, PG_INT32_MAX, RECONCILE_SLICE,
-										result, duty_report_mended, pass);
-}
+/* What one of the two scrubs looks at next. */
+typedef int (*NextParents) (ChangedChat *parents, int limit, ChangedChat after, int32 last_application);
 
 static long
-scrub(const char *duty, const char *table, ScrubStep step, Pass *pass)
+scrub(const char *duty, const char *table, NextParents next_parents, Pass *pass)
 {
 	uint64		share = 0;
+	uint64		passed = 0;
 	bool		hurry;
-	bool		at_end;
+	int			count;
 
 	do
 	{
-		Reconciled	result = {0};
+		ChangedChat parents[RECONCILE_SLICE];
 		ChangedChat position;
 
 		CHECK_FOR_INTERRUPTS();
-		worker_begin("counting chats in turn");
-		reconcile_lock();
+		worker_begin("looking for chats to count in turn");
 		if (share == 0)
 			share = scrub_share(table);
 		position = duty_position(duty, &hurry);
-		at_end = step(&position, &result, pass);
-		if (at_end)
-			position = (ChangedChat) {0, 0};
-		duty_set_position(duty, position, hurry && !at_end);
+		count = next_parents(parents, RECONCILE_SLICE, position, PG_INT32_MAX);
 		worker_commit();
-		pass->done += result.examined;
-	} while (!at_end && (hurry || pass->done < share));
+
+		if (count > 0)
+			count_slice(parents, count, pass);
+		passed += count;
+		position = count == RECONCILE_SLICE ? parents[count - 1] : (ChangedChat) {0, 0};
+		worker_begin("noting where counting in turn stands");
+		duty_set_position(duty, position, hurry && count == RECONCILE_SLICE);
+		worker_commit();
+	} while (count == RECONCILE_SLICE && (hurry || passed < share));
 
 	return settings_reconcile_interval * 1000L;
 }
@@ -236,12 +227,12 @@ scrub(const char *duty, const char *table, ScrubStep step, Pass *pass)
 long
 counting_scrub_chats(Pass *pass)
 {
-	return scrub("scrub chats", "chat.chats", scrub_chats_step, pass);
+	return scrub("scrub chats", "chat.chats", reconcile_next_chats, pass);
 }
 
 /* Duty: count the chats of applications in turn. */
 long
 counting_scrub_applications(Pass *pass)
 {
-	return scrub("scrub applications", "chat.applications", scrub_applications_step, pass);
+	return scrub("scrub applications", "chat.applications", reconcile_next_applications, pass);
 }

@@ -45,6 +45,7 @@
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(chat_before_insert);
+PG_FUNCTION_INFO_V1(chat_before_update);
 PG_FUNCTION_INFO_V1(chat_after_insert);
 PG_FUNCTION_INFO_V1(chat_after_update_messages);
 PG_FUNCTION_INFO_V1(chat_after_delete_messages);
@@ -335,15 +336,14 @@ get_counter(int32 application, int32 chat, Relation relation)
 }
 
 /*
- * Trigger before each row that is inserted into chat.messages or chat.chats:
- * gives it a number, or takes note of the one it has.
+ * Give a row that is about to stand in chat.messages or chat.chats a number,
+ * or take note of the one it has. Returns the row. Raises 23503 if it has no
+ * parent, 22003 for a number below 1, 54000 if there is none left.
  */
-Datum
-chat_before_insert(PG_FUNCTION_ARGS)
+static HeapTuple
+number_row(TriggerData *trigger, HeapTuple tuple)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-	HeapTuple	tuple = trigger->tg_trigtuple;
 	bool		is_message = strcmp(RelationGetRelationName(trigger->tg_relation), "messages") == 0;
 	const char *noun = is_message ? "message" : "chat";
 	int			number_column = SPI_fnumber(descriptor, "number");
@@ -356,7 +356,7 @@ chat_before_insert(PG_FUNCTION_ARGS)
 
 	number = DatumGetInt32(heap_getattr(tuple, number_column, descriptor, &unnumbered));
 	if (!unnumbered && api_depth != 0 && trigger_depth() == api_depth)
-		return PointerGetDatum(tuple);
+		return tuple;
 
 	/* A null in the rest of the key is the table's own error. */
 	application = DatumGetInt32(heap_getattr(tuple, SPI_fnumber(descriptor, "application_id"),
@@ -365,7 +365,7 @@ chat_before_insert(PG_FUNCTION_ARGS)
 		chat = DatumGetInt32(heap_getattr(tuple, SPI_fnumber(descriptor, "chat_number"),
 										  descriptor, &isnull));
 	if (isnull)
-		return PointerGetDatum(tuple);
+		return tuple;
 
 	if (!unnumbered && number < 1)
 		problem_raise(problem_number_range(noun, number));
@@ -384,11 +384,50 @@ chat_before_insert(PG_FUNCTION_ARGS)
 										  &value, &value_isnull);
 	}
 	counter->last_number = Max(counter->last_number, number);
-	return PointerGetDatum(tuple);
+	return tuple;
 }
 
 /*
- * Trigger after a statement that inserts into chat.messages or chat.chats.
+ * Trigger before each row that is inserted into chat.messages or chat.chats.
+ */
+Datum
+chat_before_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	return PointerGetDatum(number_row(trigger, trigger->tg_trigtuple));
+}
+
+/*
+ * Trigger before each row of theirs whose key is updated: in its new place it
+ * is like one that is inserted there.
+ */
+Datum
+chat_before_update(PG_FUNCTION_ARGS)
+{
+	static const char *const key[] = {"application_id", "chat_number", "number"};
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
+
+	for (int i = 0; i < lengthof(key); i++)
+	{
+		int			column = SPI_fnumber(descriptor, key[i]);
+		bool		old_isnull;
+		bool		new_isnull;
+
+		if (column == SPI_ERROR_NOATTRIBUTE)
+			continue;			/* chat.chats has two of them */
+		if (heap_getattr(trigger->tg_trigtuple, column, descriptor, &old_isnull) !=
+			heap_getattr(trigger->tg_newtuple, column, descriptor, &new_isnull) ||
+			old_isnull != new_isnull)
+			return PointerGetDatum(number_row(trigger, trigger->tg_newtuple));
+	}
+	return PointerGetDatum(trigger->tg_newtuple);
+}
+
+/*
+ * Trigger after a statement that inserts into chat.messages or chat.chats, or
+ * updates keys of the latter.
  */
 Datum
 chat_after_insert(PG_FUNCTION_ARGS)
@@ -431,19 +470,11 @@ Datum
 chat_after_update_messages(PG_FUNCTION_ARGS)
 {
 	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
-	int			previous;
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT application_id, chat_number FROM old_rows"
 			" UNION SELECT application_id, chat_number FROM new_rows");
-	previous = direct_api_begin();
-	execute("UPDATE chat.chats AS c SET last_number = n.number"
-			" FROM (SELECT application_id, chat_number, pg_catalog.max(number) AS number"
-			" FROM new_rows GROUP BY application_id, chat_number) AS n"
-			" WHERE c.application_id OPERATOR(pg_catalog.=) n.application_id"
-			" AND c.number OPERATOR(pg_catalog.=) n.chat_number"
-			" AND c.last_number OPERATOR(pg_catalog.<) n.number");
-	direct_api_end(previous);
+	flush_counters();
 	become_caller(caller);
 	return PointerGetDatum(NULL);
 }
@@ -472,6 +503,10 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT DISTINCT application_id, 0 FROM old_rows");
+	if (*settings_redis_url != '\0')
+		execute("INSERT INTO chat.retired_tokens (token, chat_number)"
+				" SELECT a.token, o.number FROM old_rows AS o"
+				" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
 	execute("SELECT application_id, number FROM old_rows");
 	for (uint64 row = 0; row < SPI_processed; row++)
 		changes_note(plan_result_int32(row, 1), plan_result_int32(row, 2));
@@ -480,19 +515,23 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger of a statement after which anything may have changed: TRUNCATE, or
- * an UPDATE of the counters themselves. It runs before the latter, since a
- * trigger after it would cost each message of the functions, which update
- * them too, a place in a queue.
+ * Trigger before a statement after which anything may have changed: TRUNCATE,
+ * or an UPDATE of the counters themselves. Not after it, since that would cost
+ * each message of the functions, which update them too, a place in a queue.
  */
 Datum
 chat_any_change(PG_FUNCTION_ARGS)
 {
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
 	if (api_depth == 0 || trigger_depth() != api_depth)
 	{
-		Caller		caller = become_owner(((TriggerData *) fcinfo->context)->tg_relation);
+		Caller		caller = become_owner(trigger->tg_relation);
 
 		execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
+		if (*settings_redis_url != '\0' && TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) &&
+			strcmp(RelationGetRelationName(trigger->tg_relation), "chats") == 0)
+			execute("INSERT INTO chat.retired_tokens (token) SELECT token FROM chat.applications");
 		become_caller(caller);
 	}
 	return PointerGetDatum(NULL);

@@ -32,6 +32,9 @@
 /* Mended counters that a pass names in the log, before it only counts them. */
 #define MENDED_LOGGED 10
 
+/* Entries that are left in chat.mended_counts, or a few more. */
+#define MENDED_KEPT 10000
+
 /* Half to all of the wait for this number of failures in succession. */
 static long
 retry_after_ms(int failures)
@@ -131,6 +134,21 @@ duty_report_mended(int32 application, int32 chat, const char *counter,
 		ereport(LOG, (errmsg("pg_chat: more of this pass are only counted; see chat.mended_counts")));
 }
 
+/* Keep the newest entries of chat.mended_counts. */
+static void
+trim_mended(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.mended_counts WHERE mended_at OPERATOR(pg_catalog.<)"
+		" (SELECT mended_at FROM chat.mended_counts ORDER BY mended_at DESC OFFSET $1 LIMIT 1)",
+		INT8OID);
+	Datum		kept = Int64GetDatum(MENDED_KEPT);
+
+	worker_begin("trimming the list of what was mended");
+	plan_modify(&plan, &kept, NULL);
+	worker_commit();
+}
+
 /*
  * End a pass that failed: log the error unless it is the last one again, and
  * write it down.
@@ -201,7 +219,9 @@ duty_run(Duty *duty)
 		MemoryContextSwitchTo(context);
 		wait_ms = duty->run(&pass);
 		if (!pass.off)
-			duty_record(duty->name, started, &pass, NULL);
+			duty_record(duty->name, started, &pass, pass.error);
+		if (pass.mended > 0)
+			trim_mended();
 		duty->failures = 0;
 		duty->last_error[0] = '\0';
 	}

@@ -46,6 +46,7 @@
 typedef struct MirroredCounter
 {
 	ChangedChat parent;			/* chat 0: the application's chats */
+	char	   *token;			/* the application's */
 	char	   *key;
 	int32		value;
 	bool		gone;			/* the chat does not exist any more */
@@ -77,21 +78,31 @@ read_counters(SavedPlan *plan, const Datum *values, MirroredCounter **counters)
 	for (uint64 row = 0; row < count; row++)
 	{
 		MirroredCounter *counter = &(*counters)[row];
-		char	   *token = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3);
 
+		counter->token = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3);
 		counter->parent = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
 		(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &counter->gone);
 		if (!counter->gone)
 			counter->value = plan_result_int32(row, 4);
 		if (counter->parent.chat == 0)
-			counter->key = psprintf("application:%s:number", token);
+			counter->key = psprintf("application:%s:number", counter->token);
 		else
-			counter->key = psprintf("application:%s:chat:%d:number", token, counter->parent.chat);
+			counter->key = psprintf("application:%s:chat:%d:number", counter->token, counter->parent.chat);
 	}
 	MemoryContextSwitchTo(inner);
 	worker_commit();
-	MemoryContextSwitchTo(context);
 	return count;
+}
+
+/* A list of pointers to counters, that ends with NULL. */
+static MirroredCounter **
+pointers_to(MirroredCounter *counters, int count)
+{
+	MirroredCounter **list = palloc0((count + 1) * sizeof(MirroredCounter *));
+
+	for (int i = 0; i < count; i++)
+		list[i] = &counters[i];
+	return list;
 }
 
 /* The counters of these parents, in their order; those of applications that are gone are left out. */
@@ -156,16 +167,35 @@ require_written(int i, const redisReply *reply, void *context)
 				 errmsg("Redis refused a counter: %s", reply->str)));
 }
 
+/*
+ * Write counters, at most a slice: one command for those that are there, and
+ * one to delete the keys of those that are gone.
+ */
 static void
-write_counter(const MirroredCounter *counter)
+write_counters(MirroredCounter **counters, int count)
 {
-	char		value[12];
+	const char **set = palloc((2 * count + 1) * sizeof(char *));
+	const char **delete = palloc((count + 1) * sizeof(char *));
+	int			set_count = 0;
+	int			delete_count = 0;
 
-	snprintf(value, sizeof(value), "%d", counter->value);
-	if (counter->gone)
-		redis_command(2, (const char *[]) {"DEL", counter->key});
-	else
-		redis_command(3, (const char *[]) {"SET", counter->key, value});
+	set[set_count++] = "MSET";
+	delete[delete_count++] = "DEL";
+	for (int i = 0; i < count; i++)
+	{
+		if (counters[i]->gone)
+			delete[delete_count++] = counters[i]->key;
+		else
+		{
+			set[set_count++] = counters[i]->key;
+			set[set_count++] = psprintf("%d", counters[i]->value);
+		}
+	}
+	if (set_count > 1)
+		redis_command(set_count, set);
+	if (delete_count > 1)
+		redis_command(delete_count, delete);
+	redis_exchange(require_written, NULL);
 }
 
 /*
@@ -193,9 +223,7 @@ push_changes(Pass *pass)
 		int			found = read_named_counters(changes + first,
 												Min(MIRROR_SLICE, count - first), &counters);
 
-		for (int i = 0; i < found; i++)
-			write_counter(&counters[i]);
-		redis_exchange(require_written, NULL);
+		write_counters(pointers_to(counters, found), found);
 		pass->done += found;
 	}
 	pfree(changes);
@@ -288,13 +316,10 @@ mend_suspects(MirroredCounter **suspects, int count, Pass *pass)
 		now[n].answer = suspects[i]->answer;
 		if (!now[n].gone &&
 			(now[n].answer < suspects[i]->value || now[n].answer > now[n].value))
-		{
-			write_counter(&now[n]);
 			wrong[wrong_count++] = &now[n];
-		}
 		n++;
 	}
-	redis_exchange(require_written, NULL);
+	write_counters(wrong, wrong_count);
 
 	/* Without shared memory nothing is pushed, and lagging is no error. */
 	if (wrong_count == 0 || !shared_available())
@@ -324,9 +349,7 @@ verify_slice(Pass *pass)
 
 	if (count == 0)
 		return true;
-	list = palloc0((count + 1) * sizeof(MirroredCounter *));
-	for (int i = 0; i < count; i++)
-		list[i] = &counters[i];
+	list = pointers_to(counters, count);
 	ask(list, count);
 	for (int i = 0; i < count; i++)
 		if (counters[i].answer != counters[i].value)
@@ -410,7 +433,7 @@ static void
 move_retired_tokens(void)
 {
 	static SavedPlan first = SAVED_PLAN(
-		"SELECT token FROM chat.retired_tokens WHERE $1 ORDER BY retired_at LIMIT 1", BOOLOID);
+		"SELECT token FROM chat.retired_tokens WHERE chat_number IS NULL AND $1 ORDER BY retired_at LIMIT 1", BOOLOID);
 	static SavedPlan done = SAVED_PLAN(
 		"DELETE FROM chat.retired_tokens WHERE token OPERATOR(pg_catalog.=) $1", TEXTOID);
 
@@ -425,7 +448,6 @@ move_retired_tokens(void)
 			token = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0],
 															  SPI_tuptable->tupdesc, 1));
 		worker_commit();
-		MemoryContextSwitchTo(context);
 		if (token == NULL)
 			return;
 
@@ -435,7 +457,45 @@ move_retired_tokens(void)
 		value = CStringGetTextDatum(token);
 		plan_modify(&done, &value, NULL);
 		worker_commit();
-		MemoryContextSwitchTo(context);
+	}
+}
+
+/*
+ * Delete the keys of chats that were deleted, unless they are there again.
+ */
+static void
+delete_retired_chats(void)
+{
+	static SavedPlan next = SAVED_PLAN(
+		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_number"
+		" FROM (SELECT token, chat_number FROM chat.retired_tokens"
+		" WHERE chat_number IS NOT NULL ORDER BY token, chat_number LIMIT $1) AS r"
+		" LEFT JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) r.token"
+		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) a.id"
+		" AND c.number OPERATOR(pg_catalog.=) r.chat_number",
+		INT8OID);
+	static SavedPlan done = SAVED_PLAN(
+		"DELETE FROM chat.retired_tokens WHERE token OPERATOR(pg_catalog.=) $1"
+		" AND chat_number OPERATOR(pg_catalog.=) $2",
+		TEXTOID, INT4OID);
+	Datum		limit = Int64GetDatum(MIRROR_SLICE);
+	MirroredCounter *counters;
+	int			count;
+
+	while ((count = read_counters(&next, &limit, &counters)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		write_counters(pointers_to(counters, count), count);
+		worker_begin("forgetting chats that were deleted");
+		for (int i = 0; i < count; i++)
+		{
+			Datum		values[2] = {
+				CStringGetTextDatum(counters[i].token), Int32GetDatum(counters[i].parent.chat)
+			};
+
+			plan_modify(&done, values, NULL);
+		}
+		worker_commit();
 	}
 }
 
@@ -468,6 +528,7 @@ mirror_run(Pass *pass)
 
 	connect();
 	move_retired_tokens();
+	delete_retired_chats();
 	push_changes(pass);
 	if (next_verification <= GetCurrentTimestamp())
 	{

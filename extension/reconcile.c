@@ -13,7 +13,8 @@
  * in one commit, so in any snapshot the two agree, however many are writing;
  * what they differ by is the error, and it is added to the counter as it is
  * by then. Two reconciliations at a time would add it twice: a lock that only
- * they take keeps them apart.
+ * they take keeps them apart. What is wrong is mended when all is counted, for
+ * a counter that was mended is locked until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -120,17 +121,6 @@ reconcile_dequeue(const ChangedChat *parents, int count)
 	plan_modify(&plan, values, NULL);
 }
 
-/* A parent with its counters and what they should be. */
-typedef struct Counted
-{
-	int32		application;
-	int32		chat;			/* 0: the application itself */
-	int32		count;
-	int32		last_number;
-	int32		counted;
-	int32		highest;
-} Counted;
-
 static void
 record_mended(const Counted *parent, const char *counter, int32 was, int32 mended_to)
 {
@@ -189,62 +179,68 @@ mend(const Counted *parent)
 
 static void
 report_mended(const Counted *parent, const char *counter, int32 was, int32 mended_to,
-			  Reconciled *result, MendedCallback callback, void *context)
+			  MendedCallback callback, void *context)
 {
 	record_mended(parent, counter, was, mended_to);
 	callback(parent->application, parent->chat, counter, was, mended_to, context);
-	result->mended++;
 }
 
 /*
- * Mend what is wrong with the parents that a statement has counted. Sets
- * *last to the last of them, if there are any, and returns their number.
- */
-static uint64
-mend_counted(SavedPlan *plan, const Datum *values, ChangedChat *last,
-			 Reconciled *result, MendedCallback callback, void *context)
-{
-	uint64		count = plan_modify(plan, values, NULL);
-	Counted    *parents = palloc((count + 1) * sizeof(Counted));
-
-	for (uint64 row = 0; row < count; row++)
-		parents[row] = (Counted)
-	{
-		plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3),
-		plan_result_int32(row, 4), plan_result_int32(row, 5), plan_result_int32(row, 6)
-	};
-	SPI_freetuptable(SPI_tuptable);
-
-	for (uint64 i = 0; i < count; i++)
-	{
-		Counted    *parent = &parents[i];
-		bool		is_chat = parent->chat != 0;
-		bool		miscounted = parent->counted != parent->count;
-		bool		behind = parent->highest > parent->last_number;
-
-		if (miscounted || behind)
-			mend(parent);
-		if (miscounted)
-			report_mended(parent, is_chat ? "messages_count" : "chats_count",
-						  parent->count, parent->counted, result, callback, context);
-		if (behind)
-			report_mended(parent, is_chat ? "last_number" : "last_chat_number",
-						  parent->last_number, parent->highest, result, callback, context);
-	}
-	if (count > 0)
-		*last = (ChangedChat) {parents[count - 1].application, parents[count - 1].chat};
-	pfree(parents);
-	result->examined += count;
-	return count;
-}
-
-/*
- * Count these parents and mend what is wrong; adds to *result. Those that do
- * not exist are passed over. The caller has called reconcile_lock.
+ * Mend what was found wrong.
  */
 void
-reconcile_parents(const ChangedChat *parents, int count, Reconciled *result,
-				  MendedCallback callback, void *context)
+reconcile_mend(const Reconciled *result, MendedCallback callback, void *context)
+{
+	for (int i = 0; i < result->wrong_count; i++)
+	{
+		const Counted *parent = &result->wrong[i];
+		bool		is_chat = parent->chat != 0;
+
+		mend(parent);
+		if (parent->counted != parent->count)
+			report_mended(parent, is_chat ? "messages_count" : "chats_count",
+						  parent->count, parent->counted, callback, context);
+		if (parent->highest > parent->last_number)
+			report_mended(parent, is_chat ? "last_number" : "last_chat_number",
+						  parent->last_number, parent->highest, callback, context);
+	}
+}
+
+/* Count parents with a statement; keeps those that are wrong. */
+static void
+count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
+{
+	uint64		count = plan_modify(plan, values, NULL);
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		Counted		parent = {
+			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3),
+			plan_result_int32(row, 4), plan_result_int32(row, 5), plan_result_int32(row, 6)
+		};
+
+		if (parent.counted == parent.count && parent.highest <= parent.last_number)
+			continue;
+		if (result->wrong_count == result->wrong_capacity)
+		{
+			result->wrong_capacity = Max(64, 2 * result->wrong_capacity);
+			result->wrong = result->wrong == NULL ?
+				palloc(result->wrong_capacity * sizeof(Counted)) :
+				repalloc_huge(result->wrong, result->wrong_capacity * sizeof(Counted));
+		}
+		result->wrong[result->wrong_count++] = parent;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	result->examined += count;
+}
+
+/*
+ * Count these parents, and add to *result, in the current memory context, what
+ * is wrong with them. Those that do not exist are passed over. The caller has
+ * called reconcile_lock.
+ */
+void
+reconcile_count(const ChangedChat *parents, int count, Reconciled *result)
 {
 	static SavedPlan count_chats = SAVED_PLAN(
 		CHAT_COUNTS
@@ -261,62 +257,59 @@ reconcile_parents(const ChangedChat *parents, int count, Reconciled *result,
 		APPLICATION_CHILDREN,
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
-	ChangedChat last;
 
 	parents_as_arrays(parents, count, values);
-	mend_counted(&count_chats, values, &last, result, callback, context);
-	mend_counted(&count_applications, values, &last, result, callback, context);
+	count_with(&count_chats, values, result);
+	count_with(&count_applications, values, result);
 }
 
-/*
- * The same for the first limit chats after *position, in key order, up to the
- * chats of last_application; moves *position behind them. Returns whether
- * that was the last of them.
- */
-bool
-reconcile_chats_after(ChangedChat *position, int32 last_application, int limit,
-					  Reconciled *result, MendedCallback callback, void *context)
+/* The parents that a statement finds. Returns their number. */
+static int
+next_parents(SavedPlan *plan, ChangedChat *parents, int limit, ChangedChat after, int32 last_application)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		CHAT_COUNTS
-		" FROM (SELECT * FROM chat.chats"
-		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
-		" AND application_id OPERATOR(pg_catalog.<=) $3"
-		" ORDER BY application_id, number LIMIT $4) AS c"
-		CHAT_CHILDREN
-		" ORDER BY 1, 2",
-		INT4OID, INT4OID, INT4OID, INT8OID);
 	Datum		values[4] = {
-		Int32GetDatum(position->application), Int32GetDatum(position->chat),
+		Int32GetDatum(after.application), Int32GetDatum(after.chat),
 		Int32GetDatum(last_application), Int64GetDatum(limit)
 	};
+	uint64		count = plan_modify(plan, values, NULL);
 
-	return mend_counted(&plan, values, position, result, callback, context) < limit;
+	for (uint64 row = 0; row < count; row++)
+		parents[row] = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+	SPI_freetuptable(SPI_tuptable);
+	return count;
 }
 
 /*
- * The same for applications.
+ * Put the first chats after a position, in key order and up to those of
+ * last_application, into parents, which has room for limit. Returns their
+ * number.
  */
-bool
-reconcile_applications_after(int32 *position, int32 last_application, int limit,
-							 Reconciled *result, MendedCallback callback, void *context)
+int
+reconcile_next_chats(ChangedChat *parents, int limit, ChangedChat after, int32 last_application)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		APPLICATION_COUNTS
-		" FROM (SELECT id FROM chat.applications"
-		" WHERE id OPERATOR(pg_catalog.>) $1 AND id OPERATOR(pg_catalog.<=) $2"
-		" ORDER BY id LIMIT $3) AS a"
-		APPLICATION_CHILDREN
-		" ORDER BY 1",
-		INT4OID, INT4OID, INT8OID);
-	Datum		values[3] = {
-		Int32GetDatum(*position), Int32GetDatum(last_application), Int64GetDatum(limit)
-	};
-	ChangedChat last = {*position, 0};
-	uint64		count = mend_counted(&plan, values, &last, result, callback, context);
+		"SELECT application_id, number FROM chat.chats"
+		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
+		" AND application_id OPERATOR(pg_catalog.<=) $3"
+		" ORDER BY application_id, number LIMIT $4",
+		INT4OID, INT4OID, INT4OID, INT8OID);
 
-	*position = last.application;
-	return count < limit;
+	return next_parents(&plan, parents, limit, after, last_application);
+}
+
+/*
+ * The same for applications, whose chat is 0.
+ */
+int
+reconcile_next_applications(ChangedChat *parents, int limit, ChangedChat after, int32 last_application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id, $2 OPERATOR(pg_catalog.*) 0 FROM chat.applications"
+		" WHERE id OPERATOR(pg_catalog.>) $1 AND id OPERATOR(pg_catalog.<=) $3"
+		" ORDER BY id LIMIT $4",
+		INT4OID, INT4OID, INT4OID, INT8OID);
+
+	return next_parents(&plan, parents, limit, after, last_application);
 }
 
 /* A row of what chat.reconcile returns. */
@@ -334,49 +327,57 @@ store_mended(int32 application, int32 chat, const char *counter,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* Count all that a walk comes by, up to the last application. */
+static void
+count_all(int (*next) (ChangedChat *, int, ChangedChat, int32), ChangedChat position,
+		  int32 last_application, Reconciled *result)
+{
+	ChangedChat parents[RECONCILE_SLICE];
+	int			count;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		count = next(parents, RECONCILE_SLICE, position, last_application);
+		if (count == 0)
+			return;
+		reconcile_count(parents, count, result);
+		position = parents[count - 1];
+	} while (count == RECONCILE_SLICE);
+}
+
 /*
  * chat.reconcile(application integer, chat integer) returns setof chat.mended
  */
 Datum
 chat_reconcile(PG_FUNCTION_ARGS)
 {
-	int32		first = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0) - 1;
-	int32		last = PG_ARGISNULL(0) ? PG_INT32_MAX : PG_GETARG_INT32(0);
+	bool		everything = PG_ARGISNULL(0);
+	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
 	Reconciled	result = {0};
-	void	   *context = fcinfo->resultinfo;
-	bool		done;
 
 	(void) api_result_store(fcinfo);
 	SPI_connect();
-	if (PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+	if (everything && !PG_ARGISNULL(1))
 		problem_raise(application_not_found());
 	reconcile_lock();
 	if (!PG_ARGISNULL(1))
 	{
-		ChangedChat parent = {PG_GETARG_INT32(0), PG_GETARG_INT32(1)};
+		ChangedChat parent = {application, PG_GETARG_INT32(1)};
 
 		chat_require(parent.application, parent.chat);
-		reconcile_parents(&parent, 1, &result, store_mended, context);
+		reconcile_count(&parent, 1, &result);
 	}
 	else
 	{
-		ChangedChat position = {first, PG_INT32_MAX};
+		ChangedChat start = {everything ? PG_INT32_MIN : application - 1, PG_INT32_MAX};
 
-		if (!PG_ARGISNULL(0))
-			application_require(last);
-		do
-		{
-			CHECK_FOR_INTERRUPTS();
-			done = reconcile_chats_after(&position, last, RECONCILE_SLICE, &result,
-										 store_mended, context);
-		} while (!done);
-		do
-		{
-			CHECK_FOR_INTERRUPTS();
-			done = reconcile_applications_after(&first, last, RECONCILE_SLICE, &result,
-												store_mended, context);
-		} while (!done);
+		if (!everything)
+			application_require(application);
+		count_all(reconcile_next_chats, start, application, &result);
+		count_all(reconcile_next_applications, start, application, &result);
 	}
+	reconcile_mend(&result, store_mended, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

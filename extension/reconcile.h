@@ -12,11 +12,24 @@
 /* How many parents are counted in one transaction. */
 #define RECONCILE_SLICE 100
 
-/* What a reconciliation did. */
+/* A parent with its counters and what they should be. */
+typedef struct Counted
+{
+	int32		application;
+	int32		chat;			/* 0: the application itself */
+	int32		count;
+	int32		last_number;
+	int32		counted;
+	int32		highest;
+} Counted;
+
+/* What counting found. */
 typedef struct Reconciled
 {
 	uint64		examined;		/* parents that were counted */
-	uint64		mended;			/* counters that were wrong */
+	Counted    *wrong;			/* those of them that are wrong */
+	int			wrong_count;
+	int			wrong_capacity;
 } Reconciled;
 
 /* Called for each counter that was wrong; chat is 0 for the application's. */
@@ -26,11 +39,11 @@ typedef void (*MendedCallback) (int32 application, int32 chat, const char *count
 extern void reconcile_lock(void);
 extern int	reconcile_queued(ChangedChat *parents, int limit, ChangedChat after);
 extern void reconcile_dequeue(const ChangedChat *parents, int count);
-extern void reconcile_parents(const ChangedChat *parents, int count, Reconciled *result,
-							  MendedCallback callback, void *context);
-extern bool reconcile_chats_after(ChangedChat *position, int32 last_application, int limit,
-								  Reconciled *result, MendedCallback callback, void *context);
-extern bool reconcile_applications_after(int32 *position, int32 last_application, int limit,
-										 Reconciled *result, MendedCallback callback, void *context);
+extern void reconcile_count(const ChangedChat *parents, int count, Reconciled *result);
+extern void reconcile_mend(const Reconciled *result, MendedCallback callback, void *context);
+extern int	reconcile_next_chats(ChangedChat *parents, int limit, ChangedChat after,
+								 int32 last_application);
+extern int	reconcile_next_applications(ChangedChat *parents, int limit, ChangedChat after,
+										int32 last_application);
 
 #endif							/* PG_CHAT_RECONCILE_H */

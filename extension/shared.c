@@ -36,7 +36,7 @@
 PG_FUNCTION_INFO_V1(chat_pending_changes);
 
 /* Databases that can be known at a time. */
-#define SHARED_DATABASES 256
+#define SHARED_DATABASES 1024
 
 /* Changed chats remembered for each database. */
 #define SHARED_CHANGES 16384

@@ -75,12 +75,16 @@ worker_description(Oid database)
 	return worker;
 }
 
+/* The memory context to return to after the transaction. */
+static MemoryContext outer_context = NULL;
+
 /*
  * Begin a transaction, connected to SPI; pg_stat_activity shows activity.
  */
 void
 worker_begin(const char *activity)
 {
+	outer_context = CurrentMemoryContext;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	SPI_connect();
@@ -88,13 +92,14 @@ worker_begin(const char *activity)
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* Commit it. */
+/* Commit it, and return to the memory context that was there before. */
 void
 worker_commit(void)
 {
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(outer_context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }

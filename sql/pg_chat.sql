@@ -116,15 +116,20 @@ CREATE FUNCTION chat.before_insert() RETURNS trigger
 COMMENT ON FUNCTION chat.before_insert() IS
 'Trigger: numbers a chat or message that is inserted directly. Errors: 23503 no such parent, 22003 number below 1, 54000 no number left.';
 
+CREATE FUNCTION chat.before_update() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_before_update' LANGUAGE C;
+COMMENT ON FUNCTION chat.before_update() IS
+'Trigger: does as before_insert for a chat or message whose key is updated. Errors: as there.';
+
 CREATE FUNCTION chat.after_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
 COMMENT ON FUNCTION chat.after_insert() IS
-'Trigger: writes the highest numbers after a direct insertion, and queues what is to be counted.';
+'Trigger: writes the highest numbers after a direct insertion or a change of chats'' keys, and queues what is to be counted.';
 
 CREATE FUNCTION chat.after_update_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_update_messages' LANGUAGE C;
 COMMENT ON FUNCTION chat.after_update_messages() IS
-'Trigger: queues what is to be counted after an UPDATE of messages, and raises highest numbers.';
+'Trigger: queues what is to be counted after an UPDATE of messages, and writes the highest numbers.';
 
 CREATE FUNCTION chat.after_delete_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_delete_messages' LANGUAGE C;
@@ -145,25 +150,31 @@ CREATE TRIGGER before_insert BEFORE INSERT ON chat.messages
 	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.messages
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+CREATE TRIGGER before_key_update BEFORE UPDATE OF application_id, chat_number, number ON chat.messages
+	FOR EACH ROW EXECUTE FUNCTION chat.before_update();
 CREATE TRIGGER after_update AFTER UPDATE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_update_messages();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_messages();
-CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.messages
+CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.messages
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
 
 CREATE TRIGGER before_insert BEFORE INSERT ON chat.chats
 	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+CREATE TRIGGER before_key_update BEFORE UPDATE OF application_id, number ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat.before_update();
+CREATE TRIGGER after_key_update AFTER UPDATE OF application_id, number ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
 CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
 	REFERENCING OLD TABLE AS old_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_chats();
-CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.chats
+CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
 
 CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
@@ -171,9 +182,11 @@ CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
 
 CREATE TABLE chat.retired_tokens (
 	token text COLLATE "C" NOT NULL,
+	chat_number integer,
 	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE chat.retired_tokens IS 'Queue: tokens that are nobody''s any more, whose keys in Redis are to be deleted. Empty where Redis is not used.';
+CREATE INDEX retired_tokens_key ON chat.retired_tokens (token, chat_number);
+COMMENT ON TABLE chat.retired_tokens IS 'Queue: keys in Redis that are to be deleted: of a chat that is gone or, where chat_number is null, all of a token that is nobody''s any more. Empty where Redis is not used.';
 
 CREATE FUNCTION chat.after_token() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_token' LANGUAGE C;
