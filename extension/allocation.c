@@ -16,7 +16,9 @@
  *
  * Many messages are created with a few statements over arrays. The chats are
  * locked first, all of them, in the order of their keys, so that two batches
- * cannot wait for each other in a circle. Everything that can refuse a
+ * cannot wait for each other in a circle. (A caller that must not wait at all,
+ * since others wait for it, can have the messages of locked chats refused.)
+ * Everything that can refuse a
  * message is found before the first row is written: so a refusal costs the
  * others nothing, and no subtransaction is needed.
  */
@@ -42,6 +44,7 @@ typedef struct ChatGroup
 	int			first;
 	int			count;
 	bool		found;			/* the chat exists, and is locked */
+	ItemPointerData tid;		/* where its row is */
 	int32		last_number;
 	int32		added;			/* messages that were accepted */
 } ChatGroup;
@@ -121,7 +124,7 @@ allocation_create_one(NewMessage *message)
 		create_next(message);
 	else
 	{
-		allocation_create_many(message, 1);
+		allocation_create_many(message, 1, true);
 		if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
 			chat_require(message->application, message->chat);
 	}
@@ -171,24 +174,11 @@ batch_group(Batch *batch, NewMessage *messages, int count)
 	}
 }
 
-/*
- * Lock the chats in key order, and learn their highest numbers. A chat that
- * does not exist stays not found.
- */
+/* The keys of the groups, as the first parameters of a statement. */
 static void
-batch_lock(Batch *batch)
+group_keys(Batch *batch, Datum *values)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT c.application_id, c.number, c.last_number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
-		" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number"
-		" ORDER BY c.application_id, c.number FOR NO KEY UPDATE OF c",
-		INT4ARRAYOID, INT4ARRAYOID);
 	Int32Array	columns[2];
-	Datum		values[2];
-	ChatGroup	   *group = batch->groups;
-	uint64		rows;
 
 	for (int i = 0; i < 2; i++)
 		int32_array_init(&columns[i], batch->groups_count);
@@ -199,18 +189,76 @@ batch_lock(Batch *batch)
 	}
 	for (int i = 0; i < 2; i++)
 		values[i] = int32_array_datum(&columns[i]);
-	rows = plan_modify(&plan, values, NULL);
+}
 
-	/* The rows come in the order of the groups, those not found left out. */
+/*
+ * Lock the chats, and learn their highest numbers. One that does not exist
+ * stays not found, and so does one that another transaction has locked, if
+ * the batch does not wait.
+ *
+ * Keys are looked up and rows locked in one loop over the arrays, which are
+ * in key order: a subquery that locks is never turned into a join.
+ */
+static void
+batch_lock(Batch *batch, bool wait)
+{
+#define LOCK_CHATS \
+	"SELECT k.item::pg_catalog.int4, c.last_number, c.ctid" \
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
+	" WITH ORDINALITY AS k (application_id, number, item)," \
+	" LATERAL (SELECT last_number, ctid FROM chat.chats" \
+	" WHERE application_id OPERATOR(pg_catalog.=) k.application_id" \
+	" AND number OPERATOR(pg_catalog.=) k.number FOR NO KEY UPDATE"
+	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
+	Datum		values[2];
+	uint64		rows;
+
+	group_keys(batch, values);
+	rows = plan_modify(wait ? &lock : &try_lock, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int32		application = plan_result_int32(row, 1);
-		int32		chat = plan_result_int32(row, 2);
+		ChatGroup  *group = &batch->groups[plan_result_int32(row, 1) - 1];
+		bool		isnull;
 
-		while (group->application != application || group->chat != chat)
-			group++;
 		group->found = true;
-		group->last_number = plan_result_int32(row, 3);
+		group->last_number = plan_result_int32(row, 2);
+		group->tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[row],
+																  SPI_tuptable->tupdesc, 3, &isnull));
+	}
+}
+
+/*
+ * Refuse the messages of chats that were not found: they do not exist, or are
+ * locked.
+ */
+static void
+batch_refuse_unfound(Batch *batch)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT k.item::pg_catalog.int4"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+		" WITH ORDINALITY AS k (application_id, number, item),"
+		" LATERAL (SELECT FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c",
+		INT4ARRAYOID, INT4ARRAYOID);
+	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
+	Datum		values[2];
+	uint64		rows;
+
+	group_keys(batch, values);
+	rows = plan_modify(&plan, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+		exists[plan_result_int32(row, 1) - 1] = true;
+
+	for (int g = 0; g < batch->groups_count; g++)
+	{
+		ChatGroup  *group = &batch->groups[g];
+
+		for (int i = group->first; !group->found && i < group->first + group->count; i++)
+			batch->order[i]->problem = exists[g] ?
+				problem_locked(psprintf("chat %d", group->chat)) :
+				chat_not_found(group->application, group->chat);
 	}
 }
 
@@ -230,10 +278,10 @@ batch_find_occupied(Batch *batch)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT m.application_id, m.chat_number, m.number"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, chat_number, number)"
-		" JOIN chat.messages AS m ON m.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND m.chat_number OPERATOR(pg_catalog.=) k.chat_number"
-		" AND m.number OPERATOR(pg_catalog.=) k.number",
+		" AS k (application_id, chat_number, number),"
+		" LATERAL (SELECT * FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
+		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS m",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	Int32Array	columns[3];
 	Datum		values[3];
@@ -308,38 +356,44 @@ group_accept(Batch *batch, ChatGroup *group, NewMessage *message)
 }
 
 /*
- * Write the chats' new counters.
+ * Write the chats' new counters. Their rows are locked, so they are where
+ * they were found.
  */
 static void
 batch_count(Batch *batch)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.chats AS c SET last_number = k.last_number,"
+	static SavedPlan plan = {
+		.sql = "UPDATE chat.chats AS c SET last_number = k.last_number,"
 		" messages_count = c.messages_count OPERATOR(pg_catalog.+) k.added"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-		" AS k (application_id, number, last_number, added)"
-		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Int32Array	columns[4];
-	Datum		values[4];
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS k (tid, last_number, added)"
+		" WHERE c.ctid OPERATOR(pg_catalog.=) k.tid",
+		.by_tid = true,
+		.nargs = 3,
+		.argtypes = {TIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
+	};
+	Datum	   *tids = palloc(batch->groups_count * sizeof(Datum));
+	Int32Array	columns[2];
+	Datum		values[3];
+	int			count = 0;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 2; i++)
 		int32_array_init(&columns[i], batch->groups_count);
 	for (int i = 0; i < batch->groups_count; i++)
 	{
-		ChatGroup	   *group = &batch->groups[i];
+		ChatGroup  *group = &batch->groups[i];
 
 		if (group->added == 0)
 			continue;
-		int32_array_append(&columns[0], group->application);
-		int32_array_append(&columns[1], group->chat);
-		int32_array_append(&columns[2], group->last_number);
-		int32_array_append(&columns[3], group->added);
+		tids[count++] = PointerGetDatum(&group->tid);
+		int32_array_append(&columns[0], group->last_number);
+		int32_array_append(&columns[1], group->added);
 		changes_note(group->application, group->chat);
 	}
-	for (int i = 0; i < 4; i++)
-		values[i] = int32_array_datum(&columns[i]);
+	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID, sizeof(ItemPointerData),
+												false, TYPALIGN_SHORT));
+	for (int i = 0; i < 2; i++)
+		values[i + 1] = int32_array_datum(&columns[i]);
 	plan_modify(&plan, values, NULL);
 }
 
@@ -380,31 +434,29 @@ batch_insert(Batch *batch, int accepted)
 
 /*
  * Create messages, of any applications and chats, and set number or problem
- * of each. Those that have a problem already are passed over.
+ * of each. Those that have a problem already are passed over. If wait is
+ * false, those of chats that another transaction has locked are refused.
  */
 void
-allocation_create_many(NewMessage *messages, int count)
+allocation_create_many(NewMessage *messages, int count, bool wait)
 {
 	Batch		batch = {0};
 	int			accepted = 0;
+	int			found = 0;
 	int			previous;
 
 	batch_group(&batch, messages, count);
 	if (batch.count == 0)
 		return;
 	previous = direct_api_begin();
-	batch_lock(&batch);
+	batch_lock(&batch, wait);
 	batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
 	{
-		for (int i = group->first; i < group->first + group->count; i++)
-		{
-			if (group->found)
-				group_accept(&batch, group, batch.order[i]);
-			else
-				batch.order[i]->problem = chat_not_found();
-		}
+		for (int i = group->first; group->found && i < group->first + group->count; i++)
+			group_accept(&batch, group, batch.order[i]);
+		found += group->found;
 		accepted += group->added;
 	}
 
@@ -413,5 +465,7 @@ allocation_create_many(NewMessage *messages, int count)
 		batch_count(&batch);
 		batch_insert(&batch, accepted);
 	}
+	if (found < batch.groups_count)
+		batch_refuse_unfound(&batch);
 	direct_api_end(previous);
 }

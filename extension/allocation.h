@@ -19,6 +19,6 @@ typedef struct NewMessage
 } NewMessage;
 
 extern void allocation_create_one(NewMessage *message);
-extern void allocation_create_many(NewMessage *messages, int count);
+extern void allocation_create_many(NewMessage *messages, int count, bool wait);
 
 #endif							/* PG_CHAT_ALLOCATION_H */

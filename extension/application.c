@@ -85,7 +85,8 @@ application_require(int32 application)
 Problem
 application_not_found(void)
 {
-	return problem_not_found("application", "No application has this id or token.");
+	return problem_not_found("application", "No application has this id or token.",
+							 "Create it with chat.create_application().");
 }
 
 static void

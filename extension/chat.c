@@ -34,15 +34,24 @@ chat_require(int32 application, int32 chat)
 	if (plan_query(&plan, values) == 0)
 	{
 		application_require(application);
-		problem_raise(chat_not_found());
+		problem_raise(chat_not_found(application, chat));
 	}
 }
 
 /* That the chat, which the arguments name, does not exist. */
 Problem
-chat_not_found(void)
+chat_not_found(int32 application, int32 chat)
 {
-	return problem_not_found("chat", "The application has no chat with this number.");
+	return problem_not_found(psprintf("chat %d", chat),
+							 psprintf("Application %d has no chat with this number.", application),
+							 "Create it with chat.create_chat().");
+}
+
+/* That what names the application or the chat is null. */
+Problem
+chat_not_named(void)
+{
+	return problem_not_found("chat", "Application or chat is null or unknown.", NULL);
 }
 
 /* Create a chat with the next number. */
@@ -111,6 +120,7 @@ API_FUNCTION(create_chat, API_WRITES)
 		number = create_named(application, PG_GETARG_INT32(1));
 	direct_api_end(previous);
 	changes_note(application, 0);
+	changes_note(application, number);
 	PG_RETURN_INT32(number);
 }
 

@@ -8,6 +8,7 @@
 #include "problem.h"
 
 extern void chat_require(int32 application, int32 chat);
-extern Problem chat_not_found(void);
+extern Problem chat_not_found(int32 application, int32 chat);
+extern Problem chat_not_named(void);
 
 #endif							/* PG_CHAT_CHAT_H */

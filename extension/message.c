@@ -52,7 +52,7 @@ API_FUNCTION(create_message, API_WRITES)
 	NewMessage	message = {.application = application};
 
 	if (PG_ARGISNULL(1))
-		problem_raise(chat_not_found());
+		problem_raise(chat_not_named());
 	message.chat = PG_GETARG_INT32(1);
 	message.body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	message.named = !PG_ARGISNULL(3);
@@ -191,7 +191,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 
 		if (applications.nulls[i] || chats.nulls[i])
 		{
-			message->problem = chat_not_found();
+			message->problem = chat_not_named();
 			continue;
 		}
 		message->application = DatumGetInt32(applications.values[i]);
@@ -204,7 +204,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 		}
 		check_message(message);
 	}
-	allocation_create_many(messages, count);
+	allocation_create_many(messages, count, true);
 
 	for (int i = 0; i < count; i++)
 		store_outcome(store, descriptor, i + 1, &messages[i]);
@@ -238,7 +238,7 @@ static Datum
 chat_argument(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(1))
-		problem_raise(chat_not_found());
+		problem_raise(chat_not_named());
 	return PG_GETARG_DATUM(1);
 }
 

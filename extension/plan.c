@@ -22,13 +22,16 @@
 #include "plan.h"
 
 /*
- * Settings under which statements are planned. A table may be small or its
+ * What is off while statements are planned. A table may be small or its
  * statistics missing when a session makes its plan, and large long before the
  * plan is made anew; reaching each row by its key is never far from the best
- * and never wrong by much.
+ * and never wrong by much. For the same reason statements that look up many
+ * keys do it in a LATERAL subquery that the planner cannot turn around, since
+ * over a tiny table it would read the whole index once for all of them.
  */
 static const char *const plan_settings[] = {
-	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"
+	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit",
+	"enable_indexscan"			/* only for those that go by ctid: the last */
 };
 
 /*
@@ -44,7 +47,7 @@ plan_prepare(SavedPlan *plan)
 		return;
 
 	nest_level = NewGUCNestLevel();
-	for (int i = 0; i < lengthof(plan_settings); i++)
+	for (int i = 0; i < lengthof(plan_settings) - (plan->by_tid ? 0 : 1); i++)
 		set_config_option(plan_settings[i], "off", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, 0, false);
 

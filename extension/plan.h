@@ -17,6 +17,7 @@
 typedef struct SavedPlan
 {
 	const char *sql;
+	bool		by_tid;			/* reaches its rows by ctid, not by key */
 	int			nargs;
 	Oid			argtypes[PLAN_MAX_ARGS];
 	SPIPlanPtr	plan;

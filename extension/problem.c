@@ -78,13 +78,26 @@ problem_taken(const char *noun, const char *field, const char *detail, const cha
 
 /* What the arguments name does not exist. */
 Problem
-problem_not_found(const char *noun, const char *detail)
+problem_not_found(const char *what, const char *detail, const char *hint)
 {
 	return (Problem)
 	{
 		.sqlstate = ERRCODE_NO_DATA_FOUND,
-		.message = psprintf("%s not found", noun),
-		.detail = detail
+		.message = psprintf("%s not found", what),
+		.detail = detail,
+		.hint = hint
+	};
+}
+
+/* Another transaction holds what the arguments name, and the caller does not wait. */
+Problem
+problem_locked(const char *what)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE,
+		.message = psprintf("%s is locked by another transaction", what),
+		.hint = "Try again."
 	};
 }
 

@@ -28,7 +28,8 @@ extern Problem problem_too_long(const char *noun, const char *field, int maximum
 extern Problem problem_number_range(const char *noun, int32 number);
 extern Problem problem_numbers_exhausted(const char *noun);
 extern Problem problem_taken(const char *noun, const char *field, const char *detail, const char *hint);
-extern Problem problem_not_found(const char *noun, const char *detail);
+extern Problem problem_not_found(const char *what, const char *detail, const char *hint);
+extern Problem problem_locked(const char *what);
 extern void problem_raise(Problem problem) __attribute__((noreturn));
 
 #endif							/* PG_CHAT_PROBLEM_H */

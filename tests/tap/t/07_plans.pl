@@ -68,8 +68,10 @@ sub bad_scans
 	foreach my $i (grep { $lines[$_] =~ /Scan.* on chat\.\w+/ } 0 .. $#lines)
 	{
 		my ($table) = $lines[$i] =~ / on chat\.(\w+)/;
-		my ($condition) = grep { /Index Cond:/ } @lines[ $i + 1 .. $i + 2 ];
+		my ($condition) = grep { /Index Cond:|TID Cond:/ } @lines[ $i + 1 .. $i + 2 ];
 
+		# Rows that were locked before are reached by where they are.
+		next if ($condition // '') =~ /TID Cond: \((?:c\.)?ctid = k\.tid\)/;
 		push @bad, $lines[$i] if $lines[$i] =~ /Seq Scan/ || ($condition // '') !~ $keys{$table};
 	}
 	return @bad;
