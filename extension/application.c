@@ -15,6 +15,7 @@
 
 #include "api.h"
 #include "application.h"
+#include "changes.h"
 #include "compat.h"
 #include "fold.h"
 #include "page.h"
@@ -28,8 +29,8 @@ PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
 
 #define APPLICATION_SELECT \
-	"SELECT a.id, a.token, a.name, c.chats_count, a.created_at" \
-	" FROM chat.applications AS a JOIN chat.application_counters AS c" \
+	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
+	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
 	" ON c.application_id OPERATOR(pg_catalog.=) a.id WHERE "
 
 /*
@@ -131,6 +132,7 @@ chat_create_application(PG_FUNCTION_ARGS)
 									NULL));
 	values[0] = Int32GetDatum(plan_result_int32(0, 1));
 	SPI_finish();
+	changes_note(DatumGetInt32(values[0]), 0);
 
 	values[1] = CStringGetTextDatum(token);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));

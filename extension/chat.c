@@ -54,17 +54,24 @@ chat_not_named(void)
 	return problem_not_found("chat", "Application or chat is null or unknown.", NULL);
 }
 
+/*
+ * An application that was inserted directly has no counter at first: so it is
+ * inserted, or updated if it is there. $1 is the application.
+ */
+#define COUNT_CHAT(number, highest) \
+	"INSERT INTO chat.application_counters AS k (application_id, last_chat_number, chats_count)" \
+	" SELECT id, " number ", 1 FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1" \
+	" ON CONFLICT (application_id) DO UPDATE SET last_chat_number = " highest "," \
+	" chats_count = k.chats_count OPERATOR(pg_catalog.+) 1"
+
 /* Create a chat with the next number. */
 static int32
 create_numbered(int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
-		" UPDATE chat.application_counters"
-		" SET last_chat_number = last_chat_number OPERATOR(pg_catalog.+) 1,"
-		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1"
-		" AND last_chat_number OPERATOR(pg_catalog.<) 2147483647"
+		COUNT_CHAT("1", "k.last_chat_number OPERATOR(pg_catalog.+) 1")
+		" WHERE k.last_chat_number OPERATOR(pg_catalog.<) 2147483647"
 		" RETURNING last_chat_number)"
 		" INSERT INTO chat.chats (application_id, number)"
 		" SELECT $1, last_chat_number FROM counted RETURNING number",
@@ -84,10 +91,7 @@ static int32
 create_named(int32 application, int32 number)
 {
 	static SavedPlan count = SAVED_PLAN(
-		"UPDATE chat.application_counters"
-		" SET last_chat_number = GREATEST(last_chat_number, $2),"
-		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1",
+		COUNT_CHAT("$2", "GREATEST(k.last_chat_number, $2)"),
 		INT4OID, INT4OID);
 	static SavedPlan insert = SAVED_PLAN(
 		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"

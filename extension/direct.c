@@ -257,6 +257,14 @@ direct_define(void)
 	RegisterSubXactCallback(on_subtransaction_end, NULL);
 }
 
+static void
+raise_no_chat(int32 application, int32 chat)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("chat %d of application %d does not exist", chat, application)));
+}
+
 /*
  * Lock a parent and set the counter's last_number. Raises 23503 if the parent
  * does not exist.
@@ -287,18 +295,20 @@ lock_counter(Counter *counter, Relation relation)
 		found = plan_modify(&lock_chat, values, NULL);
 	else
 	{
-		/* An application that was inserted directly has no counter yet. */
+		/* An application that was inserted directly has no counter at first. */
 		found = plan_modify(&lock_application, values, NULL);
-		if (found == 0 && plan_modify(&create_application, values, NULL) > 0)
+		if (found == 0)
+		{
+			plan_modify(&create_application, values, NULL);
 			found = plan_modify(&lock_application, values, NULL);
+		}
 	}
-	if (found == 0)
+	if (found == 0 && counter->chat == COUNTER_OF_CHATS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 counter->chat == COUNTER_OF_CHATS ?
-				 errmsg("application %d does not exist", counter->application) :
-				 errmsg("chat %d of application %d does not exist",
-						counter->chat, counter->application)));
+				 errmsg("application %d does not exist", counter->application)));
+	if (found == 0)
+		raise_no_chat(counter->application, counter->chat);
 	counter->last_number = plan_result_int32(0, 1);
 	become_caller(caller);
 }
@@ -384,6 +394,8 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 										  &value, &value_isnull);
 	}
 	counter->last_number = Max(counter->last_number, number);
+	if (!is_message)
+		changes_note(application, number);
 	return tuple;
 }
 
@@ -464,12 +476,22 @@ become_owner_with_transition_tables(TriggerData *trigger)
 
 /*
  * Trigger after a statement that updates chat.messages, with old_rows and
- * new_rows.
+ * new_rows. Raises 23503 if a message was moved to a chat that does not exist,
+ * and 22003 if a number is below 1.
  */
 Datum
 chat_after_update_messages(PG_FUNCTION_ARGS)
 {
 	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+
+	execute("SELECT number FROM new_rows WHERE number OPERATOR(pg_catalog.<) 1 LIMIT 1");
+	if (SPI_processed > 0)
+		problem_raise(problem_number_range("message", plan_result_int32(0, 1)));
+	execute("SELECT application_id, chat_number FROM new_rows AS n WHERE NOT EXISTS"
+			" (SELECT FROM chat.chats AS c WHERE c.application_id OPERATOR(pg_catalog.=) n.application_id"
+			" AND c.number OPERATOR(pg_catalog.=) n.chat_number) LIMIT 1");
+	if (SPI_processed > 0)
+		raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT application_id, chat_number FROM old_rows"

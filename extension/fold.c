@@ -223,6 +223,31 @@ chat_fold(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len((char *) folded.data, folded.length));
 }
 
+/*
+ * Whether a folded text stands in another. In UTF-8, and where a character is
+ * a byte, bytes that are the same are characters that are the same; in other
+ * encodings they may also be the end of one and the beginning of the next.
+ */
+static bool
+folded_contains(const FoldedText *body, const FoldedText *query)
+{
+	int			encoding = GetDatabaseEncoding();
+	const unsigned char *end = body->data + body->length;
+	const unsigned char *from = body->data;
+	const unsigned char *hit;
+
+	while ((hit = memmem(from, end - from, query->data, query->length)) != NULL)
+	{
+		if (encoding == PG_UTF8 || pg_encoding_max_length(encoding) == 1)
+			return true;
+		while (from < hit)
+			from += Min(pg_encoding_mblen_bounded(encoding, (const char *) from), end - from);
+		if (from == hit)
+			return true;
+	}
+	return false;
+}
+
 /* What chat.contains keeps from call to call within a query. */
 typedef struct ContainsState
 {
@@ -261,8 +286,7 @@ chat_contains(PG_FUNCTION_ARGS)
 	}
 
 	fold_text(body, &state->folded_body, context);
-	found = memmem(state->folded_body.data, state->folded_body.length,
-				   state->folded_query.data, state->folded_query.length) != NULL;
+	found = folded_contains(&state->folded_body, &state->folded_query);
 
 	PG_FREE_IF_COPY(body, 0);
 	PG_FREE_IF_COPY(query, 1);

@@ -11,9 +11,27 @@
 PG_FUNCTION_INFO_V1(chat_create_api_role);
 
 /*
+ * Warn if the role that is there can do more than it should, or cannot log in.
+ */
+static void
+check_role(void)
+{
+	if (SPI_execute("SELECT FROM pg_catalog.pg_roles AS r WHERE rolname OPERATOR(pg_catalog.=) 'chat_api'"
+					" AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls OR NOT rolcanlogin"
+					" OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.member OPERATOR(pg_catalog.=) r.oid))",
+					true, 0) == SPI_OK_SELECT && SPI_processed > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the role chat_api exists, and is not as pg_chat would have created it"),
+				 errdetail("It has attributes or memberships beyond LOGIN, or may not log in."),
+				 errhint("See \\du chat_api. It should be able to log in, and nothing else.")));
+}
+
+/*
  * chat.create_api_role() returns void
  *
- * Creates the role, unless the cluster has it already. In C, since the
+ * Creates the role, unless the cluster has it already; then warns if it is not
+ * what it should be. In C, since the
  * installation script cannot say IF NOT EXISTS of a role without depending on
  * a procedural language. The role may log in but has no password: until it is
  * given one, pg_hba.conf decides alone.
@@ -21,12 +39,11 @@ PG_FUNCTION_INFO_V1(chat_create_api_role);
 Datum
 chat_create_api_role(PG_FUNCTION_ARGS)
 {
-	if (!OidIsValid(get_role_oid("chat_api", true)))
-	{
-		SPI_connect();
-		if (SPI_execute("CREATE ROLE chat_api LOGIN", false, 0) != SPI_OK_UTILITY)
-			elog(ERROR, "could not create the role chat_api");
-		SPI_finish();
-	}
+	SPI_connect();
+	if (OidIsValid(get_role_oid("chat_api", true)))
+		check_role();
+	else if (SPI_execute("CREATE ROLE chat_api LOGIN", false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not create the role chat_api");
+	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -45,7 +45,8 @@ CREATE TABLE chat.applications (
 	name text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT applications_pkey PRIMARY KEY (id),
-	CONSTRAINT applications_token_key UNIQUE (token)
+	CONSTRAINT applications_token_key UNIQUE (token),
+	CONSTRAINT applications_id_check CHECK (id > 0)
 );
 CREATE UNIQUE INDEX applications_name_key ON chat.applications (chat.fold(name) COLLATE "C");
 COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers.';
