@@ -204,7 +204,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 		}
 		check_message(message);
 	}
-	allocation_create_many(messages, count, true);
+	allocation_create_many(messages, count, PG_ARGISNULL(4) || PG_GETARG_BOOL(4));
 
 	for (int i = 0; i < count; i++)
 		store_outcome(store, descriptor, i + 1, &messages[i]);
@@ -214,7 +214,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 
 /*
  * chat.create_messages(applications integer[], chats integer[], bodies text[],
- * numbers integer[]) returns setof chat.outcome
+ * numbers integer[], wait boolean) returns setof chat.outcome
  */
 Datum
 chat_create_messages_by_id(PG_FUNCTION_ARGS)

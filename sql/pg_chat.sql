@@ -399,18 +399,18 @@ CREATE FUNCTION chat.create_message(token text, chat integer, body text, number 
 COMMENT ON FUNCTION chat.create_message(text, integer, text, integer) IS
 'As create_message(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL)
+CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
-COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[]) IS
-'Creates many messages, of any applications and chats, from arrays of equal length; numbers may be NULL, whole or by element, for the next number. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; numbers may be NULL, whole or by element, for the next number. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
-CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL)
+CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
-COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[]) IS
+COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
 CREATE FUNCTION chat.get_message(application integer, chat integer, number integer)
@@ -512,7 +512,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.get_chat(text, integer),
 	chat.list_chats(text, integer, integer, integer),
 	chat.create_message(text, integer, text, integer),
-	chat.create_messages(text[], integer[], text[], integer[]),
+	chat.create_messages(text[], integer[], text[], integer[], boolean),
 	chat.get_message(text, integer, integer),
 	chat.list_messages(text, integer, integer, integer, integer),
 	chat.last_messages(text, integer, integer),
