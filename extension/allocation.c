@@ -194,12 +194,12 @@ group_keys(Batch *batch, Datum *values)
 /*
  * Lock the chats, and learn their highest numbers. One that does not exist
  * stays not found, and so does one that another transaction has locked, if
- * the batch does not wait.
+ * the batch does not wait. Returns how many were found.
  *
  * Keys are looked up and rows locked in one loop over the arrays, which are
  * in key order: a subquery that locks is never turned into a join.
  */
-static void
+static uint64
 batch_lock(Batch *batch, bool wait)
 {
 #define LOCK_CHATS \
@@ -226,6 +226,7 @@ batch_lock(Batch *batch, bool wait)
 		group->tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[row],
 																  SPI_tuptable->tupdesc, 3, &isnull));
 	}
+	return rows;
 }
 
 /*
@@ -442,21 +443,20 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 {
 	Batch		batch = {0};
 	int			accepted = 0;
-	int			found = 0;
 	int			previous;
 
 	batch_group(&batch, messages, count);
 	if (batch.count == 0)
 		return;
 	previous = direct_api_begin();
-	batch_lock(&batch, wait);
+	if (batch_lock(&batch, wait) < batch.groups_count)
+		batch_refuse_unfound(&batch);
 	batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
 	{
 		for (int i = group->first; group->found && i < group->first + group->count; i++)
 			group_accept(&batch, group, batch.order[i]);
-		found += group->found;
 		accepted += group->added;
 	}
 
@@ -465,7 +465,5 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 		batch_count(&batch);
 		batch_insert(&batch, accepted);
 	}
-	if (found < batch.groups_count)
-		batch_refuse_unfound(&batch);
 	direct_api_end(previous);
 }

@@ -105,3 +105,8 @@ FROM chat.create_messages(array_fill(token('bank'), ARRAY[1000]), (SELECT array_
 SELECT number, messages_count, last_number FROM chat.list_chats(token('bank'), after => 49);
 SELECT bool_and(body = 'body ' || number * 2 - 1) FROM chat.list_messages(token('bank'), 51, "limit" => 1000);
 SELECT * FROM wrong_counters();
+
+-- Refused messages left nothing behind, and counters and rows agree.
+SELECT count(*) FROM chat.messages AS m WHERE NOT EXISTS (SELECT FROM chat.chats AS c WHERE c.application_id = m.application_id AND c.number = m.chat_number);
+SELECT count(*) FROM chat.messages WHERE number < 1;
+SELECT * FROM chat.reconcile();
