@@ -7,14 +7,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "allocation.h"
 #include "api.h"
 #include "chat.h"
+#include "column.h"
 #include "compat.h"
 #include "fold.h"
+#include "message.h"
 #include "page.h"
 #include "plan.h"
 #include "settings.h"
@@ -22,9 +23,7 @@
 PG_FUNCTION_INFO_V1(chat_create_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_create_messages_by_token);
 
-#define MESSAGE_SELECT \
-	"SELECT number, body, created_at FROM chat.messages" \
-	" WHERE application_id OPERATOR(pg_catalog.=) $1 AND chat_number OPERATOR(pg_catalog.=) $2"
+#define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
 
 #define MESSAGE_SEARCH MESSAGE_SELECT " AND chat.contains(body, $3)"
 
@@ -64,46 +63,6 @@ API_FUNCTION(create_message, API_WRITES)
 	if (message.problem.sqlstate != 0)
 		problem_raise(message.problem);
 	PG_RETURN_INT32(message.number);
-}
-
-/* An array argument of create_messages, taken apart. */
-typedef struct Column
-{
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-} Column;
-
-/*
- * Take argument n apart. Raises 22023 if it is null or has more than one
- * dimension.
- */
-static Column
-column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
-{
-	Column		column = {0};
-	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
-	bool		is_text = type == TEXTOID;
-
-	if (array == NULL || ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be an array of one dimension", name),
-				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
-	deconstruct_array(array, type, is_text ? -1 : sizeof(int32), !is_text, TYPALIGN_INT,
-					  &column.values, &column.nulls, &column.count);
-	return column;
-}
-
-static void
-require_count(const Column *column, int count, const char *name)
-{
-	if (column->count != count)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has %d elements, but there are %d applications",
-						name, column->count, count),
-				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
 }
 
 /*
@@ -158,7 +117,6 @@ store_outcome(Tuplestorestate *store, TupleDesc descriptor, int item, const NewM
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
-	bool		by_token = application_type == TEXTOID;
 	Tuplestorestate *store = api_result_store(fcinfo);
 	TupleDesc	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc;
 	Column		applications;
@@ -169,19 +127,13 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 	int			count;
 
 	SPI_connect();
-	applications = column_from_argument(fcinfo, 0, application_type,
-										by_token ? "tokens" : "applications");
+	applications = column_of_applications(fcinfo, application_type);
 	count = applications.count;
-	chats = column_from_argument(fcinfo, 1, INT4OID, "chats");
-	require_count(&chats, count, "chats");
-	bodies = column_from_argument(fcinfo, 2, TEXTOID, "bodies");
-	require_count(&bodies, count, "bodies");
+	chats = column_of_count(fcinfo, 1, INT4OID, "chats", count);
+	bodies = column_of_count(fcinfo, 2, TEXTOID, "bodies", count);
 	if (!PG_ARGISNULL(3))
-	{
-		numbers = column_from_argument(fcinfo, 3, INT4OID, "numbers");
-		require_count(&numbers, count, "numbers");
-	}
-	if (by_token && count > 0)
+		numbers = column_of_count(fcinfo, 3, INT4OID, "numbers", count);
+	if (application_type == TEXTOID && count > 0)
 		resolve_tokens(fcinfo, &applications);
 
 	messages = palloc0((count + 1) * sizeof(NewMessage));

@@ -22,10 +22,10 @@ raise_out_of_range(const char *argument, int minimum, int maximum)
 			 err_generic_string(PG_DIAG_COLUMN_NAME, argument)));
 }
 
-static int64
-limit_from_argument(FunctionCallInfo fcinfo, int argument)
+static int32
+limit_from_value(NullableDatum value)
 {
-	int32		limit = PG_ARGISNULL(argument) ? PAGE_LIMIT_DEFAULT : PG_GETARG_INT32(argument);
+	int32		limit = value.isnull ? PAGE_LIMIT_DEFAULT : DatumGetInt32(value.value);
 
 	if (limit < 1 || limit > PAGE_LIMIT_MAXIMUM)
 		raise_out_of_range("limit", 1, PAGE_LIMIT_MAXIMUM);
@@ -33,31 +33,39 @@ limit_from_argument(FunctionCallInfo fcinfo, int argument)
 }
 
 /*
+ * The page that after, before and limit ask for. Raises 22023 with the name of
+ * the one that is wrong.
+ */
+ListPage
+page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
+{
+	ListPage		page = {.above = 0, .upto = PG_INT32_MAX};
+
+	if (!after.isnull)
+	{
+		page.above = DatumGetInt32(after.value);
+		if (page.above < 0)
+			raise_out_of_range("after", 0, PG_INT32_MAX);
+	}
+	if (!before.isnull)
+	{
+		if (DatumGetInt32(before.value) < 1)
+			raise_out_of_range("before", 1, PG_INT32_MAX);
+		page.upto = DatumGetInt32(before.value) - 1;
+		page.from_end = after.isnull;
+	}
+	page.limit = limit_from_value(limit);
+	return page;
+}
+
+/*
  * The page that the arguments after, before and limit ask for; first is the
- * place of after. Raises 22023 with the name of the argument that is wrong.
+ * place of after.
  */
 ListPage
 page_from_arguments(FunctionCallInfo fcinfo, int first)
 {
-	ListPage		page = {.above = 0, .upto = PG_INT32_MAX};
-
-	if (!PG_ARGISNULL(first))
-	{
-		page.above = PG_GETARG_INT32(first);
-		if (page.above < 0)
-			raise_out_of_range("after", 0, PG_INT32_MAX);
-	}
-	if (!PG_ARGISNULL(first + 1))
-	{
-		int32		before = PG_GETARG_INT32(first + 1);
-
-		if (before < 1)
-			raise_out_of_range("before", 1, PG_INT32_MAX);
-		page.upto = before - 1;
-		page.from_end = PG_ARGISNULL(first);
-	}
-	page.limit = limit_from_argument(fcinfo, first + 2);
-	return page;
+	return page_from_values(fcinfo->args[first], fcinfo->args[first + 1], fcinfo->args[first + 2]);
 }
 
 /*
@@ -69,7 +77,7 @@ page_of_last(FunctionCallInfo fcinfo, int limit_argument)
 	return (ListPage)
 	{
 		.upto = PG_INT32_MAX,
-		.limit = limit_from_argument(fcinfo, limit_argument),
+		.limit = limit_from_value(fcinfo->args[limit_argument]),
 		.from_end = true
 	};
 }

@@ -17,7 +17,7 @@ typedef struct ListPage
 {
 	int32		above;			/* numbers above this one */
 	int32		upto;			/* and up to this one */
-	int64		limit;			/* rows at most */
+	int32		limit;			/* rows at most */
 	bool		from_end;		/* the last of these rows, not the first */
 } ListPage;
 
@@ -41,6 +41,7 @@ typedef struct PagePlans
 	" AND " key " OPERATOR(pg_catalog.<=) " upto \
 	" ORDER BY " key " DESC LIMIT " limit ") AS page ORDER BY 1"
 
+extern ListPage page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit);
 extern ListPage page_from_arguments(FunctionCallInfo fcinfo, int first);
 extern ListPage page_of_last(FunctionCallInfo fcinfo, int limit_argument);
 extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,

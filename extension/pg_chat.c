@@ -7,9 +7,11 @@
  * divided by noun:
  *
  *	application.c, chat.c, message.c	the functions of the API
+ *	lookup.c		those that find many messages in one call
  *	allocation.c	numbers and rows of new messages
  *	api.c			entry into a function: its application, by id or token
  *	page.c			lists: after, before, limit
+ *	column.c		array arguments
  *	problem.c		errors about an argument, raised or reported
  *	plan.c			statements, prepared once for the session
  *	array.c			their parameters

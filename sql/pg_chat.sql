@@ -285,12 +285,14 @@ COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of i
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);
 CREATE TYPE chat.chat AS (number integer, messages_count integer, last_number integer, created_at timestamptz);
 CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz);
+CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz);
 CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text);
 CREATE TYPE chat.mended AS (application_id integer, chat_number integer, counter text, was integer, mended_to integer);
 COMMENT ON TYPE chat.mended IS 'A counter that was wrong and was mended: of a chat or, where chat_number is null, of an application.';
 COMMENT ON TYPE chat.application IS 'An application with the count of its chats.';
 COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the highest number given to one.';
 COMMENT ON TYPE chat.message IS 'A message of a chat.';
+COMMENT ON TYPE chat.found_message IS 'A message that was found for one item of a call for many.';
 COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number; or else the SQLSTATE, the argument at fault (body or number) and the error''s message.';
 
 ---------------------------------------------------------------------------
@@ -441,6 +443,34 @@ CREATE FUNCTION chat.list_messages(token text, chat integer, after integer DEFAU
 COMMENT ON FUNCTION chat.list_messages(text, integer, integer, integer, integer) IS
 'As list_messages(integer, ...), by the application''s token.';
 
+CREATE FUNCTION chat.get_messages(applications integer[], chats integer[], numbers integer[])
+	RETURNS SETOF chat.found_message
+	AS 'MODULE_PATHNAME', 'chat_get_messages_by_id'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+COMMENT ON FUNCTION chat.get_messages(integer[], integer[], integer[]) IS
+'Many messages, of any applications and chats, from arrays of equal length. Returns those that exist, in the caller''s order, each with its place in the arrays (item 1, 2, 3, ...); a missing application, chat or message gives no row and costs the others nothing. Errors: 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat.get_messages(tokens text[], chats integer[], numbers integer[])
+	RETURNS SETOF chat.found_message
+	AS 'MODULE_PATHNAME', 'chat_get_messages_by_token'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+COMMENT ON FUNCTION chat.get_messages(text[], integer[], integer[]) IS
+'As get_messages(integer[], ...), by the applications'' tokens.';
+
+CREATE FUNCTION chat.list_messages(applications integer[], chats integer[], after integer[], before integer[], "limit" integer[])
+	RETURNS SETOF chat.found_message
+	AS 'MODULE_PATHNAME', 'chat_list_pages_by_id'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000;
+COMMENT ON FUNCTION chat.list_messages(integer[], integer[], integer[], integer[], integer[]) IS
+'Many pages of messages, of any applications and chats, from arrays of equal length; after, before and limit are as for one page and may be NULL by element. Returns the pages in the caller''s order, each row with its page''s place in the arrays (item 1, 2, 3, ...). A page without messages gives one row with nothing but its item; a missing application or chat gives none and costs the others nothing. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
+
+CREATE FUNCTION chat.list_messages(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[])
+	RETURNS SETOF chat.found_message
+	AS 'MODULE_PATHNAME', 'chat_list_pages_by_token'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000;
+COMMENT ON FUNCTION chat.list_messages(text[], integer[], integer[], integer[], integer[]) IS
+'As list_messages(integer[], ...), by the applications'' tokens.';
+
 CREATE FUNCTION chat.last_messages(application integer, chat integer, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_last_messages_by_id'
@@ -489,7 +519,7 @@ COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
 REVOKE ALL ON SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat FROM PUBLIC;
-REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.outcome, chat.mended,
+REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.found_message, chat.outcome, chat.mended,
 	chat.applications, chat.application_counters, chat.chats, chat.messages, chat.changed_chats,
 	chat.retired_tokens, chat.mended_counts, chat.worker_duties, chat.worker_status FROM PUBLIC;
 
@@ -514,7 +544,9 @@ GRANT EXECUTE ON FUNCTION
 	chat.create_message(text, integer, text, integer),
 	chat.create_messages(text[], integer[], text[], integer[], boolean),
 	chat.get_message(text, integer, integer),
+	chat.get_messages(text[], integer[], integer[]),
 	chat.list_messages(text, integer, integer, integer, integer),
+	chat.list_messages(text[], integer[], integer[], integer[], integer[]),
 	chat.last_messages(text, integer, integer),
 	chat.search_messages(text, integer, text, integer, integer, integer)
 TO chat_api;

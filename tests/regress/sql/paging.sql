@@ -86,6 +86,41 @@ SELECT refusals('after => 5, before => 0');
 SELECT error($$SELECT chat.last_messages(id('app 1'), 10, 0)$$);
 SELECT error($$SELECT chat.last_messages(token('app 1'), 10, 1001)$$);
 
+-- Many messages in one call: those that exist, each with its item, in the caller's order.
+SELECT item, number, body = (SELECT body FROM chat.get_message(id('app 1'), 10, g.number)) AS same
+FROM chat.get_messages(ARRAY[id('app 1'), id('app 1'), 999, id('app 1'), NULL, id('app 1'), id('app 1')], ARRAY[10, 10, 10, 99, 10, NULL, 10], ARRAY[30, 10, 10, 10, 10, 10, 10]) AS g;
+SELECT item, number, body = (SELECT body FROM chat.get_message(id('app 1'), 10, g.number)) AS same
+FROM chat.get_messages(ARRAY[token('app 1'), 'none', token('app 1'), token('app 1')], ARRAY[10, 10, 10, 10], ARRAY[20, 10, 2147483647, 40]) AS g;
+SELECT * FROM chat.get_messages('{}'::integer[], '{}', '{}');
+SELECT * FROM chat.get_messages('{}'::text[], '{}', '{}');
+
+-- Many pages in one call: as each by itself; an empty page is a row with its item alone, a missing chat is none.
+CREATE TEMPORARY TABLE pages AS SELECT * FROM (VALUES
+	(1, 10, NULL, NULL, 2), (2, 10, 20, NULL, 2), (3, 10, NULL, 50, 2), (4, 10, 10, 40, 10), (5, 99, NULL, NULL, 2),
+	(6, 20, NULL, NULL, 2), (7, NULL, NULL, NULL, 2), (8, 10, 2147483647, NULL, NULL), (9, 10, NULL, 1, NULL),
+	(10, 10, NULL, 2147483647, 1), (11, 10, NULL, NULL, NULL)) AS p (item, chat, after, before, "limit");
+CREATE FUNCTION test.pages_match(item integer[], number integer[]) RETURNS boolean LANGUAGE sql AS $$
+	SELECT array_agg((s.item, s.number) ORDER BY s.item, s.number) = (SELECT array_agg((i, n) ORDER BY place) FROM unnest($1, $2) WITH ORDINALITY AS l (i, n, place))
+	FROM (SELECT p.item, m.number FROM pg_temp.pages AS p LEFT JOIN LATERAL chat.list_messages(id('app 1'), p.chat, p.after, p.before, p."limit") AS m ON true
+		WHERE p.chat IN (10, 20)) AS s $$;
+SELECT count(*) > 10 AS some, count(DISTINCT l.item), test.pages_match(array_agg(l.item), array_agg(l.number)) FROM (SELECT array_agg(id('app 1') ORDER BY item) AS a, array_agg(chat ORDER BY item) AS c, array_agg(after ORDER BY item) AS f,
+	array_agg(before ORDER BY item) AS b, array_agg("limit" ORDER BY item) AS l FROM pages) AS p, chat.list_messages(p.a, p.c, p.f, p.b, p.l) AS l;
+SELECT item, number FROM chat.list_messages(ARRAY[token('app 1'), 'none', NULL, token('app 1'), token('app 1')], ARRAY[10, 10, 10, 20, 10], '{NULL,NULL,NULL,NULL,10}', '{40,NULL,NULL,NULL,NULL}', '{2,2,2,2,2}');
+SELECT * FROM chat.list_messages('{}'::integer[], '{}', '{}', '{}', '{}');
+
+-- What is wrong with the whole call.
+SELECT error($$SELECT chat.get_messages(NULL::integer[], '{1}', '{1}')$$);
+SELECT error($$SELECT chat.get_messages('{{a}}'::text[], '{1}', '{1}')$$);
+SELECT error($$SELECT chat.get_messages('{a,b}'::text[], '{1}', '{1,2}')$$);
+SELECT error($$SELECT chat.get_messages('{1}'::integer[], '{1}', '{1,2}')$$);
+SELECT error($$SELECT chat.list_messages('{a,b}'::text[], '{1}', '{1,2}', '{1,2}', '{1,2}')$$);
+SELECT error($$SELECT chat.list_messages('{1}'::integer[], '{1}', NULL, '{1}', '{1}')$$);
+SELECT error($$SELECT chat.list_messages('{1}'::integer[], '{1}', '{1}', '{}', '{1}')$$);
+SELECT error($$SELECT chat.list_messages('{1}'::integer[], '{1}', '{1}', '{1}', '{{1}}')$$);
+SELECT error($$SELECT chat.list_messages('{1}'::integer[], '{1}', '{-1}', '{NULL}', '{NULL}')$$);
+SELECT error($$SELECT chat.list_messages('{1}'::integer[], '{1}', '{NULL}', '{0}', '{NULL}')$$);
+SELECT error($$SELECT chat.list_messages('{1}'::integer[], '{1}', '{NULL}', '{NULL}', '{1001}')$$);
+
 -- The default is 100, the most 1000; pages joined are the whole list.
 SELECT count(*) FROM chat.create_messages(array_fill(token('app 1'), ARRAY[1005]), array_fill(30, ARRAY[1005]), array_fill('x'::text, ARRAY[1005]));
 SELECT count(*), min(number), max(number) FROM chat.list_messages(token('app 1'), 30);

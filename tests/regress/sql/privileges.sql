@@ -47,7 +47,9 @@ SELECT number FROM chat.list_chats(:'token');
 SELECT chat.create_message(:'token', 1, 'hello'), chat.create_message(:'token', 1, 'there', 5);
 SELECT item, number FROM chat.create_messages(ARRAY[:'token'], '{1}', '{batch}', '{NULL}');
 SELECT body FROM chat.get_message(:'token', 1, 1);
+SELECT item, body FROM chat.get_messages(ARRAY[:'token'], '{1}', '{1}');
 SELECT body FROM chat.list_messages(:'token', 1);
+SELECT item, body FROM chat.list_messages(ARRAY[:'token'], '{1}', '{NULL}', '{NULL}', '{1}');
 SELECT body FROM chat.last_messages(:'token', 1, 1);
 SELECT body FROM chat.search_messages(:'token', 1, 'HELL');
 

@@ -19,6 +19,8 @@ my @both = (
 	'chat.get_message(A, 1, 1)', 'chat.get_message(A, 1, 2147483647)',
 	'chat.list_messages(A, 1)', 'chat.list_messages(A, 1, after => 50)', 'chat.list_messages(A, 1, before => 50)',
 	'chat.last_messages(A, 1, 20)', "chat.search_messages(A, 1, 'x')", "chat.search_messages(A, 1, 'x', before => 50)",
+	'chat.get_messages(ARRAY[A, A], ARRAY[1, 2], ARRAY[1, 2147483647])',
+	"chat.list_messages(ARRAY[A, A], ARRAY[1, 2], '{NULL,50}', '{50,NULL}', '{NULL,NULL}')",
 	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'])",
 	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], ARRAY[NULL, NUMBER])");
 my @calls = (
