@@ -2,8 +2,6 @@
  * applications.c
  *		The routes of applications.
  */
-#include <stdlib.h>
-
 #include "fields.h"
 #include "handlers.h"
 #include "page.h"
@@ -28,19 +26,19 @@ application_missing(Request *request)
 				 request->token.bytes);
 }
 
-static json_t *
-application_object(const PGresult *result, int row)
+static void
+print_application(FILE *stream, const PGresult *result, int row)
 {
-	return json_pack("{s:s,s:s,s:i}",
-					 "token", PQgetvalue(result, row, COLUMN_TOKEN),
-					 "name", PQgetvalue(result, row, COLUMN_NAME),
-					 "chats_count", atoi(PQgetvalue(result, row, COLUMN_CHATS_COUNT)));
+	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s}",
+			PQgetvalue(result, row, COLUMN_TOKEN),
+			PQgetvalue(result, row, COLUMN_NAME),
+			PQgetvalue(result, row, COLUMN_CHATS_COUNT));
 }
 
 static void
-answer_list(Request *request, const PGresult *result)
+answer_list(Request *request, const Rows *rows)
 {
-	page_answer(request, result, COLUMN_ID, application_object);
+	page_answer(request, rows, COLUMN_ID, print_application);
 }
 
 void
@@ -54,12 +52,12 @@ applications_list(Request *request)
 }
 
 static void
-answer_created(Request *request, const PGresult *result)
+answer_created(Request *request, const Rows *rows)
 {
 	json_t	   *name = json_object_get(request->fields, "name");
 
 	answer_json(request, MHD_HTTP_CREATED,
-				json_pack("{s:s,s:O,s:i}", "token", PQgetvalue(result, 0, 0),
+				json_pack("{s:s,s:O,s:i}", "token", PQgetvalue(rows->result, 0, 0),
 						  "name", name, "chats_count", 0));
 }
 
@@ -83,12 +81,12 @@ application_create(Request *request)
 }
 
 static void
-answer_shown(Request *request, const PGresult *result)
+answer_shown(Request *request, const Rows *rows)
 {
-	if (PQntuples(result) == 0)
+	if (rows->count == 0)
 		application_missing(request);
 	else
-		answer_json(request, MHD_HTTP_OK, application_object(result, 0));
+		answer_found(request, rows_object(rows, print_application));
 }
 
 void

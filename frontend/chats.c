@@ -2,8 +2,6 @@
  * chats.c
  *		The routes of chats.
  */
-#include <stdlib.h>
-
 #include "fields.h"
 #include "handlers.h"
 #include "page.h"
@@ -26,18 +24,18 @@ chat_missing(Request *request)
 				 request->chat_text.bytes);
 }
 
-static json_t *
-chat_object(const PGresult *result, int row)
+static void
+print_chat(FILE *stream, const PGresult *result, int row)
 {
-	return json_pack("{s:i,s:i}",
-					 "number", atoi(PQgetvalue(result, row, COLUMN_NUMBER)),
-					 "messages_count", atoi(PQgetvalue(result, row, COLUMN_MESSAGES_COUNT)));
+	fprintf(stream, "{\"number\":%s,\"messages_count\":%s}",
+			PQgetvalue(result, row, COLUMN_NUMBER),
+			PQgetvalue(result, row, COLUMN_MESSAGES_COUNT));
 }
 
 static void
-answer_list(Request *request, const PGresult *result)
+answer_list(Request *request, const Rows *rows)
 {
-	page_answer(request, result, COLUMN_NUMBER, chat_object);
+	page_answer(request, rows, COLUMN_NUMBER, print_chat);
 }
 
 void
@@ -52,17 +50,17 @@ chats_list(Request *request)
 }
 
 static void
-answer_created(Request *request, const PGresult *result)
+answer_created(Request *request, const Rows *rows)
 {
 	answer_json(request, MHD_HTTP_CREATED,
-				json_pack("{s:i,s:i}", "number", atoi(PQgetvalue(result, 0, 0)), "messages_count", 0));
+				json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
 }
 
 /* The fields are at fault, but a missing application comes first. */
 static void
-answer_refused(Request *request, const PGresult *result)
+answer_refused(Request *request, const Rows *rows)
 {
-	if (PQntuples(result) == 0)
+	if (rows->count == 0)
 		application_missing(request);
 	else
 		answer_faults(request, json_incref(request->faults));
@@ -90,12 +88,12 @@ chat_create(Request *request)
 }
 
 static void
-answer_shown(Request *request, const PGresult *result)
+answer_shown(Request *request, const Rows *rows)
 {
-	if (PQntuples(result) == 0)
+	if (rows->count == 0)
 		chat_missing(request);
 	else
-		answer_json(request, MHD_HTTP_OK, chat_object(result, 0));
+		answer_found(request, rows_object(rows, print_chat));
 }
 
 void

@@ -2,8 +2,6 @@
  * messages.c
  *		The routes of messages.
  */
-#include <stdlib.h>
-
 #include "fields.h"
 #include "handlers.h"
 #include "page.h"
@@ -31,24 +29,20 @@ message_missing(Request *request)
 	answer_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
 }
 
-static json_t *
-message_object(const PGresult *result, int row)
+static void
+print_message(FILE *stream, const PGresult *result, int row)
 {
-	json_t	   *object = json_object();
-
-	json_object_set_new_nocheck(object, "number",
-								json_integer(atoi(PQgetvalue(result, row, COLUMN_NUMBER))));
-	/* The database holds UTF-8 and sends it. */
-	json_object_set_new_nocheck(object, "body",
-								json_stringn_nocheck(PQgetvalue(result, row, COLUMN_BODY),
-													 PQgetlength(result, row, COLUMN_BODY)));
-	return object;
+	fputs("{\"number\":", stream);
+	fputs(PQgetvalue(result, row, COLUMN_NUMBER), stream);
+	fputs(",\"body\":", stream);
+	fputs(PQgetvalue(result, row, COLUMN_BODY), stream);
+	fputc('}', stream);
 }
 
 static void
-answer_list(Request *request, const PGresult *result)
+answer_list(Request *request, const Rows *rows)
 {
-	page_answer(request, result, COLUMN_NUMBER, message_object);
+	page_answer(request, rows, COLUMN_NUMBER, print_message);
 }
 
 void
@@ -98,12 +92,9 @@ messages_search(Request *request)
 }
 
 static void
-answer_shown(Request *request, const PGresult *result)
+answer_shown(Request *request, const Rows *rows)
 {
-	if (PQntuples(result) == 0)
-		message_missing(request);
-	else
-		answer_json(request, MHD_HTTP_OK, message_object(result, 0));
+	answer_found(request, rows_object(rows, print_message));
 }
 
 void
@@ -114,7 +105,7 @@ message_show(Request *request)
 		message_missing(request);
 		return;
 	}
-	query_begin(request, GET_MESSAGE, answer_shown, message_missing);
+	query_begin(request, GET_MESSAGES, answer_shown, message_missing);
 	query_add_text(request, request->token.bytes);
 	query_add_number(request, request->chat);
 	query_add_number(request, request->message);
@@ -123,9 +114,9 @@ message_show(Request *request)
 
 /* The fields are at fault, but a missing chat comes first. */
 static void
-answer_refused(Request *request, const PGresult *result)
+answer_refused(Request *request, const Rows *rows)
 {
-	if (PQntuples(result) == 0)
+	if (rows->count == 0)
 		chat_missing(request);
 	else
 		answer_faults(request, json_incref(request->faults));

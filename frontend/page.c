@@ -113,6 +113,7 @@ page_add_bounds(Request *request)
 	query_add_number(request, page->after > 0 ? page->after : 0);
 	query_add_number(request, page->before > 0 ? page->before : 0);
 	query_add_number(request, page->limit);
+	request->work.rows = page->limit;
 }
 
 /* Writes one link; the search text is already encoded, or NULL. */
@@ -178,22 +179,13 @@ link_fits(const Request *request, const char *link)
 }
 
 void
-page_answer(Request *request, const PGresult *result, int number_column,
-			json_t *(*object) (const PGresult *result, int row))
+page_answer(Request *request, const Rows *rows, int number_column, RowPrinter print)
 {
-	json_t	   *array = json_array();
-	int			count = PQntuples(result);
-	int			first = 0;
-	int			last = 0;
+	int			count = rows->count;
+	int			first = count > 0 ? rows_number(rows, 0, number_column) : 0;
+	int			last = count > 0 ? rows_number(rows, count - 1, number_column) : 0;
 	char	   *link;
 
-	for (int row = 0; row < count; row++)
-		json_array_append_new(array, object(result, row));
-	if (count > 0)
-	{
-		first = atoi(PQgetvalue(result, 0, number_column));
-		last = atoi(PQgetvalue(result, count - 1, number_column));
-	}
 	link = page_link(request, count, first, last, false);
 	if (!link_fits(request, link))
 	{
@@ -201,13 +193,10 @@ page_answer(Request *request, const PGresult *result, int number_column,
 		link = page_link(request, count, first, last, true);
 	}
 	if (link_fits(request, link))
-		answer_page(request, array, link);
+		answer_page(request, rows_array(rows, print), link);
 	else
-	{
 		/* Without a link the client would lose the rest unawares. */
-		json_decref(array);
 		answer_error(request, MHD_HTTP_URI_TOO_LONG,
 					 "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
-	}
 	free(link);
 }

@@ -34,7 +34,6 @@ extern void page_add_bounds(Request *request);
  * Answers with rows as objects; number_column's values are what after and
  * before refer to.
  */
-extern void page_answer(Request *request, const PGresult *result, int number_column,
-						json_t *(*object) (const PGresult *result, int row));
+extern void page_answer(Request *request, const Rows *rows, int number_column, RowPrinter print);
 
 #endif

@@ -14,67 +14,87 @@
 
 void
 query_begin(Request *request, StatementId statement,
-			void (*answer) (Request *request, const PGresult *result),
+			void (*answer) (Request *request, const Rows *rows),
 			void (*missing) (Request *request))
 {
 	request->work.statement = statement;
 	request->work.answer = answer;
 	request->work.missing = missing;
 	request->work.count = 0;
+	request->work.rows = 1;
 }
 
 void
 query_add_text(Request *request, const char *text)
 {
-	request->work.values[request->work.count++] = text;
+	request->work.values[request->work.count++] = (QueryValue) {.text = text};
 }
 
 void
 query_add_number(Request *request, int number)
 {
-	Query	   *query = &request->work;
-	char	   *buffer = query->numbers[query->count];
+	request->work.values[request->work.count++] = (QueryValue) {.number = number};
+}
 
-	snprintf(buffer, sizeof(query->numbers[0]), "%d", number);
-	query->values[query->count++] = number ? buffer : NULL;
+void
+query_answer(Request *request, const Rows *rows)
+{
+	request->work.answer(request, rows);
+	request_resume(request);
+}
+
+void
+query_fail(Request *request, const PGresult *result)
+{
+	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+	if (result == NULL)
+		answer_unavailable(request, "The connection to the database was lost.");
+	else if (sqlstate && strcmp(sqlstate, NO_SUCH_ROW) == 0)
+		request->work.missing(request);
+	else
+		answer_sql_error(request, sqlstate ? sqlstate : "none",
+						 PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
+						 sqlstate ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "no answer");
+	request_resume(request);
 }
 
 static void
 query_done(Operation *operation, const PGresult *result)
 {
 	Request    *request = (Request *) ((char *) operation - offsetof(Request, work.operation));
-	const char *sqlstate;
+	Rows		rows = {.result = result, .count = PQntuples(result)};
 
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
 	{
 		operation->alone = true;
 		reads_again(request);
-		return;
 	}
-	if (result == NULL)
-		answer_unavailable(request, "The connection to the database was lost.");
 	else if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		request->work.answer(request, result);
+		query_answer(request, &rows);
 	else
-	{
-		sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-		if (sqlstate && strcmp(sqlstate, NO_SUCH_ROW) == 0)
-			request->work.missing(request);
-		else
-			answer_sql_error(request, sqlstate ? sqlstate : "none",
-							 PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
-							 sqlstate ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "no answer");
-	}
-	request_resume(request);
+		query_fail(request, result);
 }
 
 void
 query_send(Session *session, Request *request)
 {
-	Parameters	parameters = {.count = request->work.count, .values = request->work.values};
+	const Query *query = &request->work;
+	char		numbers[QUERY_VALUES][12];
+	const char *values[QUERY_VALUES];
+	Parameters	parameters = {.count = query->count, .values = values};
 
+	for (int i = 0; i < query->count; i++)
+	{
+		values[i] = query->values[i].text;
+		if (values[i] == NULL && query->values[i].number)
+		{
+			snprintf(numbers[i], sizeof(numbers[i]), "%d", query->values[i].number);
+			values[i] = numbers[i];
+		}
+	}
 	request->work.operation.done = query_done;
-	session_send(session, &request->work.operation, request->work.statement, &parameters);
+	session_send(session, &request->work.operation, query->statement, &parameters);
 }
 
 void

@@ -14,7 +14,7 @@
  * the database says that there is no such parent.
  */
 extern void query_begin(Request *request, StatementId statement,
-						void (*answer) (Request *request, const PGresult *result),
+						void (*answer) (Request *request, const Rows *rows),
 						void (*missing) (Request *request));
 
 /* The parameters, from left to right. A text must live as long as the request. */
@@ -25,6 +25,12 @@ extern void query_add_number(Request *request, int number);
 
 /* Sends the statement; the request is resumed when it is answered. */
 extern void query_send(Session *session, Request *request);
+
+/* Answers and resumes a request whose rows are there. */
+extern void query_answer(Request *request, const Rows *rows);
+
+/* The same for one that failed; result is NULL if the connection was lost. */
+extern void query_fail(Request *request, const PGresult *result);
 
 /*
  * Answers and resumes requests in a queue with 503: those that have waited too

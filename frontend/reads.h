@@ -1,6 +1,6 @@
 /*
  * reads.h
- *		Queries that change nothing, pipelined over a few sessions.
+ *		Queries that change nothing, over a few sessions.
  */
 #ifndef CHATD_READS_H
 #define CHATD_READS_H

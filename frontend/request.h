@@ -17,22 +17,32 @@
 
 #include "database.h"
 #include "guard.h"
+#include "rows.h"
 #include "uri.h"
 
 typedef struct Request Request;
 
-/* A statement of its own for one request; reads and creations. */
+#define QUERY_VALUES 6			/* parameters, at most */
+
+/* A parameter of a statement. */
+typedef struct QueryValue
+{
+	const char *text;			/* owned by the request, or static; NULL: a number */
+	int			number;			/* 0: null */
+} QueryValue;
+
+/* What one request asks of the database; reads and creations. */
 typedef struct Query
 {
 	Operation	operation;
 	StatementId statement;
 	Lane		lane;			/* of a read */
 	int			count;
-	const char *values[6];		/* owned by the request, or static */
-	char		numbers[6][12]; /* room for values that are numbers */
+	QueryValue	values[QUERY_VALUES];
+	int			rows;			/* that a read answers with, at most */
 
 	/* Answers with the rows of the result. */
-	void		(*answer) (Request *request, const PGresult *result);
+	void		(*answer) (Request *request, const Rows *rows);
 
 	/* Answers when what the path names does not exist. */
 	void		(*missing) (Request *request);

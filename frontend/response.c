@@ -63,9 +63,18 @@ answer_json(Request *request, unsigned status, json_t *body)
 }
 
 void
-answer_page(Request *request, json_t *body, const char *link)
+answer_found(Request *request, char *body)
 {
-	answer_json(request, MHD_HTTP_OK, body);
+	if (body)
+		answer_body(request, MHD_HTTP_OK, body);
+	else
+		answer_unavailable(request, "Out of memory.");
+}
+
+void
+answer_page(Request *request, char *body, const char *link)
+{
+	answer_found(request, body);
 	if (link)
 		answer_header(request, MHD_HTTP_HEADER_LINK, link);
 }

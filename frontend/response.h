@@ -15,8 +15,14 @@ extern char *error_body(const char *text);
 /* An object or an array; takes over the reference. */
 extern void answer_json(Request *request, unsigned status, json_t *body);
 
+/*
+ * Answers 200 with a body that is JSON already; takes over body, NULL where
+ * there was no memory for it.
+ */
+extern void answer_found(Request *request, char *body);
+
 /* The same with a Link header, if link is not NULL. */
-extern void answer_page(Request *request, json_t *body, const char *link);
+extern void answer_page(Request *request, char *body, const char *link);
 
 /* {"error": ...}. */
 extern void answer_error(Request *request, unsigned status, const char *format,...)

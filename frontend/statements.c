@@ -2,7 +2,8 @@
  * statements.c
  *		The statements that chatd sends, prepared on every connection.
  *
- * The casts choose the forms by token of the extension's functions.
+ * The casts choose the forms by token of the extension's functions. Text that
+ * goes into answers as it is comes as JSON.
  */
 #include "statements.h"
 
@@ -10,9 +11,10 @@ const Statement statements[STATEMENT_COUNT] = {
 	[CREATE_APPLICATION] = {"create_application",
 		"SELECT token FROM chat.create_application($1::text)"},
 	[GET_APPLICATION] = {"get_application",
-		"SELECT id, token, name, chats_count FROM chat.get_application($1::text)"},
+		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count"
+		" FROM chat.get_application($1::text)"},
 	[LIST_APPLICATIONS] = {"list_applications",
-		"SELECT id, token, name, chats_count"
+		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count"
 		" FROM chat.list_applications($1::integer, $2::integer, $3::integer)"},
 	[CREATE_CHAT] = {"create_chat",
 		"SELECT chat.create_chat($1::text, $2::integer)"},
@@ -24,14 +26,17 @@ const Statement statements[STATEMENT_COUNT] = {
 	[CREATE_MESSAGES] = {"create_messages",
 		"SELECT number, sqlstate, field, message"
 		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[])"},
-	[GET_MESSAGE] = {"get_message",
-		"SELECT number, body FROM chat.get_message($1::text, $2::integer, $3::integer)"},
+	[GET_MESSAGES] = {"get_messages",
+		"SELECT number, pg_catalog.to_json(body), item"
+		" FROM chat.get_messages($1::text[], $2::integer[], $3::integer[])", true},
 	[LIST_MESSAGES] = {"list_messages",
-		"SELECT number, body"
-		" FROM chat.list_messages($1::text, $2::integer, $3::integer, $4::integer, $5::integer)"},
+		"SELECT number, pg_catalog.to_json(body), item"
+		" FROM chat.list_messages($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[])",
+	true},
 	[LAST_MESSAGES] = {"last_messages",
-		"SELECT number, body FROM chat.last_messages($1::text, $2::integer, $3::integer)"},
+		"SELECT number, pg_catalog.to_json(body)"
+		" FROM chat.last_messages($1::text, $2::integer, $3::integer)"},
 	[SEARCH_MESSAGES] = {"search_messages",
-		"SELECT number, body"
+		"SELECT number, pg_catalog.to_json(body)"
 		" FROM chat.search_messages($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer)"},
 };

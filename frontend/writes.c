@@ -18,9 +18,11 @@
  * Creations of applications and chats take turns with batches for the writers.
  */
 #include <arpa/inet.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "log.h"
 #include "query.h"
 #include "response.h"
@@ -32,9 +34,6 @@
 #define QUEUE_BYTES (64 * 1024 * 1024)	/* of bodies that wait */
 #define RUN_LENGTH 64			/* of creations, pipelined */
 
-#define OID_INT4 23
-#define OID_TEXT 25
-
 typedef struct Batch
 {
 	Operation	operation;
@@ -42,14 +41,6 @@ typedef struct Batch
 	bool		tried;			/* and rolled back by the database */
 	struct Batch *next;
 } Batch;
-
-/* A buffer that grows and is used again. */
-typedef struct Buffer
-{
-	char	   *bytes;
-	size_t		used;
-	size_t		size;
-} Buffer;
 
 static RequestQueue messages;
 static size_t messages_bytes;
@@ -87,63 +78,6 @@ writes_submit_message(Request *request)
 	}
 }
 
-/*
- * Arrays in PostgreSQL's binary format: a header, then each element with its
- * length before it, -1 for null; all integers in network order.
- */
-
-static void
-buffer_append(Buffer *buffer, const void *bytes, size_t length)
-{
-	if (buffer->used + length > buffer->size)
-	{
-		buffer->size = (buffer->used + length) * 2;
-		buffer->bytes = realloc(buffer->bytes, buffer->size);
-		if (buffer->bytes == NULL)
-		{
-			log_event("out of memory");
-			abort();
-		}
-	}
-	memcpy(buffer->bytes + buffer->used, bytes, length);
-	buffer->used += length;
-}
-
-static void
-append_integer(Buffer *buffer, int32_t number)
-{
-	uint32_t	value = htonl((uint32_t) number);
-
-	buffer_append(buffer, &value, sizeof(value));
-}
-
-static void
-begin_array(Buffer *buffer, int element_type, int count)
-{
-	buffer->used = 0;
-	append_integer(buffer, 1);	/* dimensions */
-	append_integer(buffer, 1);	/* there may be nulls */
-	append_integer(buffer, element_type);
-	append_integer(buffer, count);
-	append_integer(buffer, 1);	/* index of the first */
-}
-
-static void
-add_text(Buffer *buffer, const char *text, size_t length)
-{
-	append_integer(buffer, (int32_t) length);
-	buffer_append(buffer, text, length);
-}
-
-/* 0 stands for null. */
-static void
-add_number(Buffer *buffer, int number)
-{
-	append_integer(buffer, number ? (int32_t) sizeof(int32_t) : -1);
-	if (number)
-		append_integer(buffer, number);
-}
-
 static int
 result_integer(const PGresult *result, int row, int column)
 {
@@ -162,27 +96,27 @@ batch_done(Operation *operation, const PGresult *result)
 static void
 batch_send(Session *session, Batch *batch)
 {
-	static Buffer buffers[4];
+	static Array arrays[4];
 	const char *values[4];
 	int			lengths[4];
 	const int	formats[4] = {1, 1, 1, 1};
 	Parameters	parameters = {4, values, lengths, formats, 1};
 
-	begin_array(&buffers[0], OID_TEXT, batch->messages.count);
-	begin_array(&buffers[1], OID_INT4, batch->messages.count);
-	begin_array(&buffers[2], OID_TEXT, batch->messages.count);
-	begin_array(&buffers[3], OID_INT4, batch->messages.count);
+	array_begin(&arrays[0], ARRAY_OF_TEXTS, batch->messages.count);
+	array_begin(&arrays[1], ARRAY_OF_INTEGERS, batch->messages.count);
+	array_begin(&arrays[2], ARRAY_OF_TEXTS, batch->messages.count);
+	array_begin(&arrays[3], ARRAY_OF_INTEGERS, batch->messages.count);
 	for (Request *request = batch->messages.first; request; request = request->next)
 	{
-		add_text(&buffers[0], request->token.bytes, request->token.length);
-		add_number(&buffers[1], request->chat);
-		add_text(&buffers[2], request->new_message.body, request->new_message.length);
-		add_number(&buffers[3], request->new_message.number);
+		array_add_text(&arrays[0], request->token.bytes, request->token.length);
+		array_add_number(&arrays[1], request->chat);
+		array_add_text(&arrays[2], request->new_message.body, request->new_message.length);
+		array_add_number(&arrays[3], request->new_message.number);
 	}
 	for (int i = 0; i < 4; i++)
 	{
-		values[i] = buffers[i].bytes;
-		lengths[i] = (int) buffers[i].used;
+		values[i] = arrays[i].bytes;
+		lengths[i] = (int) arrays[i].used;
 	}
 	batch->operation.done = batch_done;
 	session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);

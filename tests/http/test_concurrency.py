@@ -127,3 +127,52 @@ def test_answers_are_whole_on_shared_connections(chatd, messages):
             return [wire.answer().json["body"] for _ in texts]
 
     assert in_parallel(8, write) == [["%d-%d" % (writer, n) for n in range(30)] for writer in range(8)]
+
+
+def test_reads_of_many_kinds(chatd, chats):
+    """Reads that go to the database together: each has its own answer, whatever the others ask for."""
+    for chat in range(3):
+        chatd.post(chats)
+        for n in range(chat * 10):
+            chatd.post("%s/%d/messages" % (chats, chat + 1), {"body": "%d/%d" % (chat + 1, n + 1)})
+
+    def message(chat, number):
+        return {"number": number, "body": "%d/%d" % (chat, number)}
+
+    def shown(chat, number):
+        answer = (200, message(chat, number)) if number <= chat * 10 - 10 else (404, {"error": "Message not found"})
+        return "%s/%d/messages/%d" % (chats, chat, number), answer
+
+    def listed(chat, after, limit):
+        answer = (200, [message(chat, n) for n in range(after + 1, min(after + limit, chat * 10 - 10) + 1)])
+        return "%s/%d/messages?after=%d&limit=%d" % (chats, chat, after, limit), answer
+
+    missing = (404, {"error": "Chat not found"})
+    kinds = [shown(2, 7), shown(2, 11), listed(3, 5, 10), listed(1, 0, 5), ("%s/9/messages" % chats, missing),
+             shown(3, 20), shown(9, 1)[:1] + ((404, {"error": "Message not found"}),), listed(3, 15, 10),
+             ("%s/3/messages?before=5&limit=2" % chats, (200, [message(3, 3), message(3, 4)])),
+             ("/applications/none/chats/1/messages/1", (404, {"error": "Message not found"})),
+             ("/applications/none/chats/1/messages", missing), ("%s/2" % chats, (200, {"number": 2, "messages_count": 10}))]
+
+    def read(reader):
+        for n in range(20):
+            path, expected = kinds[(reader + n) % len(kinds)]
+            answer = chatd.get(path)
+            assert (answer.status, answer.json) == expected, path
+        return True
+
+    assert all(in_parallel(32, read))
+
+
+def test_reads_that_fail_together(start_chatd, cluster, chats, messages):
+    """A batch of reads that fails is read again one by one, and then each for itself."""
+    server = start_chatd("--statement-timeout", "1", "--readers", "1").ready()
+    server.post(messages, {"body": "x"})
+    locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
+    try:
+        answers = in_parallel(4, lambda _: server.get(messages + "/1"))
+        assert [answer.status for answer in answers] == [503] * 4
+        assert server.get(chats).status == 200
+    finally:
+        locker.communicate("ROLLBACK;\n")
+    assert server.get(messages + "/1").json == {"number": 1, "body": "x"}
