@@ -75,7 +75,8 @@ resolve_tokens(FunctionCallInfo fcinfo, Column *applications)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT t.item::pg_catalog.int4, a.id"
 		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS t (token, item)"
-		" JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) t.token",
+		" JOIN LATERAL (SELECT id FROM chat.applications"
+		" WHERE token OPERATOR(pg_catalog.=) t.token LIMIT 1) AS a ON true",
 		TEXTARRAYOID);
 	Datum		tokens = PG_GETARG_DATUM(0);
 	uint64		rows = plan_modify(&plan, &tokens, NULL);
