@@ -4,7 +4,9 @@
  */
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "log.h"
 
 #define TOKEN_PREFIX "/applications/"
+#define TOKEN_DIGITS 32
 #define TOKEN_SHOWN 6
 
 void
@@ -44,19 +47,58 @@ log_event(const char *format,...)
 		return;
 }
 
+/*
+ * The length in a target of one hex digit, which may itself be percent-encoded;
+ * 0 if there is none.
+ */
+static size_t
+hex_digit(const char *text)
+{
+	char		code[3] = "";
+
+	if (isxdigit((unsigned char) *text))
+		return 1;
+	if (*text != '%' || !isxdigit((unsigned char) text[1]) || !isxdigit((unsigned char) text[2]))
+		return 0;
+	memcpy(code, text + 1, 2);
+	return isxdigit((int) strtol(code, NULL, 16)) ? 3 : 0;
+}
+
+/* The length of what must not be shown whole at the start of text, or 0. */
+static size_t
+secret_length(const char *text)
+{
+	size_t		length = 0;
+	size_t		digit;
+	int			digits = 0;
+
+	for (; (digit = hex_digit(text + length)) > 0; length += digit)
+		digits++;
+	return digits >= TOKEN_DIGITS ? length : 0;
+}
+
 void
-log_shorten_path(const char *path, char *buffer, unsigned size)
+log_shorten_target(const char *target, char *buffer, unsigned size)
 {
 	size_t		prefix = strlen(TOKEN_PREFIX);
-	size_t		token;
+	bool		named = strncmp(target, TOKEN_PREFIX, prefix) == 0;
+	const char *segment = named ? target + prefix : NULL;
+	unsigned	used = 0;
 
-	if (strncmp(path, TOKEN_PREFIX, prefix) != 0)
+	while (*target && used + TOKEN_SHOWN + 4 < size)
 	{
-		snprintf(buffer, size, "%s", path);
-		return;
+		size_t		length = secret_length(target);
+
+		/* What stands in a token's place is perhaps one that was mistyped. */
+		if (target == segment && length == 0)
+			length = strcspn(target, "/?");
+		if (length <= TOKEN_SHOWN)
+			buffer[used++] = *target++;
+		else
+		{
+			used += sprintf(buffer + used, "%.*s...", TOKEN_SHOWN, target);
+			target += length;
+		}
 	}
-	token = strcspn(path + prefix, "/?");
-	snprintf(buffer, size, "%s%.*s%s%s", TOKEN_PREFIX,
-			 token > TOKEN_SHOWN ? TOKEN_SHOWN : (int) token, path + prefix,
-			 token > TOKEN_SHOWN ? "..." : "", path + prefix + token);
+	buffer[used] = '\0';
 }

@@ -9,9 +9,10 @@
 extern void log_event(const char *format,...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Writes a path of the API into a buffer with its token cut to the first six
- * characters, since who knows a token may write.
+ * Writes a request's target into a buffer, cutting what is or may be a token to
+ * its first six characters, wherever it stands, since who knows a token may
+ * write.
  */
-extern void log_shorten_path(const char *path, char *buffer, unsigned size);
+extern void log_shorten_target(const char *target, char *buffer, unsigned size);
 
 #endif

@@ -61,14 +61,14 @@ request_begin(void *unused, const char *target, struct MHD_Connection *connectio
 static void
 log_access(const Request *request, const Client *client)
 {
-	char		path[512];
+	char		target[512];
 	unsigned	status = request->status;
 
 	if (status == 0 && client)
 		status = client->refused;
 
-	log_shorten_path(request->target, path, sizeof(path));
-	log_event("access: %s %s %u %zu %llums", request->method ? request->method : "-", path,
+	log_shorten_target(request->target, target, sizeof(target));
+	log_event("access: %s %s %u %zu %llums", request->method ? request->method : "-", target,
 			  status, request->answer_length,
 			  (unsigned long long) (loop_now() - request->started_at));
 }

@@ -266,3 +266,16 @@ def test_access_log_hides_tokens(start_chatd, token):
     assert token not in server.log()
     server.talk(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40000 + b"\r\n\r\n")
     wait_until(lambda: "/healthz 431" in server.log(), "the line")
+
+
+def test_access_log_hides_tokens_anywhere(start_chatd, token):
+    """In a query, in a path that leads nowhere, percent-encoded."""
+    server = start_chatd("--access-log").ready()
+    encoded = "".join("%%%02x" % ord(digit) for digit in token)
+    for path in ("/nope/%s" % token, "/applications?token=%s&x=1" % token, "/applications/%s" % encoded,
+                 "/nope?%s" % encoded, "/healthz?end"):
+        server.get(path)
+    wait_until(lambda: "/healthz?end 200" in server.log(), "the last line")
+    assert token not in server.log() and encoded not in server.log()
+    assert "/nope/%s... 404" % token[:6] in server.log()
+    assert "/applications?token=%s...&x=1 200" % token[:6] in server.log()
