@@ -200,7 +200,7 @@ def get_message(bench):
 
 
 def get_last_20(bench):
-    return bench.wrk(bench.chatd, 64, "GET", CHATS, "?limit=20&before=2147483647")
+    return bench.wrk(bench.chatd, 64, "GET", CHATS, "?last=20")
 
 
 def get_alone(bench):
