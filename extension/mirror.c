@@ -56,9 +56,9 @@ typedef struct MirroredCounter
 /* The URL of the connection; NULL if there is none. */
 static char *connected_url = NULL;
 
-/* Where verification stands, and when it begins anew. */
+/* Where verification stands, and when it began; 0: it is to begin now. */
 static ChangedChat verify_position = {0, 0};
-static TimestampTz next_verification = 0;
+static TimestampTz last_verification = 0;
 
 /*
  * Read counters with a statement, in a transaction of its own; they outlive
@@ -215,7 +215,7 @@ push_changes(Pass *pass)
 	if (all)
 	{
 		verify_position = (ChangedChat) {0, 0};
-		next_verification = 0;
+		last_verification = 0;
 	}
 	for (int first = 0; first < count; first += MIRROR_SLICE)
 	{
@@ -452,7 +452,7 @@ move_retired_tokens(void)
 			return;
 
 		delete_keys(token);
-		next_verification = 0;
+		last_verification = 0;
 		worker_begin("forgetting a token that was rotated");
 		value = CStringGetTextDatum(token);
 		plan_modify(&done, &value, NULL);
@@ -508,7 +508,14 @@ connect(void)
 		return;
 	connected_url = MemoryContextStrdup(TopMemoryContext, settings_redis_url);
 	verify_position = (ChangedChat) {0, 0};
-	next_verification = 0;
+	last_verification = 0;
+}
+
+/* The interval may change while it is waited for. */
+static TimestampTz
+next_verification(void)
+{
+	return TimestampTzPlusMilliseconds(last_verification, settings_reconcile_interval * 1000L);
 }
 
 /*
@@ -530,11 +537,9 @@ mirror_run(Pass *pass)
 	move_retired_tokens();
 	delete_retired_chats();
 	push_changes(pass);
-	if (next_verification <= GetCurrentTimestamp())
+	if (next_verification() <= GetCurrentTimestamp())
 	{
-		TimestampTz started = GetCurrentTimestamp();
-
-		next_verification = TimestampTzPlusMilliseconds(started, settings_reconcile_interval * 1000L);
+		last_verification = GetCurrentTimestamp();
 		while (!verify_slice(pass))
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -542,7 +547,7 @@ mirror_run(Pass *pass)
 		}
 		verify_position = (ChangedChat) {0, 0};
 	}
-	return Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_verification));
+	return Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_verification()));
 }
 
 /*

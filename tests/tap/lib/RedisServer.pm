@@ -9,7 +9,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-# Start one. Further options are redis-server's, without the dashes.
+# Start one. Further options are redis-server's, without the dashes; a list for more than one value.
 sub new
 {
 	my ($class, %options) = @_;
@@ -33,7 +33,7 @@ sub start
 		save => '', logfile => 'log', appendonly => 'no', %{ $self->{options} });
 
 	$self->{process} = IPC::Run::start(
-		[ 'redis-server', map { ("--$_" => $options{$_}) } sort keys %options ],
+		[ 'redis-server', map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options ],
 		'<', \undef, '>', \$self->{output}, '2>&1');
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{

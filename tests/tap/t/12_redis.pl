@@ -1,0 +1,255 @@
+# The mirror in Redis: right within a second of a commit, right again after whatever happens to
+# Redis, and a hindrance to nobody. Numbers are never taken from it.
+use strict;
+use warnings;
+
+use ChatTest;
+use ChatWorker;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use RedisServer;
+use Test::More;
+
+my $redis = RedisServer->new;
+my $node = new_worker_cluster('main', conf => "pg_chat.redis_url = 'unix://$redis->{socket}'\nmax_connections = 60\n");
+my $out = "$PostgreSQL::Test::Utils::tmp_check/out";
+
+sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
+
+# What the keys should be, sorted, one a line.
+sub expected_keys
+{
+	return join("\n", sort split /\n/, sql(q{
+		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
+		SELECT format('application:%s:chat:%s:number=%s', token, number, last_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
+}
+
+# Poll until the code is true. Returns whether it became so.
+sub poll
+{
+	my ($code) = @_;
+
+	foreach (1 .. 10 * 30)
+	{
+		return 1 if $code->();
+		select(undef, undef, undef, 0.1);
+	}
+	return 0;
+}
+
+# The keys come to be as they should.
+sub mirrored
+{
+	my ($what, $server, $database) = @_;
+
+	$server //= $redis;
+	ok(poll(sub { $server->keys_and_values($database) eq expected_keys() }), "$what: the keys are right")
+	  or is($server->keys_and_values($database), expected_keys(), $what);
+}
+
+# Set pg_chat.redis_url.
+sub use_url
+{
+	my ($url) = @_;
+
+	$node->append_conf('postgresql.conf', "pg_chat.redis_url = '$url'");
+	$node->reload;
+}
+
+fill($node, 'postgres');
+wait_for_worker($node, 'postgres');
+mirrored('at first');
+is(mended($node, 'postgres', q{counter <> 'redis'}), '', 'nothing was miscounted');
+
+# Pushed, not found by comparing: within a second or so, with an hour between comparisons.
+$node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 3600');
+$node->restart;
+wait_for_worker($node, 'postgres');
+mirrored('restarted');
+wait_until($node, 'postgres', q{SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'}, 'nothing is waiting');
+sql('DELETE FROM chat.mended_counts');
+foreach my $change (
+	[ 'create_message' => q{SELECT chat.create_message(1, 1, 'pushed')} ],
+	[ 'create_messages' => q{SELECT chat.create_messages(ARRAY[1, 2, 3], '{2,2,2}', '{a,b,c}')} ],
+	[ 'create_application' => q{SELECT chat.create_application('pushed')} ],
+	[ 'create_chat' => 'SELECT chat.create_chat(2)' ],
+	[ 'direct INSERT' => q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (2, 1, 'x'), (2, 3, 'x')} ],
+	[ 'direct INSERT of a number' => q{INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (3, 4, 4444, 'x')} ],
+	[ 'direct INSERT of a chat' => q{INSERT INTO chat.chats (application_id, number) VALUES (3, 33)} ],
+	[ 'UPDATE of a number' => q{UPDATE chat.messages SET number = 900 WHERE (application_id, chat_number, number) = (3, 1, 5)} ],
+	[ 'deleted chat' => 'DELETE FROM chat.chats WHERE (application_id, number) = (2, 2)' ],
+	[ 'deleted application' => 'DELETE FROM chat.applications WHERE id = 3' ])
+{
+	sql($change->[1]);
+	within(4, sub { mirrored($change->[0]) }, $change->[0]);
+}
+sql(q{BEGIN; SELECT chat.create_message(1, 1, 'x'); SELECT chat.create_chat(1); ROLLBACK});
+mirrored('rollback');
+is(mended($node, 'postgres'), '', 'all that was pushed, not mended');
+sql('SELECT chat.rotate_token(1)');
+within(4, sub { mirrored('rotate_token') }, 'rotate_token');
+
+# A lying Redis: nothing is taken from it, and each wrong value is mended and reported.
+$node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
+my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
+my $key = "application:$token:chat:1:number";
+foreach my $lie ([ 'too high', 'SET', $key, '100000' ], [ 'too low', 'SET', $key, '3' ], [ 'not a number', 'SET', $key, 'x1' ],
+	[ 'beyond integers', 'SET', $key, '99999999999999999999' ], [ 'missing', 'DEL', $key ], [ 'a list', 'RPUSH', "application:$token:number", 'x' ])
+{
+	my ($what, @command) = @$lie;
+
+	sql('DELETE FROM chat.mended_counts');
+	$redis->command('DEL', $command[1]);
+	$redis->command(@command);
+	is(sql(q{SELECT chat.create_message(1, 2, 'x') + 1 = chat.create_message(1, 2, 'x')}), 't', "$what: numbers go on");
+	$node->reload;
+	mirrored($what);
+	wait_until($node, 'postgres', q{SELECT count(*) > 0 FROM chat.mended_counts WHERE counter = 'redis'}, "$what: reported");
+}
+is(sql('SELECT chat.create_message(1, 1, $$after all$$) = last_number FROM chat.chats WHERE (application_id, number) = (1, 1)'), 'f', 'the number is PostgreSQL\'s');
+like(slurp_file($node->logfile), qr/pg_chat mended the Redis key of chat 1 of application 1: it was 100000, and is 2\d/, 'logged');
+
+# Faults, each while 16 writers are at work: it begins, the writers have gone on, it ends.
+sql(q{SELECT chat.create_application('load'); SELECT chat.create_chat(id) FROM chat.applications, generate_series(1, 50) WHERE name = 'load'});
+my $load = sql(q{SELECT id FROM chat.applications WHERE name = 'load'});
+append_to_file("$out.load", "\\set c random(1, 50)\nSELECT chat.create_message($load, :c, 'load');\n");
+my ($report, $complaints) = ('', '');
+my $writers = IPC::Run::start(
+	[ 'pgbench', '-n', '-c', '16', '-j', '2', '-T', '600', '--rate', '800', '-f', "$out.load", $node->connstr('postgres') ],
+	'<', \undef, '>', \$report, '2>', \$complaints);
+
+sub written { return sql("SELECT sum(last_number) FROM chat.chats WHERE application_id = $load"); }
+
+# That the writers go on: that many messages more, in far less than a wait for Redis would take.
+sub goes_on
+{
+	my ($what) = @_;
+	my $before = written();
+
+	within(5, sub { wait_until($node, 'postgres', "SELECT sum(last_number) > $before + 500 FROM chat.chats WHERE application_id = $load", "$what: written") },
+		"$what: the writers go on");
+}
+
+sub error_shown
+{
+	my ($what, $error) = @_;
+
+	wait_until($node, 'postgres', "SELECT last_error ~ '$error' AND last_error_at > now() - interval '1 hour' FROM chat.worker_status WHERE duty = 'redis'",
+		"$what: worker_status shows it") or diag(sql('SELECT last_error FROM chat.worker_duties'));
+}
+
+# The keys of what nobody writes to are right again, while the writers go on.
+sub recovers
+{
+	my ($what) = @_;
+	my $quiet = join("\n", grep { /:$token:/ } split /\n/, expected_keys());
+
+	ok(poll(sub { join("\n", grep { /:$token:/ } split /\n/, $redis->keys_and_values) eq $quiet }), "$what: the keys of others are right again");
+	goes_on("after $what");
+}
+
+sub clear_error { sql(q{UPDATE chat.worker_duties SET last_error = NULL WHERE duty = 'redis'}); return; }
+
+sub fault
+{
+	my ($what, $begin, $error, $end) = @_;
+
+	clear_error();
+	$begin->();
+	goes_on($what);
+	error_shown($what, $error) if $error;
+	sql('SELECT chat.create_message(1, 1, $$meanwhile$$); SELECT chat.create_chat(1)');
+	$end->();
+	recovers($what);
+}
+
+goes_on('all well');
+fault('hung', sub { $redis->hang }, 'no answer from Redis', sub { $redis->go_on });
+fault('flushed', sub { $redis->command('FLUSHALL') }, undef, sub { });
+fault('out of memory', sub { $redis->command('CONFIG', 'SET', 'maxmemory', '1') }, 'OOM', sub { $redis->command('CONFIG', 'SET', 'maxmemory', '0') });
+my $master = RedisServer->new;
+fault('read-only', sub { $redis->command('REPLICAOF', '127.0.0.1', $master->{port}) }, 'READONLY|LOADING|MASTERDOWN', sub { $redis->command('REPLICAOF', 'NO', 'ONE') });
+fault('dead', sub { $redis->kill9 }, 'connect|write|read', sub { $redis->start });
+
+# Gone while Redis was not there: the keys go when it is back.
+$redis->hang;
+my $second = sql(q{SELECT id FROM chat.create_application('second')});
+sql("SELECT chat.create_chat($second) FROM generate_series(1, 3)");
+sql('DELETE FROM chat.chats WHERE (application_id, number) IN ((1, 1), (1, 3)); SELECT chat.rotate_token(2)');
+clear_error();
+error_shown('hung again', 'no answer from Redis');
+sql("DELETE FROM chat.applications WHERE id = $second");
+$redis->go_on;
+
+$writers->signal('INT');
+$writers->finish;
+unlike($complaints, qr/ERROR|FATAL|aborted/, 'no writer met an error');
+mirrored('in the end');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'in the end: counts are right');
+is(sql("SELECT count(*) FROM chat.chats AS c WHERE application_id = $load AND (SELECT (count(*), max(number)) FROM chat.messages AS m
+	WHERE (m.application_id, m.chat_number) = (c.application_id, c.number)) IS DISTINCT FROM (last_number::bigint, last_number)"), '0', 'in the end: numbers have no gap');
+is(sql('SELECT count(*) FROM chat.retired_tokens'), '0', 'in the end: no key is to be deleted');
+sql('TRUNCATE chat.chats CASCADE');
+mirrored('TRUNCATE');
+sql('TRUNCATE chat.applications CASCADE');
+mirrored('TRUNCATE of applications');
+
+# URLs. With a password and a database, over TCP; one that is wrong shows nothing secret.
+sql(q{SELECT chat.create_application('shop')});
+my $guarded = RedisServer->new(requirepass => 'hunter/2@');
+use_url("redis://:hunter%2F2%40\@127.0.0.1:$guarded->{port}/5");
+mirrored('password and database', $guarded, 5);
+clear_error();
+use_url("redis://:topsecret\@127.0.0.1:$guarded->{port}/5");
+error_shown('wrong password', 'could not log in to Redis: (WRONGPASS|ERR invalid password)');
+clear_error();
+use_url("redis://127.0.0.1:$guarded->{port}");
+error_shown('no password', 'NOAUTH');
+clear_error();
+use_url("redis://user:topsecret\@localhost:$guarded->{port}/99");
+error_shown('no such user', 'could not log in to Redis');
+my $other = RedisServer->new('rename-command' => [ 'AUTH', 'LOGIN' ]);
+clear_error();
+use_url("redis://:topsecret\@127.0.0.1:$other->{port}");
+error_shown('a server that quotes the password', 'could not log in to Redis: it refused the command');
+clear_error();
+use_url("unix:///nowhere/redis");
+error_shown('no socket', 'could not connect to Redis: No such file or directory');
+my $log_before = length slurp_file($node->logfile);
+foreach my $url ('topsecret', 'http://:topsecret@host', 'redis://', 'redis://:topsecret@', 'redis://:topsecret@host:port', 'redis://:topsecret@host:70000',
+	'redis://:topsecret@host/db', 'redis://topsecret@host', 'redis://:topsecret%zz@host', 'redis://:topsecret%00@host', 'unix://relative/topsecret', 'unix:///path?topsecret', 'rediss')
+{
+	my ($status, $stdout, $stderr) = $node->psql('postgres', "ALTER SYSTEM SET pg_chat.redis_url = '$url'");
+	like($stderr, qr/^(.*:)?\s*ERROR:\s+invalid value for parameter "pg_chat.redis_url"\nDETAIL:  ./m, "refused: $url");
+	unlike($stderr =~ s/^STATEMENT.*//mr, qr/topsecret/, 'and not shown');
+}
+my ($status, $stdout, $stderr) = $node->psql('postgres', q{ALTER SYSTEM SET pg_chat.redis_url = 'rediss://:topsecret@host'});
+SKIP:
+{
+	skip 'hiredis has TLS here', 1 if $status == 0;
+	like($stderr, qr/rediss:\/\/ needs a hiredis with TLS/, 'rediss:// says what is missing');
+}
+sql('ALTER SYSTEM RESET pg_chat.redis_url');
+$node->append_conf('postgresql.conf', "pg_chat.redis_url = 'nonsense://:topsecret\@host'");
+$node->reload;
+ok(poll(sub { slurp_file($node->logfile, $log_before) =~ /invalid value for parameter "pg_chat.redis_url"/ }), 'a malformed setting is logged');
+use_url("redis://:topsecret\@127.0.0.1:$guarded->{port}/5");
+# But for PostgreSQL's own lines: the statements that the tests' clusters log, and what a reload changed.
+unlike(slurp_file($node->logfile) =~ s/(STATEMENT: |statement: |parameter "pg_chat.redis_url" changed to ).*//gr, qr/topsecret|hunter/,
+	'no password in the log');
+is(sql(q{SELECT count(*) FROM chat.worker_status WHERE last_error ~ 'topsecret|hunter'}), '0', 'nor in worker_status');
+sql('CREATE ROLE reader; GRANT chat_api TO reader');
+foreach my $role ('reader', 'chat_api')
+{
+	($status, $stdout, $stderr) = $node->psql('postgres', "SET ROLE $role; SHOW pg_chat.redis_url");
+	like($stderr, qr/must be superuser|permission denied/, "$role cannot read the setting");
+	is(sql("SET ROLE $role; SELECT count(*) FROM pg_settings WHERE name = 'pg_chat.redis_url'"), '0', "$role does not see it");
+}
+
+# Off again: nothing is waited for.
+use_url('');
+wait_until($node, 'postgres', q{SELECT bool_and(backlog IS NULL) FROM chat.worker_status WHERE duty = 'redis'}, 'off: no backlog');
+is(sql(q{SELECT chat.create_chat(id) FROM chat.applications}), '1', 'off: writing goes on');
+$node->stop;
+done_testing();
