@@ -135,7 +135,12 @@ log_notice(void *unused, const char *message)
 	log_event("database: %s", message);
 }
 
-/* Sends everything that a new connection needs before its first statement. */
+/*
+ * Sends everything that a new connection needs before its first statement. What
+ * the role or the database may have set otherwise must not make an answer
+ * untrue: a 201 is for what is committed and, unless the server says otherwise
+ * for all (fsync), on disk; and functions want to see what others committed.
+ */
 static bool
 send_preparation(Session *session)
 {
@@ -147,9 +152,15 @@ send_preparation(Session *session)
 	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection) ||
 		!PQsendQueryParams(connection,
 						   "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_chat'),"
+						   " durability = 'off',"
+						   " pg_catalog.set_config('synchronous_commit',"
+						   " CASE durability WHEN 'off' THEN 'on' ELSE durability END, false),"
+						   " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
+						   " pg_catalog.set_config('default_transaction_read_only', 'off', false),"
 						   " pg_catalog.set_config('statement_timeout', $1::text, false),"
 						   " pg_catalog.set_config('lock_timeout', $1::text, false),"
-						   " pg_catalog.set_config('idle_in_transaction_session_timeout', $1::text, false)",
+						   " pg_catalog.set_config('idle_in_transaction_session_timeout', $1::text, false)"
+						   " FROM pg_catalog.current_setting('synchronous_commit') AS durability",
 						   1, NULL, values, NULL, NULL, 0))
 		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
@@ -184,6 +195,8 @@ session_prepared(Session *session, PGresult *result)
 				problem = "the extension pg_chat is not in this database";
 			else if (!version_fits(PQgetvalue(result, 0, 0)))
 				problem = "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
+			else if (*PQgetvalue(result, 0, 1) == 't')
+				log_event("database: synchronous_commit was off, and is on for this connection");
 			break;
 		case PGRES_COMMAND_OK:
 			break;
@@ -233,6 +246,8 @@ session_finish_first(Session *session)
 	session->first = operation->next;
 	if (session->first == NULL)
 		session->last = NULL;
+	else
+		session->first->begun_at = loop_now();
 	session->in_flight--;
 	session->result = NULL;
 	if (result_is_stale(result))
@@ -394,7 +409,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	bool		alone = operation->alone || session->lane == LANE_WRITE;
 
 	operation->next = NULL;
-	operation->sent_at = loop_now();
+	operation->begun_at = loop_now();
 	if (alone)
 		session_sync(session);
 	if (session->last)
@@ -446,7 +461,7 @@ database_tick(void)
 		if ((session->state == CONNECTING || session->state == PREPARING) &&
 			loop_now() - session->started_at > CONNECT_TIMEOUT)
 			session_down(session, "cannot connect in time", NULL);
-		else if (session->first && loop_now() - session->first->sent_at > limit)
+		else if (session->first && loop_now() - session->first->begun_at > limit)
 			session_down(session, "the database does not answer", NULL);
 	}
 }

@@ -38,7 +38,7 @@ typedef struct Operation
 	void		(*done) (struct Operation *operation, const PGresult *result);
 	bool		alone;
 	struct Operation *next;
-	uint64_t	sent_at;
+	uint64_t	begun_at;		/* when it was the session's first: its own time */
 } Operation;
 
 /* Parameters of a statement, as PQsendQueryPrepared() takes them. */

@@ -200,3 +200,22 @@ def test_server_that_hangs(start_chatd, cluster, messages):
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_settings_that_would_make_answers_untrue(start_chatd, cluster, new_name):
+    """synchronous_commit off, another isolation level, read only: chatd's own are in force."""
+    cluster.sql("CREATE TABLE seen AS SELECT ''::text AS durability, ''::text AS isolation;"
+                "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN UPDATE public.seen SET"
+                " durability = current_setting('synchronous_commit'), isolation = current_setting('transaction_isolation');"
+                " RETURN NULL; END$$;"
+                "CREATE TRIGGER see AFTER INSERT ON chat.applications FOR EACH ROW EXECUTE FUNCTION see()")
+    options = " options='-c synchronous_commit=%s -c default_transaction_isolation=serializable" \
+        " -c default_transaction_read_only=on'"
+    try:
+        for durability, expected in (("off", "on"), ("local", "local")):
+            server = start_chatd(database=cluster.conninfo() + options % durability).ready()
+            assert server.post("/applications", {"name": new_name + durability}).status == 201
+            assert cluster.sql("TABLE seen") == expected + "|read committed"
+            assert ("synchronous_commit was off" in server.log()) == (durability == "off")
+    finally:
+        cluster.sql("DROP FUNCTION see CASCADE; DROP TABLE seen")
