@@ -60,6 +60,36 @@ refuse(Refusal *refusal, unsigned status, const char *reason)
 		*refusal = (Refusal) {status, reason};
 }
 
+/*
+ * Is it host[:port] as a URI has it, perhaps with nothing in it? Two proxies may
+ * find different hosts in anything else.
+ */
+static bool
+is_host(const char *value, size_t length)
+{
+	const char *end = value + length;
+	bool		literal = length > 0 && *value == '[';
+	const char *host = value + literal;
+
+	/* An address in brackets has colons, and a name has none. */
+	for (value = host; value < end; value++)
+	{
+		if (*value == '%' && !literal && end - value > 2 &&
+			isxdigit((unsigned char) value[1]) && isxdigit((unsigned char) value[2]))
+			value += 2;
+		else if (!isalnum((unsigned char) *value) && (!*value || !strchr("-._~!$&'()*+,;=", *value)) &&
+				 !(literal && *value == ':'))
+			break;
+	}
+	if (literal && (value == host || value == end || *value++ != ']'))
+		return false;
+	if (value < end && *value++ != ':')
+		return false;
+	while (value < end && isdigit((unsigned char) *value))
+		value++;
+	return value == end;
+}
+
 static void
 check_length(Walk *walk, const char *value, size_t length)
 {
@@ -104,6 +134,8 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 	{
 		if (walk->hosts++ > 0)
 			refuse(&walk->refusal, 400, "There is more than one Host.");
+		if (!is_host(value, value_length))
+			refuse(&walk->refusal, 400, "The Host is not a host with or without a port.");
 	}
 	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_LENGTH))
 		check_length(walk, value, value_length);

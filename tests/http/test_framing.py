@@ -15,6 +15,17 @@ REFUSED = {
     "no host": (400, post(b"", HIDDEN)),
     "two hosts": (400, post(HOST + b"Host: y\r\n", HIDDEN)),
     "two hosts alike": (400, post(HOST + HOST, HIDDEN)),
+    "host with a path": (400, post(b"Host: x/y\r\n", HIDDEN)),
+    "host with a user": (400, post(b"Host: u@x\r\n", HIDDEN)),
+    "host with a space": (400, post(b"Host: x y\r\n", HIDDEN)),
+    "list of hosts": (400, post(b"Host: x, y\r\n", HIDDEN)),
+    "host with a port that is no number": (400, post(b"Host: x:y\r\n", HIDDEN)),
+    "host with two ports": (400, post(b"Host: x:1:2\r\n", HIDDEN)),
+    "host with a bad escape": (400, post(b"Host: x%2\r\n", HIDDEN)),
+    "host with an open bracket": (400, post(b"Host: [::1\r\n", HIDDEN)),
+    "host with empty brackets": (400, post(b"Host: []\r\n", HIDDEN)),
+    "host with something behind the brackets": (400, post(b"Host: [::1]x\r\n", HIDDEN)),
+    "host not in ASCII": (400, post("Host: é\r\n".encode(), HIDDEN)),
     "two lengths": (400, post(HOST + b"Content-Length: 0\r\nContent-Length: %d\r\n" % len(HIDDEN), HIDDEN)),
     "two lengths alike": (400, post(HOST + b"Content-Length: 0\r\nContent-Length: 0\r\n", HIDDEN)),
     "list of lengths": (400, post(HOST + b"Content-Length: 0, %d\r\n" % len(HIDDEN), HIDDEN)),
@@ -78,6 +89,12 @@ def test_refused_and_closed(chatd, name):
         assert list(answer.json) == ["error"]
         assert answer.headers["connection"] == "close"
         assert wire.is_closed()
+
+
+@pytest.mark.parametrize("host", [b"", b"x", b"x:", b"x:80", b"127.0.0.1:8080", b"[::1]", b"[::1]:80", b"a_b-c.d~%41"])
+def test_hosts(chatd, host):
+    with chatd.wire() as wire:
+        assert wire.send(b"GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n" % host).answer().status == 200
 
 
 def test_garbage_is_refused_or_closed(chatd):
