@@ -113,6 +113,11 @@ request_queue_answer(Request *request)
 	request->phase = PHASE_ANSWERED;
 	if (client)
 		client_enter(client, CLIENT_WRITING);
+#if MHD_VERSION < 0x01000000
+	/* It reads chunks with bare line feeds and the like: what follows may be a part of them. */
+	if (request->headers.chunked)
+		answer_last(request);
+#endif
 	return library_queue_response(request->connection, request->status, request->answer);
 }
 
@@ -126,8 +131,7 @@ request_refuse_body(Request *request, unsigned status, const char *text)
 			answer_unavailable(request, text);
 		else
 			answer_error(request, status, "%s", text);
-		if (request->answer)
-			MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONNECTION, "close");
+		answer_last(request);
 	}
 	bodies_size -= request->body_size;
 	free(request->body);
@@ -149,8 +153,7 @@ request_take_head(Request *request, const char *method, const char *version)
 	{
 		/* Answered now, before a body: libmicrohttpd then reads no further. */
 		answer_error(request, refusal.status, "%s", refusal.reason);
-		if (request->answer)
-			MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONNECTION, "close");
+		answer_last(request);
 		return request_queue_answer(request);
 	}
 	router_find(request);

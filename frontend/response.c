@@ -33,6 +33,14 @@ answer_body(Request *request, unsigned status, char *body)
 	if (body)
 		MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
 	if (server_is_stopping())
+		answer_last(request);
+}
+
+void
+answer_last(Request *request)
+{
+	if (request->answer &&
+		MHD_get_response_header(request->answer, MHD_HTTP_HEADER_CONNECTION) == NULL)
 		MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

@@ -35,6 +35,9 @@ extern void answer_faults(Request *request, json_t *faults);
 /* 503 with Retry-After. */
 extern void answer_unavailable(Request *request, const char *text);
 
+/* Has the connection closed behind the answer that the request was given, if any. */
+extern void answer_last(Request *request);
+
 /* 405, or 204 for OPTIONS, with Allow. */
 extern void answer_allow(Request *request, unsigned status, const char *methods);
 
