@@ -20,8 +20,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
-from servers import HttpServer, Postgres
+from servers import HttpServer, Postgres, wait_for
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CHATS = 10000
@@ -207,6 +208,97 @@ def get_alone(bench):
     return bench.wrk(bench.alone, 64, "GET", CHATS, "/*")
 
 
+def million(bench):
+    """As many messages as make a million, evenly over the chats; counted, and nothing left to count."""
+    lacking = 1000000 // CHATS - 20
+    if bench.stored() < 1000000:
+        bench.postgres.sql("""
+            INSERT INTO chat.messages (application_id, chat_number, body)
+            SELECT %s, c, '%s' FROM generate_series(1, %d) c, generate_series(1, %d)""" % (
+                bench.application, BODY, CHATS, lacking))
+        bench.postgres.sql("SELECT count(*) FROM chat.reconcile()")
+        bench.postgres.sql("VACUUM ANALYZE")
+    worker_pass(bench)
+
+
+def worker_pass(bench):
+    """Have the worker do a pass at once. How many chats it counted, and in how many seconds."""
+    query = "SELECT passes FROM chat.worker_duties WHERE duty = 'reconcile'"
+    before = int(bench.postgres.sql(query))
+    bench.postgres.sql("SELECT pg_reload_conf()")
+    wait_for(lambda: int(bench.postgres.sql(query)) > before, "a pass of the worker")
+    done, seconds = bench.postgres.sql(
+        "SELECT last_done, extract(epoch FROM last_duration) FROM chat.worker_duties WHERE duty = 'reconcile'").split("|")
+    return int(done), float(seconds)
+
+
+def sample_of(seconds, work):
+    return Sample(work / seconds, seconds * 1e3, seconds * 1e3, 0, 0, 0)
+
+
+def pass_with_touched(chats):
+    def measure(bench):
+        million(bench)
+        done = None
+        while done != chats:    # else a pass of the worker's own came in between
+            bench.postgres.sql(
+                "UPDATE chat.messages SET body = body WHERE number = 1 AND chat_number <= %d" % chats)
+            done, seconds = worker_pass(bench)
+        return sample_of(seconds, 1)
+    return measure
+
+
+def seconds_of(bench, query):
+    started = time.monotonic()
+    bench.postgres.sql(query)
+    return time.monotonic() - started
+
+
+def count_by_reconcile(bench):
+    million(bench)
+    return sample_of(seconds_of(bench, "SELECT count(*) FROM chat.reconcile()"), bench.stored())
+
+
+def count_by_group(bench):
+    million(bench)
+    return sample_of(seconds_of(bench, """
+        SELECT count(*) FROM (SELECT application_id, chat_number, count(*) FROM chat.messages
+        GROUP BY application_id, chat_number) g"""), bench.stored())
+
+
+def group_once(bench):
+    return sample_of(1 / count_by_group(bench).rate * bench.stored(), 1)
+
+
+def create_message_without_triggers(bench):
+    triggers = (("messages", "before_insert"), ("messages", "after_insert"), ("chats", "before_update"))
+    for how in ("DISABLE", "ENABLE"):
+        if how == "ENABLE":
+            sample = create_message(bench)
+        for table, trigger in triggers:
+            bench.postgres.sql("ALTER TABLE chat.%s %s TRIGGER %s" % (table, how, trigger))
+    return sample
+
+
+def post_mirrored(bench):
+    """POST while the counters are mirrored to a Redis, which holds all of them before and after."""
+    def idle():
+        return bench.postgres.sql(
+            "SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'") == "t"
+    with HttpServer(lambda port: [
+            "redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--logfile", "/dev/null"]) as redis:
+        bench.postgres.sql("ALTER SYSTEM SET pg_chat.redis_url = 'redis://127.0.0.1:%d'" % redis.port)
+        try:
+            bench.postgres.sql("SELECT pg_reload_conf()")
+            wait_for(idle, "the mirror")
+            sample = post(64)(bench)
+            wait_for(idle, "the mirror")
+        finally:
+            bench.postgres.sql("ALTER SYSTEM RESET pg_chat.redis_url")
+            bench.postgres.sql("SELECT pg_reload_conf()")
+    return sample
+
+
 LINES = [
     Line("sql", "SQL create message, 32 clients, 10,000 chats", create_message,
          "bare INSERT", bare_insert, 0.9),
@@ -228,6 +320,16 @@ LINES = [
          "libmicrohttpd alone", get_alone, 0.25),
     Line("post-1000", "POST message, 1,000 connections, 10,000 chats", post(1000),
          "64 connections", post(64), 0.8, ("errors",)),
+    Line("sql-triggers", "SQL create message, 32 clients, 10,000 chats", create_message,
+         "without triggers", create_message_without_triggers, 0.95),
+    Line("post-mirror", "POST message, mirrored to Redis", post_mirrored,
+         "not mirrored", post(64), 0.9, ("cpu-mirror",)),
+    Line("scrub", "count 1,000,000 messages of 10,000 chats", count_by_reconcile,
+         "count(*), GROUP BY", count_by_group, 0.5),
+    Line("pass", "worker's pass, nothing touched", pass_with_touched(0),
+         "count(*), GROUP BY", group_once, 1, ("50-ms",)),
+    Line("pass-100", "worker's pass, 100 chats touched", pass_with_touched(100),
+         "count(*), GROUP BY", group_once, 1, ("100-ms",)),
 ]
 
 
@@ -263,7 +365,19 @@ def errors_row(line, pairs):
                sum(b.errors for _, b in pairs), None, "<=", 0)
 
 
-EXTRAS = {"cpu": cpu_row, "p99": p99_row, "errors": errors_row}
+def mirror_cpu_row(line, pairs):
+    return dict(cpu_row(line, pairs), goal=1.05, met=statistics.median(cpu(a) / cpu(b) for a, b in pairs) <= 1.05)
+
+
+def time_row(limit):
+    def time_of(line, pairs):
+        return row(line, ": time", "ms", median([a for a, _ in pairs], "p50_ms"),
+                   median([b for _, b in pairs], "p50_ms"), None, "<", limit)
+    return time_of
+
+
+EXTRAS = {"cpu": cpu_row, "p99": p99_row, "errors": errors_row, "cpu-mirror": mirror_cpu_row,
+          "50-ms": time_row(50), "100-ms": time_row(100)}
 
 
 def row(line, what, unit, value, beside, ratio, sense, goal):

@@ -57,6 +57,7 @@ class Postgres:
 
     SETTINGS = {
         "listen_addresses": "",
+        "shared_preload_libraries": "pg_chat",
         "shared_buffers": "256MB",
         "max_wal_size": "8GB",
         "checkpoint_timeout": "1h",
