@@ -1,5 +1,5 @@
 # A redis-server of the test's own: on a socket in a temporary directory and on a free port, without
-# persistence. It ends with the test.
+# persistence. It ends with the test, however that ends.
 package RedisServer;
 
 use strict;
@@ -33,7 +33,7 @@ sub start
 		save => '', logfile => 'log', appendonly => 'no', %{ $self->{options} });
 
 	$self->{process} = IPC::Run::start(
-		[ 'redis-server', map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options ],
+		[ 'setpriv', '--pdeathsig', 'KILL', 'redis-server', map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options ],
 		'<', \undef, '>', \$self->{output}, '2>&1');
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{

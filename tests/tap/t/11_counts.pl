@@ -204,6 +204,21 @@ is(sql(wrong_counts()), '', 'the counts are exact');
 is(mended($node, 'postgres', "mended_at > now() - interval '1 hour' AND was - mended_to = 1000") =~ tr/\n// + 1, 1, 'the error was mended once');
 cmp_ok($disturbed, '<', 3 * $undisturbed + 200, "the longest wait: $disturbed ms, alone $undisturbed ms");
 
+# What was mended is not locked while the rest is counted: counting waits for a lock here, and somebody
+# posts to a chat that was found wrong.
+sql("SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1 WHERE (application_id, number) = ($app, 2)");
+my $lock = $node->background_psql('postgres');
+$lock->query_safe('BEGIN; LOCK TABLE chat.applications IN ACCESS EXCLUSIVE MODE');
+my $waiting = start_psql($node, 'SELECT chat_number, was - mended_to FROM chat.reconcile();', "$out.waiting");
+wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query ~ 'FROM chat.reconcile' AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()},
+	'counting waits');
+is(sql("SET lock_timeout = '10s'; SELECT chat.create_message($app, 2, 'meanwhile') > 0"), 't', 'nobody waits for what was found wrong');
+$lock->query_safe('COMMIT');
+$lock->quit;
+$waiting->finish;
+is(slurp_file("$out.waiting"), "2|1\n", 'and it is mended');
+is(sql(wrong_counts()), '', 'all is right again');
+
 # A dump is restored with its counts, and with data only and triggers disabled they are found wrong.
 command_ok([ 'pg_dump', '-Fc', '-f', "$out.dump", $node->connstr('postgres') ], 'dump');
 sql('CREATE DATABASE restored TEMPLATE template0');
