@@ -110,32 +110,44 @@ client_refuse(Client *client, unsigned status, const char *text)
 	client_close(client);
 }
 
-/* Bytes received on the connection so far. */
-static uint64_t
-client_received(const Client *client)
+/*
+ * Have bytes moved since the last look, in the direction that matters to the
+ * state? The first look in a state tells nothing.
+ */
+static bool
+client_moved(Client *client)
 {
 	struct tcp_info info;
 	socklen_t	size = sizeof(info);
+	uint64_t	before = client->moved;
+	bool		looked_at = client->looked_at;
 
 	memset(&info, 0, sizeof(info));
 	getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
-	return info.tcpi_bytes_received;
+	client->moved = client->state == CLIENT_WRITING ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
+	client->looked_at = true;
+	return looked_at && client->moved != before;
 }
 
 static void
 idle_client_tick(Client *client)
 {
-	uint64_t	received = client_received(client);
-
-	if (client->looked_at && received != client->received && client->trickling == 0)
+	if (client_moved(client) && client->trickling == 0)
 		client->trickling = loop_now();
-	client->looked_at = true;
-	client->received = received;
-
 	if (client->trickling &&
 		loop_now() - client->trickling >= (uint64_t) settings.request_timeout * 1000)
 		client_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
 	else if (loop_now() - client->since >= (uint64_t) settings.idle_timeout * 1000)
+		client_close(client);
+}
+
+/* An answer may take long on a slow line, as long as it goes on. */
+static void
+writing_client_tick(Client *client)
+{
+	if (client_moved(client))
+		client->since = loop_now();
+	else if (loop_now() - client->since >= (uint64_t) settings.write_timeout * 1000)
 		client_close(client);
 }
 
@@ -150,13 +162,13 @@ clients_tick(void)
 			idle_client_tick(client);
 		else if (client->state == CLIENT_READING && age >= (uint64_t) settings.request_timeout * 1000)
 			client_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
-		else if (client->state == CLIENT_WRITING && age >= (uint64_t) settings.write_timeout * 1000)
-			client_close(client);
+		else if (client->state == CLIENT_WRITING)
+			writing_client_tick(client);
 	}
 }
 
 int
-clients_close_idle(void)
+clients_close_incomplete(void)
 {
 	int			remaining = 0;
 
@@ -165,8 +177,12 @@ clients_close_idle(void)
 		int			unread = 0;
 
 		remaining++;
-		if (client->state == CLIENT_IDLE && client->trickling == 0 &&
-			ioctl(client->fd, FIONREAD, &unread) == 0 && unread == 0)
+		if (client->state > CLIENT_READING || client->refused ||
+			ioctl(client->fd, FIONREAD, &unread) < 0 || unread > 0)
+			continue;
+		if (client->state == CLIENT_READING)
+			client_refuse(client, MHD_HTTP_SERVICE_UNAVAILABLE, "The server is stopping.");
+		else
 			client_close(client);
 	}
 	return remaining;

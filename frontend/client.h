@@ -21,9 +21,9 @@ typedef struct Client
 {
 	int			fd;
 	ClientState state;
-	uint64_t	since;			/* when the state was entered */
-	uint64_t	received;		/* bytes, when an idle client was looked at */
-	bool		looked_at;		/* since it became idle */
+	uint64_t	since;			/* when the state was entered; writing: or went on */
+	uint64_t	moved;			/* bytes received or taken, when it was looked at */
+	bool		looked_at;		/* since the state was entered */
 	uint64_t	trickling;		/* idle, but bytes arrive: since when, or 0 */
 	unsigned	refused;		/* the status with which libmicrohttpd or a limit ended it */
 	struct Client *next;
@@ -48,7 +48,10 @@ extern void client_refuse(Client *client, unsigned status, const char *text);
 /* Once a second: ends connections that are over their time. */
 extern void clients_tick(void);
 
-/* Ends connections that have sent nothing to answer; returns how many remain. */
-extern int	clients_close_idle(void);
+/*
+ * Ends connections that have sent nothing to answer, or not the whole of it yet;
+ * returns how many remain.
+ */
+extern int	clients_close_incomplete(void);
 
 #endif

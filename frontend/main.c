@@ -128,7 +128,7 @@ serve(int listen_fd, const sigset_t *signals)
 		writes_turn();
 		reads_turn();
 		database_turn();
-		if (server_is_stopping() && !server_is_busy() && clients_close_idle() == 0)
+		if (server_is_stopping() && !server_is_busy() && clients_close_incomplete() == 0)
 			finished = true;
 	}
 	database_close();

@@ -15,6 +15,9 @@
 /* Of a connection's memory, for all but the target and the Link header. */
 #define OTHER_HEADERS 6144
 
+/* Of JSON in one page, unless it is one row. */
+#define PAGE_BYTES (1024 * 1024)
+
 typedef struct Parameter
 {
 	const char *name;
@@ -116,10 +119,13 @@ page_add_bounds(Request *request)
 	request->work.rows = page->limit;
 }
 
-/* Writes one link; the search text is already encoded, or NULL. */
+/*
+ * Writes one link; the search text is already encoded, or NULL; before is 0 or
+ * another bound.
+ */
 static void
 print_link(FILE *stream, const Request *request, const char *search,
-		   const char *bound, int number, const char *relation)
+		   const char *bound, int number, int before, const char *relation)
 {
 	const Page *page = request->page;
 
@@ -132,22 +138,65 @@ print_link(FILE *stream, const Request *request, const char *search,
 		fprintf(stream, "limit=%d&", page->limit);
 	if (page->last > 0)
 		fprintf(stream, "limit=%d&", page->last);
-	fprintf(stream, "%s=%d>; rel=\"%s\"", bound, number, relation);
+	fprintf(stream, "%s=%d", bound, number);
+	if (before)
+		fprintf(stream, "&before=%d", before);
+	fprintf(stream, ">; rel=\"%s\"", relation);
+}
+
+/* Are the rows those nearest to the end of what was asked for? */
+static bool
+is_backward(const Page *page)
+{
+	return page->last > 0 || (page->before > 0 && page->after <= 0);
+}
+
+/* The bytes of one row's values. */
+static size_t
+row_bytes(const Rows *rows, int row)
+{
+	size_t		bytes = 0;
+
+	for (int column = 0; column < PQnfields(rows->result); column++)
+		bytes += PQgetlength(rows->result, rows->first + row, column);
+	return bytes;
+}
+
+/* As many of the rows as make a page, from the side where it begins. */
+static Rows
+page_cut(const Page *page, const Rows *rows)
+{
+	Rows		kept = *rows;
+	size_t		bytes = 0;
+
+	for (kept.count = 0; kept.count < rows->count; kept.count++)
+	{
+		bytes += row_bytes(rows, is_backward(page) ? rows->count - 1 - kept.count : kept.count);
+		if (kept.count > 0 && bytes > PAGE_BYTES)
+			break;
+	}
+	if (is_backward(page))
+		kept.first += rows->count - kept.count;
+	return kept;
 }
 
 /*
  * The Link header, malloc'ed, or NULL for none. A full page may have one after
- * it; so has one that ended where the client said. With only_next the link back
- * is left out.
+ * it, up to the bound that the client gave; so has one that ended where the
+ * client said, without that bound. With only_next the link back is left out.
  */
 static char *
-page_link(const Request *request, int count, int first, int last, bool only_next)
+page_link(const Request *request, const Rows *rows, bool full, int number_column, bool only_next)
 {
 	const Page *page = request->page;
-	bool		full = count == (page->last > 0 ? page->last : page->limit);
-	bool		next = count > 0 && page->last < 0 && (full || page->before > 0);
-	bool		back = count > 0 && first > 1 && !only_next &&
-		(page->after > 0 || (full && (page->before > 0 || page->last > 0)));
+	bool		empty = rows->count == 0;
+	int			first = empty ? 0 : rows_number(rows, 0, number_column);
+	int			last = empty ? 0 : rows_number(rows, rows->count - 1, number_column);
+	int			bound = page->before > 0 && !is_backward(page) ? page->before : 0;
+	bool		next = !empty && page->last < 0 &&
+		(is_backward(page) || (full && (bound == 0 || last < bound - 1)));
+	bool		back = !only_next && (empty ? page->after > 0 : first > 1) &&
+		(page->after > 0 || (full && is_backward(page)));
 	char	   *search = NULL;
 	char	   *link = NULL;
 	size_t		length;
@@ -155,15 +204,17 @@ page_link(const Request *request, int count, int first, int last, bool only_next
 
 	if (!next && !back)
 		return NULL;
+	if (empty)
+		first = page->after < INT_MAX ? page->after + 1 : INT_MAX;
 	if (page->search.bytes)
 		search = uri_encode(page->search.bytes, page->search.length);
 	stream = open_memstream(&link, &length);
 	if (stream)
 	{
 		if (next)
-			print_link(stream, request, search, "after", last, "next");
+			print_link(stream, request, search, "after", last, bound, "next");
 		if (back)
-			print_link(stream, request, search, "before", first, "prev");
+			print_link(stream, request, search, "before", first, 0, "prev");
 		fclose(stream);
 	}
 	free(search);
@@ -181,19 +232,19 @@ link_fits(const Request *request, const char *link)
 void
 page_answer(Request *request, const Rows *rows, int number_column, RowPrinter print)
 {
-	int			count = rows->count;
-	int			first = count > 0 ? rows_number(rows, 0, number_column) : 0;
-	int			last = count > 0 ? rows_number(rows, count - 1, number_column) : 0;
+	Rows		kept = page_cut(request->page, rows);
+	bool		full = kept.count < rows->count ||
+		rows->count == (request->page->last > 0 ? request->page->last : request->page->limit);
 	char	   *link;
 
-	link = page_link(request, count, first, last, false);
+	link = page_link(request, &kept, full, number_column, false);
 	if (!link_fits(request, link))
 	{
 		free(link);
-		link = page_link(request, count, first, last, true);
+		link = page_link(request, &kept, full, number_column, true);
 	}
 	if (link_fits(request, link))
-		answer_page(request, rows_array(rows, print), link);
+		answer_page(request, rows_array(&kept, print), link);
 	else
 		/* Without a link the client would lose the rest unawares. */
 		answer_error(request, MHD_HTTP_URI_TOO_LONG,

@@ -31,8 +31,8 @@ extern void page_free(Page *page);
 extern void page_add_bounds(Request *request);
 
 /*
- * Answers with rows as objects; number_column's values are what after and
- * before refer to.
+ * Answers with rows as objects, with fewer than asked for where they are too
+ * large for one page; number_column's values are what after and before refer to.
  */
 extern void page_answer(Request *request, const Rows *rows, int number_column, RowPrinter print);
 

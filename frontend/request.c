@@ -89,8 +89,7 @@ request_end(void *unused, struct MHD_Connection *connection, void **context,
 		return;
 	if (settings.access_log && request->target)
 		log_access(request, client);
-	if (request->answer)
-		MHD_destroy_response(request->answer);
+	answer_free(request);
 	bodies_size -= request->body_size;
 	json_decref(request->fields);
 	json_decref(request->faults);

@@ -13,6 +13,11 @@
 
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
+/* All answers that are in memory for the moment, beyond which no page is given. */
+#define ANSWERS_LIMIT (64 * 1024 * 1024)
+
+static size_t answers_size;
+
 /*
  * Gives the request its answer with a body that was malloc'ed, or NULL for
  * none. Without memory there is no answer, and the connection gets closed.
@@ -30,10 +35,21 @@ answer_body(Request *request, unsigned status, char *body)
 		free(body);
 		return;
 	}
+	answers_size += length;
 	if (body)
 		MHD_add_response_header(request->answer, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
 	if (server_is_stopping())
 		answer_last(request);
+}
+
+void
+answer_free(Request *request)
+{
+	if (request->answer == NULL)
+		return;
+	answers_size -= request->answer_length;
+	MHD_destroy_response(request->answer);
+	request->answer = NULL;
 }
 
 void
@@ -73,17 +89,22 @@ answer_json(Request *request, unsigned status, json_t *body)
 void
 answer_found(Request *request, char *body)
 {
-	if (body)
-		answer_body(request, MHD_HTTP_OK, body);
-	else
+	if (body == NULL)
 		answer_unavailable(request, "Out of memory.");
+	else if (answers_size > 0 && answers_size + strlen(body) > ANSWERS_LIMIT)
+	{
+		free(body);
+		answer_unavailable(request, "The server is busy: too many clients take their answers slowly.");
+	}
+	else
+		answer_body(request, MHD_HTTP_OK, body);
 }
 
 void
 answer_page(Request *request, char *body, const char *link)
 {
 	answer_found(request, body);
-	if (link)
+	if (link && request->status == MHD_HTTP_OK)
 		answer_header(request, MHD_HTTP_HEADER_LINK, link);
 }
 

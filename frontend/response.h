@@ -17,7 +17,8 @@ extern void answer_json(Request *request, unsigned status, json_t *body);
 
 /*
  * Answers 200 with a body that is JSON already; takes over body, NULL where
- * there was no memory for it.
+ * there was no memory for it. Answers 503 if too much is in memory already that
+ * clients have not taken yet.
  */
 extern void answer_found(Request *request, char *body);
 
@@ -34,6 +35,9 @@ extern void answer_faults(Request *request, json_t *faults);
 
 /* 503 with Retry-After. */
 extern void answer_unavailable(Request *request, const char *text);
+
+/* Gives the answer's memory back, if there is an answer. */
+extern void answer_free(Request *request);
 
 /* Has the connection closed behind the answer that the request was given, if any. */
 extern void answer_last(Request *request);

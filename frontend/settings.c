@@ -52,7 +52,7 @@ static const Setting table[] = {
 	{"max-body", "CHATD_MAX_BODY", "BYTES", "largest body of a request", NULL, &settings.max_body, 1024, 16 * 1024 * 1024},
 	{"idle-timeout", "CHATD_IDLE_TIMEOUT", "SECONDS", "closes a connection without a request", NULL, &settings.idle_timeout, 1, 86400},
 	{"request-timeout", "CHATD_REQUEST_TIMEOUT", "SECONDS", "for receiving a request whole, and for waiting in the queue", NULL, &settings.request_timeout, 1, 3600},
-	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "for a client to take its answer", NULL, &settings.write_timeout, 1, 3600},
+	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600},
 	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600},
 	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1},
 };

@@ -1,6 +1,8 @@
 """Everything has a bound: sizes, queues, connections, time."""
 
+import select
 import socket
+import time
 
 import pytest
 
@@ -127,16 +129,22 @@ def test_idle_connection(start_chatd):
         assert wire.is_closed()
 
 
+def connect_narrowly(server):
+    """A socket on a connection that holds little, so that what is not read stays in chatd."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    connection.settimeout(15)
+    connection.connect(("127.0.0.1", server.port))
+    return connection
+
+
 def test_client_that_does_not_read(start_chatd, cluster, messages):
     """Its connection is closed, and others are served in the meantime."""
     server = start_chatd("--write-timeout", "1").ready()
-    for _ in range(100):
+    for _ in range(16):
         assert server.post(messages, {"body": "x" * 65000}).status == 201
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(15)
-    connection.connect(("127.0.0.1", server.port))
-    with connection:
+    with connect_narrowly(server) as connection:
         connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % messages.encode())
         descriptors = "/proc/%d/net/tcp" % server.process.pid
         ours = ":%04X" % connection.getsockname()[1]
@@ -149,6 +157,49 @@ def test_client_that_does_not_read(start_chatd, cluster, messages):
             return not any(row[2].endswith(ours) and row[3] == "01" for row in rows[1:])
 
         wait_until(is_gone, "the end of the connection")
+
+
+def test_client_that_reads_slowly(start_chatd, messages):
+    """It gets its answer whole, though that takes longer than the timeout: it goes on all the time."""
+    server = start_chatd("--write-timeout", "2").ready()
+    for _ in range(14):
+        assert server.post(messages, {"body": "x" * 65000}).status == 201
+    received, began = b"", time.monotonic()
+    with connect_narrowly(server) as connection:
+        connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % messages.encode())
+        while True:
+            # For four seconds a little at a time, then the rest.
+            if time.monotonic() - began < 4:
+                select.select([], [], [], 0.02)
+                data = connection.recv(1000)
+            else:
+                data = connection.recv(65536)
+            if not data:
+                break
+            received += data
+    assert len(received) > 14 * 65000 and received.endswith(b"}]")
+
+
+def test_answers_in_memory(start_chatd, messages):
+    """Pages that clients do not take are bounded together; small answers are given all the same."""
+    server = start_chatd().ready()
+    for _ in range(16):
+        assert server.post(messages, {"body": "x" * 65000}).status == 201
+    readers = []
+    try:
+        while server.get(messages).status == 200:
+            assert len(readers) < 100
+            readers.append(connect_narrowly(server))
+            readers[-1].sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % messages.encode())
+            assert readers[-1].recv(12) == b"HTTP/1.1 200"
+        assert len(readers) > 50
+        refused = server.get(messages)
+        assert refused.status == 503 and refused.headers["retry-after"] == "1" and list(refused.json) == ["error"]
+        assert server.post(messages, {"body": "x"}).status == 201
+    finally:
+        for reader in readers:
+            reader.close()
+    wait_until(lambda: server.get(messages).status == 200, "memory that is free again")
 
 
 def test_queue(start_chatd, cluster, messages):

@@ -30,14 +30,16 @@ def filled(chatd, messages):
     ("?after=0&limit=2", [1, 2], "limit=2&after=2", None),
     ("?after=3&limit=3", [4, 5, 6], "limit=3&after=6", "limit=3&before=4"),
     ("?after=8", [9, 10], None, "before=9"),
-    ("?after=10", [], None, None),
-    ("?after=2147483647", [], None, None),
+    ("?after=10", [], None, "before=11"),
+    ("?after=2147483647", [], None, "before=2147483647"),
     ("?before=5", [1, 2, 3, 4], "after=4", None),
     ("?before=5&limit=2", [3, 4], "limit=2&after=4", "limit=2&before=3"),
     ("?before=1", [], None, None),
     ("?before=2147483647&limit=2", [9, 10], "limit=2&after=10", "limit=2&before=9"),
-    ("?after=2&before=5", [3, 4], "after=4", "before=3"),
-    ("?after=2&before=9&limit=2", [3, 4], "limit=2&after=4", "limit=2&before=3"),
+    ("?after=2&before=5", [3, 4], None, "before=3"),
+    ("?after=2&before=5&limit=2", [3, 4], None, "limit=2&before=3"),
+    ("?after=4&before=5", [], None, "before=5"),
+    ("?after=2&before=9&limit=2", [3, 4], "limit=2&after=4&before=9", "limit=2&before=3"),
     ("?last=3", [8, 9, 10], None, "limit=3&before=8"),
     ("?last=10", range(1, 11), None, None),
     ("?last=1000", range(1, 11), None, None),
@@ -63,6 +65,21 @@ def walk(chatd, path, relation):
 def test_links_lead_through_all(chatd, filled):
     assert walk(chatd, filled + "?limit=3", "next") == list(range(1, 11))
     assert walk(chatd, filled + "?last=3", "prev") == list(range(1, 11))
+
+
+def test_links_stay_between_bounds(chatd, filled):
+    assert walk(chatd, filled + "?after=2&before=9&limit=2", "next") == list(range(3, 9))
+
+
+def test_large_pages(chatd, messages):
+    """A page ends after about 1 MiB, and its links lead on."""
+    for _ in range(40):
+        assert chatd.post(messages, {"body": "x" * 60000}).status == 201
+    for query, relation in (("?limit=1000", "next"), ("?after=1&limit=1000", "next"), ("?last=1000", "prev"),
+                            ("?before=41&limit=1000", "prev"), ("/search?query=x&limit=1000", "next")):
+        answer = chatd.get(messages + query)
+        assert len(answer.json) == 17 and len(answer.body) < 1024 * 1024 + 1000
+        assert walk(chatd, messages + query, relation) == list(range(2 if "after" in query else 1, 41))
 
 
 def test_links_of_a_search(chatd, filled):

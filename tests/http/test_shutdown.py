@@ -87,6 +87,24 @@ def test_database_that_does_not_answer(start_chatd, cluster, messages):
         locker.communicate("ROLLBACK;\n")
 
 
+@pytest.mark.parametrize("incomplete", [
+    b"GET /heal", b"POST /applications HTTP/1.1\r\nHost: x\r\nContent-Le",
+    b"POST /applications HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
+    b"POST /applications HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+], ids=["first line", "headers", "body", "chunks"])
+def test_incomplete_requests_do_not_delay(start_chatd, incomplete):
+    server = start_chatd()
+    with server.wire() as wire:
+        wire.send(HEALTH).answer()
+        wire.send(incomplete)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        answer = wire.answer()
+        assert answer is None or answer.status == 503
+        assert server.stop() == 0
+        assert time.monotonic() - began < 3
+
+
 def test_client_that_goes_away(start_chatd, cluster, messages):
     """The connection of a suspended request is reset; the message is stored all the same."""
     server = start_chatd().ready()
