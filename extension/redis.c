@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "redis.h"
+#include "resolve.h"
 #include "worker.h"
 
 #ifdef CHAT_REDIS_TLS
@@ -29,6 +30,12 @@
 #define EXCHANGE_TIMEOUT_MS 2000
 
 #define REDIS_PORT 6379
+
+/* Reads of an exchange, of at most 16 kB each, before it is too much. */
+#define EXCHANGE_READS_MAX 4096
+
+/* What is shown of a text that comes from outside. */
+#define SHOWN_MAX 200
 
 /* A URL, taken apart. Parts that it does not have are NULL. */
 typedef struct RedisUrl
@@ -236,12 +243,21 @@ redis_url_is_valid(const char *url, const char **problem)
 	return valid;
 }
 
-static void
-raise_connection_failure(const char *what, const char *why)
+/*
+ * Raise 08006: what could not be done, and why. That may be what the server
+ * says, so it is cut, and only printable ASCII is shown.
+ */
+void
+redis_raise(const char *what, const char *why)
 {
+	char	   *shown = pnstrdup(why, SHOWN_MAX);
+
+	for (char *byte = shown; *byte; byte++)
+		if (*byte < ' ' || *byte > '~')
+			*byte = '?';
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("%s Redis: %s", what, why)));
+			 errmsg("%s Redis: %s", what, shown)));
 }
 
 /*
@@ -255,7 +271,7 @@ wait_for_socket(uint32 events, TimestampTz deadline)
 		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
 		if (left_ms <= 0)
-			raise_connection_failure("no answer from", "it took longer than 2 s");
+			redis_raise("no answer from", "it took longer than 2 s");
 		if (worker_wait(events, connection->fd, left_ms))
 			return;
 	}
@@ -277,9 +293,9 @@ start_tls(const char *host)
 	redisInitOpenSSL();
 	tls_context = redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, host, &error);
 	if (tls_context == NULL)
-		raise_connection_failure("could not speak TLS to", redisSSLContextGetError(error));
+		redis_raise("could not speak TLS to", redisSSLContextGetError(error));
 	if (redisInitiateSSLWithContext(connection, tls_context) != REDIS_OK)
-		raise_connection_failure("could not speak TLS to", connection->errstr);
+		redis_raise("could not speak TLS to", connection->errstr);
 }
 #endif
 
@@ -294,9 +310,9 @@ require_success(int i, const redisReply *answer, void *context)
 
 	if (answer->type != REDIS_REPLY_ERROR)
 		return;
-	raise_connection_failure("could not log in to",
-							 parts->password != NULL && strstr(answer->str, parts->password) != NULL ?
-							 "it refused the command" : answer->str);
+	redis_raise("could not log in to",
+				parts->password != NULL && strstr(answer->str, parts->password) != NULL ?
+				"it refused the command" : answer->str);
 }
 
 static void
@@ -309,6 +325,24 @@ log_in(RedisUrl *parts)
 	if (parts->database != NULL)
 		redis_command(2, (const char *[]) {"SELECT", parts->database});
 	redis_exchange(require_success, parts);
+}
+
+/*
+ * Begin to connect. The host's address is found first, since hiredis would
+ * wait for it as long as it takes.
+ */
+static redisContext *
+begin_to_connect(const RedisUrl *parts, TimestampTz deadline)
+{
+	char		address[NI_MAXHOST];
+	const char *problem;
+
+	if (parts->host == NULL)
+		return redisConnectUnixNonBlock(parts->path);
+	problem = resolve_host(parts->host, deadline, address);
+	if (problem != NULL)
+		redis_raise("could not connect to", problem);
+	return redisConnectNonBlock(address, parts->port);
 }
 
 /*
@@ -332,18 +366,17 @@ redis_connect(const char *url)
 				 errmsg("pg_chat.redis_url is not valid"),
 				 errdetail("%s", problem)));
 
-	connection = parts.host != NULL ? redisConnectNonBlock(parts.host, parts.port) :
-		redisConnectUnixNonBlock(parts.path);
+	connection = begin_to_connect(&parts, deadline);
 	if (connection == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (connection->err)
-		raise_connection_failure("could not connect to", connection->errstr);
+		redis_raise("could not connect to", connection->errstr);
 
 	wait_for_socket(WL_SOCKET_WRITEABLE, deadline);
 	if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
 		error = errno;
 	if (error != 0)
-		raise_connection_failure("could not connect to", strerror(error));
+		redis_raise("could not connect to", strerror(error));
 #ifdef CHAT_REDIS_TLS
 	if (parts.tls)
 		start_tls(parts.host);
@@ -379,7 +412,7 @@ void
 redis_command(int argc, const char **argv)
 {
 	if (redisAppendCommandArgv(connection, argc, argv, NULL) != REDIS_OK)
-		raise_connection_failure("could not speak to", connection->errstr);
+		redis_raise("could not speak to", connection->errstr);
 	commands++;
 }
 
@@ -395,11 +428,12 @@ redis_exchange(RedisReplyCallback callback, void *context)
 	int			total = commands;
 	int			received = 0;
 	int			sent = 0;
+	int			reads = 0;
 
 	while (received < total)
 	{
 		if (redisGetReplyFromReader(connection, &reply) != REDIS_OK)
-			raise_connection_failure("could not understand", connection->errstr);
+			redis_raise("could not understand", connection->errstr);
 		if (reply != NULL)
 		{
 			callback(received++, reply, context);
@@ -409,11 +443,13 @@ redis_exchange(RedisReplyCallback callback, void *context)
 		}
 
 		if (!sent && redisBufferWrite(connection, &sent) != REDIS_OK)
-			raise_connection_failure("could not write to", connection->errstr);
+			redis_raise("could not write to", connection->errstr);
 		wait_for_socket(sent ? WL_SOCKET_READABLE : WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE,
 						deadline);
 		if (redisBufferRead(connection) != REDIS_OK)
-			raise_connection_failure("could not read from", connection->errstr);
+			redis_raise("could not read from", connection->errstr);
+		if (++reads > EXCHANGE_READS_MAX)
+			redis_raise("could not read from", "the answer is too long");
 	}
 	commands = 0;
 }

@@ -17,5 +17,6 @@ extern bool redis_connect(const char *url);
 extern void redis_disconnect(void);
 extern void redis_command(int argc, const char **argv);
 extern void redis_exchange(RedisReplyCallback callback, void *context);
+extern void redis_raise(const char *what, const char *why) pg_attribute_noreturn();
 
 #endif							/* PG_CHAT_REDIS_H */

@@ -1,0 +1,92 @@
+/*
+ * resolve.c
+ *	  The address of a host, found without blocking.
+ *
+ * The C library asks the name servers in a thread of its own, which nothing
+ * can end before they answer, or its patience does. So a request may outlive
+ * the deadline of who made it; it is waited for before the next one is made.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "utils/timestamp.h"
+
+#include "resolve.h"
+#include "worker.h"
+
+/* The time between two looks at whether the answer is there. */
+#define LOOK_AGAIN_MS 10
+
+/* The request, and the name it asks for; NULL if there is none. */
+static struct gaicb request;
+static char *requested = NULL;
+
+/* Wait for the answer. Returns false at the deadline. */
+static bool
+wait_for_answer(TimestampTz deadline)
+{
+	while (gai_error(&request) == EAI_INPROGRESS)
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		worker_wait(0, PGINVALID_SOCKET, LOOK_AGAIN_MS);
+	}
+	return true;
+}
+
+/* Forget the request, which is answered. */
+static void
+forget_request(void)
+{
+	if (request.ar_result != NULL)
+		freeaddrinfo(request.ar_result);
+	free(requested);
+	requested = NULL;
+}
+
+/*
+ * Write a host's numeric address, of IPv4 if it has one. Returns NULL, or why
+ * it cannot be had before the deadline.
+ */
+const char *
+resolve_host(const char *host, TimestampTz deadline, char address[NI_MAXHOST])
+{
+	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	static const char too_late[] = "its address was not found within 2 s";
+	struct addrinfo *chosen;
+	int			error;
+
+	if (requested != NULL)
+	{
+		if (!wait_for_answer(deadline))
+			return too_late;
+		forget_request();
+	}
+
+	requested = strdup(host);
+	request = (struct gaicb) {.ar_name = requested, .ar_request = &hints};
+	error = requested == NULL ? EAI_MEMORY :
+		getaddrinfo_a(GAI_NOWAIT, (struct gaicb *[]) {&request}, 1, NULL);
+	if (error != 0)
+	{
+		forget_request();
+		return gai_strerror(error);
+	}
+	if (!wait_for_answer(deadline))
+		return too_late;
+
+	error = gai_error(&request);
+	if (error == 0)
+	{
+		chosen = request.ar_result;
+		while (chosen != NULL && chosen->ai_family != AF_INET)
+			chosen = chosen->ai_next;
+		if (chosen == NULL)
+			chosen = request.ar_result;
+		error = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, address, NI_MAXHOST, NULL, 0,
+							NI_NUMERICHOST);
+	}
+	forget_request();
+	return error == 0 ? NULL : gai_strerror(error);
+}
