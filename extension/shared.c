@@ -14,7 +14,8 @@
  *	  runs that needs the database to be free of connections,
  *	- which chats changed since the worker last asked. This is only a hint of
  *	  where to look first: it is lost in a crash, and replaced by the remark
- *	  "look everywhere" when there are too many.
+ *	  "look everywhere" when there are too many. A database has a quarter of
+ *	  the room at most, so that a busy one leaves some to the others.
  */
 #include "postgres.h"
 
@@ -38,8 +39,9 @@ PG_FUNCTION_INFO_V1(chat_pending_changes);
 /* Databases that can be known at a time. */
 #define SHARED_DATABASES 1024
 
-/* Changed chats remembered for each database. */
+/* Changed chats remembered, and how many of one database. */
 #define SHARED_CHANGES 16384
+#define SHARED_CHANGES_QUOTA (SHARED_CHANGES / 4)
 
 /* How long a command waits for the worker of its database to leave. */
 #define HOLD_TIMEOUT_MS 5000
@@ -180,6 +182,19 @@ remove_changes(Oid database, ChangedChat *target)
 	return count;
 }
 
+/*
+ * Instead of the changes of a database, remember that there may be any. The
+ * caller holds the lock.
+ */
+static void
+forget_changes(SharedDatabase *entry)
+{
+	if (entry->changes > 0)
+		remove_changes(entry->database, NULL);
+	entry->changes = 0;
+	entry->changed_all = true;
+}
+
 static void
 wake_launcher(void)
 {
@@ -245,7 +260,7 @@ shared_forget_database(Oid database)
 	entry = find_database(database, false);
 	if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
 	{
-		remove_changes(database, NULL);
+		forget_changes(entry);
 		entry->database = InvalidOid;
 	}
 	LWLockRelease(state->lock);
@@ -263,6 +278,7 @@ unregister_worker(int code, Datum argument)
 		entry->worker_pid = 0;
 		entry->worker_latch = NULL;
 		entry->listening = false;
+		forget_changes(entry);
 	}
 	wake_launcher();
 	LWLockRelease(state->lock);
@@ -396,7 +412,7 @@ shared_listen(bool listen)
 	if (entry != NULL && entry->worker_pid == MyProcPid && entry->listening != listen)
 	{
 		entry->listening = listen;
-		entry->changed_all = true;
+		forget_changes(entry);
 	}
 	LWLockRelease(state->lock);
 }
@@ -442,9 +458,11 @@ shared_note_changes(const ChangedChat *changes, int count)
 			SharedChange key = {MyDatabaseId, changes[i]};
 			bool		found;
 
-			if (hash_search(changes_table, &key, HASH_ENTER_NULL, &found) == NULL)
+			if (hash_search(changes_table, &key,
+							entry->changes < SHARED_CHANGES_QUOTA ? HASH_ENTER_NULL : HASH_FIND,
+							&found) == NULL)
 			{
-				entry->changed_all = true;
+				forget_changes(entry);
 				break;
 			}
 			if (!found)
@@ -484,7 +502,7 @@ shared_take_changes(ChangedChat **changes, bool *all)
 	SharedDatabase *entry;
 	int			count = 0;
 
-	*changes = palloc(SHARED_CHANGES * sizeof(ChangedChat));
+	*changes = palloc(SHARED_CHANGES_QUOTA * sizeof(ChangedChat));
 	*all = false;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
