@@ -3,10 +3,16 @@
  *	  The process that starts workers.
  *
  * It runs where the library is preloaded, from the end of recovery on. It
- * starts a worker in each database that allows connections; the worker leaves
- * at once where the extension is not installed, and says so. It starts again
- * what ended otherwise, after a while, and it looks anew whenever a command
- * says that there may be something to start: see hooks.c.
+ * starts a worker in each database that has the extension, and again what
+ * ended, after a while.
+ *
+ * To look whether a database has the extension, it must be connected to. That
+ * is a probe: a worker that leaves at once where the extension is missing, and
+ * says so. There is one probe at a time, so that databases without the
+ * extension take no background workers from those that have it. They are
+ * probed again when a command says that there may be something new (see
+ * hooks.c) and also now and then, since some ways of getting the extension pass
+ * no hook: COMMIT PREPARED, or CREATE EXTENSION ... CASCADE of another.
  */
 #include "postgres.h"
 
@@ -45,6 +51,16 @@ PGDLLEXPORT void pg_chat_launcher_main(Datum argument);
 /* How often the list of databases is looked through without an occasion. */
 #define LOOK_MS 60000
 
+/*
+ * How long a database that does not have the extension is left alone: at
+ * least, and for each database, so that there is one such probe a second.
+ */
+#define REPROBE_MS 60000
+#define REPROBE_EACH_MS 1000
+
+/* How long other probes wait for one. */
+#define PROBE_LIMIT_MS 5000
+
 /* A database whose worker this process started. */
 typedef struct Started
 {
@@ -52,6 +68,7 @@ typedef struct Started
 	BackgroundWorkerHandle *handle;
 	TimestampTz started;
 	int			restarts;		/* in succession */
+	uint32		invitations;	/* that were followed */
 	bool		seen;			/* the database exists */
 } Started;
 
@@ -140,7 +157,7 @@ find_started(Oid database)
 	return &started[started_count++];
 }
 
-/* How long a worker must stay away after it ended, from its last start on. */
+/* How long a worker that ended must stay away, from its last start on. */
 static long
 restart_wait_ms(const Started *worker)
 {
@@ -169,7 +186,8 @@ is_running(const Started *worker)
 }
 
 /*
- * Start a worker. Returns false if all background workers are in use.
+ * Start a worker. Returns false if all background workers are in use; that is
+ * no start.
  */
 static bool
 start(Started *worker)
@@ -184,63 +202,48 @@ start(Started *worker)
 	description.bgw_notify_pid = MyProcPid;
 	registered = RegisterDynamicBackgroundWorker(&description, &worker->handle);
 	MemoryContextSwitchTo(caller);
+	if (!registered)
+		return false;
 
 	if (TimestampDifferenceExceeds(worker->started, GetCurrentTimestamp(), RESTART_FORGET_MS))
 		worker->restarts = 0;
 	worker->restarts++;
 	worker->started = GetCurrentTimestamp();
-	return registered;
+	return true;
 }
 
 /* Tell, once, that a worker cannot be started. */
 static void
-report_no_room(bool room)
+report_no_slot(bool no_slot)
 {
 	static bool reported = false;
 
-	if (!room && !reported)
+	if (no_slot && !reported)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("pg_chat could not start a worker: all background workers are in use"),
 				 errhint("Raise max_worker_processes.")));
-	reported = !room;
+	reported = no_slot;
 }
 
-/*
- * Start what is to be started now. Returns the time until there may be more
- * to start, in milliseconds.
- */
-static long
-start_workers(void)
+/* Tell, once, that there are more databases than can be known. */
+static void
+report_unknown(int count)
 {
-	Oid		   *databases;
-	int			count = list_databases(&databases);
-	long		wait_ms = LOOK_MS;
-	bool		room = true;
+	static bool reported = false;
 
-	for (int i = 0; i < started_count; i++)
-		started[i].seen = false;
-	for (int i = 0; i < count; i++)
-	{
-		Started    *worker = find_started(databases[i]);
-		long		elapsed = TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
-		bool		invited;
+	if (count > 0 && !reported)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("pg_chat starts no worker in %d databases: there are too many", count),
+				 errhint("Call chat.start_worker() in those that need one, or set ALLOW_CONNECTIONS of others to false.")));
+	reported = count > 0;
+}
 
-		worker->seen = true;
-		if (is_running(worker) || !shared_worker_wanted(databases[i], &invited))
-			continue;
-		if (invited)
-			worker->restarts = 0;
-		if (elapsed < restart_wait_ms(worker))
-			wait_ms = Min(wait_ms, restart_wait_ms(worker) - elapsed);
-		else if (!start(worker))
-		{
-			room = false;
-			wait_ms = Min(wait_ms, RESTART_FIRST_MS);
-		}
-	}
-	report_no_room(room);
-
+/* Forget databases that are gone. */
+static void
+forget_unseen(void)
+{
 	for (int i = started_count - 1; i >= 0; i--)
 		if (!started[i].seen && !is_running(&started[i]))
 		{
@@ -249,8 +252,65 @@ start_workers(void)
 				pfree(started[i].handle);
 			started[i] = started[--started_count];
 		}
+}
+
+/*
+ * Start what is to be started now: workers where the extension is, and one
+ * probe, of the database that waits longest. Returns the time until there may
+ * be more to start, in milliseconds.
+ */
+static long
+start_workers(void)
+{
+	Oid		   *databases;
+	int			count = list_databases(&databases);
+	long		reprobe_ms = Max(REPROBE_MS, count * (long) REPROBE_EACH_MS);
+	long		wait_ms = LOOK_MS;
+	int			unknown = 0;
+	bool		no_slot = false;
+	bool		probing = false;
+	int			probe = -1;		/* index of the database to probe */
+
+	for (int i = 0; i < started_count; i++)
+		started[i].seen = false;
+	for (int i = 0; i < count; i++)
+	{
+		Started    *worker = find_started(databases[i]);
+		DatabaseState known = shared_database_state(databases[i]);
+		long		elapsed = TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
+		long		pause;
+
+		worker->seen = true;
+		if (!known.known)
+			unknown++;
+		if (is_running(worker) && known.extension != EXTENSION_HERE && elapsed < PROBE_LIMIT_MS)
+			probing = true;
+		if (is_running(worker) || !known.known || known.has_worker || known.held)
+			continue;
+
+		if (known.invitations != worker->invitations || known.extension == EXTENSION_MISSING)
+			worker->restarts = 0;
+		worker->invitations = known.invitations;
+		pause = known.extension == EXTENSION_MISSING ? reprobe_ms : restart_wait_ms(worker);
+		if (elapsed < pause)
+			wait_ms = Min(wait_ms, pause - elapsed);
+		else if (known.extension == EXTENSION_HERE)
+			no_slot |= !start(worker);
+		else if (probe < 0 || worker->started < started[probe].started)
+			probe = worker - started;
+	}
+	if (probe >= 0 && !probing)
+	{
+		probing = true;
+		no_slot |= !start(&started[probe]);
+	}
+	report_no_slot(no_slot);
+	report_unknown(unknown);
+	forget_unseen();
 	pfree(databases);
-	return wait_ms;
+	if (probing)
+		wait_ms = Min(wait_ms, PROBE_LIMIT_MS);
+	return no_slot ? Min(wait_ms, RESTART_FIRST_MS) : wait_ms;
 }
 
 /*

@@ -9,9 +9,10 @@
  * For each database it holds:
  *
  *	- its worker's process, if there is one,
- *	- whether the launcher should start one: not where the extension was found
- *	  missing, nor while somebody holds the database, that is, while a command
- *	  runs that needs the database to be free of connections,
+ *	- whether it has the extension, as far as a worker found out,
+ *	- whether somebody holds it, that is, runs a command that needs the database
+ *	  to be free of connections; then the launcher starts no worker,
+ *	- how often it was invited to look at the database again,
  *	- which chats changed since the worker last asked. This is only a hint of
  *	  where to look first: it is lost in a crash, and replaced by the remark
  *	  "look everywhere" when there are too many. A database has a quarter of
@@ -51,8 +52,8 @@ typedef struct SharedDatabase
 	Oid			database;		/* InvalidOid: entry is free */
 	int			worker_pid;		/* 0: none */
 	Latch	   *worker_latch;
-	bool		no_extension;	/* a worker looked and found none */
-	bool		invited;		/* there may be something new to look at since */
+	ExtensionState extension;
+	uint32		invitations;
 	int			holders;
 	bool		listening;		/* the worker wants to know of changes */
 	bool		changed_all;	/* too many changes to name */
@@ -223,29 +224,26 @@ shared_register_launcher(void)
 }
 
 /*
- * Whether the launcher should start a worker for the database. If so, *invited
- * tells, once, that there is a new reason to: the database had no entry, or a
- * command asked for a look at it.
+ * What is known of a database; from now on, something is, if there is room.
  */
-bool
-shared_worker_wanted(Oid database, bool *invited)
+DatabaseState
+shared_database_state(Oid database)
 {
+	DatabaseState result = {0};
 	SharedDatabase *entry;
-	bool		known;
-	bool		wanted;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	known = find_database(database, false) != NULL;
 	entry = find_database(database, true);
-	wanted = entry != NULL && entry->worker_pid == 0 &&
-		!entry->no_extension && entry->holders == 0;
-	if (wanted)
-	{
-		*invited = entry->invited || !known;
-		entry->invited = false;
-	}
+	if (entry != NULL)
+		result = (DatabaseState) {
+			.known = true,
+			.has_worker = entry->worker_pid != 0,
+			.held = entry->holders > 0,
+			.extension = entry->extension,
+			.invitations = entry->invitations
+		};
 	LWLockRelease(state->lock);
-	return wanted;
+	return result;
 }
 
 /*
@@ -304,7 +302,6 @@ shared_register_worker(void)
 		{
 			entry->worker_pid = MyProcPid;
 			entry->worker_latch = MyLatch;
-			entry->invited = false;
 			entry->changed_all = true;
 		}
 	}
@@ -313,18 +310,42 @@ shared_register_worker(void)
 }
 
 /*
- * As the worker: tell the launcher that this database needs none, unless a
- * command said otherwise since the worker came.
+ * As the worker: how many invitations there were, before it looks whether the
+ * extension is there.
+ */
+uint32
+shared_invitations(void)
+{
+	SharedDatabase *entry;
+	uint32		invitations;
+
+	LWLockAcquire(state->lock, LW_SHARED);
+	entry = find_database(MyDatabaseId, false);
+	invitations = entry == NULL ? 0 : entry->invitations;
+	LWLockRelease(state->lock);
+	return invitations;
+}
+
+/*
+ * As the worker: tell the launcher whether the extension is there. That it is
+ * not counts only if there was no further invitation since the worker looked:
+ * the command that created it may have committed meanwhile.
  */
 void
-shared_report_no_extension(void)
+shared_report_extension(bool exists, uint32 invitations)
 {
 	SharedDatabase *entry;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, true);
-	if (entry != NULL)
-		entry->no_extension = !entry->invited;
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && (exists || entry->invitations == invitations))
+	{
+		ExtensionState found = exists ? EXTENSION_HERE : EXTENSION_MISSING;
+
+		if (entry->extension != found)
+			wake_launcher();
+		entry->extension = found;
+	}
 	LWLockRelease(state->lock);
 }
 
@@ -340,8 +361,9 @@ shared_probe_database(Oid database)
 	entry = find_database(database, false);
 	if (entry != NULL)
 	{
-		entry->no_extension = false;
-		entry->invited = true;
+		if (entry->extension == EXTENSION_MISSING)
+			entry->extension = EXTENSION_UNKNOWN;
+		entry->invitations++;
 	}
 	wake_launcher();
 	LWLockRelease(state->lock);
@@ -393,7 +415,7 @@ shared_release_database(Oid database)
 	if (entry != NULL && entry->holders > 0)
 	{
 		entry->holders--;
-		entry->invited = true;
+		entry->invitations++;
 	}
 	wake_launcher();
 	LWLockRelease(state->lock);

@@ -15,17 +15,36 @@ typedef struct ChangedChat
 	int32		chat;
 } ChangedChat;
 
+/* Whether a database has the extension, as a worker found when it last looked. */
+typedef enum ExtensionState
+{
+	EXTENSION_UNKNOWN,			/* none looked, or not since a command may have made it */
+	EXTENSION_MISSING,
+	EXTENSION_HERE
+} ExtensionState;
+
+/* What is known of a database. */
+typedef struct DatabaseState
+{
+	bool		known;			/* false: there is no room for it, nor for the rest */
+	bool		has_worker;
+	bool		held;			/* workers must keep out */
+	ExtensionState extension;
+	uint32		invitations;	/* rises whenever there may be something new to look at */
+} DatabaseState;
+
 extern void shared_define(void);
 extern bool shared_available(void);
 
 /* For the launcher. */
 extern void shared_register_launcher(void);
-extern bool shared_worker_wanted(Oid database, bool *invited);
+extern DatabaseState shared_database_state(Oid database);
 extern void shared_forget_database(Oid database);
 
 /* For a worker. */
 extern bool shared_register_worker(void);
-extern void shared_report_no_extension(void);
+extern uint32 shared_invitations(void);
+extern void shared_report_extension(bool exists, uint32 invitations);
 extern int	shared_take_changes(ChangedChat **changes, bool *all);
 extern bool shared_has_changes(void);
 extern void shared_listen(bool listen);

@@ -124,15 +124,18 @@ worker_wait(uint32 events, pgsocket socket, long timeout_ms)
 	return (result & WL_SOCKET_MASK) != 0;
 }
 
-/* Whether this database has the extension. */
+/* Whether this database has the extension. The launcher is told. */
 static bool
 extension_exists(void)
 {
+	uint32		invitations = shared_available() ? shared_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
+	if (shared_available())
+		shared_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -208,11 +211,7 @@ pg_chat_worker_main(Datum argument)
 		long		wait_ms;
 
 		if (!extension_exists())
-		{
-			if (shared_available())
-				shared_report_no_extension();
 			proc_exit(0);
-		}
 		wait_ms = do_duties();
 		if (wait_ms > 0)
 			worker_wait(0, PGINVALID_SOCKET, wait_ms);
