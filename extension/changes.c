@@ -3,8 +3,9 @@
  *	  Chats that this transaction changed.
  *
  * They are told to the worker after the commit, and only if it asked for them:
- * see shared.c. A change of a subtransaction that is rolled back is told, too;
- * the worker then finds nothing to do.
+ * see shared.c. Those of a prepared transaction are not kept: see hooks.c. A
+ * change of a subtransaction that is rolled back is told, too; the worker then
+ * finds nothing to do.
  */
 #include "postgres.h"
 

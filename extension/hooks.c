@@ -4,19 +4,24 @@
  *
  * Some commands need a database to be free of connections: DROP DATABASE,
  * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
- * its template. The database's worker leaves for their time. Others may make
- * a database one that wants a worker: CREATE EXTENSION, CREATE DATABASE; the
- * launcher looks after their commit.
+ * its template. The database's worker leaves for their time, if the role may
+ * give the command at all. Others may make a database one that wants a worker:
+ * CREATE EXTENSION, CREATE DATABASE; the launcher looks after their commit. And
+ * after COMMIT PREPARED nobody knows which chats changed: the worker looks
+ * everywhere.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "hooks.h"
@@ -57,6 +62,51 @@ hold_until_end(Oid database)
 	held = lappend_oid(held, database);
 	MemoryContextSwitchTo(caller);
 	shared_hold_database(database);
+}
+
+static void
+release(Oid database)
+{
+	held = list_delete_oid(held, database);
+	shared_release_database(database);
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple	role;
+	bool		may;
+
+	if (superuser())
+		return true;
+	role = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (!HeapTupleIsValid(role))
+		return false;
+	may = ((Form_pg_authid) GETSTRUCT(role))->rolcreatedb;
+	ReleaseSysCache(role);
+	return may;
+}
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Whether the role may do to the database what the command says. */
+static bool
+is_permitted(Node *command, Oid database)
+{
+	if (IsA(command, CreatedbStmt))
+		return may_create_databases() && (is_template(database) || compat_owns_database(database));
+	return compat_owns_database(database);
 }
 
 /* The template that a CREATE DATABASE names, or the one it takes. */
@@ -113,6 +163,13 @@ creates_extension(Node *command)
 		strcmp(castNode(CreateExtensionStmt, command)->extname, "pg_chat") == 0;
 }
 
+static bool
+commits_prepared(Node *command)
+{
+	return IsA(command, TransactionStmt) &&
+		castNode(TransactionStmt, command)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
 static void
 call_next(PlannedStmt *statement, const char *text, bool read_only_tree,
 		  ProcessUtilityContext context, ParamListInfo params,
@@ -133,20 +190,32 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 {
 	const char *name = database_needed(statement->utilityStmt);
 	bool		probe = creates_extension(statement->utilityStmt);
+	bool		committed = commits_prepared(statement->utilityStmt);
 	Oid			database = InvalidOid;
 
 	/* Who may not do it shall not disturb the worker either. */
-	if (name != NULL && shared_available())
+	if (name != NULL)
 		database = get_database_oid(name, true);
-	if (OidIsValid(database) && !compat_owns_database(database) &&
-		!IsA(statement->utilityStmt, CreatedbStmt))
+	if (OidIsValid(database) && !is_permitted(statement->utilityStmt, database))
 		database = InvalidOid;
 
 	if (OidIsValid(database))
 		hold_until_end(database);
-	call_next(statement, text, read_only_tree, context, params, environment, dest, completion);
+	PG_TRY();
+	{
+		call_next(statement, text, read_only_tree, context, params, environment, dest, completion);
+	}
+	PG_CATCH();
+	{
+		if (OidIsValid(database))
+			release(database);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (probe)
 		probe_at_commit = true;
+	if (committed)
+		shared_note_unknown_changes();
 }
 
 /*

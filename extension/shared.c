@@ -385,11 +385,11 @@ shared_hold_database(Oid database)
 	{
 		entry->holders++;
 		pid = entry->worker_pid;
+		if (pid != 0)
+			kill(pid, SIGTERM);
 	}
 	LWLockRelease(state->lock);
 
-	if (pid != 0)
-		kill(pid, SIGTERM);
 	for (int waited = 0; pid != 0 && waited < HOLD_TIMEOUT_MS; waited += 10)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -491,6 +491,25 @@ shared_note_changes(const ChangedChat *changes, int count)
 				entry->changes++;
 		}
 		if (first && entry->worker_latch != NULL)
+			SetLatch(entry->worker_latch);
+	}
+	LWLockRelease(state->lock);
+}
+
+/*
+ * Tell the worker that any chats may have changed.
+ */
+void
+shared_note_unknown_changes(void)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, false);
+	if (entry != NULL && entry->listening && !entry->changed_all)
+	{
+		forget_changes(entry);
+		if (entry->worker_latch != NULL)
 			SetLatch(entry->worker_latch);
 	}
 	LWLockRelease(state->lock);

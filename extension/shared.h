@@ -55,5 +55,6 @@ extern void shared_hold_database(Oid database);
 extern void shared_release_database(Oid database);
 extern bool shared_wants_changes(void);
 extern void shared_note_changes(const ChangedChat *changes, int count);
+extern void shared_note_unknown_changes(void);
 
 #endif							/* PG_CHAT_SHARED_H */
