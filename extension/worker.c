@@ -5,7 +5,8 @@
  * It does its duties, each when it is due, and waits on its latch in between.
  * Transactions are short, and none is open while it waits for the network. It
  * leaves when the extension is gone, when somebody needs the database free of
- * connections, and when it finds another worker there.
+ * connections, and when it finds another worker there; it survives errors, since
+ * without a launcher nobody would start it again.
  */
 #include "postgres.h"
 
@@ -22,6 +23,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -40,6 +42,9 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
 /* The longest wait: so soon it notices that the extension was dropped. */
 #define WAIT_MAX_MS 900
+
+/* The wait after an error outside of the duties. */
+#define ERROR_WAIT_MS 1000
 
 /*
  * What the lock that a worker holds on its database is called: an advisory
@@ -188,11 +193,52 @@ make_all_due(void)
 }
 
 /*
+ * Wait, then do what is due. Returns how long to wait for the next. Leaves when
+ * the extension is gone.
+ */
+static long
+do_round(long wait_ms)
+{
+	if (wait_ms > 0)
+	{
+		/* pg_cancel_backend finds nothing to cancel here. */
+		HOLD_CANCEL_INTERRUPTS();
+		worker_wait(0, PGINVALID_SOCKET, wait_ms);
+		RESUME_CANCEL_INTERRUPTS();
+		QueryCancelPending = false;
+	}
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		make_all_due();
+	}
+	if (!extension_exists())
+		proc_exit(0);
+	return do_duties();
+}
+
+/* Log an error, and be outside of any transaction again. */
+static void
+recover(void)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(TopMemoryContext);
+	RESUME_INTERRUPTS();
+}
+
+/*
  * The worker's main function; the argument is the database's OID.
  */
 void
 pg_chat_worker_main(Datum argument)
 {
+	volatile long wait_ms = 0;
+
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
@@ -208,21 +254,16 @@ pg_chat_worker_main(Datum argument)
 
 	for (;;)
 	{
-		long		wait_ms;
-
-		if (!extension_exists())
-			proc_exit(0);
-		wait_ms = do_duties();
-		if (wait_ms > 0)
-			worker_wait(0, PGINVALID_SOCKET, wait_ms);
-		else
-			CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
+		PG_TRY();
 		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-			make_all_due();
+			wait_ms = do_round(wait_ms);
 		}
+		PG_CATCH();
+		{
+			recover();
+			wait_ms = ERROR_WAIT_MS;
+		}
+		PG_END_TRY();
 	}
 }
 
