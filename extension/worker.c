@@ -47,17 +47,27 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 #define ERROR_WAIT_MS 1000
 
 /*
+ * The wait before the first pass that uses the network, half to all of it:
+ * should such a pass make the server crash, it serves in between, and workers
+ * of many databases do not come to Redis all at once.
+ */
+#define NETWORK_WAIT_MS 1500
+
+/*
  * What the lock that a worker holds on its database is called: an advisory
  * lock of a class that SQL cannot reach.
  */
 #define WORKER_LOCK_KEY 0x63686174
 #define WORKER_LOCK_CLASS 3
 
+/* The duty that uses the network, in duties. */
+#define NETWORK_DUTY 3
+
 static Duty duties[] = {
 	{.name = "reconcile", .run = counting_reconcile},
 	{.name = "scrub chats", .run = counting_scrub_chats},
 	{.name = "scrub applications", .run = counting_scrub_applications},
-	{.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = shared_has_changes}
+	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = shared_has_changes}
 };
 
 /*
@@ -249,7 +259,10 @@ pg_chat_worker_main(Datum argument)
 	if (shared_available() && !shared_register_worker())
 		proc_exit(0);
 	fix_settings();
-	srandom(MyProcPid);			/* for the jitter of retries */
+	srandom(MyProcPid);			/* for jitter */
+	duties[NETWORK_DUTY].next_pass =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									NETWORK_WAIT_MS / 2 + random() % (NETWORK_WAIT_MS / 2));
 	pgstat_report_appname(WORKER_TYPE);
 
 	for (;;)
