@@ -11,6 +11,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -23,8 +25,10 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -90,11 +94,30 @@ worker_description(Oid database)
 	return worker;
 }
 
+/* The owner of the tables; they belong to one role. */
+static Oid
+tables_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
+		get_relname_relid("chats", get_namespace_oid("chat", false))));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"chat.chats\" does not exist")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 /* The memory context to return to after the transaction. */
 static MemoryContext outer_context = NULL;
 
 /*
- * Begin a transaction, connected to SPI; pg_stat_activity shows activity.
+ * Begin a transaction, connected to SPI; pg_stat_activity shows activity. It
+ * has the rights of the tables' owner, who may have put triggers of their own
+ * on them, and not those of the worker, which are a superuser's.
  */
 void
 worker_begin(const char *activity)
@@ -102,18 +125,23 @@ worker_begin(const char *activity)
 	outer_context = CurrentMemoryContext;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	SetUserIdAndSecContext(tables_owner(), SECURITY_RESTRICTED_OPERATION);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* Commit it, and return to the memory context that was there before. */
+/*
+ * Commit it, and return to the worker's rights, as an abort does by itself, and
+ * to the memory context that was there before.
+ */
 void
 worker_commit(void)
 {
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	SetUserIdAndSecContext(GetSessionUserId(), 0);
 	MemoryContextSwitchTo(outer_context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
