@@ -4,28 +4,47 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "compat.h"
 #include "redis.h"
 #include "settings.h"
+#include "shared.h"
 
 int			settings_max_body_size;
 int			settings_reconcile_interval;
 int			settings_scrub_interval;
 char	   *settings_redis_url;
 
+/*
+ * No message shows the value, which PostgreSQL's own would do: there may be a
+ * password in it. With one it is refused where the library is not preloaded:
+ * there the setting does not exist before a session loads the library, and
+ * PostgreSQL shows it to every role.
+ */
 static bool
 check_redis_url(char **value, void **extra, GucSource source)
 {
+	bool		preloaded = process_shared_preload_libraries_in_progress || shared_available();
 	const char *problem;
 
-	if (**value == '\0' || redis_url_is_valid(*value, &problem))
+	if (**value == '\0')
 		return true;
-	/* PostgreSQL's own message would show the value, and the password in it. */
-	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
-	GUC_check_errdetail("%s", problem);
-	return false;
+	if (!redis_url_is_valid(*value, &problem))
+	{
+		GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
+		GUC_check_errdetail("%s", problem);
+		return false;
+	}
+	if (!preloaded && strchr(*value, '@') != NULL)
+	{
+		GUC_check_errmsg("pg_chat.redis_url must not have a password here");
+		GUC_check_errdetail("Every role can read the setting, since pg_chat is not in shared_preload_libraries.");
+		GUC_check_errhint("Add pg_chat to shared_preload_libraries and restart, and change the password.");
+		return false;
+	}
+	return true;
 }
 
 /*
