@@ -242,11 +242,21 @@ CREATE FUNCTION chat.pending_changes() RETURNS bigint
 COMMENT ON FUNCTION chat.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
+CREATE FUNCTION chat.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT w.pid, w.backend_start, p.preloaded
+		FROM (SELECT current_setting('shared_preload_libraries') ~ '\mpg_chat\M' AS preloaded) AS p
+		LEFT JOIN pg_stat_activity AS w ON w.datname = current_database() AND w.backend_type = 'pg_chat worker'
+	$$;
+COMMENT ON FUNCTION chat.worker_process() IS
+'This database''s worker: its process, null if there is none, and since when it runs; and whether pg_chat is in shared_preload_libraries.';
+
 CREATE VIEW chat.worker_status AS
 	SELECT
 		pg_catalog.current_database() AS database,
 		w.pid,
-		w.backend_start AS running_since,
+		w.running_since,
 		d.duty,
 		d.passes,
 		d.last_pass_at,
@@ -262,17 +272,14 @@ CREATE VIEW chat.worker_status AS
 			WHEN 'redis' THEN chat.pending_changes()
 		END AS backlog,
 		CASE
-			WHEN w.pid IS NOT NULL AND p.preloaded THEN NULL
+			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
-			WHEN NOT p.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
+			WHEN NOT w.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
 	FROM chat.worker_duties AS d
-	CROSS JOIN (SELECT pg_catalog.current_setting('shared_preload_libraries') OPERATOR(pg_catalog.~) '\mpg_chat\M' AS preloaded) AS p
-	LEFT JOIN pg_catalog.pg_stat_activity AS w
-		ON w.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-		AND w.backend_type OPERATOR(pg_catalog.=) 'pg_chat worker';
+	CROSS JOIN chat.worker_process() AS w;
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
 INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis');
