@@ -1,0 +1,192 @@
+# What goes wrong around the worker: somebody cancels it, somebody who may not keeps it away, the
+# extension comes by ways that nobody announces, background workers are few, changes are many, the
+# tables' owner is no superuser.
+use strict;
+use warnings;
+
+use ChatTest;
+use ChatWorker;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use RedisServer;
+use Test::More;
+
+my $redis = RedisServer->new;
+my $node = new_worker_cluster('main', conf => qq{
+max_prepared_transactions = 2
+max_worker_processes = 5
+restart_after_crash = on
+pg_chat.redis_url = 'unix://$redis->{socket}'
+});
+
+sub sql { my ($db, $text) = @_; return $node->safe_psql($db, $text); }
+
+sub still_there
+{
+	my ($on, $pid, $what) = @_;
+
+	return is(workers($on, 'postgres'), $pid, $what);
+}
+
+# Cancelled, idle or at work.
+my $pid = wait_for_worker($node, 'postgres');
+foreach (1 .. 20)
+{
+	sql('postgres', "SELECT pg_cancel_backend($pid)");
+	$node->reload;
+}
+sql('postgres', q{SELECT chat.create_application('shop'); SELECT chat.create_chat(1); SELECT chat.create_message(1, 1, 'x'); DELETE FROM chat.messages});
+wait_until($node, 'postgres', 'SELECT messages_count = 0 FROM chat.chats', 'cancelled: it goes on');
+still_there($node, $pid, 'cancelled: it is the same');
+
+# Roles that may not copy the database do not make its worker leave; one that may has it back when the command failed.
+sql('postgres', 'CREATE ROLE nobody; CREATE ROLE creator CREATEDB; CREATE DATABASE other');
+foreach my $role (qw(nobody creator))
+{
+	my ($status, $stdout, $stderr) = $node->psql('postgres', "SET ROLE $role; CREATE DATABASE copy TEMPLATE postgres");
+	like($stderr, qr/permission denied/, "$role: refused");
+	still_there($node, $pid, "$role: does not disturb the worker");
+}
+sql('other', 'CREATE EXTENSION pg_chat');
+my $other = wait_for_worker($node, 'other');
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query('BEGIN');
+$session->query('SAVEPOINT s');
+$session->query('CREATE DATABASE copy TEMPLATE other');
+$session->query('ROLLBACK TO s');
+$other = wait_for_worker($node, 'other', $other);
+is($session->query('SELECT 1'), '1', 'failed in a savepoint: the worker is back while the transaction is open');
+$session->quit;
+
+# The extension comes by COMMIT PREPARED: no hook sees that, the next round of probes does.
+sql('postgres', 'CREATE DATABASE prepared');
+wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'prepared')}, 'prepared: probed');
+sql('prepared', q{BEGIN; CREATE EXTENSION pg_chat; PREPARE TRANSACTION 'extension'});
+sql('prepared', q{COMMIT PREPARED 'extension'});
+sql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_chat launcher'});
+wait_for_worker($node, 'prepared');
+is(sql('prepared', 'SELECT DISTINCT hint IS NULL FROM chat.worker_status'), 't', 'prepared: it has a worker');
+sql('postgres', 'DROP DATABASE prepared');
+
+# More databases without the extension than background workers: they do not need them at once.
+sql('postgres', join(';', map { "CREATE DATABASE empty$_" } 1 .. 8));
+my $log = -s $node->logfile;
+$node->restart;
+wait_for_worker($node, $_) foreach qw(postgres other);
+wait_until($node, 'postgres', q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'pg_chat worker'}, 'few background workers: all probed');
+unlike(slurp_file($node->logfile, $log), qr/all background workers are in use/, 'few background workers: enough');
+sql('postgres', join(';', map { "DROP DATABASE empty$_" } 1 .. 8));
+
+# The first pass over the network waits, also after a crash.
+sql('postgres', q{ALTER SYSTEM SET pg_chat.reconcile_interval = '1h'; SELECT pg_reload_conf()});
+$pid = wait_for_worker($node, 'postgres');
+system_or_bail('pg_ctl', 'kill', 'KILL', $pid);
+$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
+wait_for_worker($node, 'postgres', $pid);
+wait_until($node, 'postgres', q{SELECT last_pass_at > running_since FROM chat.worker_status WHERE duty = 'redis'}, 'crash: mirroring goes on');
+is(sql('postgres', q{SELECT last_pass_at > running_since + interval '0.5 s' FROM chat.worker_status WHERE duty = 'redis'}), 't', 'crash: but not at once');
+
+# A prepared transaction's changes are mirrored when it is committed, not an hour later.
+my ($token) = sql('postgres', 'SELECT token FROM chat.applications');
+sub mirrored
+{
+	my ($number, $what) = @_;
+
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		last if ($redis->command('GET', "application:$token:chat:1:number") // '') =~ /^$number\s*$/;
+		select(undef, undef, undef, 0.1);
+	}
+	return like($redis->command('GET', "application:$token:chat:1:number"), qr/^$number\s*$/, $what);
+}
+wait_until($node, 'postgres', 'SELECT chat.pending_changes() = 0', 'mirrored before');
+my $last = sql('postgres', q{BEGIN; SELECT chat.create_message(1, 1, 'prepared'); PREPARE TRANSACTION 'message'});
+sql('postgres', q{COMMIT PREPARED 'message'});
+mirrored($last, 'prepared: mirrored after its commit');
+
+# One database with many changes does not take the room of others, and does not keep it.
+wait_until($node, $_, 'SELECT chat.pending_changes() = 0', "$_: nothing pending") foreach qw(postgres other);
+$redis->hang;
+sql('postgres', q{SELECT chat.create_chat(1)});
+wait_until($node, 'postgres', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_status WHERE duty = 'redis'}, 'Redis hangs');
+sql('postgres', 'SELECT chat.create_chat(1) FROM generate_series(1, 5000)');
+is(sql('postgres', 'SELECT chat.pending_changes() IS NULL'), 't', 'many changes: more than its share is not kept');
+$redis->go_on;
+wait_until($node, 'postgres', 'SELECT chat.pending_changes() = 0', 'many changes: mirrored');
+
+# What README.md grants to a role that watches the worker is enough.
+sql('postgres', q{
+	CREATE ROLE monitor;
+	GRANT USAGE ON SCHEMA chat TO monitor;
+	GRANT SELECT ON chat.worker_status TO monitor;
+	GRANT EXECUTE ON FUNCTION chat.worker_process(), chat.pending_changes() TO monitor});
+$pid = wait_for_worker($node, 'postgres');
+is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
+
+# Triggers of the tables' owner run with the owner's rights, also when the worker sets them off.
+sql('postgres', q{
+	CREATE ROLE keeper;
+	ALTER SCHEMA chat OWNER TO keeper;
+	DO $$ DECLARE t regclass; BEGIN
+		FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind = 'r' LOOP
+			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
+		END LOOP;
+	END $$;
+	GRANT CREATE ON SCHEMA public TO keeper;
+	SET ROLE keeper;
+	CREATE TABLE public.seen (who text, is_super text);
+	CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO public.seen SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER see AFTER UPDATE ON chat.chats FOR EACH ROW EXECUTE FUNCTION public.see();
+	DELETE FROM chat.messages;
+	RESET ROLE;
+	ALTER SYSTEM SET pg_chat.reconcile_interval = '1s';
+	SELECT pg_reload_conf()});
+wait_until($node, 'postgres', 'SELECT messages_count = 0 FROM chat.chats WHERE (application_id, number) = (1, 1)', 'another owner: it counts');
+is(sql('postgres', 'SELECT DISTINCT who, is_super FROM public.seen'), 'keeper|false', 'another owner: triggers have the owner\'s rights');
+is(sql('postgres', 'SELECT count(*) FROM chat.worker_status WHERE last_error NOT LIKE $$%Redis%$$'), '0', 'another owner: no errors');
+
+# In the end the workers have not grown: what a pass allocates ends with it.
+sub memory_used
+{
+	my $before = -s $node->logfile;
+
+	sql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
+	$node->wait_for_log(qr/level: 0; TopMemoryContext: .* used/, $before);
+	return slurp_file($node->logfile, $before) =~ /level: 0; TopMemoryContext: .* (\d+) used/ ? $1 : undef;
+}
+sub passes
+{
+	my ($count) = @_;
+	my $target = sql('postgres', 'SELECT min(passes) FROM chat.worker_duties') + $count;
+
+	$node->poll_query_until('postgres', "SELECT pg_reload_conf() AND min(passes) >= $target FROM chat.worker_duties");
+	return;
+}
+passes(5);
+my $used = memory_used();
+passes(20);
+cmp_ok(memory_used(), '<', $used + 8192, 'its memory does not grow');
+$node->stop;
+
+# Not preloaded: it survives, too, and a URL with a password is refused where everyone can read it.
+my $plain = new_cluster('plain');
+is($plain->safe_psql('postgres', 'SELECT chat.start_worker()'), 't', 'not preloaded: started');
+$pid = wait_for_worker($plain, 'postgres');
+foreach (1 .. 20)
+{
+	$plain->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+}
+$plain->safe_psql('postgres', q{SELECT chat.create_application('shop'); SELECT chat.create_chat(1); SELECT chat.create_message(1, 1, 'x'); DELETE FROM chat.messages});
+$plain->reload;
+wait_until($plain, 'postgres', 'SELECT messages_count = 0 FROM chat.chats', 'not preloaded, cancelled: it goes on');
+still_there($plain, $pid, 'not preloaded, cancelled: it is the same');
+$plain->append_conf('postgresql.conf', "pg_chat.redis_url = 'redis://:topsecret\@127.0.0.1'");
+$plain->restart;
+my ($status, $stdout, $stderr) = $plain->psql('postgres', q{LOAD 'pg_chat'; SHOW pg_chat.redis_url});
+like($stderr, qr/pg_chat\.redis_url must not have a password here/, 'not preloaded: a password is refused');
+unlike("$stdout$stderr", qr/topsecret/, 'not preloaded: and not shown');
+$plain->stop;
+done_testing();
