@@ -1,0 +1,233 @@
+# A Redis that answers what no Redis should, or slowly, or without end: the worker lives, says what
+# is wrong, and does its other duties. And what is reported as mended: what somebody else made wrong,
+# not what is new to Redis.
+use strict;
+use warnings;
+
+use ChatTest;
+use ChatWorker;
+use IO::Socket::UNIX;
+use POSIX ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use RedisServer;
+use Test::More;
+
+my $directory = PostgreSQL::Test::Utils::tempdir_short();
+my $node = new_worker_cluster('main');
+my ($fake, $fakes) = (undef, 0);
+
+sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
+
+sub use_url
+{
+	my ($url) = @_;
+
+	$node->append_conf('postgresql.conf', "pg_chat.redis_url = '$url'");
+	$node->reload;
+	return;
+}
+
+# The words of the next command of a client; nothing when it is gone.
+sub read_command
+{
+	my ($client) = @_;
+	my @words;
+
+	my ($count) = (<$client> // return) =~ /^\*(\d+)/ or return;
+	foreach (1 .. $count)
+	{
+		my ($length) = <$client> =~ /^\$(\d+)/;
+		read($client, my $word, $length + 2) == $length + 2 or return;
+		push @words, substr($word, 0, $length);
+	}
+	return @words;
+}
+
+# An empty Redis, but for its answers to some commands: a text, a code that returns one, or nothing,
+# not even an end. It serves one client at a time, in a process of its own, and is the mirror now.
+sub lie
+{
+	my (%lies) = @_;
+	my $path = "$directory/fake" . ++$fakes;
+	my $server = IO::Socket::UNIX->new(Local => $path, Listen => 5) or die "no socket: $!";
+
+	stop_lying();
+	$fake = fork // die "no process: $!";
+	if ($fake == 0)
+	{
+		$SIG{PIPE} = 'IGNORE';
+		while (my $client = $server->accept)
+		{
+			while (my ($command, @words) = read_command($client))
+			{
+				my $lie = $lies{$command};
+
+				$client->print(
+					  !exists $lies{$command} ? ($command eq 'MGET' ? '*' . @words . "\r\n" . "\$-1\r\n" x @words : $command eq 'SCAN' ? "*2\r\n\$1\r\n0\r\n*0\r\n" : "+OK\r\n")
+					: ref $lie ? $lie->(@words)
+					: $lie);
+				$client->flush;
+			}
+		}
+		POSIX::_exit(0);
+	}
+	close $server;
+	use_url("unix://$path");
+	return;
+}
+
+sub stop_lying
+{
+	return unless $fake;
+	kill 'KILL', $fake;
+	waitpid $fake, 0;
+	$fake = undef;
+	return;
+}
+
+END { local $?; stop_lying(); }
+
+fill($node, 'postgres');
+my $worker = wait_for_worker($node, 'postgres');
+
+# Counts are mended meanwhile, each within a few passes of their duty.
+sub counts_go_on
+{
+	my ($what) = @_;
+
+	sql(q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (3, 1, 'direct')});
+	within(5, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
+	return;
+}
+
+sub same_worker { my ($what) = @_; return is(workers($node, 'postgres'), $worker, "$what: the worker lives"); }
+
+# Answers that are not what was asked for. A retired token has the keys listed.
+foreach my $fault (
+	[ 'a key that is a number', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$1\r\n0\r\n*1\r\n:5\r\n" ],
+	[ 'a key that is not there', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$1\r\n0\r\n*2\r\n\$1\r\nx\r\n\$-1\r\n" ],
+	[ 'a list for a cursor', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n*0\r\n*0\r\n" ],
+	[ 'a cursor that is no number', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$2\r\n-1\r\n*0\r\n" ],
+	[ 'a cursor that is too long', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$40\r\n" . '1' x 40 . "\r\n*0\r\n" ],
+	[ 'no list of keys', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$1\r\n0\r\n:1\r\n" ],
+	[ 'nothing for a list', 'could not list the keys of Redis: the answer is malformed', SCAN => "*-1\r\n" ],
+	[ 'too few values', 'could not read counters from Redis: the answer is malformed', MGET => "*1\r\n\$1\r\n1\r\n" ],
+	[ 'too many values', 'could not read counters from Redis: the answer is malformed', MGET => sub { '*' . (@_ + 9) . "\r\n" . "\$1\r\n1\r\n" x (@_ + 9) } ],
+	[ 'no values', 'could not read counters from Redis: the answer is malformed', MGET => "*-1\r\n" ],
+	[ 'a value alone', 'could not read counters from Redis: the answer is malformed', MGET => "\$1\r\n1\r\n" ],
+	[ 'lists when writing', 'could not write counters to Redis: the answer is malformed', MSET => "*1\r\n:1\r\n" ],
+	[ 'garbage', 'could not understand Redis: ', MGET => "\x00\xff\x1b[31mgarbage\r\n" ],
+	[ 'an answer cut in the middle', 'no answer from Redis: it took longer than 2 s', MGET => "*20\r\n\$1\r\n1\r\n\$100\r\n1" ],
+	[ 'an answer that is too long', 'could not read from Redis: the answer is too long', MGET => "*1\r\n\$99999999\r\n" . 'x' x 99999999 ],
+	[ 'an error', 'could not read counters from Redis: ERR \?\[31mred\?{1,2}x+$', MGET => "-ERR \x1b[31mred\xd0\x96" . 'x' x 5000 . "\r\n" ])
+{
+	my ($what, $error, %lies) = @$fault;
+
+	sql(q{UPDATE chat.worker_duties SET last_error = NULL WHERE duty = 'redis'});
+	sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)') if exists $lies{SCAN};
+	lie(%lies);
+	wait_until($node, 'postgres', "SELECT last_error ~ '^$error' AND length(last_error) < 300 FROM chat.worker_duties WHERE duty = 'redis'", "$what: an error")
+	  or diag(sql(q{SELECT last_error FROM chat.worker_duties WHERE duty = 'redis'}));
+	same_worker($what);
+}
+unlike(join("\n", grep { /ERROR: / } split /\n/, slurp_file($node->logfile)), qr/[^\x20-\x7e\n]|x{200}/, 'errors are logged printable and short');
+counts_go_on('faults');
+
+# Values of other types are no numbers, and no more.
+lie(MGET => sub { '*' . @_ . "\r\n" . join('', map { (":1\r\n", "*0\r\n", "\$3\r\n1\0" . "1\r\n", "\$2\r\n 1\r\n", "-ERR\r\n")[ $_ % 5 ] } 1 .. @_) });
+wait_until($node, 'postgres', q{SELECT count(DISTINCT chat_number) > 3 AND bool_and(was IS NULL) FROM chat.mended_counts WHERE counter = 'redis'}, 'other types: mended');
+same_worker('other types');
+
+# A list of keys that never ends, and slow answers: neither keeps the worker from anything.
+sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)');
+lie(SCAN => "*2\r\n\$1\r\n7\r\n*0\r\n");
+wait_until($node, 'postgres', q{SELECT last_done > 0 FROM chat.worker_duties WHERE duty = 'redis'}, 'no end: verified') for 1 .. 2;
+counts_go_on('no end');
+lie(map { $_ => sub { select(undef, undef, undef, 0.7); return $_[0] =~ /^application/ && @_ == 1 ? "*1\r\n\$-1\r\n" : '-ERR slow' . "\r\n" } } qw(MGET));
+counts_go_on('slow');
+same_worker('in the end');
+stop_lying();
+
+# What is reported. An empty Redis is filled, with a line in the log.
+my $redis = RedisServer->new;
+
+sub expected_keys
+{
+	return join("\n", sort split /\n/, sql(q{
+		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
+		SELECT format('application:%s:chat:%s:number=%s', token, number, last_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
+}
+
+sub mirrored
+{
+	my ($what) = @_;
+
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		last if $redis->keys_and_values eq expected_keys();
+		select(undef, undef, undef, 0.1);
+	}
+	return is($redis->keys_and_values, expected_keys(), "$what: the keys are right");
+}
+
+# A verification that begins after now has ended.
+sub verified
+{
+	my $done = sql(q{SELECT total_done FROM chat.worker_duties WHERE duty = 'redis'});
+
+	wait_until($node, 'postgres', qq{
+		SELECT total_done > $done + 2 * (SELECT count(*) FROM chat.applications LEFT JOIN chat.chats ON application_id = id) FROM chat.worker_duties WHERE duty = 'redis'}, 'verified');
+	return;
+}
+
+sql(q{SELECT chat.create_chat(1) FROM generate_series(1, 2500); DELETE FROM chat.retired_tokens});
+use_url('');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'counted');
+my $log = length slurp_file($node->logfile);
+sql('DELETE FROM chat.mended_counts');
+use_url("unix://$redis->{socket}");
+mirrored('an empty Redis');
+verified();
+is(mended($node, 'postgres'), '', 'an empty Redis: nothing is reported');
+my @lines = slurp_file($node->logfile, $log) =~ /pg_chat wrote \d+ keys that Redis did not have/g;
+is(scalar @lines, 1, 'but in one line of the log');
+
+foreach my $change (
+	[ 'rotated tokens' => q{SELECT chat.rotate_token(id) FROM chat.applications, generate_series(1, 3)} ],
+	[ 'new applications' => q{SELECT chat.create_application('more ' || i) FROM generate_series(1, 30) AS i} ],
+	[ 'new chats' => q{SELECT chat.create_chat(id) FROM chat.applications, generate_series(1, 30)} ],
+	[ 'TRUNCATE of chats' => q{TRUNCATE chat.chats CASCADE} ])
+{
+	my ($what, $statement) = @$change;
+
+	sql($statement);
+	mirrored($what);
+	verified();
+	is(mended($node, 'postgres', q{counter = 'redis'}), '', "$what: nothing is reported");
+}
+unlike(slurp_file($node->logfile, $log), qr/pg_chat mended the Redis key/, 'nor logged');
+
+# Flushed: reported for one application.
+$redis->command('FLUSHALL');
+mirrored('flushed');
+wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM chat.mended_counts WHERE counter = 'redis' AND chat_number IS NULL AND was IS NULL}, 'flushed: reported');
+
+# Keys that only look like a retired token's stay.
+my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
+my @others = ("application:$token", "application:$token:chat:x:number", "application:$token:chat:1:numbers", "application:x$token:number", "application:another:number");
+$redis->command('SET', $_, '1') foreach @others;
+sql('SELECT chat.create_chat(1); SELECT chat.rotate_token(1)');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens)', 'rotated');
+is($redis->command('EXISTS', @others), scalar @others, 'the keys of others are there');
+is($redis->command('KEYS', "application:$token:*number"), "application:$token:chat:x:number", 'those of the token are not');
+
+# Names are looked up; one that is nobody's is an error.
+use_url('redis://no.such.host.invalid');
+wait_until($node, 'postgres', q{SELECT last_error ~ '^could not connect to Redis: ' FROM chat.worker_duties WHERE duty = 'redis'}, 'no such host');
+$redis->command('FLUSHALL');
+use_url("redis://localhost:$redis->{port}");
+mirrored('localhost');
+same_worker('names');
+$node->stop;
+done_testing();
