@@ -117,7 +117,9 @@ static MemoryContext outer_context = NULL;
 /*
  * Begin a transaction, connected to SPI; pg_stat_activity shows activity. It
  * has the rights of the tables' owner, who may have put triggers of their own
- * on them, and not those of the worker, which are a superuser's.
+ * on them, and not those of the worker, which are a superuser's: not even SET
+ * ROLE leads back to them. Deferred triggers are allowed, unlike in a
+ * security-restricted operation, since these rights last beyond the commit.
  */
 void
 worker_begin(const char *activity)
@@ -125,7 +127,7 @@ worker_begin(const char *activity)
 	outer_context = CurrentMemoryContext;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	SetUserIdAndSecContext(tables_owner(), SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(tables_owner(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
