@@ -35,55 +35,27 @@
  * - anything where there is no shared memory: there, nothing is pushed, and
  *   lagging is no error.
  *
- * Keys are deleted of what chat.retired_tokens names: what was deleted or got
- * another token since there has been a pg_chat.redis_url. No other keys are:
- * those that look like ours may be another database's, or another program's.
+ * What is deleted: see retired.c.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "array.h"
 #include "mirror.h"
 #include "plan.h"
 #include "redis.h"
+#include "redis_counter.h"
+#include "retired.h"
 #include "settings.h"
 #include "worker.h"
-
-/* Counters that are read, pushed or compared at a time. */
-#define MIRROR_SLICE 1000
 
 /* When a pass ends if there is more to do, and the pause before the next. */
 #define PASS_BUDGET_MS 200
 #define PASS_PAUSE_MS 50
-
-/* Tokens whose keys are looked for at a time. */
-#define RETIRING_MAX 100
-
-/* The longest cursor of a SCAN: a 64-bit number. */
-#define CURSOR_SIZE 21
-
-#define ANSWER_MISSING (-1)		/* the key is not there */
-#define ANSWER_WRONG (-2)		/* its value is no number */
-
-/* A counter, as the tables have it. */
-typedef struct MirroredCounter
-{
-	ChangedChat parent;			/* chat 0: the application's chats */
-	char	   *token;			/* the application's */
-	char	   *key;
-	int32		value;
-	bool		gone;			/* the chat does not exist any more */
-	int64		answer;			/* Redis's value, or ANSWER_... */
-} MirroredCounter;
 
 /* A counter whose key differed when it was verified. */
 typedef struct Suspect
@@ -113,219 +85,12 @@ static ChangedChat fill_position = {0, 0};
 static bool verifying = false;
 static ChangedChat verify_position;
 static TimestampTz last_verification = 0;
-static Suspect suspects[MIRROR_SLICE];
+static Suspect suspects[REDIS_COUNTERS_SLICE];
 static int	suspect_count = 0;
 
 /* Verifications that catch up, this one included, and what they wrote. */
 static int	catching_up = 0;
 static uint64 caught_up = 0;
-
-/* Tokens whose keys are looked for, since when, and the cursor of the SCAN. */
-static MemoryContext retiring_context = NULL;
-static char *retiring[RETIRING_MAX];
-static int	retiring_count = 0;
-static TimestampTz retiring_since;
-static char retiring_cursor[CURSOR_SIZE];
-
-/*
- * Read counters with a statement, in a transaction of its own; they outlive
- * it.
- */
-static int
-read_counters(SavedPlan *plan, const Datum *values, MirroredCounter **counters)
-{
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext inner;
-	uint64		count;
-
-	worker_begin("reading counters for Redis");
-	count = plan_modify(plan, values, NULL);
-	inner = MemoryContextSwitchTo(context);
-	*counters = palloc0((count + 1) * sizeof(MirroredCounter));
-	for (uint64 row = 0; row < count; row++)
-	{
-		MirroredCounter *counter = &(*counters)[row];
-
-		counter->token = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3);
-		counter->parent = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
-		(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &counter->gone);
-		if (!counter->gone)
-			counter->value = plan_result_int32(row, 4);
-		if (counter->parent.chat == 0)
-			counter->key = psprintf("application:%s:number", counter->token);
-		else
-			counter->key = psprintf("application:%s:chat:%d:number", counter->token, counter->parent.chat);
-	}
-	MemoryContextSwitchTo(inner);
-	worker_commit();
-	return count;
-}
-
-/* A list of pointers to counters. */
-static MirroredCounter **
-pointers_to(MirroredCounter *counters, int count)
-{
-	MirroredCounter **list = palloc((count + 1) * sizeof(MirroredCounter *));
-
-	for (int i = 0; i < count; i++)
-		list[i] = &counters[i];
-	return list;
-}
-
-/* The counters of these parents, in their order; those of applications that are gone are left out. */
-static int
-read_named_counters(const ChangedChat *parents, int count, MirroredCounter **counters)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.application_id, k.number, a.token,"
-		" CASE WHEN k.number OPERATOR(pg_catalog.=) 0 THEN COALESCE(n.last_chat_number, 0)"
-		" ELSE c.last_number END"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY"
-		" AS k (application_id, number, position)"
-		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
-		" LEFT JOIN chat.application_counters AS n ON n.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number"
-		" ORDER BY k.position",
-		INT4ARRAYOID, INT4ARRAYOID);
-	Int32Array	columns[2];
-	Datum		values[2];
-
-	for (int i = 0; i < 2; i++)
-		int32_array_init(&columns[i], count);
-	for (int i = 0; i < count; i++)
-	{
-		int32_array_append(&columns[0], parents[i].application);
-		int32_array_append(&columns[1], parents[i].chat);
-	}
-	for (int i = 0; i < 2; i++)
-		values[i] = int32_array_datum(&columns[i]);
-	return read_counters(&plan, values, counters);
-}
-
-static int
-read_counters_after(ChangedChat position, MirroredCounter **counters)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.application_id, k.number, a.token, k.last_number FROM"
-		" (SELECT * FROM ((SELECT application_id, number, last_number FROM chat.chats"
-		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
-		" ORDER BY application_id, number LIMIT $3)"
-		" UNION ALL (SELECT application_id, 0, last_chat_number FROM chat.application_counters"
-		" WHERE application_id OPERATOR(pg_catalog.>) $1 ORDER BY application_id LIMIT $3)) AS u"
-		" ORDER BY application_id, number LIMIT $3) AS k"
-		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
-		" ORDER BY k.application_id, k.number",
-		INT4OID, INT4OID, INT8OID);
-	Datum		values[3] = {
-		Int32GetDatum(position.application), Int32GetDatum(position.chat), Int64GetDatum(MIRROR_SLICE)
-	};
-
-	return read_counters(&plan, values, counters);
-}
-
-/* Raise an answer that is none of those that were expected. */
-static void
-raise_answer(const char *what, const redisReply *reply)
-{
-	redis_raise(what, reply->type == REDIS_REPLY_ERROR ? reply->str : "the answer is malformed");
-}
-
-/* Whether it is a text, without a zero byte. */
-static bool
-is_text(const redisReply *reply)
-{
-	return reply->type == REDIS_REPLY_STRING && strlen(reply->str) == reply->len;
-}
-
-/* Raise an answer unless it says that something was written. */
-static void
-require_written(int i, const redisReply *reply, void *context)
-{
-	if (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_INTEGER)
-		raise_answer("could not write counters to", reply);
-}
-
-/*
- * Write counters, at most a slice: one command for those that are there, and
- * one to delete the keys of those that are gone.
- */
-static void
-write_counters(MirroredCounter **counters, int count)
-{
-	const char **set = palloc((2 * count + 1) * sizeof(char *));
-	const char **delete = palloc((count + 1) * sizeof(char *));
-	int			set_count = 0;
-	int			delete_count = 0;
-
-	set[set_count++] = "MSET";
-	delete[delete_count++] = "DEL";
-	for (int i = 0; i < count; i++)
-	{
-		if (counters[i]->gone)
-			delete[delete_count++] = counters[i]->key;
-		else
-		{
-			set[set_count++] = counters[i]->key;
-			set[set_count++] = psprintf("%d", counters[i]->value);
-		}
-	}
-	if (set_count > 1)
-		redis_command(set_count, set);
-	if (delete_count > 1)
-		redis_command(delete_count, delete);
-	redis_exchange(require_written, NULL);
-}
-
-/* Counters whose values Redis is asked for. */
-typedef struct Question
-{
-	MirroredCounter **counters;
-	int			count;
-} Question;
-
-/* Take the values of the keys that were asked for. */
-static void
-take_answers(int i, const redisReply *reply, void *context)
-{
-	const Question *question = context;
-
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != question->count)
-		raise_answer("could not read counters from", reply);
-	for (int n = 0; n < question->count; n++)
-	{
-		const redisReply *element = reply->element[n];
-		int64	   *answer = &question->counters[n]->answer;
-		char	   *end;
-
-		*answer = ANSWER_MISSING;
-		if (element->type == REDIS_REPLY_NIL)
-			continue;
-		*answer = ANSWER_WRONG;
-		if (!is_text(element) || !isdigit((unsigned char) *element->str))
-			continue;
-		errno = 0;
-		*answer = strtoll(element->str, &end, 10);
-		if (errno != 0 || *end != '\0')
-			*answer = ANSWER_WRONG;
-	}
-}
-
-/* Ask Redis for the values of counters. */
-static void
-ask(MirroredCounter **counters, int count)
-{
-	Question	question = {counters, count};
-	const char **command = palloc((count + 1) * sizeof(char *));
-
-	if (count == 0)
-		return;
-	command[0] = "MGET";
-	for (int i = 0; i < count; i++)
-		command[i + 1] = counters[i]->key;
-	redis_command(count + 1, command);
-	redis_exchange(take_answers, &question);
-}
 
 /* Have an application filled. */
 static void
@@ -367,15 +132,15 @@ take_changes(void)
 
 /* Have those applications filled that have chats, and no key of their own yet. */
 static void
-fill_new_applications(MirroredCounter *counters, int count)
+fill_new_applications(RedisCounter *counters, int count)
 {
-	MirroredCounter **applications = palloc((count + 1) * sizeof(MirroredCounter *));
+	RedisCounter **applications = palloc((count + 1) * sizeof(RedisCounter *));
 	int			found = 0;
 
 	for (int i = 0; i < count; i++)
 		if (counters[i].parent.chat == 0 && counters[i].value > 0)
 			applications[found++] = &counters[i];
-	ask(applications, found);
+	redis_counters_ask(applications, found);
 	for (int i = 0; i < found; i++)
 		if (applications[i]->answer == ANSWER_MISSING)
 			add_fill(applications[i]->parent.application);
@@ -385,15 +150,15 @@ fill_new_applications(MirroredCounter *counters, int count)
 static void
 push_slice(Pass *pass)
 {
-	MirroredCounter *counters;
-	int			count = Min(MIRROR_SLICE, pending_count - pending_pushed);
+	RedisCounter *counters;
+	int			count = Min(REDIS_COUNTERS_SLICE, pending_count - pending_pushed);
 	int			found;
 
 	if (count > 0)
 	{
-		found = read_named_counters(pending + pending_pushed, count, &counters);
+		found = redis_counters_of(pending + pending_pushed, count, &counters);
 		fill_new_applications(counters, found);
-		write_counters(pointers_to(counters, found), found);
+		redis_counters_write(redis_counters_list(counters, found), found);
 		pending_pushed += count;
 		pass->done += found;
 	}
@@ -408,7 +173,7 @@ push_slice(Pass *pass)
 static bool
 fill_slice(Pass *pass)
 {
-	MirroredCounter *counters;
+	RedisCounter *counters;
 	int32		application;
 	int			count;
 	int			own = 0;
@@ -418,12 +183,12 @@ fill_slice(Pass *pass)
 	application = linitial_int(fills);
 	if (fill_position.application != application)
 		fill_position = (ChangedChat) {application - 1, PG_INT32_MAX};
-	count = read_counters_after(fill_position, &counters);
+	count = redis_counters_after(fill_position, &counters);
 	while (own < count && counters[own].parent.application == application)
 		own++;
-	write_counters(pointers_to(counters, own), own);
+	redis_counters_write(redis_counters_list(counters, own), own);
 	pass->done += own;
-	if (own == MIRROR_SLICE)
+	if (own == REDIS_COUNTERS_SLICE)
 		fill_position = counters[own - 1].parent;
 	else
 	{
@@ -434,7 +199,7 @@ fill_slice(Pass *pass)
 }
 
 static void
-record_mended(const MirroredCounter *counter, int64 was)
+record_mended(const RedisCounter *counter, int64 was)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.mended_counts (application_id, chat_number, counter, was, mended_to)"
@@ -450,23 +215,23 @@ record_mended(const MirroredCounter *counter, int64 was)
 }
 
 static uint32
-hash_key(const MirroredCounter *counter)
+hash_key(const RedisCounter *counter)
 {
 	return hash_bytes((const unsigned char *) counter->key, strlen(counter->key));
 }
 
 /* Report keys that were wrong and are mended, those that are to be. */
 static void
-report_wrong(MirroredCounter **wrong, int count, Pass *pass)
+report_wrong(RedisCounter **wrong, int count, Pass *pass)
 {
 	worker_begin("recording what was mended in Redis");
 	for (int i = 0; i < count; i++)
 	{
-		const MirroredCounter *counter = wrong[i];
+		const RedisCounter *counter = wrong[i];
 		bool		missing = counter->answer == ANSWER_MISSING;
 
 		if (catching_up > 0 || !shared_available() ||
-			(missing && (counter->value == 0 || retiring_count > 0)))
+			(missing && (counter->value == 0 || retired_under_way())))
 		{
 			caught_up++;
 			continue;
@@ -488,9 +253,9 @@ report_wrong(MirroredCounter **wrong, int count, Pass *pass)
 static bool
 mend_suspects(Pass *pass)
 {
-	ChangedChat parents[MIRROR_SLICE];
-	MirroredCounter *now;
-	MirroredCounter **wrong;
+	ChangedChat parents[REDIS_COUNTERS_SLICE];
+	RedisCounter *now;
+	RedisCounter **wrong;
 	int			found;
 	int			wrong_count = 0;
 
@@ -498,11 +263,11 @@ mend_suspects(Pass *pass)
 		return false;
 	for (int i = 0; i < suspect_count; i++)
 		parents[i] = suspects[i].parent;
-	found = read_named_counters(parents, suspect_count, &now);
-	ask(pointers_to(now, found), found);
+	found = redis_counters_of(parents, suspect_count, &now);
+	redis_counters_ask(redis_counters_list(now, found), found);
 
 	/* Rows come in the order of the parents; one that is gone may be missing. */
-	wrong = palloc((found + 1) * sizeof(MirroredCounter *));
+	wrong = palloc((found + 1) * sizeof(RedisCounter *));
 	for (int i = 0, n = 0; i < suspect_count && n < found; i++)
 	{
 		if (now[n].parent.application != suspects[i].parent.application ||
@@ -513,7 +278,7 @@ mend_suspects(Pass *pass)
 			wrong[wrong_count++] = &now[n];
 		n++;
 	}
-	write_counters(wrong, wrong_count);
+	redis_counters_write(wrong, wrong_count);
 	report_wrong(wrong, wrong_count, pass);
 	suspect_count = 0;
 	return true;
@@ -559,18 +324,18 @@ end_verification(void)
 static bool
 verify_slice(Pass *pass)
 {
-	MirroredCounter *counters;
+	RedisCounter *counters;
 	int			count;
 
 	if (!begin_verification())
 		return false;
-	count = read_counters_after(verify_position, &counters);
+	count = redis_counters_after(verify_position, &counters);
 	if (count == 0)
 	{
 		end_verification();
 		return begin_verification();
 	}
-	ask(pointers_to(counters, count), count);
+	redis_counters_ask(redis_counters_list(counters, count), count);
 	for (int i = 0; i < count; i++)
 		if (counters[i].answer != counters[i].value)
 			suspects[suspect_count++] = (Suspect) {
@@ -581,177 +346,17 @@ verify_slice(Pass *pass)
 	return true;
 }
 
-/*
- * Take tokens from the queue, to delete their keys. Returns false if there are
- * none.
- */
-static bool
-begin_retiring(void)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT DISTINCT token FROM chat.retired_tokens WHERE chat_number IS NULL LIMIT $1", INT8OID);
-	Datum		limit = Int64GetDatum(RETIRING_MAX);
-	MemoryContext inner;
-	uint64		count;
-
-	if (retiring_context == NULL)
-		retiring_context = AllocSetContextCreate(TopMemoryContext, "pg_chat retired tokens",
-												 ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(retiring_context);
-	retiring_since = GetCurrentTimestamp();
-	strcpy(retiring_cursor, "0");
-	worker_begin("looking for tokens that were rotated");
-	count = plan_modify(&plan, &limit, NULL);
-	inner = MemoryContextSwitchTo(retiring_context);
-	for (uint64 row = 0; row < count; row++)
-		retiring[row] = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
-	MemoryContextSwitchTo(inner);
-	worker_commit();
-	retiring_count = count;
-	return count > 0;
-}
-
-/*
- * End it when all of Redis was searched: forget the tokens. Of those that are
- * an application's, as after a TRUNCATE of chats, too much was deleted.
- */
-static void
-end_retiring(void)
-{
-	static SavedPlan forget = SAVED_PLAN(
-		"DELETE FROM chat.retired_tokens WHERE token OPERATOR(pg_catalog.=) ANY ($1)"
-		" AND chat_number IS NULL AND retired_at OPERATOR(pg_catalog.<=) $2",
-		TEXTARRAYOID, TIMESTAMPTZOID);
-	static SavedPlan living = SAVED_PLAN(
-		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) ANY ($1)", TEXTARRAYOID);
-	Datum		tokens[RETIRING_MAX];
-	Datum		values[2];
-	uint64		count;
-
-	for (int i = 0; i < retiring_count; i++)
-		tokens[i] = CStringGetTextDatum(retiring[i]);
-	values[0] = PointerGetDatum(construct_array(tokens, retiring_count, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = TimestampTzGetDatum(retiring_since);
-	worker_begin("forgetting tokens that were rotated");
-	plan_modify(&forget, values, NULL);
-	count = plan_modify(&living, values, NULL);
-	for (uint64 row = 0; row < count; row++)
-		add_fill(plan_result_int32(row, 1));
-	worker_commit();
-	retiring_count = 0;
-}
-
-/* Whether a key is one that this file makes, of a token that is retired. */
-static bool
-is_retired(const char *key)
-{
-	static const char prefix[] = "application:";
-
-	if (strncmp(key, prefix, strlen(prefix)) != 0)
-		return false;
-	key += strlen(prefix);
-	for (int i = 0; i < retiring_count; i++)
-	{
-		size_t		length = strlen(retiring[i]);
-		const char *rest = key + length;
-
-		if (strncmp(key, retiring[i], length) != 0)
-			continue;
-		if (strncmp(rest, ":chat:", 6) == 0 && isdigit((unsigned char) rest[6]))
-			rest += 6 + strspn(rest + 6, "0123456789");
-		if (strcmp(rest, ":number") == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Take the next cursor, and the keys that are to be deleted. */
-static void
-take_scanned(int i, const redisReply *reply, void *context)
-{
-	List	  **keys = context;
-	const redisReply *cursor;
-	const redisReply *found;
-
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
-		raise_answer("could not list the keys of", reply);
-	cursor = reply->element[0];
-	found = reply->element[1];
-	if (!is_text(cursor) || cursor->len == 0 || cursor->len >= CURSOR_SIZE ||
-		strspn(cursor->str, "0123456789") != cursor->len || found->type != REDIS_REPLY_ARRAY)
-		raise_answer("could not list the keys of", reply);
-	strcpy(retiring_cursor, cursor->str);
-	for (size_t n = 0; n < found->elements; n++)
-	{
-		const redisReply *key = found->element[n];
-
-		if (key->type != REDIS_REPLY_STRING)
-			raise_answer("could not list the keys of", reply);
-		if (is_text(key) && is_retired(key->str))
-			*keys = lappend(*keys, pstrdup(key->str));
-	}
-}
-
-/*
- * Delete the keys of tokens that are nobody's any more, of the next slice of
- * Redis's. Returns false if there are no such tokens.
- */
+/* Delete keys of retired tokens. Returns false if there are none. */
 static bool
 delete_retired_tokens(void)
 {
-	List	   *keys = NIL;
+	List	   *living = NIL;
 	ListCell   *cell;
+	bool		more = retired_delete_tokens(&living);
 
-	if (retiring_count == 0 && !begin_retiring())
-		return false;
-	redis_command(6, (const char *[]) {"SCAN", retiring_cursor, "MATCH", "application:*", "COUNT", "1000"});
-	redis_exchange(take_scanned, &keys);
-	foreach(cell, keys)
-		redis_command(2, (const char *[]) {"DEL", lfirst(cell)});
-	redis_exchange(require_written, NULL);
-	if (strcmp(retiring_cursor, "0") == 0)
-		end_retiring();
-	return true;
-}
-
-/*
- * Delete the keys of a slice of the chats that were deleted, unless they are
- * there again. Returns false if there are none.
- */
-static bool
-delete_retired_chats(void)
-{
-	static SavedPlan next = SAVED_PLAN(
-		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_number"
-		" FROM (SELECT token, chat_number FROM chat.retired_tokens"
-		" WHERE chat_number IS NOT NULL ORDER BY token, chat_number LIMIT $1) AS r"
-		" LEFT JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) r.token"
-		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) a.id"
-		" AND c.number OPERATOR(pg_catalog.=) r.chat_number",
-		INT8OID);
-	static SavedPlan done = SAVED_PLAN(
-		"DELETE FROM chat.retired_tokens WHERE token OPERATOR(pg_catalog.=) $1"
-		" AND chat_number OPERATOR(pg_catalog.=) $2",
-		TEXTOID, INT4OID);
-	Datum		limit = Int64GetDatum(MIRROR_SLICE);
-	MirroredCounter *counters;
-	int			count;
-
-	count = read_counters(&next, &limit, &counters);
-	if (count == 0)
-		return false;
-	write_counters(pointers_to(counters, count), count);
-	worker_begin("forgetting chats that were deleted");
-	for (int i = 0; i < count; i++)
-	{
-		Datum		values[2] = {
-			CStringGetTextDatum(counters[i].token), Int32GetDatum(counters[i].parent.chat)
-		};
-
-		plan_modify(&done, values, NULL);
-	}
-	worker_commit();
-	return true;
+	foreach(cell, living)
+		add_fill(lfirst_int(cell));
+	return more;
 }
 
 static void
@@ -778,7 +383,7 @@ do_slice(Pass *pass)
 	take_changes();
 	if (pending != NULL)
 		push_slice(pass);
-	if (pending != NULL || fill_slice(pass) || mend_suspects(pass) || delete_retired_chats())
+	if (pending != NULL || fill_slice(pass) || mend_suspects(pass) || retired_delete_chats())
 		return true;
 	retire_first = !retire_first;
 	return retire_first ? delete_retired_tokens() || verify_slice(pass) :
@@ -850,5 +455,5 @@ mirror_disconnect(void)
 	verifying = false;
 	suspect_count = 0;
 	caught_up = 0;
-	retiring_count = 0;
+	retired_begin_anew();
 }

@@ -453,3 +453,25 @@ redis_exchange(RedisReplyCallback callback, void *context)
 	}
 	commands = 0;
 }
+
+/* Raise an answer that is none of those that were expected. */
+void
+redis_raise_answer(const char *what, const redisReply *reply)
+{
+	redis_raise(what, reply->type == REDIS_REPLY_ERROR ? reply->str : "the answer is malformed");
+}
+
+/* Whether it is a text, without a zero byte. */
+bool
+redis_is_text(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING && strlen(reply->str) == reply->len;
+}
+
+/* Raise an answer unless it says that something was written. */
+void
+redis_require_written(int i, const redisReply *reply, void *context)
+{
+	if (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_INTEGER)
+		redis_raise_answer("could not write counters to", reply);
+}
