@@ -61,6 +61,12 @@ answer_created(Request *request, const Rows *rows)
 						  "name", name, "chats_count", 0));
 }
 
+static void
+name_unstorable(Request *request)
+{
+	answer_fault(request, "name", UNSTORABLE_TEXT);
+}
+
 void
 application_create(Request *request)
 {
@@ -76,6 +82,7 @@ application_create(Request *request)
 		return;
 	}
 	query_begin(request, CREATE_APPLICATION, answer_created, NULL);
+	request->work.unstorable = name_unstorable;
 	query_add_text(request, name);
 	writes_submit(request);
 }
@@ -92,7 +99,7 @@ answer_shown(Request *request, const Rows *rows)
 void
 application_show(Request *request)
 {
-	query_begin(request, GET_APPLICATION, answer_shown, NULL);
+	query_begin(request, GET_APPLICATION, answer_shown, application_missing);
 	query_add_text(request, request->token.bytes);
 	reads_submit(request, LANE_READ);
 }

@@ -76,7 +76,7 @@ chat_create(Request *request)
 	number = fields_number(request, "number");
 	if (request->faults)
 	{
-		query_begin(request, GET_APPLICATION, answer_refused, NULL);
+		query_begin(request, GET_APPLICATION, answer_refused, application_missing);
 		query_add_text(request, request->token.bytes);
 		reads_submit(request, LANE_READ);
 		return;

@@ -26,6 +26,7 @@
 
 #define CONNECT_TIMEOUT 5000	/* for connecting and preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
+#define WRITE_LOCK_TIMEOUT "200ms"	/* others' writes wait for the same session */
 #define PAUSE_FIRST 50			/* before the next attempt, ms */
 #define PAUSE_LAST 2000
 
@@ -146,7 +147,7 @@ send_preparation(Session *session)
 {
 	PGconn	   *connection = session->connection;
 	char		timeout[16];
-	const char *values[1] = {timeout};
+	const char *values[2] = {timeout, session->lane == LANE_WRITE ? WRITE_LOCK_TIMEOUT : timeout};
 
 	snprintf(timeout, sizeof(timeout), "%ds", settings.statement_timeout);
 	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection) ||
@@ -158,10 +159,10 @@ send_preparation(Session *session)
 						   " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
 						   " pg_catalog.set_config('default_transaction_read_only', 'off', false),"
 						   " pg_catalog.set_config('statement_timeout', $1::text, false),"
-						   " pg_catalog.set_config('lock_timeout', $1::text, false),"
+						   " pg_catalog.set_config('lock_timeout', $2::text, false),"
 						   " pg_catalog.set_config('idle_in_transaction_session_timeout', $1::text, false)"
 						   " FROM pg_catalog.current_setting('synchronous_commit') AS durability",
-						   1, NULL, values, NULL, NULL, 0))
+						   2, NULL, values, NULL, NULL, 0))
 		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		if (!PQsendPrepare(connection, statements[i].name, statements[i].text, 0, NULL))
@@ -222,18 +223,18 @@ session_prepared(Session *session, PGresult *result)
 	return true;
 }
 
-/*
- * Does the error mean that this connection will never serve, though another
- * may? So after an upgrade of the extension, or on a server that became a
- * standby.
- */
-static bool
+bool
 result_is_stale(const PGresult *result)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-	return state && (strncmp(state, "42", 2) == 0 || strcmp(state, "0A000") == 0 ||
-					 strcmp(state, "26000") == 0 || strcmp(state, "25006") == 0);
+	if (state == NULL)
+		return false;
+	if (strcmp(state, "25006") == 0)
+		return true;
+	/* With a context, it is an error of something that the statement called. */
+	return PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL &&
+		(strncmp(state, "42", 2) == 0 || strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0);
 }
 
 /* The oldest operation has come to its end. */

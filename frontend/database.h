@@ -73,6 +73,12 @@ extern Session *database_session(Lane lane, int depth);
 extern void session_send(Session *session, Operation *operation, StatementId statement,
 						 const Parameters *parameters);
 
+/*
+ * Does the error mean that its connection will never serve, though another may?
+ * So after an upgrade of the extension, or on a server that became a standby.
+ */
+extern bool result_is_stale(const PGresult *result);
+
 /* At the end of a turn: sends what is still buffered, ends what is broken. */
 extern void database_turn(void);
 

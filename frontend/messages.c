@@ -68,6 +68,33 @@ messages_list(Request *request)
 	reads_submit(request, LANE_READ);
 }
 
+/* Answers with no matches, for what no message of the chat can hold. */
+static void
+answer_none(Request *request, const Rows *rows)
+{
+	Rows		none = {.result = rows->result};
+
+	if (rows->count == 0)
+		chat_missing(request);
+	else
+		page_answer(request, &none, COLUMN_NUMBER, print_message);
+}
+
+static void
+search_unstorable(Request *request)
+{
+	query_begin(request, GET_CHAT, answer_none, chat_missing);
+	query_add_text(request, request->token.bytes);
+	query_add_number(request, request->chat);
+	reads_submit(request, LANE_READ);
+}
+
+static void
+body_unstorable(Request *request)
+{
+	answer_fault(request, "body", UNSTORABLE_TEXT);
+}
+
 void
 messages_search(Request *request)
 {
@@ -84,6 +111,7 @@ messages_search(Request *request)
 		return;
 	}
 	query_begin(request, SEARCH_MESSAGES, answer_list, chat_missing);
+	request->work.unstorable = search_unstorable;
 	query_add_text(request, request->token.bytes);
 	query_add_number(request, request->chat);
 	query_add_text(request, request->page->search.bytes);
@@ -145,5 +173,6 @@ message_create(Request *request)
 		return;
 	}
 	request->work.missing = chat_missing;
+	request->work.unstorable = body_unstorable;
 	writes_submit_message(request);
 }

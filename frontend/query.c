@@ -8,7 +8,6 @@
 
 #include "loop.h"
 #include "query.h"
-#include "reads.h"
 #include "response.h"
 #include "settings.h"
 
@@ -20,6 +19,7 @@ query_begin(Request *request, StatementId statement,
 	request->work.statement = statement;
 	request->work.answer = answer;
 	request->work.missing = missing;
+	request->work.unstorable = NULL;
 	request->work.count = 0;
 	request->work.rows = 1;
 }
@@ -43,41 +43,66 @@ query_answer(Request *request, const Rows *rows)
 	request_resume(request);
 }
 
+/* No application has a token that is not in ASCII. */
+static bool
+token_is_ascii(const Request *request)
+{
+	for (size_t i = 0; i < request->token.length; i++)
+		if (request->token.bytes[i] & 0x80)
+			return false;
+	return true;
+}
+
+void
+query_refuse(Request *request, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	Query	   *query = &request->work;
+
+	if (sqlstate == NULL)
+		answer_sql_error(request, "none", NULL, "no answer");
+	else if (strcmp(sqlstate, NO_SUCH_ROW) == 0 && query->missing)
+		query->missing(request);
+	else if (strcmp(sqlstate, UNSTORABLE) == 0 && !token_is_ascii(request))
+		query->missing(request);
+	else if (strcmp(sqlstate, UNSTORABLE) == 0 && query->unstorable)
+		query->unstorable(request);
+	else
+		answer_sql_error(request, sqlstate, PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
+						 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+}
+
 void
 query_fail(Request *request, const PGresult *result)
 {
-	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-
 	if (result == NULL)
 		answer_unavailable(request, "The connection to the database was lost.");
-	else if (sqlstate && strcmp(sqlstate, NO_SUCH_ROW) == 0)
-		request->work.missing(request);
 	else
-		answer_sql_error(request, sqlstate ? sqlstate : "none",
-						 PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
-						 sqlstate ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "no answer");
-	request_resume(request);
+		query_refuse(request, result);
+	if (request->status)
+		request_resume(request);
 }
 
-static void
-query_done(Operation *operation, const PGresult *result)
+void
+query_finish(Request *request, const PGresult *result)
 {
-	Request    *request = (Request *) ((char *) operation - offsetof(Request, work.operation));
 	Rows		rows = {.result = result, .count = PQntuples(result)};
 
-	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
-	{
-		operation->alone = true;
-		reads_again(request);
-	}
-	else if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		query_answer(request, &rows);
 	else
 		query_fail(request, result);
 }
 
+Request *
+query_request(Operation *operation)
+{
+	return (Request *) ((char *) operation - offsetof(Request, work.operation));
+}
+
 void
-query_send(Session *session, Request *request)
+query_send(Session *session, Request *request,
+		   void (*done) (Operation *operation, const PGresult *result))
 {
 	const Query *query = &request->work;
 	char		numbers[QUERY_VALUES][12];
@@ -93,7 +118,7 @@ query_send(Session *session, Request *request)
 			values[i] = numbers[i];
 		}
 	}
-	request->work.operation.done = query_done;
+	request->work.operation.done = done;
 	session_send(session, &request->work.operation, query->statement, &parameters);
 }
 
@@ -102,10 +127,15 @@ queue_expire(RequestQueue *queue, bool all)
 {
 	uint64_t	limit = (uint64_t) settings.request_timeout * 1000;
 
-	while (queue->first && (all || loop_now() - queue->first->started_at > limit))
+	for (int count = queue->count; count > 0; count--)
 	{
 		Request    *request = queue_pop(queue);
 
+		if (!all && loop_now() - request->started_at <= limit)
+		{
+			queue_push(queue, request);
+			continue;
+		}
 		answer_unavailable(request, all ? "The database is not available."
 						   : "The request waited too long for the database.");
 		request_resume(request);

@@ -7,7 +7,10 @@
 
 #include "request.h"
 
-#define NO_SUCH_ROW "P0002"		/* the SQLSTATE for a missing parent */
+/* SQLSTATEs */
+#define NO_SUCH_ROW "P0002"		/* a missing parent */
+#define LOCKED "55P03"			/* another transaction is at it */
+#define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
 /*
  * Begins a request's statement. answer is called with its rows, missing when
@@ -23,13 +26,23 @@ extern void query_add_text(Request *request, const char *text);
 /* A number; 0 stands for SQL's null. */
 extern void query_add_number(Request *request, int number);
 
-/* Sends the statement; the request is resumed when it is answered. */
-extern void query_send(Session *session, Request *request);
+/* Sends the statement, whose operation will be done by the function given. */
+extern void query_send(Session *session, Request *request,
+					   void (*done) (Operation *operation, const PGresult *result));
+
+/* The request whose statement the operation is. */
+extern Request *query_request(Operation *operation);
+
+/* Answers and resumes a request with the result of its statement, NULL if there is none. */
+extern void query_finish(Request *request, const PGresult *result);
 
 /* Answers and resumes a request whose rows are there. */
 extern void query_answer(Request *request, const Rows *rows);
 
-/* The same for one that failed; result is NULL if the connection was lost. */
+/* Answers a request, which is not resumed, with an error of the database. */
+extern void query_refuse(Request *request, const PGresult *result);
+
+/* Answers and resumes one that failed; result is NULL if the connection was lost. */
 extern void query_fail(Request *request, const PGresult *result);
 
 /*

@@ -49,10 +49,23 @@ reads_submit(Request *request, Lane lane)
 		queue_push(&queues[lane], request);
 }
 
-void
-reads_again(Request *request)
+/* Queues a read again, alone, that another's failure kept from being executed. */
+static void
+read_again(Request *request)
 {
+	request->work.operation.alone = true;
 	queue_push(&queues[request->work.lane], request);
+}
+
+static void
+read_done(Operation *operation, const PGresult *result)
+{
+	Request    *request = query_request(operation);
+
+	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+		read_again(request);
+	else
+		query_finish(request, result);
 }
 
 /* Answers the batch's requests, each with its own rows. */
@@ -93,9 +106,8 @@ batch_done(Operation *operation, const PGresult *result)
 		batch_answer(batch, result);
 	while ((request = queue_pop(&batch->requests)) != NULL)
 	{
-		request->work.operation.alone = true;
 		if (again)
-			reads_again(request);
+			read_again(request);
 		else
 			query_fail(request, result);
 	}
@@ -174,7 +186,7 @@ dispatch(Lane lane)
 	if (batch)
 		batch_send(session, batch_fill(queue));
 	else
-		query_send(session, queue_pop(queue));
+		query_send(session, queue_pop(queue), read_done);
 	return true;
 }
 

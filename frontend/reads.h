@@ -13,9 +13,6 @@
  */
 extern void reads_submit(Request *request, Lane lane);
 
-/* Queues a read again that another's failure kept from being executed. */
-extern void reads_again(Request *request);
-
 /* At the end of a turn: sends what is queued. */
 extern void reads_turn(void);
 

@@ -46,6 +46,12 @@ typedef struct Query
 
 	/* Answers when what the path names does not exist. */
 	void		(*missing) (Request *request);
+
+	/*
+	 * Called when the client's text has a character that the database's
+	 * encoding lacks: answers, or asks the database for something else.
+	 */
+	void		(*unstorable) (Request *request);
 } Query;
 
 /* A message on its way into a batch. */
@@ -55,6 +61,14 @@ typedef struct NewMessage
 	size_t		length;
 	int			number;			/* 0: the next one */
 } NewMessage;
+
+/* Of a write that found something locked: when it is tried again. */
+typedef struct Hold
+{
+	int			refusals;
+	uint64_t	until;
+	bool		awaits_batch;	/* or until a batch has ended, if that is sooner */
+} Hold;
 
 typedef enum RequestPhase
 {
@@ -97,6 +111,7 @@ struct Request
 	/* what the database is asked */
 	Query		work;
 	NewMessage	new_message;
+	Hold		hold;
 	struct Page *page;
 
 	/* the answer */
@@ -123,6 +138,20 @@ queue_push(RequestQueue *queue, Request *request)
 		queue->first = request;
 	queue->last = request;
 	queue->count++;
+}
+
+/* Puts all of another queue in front, and empties that. */
+static inline void
+queue_prepend(RequestQueue *queue, RequestQueue *other)
+{
+	if (other->first == NULL)
+		return;
+	other->last->next = queue->first;
+	queue->first = other->first;
+	if (queue->last == NULL)
+		queue->last = other->last;
+	queue->count += other->count;
+	*other = (RequestQueue) {NULL};
 }
 
 /* Takes the oldest; NULL when it is empty. */

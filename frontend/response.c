@@ -185,12 +185,16 @@ answer_sql_error(Request *request, const char *sqlstate, const char *field,
 		answer_error(request, MHD_HTTP_BAD_REQUEST, "%s", message);
 		return;
 	}
-	/* A character that the database's encoding lacks: no retry will help. */
-	if (strcmp(sqlstate, "22P05") == 0)
+	/* What a trigger of the user's says is meant for those who write. */
+	if (strcmp(sqlstate, "P0001") == 0)
 	{
-		answer_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The text has a character that the database cannot store.");
+		answer_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", message);
 		return;
 	}
 	log_event("database: error %s: %s", sqlstate, message);
-	answer_unavailable(request, "The database cannot do this now.");
+	/* A constraint of the user's: its name and its table are no client's business. */
+	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
+		answer_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The database does not take this.");
+	else
+		answer_unavailable(request, "The database cannot do this now.");
 }

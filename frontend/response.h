@@ -29,6 +29,8 @@ extern void answer_page(Request *request, char *body, const char *link);
 extern void answer_error(Request *request, unsigned status, const char *format,...)
 			__attribute__((format(printf, 3, 4)));
 
+#define UNSTORABLE_TEXT "has a character that the database cannot store"
+
 /* 422 with {"field": ["predicate"]}; answer_faults takes over the reference. */
 extern void answer_fault(Request *request, const char *field, const char *predicate);
 extern void answer_faults(Request *request, json_t *faults);

@@ -25,7 +25,7 @@ const Statement statements[STATEMENT_COUNT] = {
 		" FROM chat.list_chats($1::text, $2::integer, $3::integer, $4::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
 		"SELECT number, sqlstate, field, message"
-		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[])"},
+		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},
 	[GET_MESSAGES] = {"get_messages",
 		"SELECT number, pg_catalog.to_json(body), item"
 		" FROM chat.get_messages($1::text[], $2::integer[], $3::integer[])", true},

@@ -95,6 +95,14 @@ class Cluster:
         shutil.rmtree(self.directory)
 
 
+def wait_for_attempt(cluster):
+    """Wait until a chatd has tried to create messages, or tried again those that it holds."""
+    began = cluster.sql("SELECT clock_timestamp()")
+    wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chatd' AND state = 'idle'"
+                                   " AND query LIKE '%%chat.create_messages%%' AND query_start > '%s'" % began) != "0",
+               "an attempt to create messages")
+
+
 Answer = collections.namedtuple("Answer", "status headers body json")
 
 

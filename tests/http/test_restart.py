@@ -176,7 +176,7 @@ def test_database_that_is_not_there(start_chatd):
 
 
 def test_statement_that_takes_too_long(start_chatd, cluster, messages):
-    server = start_chatd("--statement-timeout", "1").ready()
+    server = start_chatd("--statement-timeout", "1", "--request-timeout", "2").ready()
     server.post(messages, {"body": "x"})
     locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
     try:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import wait_for_attempt, wait_until
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -20,11 +20,6 @@ def post(path, body):
 
 def lock_chats(cluster):
     return cluster.session("BEGIN; SELECT count(*) FROM (SELECT FROM chat.chats FOR UPDATE) locked")
-
-
-def wait_for_lock(cluster):
-    wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0",
-               "a writer that waits for a chat")
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
@@ -46,7 +41,7 @@ def test_suspended_requests_are_answered(start_chatd, cluster, messages):
     wires = [server.wire() for _ in range(20)]
     for number, wire in enumerate(wires):
         wire.send(post(messages, b"%d" % number))
-    wait_for_lock(cluster)
+    wait_for_attempt(cluster)
     server.process.send_signal(signal.SIGTERM)
     wait_until(lambda: "stopping" in server.log(), "the signal's effect")
     with pytest.raises(ConnectionRefusedError):
@@ -77,7 +72,7 @@ def test_database_that_does_not_answer(start_chatd, cluster, messages):
     try:
         with server.wire() as wire:
             wire.send(post(messages, b"x"))
-            wait_for_lock(cluster)
+            wait_for_attempt(cluster)
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert wire.answer().status == 503
@@ -112,7 +107,7 @@ def test_client_that_goes_away(start_chatd, cluster, messages):
     for number in range(10):
         wire = server.wire().send(post(messages, b"%d" % number))
         if number == 0:
-            wait_for_lock(cluster)
+            wait_for_attempt(cluster)
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         wire.socket.close()
     assert server.get("/healthz").status == 200
