@@ -30,8 +30,8 @@
  *   chats, they are the tokens of all applications;
  * - all that a verification finds that catches up: one that follows a new
  *   connection, or changes that shared memory lost. The log has their number.
- *   Once an application's own key is found missing, which is reported, Redis
- *   was flushed, and that verification catches up from there on, too;
+ *   One that has reported a hundred keys catches up from there on, too: Redis
+ *   was flushed, most likely;
  * - anything where there is no shared memory: there, nothing is pushed, and
  *   lagging is no error.
  *
@@ -56,6 +56,9 @@
 /* When a pass ends if there is more to do, and the pause before the next. */
 #define PASS_BUDGET_MS 200
 #define PASS_PAUSE_MS 50
+
+/* Wrong keys that a verification reports, before it only counts them. */
+#define REPORTED_MAX 100
 
 /* A counter whose key differed when it was verified. */
 typedef struct Suspect
@@ -87,6 +90,7 @@ static ChangedChat verify_position;
 static TimestampTz last_verification = 0;
 static Suspect suspects[REDIS_COUNTERS_SLICE];
 static int	suspect_count = 0;
+static int	reported;
 
 /* Verifications that catch up, this one included, and what they wrote. */
 static int	catching_up = 0;
@@ -240,7 +244,7 @@ report_wrong(RedisCounter **wrong, int count, Pass *pass)
 		duty_report_mended(counter->parent.application, counter->parent.chat, "the Redis key",
 						   counter->answer < 0 || counter->answer > PG_INT32_MAX ? -1 : counter->answer,
 						   counter->value, pass);
-		if (missing && counter->parent.chat == 0)
+		if (++reported == REPORTED_MAX)
 			catching_up = 1;
 	}
 	worker_commit();
@@ -299,6 +303,7 @@ begin_verification(void)
 	{
 		verifying = true;
 		verify_position = (ChangedChat) {0, 0};
+		reported = 0;
 		last_verification = GetCurrentTimestamp();
 	}
 	return verifying;

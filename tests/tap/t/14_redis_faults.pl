@@ -208,10 +208,17 @@ foreach my $change (
 }
 unlike(slurp_file($node->logfile, $log), qr/pg_chat mended the Redis key/, 'nor logged');
 
-# Flushed: reported for one application.
+# Flushed: a hundred keys are reported, the others counted. By the verification that it came amid,
+# and by the next one.
+sql(q{SELECT chat.create_chat(1), chat.create_message(2, chat.create_chat(2), 'x') FROM generate_series(1, 1500)});
+mirrored('1500 chats');
+verified();
+$log = length slurp_file($node->logfile);
 $redis->command('FLUSHALL');
 mirrored('flushed');
-wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM chat.mended_counts WHERE counter = 'redis' AND chat_number IS NULL AND was IS NULL}, 'flushed: reported');
+wait_until($node, 'postgres', q{SELECT count(*) BETWEEN 100 AND 199 AND bool_and(was IS NULL) FROM chat.mended_counts WHERE counter = 'redis'}, 'flushed: reported');
+verified();
+like(slurp_file($node->logfile, $log), qr/pg_chat wrote \d+ keys that Redis did not have/, 'flushed: counted');
 
 # Keys that only look like a retired token's stay.
 my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
