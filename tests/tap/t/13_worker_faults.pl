@@ -60,7 +60,7 @@ $session->quit;
 
 # The extension comes by COMMIT PREPARED: no hook sees that, the next round of probes does.
 sql('postgres', 'CREATE DATABASE prepared');
-wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'prepared')}, 'prepared: probed');
+wait_until($node, 'postgres', q{SELECT xact_commit > 0 AND numbackends = 0 FROM pg_stat_database WHERE datname = 'prepared'}, 'prepared: probed');
 sql('prepared', q{BEGIN; CREATE EXTENSION pg_chat; PREPARE TRANSACTION 'extension'});
 sql('prepared', q{COMMIT PREPARED 'extension'});
 sql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_chat launcher'});
