@@ -17,8 +17,8 @@ extern bool redis_connect(const char *url);
 extern void redis_disconnect(void);
 extern void redis_command(int argc, const char **argv);
 extern void redis_exchange(RedisReplyCallback callback, void *context);
-extern void redis_raise(const char *what, const char *why) pg_attribute_noreturn();
-extern void redis_raise_answer(const char *what, const redisReply *reply) pg_attribute_noreturn();
+extern void redis_raise(const char *what, const char *why) __attribute__((noreturn));
+extern void redis_raise_answer(const char *what, const redisReply *reply) __attribute__((noreturn));
 extern void redis_require_written(int i, const redisReply *reply, void *context);
 extern bool redis_is_text(const redisReply *reply);
 
