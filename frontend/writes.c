@@ -40,6 +40,7 @@
 #define BATCH_MESSAGES 1000		/* at most, in one call */
 #define BATCH_BYTES (1024 * 1024)	/* of bodies in one call, unless it is one body */
 #define QUEUE_BYTES (64 * 1024 * 1024)	/* of bodies that wait */
+#define AWAITS 4				/* refusals for which another batch may be the cause */
 #define MESSAGE_PAUSE_FIRST 2	/* of messages that are held, ms */
 #define MESSAGE_PAUSE_LAST 64
 #define CREATION_PAUSE_FIRST 100	/* of creations */
@@ -141,7 +142,7 @@ hold_message(Request *request)
 	else
 	{
 		until = next_attempt(request, MESSAGE_PAUSE_FIRST, MESSAGE_PAUSE_LAST);
-		if (request->hold.refusals == 1 && batches_in_flight > 0)
+		if (request->hold.refusals <= AWAITS && batches_in_flight > 0)
 		{
 			request->hold.awaits_batch = awaiting_batch = true;
 			until = loop_now() + MESSAGE_PAUSE_LAST;
