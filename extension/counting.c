@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "counting.h"
 #include "plan.h"
@@ -23,8 +24,13 @@
 #include "settings.h"
 #include "worker.h"
 
-/* Parents that a scrub looks at in each pass, at least. */
-#define SCRUB_MINIMUM 1000
+/* How long a scrub goes on in each pass, at least, in milliseconds. */
+#define SCRUB_MINIMUM_MS 50
+
+/* A slice that took less is followed by a larger one, one that took more by a smaller. */
+#define SLICE_FIRST 10
+#define SLICE_SHORT_MS 20
+#define SLICE_LONG_MS 100
 
 /* Parents whose counting failed, and was logged: not to be logged again. */
 static ChangedChat failed[64];
@@ -116,6 +122,17 @@ count_slice(const ChangedChat *parents, int count, Pass *pass)
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool failed_together = false;
 
+	bool		free;
+
+	/* Who reconciles by hand, in a transaction that is still open, has it. */
+	worker_begin("looking whether another reconciliation is under way");
+	free = reconcile_lock_is_free();
+	worker_commit();
+	if (!free)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("another reconciliation is under way")));
+
 	PG_TRY();
 	{
 		count_together(parents, count, pass);
@@ -138,13 +155,34 @@ count_slice(const ChangedChat *parents, int count, Pass *pass)
 	}
 }
 
+static long
+elapsed_ms(TimestampTz since)
+{
+	return TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+}
+
+/*
+ * How many parents the next slice has, after one that began at a time. A slice
+ * is a transaction with its snapshot: so it is bounded by time, as a chat may
+ * have ten messages or ten million.
+ */
 static int
-next_slice(ChangedChat *parents, ChangedChat after)
+next_slice_size(int slice, TimestampTz started)
+{
+	if (elapsed_ms(started) < SLICE_SHORT_MS)
+		return Min(slice * 2, RECONCILE_SLICE);
+	if (elapsed_ms(started) > SLICE_LONG_MS)
+		return Max(slice / 2, 1);
+	return slice;
+}
+
+static int
+next_slice(ChangedChat *parents, int limit, ChangedChat after)
 {
 	int			count;
 
 	worker_begin("looking for chats that were changed directly");
-	count = reconcile_queued(parents, RECONCILE_SLICE, after);
+	count = reconcile_queued(parents, limit, after);
 	worker_commit();
 	return count;
 }
@@ -157,34 +195,42 @@ counting_reconcile(Pass *pass)
 {
 	ChangedChat parents[RECONCILE_SLICE];
 	ChangedChat after = {-1, 0};
+	int			slice = SLICE_FIRST;
 	int			count;
 
 	do
 	{
+		TimestampTz started = GetCurrentTimestamp();
+
 		CHECK_FOR_INTERRUPTS();
-		count = next_slice(parents, after);
+		count = next_slice(parents, slice, after);
 		if (count == 0)
 			break;
 		count_slice(parents, count, pass);
 		after = parents[count - 1];
-	} while (count == RECONCILE_SLICE);
+		slice = next_slice_size(slice, started);
+	} while (count > 0);
 
 	return settings_reconcile_interval * 1000L;
 }
 
-/* How many parents a pass must look at, to come round in the scrub interval. */
+/*
+ * How many parents a pass must look at, to come round in the scrub interval. A
+ * table that was never analyzed is taken to have as many rows as chat.chats
+ * has in that many pages.
+ */
 static uint64
 scrub_share(const char *table)
 {
 	double		rows = 0;
-	double		share;
 
-	if (SPI_execute(psprintf("SELECT reltuples::pg_catalog.int4 FROM pg_catalog.pg_class"
+	if (SPI_execute(psprintf("SELECT CASE WHEN reltuples OPERATOR(pg_catalog.>=) 0 THEN reltuples"
+							 " ELSE pg_catalog.pg_relation_size(oid) OPERATOR(pg_catalog./) 8192 OPERATOR(pg_catalog.*) 15"
+							 " END::pg_catalog.int4 FROM pg_catalog.pg_class"
 							 " WHERE oid OPERATOR(pg_catalog.=) '%s'::pg_catalog.regclass", table),
 					true, 1) == SPI_OK_SELECT && SPI_processed == 1)
 		rows = plan_result_int32(0, 1);
-	share = ceil(rows * settings_reconcile_interval / settings_scrub_interval);
-	return Max(share, SCRUB_MINIMUM);
+	return ceil(rows * settings_reconcile_interval / settings_scrub_interval);
 }
 
 /* What one of the two scrubs looks at next. */
@@ -193,32 +239,41 @@ typedef int (*NextParents) (ChangedChat *parents, int limit, ChangedChat after, 
 static long
 scrub(const char *duty, const char *table, NextParents next_parents, Pass *pass)
 {
+	TimestampTz started = GetCurrentTimestamp();
 	uint64		share = 0;
 	uint64		passed = 0;
+	int			slice = SLICE_FIRST;
+	bool		first = true;
 	bool		hurry;
-	int			count;
+	bool		at_end;
 
 	do
 	{
 		ChangedChat parents[RECONCILE_SLICE];
 		ChangedChat position;
+		TimestampTz slice_started = GetCurrentTimestamp();
+		int			count;
 
 		CHECK_FOR_INTERRUPTS();
 		worker_begin("looking for chats to count in turn");
-		if (share == 0)
+		if (first)
 			share = scrub_share(table);
+		first = false;
 		position = duty_position(duty, &hurry);
-		count = next_parents(parents, RECONCILE_SLICE, position, PG_INT32_MAX);
+		count = next_parents(parents, slice, position, PG_INT32_MAX);
 		worker_commit();
 
 		if (count > 0)
 			count_slice(parents, count, pass);
 		passed += count;
-		position = count == RECONCILE_SLICE ? parents[count - 1] : (ChangedChat) {0, 0};
+		at_end = count < slice;
+		position = at_end ? (ChangedChat) {0, 0} : parents[count - 1];
 		worker_begin("noting where counting in turn stands");
-		duty_set_position(duty, position, hurry && count == RECONCILE_SLICE);
+		duty_set_position(duty, position, hurry && !at_end);
 		worker_commit();
-	} while (count == RECONCILE_SLICE && (hurry || passed < share));
+
+		slice = next_slice_size(slice, slice_started);
+	} while (!at_end && (hurry || passed < share || elapsed_ms(started) < SCRUB_MINIMUM_MS));
 
 	return settings_reconcile_interval * 1000L;
 }

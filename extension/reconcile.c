@@ -18,11 +18,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "api.h"
 #include "application.h"
@@ -62,6 +65,20 @@ reconcile_lock(void)
 {
 	if (SPI_execute("LOCK TABLE chat.changed_chats IN SHARE UPDATE EXCLUSIVE MODE", false, 0) < 0)
 		elog(ERROR, "could not lock the queue of changed chats");
+}
+
+/*
+ * Whether reconcile_lock would not have to wait.
+ */
+bool
+reconcile_lock_is_free(void)
+{
+	Oid			queue = get_relname_relid("changed_chats", get_namespace_oid("chat", false));
+
+	if (!ConditionalLockRelationOid(queue, ShareUpdateExclusiveLock))
+		return false;
+	UnlockRelationOid(queue, ShareUpdateExclusiveLock);
+	return true;
 }
 
 /*

@@ -9,8 +9,8 @@
 
 #include "shared.h"
 
-/* How many parents are counted in one transaction. */
-#define RECONCILE_SLICE 100
+/* How many parents are counted in one transaction, at most. */
+#define RECONCILE_SLICE 500
 
 /* A parent with its counters and what they should be. */
 typedef struct Counted
@@ -37,6 +37,7 @@ typedef void (*MendedCallback) (int32 application, int32 chat, const char *count
 								int32 was, int32 mended_to, void *context);
 
 extern void reconcile_lock(void);
+extern bool reconcile_lock_is_free(void);
 extern int	reconcile_queued(ChangedChat *parents, int limit, ChangedChat after);
 extern void reconcile_dequeue(const ChangedChat *parents, int count);
 extern void reconcile_count(const ChangedChat *parents, int count, Reconciled *result);

@@ -198,12 +198,14 @@ lock_database(void)
 /*
  * Settings of the database that would not do for the worker. What it writes
  * need not be on disk when it goes on: a crash takes back what it mended
- * together with the note that it did.
+ * together with the note that it did. It waits for no lock for long: while it
+ * does, others may wait for those that it has.
  */
 static void
 fix_settings(void)
 {
 	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("lock_timeout", "100ms", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
