@@ -103,8 +103,11 @@ reconcile_queued(ChangedChat *parents, int limit, ChangedChat after)
 	return count;
 }
 
-static void
-parents_as_arrays(const ChangedChat *parents, int count, Datum *values)
+/*
+ * The keys of parents, as the first two parameters of a statement.
+ */
+void
+reconcile_keys(const ChangedChat *parents, int count, Datum *values)
 {
 	Int32Array	columns[2];
 
@@ -134,7 +137,7 @@ reconcile_dequeue(const ChangedChat *parents, int count)
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 
-	parents_as_arrays(parents, count, values);
+	reconcile_keys(parents, count, values);
 	plan_modify(&plan, values, NULL);
 }
 
@@ -275,7 +278,7 @@ reconcile_count(const ChangedChat *parents, int count, Reconciled *result)
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 
-	parents_as_arrays(parents, count, values);
+	reconcile_keys(parents, count, values);
 	count_with(&count_chats, values, result);
 	count_with(&count_applications, values, result);
 }

@@ -39,6 +39,7 @@ typedef void (*MendedCallback) (int32 application, int32 chat, const char *count
 extern void reconcile_lock(void);
 extern bool reconcile_lock_is_free(void);
 extern int	reconcile_queued(ChangedChat *parents, int limit, ChangedChat after);
+extern void reconcile_keys(const ChangedChat *parents, int count, Datum *values);
 extern void reconcile_dequeue(const ChangedChat *parents, int count);
 extern void reconcile_count(const ChangedChat *parents, int count, Reconciled *result);
 extern void reconcile_mend(const Reconciled *result, MendedCallback callback, void *context);

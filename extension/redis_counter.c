@@ -12,7 +12,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
-#include "array.h"
+#include "reconcile.h"
 #include "redis.h"
 #include "redis_counter.h"
 #include "worker.h"
@@ -78,18 +78,9 @@ redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters
 		" AND c.number OPERATOR(pg_catalog.=) k.number"
 		" ORDER BY k.position",
 		INT4ARRAYOID, INT4ARRAYOID);
-	Int32Array	columns[2];
 	Datum		values[2];
 
-	for (int i = 0; i < 2; i++)
-		int32_array_init(&columns[i], count);
-	for (int i = 0; i < count; i++)
-	{
-		int32_array_append(&columns[0], parents[i].application);
-		int32_array_append(&columns[1], parents[i].chat);
-	}
-	for (int i = 0; i < 2; i++)
-		values[i] = int32_array_datum(&columns[i]);
+	reconcile_keys(parents, count, values);
 	return redis_counters_read(&plan, values, counters);
 }
 
