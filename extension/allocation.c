@@ -96,7 +96,6 @@ create_next(NewMessage *message)
 		Int32GetDatum(message->chat),
 		PointerGetDatum(message->body)
 	};
-
 	int			previous = direct_api_begin();
 	uint64		created = plan_modify(&plan, values, NULL);
 

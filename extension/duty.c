@@ -50,8 +50,8 @@ retry_after_ms(int failures)
 /*
  * Write what a pass did, or its error, if error is not NULL.
  */
-void
-duty_record(const char *name, TimestampTz started, const Pass *pass, const char *error)
+static void
+record(const char *name, TimestampTz started, const Pass *pass, const char *error)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.worker_duties SET passes = passes OPERATOR(pg_catalog.+) 1,"
@@ -175,7 +175,7 @@ fail(Duty *duty, MemoryContext context, TimestampTz started)
 
 	duty->failures++;
 	MemoryContextSwitchTo(context);
-	duty_record(duty->name, started, &nothing, error->message);
+	record(duty->name, started, &nothing, error->message);
 }
 
 /*
@@ -219,7 +219,7 @@ duty_run(Duty *duty)
 		MemoryContextSwitchTo(context);
 		wait_ms = duty->run(&pass);
 		if (!pass.off)
-			duty_record(duty->name, started, &pass, pass.error);
+			record(duty->name, started, &pass, pass.error);
 		if (pass.mended > 0)
 			trim_mended();
 		duty->failures = 0;

@@ -41,7 +41,6 @@ typedef struct Duty
 
 extern long duty_wait_ms(const Duty *duty);
 extern void duty_run(Duty *duty);
-extern void duty_record(const char *name, TimestampTz started, const Pass *pass, const char *error);
 extern ChangedChat duty_position(const char *name, bool *hurry);
 extern void duty_set_position(const char *name, ChangedChat position, bool hurry);
 extern void duty_report_mended(int32 application, int32 chat, const char *counter,
