@@ -117,10 +117,20 @@ CREATE FUNCTION chat.before_insert() RETURNS trigger
 COMMENT ON FUNCTION chat.before_insert() IS
 'Trigger: numbers a chat or message that is inserted directly. Errors: 23503 no such parent, 22003 number below 1, 54000 no number left.';
 
-CREATE FUNCTION chat.before_update() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'chat_before_update' LANGUAGE C;
-COMMENT ON FUNCTION chat.before_update() IS
-'Trigger: does as before_insert for a chat or message whose key is updated. Errors: as there.';
+CREATE FUNCTION chat.before_update_messages() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_before_update_messages' LANGUAGE C;
+COMMENT ON FUNCTION chat.before_update_messages() IS
+'Trigger: does as before_insert for a message whose key is updated. Errors: as there.';
+
+CREATE FUNCTION chat.before_update_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_before_update_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat.before_update_chats() IS
+'Trigger: queues a chat whose counters or key are updated directly, and does as before_insert if its key is. Errors: as there.';
+
+CREATE FUNCTION chat.before_update_application_counters() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_before_update_application_counters' LANGUAGE C;
+COMMENT ON FUNCTION chat.before_update_application_counters() IS
+'Trigger: queues an application whose counters are updated directly.';
 
 CREATE FUNCTION chat.after_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
@@ -142,17 +152,17 @@ CREATE FUNCTION chat.after_delete_chats() RETURNS trigger
 COMMENT ON FUNCTION chat.after_delete_chats() IS
 'Trigger: queues what is to be counted after a DELETE of chats.';
 
-CREATE FUNCTION chat.any_change() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'chat_any_change' LANGUAGE C;
-COMMENT ON FUNCTION chat.any_change() IS
-'Trigger: queues everything, to be counted after a TRUNCATE or a direct UPDATE of counters.';
+CREATE FUNCTION chat.before_truncate() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_before_truncate' LANGUAGE C;
+COMMENT ON FUNCTION chat.before_truncate() IS
+'Trigger: queues everything, to be counted after a TRUNCATE.';
 
 CREATE TRIGGER before_insert BEFORE INSERT ON chat.messages
 	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.messages
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
 CREATE TRIGGER before_key_update BEFORE UPDATE OF application_id, chat_number, number ON chat.messages
-	FOR EACH ROW EXECUTE FUNCTION chat.before_update();
+	FOR EACH ROW EXECUTE FUNCTION chat.before_update_messages();
 CREATE TRIGGER after_update AFTER UPDATE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_update_messages();
@@ -160,26 +170,24 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_messages();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.messages
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.before_truncate();
 
 CREATE TRIGGER before_insert BEFORE INSERT ON chat.chats
 	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
-CREATE TRIGGER before_key_update BEFORE UPDATE OF application_id, number ON chat.chats
-	FOR EACH ROW EXECUTE FUNCTION chat.before_update();
+CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat.before_update_chats();
 CREATE TRIGGER after_key_update AFTER UPDATE OF application_id, number ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
-CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
 	REFERENCING OLD TABLE AS old_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_chats();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.before_truncate();
 
 CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.any_change();
+	FOR EACH ROW EXECUTE FUNCTION chat.before_update_application_counters();
 
 CREATE TABLE chat.retired_tokens (
 	token text COLLATE "C" NOT NULL,

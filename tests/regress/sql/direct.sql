@@ -58,6 +58,20 @@ SELECT chat.create_message(1, 3, 'after those that were moved');
 SELECT * FROM chat.reconcile();
 SELECT * FROM wrong_counters() WHERE chat <> 1 OR chat IS NULL;
 
+-- Counters that are changed: what is queued follows what was changed.
+DELETE FROM chat.changed_chats;
+UPDATE chat.chats SET messages_count = messages_count + 1, last_number = last_number + 1 WHERE number = 9;
+UPDATE chat.chats SET last_number = last_number, created_at = created_at;
+UPDATE chat.application_counters SET chats_count = chats_count;
+SELECT * FROM chat.changed_chats;
+UPDATE chat.application_counters SET chats_count = 100;
+SELECT * FROM chat.changed_chats ORDER BY 1, 2;
+SELECT chat.create_chat(1), chat.create_message(1, 9, 'the function') AS after_a_raised_number;
+SELECT count(*) FROM chat.changed_chats;
+UPDATE chat.chats SET number = 30 WHERE number = 20;
+SELECT DISTINCT * FROM chat.changed_chats ORDER BY 1, 2;
+SELECT * FROM chat.reconcile();
+
 -- An application of somebody's own has no counter until it has a chat.
 INSERT INTO chat.applications (id, token, name) VALUES (77, 'own', 'own');
 INSERT INTO chat.chats (application_id) VALUES (77) RETURNING number;

@@ -78,6 +78,9 @@ foreach my $change (
 	[ 'direct INSERT of a number' => q{INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (3, 4, 4444, 'x')} ],
 	[ 'direct INSERT of a chat' => q{INSERT INTO chat.chats (application_id, number) VALUES (3, 33)} ],
 	[ 'UPDATE of a number' => q{UPDATE chat.messages SET number = 900 WHERE (application_id, chat_number, number) = (3, 1, 5)} ],
+	[ 'UPDATE of a chat\'s last number' => q{UPDATE chat.chats SET last_number = 5000 WHERE (application_id, number) = (3, 4)} ],
+	[ 'UPDATE of a chat\'s number' => q{UPDATE chat.chats SET number = 34 WHERE (application_id, number) = (3, 33)} ],
+	[ 'UPDATE of the last chat number' => q{UPDATE chat.application_counters SET last_chat_number = 5000 WHERE application_id = 2} ],
 	[ 'deleted chat' => 'DELETE FROM chat.chats WHERE (application_id, number) = (2, 2)' ],
 	[ 'deleted application' => 'DELETE FROM chat.applications WHERE id = 3' ])
 {
