@@ -38,6 +38,8 @@ describe()
 {
 	case $1 in
 		elasticsearch-7) java=17 folders=(elasticsearch elasticsearch-7) ;;
+		elasticsearch-8) java=17 folders=(elasticsearch elasticsearch-8) ;;
+		elasticsearch-9) java=21 folders=(elasticsearch elasticsearch-8) ;;
 		*) die "no engine \"$1\"" ;;
 	esac
 }
@@ -74,11 +76,13 @@ keep_only()
 
 fetch_jars()
 {
+	local said
 	command -v mvn >/dev/null || skip "the jars of $engine are to be fetched with Maven, and there is no mvn"
 	echo "Fetching the jars of $engine." >&2
 	rm -rf "$jars.new"
-	MAVEN_OPTS=-Djansi.mode=strip mvn -B -q -Dmaven.repo.local="$cache/repository" -f "$here/$engine/pom.xml" \
-		"$dependency_plugin:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$jars.new" >&2
+	said=$(mvn -B -q -Dmaven.repo.local="$cache/repository" -f "$here/$engine/pom.xml" \
+		"$dependency_plugin:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$jars.new" 2>&1) ||
+		die "Maven failed. $said"
 	keep_only "$jars"
 }
 
