@@ -40,6 +40,8 @@ describe()
 		elasticsearch-7) java=17 folders=(elasticsearch elasticsearch-7) ;;
 		elasticsearch-8) java=17 folders=(elasticsearch elasticsearch-8) ;;
 		elasticsearch-9) java=21 folders=(elasticsearch elasticsearch-8) ;;
+		opensearch-2) java=17 folders=(opensearch-2) ;;
+		opensearch-3) java=21 folders=(opensearch-3) ;;
 		*) die "no engine \"$1\"" ;;
 	esac
 }
