@@ -72,8 +72,8 @@ typedef struct Suspect
  * What is under way. It spans passes, and ends with the connection.
  */
 
-/* The URL of the connection; NULL if there is none. */
-static char *connected_url = NULL;
+/* The settings that the connection was made with; NULL if there is none. */
+static char *connected_with = NULL;
 
 /* Changes that were taken from shared memory; NULL if all of them are pushed. */
 static ChangedChat *pending = NULL;
@@ -367,11 +367,13 @@ delete_retired_tokens(void)
 static void
 connect(void)
 {
-	if (connected_url != NULL && strcmp(connected_url, settings_redis_url) != 0)
+	char	   *settings = psprintf("%s\n%s", settings_redis_url, settings_redis_password_file);
+
+	if (connected_with != NULL && strcmp(connected_with, settings) != 0)
 		mirror_disconnect();
-	if (!redis_connect(settings_redis_url))
+	if (!redis_connect(settings_redis_url, settings_redis_password_file))
 		return;
-	connected_url = MemoryContextStrdup(TopMemoryContext, settings_redis_url);
+	connected_with = MemoryContextStrdup(TopMemoryContext, settings);
 	catch_up();
 }
 
@@ -448,9 +450,9 @@ void
 mirror_disconnect(void)
 {
 	redis_disconnect();
-	if (connected_url != NULL)
-		pfree(connected_url);
-	connected_url = NULL;
+	if (connected_with != NULL)
+		pfree(connected_with);
+	connected_with = NULL;
 	if (pending != NULL)
 		pfree(pending);
 	pending = NULL;

@@ -9,7 +9,8 @@
  * the connection is of no more use, and redis_disconnect must be called; it also
  * frees what the error left behind.
  *
- * No error message shows the URL, which may have a password in it.
+ * The password is read at each login, and not kept. No error message shows it,
+ * nor the URL, where somebody may have put one.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 
 #include "redis.h"
 #include "resolve.h"
+#include "secret.h"
 #include "worker.h"
 
 #ifdef CHAT_REDIS_TLS
@@ -45,7 +47,6 @@ typedef struct RedisUrl
 	int			port;
 	char	   *path;
 	char	   *user;
-	char	   *password;
 	char	   *database;
 } RedisUrl;
 
@@ -88,30 +89,27 @@ is_digits(const char *text)
 }
 
 /*
- * Take user:password@ off the front of *rest.
+ * Take user@ off the front of *rest.
  */
 static bool
-parse_credentials(char **rest, RedisUrl *parts, const char **problem)
+parse_user(char **rest, RedisUrl *parts, const char **problem, const char **hint)
 {
 	char	   *at = strrchr(*rest, '@');
-	char	   *colon;
 
 	if (at == NULL)
 		return true;
 	*at = '\0';
-	colon = strchr(*rest, ':');
-	if (colon == NULL)
+	if (strchr(*rest, ':') != NULL)
 	{
-		*problem = "Before the @ stands user:password, or :password.";
+		*problem = "A password must not stand in the URL.";
+		*hint = "Put it into a file, and the file's name into pg_chat.redis_password_file.";
 		return false;
 	}
-	*colon = '\0';
-	parts->user = **rest == '\0' ? NULL : *rest;
-	parts->password = colon + 1;
+	parts->user = *rest;
 	*rest = at + 1;
-	if ((parts->user == NULL || percent_decode(parts->user)) && percent_decode(parts->password))
+	if (*parts->user != '\0' && percent_decode(parts->user))
 		return true;
-	*problem = "User and password must be percent-encoded.";
+	*problem = "Before the @ stands a user, percent-encoded.";
 	return false;
 }
 
@@ -161,11 +159,11 @@ parse_address(char *rest, RedisUrl *parts, const char **problem)
 }
 
 /*
- * Take a URL apart, in place. Returns false and sets *problem if it is not
- * one, or asks for what this build cannot do.
+ * Take a URL apart, in place. Returns false and sets *problem, and *hint if
+ * there is one, if it is not one, or asks for what this build cannot do.
  */
 static bool
-parse_url(char *url, RedisUrl *parts, const char **problem)
+parse_url(char *url, RedisUrl *parts, const char **problem, const char **hint)
 {
 	char	   *rest;
 
@@ -186,7 +184,7 @@ parse_url(char *url, RedisUrl *parts, const char **problem)
 		char	   *query;
 
 		rest = url + 7;
-		if (!parse_credentials(&rest, parts, problem))
+		if (!parse_user(&rest, parts, problem, hint))
 			return false;
 		if ((query = strchr(rest, '?')) != NULL)
 		{
@@ -212,7 +210,7 @@ parse_url(char *url, RedisUrl *parts, const char **problem)
 	}
 
 	if (parts->path == NULL &&
-		(!parse_credentials(&rest, parts, problem) || !parse_address(rest, parts, problem)))
+		(!parse_user(&rest, parts, problem, hint) || !parse_address(rest, parts, problem)))
 		return false;
 	if (parts->database != NULL && !is_digits(parts->database))
 	{
@@ -224,10 +222,10 @@ parse_url(char *url, RedisUrl *parts, const char **problem)
 
 /*
  * Whether the text is a URL that redis_connect takes; if not, *problem says
- * why, without showing any of it.
+ * why, without showing any of it, and *hint, if set, what to do.
  */
 bool
-redis_url_is_valid(const char *url, const char **problem)
+redis_url_is_valid(const char *url, const char **problem, const char **hint)
 {
 	RedisUrl	parts;
 	char	   *copy = strdup(url);
@@ -238,7 +236,7 @@ redis_url_is_valid(const char *url, const char **problem)
 		*problem = "Out of memory.";
 		return false;
 	}
-	valid = parse_url(copy, &parts, problem);
+	valid = parse_url(copy, &parts, problem, hint);
 	free(copy);
 	return valid;
 }
@@ -306,25 +304,37 @@ start_tls(const char *host)
 static void
 require_success(int i, const redisReply *answer, void *context)
 {
-	const RedisUrl *parts = context;
+	const char *password = context;
 
 	if (answer->type != REDIS_REPLY_ERROR)
 		return;
 	redis_raise("could not log in to",
-				parts->password != NULL && strstr(answer->str, parts->password) != NULL ?
+				password != NULL && strstr(answer->str, password) != NULL ?
 				"it refused the command" : answer->str);
 }
 
 static void
-log_in(RedisUrl *parts)
+log_in(const RedisUrl *parts, const char *password_file)
 {
-	if (parts->password != NULL && parts->user != NULL)
-		redis_command(3, (const char *[]) {"AUTH", parts->user, parts->password});
-	else if (parts->password != NULL)
-		redis_command(2, (const char *[]) {"AUTH", parts->password});
+	char	   *password = NULL;
+
+	if (*password_file != '\0')
+		password = secret_read("pg_chat.redis_password_file", password_file);
+	else if (parts->user != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pg_chat.redis_url names a user, and there is no password"),
+				 errhint("Put it into a file, and the file's name into pg_chat.redis_password_file.")));
+
+	if (parts->user != NULL)
+		redis_command(3, (const char *[]) {"AUTH", parts->user, password});
+	else if (password != NULL)
+		redis_command(2, (const char *[]) {"AUTH", password});
 	if (parts->database != NULL)
 		redis_command(2, (const char *[]) {"SELECT", parts->database});
-	redis_exchange(require_success, parts);
+	redis_exchange(require_success, password);
+	if (password != NULL)
+		secret_forget(password);
 }
 
 /*
@@ -346,21 +356,23 @@ begin_to_connect(const RedisUrl *parts, TimestampTz deadline)
 }
 
 /*
- * Connect, unless there is a connection. Returns whether it is a new one.
- * Raises 08006 if it cannot be had.
+ * Connect, unless there is a connection, and log in with the password in a
+ * file, unless that is empty. Returns whether it is a new one. Raises 08006 if
+ * it cannot be had, and what secret_read does.
  */
 bool
-redis_connect(const char *url)
+redis_connect(const char *url, const char *password_file)
 {
 	RedisUrl	parts;
 	const char *problem;
+	const char *hint;
 	TimestampTz deadline = deadline_from_now();
 	int			error = 0;
 	socklen_t	size = sizeof(error);
 
 	if (connection != NULL)
 		return false;
-	if (!parse_url(pstrdup(url), &parts, &problem))
+	if (!parse_url(pstrdup(url), &parts, &problem, &hint))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pg_chat.redis_url is not valid"),
@@ -381,7 +393,7 @@ redis_connect(const char *url)
 	if (parts.tls)
 		start_tls(parts.host);
 #endif
-	log_in(&parts);
+	log_in(&parts, password_file);
 	return true;
 }
 

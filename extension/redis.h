@@ -12,8 +12,8 @@
 /* A reply arrived: the i-th of an exchange. It is freed after the call. */
 typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *context);
 
-extern bool redis_url_is_valid(const char *url, const char **problem);
-extern bool redis_connect(const char *url);
+extern bool redis_url_is_valid(const char *url, const char **problem, const char **hint);
+extern bool redis_connect(const char *url, const char *password_file);
 extern void redis_disconnect(void);
 extern void redis_command(int argc, const char **argv);
 extern void redis_exchange(RedisReplyCallback callback, void *context);

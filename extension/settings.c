@@ -4,47 +4,36 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "compat.h"
 #include "redis.h"
 #include "settings.h"
-#include "shared.h"
 
 int			settings_max_body_size;
 int			settings_reconcile_interval;
 int			settings_scrub_interval;
 char	   *settings_redis_url;
+char	   *settings_redis_password_file;
 
 /*
  * No message shows the value, which PostgreSQL's own would do: there may be a
- * password in it. With one it is refused where the library is not preloaded:
- * there the setting does not exist before a session loads the library, and
- * PostgreSQL shows it to every role.
+ * password in it, which is refused, since PostgreSQL logs what a setting is
+ * changed to.
  */
 static bool
 check_redis_url(char **value, void **extra, GucSource source)
 {
-	bool		preloaded = process_shared_preload_libraries_in_progress || shared_available();
 	const char *problem;
+	const char *hint = NULL;
 
-	if (**value == '\0')
+	if (**value == '\0' || redis_url_is_valid(*value, &problem, &hint))
 		return true;
-	if (!redis_url_is_valid(*value, &problem))
-	{
-		GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
-		GUC_check_errdetail("%s", problem);
-		return false;
-	}
-	if (!preloaded && strchr(*value, '@') != NULL)
-	{
-		GUC_check_errmsg("pg_chat.redis_url must not have a password here");
-		GUC_check_errdetail("Every role can read the setting, since pg_chat is not in shared_preload_libraries.");
-		GUC_check_errhint("Add pg_chat to shared_preload_libraries and restart, and change the password.");
-		return false;
-	}
-	return true;
+	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
+	GUC_check_errdetail("%s", problem);
+	if (hint != NULL)
+		GUC_check_errhint("%s", hint);
+	return false;
 }
 
 /*
@@ -79,11 +68,19 @@ settings_define(void)
 
 	DefineCustomStringVariable("pg_chat.redis_url",
 							   "Redis server that counters are mirrored to; empty for none.",
-							   "redis://[user:password@]host[:port][/database], or unix://[user:password@]path[?db=database].",
+							   "redis://[user@]host[:port][/database], rediss:// for TLS, or unix://[user@]path[?db=database].",
 							   &settings_redis_url,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_redis_url, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.redis_password_file",
+							   "File with the password of the Redis server; empty for none.",
+							   "Its first line is the password. Only PostgreSQL may have access to it.",
+							   &settings_redis_password_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pg_chat");
 }

@@ -17,6 +17,9 @@ extern int	settings_scrub_interval;
 /* pg_chat.redis_url: where counters are mirrored to; empty: nowhere. */
 extern char *settings_redis_url;
 
+/* pg_chat.redis_password_file: has the password; empty: there is none. */
+extern char *settings_redis_password_file;
+
 extern void settings_define(void);
 
 #endif							/* PG_CHAT_SETTINGS_H */

@@ -198,56 +198,119 @@ mirrored('TRUNCATE');
 sql('TRUNCATE chat.applications CASCADE');
 mirrored('TRUNCATE of applications');
 
-# URLs. With a password and a database, over TCP; one that is wrong shows nothing secret.
+# Passwords stand in a file, never in the URL. With a password and a database, over TCP; one that is
+# wrong shows nothing secret.
+my $password_file = $node->data_dir . '/redis.password';
+
+sub write_password
+{
+	my ($content, $mode) = @_;
+
+	unlink $password_file;
+	append_to_file($password_file, $content);
+	chmod $mode // 0600, $password_file;
+	return;
+}
+
+# Have it log in anew, at an address.
+sub log_in
+{
+	my ($url, $file) = @_;
+
+	clear_error();
+	$node->append_conf('postgresql.conf', sprintf "pg_chat.redis_password_file = '%s'", $file // 'redis.password');
+	use_url($url);
+}
+
 sql(q{SELECT chat.create_application('shop')});
 my $guarded = RedisServer->new(requirepass => 'hunter/2@');
-use_url("redis://:hunter%2F2%40\@127.0.0.1:$guarded->{port}/5");
+write_password("hunter/2@\nand a second line\n");
+log_in("redis://127.0.0.1:$guarded->{port}/5");
 mirrored('password and database', $guarded, 5);
-clear_error();
-use_url("redis://:topsecret\@127.0.0.1:$guarded->{port}/5");
+$guarded->command('ACL', 'SETUSER', 'us:er', 'on', '>hunter3', '~*', '&*', '+@all');
+write_password('hunter3');
+log_in("redis://us%3Aer\@127.0.0.1:$guarded->{port}/6", $password_file);
+mirrored('a user, and the file\'s path is absolute', $guarded, 6);
+write_password("topsecret\r\n");
+log_in("redis://127.0.0.1:$guarded->{port}/5");
 error_shown('wrong password', 'could not log in to Redis: (WRONGPASS|ERR invalid password)');
-clear_error();
-use_url("redis://127.0.0.1:$guarded->{port}");
+log_in("redis://127.0.0.1:$guarded->{port}", '');
 error_shown('no password', 'NOAUTH');
-clear_error();
-use_url("redis://user:topsecret\@localhost:$guarded->{port}/99");
+log_in("redis://user\@localhost:$guarded->{port}/99");
 error_shown('no such user', 'could not log in to Redis');
+log_in("redis://user\@localhost:$guarded->{port}", '');
+error_shown('a user without a password', 'names a user, and there is no password');
 my $other = RedisServer->new('rename-command' => [ 'AUTH', 'LOGIN' ]);
-clear_error();
-use_url("redis://:topsecret\@127.0.0.1:$other->{port}");
+log_in("redis://127.0.0.1:$other->{port}");
 error_shown('a server that quotes the password', 'could not log in to Redis: it refused the command');
-clear_error();
-use_url("unix:///nowhere/redis");
+log_in("unix:///nowhere/redis");
 error_shown('no socket', 'could not connect to Redis: No such file or directory');
-my $log_before = length slurp_file($node->logfile);
-foreach my $url ('topsecret', 'http://:topsecret@host', 'redis://', 'redis://:topsecret@', 'redis://:topsecret@host:port', 'redis://:topsecret@host:70000',
-	'redis://:topsecret@host/db', 'redis://topsecret@host', 'redis://:topsecret%zz@host', 'redis://:topsecret%00@host', 'unix://relative/topsecret', 'unix:///path?topsecret', 'rediss')
+
+# Files that hold no password, or not for the server alone; each is read when it logs in.
+my $url = "redis://127.0.0.1:$guarded->{port}/5";
+log_in($url, 'missing');
+error_shown('no file', 'could not open the file "missing" of pg_chat.redis_password_file: No such file');
+log_in($url, 'base');
+error_shown('a directory', 'the file "base" of pg_chat.redis_password_file is not a regular file');
+foreach my $case (
+	[ 'readable by the group' => "topsecret\n", 0640, 'can be accessed by others' ],
+	[ 'writable by others' => "topsecret\n", 0602, 'can be accessed by others' ],
+	[ 'an empty file' => '', 0600, 'has no secret on its first line' ],
+	[ 'an empty first line' => "\ntopsecret\n", 0600, 'has no secret on its first line' ],
+	[ 'a zero byte' => "topsecret\0\n", 0600, 'has no secret on its first line' ],
+	[ 'a line without end' => 'topsecret' x 1000, 0600, 'has no secret on its first line' ])
 {
-	my ($status, $stdout, $stderr) = $node->psql('postgres', "ALTER SYSTEM SET pg_chat.redis_url = '$url'");
-	like($stderr, qr/^(.*:)?\s*ERROR:\s+invalid value for parameter "pg_chat.redis_url"\nDETAIL:  ./m, "refused: $url");
-	unlike($stderr =~ s/^STATEMENT.*//mr, qr/topsecret/, 'and not shown');
+	my ($what, $content, $mode, $error) = @$case;
+
+	write_password($content, $mode);
+	log_in($url);
+	error_shown($what, $error);
 }
-my ($status, $stdout, $stderr) = $node->psql('postgres', q{ALTER SYSTEM SET pg_chat.redis_url = 'rediss://:topsecret@host'});
+write_password("hunter/2@\n");
+$guarded->command('-n', '5', 'FLUSHDB');
+mirrored('the file is mended', $guarded, 5);
+
+unlike(slurp_file($node->logfile), qr/topsecret|hunter/, 'no password in the log');
+
+# URLs that are refused, and not shown.
+my $log_before = length slurp_file($node->logfile);
+foreach my $case (
+	[ 'topsecret', 'must begin with' ], [ 'http://topsecret@host', 'must begin with' ], [ 'rediss', 'must begin with' ],
+	[ 'redis://', 'host is missing' ], [ 'redis://topsecret@', 'host is missing' ], [ 'redis://@topsecret', 'stands a user' ],
+	[ 'redis://topsecret%zz@host', 'percent-encoded' ], [ 'redis://topsecret%00@host', 'percent-encoded' ],
+	[ 'redis://host:topsecret', 'port' ], [ 'redis://host:70000', 'port' ], [ 'redis://host/topsecret', 'database' ],
+	[ 'unix://relative/topsecret', 'absolute' ], [ 'unix:///path?topsecret', 'db=number' ],
+	[ 'redis://:topsecret@host', 'password must not' ], [ 'redis://user:topsecret@host/1', 'password must not' ], [ 'unix://:topsecret@/path', 'password must not' ])
+{
+	my ($bad, $why) = @$case;
+	my ($status, $stdout, $stderr) = $node->psql('postgres', "ALTER SYSTEM SET pg_chat.redis_url = '$bad'");
+
+	like($stderr, qr/^(.*:)?\s*ERROR:\s+invalid value for parameter "pg_chat.redis_url"\nDETAIL:  .*$why/m, "refused: $bad");
+	unlike($stderr =~ s/^STATEMENT.*//mr, qr/topsecret/, 'and not shown');
+	like($stderr, qr/^HINT:  .*pg_chat\.redis_password_file/m, 'and where the password belongs') if $why =~ /password/;
+}
+my ($status, $stdout, $stderr) = $node->psql('postgres', q{ALTER SYSTEM SET pg_chat.redis_url = 'rediss://host'});
 SKIP:
 {
 	skip 'hiredis has TLS here', 1 if $status == 0;
 	like($stderr, qr/rediss:\/\/ needs a hiredis with TLS/, 'rediss:// says what is missing');
 }
 sql('ALTER SYSTEM RESET pg_chat.redis_url');
-$node->append_conf('postgresql.conf', "pg_chat.redis_url = 'nonsense://:topsecret\@host'");
+$node->append_conf('postgresql.conf', "pg_chat.redis_url = 'redis://:topsecret\@host'");
 $node->reload;
-ok(poll(sub { slurp_file($node->logfile, $log_before) =~ /invalid value for parameter "pg_chat.redis_url"/ }), 'a malformed setting is logged');
-use_url("redis://:topsecret\@127.0.0.1:$guarded->{port}/5");
-# But for PostgreSQL's own lines: the statements that the tests' clusters log, and what a reload changed.
-unlike(slurp_file($node->logfile) =~ s/(STATEMENT: |statement: |parameter "pg_chat.redis_url" changed to ).*//gr, qr/topsecret|hunter/,
-	'no password in the log');
+ok(poll(sub { slurp_file($node->logfile, $log_before) =~ /invalid value for parameter "pg_chat.redis_url"/ }), 'a refused setting is logged');
+# But for the statements above, which the tests' clusters log.
+unlike(slurp_file($node->logfile) =~ s/(STATEMENT: |statement: ).*//gr, qr/topsecret|hunter/, 'nor that of a refused URL');
 is(sql(q{SELECT count(*) FROM chat.worker_status WHERE last_error ~ 'topsecret|hunter'}), '0', 'nor in worker_status');
 sql('CREATE ROLE reader; GRANT chat_api TO reader');
 foreach my $role ('reader', 'chat_api')
 {
-	($status, $stdout, $stderr) = $node->psql('postgres', "SET ROLE $role; SHOW pg_chat.redis_url");
-	like($stderr, qr/must be superuser|permission denied/, "$role cannot read the setting");
-	is(sql("SET ROLE $role; SELECT count(*) FROM pg_settings WHERE name = 'pg_chat.redis_url'"), '0', "$role does not see it");
+	foreach my $setting ('pg_chat.redis_url', 'pg_chat.redis_password_file')
+	{
+		($status, $stdout, $stderr) = $node->psql('postgres', "SET ROLE $role; SHOW $setting");
+		like($stderr, qr/must be superuser|permission denied/, "$role cannot read $setting");
+		is(sql("SET ROLE $role; SELECT count(*) FROM pg_settings WHERE name = '$setting'"), '0', "$role does not see it");
+	}
 }
 
 # Off again: nothing is waited for.
