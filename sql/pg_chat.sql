@@ -290,8 +290,57 @@ CREATE VIEW chat.worker_status AS
 	CROSS JOIN chat.worker_process() AS w;
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
-INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis');
+INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search');
 COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. Read it through chat.worker_status.';
+
+---------------------------------------------------------------------------
+-- Search
+--
+-- Where Elasticsearch is used, the worker keeps an index there in step. What
+-- is appended to a chat needs no note: it lies above the chat's watermark.
+-- What is changed, deleted or inserted further down is queued, in the same
+-- transaction. Both move on when the index shows the change to searches; so a
+-- search answers from the tables what the index may lack. All of this is
+-- derived: a dump leaves it out.
+---------------------------------------------------------------------------
+
+CREATE TABLE chat.search_indexes (
+	id integer GENERATED ALWAYS AS IDENTITY,
+	name text COLLATE "C" NOT NULL,
+	alias text COLLATE "C" NOT NULL,
+	uuid text COLLATE "C",
+	state text COLLATE "C" NOT NULL,
+	rebuild boolean NOT NULL DEFAULT false,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT search_indexes_pkey PRIMARY KEY (id),
+	CONSTRAINT search_indexes_name_key UNIQUE (name),
+	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
+);
+CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
+COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). uuid is what Elasticsearch calls it; null before it is there. rebuild: it is to be replaced by a new one. Empty where Elasticsearch is not used.';
+
+CREATE TABLE chat.indexed_chats (
+	index_id integer NOT NULL,
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	indexed_number integer NOT NULL,
+	CONSTRAINT indexed_chats_pkey PRIMARY KEY (index_id, application_id, chat_number)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE chat.indexed_chats IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat.search_queue. A chat that is missing has none.';
+
+CREATE TABLE chat.search_queue (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	index_id integer NOT NULL,
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	number integer NOT NULL,
+	queued_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	reason text,
+	CONSTRAINT search_queue_pkey PRIMARY KEY (id)
+);
+CREATE INDEX search_queue_key ON chat.search_queue (index_id, application_id, chat_number, number);
+CREATE INDEX search_queue_next ON chat.search_queue (index_id, id) WHERE reason IS NULL;
+COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is parked: Elasticsearch refused it, and the worker does not try again before chat.retry_parked().';
 
 ---------------------------------------------------------------------------
 -- What the functions return
