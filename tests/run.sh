@@ -19,6 +19,7 @@ chatd=${CHATD:-$top/build/chatd}
 bindir=$("$pg_config" --bindir)
 pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
 logs=$top/build/test
+engine=${CHAT_ENGINE:-elasticsearch-7}
 
 passed=0
 failed=0
@@ -35,7 +36,16 @@ staged()
 		TESTLOGDIR="$stage/tests/tap/tmp_check/log" \
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
+		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
 		"$@"
+}
+
+# Build the engine where it stays, and give the stage a copy. Where it cannot be built, the tests say so.
+stage_engine()
+{
+	"$top/tests/elasticsearch/run.sh" "$engine" build || return 0
+	mkdir "$stage/build/elasticsearch"
+	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
 
 make_stage()
@@ -47,6 +57,7 @@ make_stage()
 	cp -R "$top/tests" "$stage/tests"
 	cp "$top/README.md" "$stage/"
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
+	stage_engine
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }
 
