@@ -1,0 +1,44 @@
+/*
+ * http.h
+ *	  A client for HTTP and HTTPS: see http.c.
+ */
+#ifndef PG_CHAT_HTTP_H
+#define PG_CHAT_HTTP_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+
+/*
+ * Whom to ask. All of it outlives the requests to it. Parts that it does not
+ * have are NULL.
+ */
+typedef struct HttpTarget
+{
+	char	   *base_url;		/* scheme://host[:port][/path], without a slash at its end */
+	char	   *host;			/* without the brackets of an IPv6 address */
+	int			port;
+	char	   *user;			/* Basic authentication */
+	char	   *password;
+	char	   *authorization;	/* the whole header line, "Authorization: ..." */
+	char	   *ca_file;		/* certificates to trust, PEM; NULL: the system's */
+} HttpTarget;
+
+typedef struct HttpRequest
+{
+	bool		done;
+	const char *error;			/* why there is no (whole) answer; NULL: there is one */
+	int			status;			/* of the answer, such as 200 */
+	StringInfoData answer;		/* its body, NUL-terminated */
+	struct HttpTransfer *transfer;	/* private */
+} HttpRequest;
+
+extern MemoryContext http_context(void);
+extern HttpRequest *http_begin(const HttpTarget *target, const char *method, const char *path,
+							   StringInfo body, const char *content_type,
+							   long timeout_ms, Size answer_max);
+extern void http_wait(long timeout_ms);
+extern void http_end(HttpRequest *request);
+extern void http_abort(void);
+
+#endif							/* PG_CHAT_HTTP_H */
