@@ -47,6 +47,17 @@ chat_not_found(int32 application, int32 chat)
 							 "Create it with chat.create_chat().");
 }
 
+/*
+ * The number of the chat, argument 1. Raises P0002 if it is null.
+ */
+int32
+chat_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(1))
+		problem_raise(chat_not_named());
+	return PG_GETARG_INT32(1);
+}
+
 /* That what names the application or the chat is null. */
 Problem
 chat_not_named(void)

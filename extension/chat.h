@@ -5,8 +5,11 @@
 #ifndef PG_CHAT_CHAT_H
 #define PG_CHAT_CHAT_H
 
+#include "fmgr.h"
+
 #include "problem.h"
 
+extern int32 chat_argument(FunctionCallInfo fcinfo);
 extern void chat_require(int32 application, int32 chat);
 extern Problem chat_not_found(int32 application, int32 chat);
 extern Problem chat_not_named(void);

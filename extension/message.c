@@ -25,8 +25,6 @@ PG_FUNCTION_INFO_V1(chat_create_messages_by_token);
 
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
 
-#define MESSAGE_SEARCH MESSAGE_SELECT " AND chat.contains(body, $3)"
-
 /*
  * Set the message's problem if its body or number is not acceptable; body may
  * be NULL.
@@ -185,17 +183,6 @@ chat_create_messages_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * The number of the chat, argument 1. Raises P0002 if it is null.
- */
-static Datum
-chat_argument(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(1))
-		problem_raise(chat_not_named());
-	return PG_GETARG_DATUM(1);
-}
-
-/*
  * chat.get_message(application, chat integer, number integer) returns setof
  * chat.message
  */
@@ -203,7 +190,7 @@ API_FUNCTION(get_message, API_READS)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		MESSAGE_SELECT " AND number OPERATOR(pg_catalog.=) $3", INT4OID, INT4OID, INT4OID);
-	Datum		values[3] = {Int32GetDatum(application), chat_argument(fcinfo), PG_GETARG_DATUM(2)};
+	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat_argument(fcinfo)), PG_GETARG_DATUM(2)};
 	Tuplestorestate *store = api_result_store(fcinfo);
 
 	if (PG_ARGISNULL(2) || plan_store(&plan, values, store) == 0)
@@ -212,23 +199,24 @@ API_FUNCTION(get_message, API_READS)
 }
 
 /*
- * Return a page of messages, of which count arguments, application and chat
- * first, are given.
+ * Return a page of the chat that argument 1 names.
  */
 static Datum
-return_page(FunctionCallInfo fcinfo, PagePlans *plans, const Datum *arguments, int count, ListPage page)
+return_page(FunctionCallInfo fcinfo, int32 application, ListPage page)
 {
-	if (page_store(plans, arguments, count, page, api_result_store(fcinfo)) == 0)
-		chat_require(DatumGetInt32(arguments[0]), DatumGetInt32(arguments[1]));
+	static PagePlans plans = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
+		SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
+	};
+	int32		chat = chat_argument(fcinfo);
+	Datum		arguments[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
+
+	if (page_store(&plans, arguments, 2, page, api_result_store(fcinfo)) == 0)
+		chat_require(application, chat);
 	return (Datum) 0;
 }
-
-static PagePlans list_plans = {
-	SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
-		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
-	SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
-		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
-};
 
 /*
  * chat.list_messages(application, chat integer, after integer, before
@@ -236,9 +224,7 @@ static PagePlans list_plans = {
  */
 API_FUNCTION(list_messages, API_READS)
 {
-	Datum		arguments[2] = {Int32GetDatum(application), chat_argument(fcinfo)};
-
-	return return_page(fcinfo, &list_plans, arguments, 2, page_from_arguments(fcinfo, 2));
+	return return_page(fcinfo, application, page_from_arguments(fcinfo, 2));
 }
 
 /*
@@ -247,29 +233,5 @@ API_FUNCTION(list_messages, API_READS)
  */
 API_FUNCTION(last_messages, API_READS)
 {
-	Datum		arguments[2] = {Int32GetDatum(application), chat_argument(fcinfo)};
-
-	return return_page(fcinfo, &list_plans, arguments, 2, page_of_last(fcinfo, 2));
-}
-
-/*
- * chat.search_messages(application, chat integer, query text, after integer,
- * before integer, "limit" integer) returns setof chat.message
- */
-API_FUNCTION(search_messages, API_READS)
-{
-	static PagePlans plans = {
-		SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SEARCH, "number", "$4", "$5", "$6"),
-		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID, INT8OID),
-		SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SEARCH, "number", "$4", "$5", "$6"),
-		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID, INT8OID)
-	};
-	Datum		arguments[3] = {Int32GetDatum(application), chat_argument(fcinfo), PG_GETARG_DATUM(2)};
-
-	if (PG_ARGISNULL(2) || VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(2)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("query can't be blank"),
-				 err_generic_string(PG_DIAG_COLUMN_NAME, "query")));
-	return return_page(fcinfo, &plans, arguments, 3, page_from_arguments(fcinfo, 3));
+	return return_page(fcinfo, application, page_of_last(fcinfo, 2));
 }

@@ -22,8 +22,11 @@ raise_out_of_range(const char *argument, int minimum, int maximum)
 			 err_generic_string(PG_DIAG_COLUMN_NAME, argument)));
 }
 
-static int32
-limit_from_value(NullableDatum value)
+/*
+ * The limit that an argument asks for. Raises 22023 if it is wrong.
+ */
+int32
+page_limit(NullableDatum value)
 {
 	int32		limit = value.isnull ? PAGE_LIMIT_DEFAULT : DatumGetInt32(value.value);
 
@@ -54,7 +57,7 @@ page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 		page.upto = DatumGetInt32(before.value) - 1;
 		page.from_end = after.isnull;
 	}
-	page.limit = limit_from_value(limit);
+	page.limit = page_limit(limit);
 	return page;
 }
 
@@ -77,7 +80,7 @@ page_of_last(FunctionCallInfo fcinfo, int limit_argument)
 	return (ListPage)
 	{
 		.upto = PG_INT32_MAX,
-		.limit = limit_from_value(fcinfo->args[limit_argument]),
+		.limit = page_limit(fcinfo->args[limit_argument]),
 		.from_end = true
 	};
 }

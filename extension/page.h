@@ -44,6 +44,7 @@ typedef struct PagePlans
 extern ListPage page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit);
 extern ListPage page_from_arguments(FunctionCallInfo fcinfo, int first);
 extern ListPage page_of_last(FunctionCallInfo fcinfo, int limit_argument);
+extern int32 page_limit(NullableDatum value);
 extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 						 Tuplestorestate *store);
 

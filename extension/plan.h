@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "utils/tuplestore.h"
 
-#define PLAN_MAX_ARGS 6
+#define PLAN_MAX_ARGS 7
 
 /*
  * A statement with parameters $1 to $nargs. Defined as a static variable with

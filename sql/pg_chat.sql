@@ -349,6 +349,7 @@ COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, delete
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);
 CREATE TYPE chat.chat AS (number integer, messages_count integer, last_number integer, created_at timestamptz);
 CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz);
+CREATE TYPE chat.application_message AS (chat_number integer, number integer, body text, created_at timestamptz);
 CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz);
 CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text);
 CREATE TYPE chat.mended AS (application_id integer, chat_number integer, counter text, was integer, mended_to integer);
@@ -356,6 +357,7 @@ COMMENT ON TYPE chat.mended IS 'A counter that was wrong and was mended: of a ch
 COMMENT ON TYPE chat.application IS 'An application with the count of its chats.';
 COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the highest number given to one.';
 COMMENT ON TYPE chat.message IS 'A message of a chat.';
+COMMENT ON TYPE chat.application_message IS 'A message of an application.';
 COMMENT ON TYPE chat.found_message IS 'A message that was found for one item of a call for many.';
 COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number; or else the SQLSTATE, the argument at fault (body or number) and the error''s message.';
 
@@ -563,6 +565,20 @@ CREATE FUNCTION chat.search_messages(token text, chat integer, query text, after
 COMMENT ON FUNCTION chat.search_messages(text, integer, text, integer, integer, integer) IS
 'As search_messages(integer, ...), by the application''s token.';
 
+CREATE FUNCTION chat.search_application(application integer, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.application_message
+	AS 'MODULE_PATHNAME', 'chat_search_application_by_id'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+COMMENT ON FUNCTION chat.search_application(integer, text, integer[], integer[], integer) IS
+'The messages of all chats of the application whose body contains query, literally and anywhere, without regard to letter case; ascending by chat and number. after: those after this message, ARRAY[chat_number, number]; before: those before it (alone: the last ones before it); limit: rows at most, 1 to 1000. Errors: P0002 no such application, 22023 query empty, or with the argument''s name.';
+
+CREATE FUNCTION chat.search_application(token text, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.application_message
+	AS 'MODULE_PATHNAME', 'chat_search_application_by_token'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], integer) IS
+'As search_application(integer, ...), by the application''s token.';
+
 -- Counts
 
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
@@ -584,7 +600,7 @@ REVOKE ALL ON SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
-REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.found_message, chat.outcome, chat.mended FROM PUBLIC;
+REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.mended FROM PUBLIC;
 
 
 CREATE FUNCTION chat.create_api_role() RETURNS void
@@ -611,5 +627,6 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_messages(text, integer, integer, integer, integer),
 	chat.list_messages(text[], integer[], integer[], integer[], integer[]),
 	chat.last_messages(text, integer, integer),
-	chat.search_messages(text, integer, text, integer, integer, integer)
+	chat.search_messages(text, integer, text, integer, integer, integer),
+	chat.search_application(text, text, integer[], integer[], integer)
 TO chat_api;
