@@ -7,6 +7,7 @@
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "elasticsearch.h"
 #include "redis.h"
 #include "settings.h"
 
@@ -15,6 +16,13 @@ int			settings_reconcile_interval;
 int			settings_scrub_interval;
 char	   *settings_redis_url;
 char	   *settings_redis_password_file;
+char	   *settings_elasticsearch_url;
+char	   *settings_elasticsearch_user;
+char	   *settings_elasticsearch_password_file;
+char	   *settings_elasticsearch_api_key_file;
+char	   *settings_elasticsearch_ca_file;
+int			settings_elasticsearch_shards;
+int			settings_search_timeout;
 
 /*
  * No message shows the value, which PostgreSQL's own would do: there may be a
@@ -33,6 +41,19 @@ check_redis_url(char **value, void **extra, GucSource source)
 	GUC_check_errdetail("%s", problem);
 	if (hint != NULL)
 		GUC_check_errhint("%s", hint);
+	return false;
+}
+
+/* Likewise. */
+static bool
+check_elasticsearch_url(char **value, void **extra, GucSource source)
+{
+	const char *problem;
+
+	if (**value == '\0' || elasticsearch_url_is_valid(*value, &problem))
+		return true;
+	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.elasticsearch_url");
+	GUC_check_errdetail("%s", problem);
 	return false;
 }
 
@@ -81,6 +102,62 @@ settings_define(void)
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_url",
+							   "Elasticsearch or OpenSearch server that serves searches; empty for none.",
+							   "http:// or https://, host[:port][/path].",
+							   &settings_elasticsearch_url,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   check_elasticsearch_url, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_user",
+							   "User to log in to Elasticsearch as; empty for none.",
+							   NULL,
+							   &settings_elasticsearch_user,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_password_file",
+							   "File with the password of the Elasticsearch user; empty for none.",
+							   "Its first line is the password. Only PostgreSQL may have access to it.",
+							   &settings_elasticsearch_password_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_api_key_file",
+							   "File with the API key to log in to Elasticsearch with, instead of a user; empty for none.",
+							   "Its first line is the key as Elasticsearch encodes it. Only PostgreSQL may have access to it.",
+							   &settings_elasticsearch_api_key_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_ca_file",
+							   "File with the certificates of authorities that Elasticsearch's certificate may be from; empty for the system's.",
+							   NULL,
+							   &settings_elasticsearch_ca_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.elasticsearch_shards",
+							"Shards of an index in Elasticsearch that is built from now on.",
+							NULL,
+							&settings_elasticsearch_shards,
+							1, 1, 1024,
+							PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.search_timeout",
+							"How long a search waits for Elasticsearch, before PostgreSQL answers alone.",
+							NULL,
+							&settings_search_timeout,
+							500, 10, 60 * 1000,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pg_chat");
 }

@@ -20,6 +20,23 @@ extern char *settings_redis_url;
 /* pg_chat.redis_password_file: has the password; empty: there is none. */
 extern char *settings_redis_password_file;
 
+/* pg_chat.elasticsearch_url: where searches are sent; empty: nowhere. */
+extern char *settings_elasticsearch_url;
+
+/* pg_chat.elasticsearch_user, _password_file, _api_key_file: to log in with; empty: none. */
+extern char *settings_elasticsearch_user;
+extern char *settings_elasticsearch_password_file;
+extern char *settings_elasticsearch_api_key_file;
+
+/* pg_chat.elasticsearch_ca_file: whose certificates are trusted; empty: the system's choice. */
+extern char *settings_elasticsearch_ca_file;
+
+/* pg_chat.elasticsearch_shards: of an index that is built from now on. */
+extern int	settings_elasticsearch_shards;
+
+/* pg_chat.search_timeout: how long a search waits for Elasticsearch, in milliseconds. */
+extern int	settings_search_timeout;
+
 extern void settings_define(void);
 
 #endif							/* PG_CHAT_SETTINGS_H */
