@@ -25,7 +25,7 @@
 #include "worker.h"
 
 #ifdef CHAT_REDIS_TLS
-#include <hiredis/hiredis_ssl.h>
+#include "redis_tls.h"
 #endif
 
 /* How long an exchange, or connecting, may take. */
@@ -53,9 +53,6 @@ typedef struct RedisUrl
 static redisContext *connection = NULL;
 static int	commands = 0;		/* appended, whose replies are not there yet */
 static void *reply = NULL;		/* the one in hand: freed here after an error, too */
-#ifdef CHAT_REDIS_TLS
-static redisSSLContext *tls_context = NULL;
-#endif
 
 /* Decode %XX in place. Returns false if there is a bad one, or %00. */
 static bool
@@ -282,18 +279,15 @@ deadline_from_now(void)
 }
 
 #ifdef CHAT_REDIS_TLS
-/* Speak TLS from now on; the server's certificate is verified. */
+/* Speak TLS from now on; the server proves that it is the host. */
 static void
-start_tls(const char *host)
+start_tls(const char *host, TimestampTz deadline)
 {
-	redisSSLContextError error = REDIS_SSL_CTX_NONE;
+	SSL		   *tls = redis_tls_begin(connection, host);
+	uint32		events;
 
-	redisInitOpenSSL();
-	tls_context = redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, host, &error);
-	if (tls_context == NULL)
-		redis_raise("could not speak TLS to", redisSSLContextGetError(error));
-	if (redisInitiateSSLWithContext(connection, tls_context) != REDIS_OK)
-		redis_raise("could not speak TLS to", connection->errstr);
+	while ((events = redis_tls_go_on(tls)) != 0)
+		wait_for_socket(events, deadline);
 }
 #endif
 
@@ -391,7 +385,7 @@ redis_connect(const char *url, const char *password_file)
 		redis_raise("could not connect to", strerror(error));
 #ifdef CHAT_REDIS_TLS
 	if (parts.tls)
-		start_tls(parts.host);
+		start_tls(parts.host, deadline);
 #endif
 	log_in(&parts, password_file);
 	return true;
@@ -410,11 +404,6 @@ redis_disconnect(void)
 		redisFree(connection);
 	connection = NULL;
 	commands = 0;
-#ifdef CHAT_REDIS_TLS
-	if (tls_context != NULL)
-		redisFreeSSLContext(tls_context);
-	tls_context = NULL;
-#endif
 }
 
 /*

@@ -274,6 +274,7 @@ unlike(slurp_file($node->logfile), qr/topsecret|hunter/, 'no password in the log
 
 # URLs that are refused, and not shown.
 my $log_before = length slurp_file($node->logfile);
+my ($status, $stdout, $stderr);
 foreach my $case (
 	[ 'topsecret', 'must begin with' ], [ 'http://topsecret@host', 'must begin with' ], [ 'rediss', 'must begin with' ],
 	[ 'redis://', 'host is missing' ], [ 'redis://topsecret@', 'host is missing' ], [ 'redis://@topsecret', 'stands a user' ],
@@ -283,19 +284,12 @@ foreach my $case (
 	[ 'redis://:topsecret@host', 'password must not' ], [ 'redis://user:topsecret@host/1', 'password must not' ], [ 'unix://:topsecret@/path', 'password must not' ])
 {
 	my ($bad, $why) = @$case;
-	my ($status, $stdout, $stderr) = $node->psql('postgres', "ALTER SYSTEM SET pg_chat.redis_url = '$bad'");
+	($status, $stdout, $stderr) = $node->psql('postgres', "ALTER SYSTEM SET pg_chat.redis_url = '$bad'");
 
 	like($stderr, qr/^(.*:)?\s*ERROR:\s+invalid value for parameter "pg_chat.redis_url"\nDETAIL:  .*$why/m, "refused: $bad");
 	unlike($stderr =~ s/^STATEMENT.*//mr, qr/topsecret/, 'and not shown');
 	like($stderr, qr/^HINT:  .*pg_chat\.redis_password_file/m, 'and where the password belongs') if $why =~ /password/;
 }
-my ($status, $stdout, $stderr) = $node->psql('postgres', q{ALTER SYSTEM SET pg_chat.redis_url = 'rediss://host'});
-SKIP:
-{
-	skip 'hiredis has TLS here', 1 if $status == 0;
-	like($stderr, qr/rediss:\/\/ needs a hiredis with TLS/, 'rediss:// says what is missing');
-}
-sql('ALTER SYSTEM RESET pg_chat.redis_url');
 $node->append_conf('postgresql.conf', "pg_chat.redis_url = 'redis://:topsecret\@host'");
 $node->reload;
 ok(poll(sub { slurp_file($node->logfile, $log_before) =~ /invalid value for parameter "pg_chat.redis_url"/ }), 'a refused setting is logged');
@@ -311,6 +305,53 @@ foreach my $role ('reader', 'chat_api')
 		like($stderr, qr/must be superuser|permission denied/, "$role cannot read $setting");
 		is(sql("SET ROLE $role; SELECT count(*) FROM pg_settings WHERE name = '$setting'"), '0', "$role does not see it");
 	}
+}
+
+# TLS: the server must prove, by an authority that is known, that it is who the URL names.
+my ($authorities, $certificates) = ("$out.authorities", 0);
+
+# One whose certificate, an authority of its own, is for a name or an address.
+sub tls_server
+{
+	my ($for) = @_;
+	my $file = "$out.tls" . ++$certificates;
+
+	run_log([ 'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=redis',
+		'-addext', "subjectAltName=$for", '-keyout', "$file.key", '-out', "$file.crt" ]) or die 'no certificate';
+	append_to_file($authorities, slurp_file("$file.crt"));
+	my $server = RedisServer->new('tls-port' => PostgreSQL::Test::Cluster::get_free_port(),
+		'tls-cert-file' => "$file.crt", 'tls-key-file' => "$file.key", 'tls-auth-clients' => 'no');
+	return ($server, $server->{options}{'tls-port'});
+}
+
+SKIP:
+{
+	($status, $stdout, $stderr) = $node->psql('postgres', q{ALTER SYSTEM SET pg_chat.redis_url = 'rediss://host'});
+	if ($status != 0)
+	{
+		like($stderr, qr/rediss:\/\/ needs a hiredis with TLS/, 'rediss:// says what is missing');
+		skip 'hiredis has no TLS here', 1;
+	}
+	sql('ALTER SYSTEM RESET pg_chat.redis_url');
+
+	my ($named, $named_port) = tls_server('DNS:localhost');
+	my ($numbered, $numbered_port) = tls_server('IP:127.0.0.1');
+	log_in("rediss://localhost:$named_port", '');
+	error_shown('an unknown authority', 'could not speak TLS to Redis: self.signed certificate');
+	local $ENV{SSL_CERT_FILE} = $authorities;
+	$node->restart;
+	mirrored('TLS to a name', $named);
+	log_in("rediss://127.0.0.1:$numbered_port/3", '');
+	mirrored('TLS to an address', $numbered, 3);
+	log_in("rediss://localhost:$numbered_port", '');
+	error_shown('a certificate for another name', 'could not speak TLS to Redis: hostname mismatch');
+	log_in("rediss://127.0.0.1:$named_port", '');
+	error_shown('a certificate for another address', 'could not speak TLS to Redis: IP address mismatch');
+	$named->hang;
+	log_in("rediss://localhost:$named_port/4", '');
+	error_shown('a handshake that hangs', 'no answer from Redis: it took longer than 2 s');
+	$named->go_on;
+	mirrored('a handshake that hung', $named, 4);
 }
 
 # Off again: nothing is waited for.
