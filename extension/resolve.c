@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "resolve.h"
-#include "worker.h"
+#include "wait.h"
 
 /* The time between two looks at whether the answer is there. */
 #define LOOK_AGAIN_MS 10
@@ -30,7 +30,7 @@ wait_for_answer(TimestampTz deadline)
 	{
 		if (GetCurrentTimestamp() >= deadline)
 			return false;
-		worker_wait(0, PGINVALID_SOCKET, LOOK_AGAIN_MS);
+		wait_for("ChatResolve", 0, PGINVALID_SOCKET, LOOK_AGAIN_MS);
 	}
 	return true;
 }
@@ -53,7 +53,7 @@ const char *
 resolve_host(const char *host, TimestampTz deadline, char address[NI_MAXHOST])
 {
 	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	static const char too_late[] = "its address was not found within 2 s";
+	static const char too_late[] = "its address was not found in time";
 	struct addrinfo *chosen;
 	int			error;
 

@@ -21,7 +21,6 @@
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -31,14 +30,13 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
-#include "compat.h"
 #include "counting.h"
 #include "duty.h"
 #include "mirror.h"
 #include "plan.h"
 #include "shared.h"
+#include "wait.h"
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
@@ -157,17 +155,7 @@ worker_commit(void)
 bool
 worker_wait(uint32 events, pgsocket socket, long timeout_ms)
 {
-	static uint32 wait_event = 0;
-	int			result;
-
-	if (wait_event == 0)
-		wait_event = compat_wait_event("ChatWorkerMain");
-	events |= WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
-	result = WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, wait_event);
-	if (result & WL_LATCH_SET)
-		ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	return (result & WL_SOCKET_MASK) != 0;
+	return wait_for("ChatWorkerMain", events, socket, timeout_ms);
 }
 
 /* Whether this database has the extension. The launcher is told. */
