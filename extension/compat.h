@@ -38,13 +38,16 @@ extern void compat_request_shared_memory(void (*request) (void));
 
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "utils/acl.h"
 
 #define compat_owns_database(database) object_ownercheck(DatabaseRelationId, database, GetUserId())
+#define compat_owns_extension(extension) object_ownercheck(ExtensionRelationId, extension, GetUserId())
 #else
 #include "utils/acl.h"
 
 #define compat_owns_database(database) pg_database_ownercheck(database, GetUserId())
+#define compat_owns_extension(extension) pg_extension_ownercheck(extension, GetUserId())
 #endif
 
 #if PG_VERSION_NUM >= 170000

@@ -5,7 +5,8 @@
  * Some commands need a database to be free of connections: DROP DATABASE,
  * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
  * its template. The database's worker leaves for their time, if the role may
- * give the command at all. Others may make a database one that wants a worker:
+ * give the command at all. So it does for DROP EXTENSION, which would wait for
+ * the locks of a count that is under way. Others may make a database one that wants a worker:
  * CREATE EXTENSION, CREATE DATABASE; the launcher looks after their commit. And
  * after COMMIT PREPARED nobody knows which chats changed: the worker looks
  * everywhere.
@@ -18,6 +19,7 @@
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
@@ -158,6 +160,43 @@ database_needed(Node *command)
 }
 
 static bool
+drops_extension(Node *command)
+{
+	ListCell   *cell;
+
+	if (!IsA(command, DropStmt) || castNode(DropStmt, command)->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(cell, castNode(DropStmt, command)->objects)
+		if (strcmp(strVal(lfirst(cell)), "pg_chat") == 0)
+			return true;
+	return false;
+}
+
+static bool
+owns_extension(void)
+{
+	Oid			extension = get_extension_oid("pg_chat", true);
+
+	return OidIsValid(extension) && compat_owns_extension(extension);
+}
+
+/*
+ * The database whose worker must leave for a command, and invalid if there is
+ * none, or the role may not give the command: it shall not disturb the worker.
+ */
+static pg_noinline Oid
+database_to_hold(Node *command)
+{
+	const char *name = database_needed(command);
+	Oid			database;
+
+	if (name == NULL)
+		return drops_extension(command) && owns_extension() ? MyDatabaseId : InvalidOid;
+	database = get_database_oid(name, true);
+	return OidIsValid(database) && is_permitted(command, database) ? database : InvalidOid;
+}
+
+static bool
 creates_extension(Node *command)
 {
 	return IsA(command, CreateExtensionStmt) &&
@@ -189,16 +228,9 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 			  ProcessUtilityContext context, ParamListInfo params,
 			  QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
-	const char *name = database_needed(statement->utilityStmt);
+	Oid			database = database_to_hold(statement->utilityStmt);
 	bool		probe = creates_extension(statement->utilityStmt);
 	bool		committed = commits_prepared(statement->utilityStmt);
-	Oid			database = InvalidOid;
-
-	/* Who may not do it shall not disturb the worker either. */
-	if (name != NULL)
-		database = get_database_oid(name, true);
-	if (OidIsValid(database) && !is_permitted(statement->utilityStmt, database))
-		database = InvalidOid;
 
 	if (OidIsValid(database))
 		hold_until_end(database);

@@ -41,6 +41,24 @@ $idle->query_safe('COMMIT');
 wait_until($node, 'postgres', count_of(3, 3), 'it goes on afterwards');
 $idle->quit;
 
+# While it counts, as long as that takes, it lets go of what is dropped.
+foreach my $drop ([ 'DROP EXTENSION' => 'dropped', 'DROP EXTENSION pg_chat' ], [ 'DROP DATABASE' => 'postgres', 'DROP DATABASE dropped' ])
+{
+	my ($what, $db, $command) = @$drop;
+
+	sql('DROP DATABASE IF EXISTS dropped');
+	sql('CREATE DATABASE dropped');
+	$node->safe_psql('dropped', q{
+		CREATE EXTENSION pg_chat;
+		SELECT chat.create_application('a'), chat.create_chat(1);
+		CREATE FUNCTION endless() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN LOOP PERFORM 1; END LOOP; END$$;
+		CREATE TRIGGER endless BEFORE UPDATE ON chat.chats FOR EACH ROW WHEN (NEW.messages_count = 1) EXECUTE FUNCTION endless();
+		INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'not counted yet')});
+	wait_until($node, 'dropped', q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'chat.chats'::regclass AND mode = 'RowExclusiveLock' AND granted},
+		"$what: it counts");
+	within(3, sub { $node->safe_psql($db, "SET lock_timeout = '10s'; $command") }, $what);
+}
+
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11/, 'nothing crashed');
 $node->stop;
 done_testing();
