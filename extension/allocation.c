@@ -35,6 +35,7 @@
 #include "chat.h"
 #include "direct.h"
 #include "plan.h"
+#include "search_queue.h"
 
 /* The new messages of one chat: those at order[first] to order[first + count - 1]. */
 typedef struct ChatGroup
@@ -46,6 +47,7 @@ typedef struct ChatGroup
 	bool		found;			/* the chat exists, and is locked */
 	ItemPointerData tid;		/* where its row is */
 	int32		last_number;
+	int32		last_before;	/* last_number as it was found */
 	int32		added;			/* messages that were accepted */
 } ChatGroup;
 
@@ -221,7 +223,7 @@ batch_lock(Batch *batch, bool wait)
 		bool		isnull;
 
 		group->found = true;
-		group->last_number = plan_result_int32(row, 2);
+		group->last_number = group->last_before = plan_result_int32(row, 2);
 		group->tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[row],
 																  SPI_tuptable->tupdesc, 3, &isnull));
 	}
@@ -351,6 +353,8 @@ group_accept(Batch *batch, ChatGroup *group, NewMessage *message)
 		}
 	}
 
+	if (message->number <= group->last_before)
+		search_queue_add(message->application, message->chat, message->number);
 	group->last_number = Max(group->last_number, message->number);
 	group->added++;
 }
@@ -463,6 +467,7 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 	{
 		batch_count(&batch);
 		batch_insert(&batch, accepted);
+		search_queue_flush();
 	}
 	direct_api_end(previous);
 }

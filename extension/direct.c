@@ -12,6 +12,8 @@
  *	  functions.
  *	- What was changed is noted in chat.changed_chats, in the same
  *	  transaction: the worker counts those chats anew.
+ *	- So are messages that a search index holds as they were before: see
+ *	  search_queue.c.
  *
  * A statement may insert a million rows. So the parents it meets, here called
  * counters, are kept in a table of the process until the statement ends, and
@@ -43,6 +45,7 @@
 #include "plan.h"
 #include "problem.h"
 #include "reconcile.h"
+#include "search_queue.h"
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(chat_before_insert);
@@ -65,7 +68,7 @@ typedef struct Counter
 	int32		application;	/* the key: application and chat */
 	int32		chat;
 	int32		last_number;
-	bool		raised;			/* last_number is not in the table yet */
+	int32		last_before;	/* last_number as it was found */
 	SubTransactionId subtransaction;	/* that met the counter first */
 } Counter;
 
@@ -330,7 +333,7 @@ lock_counter(Counter *counter, Relation relation)
 				 errmsg("application %d does not exist", counter->application)));
 	if (found == 0)
 		raise_no_chat(counter->application, counter->chat);
-	counter->last_number = plan_result_int32(0, 1);
+	counter->last_number = counter->last_before = plan_result_int32(0, 1);
 	become_caller(caller);
 }
 
@@ -364,6 +367,20 @@ get_counter(int32 application, int32 chat, Relation relation)
 	counter = hash_search(counters, &fresh, HASH_ENTER, NULL);
 	*counter = fresh;
 	return counter;
+}
+
+/* Have a message indexed that stands where the index may be already. */
+static void
+queue_for_search(Relation relation, int32 application, int32 chat, int32 number)
+{
+	search_queue_add(application, chat, number);
+	if (search_queue_is_full())
+	{
+		Caller		caller = become_owner(relation);
+
+		search_queue_flush();
+		become_caller(caller);
+	}
 }
 
 /*
@@ -414,6 +431,8 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		tuple = heap_modify_tuple_by_cols(tuple, descriptor, 1, &number_column,
 										  &value, &value_isnull);
 	}
+	else if (is_message && number <= counter->last_before && TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		queue_for_search(trigger->tg_relation, application, chat, number);
 	counter->last_number = Max(counter->last_number, number);
 	if (!is_message)
 		changes_note(application, number);
@@ -509,6 +528,35 @@ retire_chat(Relation relation, int32 application, int32 number)
 	}
 }
 
+static bool
+lowers_last_number(const TriggerData *trigger)
+{
+	return int32_of(trigger, trigger->tg_newtuple, "last_number") <
+		int32_of(trigger, trigger->tg_trigtuple, "last_number");
+}
+
+/*
+ * Have the messages of a chat indexed anew. Its row is locked first, against
+ * the worker, who locks it too before it writes a chat's first watermark.
+ */
+static void
+forget_watermark(Relation relation, int32 application, int32 number)
+{
+	static SavedPlan lock = SAVED_PLAN(
+		"SELECT FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) $1"
+		" AND number OPERATOR(pg_catalog.=) $2 FOR UPDATE",
+		INT4OID, INT4OID);
+	Datum		key[2] = {Int32GetDatum(application), Int32GetDatum(number)};
+	ChangedChat chat = {application, number};
+	Datum		keys[2];
+	Caller		caller = become_owner(relation);
+
+	plan_modify(&lock, key, NULL);
+	reconcile_keys(&chat, 1, keys);
+	search_queue_forget_chats(keys);
+	become_caller(caller);
+}
+
 /*
  * Trigger before each row of chat.chats that is updated: queues what is to be
  * counted. A chat with another key is also like one that is inserted there.
@@ -539,6 +587,9 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 		};
 
 		queue_updated(trigger->tg_relation, parents, moved ? 3 : 1);
+		if (moved || lowers_last_number(trigger))
+			forget_watermark(trigger->tg_relation, from,
+							 int32_of(trigger, trigger->tg_trigtuple, "number"));
 		if (moved)
 			retire_chat(trigger->tg_relation, from, int32_of(trigger, trigger->tg_trigtuple, "number"));
 	}
@@ -574,11 +625,12 @@ chat_before_update_application_counters(PG_FUNCTION_ARGS)
 Datum
 chat_after_insert(PG_FUNCTION_ARGS)
 {
-	if (counters != NULL)
+	if (counters != NULL || !search_queue_is_empty())
 	{
 		Caller		caller = become_owner(((TriggerData *) fcinfo->context)->tg_relation);
 
 		flush_counters();
+		search_queue_flush();
 		become_caller(caller);
 	}
 	return PointerGetDatum(NULL);
@@ -605,6 +657,19 @@ become_owner_with_transition_tables(TriggerData *trigger)
 }
 
 /*
+ * Have messages indexed anew, whose keys a query finds in the transition table
+ * old_rows and others, and the worker be told.
+ */
+static void
+queue_rows_for_search(const char *keys)
+{
+	if (!search_queue_add_from(keys))
+		return;
+	execute("SELECT application_id, chat_number FROM old_rows LIMIT 1");
+	changes_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
+}
+
+/*
  * Trigger after a statement that updates chat.messages, with old_rows and
  * new_rows. Raises 23503 if a message was moved to a chat that does not exist,
  * and 22003 if a number is below 1.
@@ -627,6 +692,12 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 			" SELECT application_id, chat_number FROM old_rows"
 			" UNION SELECT application_id, chat_number FROM new_rows");
 	flush_counters();
+	queue_rows_for_search("SELECT application_id, chat_number, number FROM"
+						  " (SELECT application_id, chat_number, number, body FROM old_rows"
+						  " EXCEPT SELECT application_id, chat_number, number, body FROM new_rows) AS o"
+						  " UNION SELECT application_id, chat_number, number FROM"
+						  " (SELECT application_id, chat_number, number, body FROM new_rows"
+						  " EXCEPT SELECT application_id, chat_number, number, body FROM old_rows) AS n");
 	become_caller(caller);
 	return PointerGetDatum(NULL);
 }
@@ -641,6 +712,7 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT DISTINCT application_id, chat_number FROM old_rows");
+	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");
 	become_caller(caller);
 	return PointerGetDatum(NULL);
 }
@@ -652,6 +724,9 @@ Datum
 chat_after_delete_chats(PG_FUNCTION_ARGS)
 {
 	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+	ChangedChat *deleted;
+	uint64		count;
+	Datum		keys[2];
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT DISTINCT application_id, 0 FROM old_rows");
@@ -660,8 +735,15 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 				" SELECT a.token, o.number FROM old_rows AS o"
 				" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
 	execute("SELECT application_id, number FROM old_rows");
-	for (uint64 row = 0; row < SPI_processed; row++)
-		changes_note(plan_result_int32(row, 1), plan_result_int32(row, 2));
+	count = SPI_processed;
+	deleted = MemoryContextAllocHuge(CurrentMemoryContext, (count + 1) * sizeof(ChangedChat));
+	for (uint64 row = 0; row < count; row++)
+	{
+		deleted[row] = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		changes_note(deleted[row].application, deleted[row].chat);
+	}
+	reconcile_keys(deleted, count, keys);
+	search_queue_forget_chats(keys);
 	become_caller(caller);
 	return PointerGetDatum(NULL);
 }
@@ -676,6 +758,7 @@ chat_before_truncate(PG_FUNCTION_ARGS)
 	Caller		caller = become_owner(trigger->tg_relation);
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
+	search_queue_forget_all();
 	if (*settings_redis_url != '\0' &&
 		strcmp(RelationGetRelationName(trigger->tg_relation), "chats") == 0)
 		execute("INSERT INTO chat.retired_tokens (token) SELECT token FROM chat.applications");

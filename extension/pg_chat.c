@@ -19,6 +19,7 @@
  *
  *	direct.c		triggers: changes by other ways than the functions
  *	changes.c		what a transaction changed, told to the worker
+ *	search_queue.c	what a search index has to be told of
  *	reconcile.c		counts that are counted anew
  *
  *	launcher.c		the process that starts workers
@@ -43,6 +44,7 @@
 #include "direct.h"
 #include "hooks.h"
 #include "launcher.h"
+#include "search_queue.h"
 #include "settings.h"
 #include "shared.h"
 
@@ -56,6 +58,7 @@ _PG_init(void)
 	settings_define();
 	changes_define();
 	direct_define();
+	search_queue_define();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		shared_define();

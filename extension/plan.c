@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #include "plan.h"
 
@@ -105,6 +106,25 @@ uint64
 plan_modify(SavedPlan *plan, const Datum *values, const char *nulls)
 {
 	return plan_execute(plan, values, nulls, false);
+}
+
+/*
+ * The same, as of now even in a transaction that has one snapshot from its
+ * beginning. It fails with 40001 in such a transaction where it meets a row
+ * that another changes at the same time.
+ */
+uint64
+plan_modify_latest(SavedPlan *plan, const Datum *values)
+{
+	int			result;
+
+	plan_prepare(plan);
+	result = SPI_execute_snapshot(plan->plan, (Datum *) values, NULL, GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
 }
 
 /*

@@ -32,6 +32,7 @@ typedef struct SavedPlan
 
 extern uint64 plan_query(SavedPlan *plan, const Datum *values);
 extern uint64 plan_modify(SavedPlan *plan, const Datum *values, const char *nulls);
+extern uint64 plan_modify_latest(SavedPlan *plan, const Datum *values);
 extern uint64 plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store);
 extern int32 plan_result_int32(uint64 row, int column);
 
