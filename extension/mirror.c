@@ -45,6 +45,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "inbox.h"
 #include "mirror.h"
 #include "plan.h"
 #include "redis.h"
@@ -127,7 +128,7 @@ take_changes(void)
 	if (pending != NULL || !shared_available())
 		return;
 	caller = MemoryContextSwitchTo(TopMemoryContext);
-	pending_count = shared_take_changes(&pending, &all);
+	pending_count = inbox_take(INBOX_REDIS, &pending, &all);
 	MemoryContextSwitchTo(caller);
 	pending_pushed = 0;
 	if (all)
@@ -418,8 +419,7 @@ mirror_run(Pass *pass)
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	bool		more;
 
-	if (shared_available())
-		shared_listen(*settings_redis_url != '\0');
+	inbox_listen(INBOX_REDIS, *settings_redis_url != '\0');
 	if (*settings_redis_url == '\0')
 	{
 		mirror_disconnect();
@@ -463,4 +463,11 @@ mirror_disconnect(void)
 	suspect_count = 0;
 	caught_up = 0;
 	retired_begin_anew();
+}
+
+/* Whether there is something to push before it is time. */
+bool
+mirror_wanted(void)
+{
+	return inbox_has_changes(INBOX_REDIS);
 }

@@ -9,5 +9,6 @@
 
 extern long mirror_run(Pass *pass);
 extern void mirror_disconnect(void);
+extern bool mirror_wanted(void);
 
 #endif							/* PG_CHAT_MIRROR_H */

@@ -33,6 +33,7 @@
 
 #include "counting.h"
 #include "duty.h"
+#include "indexing.h"
 #include "mirror.h"
 #include "plan.h"
 #include "shared.h"
@@ -63,14 +64,15 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 #define WORKER_LOCK_KEY 0x63686174
 #define WORKER_LOCK_CLASS 3
 
-/* The duty that uses the network, in duties. */
+/* The first of the duties that use the network; they are the last. */
 #define NETWORK_DUTY 3
 
 static Duty duties[] = {
 	{.name = "reconcile", .run = counting_reconcile},
 	{.name = "scrub chats", .run = counting_scrub_chats},
 	{.name = "scrub applications", .run = counting_scrub_applications},
-	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = shared_has_changes}
+	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted},
+	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted}
 };
 
 /*
@@ -281,9 +283,10 @@ pg_chat_worker_main(Datum argument)
 		proc_exit(0);
 	fix_settings();
 	srandom(MyProcPid);			/* for jitter */
-	duties[NETWORK_DUTY].next_pass =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									NETWORK_WAIT_MS / 2 + random() % (NETWORK_WAIT_MS / 2));
+	for (int i = NETWORK_DUTY; i < lengthof(duties); i++)
+		duties[i].next_pass =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										NETWORK_WAIT_MS / 2 + random() % (NETWORK_WAIT_MS / 2));
 	pgstat_report_appname(WORKER_TYPE);
 
 	for (;;)

@@ -311,13 +311,14 @@ CREATE TABLE chat.search_indexes (
 	uuid text COLLATE "C",
 	state text COLLATE "C" NOT NULL,
 	rebuild boolean NOT NULL DEFAULT false,
+	last_version bigint NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT search_indexes_pkey PRIMARY KEY (id),
 	CONSTRAINT search_indexes_name_key UNIQUE (name),
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
 CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). uuid is what Elasticsearch calls it; null before it is there. rebuild: it is to be replaced by a new one. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). uuid is what Elasticsearch calls it; null before it is there. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 CREATE TABLE chat.indexed_chats (
 	index_id integer NOT NULL,

@@ -1,0 +1,453 @@
+/*
+ * indexing.c
+ *	  The worker's duty of keeping Elasticsearch in step.
+ *
+ * Each index has a feed, see feed.c. Its batches go to Elasticsearch by _bulk,
+ * several at a time. That one is acknowledged means that it is durable there,
+ * not that searches find it: that is so after a refresh that begins later. Only
+ * then are watermarks raised, and rows of the queue deleted. While there is more
+ * to send, refreshes are rare, since they are costly; when there is no more, one
+ * follows at once.
+ *
+ * A pass ends after a short time, wherever it stands; requests stay under way
+ * until the next pass. If a request fails as a whole, nothing is known of any
+ * that are under way: all are ended, and what they had is read and sent again,
+ * after a while. Elasticsearch is then asked whether its indexes are still what
+ * they were.
+ */
+#include "postgres.h"
+
+#include <sys/time.h>
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "bulk.h"
+#include "elasticsearch.h"
+#include "feed.h"
+#include "inbox.h"
+#include "indexing.h"
+#include "plan.h"
+#include "search_index.h"
+#include "settings.h"
+#include "worker.h"
+
+/* When a pass ends if there is more to do. */
+#define PASS_BUDGET_MS 200
+
+/* How often the queue is looked at, of which nobody may have told. */
+#define LOOK_MS 1000
+
+/* Where nobody tells of changes, all chats are looked at so often. */
+#define SCAN_MS 5000
+
+/* Requests with batches under way, for each index. */
+#define REQUESTS 4
+
+/* The time between refreshes while there is more to send. */
+#define REFRESH_PAUSE_MS 3000
+
+/* How long Elasticsearch has for a refresh. */
+#define REFRESH_TIMEOUT_MS 30000
+
+/* The pause after Elasticsearch asked to go slower: doubles from the first to the last. */
+#define SLOWER_FIRST_MS 500
+#define SLOWER_LAST_MS 15000
+
+/* Versions begin so much above the last that was written, which may not be the last that was sent. */
+#define VERSION_MARGIN_US (60 * INT64CONST(1000000))
+
+/* A pass that did nothing is recorded so often. */
+#define RECORD_MS 60000
+
+/* The feeds, one for each index that is fed; all of this lasts until the worker ends. */
+static List *feeds = NIL;
+static int64 last_version = 0;
+static TimestampTz next_check = 0;
+static TimestampTz next_scan = 0;
+static TimestampTz next_record = 0;
+static TimestampTz slower_until = 0;
+static long slower_ms = 0;
+
+static bool
+is_due(TimestampTz *time, long interval_ms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now < *time)
+		return false;
+	*time = TimestampTzPlusMilliseconds(now, interval_ms);
+	return true;
+}
+
+/*
+ * The version of documents that are read from now on: microseconds since 1970,
+ * but always more than any before, whatever happens to the clock.
+ */
+static int64
+next_version(void)
+{
+	struct timeval now;
+
+	gettimeofday(&now, NULL);
+	last_version = Max(last_version + 1, now.tv_sec * INT64CONST(1000000) + now.tv_usec);
+	return last_version;
+}
+
+/* The indexes, when all has been done about them that can be. */
+static List *
+maintained_indexes(void)
+{
+	bool		check = is_due(&next_check, settings_reconcile_interval * 1000L);
+	List	   *indexes;
+	int64		version;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		indexes = search_indexes(&version);
+		if (last_version == 0 && version > 0)
+			last_version = version + VERSION_MARGIN_US;
+	} while (search_indexes_maintain(indexes, check));
+	return indexes;
+}
+
+static Feed *
+feed_of(int32 index)
+{
+	ListCell   *cell;
+
+	foreach(cell, feeds)
+	{
+		Feed	   *feed = lfirst(cell);
+
+		if (feed->index == index)
+			return feed;
+	}
+	return NULL;
+}
+
+/* Have a feed for each index that can be used, and no others. */
+static void
+match_feeds(List *indexes)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	List	   *matched = NIL;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		SearchIndex *index = lfirst(cell);
+		Feed	   *feed = feed_of(index->id);
+
+		if (index->uuid == NULL || index->state == INDEX_RETIRED)
+			continue;
+		matched = lappend(matched, feed != NULL ? feed : feed_create(index->id, index->name));
+	}
+	foreach(cell, feeds)
+		if (!list_member_ptr(matched, lfirst(cell)))
+			feed_free(lfirst(cell));
+	list_free(feeds);
+	feeds = matched;
+	MemoryContextSwitchTo(caller);
+}
+
+/* Tell the feeds what changed. */
+static void
+deliver(void)
+{
+	static TimestampTz next_look = 0;
+	ChangedChat *changes;
+	ListCell   *cell;
+	bool		all;
+	int			count = inbox_take(INBOX_SEARCH, &changes, &all);
+	bool		look_again = is_due(&next_look, LOOK_MS);
+
+	if (!shared_available() && is_due(&next_scan, SCAN_MS))
+		all = true;
+	foreach(cell, feeds)
+	{
+		if (count > 0 || all)
+			feed_look_at(lfirst(cell), changes, count, all);
+		if (look_again)
+			feed_look_again(lfirst(cell));
+	}
+}
+
+static void
+raise_problem(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("%s", problem)));
+}
+
+/* Elasticsearch asked to go slower: smaller batches, after a pause. */
+static void
+go_slower(Feed *feed)
+{
+	feed->batch_size = Max(feed->batch_size / 2, 1);
+	slower_ms = Min(Max(slower_ms * 2, SLOWER_FIRST_MS), SLOWER_LAST_MS);
+	slower_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											   slower_ms / 2 + random() % (slower_ms / 2));
+}
+
+static void
+go_faster(Feed *feed)
+{
+	feed->batch_size = Min(feed->batch_size + feed->batch_size / 8 + 1, FEED_BATCH_SIZE);
+	slower_ms = 0;
+}
+
+/* Send what can be sent now. */
+static void
+send_batches(Feed *feed)
+{
+	Batch	   *batch;
+
+	while (feed_requests(feed) < REQUESTS && GetCurrentTimestamp() >= slower_until &&
+		   (batch = feed_read(feed, next_version())) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (batch->body != NULL)
+			bulk_begin(feed, batch);
+	}
+}
+
+/* Read the answer to a batch. */
+static void
+receive(Feed *feed, Batch *batch, Pass *pass)
+{
+	const char *problem = NULL;
+
+	switch (bulk_end(batch, &problem))
+	{
+		case BULK_DONE:
+			go_faster(feed);
+			break;
+		case BULK_SLOWER:
+			go_slower(feed);
+			pass->error = problem;
+			break;
+		case BULK_REFUSED:
+			/* Is it the messages, or the index? That raises an error. */
+			next_check = 0;
+			(void) maintained_indexes();
+			break;
+		case BULK_FAILED:
+			raise_problem(problem);
+	}
+	batch->acknowledged = true;
+}
+
+/* Read the answers that are there. */
+static void
+receive_answers(Feed *feed, Pass *pass)
+{
+	ListCell   *cell;
+
+	foreach(cell, feed->batches)
+	{
+		Batch	   *batch = lfirst(cell);
+
+		if (batch->request != NULL && batch->request->done)
+			receive(feed, batch, pass);
+	}
+}
+
+/*
+ * Make what is acknowledged visible to searches, if there is any: at once if
+ * nothing else is under way.
+ */
+static void
+begin_refresh(Feed *feed)
+{
+	ListCell   *cell;
+	bool		any = false;
+
+	if (feed->refresh != NULL || feed->batches == NIL ||
+		(feed_requests(feed) > 0 &&
+		 GetCurrentTimestamp() < TimestampTzPlusMilliseconds(feed->refresh_began, REFRESH_PAUSE_MS)))
+		return;
+	foreach(cell, feed->batches)
+	{
+		Batch	   *batch = lfirst(cell);
+
+		batch->refreshing = batch->acknowledged;
+		any |= batch->acknowledged;
+	}
+	if (!any)
+		return;
+	feed->refresh_began = GetCurrentTimestamp();
+	feed->refresh = elasticsearch_begin("POST", psprintf("/%s/_refresh", feed->name), NULL,
+										REFRESH_TIMEOUT_MS);
+}
+
+static void
+write_version(const Feed *feed)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET last_version = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, INT8OID);
+	Datum		values[2] = {Int32GetDatum(feed->index), Int64GetDatum(last_version)};
+
+	plan_modify(&plan, values, NULL);
+}
+
+/* Note what searches find now. */
+static void
+finish_batches(Feed *feed, Pass *pass)
+{
+	ListCell   *cell;
+	List	   *finished = NIL;
+
+	foreach(cell, feed->batches)
+		if (((Batch *) lfirst(cell))->refreshing)
+			finished = lappend(finished, lfirst(cell));
+	worker_begin("noting what is indexed");
+	foreach(cell, finished)
+		pass->done += feed_finish(feed, lfirst(cell));
+	write_version(feed);
+	worker_commit();
+	foreach(cell, finished)
+		feed_forget(feed, lfirst(cell));
+}
+
+/* If a refresh is done, note what searches find now. */
+static void
+end_refresh(Feed *feed, Pass *pass)
+{
+	const char *problem;
+	Jsonb	   *answer;
+	int64		failed;
+
+	if (feed->refresh == NULL || !feed->refresh->done)
+		return;
+	answer = elasticsearch_json(feed->refresh, &problem);
+	http_end(feed->refresh);
+	feed->refresh = NULL;
+	if (answer == NULL)
+		raise_problem(problem);
+	if (!json_integer(json_member(json_container(json_member(&answer->root, "_shards")), "failed"), &failed) ||
+		failed != 0)
+		raise_problem("Elasticsearch could not refresh all shards of the index");
+	finish_batches(feed, pass);
+}
+
+/* Do what can be done without waiting. Returns whether requests are under way. */
+static bool
+advance(Feed *feed, Pass *pass)
+{
+	receive_answers(feed, pass);
+	end_refresh(feed, pass);
+	send_batches(feed);
+	begin_refresh(feed);
+	return feed->refresh != NULL || feed_requests(feed) > 0;
+}
+
+/* Whether a feed has something to do that does not wait for anything. */
+static bool
+is_busy(const Feed *feed)
+{
+	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
+}
+
+/*
+ * Have the index that was built take the place of the current one, if it holds
+ * what that holds.
+ */
+static void
+replace_current(List *indexes)
+{
+	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
+	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
+	Feed	   *feed = building ? feed_of(building->id) : NULL;
+
+	if (feed != NULL && feed_is_idle(feed))
+		search_index_replace(current, building);
+}
+
+/* Elasticsearch is not to be used, or not any more. */
+static void
+stop(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, feeds)
+		feed_free(lfirst(cell));
+	list_free(feeds);
+	feeds = NIL;
+	inbox_listen(INBOX_SEARCH, false);
+	search_indexes_forget();
+}
+
+/*
+ * Duty: send what changed, and note what searches find.
+ */
+long
+indexing_run(Pass *pass)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
+	List	   *indexes;
+	ListCell   *cell;
+	bool		waiting;
+	bool		busy = false;
+
+	if (!elasticsearch_wanted())
+	{
+		stop();
+		pass->off = true;
+		return settings_reconcile_interval * 1000L;
+	}
+
+	inbox_listen(INBOX_SEARCH, true);
+	indexes = maintained_indexes();
+	match_feeds(indexes);
+	deliver();
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		waiting = false;
+		foreach(cell, feeds)
+			waiting |= advance(lfirst(cell), pass);
+		if (!waiting || GetCurrentTimestamp() >= end)
+			break;
+		http_wait(Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)));
+	}
+	replace_current(indexes);
+
+	foreach(cell, feeds)
+		busy |= is_busy(lfirst(cell));
+	foreach(cell, indexes)
+		if (((SearchIndex *) lfirst(cell))->uuid == NULL)
+			pass->error = "an index waits until all transactions have ended that are older than it";
+	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
+		pass->off = true;
+	if (busy && GetCurrentTimestamp() < slower_until)
+		return Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), slower_until));
+	return busy ? 1 : LOOK_MS;
+}
+
+/*
+ * After an error: end what is under way, and see whether Elasticsearch has
+ * still what it had.
+ */
+void
+indexing_recover(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, feeds)
+		feed_reset(lfirst(cell));
+	search_indexes_recover();
+	next_check = 0;
+}
+
+/* Whether there is something to send before it is time. */
+bool
+indexing_wanted(void)
+{
+	return inbox_has_changes(INBOX_SEARCH);
+}

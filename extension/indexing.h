@@ -1,0 +1,14 @@
+/*
+ * indexing.h
+ *	  The worker's duty of keeping Elasticsearch in step: see indexing.c.
+ */
+#ifndef PG_CHAT_INDEXING_H
+#define PG_CHAT_INDEXING_H
+
+#include "duty.h"
+
+extern long indexing_run(Pass *pass);
+extern void indexing_recover(void);
+extern bool indexing_wanted(void);
+
+#endif							/* PG_CHAT_INDEXING_H */

@@ -1,0 +1,595 @@
+/*
+ * search_index.c
+ *	  The life of an index in Elasticsearch.
+ *
+ * An index has a row in chat.search_indexes before anything of it is in
+ * Elasticsearch, and until nothing of it is. From the row on, changes are
+ * queued for it. It is used, that is, fed and searched, once its row has the
+ * uuid that Elasticsearch gave it:
+ *
+ *	- it was created there, and its mapping and settings are those that were
+ *	  asked for; a template may have had others in mind;
+ *	- all transactions have ended that were under way when its row was
+ *	  committed: they may not have seen the row, and so may not have queued what
+ *	  they changed. Their changes are then read from the tables.
+ *
+ * Its name is its own, and never used again. For others to search it, an alias
+ * stands for the current index, whichever it is. An index that is no more what
+ * it was, because somebody deleted it, or emptied the server, is forgotten and
+ * built anew; one whose mapping or settings were changed is not used, and
+ * reported, until they are as they were.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "document.h"
+#include "elasticsearch.h"
+#include "plan.h"
+#include "search_index.h"
+#include "settings.h"
+#include "worker.h"
+
+/* How long Elasticsearch has for what concerns an index as a whole. */
+#define INDEX_TIMEOUT_MS 5000
+
+/* What is left of a database's name in the name of its indexes. */
+#define DATABASE_PART_SIZE 64
+
+/* What Elasticsearch is being asked; NULL if nothing. */
+static HttpRequest *request = NULL;
+
+/*
+ * The transactions that were under way when an index got its row: here called
+ * its elders. NULL if they are not known yet.
+ */
+static VirtualTransactionId *elders = NULL;
+static int	elders_count;
+static int	elders_ended;
+static TimestampTz elders_noted;
+static int32 elders_of;			/* the index */
+
+static char *
+result_string(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+static SearchIndexState
+state_from_name(const char *name)
+{
+	if (strcmp(name, "current") == 0)
+		return INDEX_CURRENT;
+	return strcmp(name, "building") == 0 ? INDEX_BUILDING : INDEX_RETIRED;
+}
+
+/*
+ * This database's indexes, in the current memory context, and the latest
+ * version that any document was given.
+ */
+List *
+search_indexes(int64 *last_version)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version"
+		" FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.>) $1 ORDER BY id", INT4OID);
+	Datum		none = Int32GetDatum(0);
+	MemoryContext context = CurrentMemoryContext;
+	List	   *indexes = NIL;
+	uint64		rows;
+
+	*last_version = 0;
+	worker_begin("looking for indexes");
+	rows = plan_modify(&plan, &none, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		SearchIndex *index = palloc0(sizeof(SearchIndex));
+		bool		isnull;
+
+		index->id = plan_result_int32(row, 1);
+		index->name = result_string(row, 2);
+		index->alias = result_string(row, 3);
+		index->uuid = result_string(row, 4);
+		index->state = state_from_name(result_string(row, 5));
+		index->rebuild = plan_result_int32(row, 6) != 0;
+		*last_version = Max(*last_version,
+							DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 7, &isnull)));
+		indexes = lappend(indexes, index);
+		MemoryContextSwitchTo(caller);
+	}
+	worker_commit();
+	return indexes;
+}
+
+/* The index in a state; NULL if there is none. */
+SearchIndex *
+search_index_in_state(List *indexes, SearchIndexState state)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		SearchIndex *index = lfirst(cell);
+
+		if (index->state == state)
+			return index;
+	}
+	return NULL;
+}
+
+/*
+ * Name an alias after the database, and the cluster: others may use the same
+ * Elasticsearch. What it does not allow in a name becomes an underscore.
+ */
+static char *
+alias_name(void)
+{
+	char		part[DATABASE_PART_SIZE];
+	char	   *name;
+
+	StartTransactionCommand();
+	name = get_database_name(MyDatabaseId);
+	strlcpy(part, name ? name : "", sizeof(part));
+	CommitTransactionCommand();
+	for (char *byte = part; *byte; byte++)
+	{
+		*byte = pg_ascii_tolower((unsigned char) *byte);
+		if (!((*byte >= 'a' && *byte <= 'z') || (*byte >= '0' && *byte <= '9') || *byte == '_'))
+			*byte = '_';
+	}
+	return psprintf("pg_chat-%s-%u-" UINT64_FORMAT, part, MyDatabaseId, GetSystemIdentifier());
+}
+
+/* Give an index that is to be a row. */
+static void
+insert_row(const char *state)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.search_indexes (name, alias, state) VALUES ($1, $2, $3)",
+		TEXTOID, TEXTOID, TEXTOID);
+	char	   *alias = alias_name();
+	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
+	Datum		values[3] = {
+		CStringGetTextDatum(name), CStringGetTextDatum(alias), CStringGetTextDatum(state)
+	};
+
+	worker_begin("beginning an index");
+	plan_modify(&plan, values, NULL);
+	worker_commit();
+	ereport(LOG, (errmsg("pg_chat begins to build the index \"%s\" in Elasticsearch", name)));
+}
+
+static void
+delete_watermarks(int32 id)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.indexed_chats WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
+	Datum		value = Int32GetDatum(id);
+
+	plan_modify(&plan, &value, NULL);
+}
+
+/* Delete the row of an index, and all that is noted of it. In a transaction. */
+static void
+delete_row(int32 id)
+{
+	static SavedPlan queue = SAVED_PLAN(
+		"DELETE FROM chat.search_queue WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
+	static SavedPlan row = SAVED_PLAN(
+		"DELETE FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
+	Datum		value = Int32GetDatum(id);
+
+	plan_modify(&row, &value, NULL);
+	delete_watermarks(id);
+	plan_modify(&queue, &value, NULL);
+}
+
+static void
+forget(const SearchIndex *index)
+{
+	worker_begin("forgetting an index");
+	delete_row(index->id);
+	worker_commit();
+}
+
+/* An index can be used from now on: write its uuid. */
+static void
+enable(const SearchIndex *index, const char *uuid)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET uuid = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, TEXTOID);
+	Datum		values[2] = {Int32GetDatum(index->id), CStringGetTextDatum(uuid)};
+
+	worker_begin("enabling an index");
+	plan_modify(&plan, values, NULL);
+	worker_commit();
+}
+
+/*
+ * An index cannot be used any more. What it holds counts for nothing, since
+ * nobody knows what it will be when it can be used again.
+ */
+static void
+disable(const SearchIndex *index)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET uuid = NULL WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
+	Datum		value = Int32GetDatum(index->id);
+
+	worker_begin("disabling an index");
+	plan_modify(&plan, &value, NULL);
+	delete_watermarks(index->id);
+	worker_commit();
+}
+
+/* In a transaction. */
+static void
+set_state(const SearchIndex *index, const char *state)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET state = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, TEXTOID);
+	Datum		values[2] = {Int32GetDatum(index->id), CStringGetTextDatum(state)};
+
+	plan_modify(&plan, values, NULL);
+}
+
+static void
+retire(const SearchIndex *index)
+{
+	worker_begin("retiring an index");
+	set_state(index, "retired");
+	worker_commit();
+}
+
+static StringInfo
+make_body(const char *text)
+{
+	MemoryContext caller = MemoryContextSwitchTo(http_context());
+	StringInfo	body = makeStringInfo();
+
+	MemoryContextSwitchTo(caller);
+	appendStringInfoString(body, text);
+	return body;
+}
+
+static void
+raise_problem(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("%s", problem)));
+}
+
+/*
+ * Ask, and return the answer, or NULL if it has the status that may be; raises
+ * any other problem. An error that is raised meanwhile leaves the request to
+ * indexing_recover.
+ */
+static Jsonb *
+ask(const char *method, const char *path, StringInfo body, int status_allowed)
+{
+	const char *problem;
+	Jsonb	   *answer;
+	bool		allowed;
+
+	request = elasticsearch_begin(method, path, body, INDEX_TIMEOUT_MS);
+	while (!request->done)
+		http_wait(INDEX_TIMEOUT_MS);
+	answer = elasticsearch_json(request, &problem);
+	allowed = request->error == NULL && request->status == status_allowed;
+	search_indexes_recover();
+	if (answer == NULL && !allowed)
+		raise_problem(problem);
+	return answer;
+}
+
+/* End the request that is under way, if any: after an error, too. */
+void
+search_indexes_recover(void)
+{
+	if (request != NULL)
+		http_end(request);
+	request = NULL;
+}
+
+/* Create an index in Elasticsearch, unless it is there. */
+static void
+create(const SearchIndex *index)
+{
+	StringInfo	body = make_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
+										  " \"mappings\": %s, \"aliases\": {\"%s-write\": {}%s}}",
+										  settings_elasticsearch_shards, document_settings, document_mappings, index->name,
+										  index->state == INDEX_CURRENT ? psprintf(", \"%s\": {}", index->alias) : ""));
+
+	(void) ask("PUT", psprintf("/%s", index->name), body, 400);
+}
+
+/* Delete what Elasticsearch has of an index, if anything. */
+static void
+drop(const SearchIndex *index)
+{
+	(void) ask("DELETE", psprintf("/%s", index->name), NULL, 404);
+}
+
+static Jsonb *
+parse(const char *text)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+/*
+ * Whether an index, as Elasticsearch describes it, has the mapping and the
+ * settings that it was created with, and no other fields.
+ */
+static bool
+is_as_created(const JsonbContainer *described)
+{
+	Jsonb	   *expected = parse(psprintf("{\"mappings\": %s, \"settings\": {\"index\": {%s}}}",
+										  document_mappings, document_settings));
+	const JsonbContainer *fields = json_container(json_member(
+		json_container(json_member(described, "mappings")), "properties"));
+	const JsonbContainer *expected_fields = json_container(json_member(
+		json_container(json_member(&expected->root, "mappings")), "properties"));
+	JsonbIterator *actual_iterator = JsonbIteratorInit((JsonbContainer *) described);
+	JsonbIterator *expected_iterator = JsonbIteratorInit(&expected->root);
+
+	return JsonbDeepContains(&actual_iterator, &expected_iterator) &&
+		fields != NULL && JsonContainerSize(fields) == JsonContainerSize(expected_fields);
+}
+
+/*
+ * The uuid of an index in Elasticsearch; NULL if it is not there. Raises an
+ * error if it is there in another form.
+ */
+static char *
+examine(const SearchIndex *index)
+{
+	Jsonb	   *answer = ask("GET", psprintf("/%s", index->name), NULL, 404);
+	const JsonbContainer *described = answer ? json_container(json_member(&answer->root, index->name)) : NULL;
+	const JsonbContainer *settings = json_container(json_member(
+		json_container(json_member(described, "settings")), "index"));
+	char	   *uuid = json_string(json_member(settings, "uuid"));
+
+	if (answer == NULL)
+		return NULL;
+	if (uuid == NULL)
+		raise_problem("Elasticsearch's description of the index lacks its uuid");
+	if (!is_as_created(described))
+	{
+		if (index->uuid != NULL)
+			disable(index);
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with",
+						index->name),
+				 errdetail("It is not used: searches are answered from PostgreSQL."),
+				 errhint("See whether an index template applies to it; then restore it, or run SELECT chat.reindex().")));
+	}
+	return uuid;
+}
+
+/*
+ * Have the alias stand for the index alone. Others that had it are named in
+ * the log.
+ */
+static void
+point_alias(const SearchIndex *index)
+{
+	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", index->alias), NULL, 404);
+	StringInfoData actions;
+	bool		right = false;
+	bool		others = false;
+
+	initStringInfo(&actions);
+	appendStringInfo(&actions, "{\"actions\": [{\"add\": {\"index\": \"%s\", \"alias\": \"%s\"}}",
+					 index->name, index->alias);
+	if (answer != NULL)
+	{
+		JsonbIterator *iterator = JsonbIteratorInit(&answer->root);
+		JsonbValue	value;
+		JsonbIteratorToken token;
+
+		while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+		{
+			char	   *name;
+
+			if (token != WJB_KEY)
+				continue;
+			name = json_string(&value);
+			if (strcmp(name, index->name) == 0)
+			{
+				right = true;
+				continue;
+			}
+			others = true;
+			appendStringInfoString(&actions, ", {\"remove\": {\"index\": ");
+			json_append_string(&actions, name, strlen(name));
+			appendStringInfo(&actions, ", \"alias\": \"%s\"}}", index->alias);
+		}
+	}
+	if (right && !others)
+		return;
+	appendStringInfoString(&actions, "]}");
+	(void) ask("POST", "/_aliases", make_body(actions.data), 0);
+	ereport(LOG,
+			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
+					index->alias, index->name)));
+}
+
+/* Note who may not have seen the row of an index. In a transaction. */
+static void
+note_elders(const SearchIndex *index)
+{
+	MemoryContext caller;
+	VirtualTransactionId *found;
+
+	if (elders != NULL)
+		pfree(elders);
+	elders = NULL;
+	found = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
+								  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &elders_count);
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	elders = palloc((elders_count + 1) * sizeof(VirtualTransactionId));
+	memcpy(elders, found, elders_count * sizeof(VirtualTransactionId));
+	MemoryContextSwitchTo(caller);
+	elders_ended = 0;
+	elders_noted = GetCurrentTimestamp();
+	elders_of = index->id;
+}
+
+/* Whether a transaction was prepared before a time, and is still there. In a transaction. */
+static bool
+prepared_before(TimestampTz time)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM pg_catalog.pg_prepared_xacts"
+		" WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+		" AND prepared OPERATOR(pg_catalog.<=) $1", TIMESTAMPTZOID);
+	Datum		value = TimestampTzGetDatum(time);
+
+	return plan_modify(&plan, &value, NULL) > 0;
+}
+
+/* Whether all transactions have ended that may not have seen the row. */
+static bool
+elders_have_ended(const SearchIndex *index)
+{
+	bool		ended;
+
+	worker_begin("waiting for older transactions");
+	if (elders == NULL || elders_of != index->id)
+		note_elders(index);
+	while (elders_ended < elders_count && VirtualXactLock(elders[elders_ended], false))
+		elders_ended++;
+	ended = elders_ended == elders_count && !prepared_before(elders_noted);
+	worker_commit();
+	return ended;
+}
+
+/* Bring an index into being. Returns whether it can be used from now on. */
+static bool
+begin(SearchIndex *index)
+{
+	char	   *uuid = examine(index);
+
+	if (uuid == NULL)
+	{
+		create(index);
+		uuid = examine(index);
+		if (uuid == NULL)
+			raise_problem("Elasticsearch created an index and does not have it");
+	}
+	if (!elders_have_ended(index))
+		return false;
+	enable(index, uuid);
+	index->uuid = uuid;
+	return true;
+}
+
+/* See whether an index is still what it was. One that is not is forgotten. */
+static bool
+is_still_there(const SearchIndex *index)
+{
+	char	   *uuid = examine(index);
+
+	if (uuid != NULL && strcmp(uuid, index->uuid) == 0)
+	{
+		if (index->state == INDEX_CURRENT)
+			point_alias(index);
+		return true;
+	}
+	ereport(LOG,
+			(errmsg("pg_chat: the index \"%s\" is gone from Elasticsearch; it is built anew", index->name)));
+	forget(index);
+	return false;
+}
+
+/*
+ * See that the indexes are there that should be: a current one and, where that
+ * is to be replaced, one that is being built; and that others are gone. check:
+ * ask Elasticsearch whether they are still what they were. Returns whether any
+ * of this changed, so that they have to be looked up again.
+ */
+bool
+search_indexes_maintain(List *indexes, bool check)
+{
+	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
+	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
+	ListCell   *cell;
+	bool		changed = false;
+
+	if (current == NULL)
+	{
+		insert_row("current");
+		return true;
+	}
+	if (current->rebuild && building == NULL)
+	{
+		insert_row("building");
+		return true;
+	}
+	if (building != NULL && building->rebuild)
+	{
+		retire(building);
+		return true;
+	}
+
+	foreach(cell, indexes)
+	{
+		SearchIndex *index = lfirst(cell);
+
+		if (index->state == INDEX_RETIRED)
+		{
+			drop(index);
+			forget(index);
+			changed = true;
+		}
+		else if (index->uuid == NULL)
+			changed |= begin(index);
+		else if (check)
+			changed |= !is_still_there(index);
+	}
+	return changed;
+}
+
+/*
+ * Have an index take the place of the current one.
+ */
+void
+search_index_replace(const SearchIndex *old, const SearchIndex *new)
+{
+	point_alias(new);
+	worker_begin("replacing an index");
+	set_state(old, "retired");
+	set_state(new, "current");
+	worker_commit();
+	ereport(LOG, (errmsg("pg_chat: the index \"%s\" took the place of \"%s\"", new->name, old->name)));
+}
+
+/*
+ * Forget all indexes: Elasticsearch is not used any more.
+ */
+void
+search_indexes_forget(void)
+{
+	int64		last_version;
+	ListCell   *cell;
+
+	foreach(cell, search_indexes(&last_version))
+		forget(lfirst(cell));
+}
