@@ -7,8 +7,20 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+#include "storage/spin.h"
+
+/* How a database's searches get on with Elasticsearch; all zero: well. */
+typedef struct Breaker
+{
+	slock_t		lock;
+	int			failures;		/* in succession */
+	bool		probing;		/* one asks, to see whether it is back */
+	TimestampTz retry_at;		/* when the next one is to ask, if there were failures */
+} Breaker;
+
 extern bool breaker_lets_pass(void);
 extern void breaker_succeeded(void);
-extern bool breaker_failed(void);	/* whether it was closed until now */
+extern bool breaker_failed(void);
 
 #endif							/* PG_CHAT_BREAKER_H */

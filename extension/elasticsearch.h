@@ -21,6 +21,7 @@ extern HttpRequest *elasticsearch_begin(const char *method, const char *path, St
 extern Jsonb *elasticsearch_json(const HttpRequest *request, const char **problem);
 extern Jsonb *elasticsearch_call(const char *method, const char *path, StringInfo body,
 								 long timeout_ms, const char **problem);
+extern char *elasticsearch_reason(const JsonbValue *error);
 
 /* Looking into an answer. What is NULL, or not of the kind, is not there. */
 extern JsonbValue *json_member(const JsonbContainer *container, const char *key);

@@ -9,18 +9,15 @@
 
 #include "lib/stringinfo.h"
 
-/*
- * Whom to ask. All of it outlives the requests to it. Parts that it does not
- * have are NULL.
- */
+/* Whom to ask. Parts that it does not have are NULL. */
 typedef struct HttpTarget
 {
 	char	   *base_url;		/* scheme://host[:port][/path], without a slash at its end */
-	char	   *host;			/* without the brackets of an IPv6 address */
+	char	   *host;			/* an IPv6 address has its brackets */
 	int			port;
-	char	   *user;			/* Basic authentication */
+	char	   *user;			/* of Basic authentication */
 	char	   *password;
-	char	   *authorization;	/* the whole header line, "Authorization: ..." */
+	char	   *authorization;	/* another one: the whole header line */
 	char	   *ca_file;		/* certificates to trust, PEM; NULL: the system's */
 } HttpTarget;
 
@@ -30,13 +27,13 @@ typedef struct HttpRequest
 	const char *error;			/* why there is no (whole) answer; NULL: there is one */
 	int			status;			/* of the answer, such as 200 */
 	StringInfoData answer;		/* its body, NUL-terminated */
-	struct HttpTransfer *transfer;	/* private */
 } HttpRequest;
 
 extern MemoryContext http_context(void);
 extern HttpRequest *http_begin(const HttpTarget *target, const char *method, const char *path,
 							   StringInfo body, const char *content_type,
 							   long timeout_ms, Size answer_max);
+extern HttpRequest *http_refuse(StringInfo body, const char *error);
 extern void http_wait(long timeout_ms);
 extern void http_end(HttpRequest *request);
 extern void http_abort(void);

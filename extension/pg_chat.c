@@ -28,6 +28,12 @@
  *	counting.c		its duties about counts
  *	mirror.c		its duty of mirroring counters to Redis
  *	redis.c			a connection to Redis
+ *	elasticsearch.c	requests to Elasticsearch, and its answers
+ *	http.c			their way there
+ *	breaker.c		whether to ask Elasticsearch, after it failed
+ *	resolve.c		addresses of hosts
+ *	secret.c		secrets, in files
+ *	wait.c			waiting
  *	shared.c		what the processes tell each other
  *	hooks.c			commands that need the worker to leave, or to come
  *

@@ -4,7 +4,7 @@
  *
  * There is shared memory only where the library is preloaded; elsewhere
  * shared_available() is false and nothing else here may be called, but for
- * shared_wants_changes().
+ * shared_wants_changes() and shared_breaker().
  *
  * For each database it holds:
  *
@@ -16,7 +16,8 @@
  *	- which chats changed since the worker last asked. This is only a hint of
  *	  where to look first: it is lost in a crash, and replaced by the remark
  *	  "look everywhere" when there are too many. A database has a quarter of
- *	  the room at most, so that a busy one leaves some to the others.
+ *	  the room at most, so that a busy one leaves some to the others,
+ *	- whether its searches are to ask Elasticsearch: see breaker.c.
  */
 #include "postgres.h"
 
@@ -32,6 +33,7 @@
 #include "utils/hsearch.h"
 #include "utils/wait_event.h"
 
+#include "breaker.h"
 #include "compat.h"
 #include "shared.h"
 
@@ -58,6 +60,7 @@ typedef struct SharedDatabase
 	bool		listening;		/* the worker wants to know of changes */
 	bool		changed_all;	/* too many changes to name */
 	int			changes;
+	Breaker		breaker;		/* has its own lock */
 } SharedDatabase;
 
 /* Key of the hash table of changes, and all there is in it. */
@@ -155,6 +158,7 @@ find_database(Oid database, bool create)
 	if (!create || free_entry == NULL)
 		return NULL;
 	memset(free_entry, 0, sizeof(SharedDatabase));
+	SpinLockInit(&free_entry->breaker.lock);
 	free_entry->database = database;
 	return free_entry;
 }
@@ -458,6 +462,25 @@ shared_wants_changes(void)
 		LWLockRelease(state->lock);
 	}
 	return entry != NULL && entry->listening;
+}
+
+/*
+ * This database's breaker, or NULL where nobody can share one.
+ */
+Breaker *
+shared_breaker(void)
+{
+	static SharedDatabase *entry = NULL;
+
+	if (state == NULL)
+		return NULL;
+	if (entry == NULL)
+	{
+		LWLockAcquire(state->lock, LW_EXCLUSIVE);
+		entry = find_database(MyDatabaseId, true);
+		LWLockRelease(state->lock);
+	}
+	return entry == NULL ? NULL : &entry->breaker;
 }
 
 /*

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "breaker.h"
+
 /* A chat of which something changed. Has no padding, since it is hashed. */
 typedef struct ChangedChat
 {
@@ -56,5 +58,6 @@ extern void shared_release_database(Oid database);
 extern bool shared_wants_changes(void);
 extern void shared_note_changes(const ChangedChat *changes, int count);
 extern void shared_note_unknown_changes(void);
+extern Breaker *shared_breaker(void);
 
 #endif							/* PG_CHAT_SHARED_H */
