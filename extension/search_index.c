@@ -42,6 +42,8 @@
 #include "settings.h"
 #include "worker.h"
 
+PG_FUNCTION_INFO_V1(chat_reindex);
+
 /* How long Elasticsearch has for what concerns an index as a whole. */
 #define INDEX_TIMEOUT_MS 5000
 
@@ -592,4 +594,29 @@ search_indexes_forget(void)
 
 	foreach(cell, search_indexes(&last_version))
 		forget(lfirst(cell));
+}
+
+/*
+ * chat.reindex() returns text
+ */
+Datum
+chat_reindex(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET rebuild = true WHERE state OPERATOR(pg_catalog.=) $1 RETURNING name",
+		TEXTOID);
+	Datum		current = CStringGetTextDatum("current");
+	MemoryContext caller = CurrentMemoryContext;
+	text	   *name;
+
+	SPI_connect();
+	if (plan_modify(&plan, &current, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("Elasticsearch is not used in this database"),
+				 errhint("Set pg_chat.elasticsearch_url, and see chat.worker_status.")));
+	MemoryContextSwitchTo(caller);
+	name = cstring_to_text(result_string(0, 1));
+	SPI_finish();
+	PG_RETURN_TEXT_P(name);
 }

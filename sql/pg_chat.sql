@@ -208,6 +208,109 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 	FOR EACH ROW EXECUTE FUNCTION chat.after_token();
 
 ---------------------------------------------------------------------------
+-- Search
+--
+-- Where Elasticsearch is used, the worker keeps an index there in step. What
+-- is appended to a chat needs no note: it lies above the chat's watermark.
+-- What is changed, deleted or inserted further down is queued, in the same
+-- transaction. Both move on when the index shows the change to searches; so a
+-- search answers from the tables what the index may lack. All of this is
+-- derived: a dump leaves it out.
+---------------------------------------------------------------------------
+
+CREATE TABLE chat.search_indexes (
+	id integer GENERATED ALWAYS AS IDENTITY,
+	name text COLLATE "C" NOT NULL,
+	alias text COLLATE "C" NOT NULL,
+	uuid text COLLATE "C",
+	state text COLLATE "C" NOT NULL,
+	rebuild boolean NOT NULL DEFAULT false,
+	last_version bigint NOT NULL DEFAULT 0,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT search_indexes_pkey PRIMARY KEY (id),
+	CONSTRAINT search_indexes_name_key UNIQUE (name),
+	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
+);
+CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
+COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). uuid is what Elasticsearch calls it; null before it is there. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+
+CREATE TABLE chat.indexed_chats (
+	index_id integer NOT NULL,
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	indexed_number integer NOT NULL,
+	CONSTRAINT indexed_chats_pkey PRIMARY KEY (index_id, application_id, chat_number)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE chat.indexed_chats IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat.search_queue. A chat that is missing has none.';
+
+CREATE TABLE chat.search_queue (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	index_id integer NOT NULL,
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	number integer NOT NULL,
+	queued_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	reason text,
+	CONSTRAINT search_queue_pkey PRIMARY KEY (id)
+);
+CREATE INDEX search_queue_key ON chat.search_queue (index_id, application_id, chat_number, number);
+CREATE INDEX search_queue_next ON chat.search_queue (index_id, id) WHERE reason IS NULL;
+COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is parked: Elasticsearch refused it, and the worker does not try again before chat.retry_parked().';
+
+CREATE FUNCTION chat.search_lag(index_id integer,
+		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT parked bigint, OUT seconds_behind double precision)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		WITH chats AS MATERIALIZED (
+			SELECT c.application_id, c.number, c.messages_count, coalesce(i.indexed_number, 0) AS indexed_number,
+				least(c.last_number - coalesce(i.indexed_number, 0), c.messages_count) AS behind
+			FROM chat.chats AS c
+			LEFT JOIN chat.indexed_chats AS i ON i.index_id = search_lag.index_id
+				AND i.application_id = c.application_id AND i.chat_number = c.number),
+		waiting AS (
+			SELECT m.created_at AS since
+			FROM chats AS c
+			CROSS JOIN LATERAL (
+				SELECT m.created_at FROM chat.messages AS m
+				WHERE m.application_id = c.application_id AND m.chat_number = c.number AND m.number > c.indexed_number
+				ORDER BY m.number LIMIT 1) AS m
+			WHERE c.behind > 0
+			UNION ALL
+			SELECT queued_at FROM chat.search_queue AS q
+			WHERE q.index_id = search_lag.index_id AND q.reason IS NULL)
+		SELECT
+			coalesce((SELECT sum(c.messages_count) FROM chats AS c), 0)::bigint,
+			coalesce((SELECT sum(c.behind) FROM chats AS c WHERE c.behind > 0), 0)::bigint,
+			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
+			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
+			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision
+	$$;
+COMMENT ON FUNCTION chat.search_lag(integer) IS
+'How far an index is behind the tables: messages, all there are; messages_behind, those above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
+
+CREATE VIEW chat.search_status AS
+	SELECT
+		i.name AS index,
+		i.alias,
+		i.state,
+		i.uuid IS NOT NULL AS usable,
+		i.created_at,
+		l.messages,
+		l.messages_behind,
+		l.queued,
+		l.parked,
+		l.seconds_behind
+	FROM chat.search_indexes AS i
+	CROSS JOIN LATERAL chat.search_lag(i.id) AS l;
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the duty search in chat.worker_status. No rows: Elasticsearch is not used.';
+
+CREATE FUNCTION chat.reindex() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_reindex'
+	LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION chat.reindex() IS
+'Has the worker build a new index in Elasticsearch beside the current one, verify it, and put it in its place; searches and writes go on. Returns the name of the index that will be replaced. See chat.search_status for how far it is. Errors: 55000 Elasticsearch is not used.';
+
+---------------------------------------------------------------------------
 -- The worker
 ---------------------------------------------------------------------------
 
@@ -278,6 +381,7 @@ CREATE VIEW chat.worker_status AS
 		CASE d.duty
 			WHEN 'reconcile' THEN (SELECT pg_catalog.count(*) FROM chat.changed_chats)
 			WHEN 'redis' THEN chat.pending_changes()
+			WHEN 'search' THEN (SELECT s.messages_behind + s.queued FROM chat.search_status AS s WHERE s.state = 'current')
 		END AS backlog,
 		CASE
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
@@ -292,56 +396,6 @@ COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each o
 
 INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search');
 COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. Read it through chat.worker_status.';
-
----------------------------------------------------------------------------
--- Search
---
--- Where Elasticsearch is used, the worker keeps an index there in step. What
--- is appended to a chat needs no note: it lies above the chat's watermark.
--- What is changed, deleted or inserted further down is queued, in the same
--- transaction. Both move on when the index shows the change to searches; so a
--- search answers from the tables what the index may lack. All of this is
--- derived: a dump leaves it out.
----------------------------------------------------------------------------
-
-CREATE TABLE chat.search_indexes (
-	id integer GENERATED ALWAYS AS IDENTITY,
-	name text COLLATE "C" NOT NULL,
-	alias text COLLATE "C" NOT NULL,
-	uuid text COLLATE "C",
-	state text COLLATE "C" NOT NULL,
-	rebuild boolean NOT NULL DEFAULT false,
-	last_version bigint NOT NULL DEFAULT 0,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	CONSTRAINT search_indexes_pkey PRIMARY KEY (id),
-	CONSTRAINT search_indexes_name_key UNIQUE (name),
-	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
-);
-CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). uuid is what Elasticsearch calls it; null before it is there. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
-
-CREATE TABLE chat.indexed_chats (
-	index_id integer NOT NULL,
-	application_id integer NOT NULL,
-	chat_number integer NOT NULL,
-	indexed_number integer NOT NULL,
-	CONSTRAINT indexed_chats_pkey PRIMARY KEY (index_id, application_id, chat_number)
-) WITH (fillfactor = 50);
-COMMENT ON TABLE chat.indexed_chats IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat.search_queue. A chat that is missing has none.';
-
-CREATE TABLE chat.search_queue (
-	id bigint GENERATED ALWAYS AS IDENTITY,
-	index_id integer NOT NULL,
-	application_id integer NOT NULL,
-	chat_number integer NOT NULL,
-	number integer NOT NULL,
-	queued_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	reason text,
-	CONSTRAINT search_queue_pkey PRIMARY KEY (id)
-);
-CREATE INDEX search_queue_key ON chat.search_queue (index_id, application_id, chat_number, number);
-CREATE INDEX search_queue_next ON chat.search_queue (index_id, id) WHERE reason IS NULL;
-COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is parked: Elasticsearch refused it, and the worker does not try again before chat.retry_parked().';
 
 ---------------------------------------------------------------------------
 -- What the functions return
