@@ -106,11 +106,14 @@ judge_all(Batch *batch, const JsonbContainer *items, const char **problem)
 	for (int i = 0; i < batch->count; i++)
 	{
 		Entry	   *entry = &batch->entries[i];
+		BulkOutcome of_entry;
 
-		if (entry->sent)
-			outcome = Max(outcome, judge(batch, entry, json_container(json_element(items, item++)), problem));
-		if (outcome == BULK_FAILED)
+		if (!entry->sent)
+			continue;
+		of_entry = judge(batch, entry, json_container(json_element(items, item++)), problem);
+		if (of_entry == BULK_FAILED)
 			return BULK_FAILED;
+		outcome = Max(outcome, of_entry);
 	}
 	if (json_element(items, item) != NULL)
 	{
