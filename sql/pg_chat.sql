@@ -17,7 +17,7 @@ COMMENT ON SCHEMA chat IS 'pg_chat: applications, chats and messages';
 
 CREATE FUNCTION chat.fold(value text) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_fold'
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION chat.fold(text) IS
 'The text with the differences of letter case removed: Unicode''s full case folding, in any script, the same whatever the database''s locale. Accents stay.';
 
@@ -263,7 +263,7 @@ CREATE FUNCTION chat.search_lag(index_id integer,
 	AS $$
 		WITH chats AS MATERIALIZED (
 			SELECT c.application_id, c.number, c.messages_count, coalesce(i.indexed_number, 0) AS indexed_number,
-				least(c.last_number - coalesce(i.indexed_number, 0), c.messages_count) AS behind
+				c.last_number - coalesce(i.indexed_number, 0) AS behind
 			FROM chat.chats AS c
 			LEFT JOIN chat.indexed_chats AS i ON i.index_id = search_lag.index_id
 				AND i.application_id = c.application_id AND i.chat_number = c.number),
@@ -286,7 +286,7 @@ CREATE FUNCTION chat.search_lag(index_id integer,
 			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision
 	$$;
 COMMENT ON FUNCTION chat.search_lag(integer) IS
-'How far an index is behind the tables: messages, all there are; messages_behind, those above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
+'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
@@ -394,7 +394,7 @@ CREATE VIEW chat.worker_status AS
 	CROSS JOIN chat.worker_process() AS w;
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
-INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search');
+INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('search index');
 COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. Read it through chat.worker_status.';
 
 ---------------------------------------------------------------------------
@@ -633,6 +633,18 @@ CREATE FUNCTION chat.search_application(token text, query text, after integer[] 
 	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
 COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], integer) IS
 'As search_application(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.add_search_index() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_add_search_index'
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION chat.add_search_index() IS
+'Has a background process build an index (CREATE INDEX CONCURRENTLY: nobody waits for it) that makes searches without Elasticsearch fast in large chats and across applications; needs the extension pg_trgm. Returns at once and tells how it is with the index: being built, there, or why the last build failed; see also the duty "search index" in chat.worker_status. Every message costs more to write with it. A dump does not contain it: call this again after a restore. Build it anew after an upgrade of the operating system that changes the locale. Errors: 55000 pg_trgm is missing, 53400 no background worker is free, 25006 on a standby.';
+
+CREATE FUNCTION chat.drop_search_index() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_drop_search_index'
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION chat.drop_search_index() IS
+'Drops what add_search_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
 
 -- Counts
 
