@@ -211,16 +211,23 @@ fold_text(const text *value, FoldedText *folded, MemoryContext context)
 		folded->length = fold_other_encoding(encoding, source, length, folded->data);
 }
 
+/* The text, folded, in the current memory context. */
+text *
+text_fold(const text *value)
+{
+	FoldedText	folded = {0};
+
+	fold_text(value, &folded, CurrentMemoryContext);
+	return cstring_to_text_with_len((char *) folded.data, folded.length);
+}
+
 /*
  * chat.fold(value text) returns text
  */
 Datum
 chat_fold(PG_FUNCTION_ARGS)
 {
-	FoldedText	folded = {0};
-
-	fold_text(PG_GETARG_TEXT_PP(0), &folded, CurrentMemoryContext);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len((char *) folded.data, folded.length));
+	PG_RETURN_TEXT_P(text_fold(PG_GETARG_TEXT_PP(0)));
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+extern text *text_fold(const text *value);
 extern bool text_is_blank(const text *value);
 
 #endif							/* PG_CHAT_FOLD_H */

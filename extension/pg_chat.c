@@ -8,6 +8,11 @@
  *
  *	application.c, chat.c, message.c	the functions of the API
  *	lookup.c		those that find many messages in one call
+ *	search.c		messages by what their bodies contain
+ *	candidates.c	those that Elasticsearch names
+ *	pending.c		those that it may not know yet
+ *	trigram.c		an index for searches without it
+ *	trigram_build.c	the process that builds that
  *	allocation.c	numbers and rows of new messages
  *	api.c			entry into a function: its application, by id or token
  *	page.c			lists: after, before, limit

@@ -128,19 +128,15 @@ plan_modify_latest(SavedPlan *plan, const Datum *values)
 }
 
 /*
- * Run a statement that only reads, and append its rows to store, whose rows
- * have the same columns. Returns the number of rows.
+ * What a statement that only reads is executed with, to append its rows to
+ * store.
  */
-uint64
-plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+static SPIExecuteOptions
+store_options(const SavedPlan *plan, const Datum *values, Tuplestorestate *store)
 {
 	SPIExecuteOptions options = {0};
-	ParamListInfo params;
-	int			result;
+	ParamListInfo params = makeParamList(plan->nargs);
 
-	plan_prepare(plan);
-
-	params = makeParamList(plan->nargs);
 	for (int i = 0; i < plan->nargs; i++)
 	{
 		params->params[i].value = values[i];
@@ -154,10 +150,48 @@ plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store)
 	options.dest = CreateDestReceiver(DestTuplestore);
 	SetTuplestoreDestReceiverParams(options.dest, store, CurrentMemoryContext,
 									true, NULL, NULL);
+	return options;
+}
+
+/*
+ * Run a statement that only reads, and append its rows to store, whose rows
+ * have the same columns. Returns the number of rows.
+ */
+uint64
+plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+{
+	SPIExecuteOptions options = store_options(plan, values, store);
+	int			result;
+
+	plan_prepare(plan);
 	result = SPI_execute_plan_extended(plan->plan, &options);
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s",
 			 SPI_result_code_string(result));
+	options.dest->rDestroy(options.dest);
+	return SPI_processed;
+}
+
+/*
+ * The same, planned for these values alone, with whatever indexes there are:
+ * for a statement whose best plan depends on what is searched for.
+ */
+uint64
+plan_store_fresh(const SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+{
+	SPIExecuteOptions options = store_options(plan, values, store);
+	int			nest_level = NewGUCNestLevel();
+	int			result;
+
+	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* With a limit, a GIN index would give a part of what there is. */
+	set_config_option("gin_fuzzy_search_limit", "0", PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
+	result = SPI_execute_extended(plan->sql, &options);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	AtEOXact_GUC(true, nest_level);
 	options.dest->rDestroy(options.dest);
 	return SPI_processed;
 }

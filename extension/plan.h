@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "utils/tuplestore.h"
 
-#define PLAN_MAX_ARGS 7
+#define PLAN_MAX_ARGS 8
 
 /*
  * A statement with parameters $1 to $nargs. Defined as a static variable with
@@ -33,6 +33,7 @@ typedef struct SavedPlan
 extern uint64 plan_query(SavedPlan *plan, const Datum *values);
 extern uint64 plan_modify(SavedPlan *plan, const Datum *values, const char *nulls);
 extern uint64 plan_modify_latest(SavedPlan *plan, const Datum *values);
+extern uint64 plan_store_fresh(const SavedPlan *plan, const Datum *values, Tuplestorestate *store);
 extern uint64 plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store);
 extern int32 plan_result_int32(uint64 row, int column);
 

@@ -4,59 +4,392 @@
  *
  * A search goes through the messages of a chat or of an application in the
  * order of their keys, up or down, until it has found as many as are wanted.
+ * PostgreSQL alone reads them all, or uses the search index of trigram.c.
+ *
+ * Where there is an index in Elasticsearch, that gives candidates, and
+ * PostgreSQL verifies them: it finds those that match in the calling query's
+ * snapshot. What the index may lack is pending, and PostgreSQL reads it between
+ * the candidates. So the answer is the same, and it is the same when
+ * Elasticsearch fails on the way: then PostgreSQL alone finds the rest.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/timestamp.h"
 
 #include "api.h"
 #include "application.h"
+#include "array.h"
+#include "breaker.h"
+#include "candidates.h"
 #include "chat.h"
 #include "compat.h"
+#include "elasticsearch.h"
+#include "fold.h"
 #include "message.h"
 #include "page.h"
+#include "pending.h"
 #include "plan.h"
 #include "search.h"
+#include "settings.h"
+#include "trigram.h"
+
+/* A query is looked up in an index if it has so many characters, folded. */
+#define INDEXED_CHARACTERS 3
+
+/* An index that is searched. */
+typedef struct CurrentIndex
+{
+	int32		id;
+	char	   *name;
+} CurrentIndex;
+
+#define MATCHES " AND chat.contains(body, $2)"
 
 /*
  * The messages of a range that match. Parameters: application, query, above
- * and upto, each a chat and a number, and how many. The order is that of the
- * key: ascending, or descending with DESC.
+ * and upto, each a chat and a number, how many, and the pattern, if any. The
+ * order is that of the key: ascending, or descending with DESC.
  */
-#define SCAN_MATCHES " AND chat.contains(body, $2)"
-#define SCAN_CHAT(order) \
-	MESSAGE_SELECT_OF("$1", "$3") SCAN_MATCHES \
+#define SCAN_CHAT(matches, order) \
+	MESSAGE_SELECT_OF("$1", "$3") matches \
 	" AND number OPERATOR(pg_catalog.>) $4 AND number OPERATOR(pg_catalog.<=) $6" \
 	" ORDER BY number" order " LIMIT $7"
-#define SCAN_APPLICATION(order) \
+#define SCAN_APPLICATION(matches, order) \
 	"SELECT chat_number, number, body, created_at FROM chat.messages" \
-	" WHERE application_id OPERATOR(pg_catalog.=) $1" SCAN_MATCHES \
+	" WHERE application_id OPERATOR(pg_catalog.=) $1" matches \
 	" AND ROW(chat_number, number) OPERATOR(pg_catalog.>) ROW($3, $4)" \
 	" AND ROW(chat_number, number) OPERATOR(pg_catalog.<=) ROW($5, $6)" \
 	" ORDER BY chat_number" order ", number" order " LIMIT $7"
 #define SCAN_PLAN(sql) \
 	SAVED_PLAN(sql, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
+#define PATTERN_PLAN(sql) \
+	SAVED_PLAN(sql, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID)
+#define PATTERN_MATCHES MATCHES " AND chat.fold(body) OPERATOR(pg_catalog.~~) $8"
 
-/* Find what is missing from above to upto, by reading all of it. */
+/*
+ * The messages that match, of many ranges, in the order of these. Parameters:
+ * application, query, the ranges' chats, above and upto, and how many.
+ */
+#define RANGES_SELECT(columns, order) \
+	"SELECT " columns "m.number, m.body, m.created_at" \
+	" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))" \
+	" WITH ORDINALITY AS r (chat, above, upto, place)" \
+	" CROSS JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "r.chat") MATCHES \
+	" AND number OPERATOR(pg_catalog.>) r.above AND number OPERATOR(pg_catalog.<=) r.upto" \
+	" ORDER BY number" order " LIMIT $6) AS m" \
+	" ORDER BY r.place LIMIT $6"
+#define RANGES_PLAN(columns, order) \
+	SAVED_PLAN(RANGES_SELECT(columns, order), INT4OID, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID)
+
+/* Find what is missing in the search's range by PostgreSQL alone. */
 static void
-search_scan(Search *search)
+search_alone(Search *search)
 {
-	static SavedPlan plans[2][2] = {
-		{SCAN_PLAN(SCAN_APPLICATION("")), SCAN_PLAN(SCAN_APPLICATION(" DESC"))},
-		{SCAN_PLAN(SCAN_CHAT("")), SCAN_PLAN(SCAN_CHAT(" DESC"))}
+	static SavedPlan scans[2][2] = {
+		{SCAN_PLAN(SCAN_APPLICATION(MATCHES, "")), SCAN_PLAN(SCAN_APPLICATION(MATCHES, " DESC"))},
+		{SCAN_PLAN(SCAN_CHAT(MATCHES, "")), SCAN_PLAN(SCAN_CHAT(MATCHES, " DESC"))}
 	};
-	Datum		values[7] = {
+	static const SavedPlan with_pattern[2][2] = {
+		{PATTERN_PLAN(SCAN_APPLICATION(PATTERN_MATCHES, "")), PATTERN_PLAN(SCAN_APPLICATION(PATTERN_MATCHES, " DESC"))},
+		{PATTERN_PLAN(SCAN_CHAT(PATTERN_MATCHES, "")), PATTERN_PLAN(SCAN_CHAT(PATTERN_MATCHES, " DESC"))}
+	};
+	Datum		values[8] = {
 		Int32GetDatum(search->application), PointerGetDatum(search->query),
 		Int32GetDatum(search->above.chat), Int32GetDatum(search->above.number),
 		Int32GetDatum(search->upto.chat), Int32GetDatum(search->upto.number),
-		Int64GetDatum(search->missing)
+		Int64GetDatum(search->missing), PointerGetDatum(search->pattern)
 	};
 
+	if (search->pattern != NULL)
+		search->missing -= plan_store_fresh(&with_pattern[search->within_chat][search->from_end],
+											values, search->found);
+	else
+		search->missing -= plan_store(&scans[search->within_chat][search->from_end],
+									  values, search->found);
+}
+
+/* Find what is missing in ranges, which are in the order of the search. */
+static void
+search_ranges(Search *search, const Range *ranges, int count)
+{
+	static SavedPlan plans[2][2] = {
+		{RANGES_PLAN("r.chat, ", ""), RANGES_PLAN("r.chat, ", " DESC")},
+		{RANGES_PLAN("", ""), RANGES_PLAN("", " DESC")}
+	};
+	Int32Array	chats;
+	Int32Array	above;
+	Int32Array	upto;
+	Datum		values[6] = {Int32GetDatum(search->application), PointerGetDatum(search->query)};
+
+	int32_array_init(&chats, count);
+	int32_array_init(&above, count);
+	int32_array_init(&upto, count);
+	for (int i = 0; i < count; i++)
+	{
+		int32_array_append(&chats, ranges[i].chat);
+		int32_array_append(&above, ranges[i].above);
+		int32_array_append(&upto, ranges[i].upto);
+	}
+	values[2] = int32_array_datum(&chats);
+	values[3] = int32_array_datum(&above);
+	values[4] = int32_array_datum(&upto);
+	values[5] = Int64GetDatum(search->missing);
 	search->missing -= plan_store(&plans[search->within_chat][search->from_end], values, search->found);
+}
+
+/* The first and the last position of a range, in the order of a search. */
+static Position
+range_first(const Search *search, Range range)
+{
+	return (Position) {range.chat, search->from_end ? range.upto : range.above + 1};
+}
+
+static Position
+range_last(const Search *search, Range range)
+{
+	return (Position) {range.chat, search->from_end ? range.above + 1 : range.upto};
+}
+
+/* Take everything up to a position off the search's range. */
+static void
+search_pass(Search *search, Position last)
+{
+	if (search->from_end)
+		search->upto = (Position) {last.chat, last.number - 1};
+	else
+		search->above = last;
+}
+
+static bool
+search_is_over(const Search *search)
+{
+	return search->missing <= 0 || position_compare(search->above, search->upto) >= 0;
+}
+
+/* Whether a range stands at the very beginning of what is left of the search. */
+static bool
+is_next(const Search *search, Range range)
+{
+	Position	first = range_first(search, range);
+
+	return first.chat == (search->from_end ? search->upto.chat : search->above.chat) &&
+		first.number == (search->from_end ? search->upto.number : search->above.number + 1);
+}
+
+/*
+ * Put candidates and what is pending between them into one order. pending loses
+ * what was taken from it. Returns the number of ranges, and in *last how far
+ * they lead.
+ */
+static int
+merge(const Search *search, const Candidates *candidates, Pending *pending, Range *ranges, Position *last)
+{
+	int			count = 0;
+	int			next = 0;
+
+	*last = candidates->count > 0 ? candidates->positions[candidates->count - 1] : (Position) {0};
+	for (;;)
+	{
+		const Position *candidate = next < candidates->count ? &candidates->positions[next] : NULL;
+		const Range *range = pending->count > 0 ? pending->ranges : NULL;
+		Range		taken;
+
+		if (range != NULL && candidate == NULL && candidates->more)
+			range = NULL;
+		if (range != NULL && candidate != NULL && search_compare(search, *candidate, range_first(search, *range)) < 0)
+			range = NULL;
+		if (range == NULL && candidate == NULL)
+			return count;
+
+		if (range != NULL)
+		{
+			taken = *range;
+			pending->ranges++;
+			pending->count--;
+		}
+		else
+			taken = (Range) {candidate->chat, candidate->number - 1, candidate->number};
+		ranges[count++] = taken;
+		*last = range_last(search, taken);
+		while (next < candidates->count && search_compare(search, candidates->positions[next], *last) <= 0)
+			next++;
+	}
+}
+
+/* How many candidates to ask for, after a round that asked for previous. */
+static int
+batch_size(const Search *search, int previous)
+{
+	int64		size = search->missing + search->missing / 8 + 10;
+
+	return Min(Max(size, (int64) previous * 2), CANDIDATES_MAX);
+}
+
+/*
+ * Have Elasticsearch name candidates. Returns NULL, or what went wrong. What it
+ * cannot be asked because of a setting, such as a file with a password that is
+ * missing, or because of the query's characters, is no error of the search.
+ */
+static const char *
+ask(const Search *search, const char *index, int size, long timeout_ms, Candidates *candidates)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const char *volatile problem = NULL;
+
+	PG_TRY();
+	{
+		problem = candidates_ask(search, index, size, timeout_ms, candidates);
+	}
+	PG_CATCH();
+	{
+		http_abort();
+		switch (geterrcode())
+		{
+			case ERRCODE_UNDEFINED_FILE:
+			case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			case ERRCODE_WRONG_OBJECT_TYPE:
+			case ERRCODE_INVALID_PARAMETER_VALUE:
+			case ERRCODE_UNTRANSLATABLE_CHARACTER:
+				MemoryContextSwitchTo(context);
+				problem = CopyErrorData()->message;
+				FlushErrorState();
+				break;
+			default:
+				PG_RE_THROW();
+		}
+	}
+	PG_END_TRY();
+	return problem;
+}
+
+/*
+ * The same, unless it has failed of late or there is no time left. Returns
+ * whether there are candidates.
+ */
+static bool
+ask_if_sensible(const Search *search, const char *index, int size, long timeout_ms, Candidates *candidates)
+{
+	const char *problem;
+
+	if (timeout_ms <= 0 || !breaker_lets_pass())
+		return false;
+	problem = ask(search, index, size, timeout_ms, candidates);
+	if (problem == NULL)
+		breaker_succeeded();
+	else
+		ereport(breaker_failed() ? LOG : DEBUG1,
+				(errmsg("pg_chat searches without Elasticsearch"),
+				 errdetail_internal("%s", problem)));
+	return problem == NULL;
+}
+
+/* Search the first range that is pending, which is next. */
+static void
+search_first_pending(Search *search, Pending *pending)
+{
+	Position	last = range_last(search, pending->ranges[0]);
+
+	search_ranges(search, pending->ranges, 1);
+	search_pass(search, last);
+	pending->ranges++;
+	pending->count--;
+}
+
+/*
+ * Find what is missing with an index, as far as Elasticsearch answers. Returns
+ * whether it did to the end; if not, the search's range is what is left.
+ */
+static bool
+search_index(Search *search, const char *index, Pending *pending)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), settings_search_timeout);
+	int			size = 0;
+
+	while (!search_is_over(search))
+	{
+		Candidates	candidates;
+		Range	   *ranges;
+		Position	last;
+		int			count;
+
+		if (pending->count > 0 && is_next(search, pending->ranges[0]))
+		{
+			search_first_pending(search, pending);
+			continue;
+		}
+
+		size = batch_size(search, size);
+		if (!ask_if_sensible(search, index, size,
+							 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), &candidates))
+			return false;
+		ranges = palloc((candidates.count + pending->count + 1) * sizeof(Range));
+		count = merge(search, &candidates, pending, ranges, &last);
+		search_ranges(search, ranges, count);
+		if (!candidates.more)
+			break;
+		search_pass(search, last);
+	}
+	return true;
+}
+
+/*
+ * The index to search, in *index. Returns false if there is none, or if an
+ * answer of Elasticsearch, which knows the present alone, could differ from
+ * what the transaction's snapshot shows.
+ */
+static bool
+current_index(CurrentIndex *index)
+{
+	static SavedPlan plan = {
+		.sql = "SELECT id, name FROM chat.search_indexes"
+		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
+	};
+
+	if (!elasticsearch_wanted() || IsolationUsesXactSnapshot() || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return false;
+	if (plan_query(&plan, NULL) == 0)
+		return false;
+	index->id = plan_result_int32(0, 1);
+	index->name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	return true;
+}
+
+/* Find what is missing, with whatever there is to find it by. */
+static void
+search_find(Search *search)
+{
+	text	   *folded = text_fold(search->query);
+	bool		indexed = pg_mbstrlen_with_len(VARDATA_ANY(folded), VARSIZE_ANY_EXHDR(folded)) >= INDEXED_CHARACTERS;
+	CurrentIndex index;
+	Pending		pending;
+
+	if (indexed && current_index(&index) && pending_read(search, index.id, &pending))
+	{
+		ereport(DEBUG1, (errmsg_internal("pg_chat: search with the index \"%s\", about " INT64_FORMAT " messages behind",
+										 index.name, pending.messages)));
+		if (search_index(search, index.name, &pending))
+			return;
+	}
+	if (indexed && trigram_state() == TRIGRAM_VALID)
+		search->pattern = trigram_pattern(folded);
+	ereport(DEBUG1, (errmsg_internal("pg_chat: search by PostgreSQL alone%s",
+									 search->pattern != NULL ? ", with the search index" : "")));
+	search_alone(search);
+}
+
+/* Tell who runs into a timeout what to do. */
+static void
+add_hint(void *argument)
+{
+	if (geterrcode() == ERRCODE_QUERY_CANCELED)
+		errhint("Narrow the search with after or before, search within one chat, or have an index: see chat.add_search_index() and pg_chat.elasticsearch_url.");
 }
 
 /* Append the rows of a tuplestore, which allows random access, to another, the last first. */
@@ -82,9 +415,12 @@ search_run(FunctionCallInfo fcinfo, Search *search)
 {
 	Tuplestorestate *result = api_result_store(fcinfo);
 	int64		wanted = search->missing;
+	ErrorContextCallback hint = {.callback = add_hint, .previous = error_context_stack};
 
 	search->found = search->from_end ? tuplestore_begin_heap(true, false, work_mem) : result;
-	search_scan(search);
+	error_context_stack = &hint;
+	search_find(search);
+	error_context_stack = hint.previous;
 	if (search->from_end)
 		store_backward(search->found, result, ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc);
 	return wanted - search->missing;
@@ -127,7 +463,7 @@ API_FUNCTION(search_messages, API_READS)
 }
 
 /* The key of a message, argument n. Raises 22023 with its name if it is none. */
-static MessageKey
+static Position
 key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(n);
@@ -139,7 +475,7 @@ key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be an array of a chat's number and a message's number", name),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
-	return (MessageKey) {.chat = values[0], .number = values[1]};
+	return (Position) {.chat = values[0], .number = values[1]};
 }
 
 /*

@@ -57,13 +57,6 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
  */
 #define NETWORK_WAIT_MS 1500
 
-/*
- * What the lock that a worker holds on its database is called: an advisory
- * lock of a class that SQL cannot reach.
- */
-#define WORKER_LOCK_KEY 0x63686174
-#define WORKER_LOCK_CLASS 3
-
 /* The first of the duties that use the network; they are the last. */
 #define NETWORK_DUTY 3
 

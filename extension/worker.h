@@ -12,6 +12,13 @@
 /* As pg_stat_activity shows it in backend_type. */
 #define WORKER_TYPE "pg_chat worker"
 
+/*
+ * What the locks that workers hold are called: advisory locks of a class that
+ * SQL cannot reach.
+ */
+#define WORKER_LOCK_KEY 0x63686174
+#define WORKER_LOCK_CLASS 3
+
 extern BackgroundWorker worker_description(Oid database);
 extern void worker_begin(const char *activity);
 extern void worker_commit(void);

@@ -1,0 +1,29 @@
+/*
+ * trigram.h
+ *	  The search index of PostgreSQL alone: see trigram.c.
+ */
+#ifndef PG_CHAT_TRIGRAM_H
+#define PG_CHAT_TRIGRAM_H
+
+#include "postgres.h"
+
+#define TRIGRAM_INDEX "messages_body_trgm"
+
+/* The row of chat.worker_duties that tells what became of a build. */
+#define TRIGRAM_DUTY "search index"
+
+typedef enum TrigramState
+{
+	TRIGRAM_MISSING,
+	TRIGRAM_INVALID,			/* being built, or left by a build that failed */
+	TRIGRAM_VALID
+} TrigramState;
+
+extern TrigramState trigram_state(void);
+extern text *trigram_pattern(const text *folded);
+extern char *trigram_schema(void);
+
+extern bool trigram_build_begin(void);
+extern bool trigram_build_runs(void);
+
+#endif							/* PG_CHAT_TRIGRAM_H */
