@@ -69,7 +69,8 @@ elasticsearch_wanted(void)
 
 /*
  * Take the error that was raised: its message, in the memory context caller.
- * Raises it again unless it is about data, a file, or the right to read it.
+ * Raises it again unless it is about data, a file, or the right to read it: what
+ * cannot be converted to the database's encoding is a feature not supported.
  */
 static char *
 take_error(MemoryContext caller)
@@ -80,6 +81,7 @@ take_error(MemoryContext caller)
 	error = CopyErrorData();
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
@@ -274,6 +276,8 @@ tidy(char *text)
 	for (char *byte = text; *byte; byte++)
 		if ((unsigned char) *byte < ' ' || *byte == '\x7f')
 			*byte = ' ';
+	for (int length = strlen(text); length > 0 && text[length - 1] == ' '; length--)
+		text[length - 1] = '\0';
 	return text;
 }
 
