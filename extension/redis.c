@@ -22,7 +22,7 @@
 #include "redis.h"
 #include "resolve.h"
 #include "secret.h"
-#include "worker.h"
+#include "wait.h"
 
 #ifdef CHAT_REDIS_TLS
 #include "redis_tls.h"
@@ -267,7 +267,7 @@ wait_for_socket(uint32 events, TimestampTz deadline)
 
 		if (left_ms <= 0)
 			redis_raise("no answer from", "it took longer than 2 s");
-		if (worker_wait(events, connection->fd, left_ms))
+		if (wait_for("ChatRedis", events, connection->fd, left_ms))
 			return;
 	}
 }

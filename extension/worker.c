@@ -143,16 +143,6 @@ worker_commit(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/*
- * Wait for events of a socket (or none: PGINVALID_SOCKET), for timeout_ms at
- * most. Returns whether one of them came. Leaves when it is told to.
- */
-bool
-worker_wait(uint32 events, pgsocket socket, long timeout_ms)
-{
-	return wait_for("ChatWorkerMain", events, socket, timeout_ms);
-}
-
 /* Whether this database has the extension. The launcher is told. */
 static bool
 extension_exists(void)
@@ -229,7 +219,7 @@ do_round(long wait_ms)
 	{
 		/* pg_cancel_backend finds nothing to cancel here. */
 		HOLD_CANCEL_INTERRUPTS();
-		worker_wait(0, PGINVALID_SOCKET, wait_ms);
+		wait_for("ChatWorkerMain", 0, PGINVALID_SOCKET, wait_ms);
 		RESUME_CANCEL_INTERRUPTS();
 		QueryCancelPending = false;
 	}

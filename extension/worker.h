@@ -22,6 +22,5 @@
 extern BackgroundWorker worker_description(Oid database);
 extern void worker_begin(const char *activity);
 extern void worker_commit(void);
-extern bool worker_wait(uint32 events, pgsocket socket, long timeout_ms);
 
 #endif							/* PG_CHAT_WORKER_H */
