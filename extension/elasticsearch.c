@@ -337,28 +337,26 @@ elasticsearch_json(const HttpRequest *request, const char **problem)
 
 /*
  * Make a request and wait for its answer: see elasticsearch_begin and
- * elasticsearch_json. An error, as after an interruption, ends all requests of
- * the process.
+ * elasticsearch_json. An error, as after an interruption, ends it.
  */
 Jsonb *
 elasticsearch_call(const char *method, const char *path, StringInfo body, long timeout_ms,
 				   const char **problem)
 {
+	HttpRequest *volatile request = NULL;
 	Jsonb	   *volatile answer = NULL;
 
 	PG_TRY();
 	{
-		HttpRequest *request = elasticsearch_begin(method, path, body, timeout_ms);
-
+		request = elasticsearch_begin(method, path, body, timeout_ms);
 		while (!request->done)
 			http_wait(timeout_ms);
 		answer = elasticsearch_json(request, problem);
-		http_end(request);
 	}
-	PG_CATCH();
+	PG_FINALLY();
 	{
-		http_abort();
-		PG_RE_THROW();
+		if (request != NULL)
+			http_end(request);
 	}
 	PG_END_TRY();
 	return answer;
