@@ -31,6 +31,7 @@ CALL = 100
 
 # One message for all, of the mean length of those in tests/data.
 BODY = "I think you need to install the restricted modules, then reboot and try"
+POSTED = json.dumps({"data": {"body": BODY}})
 
 # rate: messages or requests a second; cpu: microseconds for each of them, of PostgreSQL and chatd.
 Sample = collections.namedtuple(
@@ -43,9 +44,9 @@ Line = collections.namedtuple("Line", "key name measure beside_name beside goal 
 class Bench:
     """What all measurements share: the servers, the application they write to, the time they take."""
 
-    def __init__(self, postgres, chatd, alone, seconds, scratch):
+    def __init__(self, postgres, chatd, alone, seconds, messages, scratch):
         self.postgres, self.chatd, self.alone = postgres, chatd, alone
-        self.seconds, self.scratch = seconds, scratch
+        self.seconds, self.messages, self.scratch = seconds, messages, scratch
         self.bare_runs = 0
         self.fill()
 
@@ -97,16 +98,17 @@ class Bench:
                     latencies[len(latencies) * 99 // 100], 0)
         return self.sample(run)
 
-    def wrk(self, server, connections, method, chats, tail, body=None):
-        """A Sample of requests for the messages of chats at random; wrk.lua explains the rest."""
-        def run():
-            command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
-                       "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
-                       method, str(chats), self.token, tail, *([body] if body else [])]
-            report = json.loads(output_of(command).splitlines()[-1])
-            return (report["requests"] - report["errors"], report["seconds"],
-                    report["p50_ms"], report["p99_ms"], report["errors"])
-        return self.sample(run)
+    def run_wrk(self, server, connections, method, chats, tail, body=None):
+        """What sample() wants, of requests for the messages of chats at random; wrk.lua explains the rest."""
+        command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
+                   "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
+                   method, str(chats), self.token, tail, *([body] if body else [])]
+        report = json.loads(output_of(command).splitlines()[-1])
+        return (report["requests"] - report["errors"], report["seconds"],
+                report["p50_ms"], report["p99_ms"], report["errors"])
+
+    def wrk(self, *request):
+        return self.sample(lambda: self.run_wrk(*request))
 
 
 def output_of(command, **options):
@@ -180,7 +182,7 @@ def create_messages_of_100_to_one_chat(bench):
 def post(connections, chats=CHATS):
     def measure(bench):
         before = bench.stored()
-        sample = bench.wrk(bench.chatd, connections, "POST", chats, "", json.dumps({"data": {"body": BODY}}))
+        sample = bench.wrk(bench.chatd, connections, "POST", chats, "", POSTED)
         acknowledged = round(sample.rate * bench.seconds)
         stored = bench.stored() - before
         # wrk's clock and the requests it leaves unread at its end make the comparison inexact.
@@ -192,7 +194,7 @@ def post(connections, chats=CHATS):
 
 def post_alone(connections):
     def measure(bench):
-        return bench.wrk(bench.alone, connections, "POST", CHATS, "", json.dumps({"data": {"body": BODY}}))
+        return bench.wrk(bench.alone, connections, "POST", CHATS, "", POSTED)
     return measure
 
 
@@ -280,23 +282,33 @@ def create_message_without_triggers(bench):
     return sample
 
 
-def post_mirrored(bench):
-    """POST while the counters are mirrored to a Redis, which holds all of them before and after."""
-    def idle():
-        return bench.postgres.sql(
-            "SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'") == "t"
+def post_many(bench, wait_for_mirror=lambda: None):
+    """POSTs, again and again, until there are as many messages as asked for, and until they are mirrored."""
+    def run():
+        runs = []
+        while sum(done for done, *_ in runs) < bench.messages:
+            runs.append(bench.run_wrk(bench.chatd, 64, "POST", CHATS, "", POSTED))
+        wait_for_mirror()
+        done, seconds, p50, p99, errors = zip(*runs)
+        return sum(done), sum(seconds), statistics.median(p50), statistics.median(p99), sum(errors)
+    return bench.sample(run)
+
+
+def post_many_mirrored(bench):
+    """The same while the counters are mirrored to a Redis, which holds all of them before and after."""
+    def wait_for_mirror():
+        wait_for(lambda: bench.postgres.sql(
+            "SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'") == "t", "the mirror")
     with HttpServer(lambda port: [
             "redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--logfile", "/dev/null"]) as redis:
         bench.postgres.sql("ALTER SYSTEM SET pg_chat.redis_url = 'redis://127.0.0.1:%d'" % redis.port)
         try:
             bench.postgres.sql("SELECT pg_reload_conf()")
-            wait_for(idle, "the mirror")
-            sample = post(64)(bench)
-            wait_for(idle, "the mirror")
+            wait_for_mirror()
+            return post_many(bench, wait_for_mirror)
         finally:
             bench.postgres.sql("ALTER SYSTEM RESET pg_chat.redis_url")
             bench.postgres.sql("SELECT pg_reload_conf()")
-    return sample
 
 
 LINES = [
@@ -322,8 +334,8 @@ LINES = [
          "64 connections", post(64), 0.8, ("errors",)),
     Line("sql-triggers", "SQL create message, 32 clients, 10,000 chats", create_message,
          "without triggers", create_message_without_triggers, 0.95),
-    Line("post-mirror", "POST message, mirrored to Redis", post_mirrored,
-         "not mirrored", post(64), 0.9, ("cpu-mirror",)),
+    Line("post-mirror", "POST message, mirrored to Redis", post_many_mirrored,
+         "not mirrored", post_many, 0.9, ("cpu-mirror",)),
     Line("scrub", "count 1,000,000 messages of 10,000 chats", count_by_reconcile,
          "count(*), GROUP BY", count_by_group, 0.5),
     Line("pass", "worker's pass, nothing touched", pass_with_touched(0),
@@ -428,6 +440,8 @@ def print_table(rows):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=4, help="for each measurement (default %(default)s)")
+    parser.add_argument("--messages", type=int, default=1000000,
+                        help="of each side of post-mirror, in all rounds (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="of each line (default %(default)s)")
     parser.add_argument("--pg-config", default="pg_config", help="of the PostgreSQL to measure with")
     parser.add_argument("lines", nargs="*", metavar="LINE",
@@ -448,7 +462,7 @@ def main():
             "host=%s dbname=bench user=chat_api" % postgres.directory]))
         alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
-        bench = Bench(postgres, chatd, alone, chosen.seconds, scratch)
+        bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.messages // chosen.rounds, scratch)
         rows = []
         for line in LINES:
             if not chosen.lines or line.key in chosen.lines:
