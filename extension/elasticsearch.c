@@ -353,12 +353,14 @@ elasticsearch_call(const char *method, const char *path, StringInfo body, long t
 			http_wait(timeout_ms);
 		answer = elasticsearch_json(request, problem);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		if (request != NULL)
 			http_end(request);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	http_end(request);
 	return answer;
 }
 
