@@ -27,7 +27,7 @@
 #define RETRY_LAST_MS 15000
 
 /* The pause between passes that are wanted before it is time. */
-#define WANTED_PAUSE_MS 200
+#define WANTED_PAUSE_MS 500
 
 /* Mended counters that a pass names in the log, before it only counts them. */
 #define MENDED_LOGGED 10

@@ -68,14 +68,15 @@ redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.application_id, k.number, a.token,"
-		" CASE WHEN k.number OPERATOR(pg_catalog.=) 0 THEN COALESCE(n.last_chat_number, 0)"
-		" ELSE c.last_number END"
+		" CASE WHEN k.number OPERATOR(pg_catalog.=) 0"
+		" THEN COALESCE((SELECT last_chat_number FROM chat.application_counters"
+		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id), 0)"
+		" ELSE (SELECT last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND number OPERATOR(pg_catalog.=) k.number) END"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY"
 		" AS k (application_id, number, position)"
 		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
-		" LEFT JOIN chat.application_counters AS n ON n.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number"
 		" ORDER BY k.position",
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
