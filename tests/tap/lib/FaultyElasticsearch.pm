@@ -1,0 +1,342 @@
+# A stand-in for Elasticsearch that does what a real one cannot be made to do on demand. It serves on
+# a port of its own, and ends with the test.
+#
+#	my $faulty = FaultyElasticsearch->new;				# alone
+#	my $faulty = FaultyElasticsearch->new($elasticsearch->url);	# in front of a real one
+#	$faulty->url;						# what to set pg_chat.elasticsearch_url to
+#	$faulty->mode('hang');				# what it does from the next request on
+#	$faulty->mode('drop_items', qr{/_bulk});	# to requests like this; the others pass
+#	$faulty->requests;					# "METHOD path" of each since then, in order
+#
+# A request that passes gets the real one's answer; alone, the canned one of a _bulk without items.
+# The modes:
+#
+#	pass			lets all requests pass
+#	refuse			no server: connections are refused, whatever the request
+#	hang			says nothing
+#	reset			half of the answer, then the connection is reset
+#	truncated		half of the answer, as if it were all of it
+#	endless			an answer with status 200 that never ends
+#	drip			the answer, a byte at a time
+#	redirect		to this server, under another path, which passes
+#	not_json		a page of HTML, with status 200
+#	drop_items		the answer, without the last of its items
+#	reorder_items	the answer, with its items the other way round
+#	deny_errors		the answer, with "errors": false and each item's status 200
+package FaultyElasticsearch;
+
+use strict;
+use warnings;
+
+use HTTP::Tiny;
+use IO::Socket::INET;
+use JSON::PP;
+use POSIX qw(_exit);
+use PostgreSQL::Test::Utils;
+use Socket qw(IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY);
+
+# The answer of one that stands alone.
+use constant CANNED => '{"took":1,"errors":false,"items":[]}';
+
+# What each mode sends to the client, given the answer that it would get.
+my %modes = (
+	pass => sub { my ($client, $answer) = @_; _send($client, $answer); },
+	hang => sub { },
+	reset => sub
+	{
+		my ($client, $answer) = @_;
+		my $half = length($answer->{content}) / 2;
+
+		_write($client, _head($answer) . substr($answer->{content}, 0, $half));
+		setsockopt($client, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0));
+		close $client;
+	},
+	truncated => sub
+	{
+		my ($client, $answer) = @_;
+
+		$answer->{content} = substr($answer->{content}, 0, length($answer->{content}) / 2);
+		_send($client, $answer);
+	},
+	endless => sub
+	{
+		my ($client) = @_;
+		my $more = 'x' x 65536;
+
+		_write($client, "HTTP/1.1 200 OK\r\n\r\n{\"took\":\"");
+		1 while _write($client, $more);
+	},
+	drip => sub
+	{
+		my ($client, $answer) = @_;
+
+		_write($client, _head($answer));
+		_write($client, $_) && select(undef, undef, undef, 0.1) foreach split //, $answer->{content};
+	},
+	redirect => sub
+	{
+		my ($client, $answer) = @_;
+
+		_send($client, { status => 307, location => '/redirected', content => '' });
+	},
+	not_json => sub
+	{
+		my ($client) = @_;
+
+		_send($client, { status => 200, content => '<html><body>Welcome</body></html>' });
+	},
+	drop_items => _altering(sub { pop @{ $_[0]{items} }; }),
+	reorder_items => _altering(sub { $_[0]{items} = [ reverse @{ $_[0]{items} } ]; }),
+	deny_errors => _altering(
+		sub
+		{
+			my ($answer) = @_;
+
+			$answer->{errors} = JSON::PP::false;
+			foreach my $result (map { values %$_ } @{ $answer->{items} })
+			{
+				$result->{status} = 200;
+				delete $result->{error};
+			}
+		}));
+
+# Servers that run: process id => the process that started it.
+my %running;
+
+sub new
+{
+	my ($class, $behind) = @_;
+	my $directory = PostgreSQL::Test::Utils::tempdir('faulty_elasticsearch');
+	my $self = bless {
+		behind => $behind,
+		mode_file => "$directory/mode",
+		log => "$directory/requests",
+		port => 0
+	}, $class;
+
+	$self->mode('pass');
+	return $self;
+}
+
+sub url { my ($self) = @_; return "http://127.0.0.1:$self->{port}"; }
+sub port { return $_[0]{port}; }
+
+# Set the mode, for requests whose path matches; for all without a pattern. Connections stay, but for
+# those of a server that goes away.
+sub mode
+{
+	my ($self, $mode, $pattern) = @_;
+
+	die "no mode \"$mode\"" unless $modes{$mode} || $mode eq 'refuse';
+	unlink $self->{log};
+	$self->_stop, return if $mode eq 'refuse';
+	$pattern //= '';
+	open(my $file, '>', "$self->{mode_file}.new") or die "$self->{mode_file}.new: $!";
+	print $file "$mode\n$pattern";
+	close $file;
+	rename("$self->{mode_file}.new", $self->{mode_file}) or die "$self->{mode_file}: $!";
+	$self->_start unless $self->{pid};
+	return;
+}
+
+# What was asked since the mode was set.
+sub requests
+{
+	my ($self) = @_;
+
+	return () unless -e $self->{log};
+	return split /\n/, slurp_file($self->{log});
+}
+
+sub _start
+{
+	my ($self) = @_;
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1', LocalPort => $self->{port}, Listen => 128, ReuseAddr => 1)
+	  or die "no port for the server: $@";
+	pipe(my $life, my $test) or die "pipe: $!";
+
+	$self->{port} = $listener->sockport;
+	$self->{pid} = fork // die "fork: $!";
+	if ($self->{pid} == 0)
+	{
+		setpgrp;
+		close $test;
+		local $@;
+		eval { $self->_serve($listener, $life); };
+		_exit(0);
+	}
+	setpgrp($self->{pid}, $self->{pid});
+	$self->{life} = $test;
+	$running{ $self->{pid} } = $$;
+	return;
+}
+
+# End the server and its connections.
+sub _stop
+{
+	my ($self) = @_;
+
+	_kill9(delete $self->{pid}) if $self->{pid};
+	return;
+}
+
+# As the server: accept connections, each for a process of its own, as long as the test lives.
+sub _serve
+{
+	my ($self, $listener, $life) = @_;
+
+	local $SIG{CHLD} = 'IGNORE';
+	local $SIG{PIPE} = 'IGNORE';
+	for (;;)
+	{
+		my $ready = '';
+		vec($ready, fileno $_, 1) = 1 foreach $listener, $life;
+		next if select($ready, undef, undef, undef) < 1;
+		return if vec($ready, fileno $life, 1);
+		my $client = $listener->accept or next;
+		if ((fork // die "fork: $!") == 0)
+		{
+			close $listener;
+			setsockopt($client, IPPROTO_TCP, TCP_NODELAY, 1);
+			eval { $self->_converse($client); };
+			_exit(0);
+		}
+		close $client;
+	}
+}
+
+# Answer the requests of a connection, until the client leaves, whatever became of them.
+sub _converse
+{
+	my ($self, $client) = @_;
+	my $read = '';
+	my $http = HTTP::Tiny->new(http_proxy => undef, max_redirect => 0);
+
+	while ($client->opened && (my $request = _read_request($client, \$read)))
+	{
+		my ($mode, $pattern) = split /\n/, slurp_file($self->{mode_file}), 2;
+
+		open(my $log, '>>', $self->{log}) or die "$self->{log}: $!";
+		syswrite($log, "$request->{method} $request->{path}\n");
+		close $log;
+		$mode = 'pass' if $request->{path} !~ /$pattern/ || $request->{path} eq '/redirected';
+		$modes{$mode}->($client, $mode eq 'hang' ? undef : $self->_answer($http, $request));
+	}
+	return;
+}
+
+# What the real one answers.
+sub _answer
+{
+	my ($self, $http, $request) = @_;
+	my %headers = map { defined $request->{headers}{$_} ? ($_ => $request->{headers}{$_}) : () } 'content-type', 'authorization';
+
+	return { status => 200, content => CANNED } unless $self->{behind};
+	my $answer = $http->request($request->{method}, $self->{behind} . $request->{path},
+		{ headers => \%headers, content => $request->{body} });
+	return { status => $answer->{status} == 599 ? 502 : $answer->{status}, content => $answer->{content} // '',
+		without_body => $request->{method} eq 'HEAD' };
+}
+
+# A mode that alters an answer with items; others pass.
+sub _altering
+{
+	my ($alter) = @_;
+	my $json = JSON::PP->new->utf8;
+
+	return sub
+	{
+		my ($client, $answer) = @_;
+		my $decoded = eval { $json->decode($answer->{content}) };
+
+		if (ref $decoded eq 'HASH' && ref $decoded->{items} eq 'ARRAY')
+		{
+			$alter->($decoded);
+			$answer->{content} = $json->encode($decoded);
+		}
+		_send($client, $answer);
+	};
+}
+
+# The next request; undef if the client left. Keeps in $$read what was read of those that follow.
+sub _read_request
+{
+	my ($client, $read) = @_;
+
+	while ($$read !~ /\r\n\r\n/)
+	{
+		return unless sysread($client, $$read, 65536, length $$read);
+	}
+	my ($head, $rest) = split /\r\n\r\n/, $$read, 2;
+	my ($first, @lines) = split /\r\n/, $head;
+	my ($method, $path) = split / /, $first;
+	my %headers = map { my ($name, $value) = split /:\s*/, $_, 2; (lc $name => $value) } @lines;
+	my $length = $headers{'content-length'} // 0;
+
+	while (length $rest < $length)
+	{
+		return unless sysread($client, $rest, 1 << 20, length $rest);
+	}
+	$$read = substr($rest, $length);
+	return { method => $method, path => $path, headers => \%headers, body => substr($rest, 0, $length) };
+}
+
+sub _head
+{
+	my ($answer) = @_;
+	my $location = $answer->{location} ? "Location: $answer->{location}\r\n" : '';
+
+	return "HTTP/1.1 $answer->{status} -\r\nContent-Type: application/json\r\n${location}Content-Length: "
+	  . length($answer->{content}) . "\r\n\r\n";
+}
+
+sub _send
+{
+	my ($client, $answer) = @_;
+
+	return _write($client, _head($answer) . ($answer->{without_body} ? '' : $answer->{content}));
+}
+
+# Whether all of it could be written.
+sub _write
+{
+	my ($client, $bytes) = @_;
+
+	while (length $bytes)
+	{
+		my $written = syswrite($client, $bytes) or return 0;
+		substr($bytes, 0, $written) = '';
+	}
+	return 1;
+}
+
+# End a server that this process started.
+sub _kill9
+{
+	my ($pid) = @_;
+
+	return if ($running{$pid} // 0) != $$;
+	kill 'KILL', -$pid;
+	waitpid($pid, 0);
+	delete $running{$pid};
+	return;
+}
+
+sub DESTROY
+{
+	my ($self) = @_;
+	local ($?, $@);
+
+	$self->_stop;
+	return;
+}
+
+# Before the data directories go.
+END
+{
+	local $?;
+	_kill9($_) foreach keys %running;
+}
+
+1;
