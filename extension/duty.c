@@ -26,9 +26,6 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_LAST_MS 15000
 
-/* The pause between passes that are wanted before it is time. */
-#define WANTED_PAUSE_MS 500
-
 /* Mended counters that a pass names in the log, before it only counts them. */
 #define MENDED_LOGGED 10
 
@@ -247,6 +244,6 @@ duty_wait_ms(const Duty *duty)
 	TimestampTz next = duty->next_pass;
 
 	if (duty->wanted && duty->failures == 0 && duty->wanted())
-		next = Min(next, TimestampTzPlusMilliseconds(duty->last_end, WANTED_PAUSE_MS));
+		next = Min(next, TimestampTzPlusMilliseconds(duty->last_end, duty->pause_ms));
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
 }

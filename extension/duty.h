@@ -25,7 +25,8 @@ typedef struct Pass
  * context that ends with it, and raises what goes wrong. It returns the time
  * until the next pass, in milliseconds. recover, if any, is called after an
  * error, to let go of what the pass held. wanted, if any, tells whether there
- * is something to do before it is time.
+ * is something to do before it is time; then a pass follows the last one after
+ * pause_ms.
  */
 typedef struct Duty
 {
@@ -33,6 +34,7 @@ typedef struct Duty
 	long		(*run) (Pass *pass);
 	void		(*recover) (void);
 	bool		(*wanted) (void);
+	long		pause_ms;
 	TimestampTz last_end;
 	TimestampTz next_pass;
 	int			failures;		/* in succession */

@@ -84,16 +84,17 @@ inbox_listen(InboxReader reader, bool listen)
 		shared_listen(anyone);
 }
 
-/* Whether there is something for a reader. */
+/*
+ * Whether there is something for a reader. Shared memory is left as it is: it
+ * wakes the worker for the first change after each time it is emptied.
+ */
 bool
 inbox_has_changes(InboxReader reader)
 {
 	Inbox	   *inbox = &inboxes[reader];
 
-	if (!inbox->listening)
-		return false;
-	fetch();
-	return inbox->all || chat_queue_count(inbox->chats) > 0;
+	return inbox->listening &&
+		(inbox->all || chat_queue_count(inbox->chats) > 0 || shared_has_changes());
 }
 
 /*
