@@ -51,7 +51,7 @@ group_packages()
 	case $1 in
 		build) echo gcc libc6-dev make pkg-config curl postgresql \
 			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
-		test) echo python3-pytest perl libipc-run-perl redis-server default-jdk-headless maven ;;
+		test) echo python3-pytest perl libipc-run-perl redis-server openssl default-jdk-headless maven ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 ;;
