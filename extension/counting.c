@@ -215,12 +215,12 @@ counting_reconcile(Pass *pass)
 }
 
 /*
- * How many parents a pass must look at, to come round in the scrub interval. A
- * table that was never analyzed is taken to have as many rows as chat.chats
- * has in that many pages.
+ * How many rows of a table a pass must look at, to come round in the scrub
+ * interval. One that was never analyzed is taken to have as many as chat.chats
+ * has in that many pages. In a transaction.
  */
-static uint64
-scrub_share(const char *table)
+uint64
+counting_scrub_share(const char *table)
 {
 	double		rows = 0;
 
@@ -257,7 +257,7 @@ scrub(const char *duty, const char *table, NextParents next_parents, Pass *pass)
 		CHECK_FOR_INTERRUPTS();
 		worker_begin("looking for chats to count in turn");
 		if (first)
-			share = scrub_share(table);
+			share = counting_scrub_share(table);
 		first = false;
 		position = duty_position(duty, &hurry);
 		count = next_parents(parents, slice, position, PG_INT32_MAX);

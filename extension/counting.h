@@ -7,6 +7,7 @@
 
 #include "duty.h"
 
+extern uint64 counting_scrub_share(const char *table);
 extern long counting_reconcile(Pass *pass);
 extern long counting_scrub_chats(Pass *pass);
 extern long counting_scrub_applications(Pass *pass);

@@ -33,6 +33,9 @@
  *	counting.c		its duties about counts
  *	mirror.c		its duty of mirroring counters to Redis
  *	redis.c			a connection to Redis
+ *	verify.c		proof that the search index holds what the table holds
+ *	comparison.c	the two, compared
+ *	key_range.c		documents of a range of keys
  *	elasticsearch.c	requests to Elasticsearch, and its answers
  *	http.c			their way there
  *	breaker.c		whether to ask Elasticsearch, after it failed

@@ -38,6 +38,7 @@
 #include "plan.h"
 #include "shared.h"
 #include "wait.h"
+#include "verify.h"
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
@@ -64,8 +65,9 @@ static Duty duties[] = {
 	{.name = "reconcile", .run = counting_reconcile},
 	{.name = "scrub chats", .run = counting_scrub_chats},
 	{.name = "scrub applications", .run = counting_scrub_applications},
-	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted},
-	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted}
+	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted, .pause_ms = 500},
+	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted, .pause_ms = 100},
+	{.name = "verify search", .run = verify_run, .recover = verify_recover}
 };
 
 /*

@@ -408,6 +408,8 @@ CREATE TYPE chat.application_message AS (chat_number integer, number integer, bo
 CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz);
 CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text);
 CREATE TYPE chat.mended AS (application_id integer, chat_number integer, counter text, was integer, mended_to integer);
+CREATE TYPE chat.search_difference AS (application_id integer, chat_number integer, number integer, difference text);
+COMMENT ON TYPE chat.search_difference IS 'A message of which table and search index say different things. difference: missing, the index does not have it; stale, it has another body; surplus, the table does not have it.';
 COMMENT ON TYPE chat.mended IS 'A counter that was wrong and was mended: of a chat or, where chat_number is null, of an application.';
 COMMENT ON TYPE chat.application IS 'An application with the count of its chats.';
 COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the highest number given to one.';
@@ -655,6 +657,33 @@ CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DE
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
 'Counts everything, the chats of an application, or the messages of a chat, mends the counters that are wrong, and returns them. Nobody waits while it counts. Errors: P0002 no such application or chat.';
 
+-- Proof of the search index
+
+CREATE FUNCTION chat.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_search_checksum'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION chat.search_checksum(integer, integer, integer, text) IS
+'What the search index has of a message to prove that it is up to date: a checksum of its key and its folded body, 0 to 4294967295; null for a body that is not text.';
+
+CREATE FUNCTION chat.verify_search(application integer DEFAULT NULL, chat integer DEFAULT NULL)
+	RETURNS SETOF chat.search_difference
+	AS 'MODULE_PATHNAME', 'chat_verify_search'
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
+COMMENT ON FUNCTION chat.verify_search(integer, integer) IS
+'Compares the search index with the table: everything, an application, or a chat; returns what differs. What waits to be indexed is not different. Nobody waits for it. Errors: P0002 no such application or chat, 55000 there is no search index, 25001 the transaction has one snapshot, 58000 Elasticsearch cannot be read.';
+
+CREATE FUNCTION chat.repair_search(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_repair_search'
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION chat.repair_search(integer, integer) IS
+'Does as verify_search and queues what differs, to be indexed anew; returns how many messages. Errors: as there.';
+
+CREATE FUNCTION chat.retry_parked(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_retry_parked'
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION chat.retry_parked(integer, integer) IS
+'Has the worker try once more to index messages that Elasticsearch refused: all, those of an application, or of a chat; returns how many.';
+
 ---------------------------------------------------------------------------
 -- Privileges
 --
@@ -667,7 +696,7 @@ REVOKE ALL ON SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
-REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.mended FROM PUBLIC;
+REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.mended, chat.search_difference FROM PUBLIC;
 
 
 CREATE FUNCTION chat.create_api_role() RETURNS void
