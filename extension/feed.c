@@ -150,14 +150,6 @@ feed_look_again(Feed *feed)
 	feed->queue_ended = false;
 }
 
-/* Whether nothing is under way, nor known to be missing. */
-bool
-feed_is_idle(const Feed *feed)
-{
-	return feed->batches == NIL && !feed->scanning && feed->queue_ended &&
-		chat_queue_count(feed->chats) == 0 && chat_queue_count(feed->later) == 0;
-}
-
 /* Requests that are under way with batches. */
 int
 feed_requests(const Feed *feed)
@@ -590,7 +582,10 @@ feed_read(Feed *feed, int64 version)
 
 	if (!feed->scanning && chat_queue_count(feed->chats) == 0 &&
 		(feed->queue_ended || feed->queue_in_flight))
+	{
+		feed->caught_up = true;
 		return NULL;
+	}
 
 	/* Entered in the list at once: after an error, feed_reset finds it there. */
 	batch = create_batch(feed);

@@ -73,6 +73,8 @@ typedef struct Feed
 	bool		scanning;		/* any chat may have something */
 	ChangedChat scan_position;
 	bool		reading;		/* a batch is being read */
+	bool		caught_up;		/* there was nothing left to read at some time */
+	bool		verifying;		/* before it takes the place of another */
 	bool		queue_in_flight;
 	bool		queue_ended;	/* the last look at the queue found no more */
 	int			batch_size;		/* messages in a batch, at most */
@@ -85,7 +87,6 @@ extern void feed_free(Feed *feed);
 extern void feed_reset(Feed *feed);
 extern void feed_look_at(Feed *feed, const ChangedChat *chats, int count, bool all);
 extern void feed_look_again(Feed *feed);
-extern bool feed_is_idle(const Feed *feed);
 extern int	feed_requests(const Feed *feed);
 extern Batch *feed_read(Feed *feed, int64 version);
 extern uint64 feed_finish(Feed *feed, Batch *batch);

@@ -32,10 +32,14 @@
 #include "plan.h"
 #include "search_index.h"
 #include "settings.h"
+#include "verify.h"
 #include "worker.h"
 
 /* When a pass ends if there is more to do. */
 #define PASS_BUDGET_MS 200
+
+/* How long a pass verifies an index that was built. */
+#define VERIFY_BUDGET_MS 100
 
 /* How often the queue is looked at, of which nobody may have told. */
 #define LOOK_MS 1000
@@ -351,12 +355,41 @@ advance(Feed *feed, Pass *pass)
 static bool
 is_busy(const Feed *feed)
 {
-	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
+	return feed->batches != NIL || feed->scanning || feed->verifying || chat_queue_count(feed->chats) > 0;
 }
 
 /*
- * Have the index that was built take the place of the current one, if it holds
- * what that holds.
+ * Verify an index that is being built, as far as there is time. Returns whether
+ * it was found to hold what the table holds, but for what is pending. If not,
+ * what differs was queued, and verification begins anew.
+ */
+static bool
+verify(const SearchIndex *index, TimestampTz end)
+{
+	static int32 verified = 0;	/* the index */
+	static MessageKey position;
+	static uint64 differences;
+	bool		more = true;
+
+	if (verified != index->id)
+	{
+		position = COMPARISON_START;
+		differences = 0;
+		verified = index->id;
+	}
+	while (more && GetCurrentTimestamp() < end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = verify_index_slice(index->id, index->name, &position, &differences);
+	}
+	if (!more)
+		verified = 0;
+	return !more && differences == 0;
+}
+
+/*
+ * Have the index that was built take the place of the current one, once it has
+ * caught up and is verified.
  */
 static void
 replace_current(List *indexes)
@@ -365,8 +398,14 @@ replace_current(List *indexes)
 	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
 	Feed	   *feed = building ? feed_of(building->id) : NULL;
 
-	if (feed != NULL && feed_is_idle(feed))
+	if (feed == NULL || !feed->caught_up)
+		return;
+	feed->verifying = true;
+	if (verify(building, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VERIFY_BUDGET_MS)))
+	{
 		search_index_replace(current, building);
+		feed->verifying = false;
+	}
 }
 
 /* Elasticsearch is not to be used, or not any more. */
@@ -442,6 +481,7 @@ indexing_recover(void)
 	foreach(cell, feeds)
 		feed_reset(lfirst(cell));
 	search_indexes_recover();
+	verify_recover();
 	next_check = 0;
 }
 
