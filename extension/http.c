@@ -512,21 +512,31 @@ http_context(void)
  * answer_max bytes or less. http_wait gets it done, and http_end must follow.
  *
  * The data of body (NULL: none), which must be in http_context, belongs to the
- * request from now on. Nothing else has to stay. Raises an error only if it is
- * interrupted while it finds the host's address; then http_abort must follow.
+ * request from now on, whatever becomes of it. Nothing else has to stay. Raises
+ * an error only if it is interrupted while it finds the host's address.
  */
 HttpRequest *
 http_begin(const HttpTarget *target, const char *method, const char *path, StringInfo body,
 		   const char *content_type, long timeout_ms, Size answer_max)
 {
 	int64		begin = now_ms();
-	const char *problem;
+	const char *volatile problem = NULL;
 	HttpTransfer *transfer;
 	MemoryContext caller;
 
-	problem = start_curl();
-	if (problem == NULL && !is_address(target->host))
-		problem = find_address(target->host, timeout_ms);
+	PG_TRY();
+	{
+		problem = start_curl();
+		if (problem == NULL && !is_address(target->host))
+			problem = find_address(target->host, timeout_ms);
+	}
+	PG_CATCH();
+	{
+		if (body != NULL)
+			pfree(body->data);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (problem != NULL)
 		return http_refuse(body, problem);
 
