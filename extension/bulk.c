@@ -18,8 +18,6 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "bulk.h"
@@ -27,9 +25,6 @@
 
 /* How long Elasticsearch has for a batch. */
 #define BULK_TIMEOUT_MS 30000
-
-/* Of a reason, so much is kept. */
-#define REASON_SIZE 300
 
 /* Send a batch. */
 void
@@ -45,18 +40,12 @@ bulk_begin(const Feed *feed, Batch *batch)
 										 body, BULK_TIMEOUT_MS);
 }
 
+/* What Elasticsearch says against a message, for people. */
 static char *
-reason_of(Batch *batch, int64 status, const JsonbContainer *error)
+reason_of(Batch *batch, int64 status, const JsonbValue *error)
 {
-	char	   *type = json_string(json_member(error, "type"));
-	char	   *reason = json_string(json_member(error, "reason"));
-	MemoryContext caller = MemoryContextSwitchTo(batch->context);
-	char	   *text = psprintf(INT64_FORMAT " %.100s: %.*s", status, type ? type : "without a type",
-								pg_mbcliplen(reason ? reason : "", reason ? strlen(reason) : 0, REASON_SIZE),
-								reason ? reason : "without a reason");
-
-	MemoryContextSwitchTo(caller);
-	return text;
+	return MemoryContextStrdup(batch->context,
+							   psprintf(INT64_FORMAT " %s", status, elasticsearch_reason(error)));
 }
 
 /*
@@ -69,7 +58,7 @@ judge(Batch *batch, Entry *entry, const JsonbContainer *item, const char **probl
 	const JsonbContainer *index = json_container(json_member(item, "index"));
 	const JsonbContainer *deletion = json_container(json_member(item, "delete"));
 	const JsonbContainer *result = index ? index : deletion;
-	const JsonbContainer *error = json_container(json_member(result, "error"));
+	const JsonbValue *error = json_member(result, "error");
 	char	   *id = json_string(json_member(result, "_id"));
 	char		expected[DOCUMENT_ID_SIZE];
 	int64		status;
