@@ -286,7 +286,8 @@ ask_if_sensible(const Search *search, const char *index, int size, long timeout_
 	else
 		ereport(breaker_failed() ? LOG : DEBUG1,
 				(errmsg("pg_chat searches without Elasticsearch"),
-				 errdetail_internal("%s", problem)));
+				 errdetail_internal("%s", problem),
+				 errhidestmt(true)));
 	return problem == NULL;
 }
 
