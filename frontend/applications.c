@@ -44,7 +44,7 @@ answer_list(Request *request, const Rows *rows)
 void
 applications_list(Request *request)
 {
-	if (!page_read(request))
+	if (!page_read(request, PAGE_OF_LIST))
 		return;
 	query_begin(request, LIST_APPLICATIONS, answer_list, NULL);
 	page_add_bounds(request);

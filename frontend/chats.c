@@ -41,7 +41,7 @@ answer_list(Request *request, const Rows *rows)
 void
 chats_list(Request *request)
 {
-	if (!page_read(request))
+	if (!page_read(request, PAGE_OF_LIST))
 		return;
 	query_begin(request, LIST_CHATS, answer_list, application_missing);
 	query_add_text(request, request->token.bytes);

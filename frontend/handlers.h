@@ -24,6 +24,7 @@ extern void chat_show(Request *request);
 extern void messages_list(Request *request);
 extern void message_create(Request *request);
 extern void messages_search(Request *request);
+extern void messages_search_all(Request *request);
 extern void message_show(Request *request);
 
 /* health.c */

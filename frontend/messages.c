@@ -17,6 +17,14 @@ enum
 	COLUMN_BODY
 };
 
+/* Columns of the statement that searches all chats. */
+enum
+{
+	FOUND_CHAT,
+	FOUND_NUMBER,
+	FOUND_BODY
+};
+
 static void
 chat_missing(Request *request)
 {
@@ -40,6 +48,15 @@ print_message(FILE *stream, const PGresult *result, int row)
 }
 
 static void
+print_found(FILE *stream, const PGresult *result, int row)
+{
+	fprintf(stream, "{\"chat_number\":%s,\"number\":%s,\"body\":",
+			PQgetvalue(result, row, FOUND_CHAT), PQgetvalue(result, row, FOUND_NUMBER));
+	fputs(PQgetvalue(result, row, FOUND_BODY), stream);
+	fputc('}', stream);
+}
+
+static void
 answer_list(Request *request, const Rows *rows)
 {
 	page_answer(request, rows, COLUMN_NUMBER, print_message);
@@ -50,7 +67,7 @@ messages_list(Request *request)
 {
 	bool		last;
 
-	if (!page_read(request))
+	if (!page_read(request, PAGE_OF_MESSAGES))
 		return;
 	if (request->chat == 0)
 	{
@@ -68,14 +85,28 @@ messages_list(Request *request)
 	reads_submit(request, LANE_READ);
 }
 
-/* Answers with no matches, for what no message of the chat can hold. */
+/*
+ * Reads what a search asks for. Returns false if that is wrong, with the
+ * request answered.
+ */
+static bool
+read_search(Request *request, PageKind kind)
+{
+	if (!page_read(request, kind))
+		return false;
+	if (request->page->search.length == 0)
+		answer_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'query' is missing.");
+	return request->status == 0;
+}
+
+/* Answers with no matches, for what no message can hold; the row is the parent's. */
 static void
 answer_none(Request *request, const Rows *rows)
 {
 	Rows		none = {.result = rows->result};
 
 	if (rows->count == 0)
-		chat_missing(request);
+		request->work.missing(request);
 	else
 		page_answer(request, &none, COLUMN_NUMBER, print_message);
 }
@@ -98,13 +129,8 @@ body_unstorable(Request *request)
 void
 messages_search(Request *request)
 {
-	if (!page_read(request))
+	if (!read_search(request, PAGE_OF_LIST))
 		return;
-	if (request->page->search.length == 0)
-	{
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'query' is missing.");
-		return;
-	}
 	if (request->chat == 0)
 	{
 		chat_missing(request);
@@ -114,6 +140,33 @@ messages_search(Request *request)
 	request->work.unstorable = search_unstorable;
 	query_add_text(request, request->token.bytes);
 	query_add_number(request, request->chat);
+	query_add_text(request, request->page->search.bytes);
+	page_add_bounds(request);
+	reads_submit(request, LANE_SEARCH);
+}
+
+static void
+answer_found_all(Request *request, const Rows *rows)
+{
+	page_answer(request, rows, FOUND_CHAT, print_found);
+}
+
+static void
+search_all_unstorable(Request *request)
+{
+	query_begin(request, GET_APPLICATION, answer_none, application_missing);
+	query_add_text(request, request->token.bytes);
+	reads_submit(request, LANE_READ);
+}
+
+void
+messages_search_all(Request *request)
+{
+	if (!read_search(request, PAGE_ACROSS_CHATS))
+		return;
+	query_begin(request, SEARCH_APPLICATION, answer_found_all, application_missing);
+	request->work.unstorable = search_all_unstorable;
+	query_add_text(request, request->token.bytes);
 	query_add_text(request, request->page->search.bytes);
 	page_add_bounds(request);
 	reads_submit(request, LANE_SEARCH);

@@ -23,8 +23,33 @@ typedef struct Parameter
 	const char *name;
 	int			minimum;
 	int			maximum;
-	int		   *value;
+	bool		given;
+	int		   *chat;			/* NULL: the value is a number only */
+	int		   *number;
 } Parameter;
+
+/* Reads a parameter's value; returns false if it is wrong. */
+static bool
+read_value(const Parameter *parameter, Text value)
+{
+	const char *number = value.bytes;
+	const char *end = value.bytes + value.length;
+
+	if (parameter->chat)
+	{
+		const char *dot = memchr(value.bytes, '.', value.length);
+
+		if (dot == NULL || !uri_number(value.bytes, dot - value.bytes, parameter->minimum, parameter->chat))
+			return false;
+		number = dot + 1;
+	}
+	if (!uri_number(number, end - number, parameter->minimum, parameter->number))
+		return false;
+	/* No message is in chat 0. */
+	if (parameter->chat && *parameter->chat == 0)
+		*parameter->number = 0;
+	return *parameter->number <= parameter->maximum;
+}
 
 /* Takes one parameter; on a wrong one the request is answered. */
 static bool
@@ -32,11 +57,12 @@ take_parameter(void *owner, Text name, Text value)
 {
 	Request    *request = owner;
 	Page	   *page = request->page;
+	bool		across = page->kind == PAGE_ACROSS_CHATS;
 	const Parameter numbers[] = {
-		{"limit", 1, PAGE_MAXIMUM, page->limit_given ? NULL : &page->limit},
-		{"after", 0, INT_MAX, page->after < 0 ? &page->after : NULL},
-		{"before", 1, INT_MAX, page->before < 0 ? &page->before : NULL},
-		{"last", 1, PAGE_MAXIMUM, page->last < 0 ? &page->last : NULL},
+		{"limit", 1, PAGE_MAXIMUM, page->limit_given, NULL, &page->limit},
+		{"after", 0, INT_MAX, page->after.number >= 0, across ? &page->after.chat : NULL, &page->after.number},
+		{"before", 1, INT_MAX, page->before.number >= 0, across ? &page->before.chat : NULL, &page->before.number},
+		{"last", 1, PAGE_MAXIMUM, page->last >= 0, NULL, &page->last},
 	};
 	bool		twice = false;
 
@@ -46,13 +72,13 @@ take_parameter(void *owner, Text name, Text value)
 
 		if (strcmp(name.bytes, number->name) != 0)
 			continue;
-		if (number->value == NULL)
+		if (number->given)
 			twice = true;
-		else if (!uri_number(value.bytes, value.length, number->minimum, number->value) ||
-				 *number->value > number->maximum)
+		else if (!read_value(number, value))
 			answer_error(request, MHD_HTTP_BAD_REQUEST,
-						 "Query parameter '%s' must be an integer from %d to %d.",
-						 number->name, number->minimum, number->maximum);
+						 "Query parameter '%s' must be %s from %d to %d.", number->name,
+						 number->chat ? "CHAT.NUMBER, two integers" : "an integer",
+						 number->minimum, number->maximum);
 		if (i == 0)
 			page->limit_given = true;
 	}
@@ -74,7 +100,7 @@ take_parameter(void *owner, Text name, Text value)
 }
 
 bool
-page_read(Request *request)
+page_read(Request *request, PageKind kind)
 {
 	Page	   *page = calloc(1, sizeof(Page));
 
@@ -83,7 +109,7 @@ page_read(Request *request)
 		answer_unavailable(request, "Out of memory.");
 		return false;
 	}
-	*page = (Page) {.limit = PAGE_DEFAULT, .after = -1, .before = -1, .last = -1};
+	*page = (Page) {.kind = kind, .limit = PAGE_DEFAULT, .last = -1, .after = {0, -1}, .before = {0, -1}};
 	request->page = page;
 	if (!uri_each_pair(request->query, strlen(request->query), take_parameter, request))
 	{
@@ -91,7 +117,13 @@ page_read(Request *request)
 			answer_error(request, MHD_HTTP_BAD_REQUEST, "The query is not correctly encoded UTF-8.");
 		return false;
 	}
-	if (page->last > 0 && (page->limit_given || page->after >= 0 || page->before >= 0))
+	if (page->last > 0 && kind != PAGE_OF_MESSAGES)
+	{
+		answer_error(request, MHD_HTTP_BAD_REQUEST,
+					 "Query parameter 'last' is for the list of a chat's messages only.");
+		return false;
+	}
+	if (page->last > 0 && (page->limit_given || page->after.number >= 0 || page->before.number >= 0))
 	{
 		answer_error(request, MHD_HTTP_BAD_REQUEST,
 					 "Query parameter 'last' cannot be combined with 'limit', 'after' or 'before'.");
@@ -108,24 +140,73 @@ page_free(Page *page)
 	free(page);
 }
 
+/* Is there a bound? There is none at the start of a list. */
+static bool
+is_bound(Place place)
+{
+	return place.chat > 0 || place.number > 0;
+}
+
+static void
+add_bound(Request *request, Place place)
+{
+	if (request->page->kind == PAGE_ACROSS_CHATS)
+		query_add_key(request, place.chat, place.number);
+	else
+		query_add_number(request, is_bound(place) ? place.number : 0);
+}
+
 void
 page_add_bounds(Request *request)
 {
-	const Page *page = request->page;
+	add_bound(request, request->page->after);
+	add_bound(request, request->page->before);
+	query_add_number(request, request->page->limit);
+	request->work.rows = request->page->limit;
+}
 
-	query_add_number(request, page->after > 0 ? page->after : 0);
-	query_add_number(request, page->before > 0 ? page->before : 0);
-	query_add_number(request, page->limit);
-	request->work.rows = page->limit;
+static Place
+row_place(const Page *page, const Rows *rows, int row, int column)
+{
+	if (page->kind != PAGE_ACROSS_CHATS)
+		return (Place) {.number = rows_number(rows, row, column)};
+	return (Place) {rows_number(rows, row, column), rows_number(rows, row, column + 1)};
+}
+
+/* The place that follows, if one does. */
+static Place
+place_behind(Place place)
+{
+	if (place.number < INT_MAX)
+		return (Place) {place.chat, place.number + 1};
+	if (place.chat > 0 && place.chat < INT_MAX)
+		return (Place) {place.chat + 1, 1};
+	return place;
+}
+
+static bool
+place_is_before(Place place, Place other)
+{
+	return place.chat < other.chat || (place.chat == other.chat && place.number < other.number);
+}
+
+/* Writes name=place. */
+static void
+print_bound(FILE *stream, const char *name, Place place)
+{
+	fprintf(stream, "%s=", name);
+	if (place.chat)
+		fprintf(stream, "%d.", place.chat);
+	fprintf(stream, "%d", place.number);
 }
 
 /*
- * Writes one link; the search text is already encoded, or NULL; before is 0 or
- * another bound.
+ * Writes one link; the search text is already encoded, or NULL; before is
+ * another bound, or none.
  */
 static void
 print_link(FILE *stream, const Request *request, const char *search,
-		   const char *bound, int number, int before, const char *relation)
+		   const char *bound, Place place, Place before, const char *relation)
 {
 	const Page *page = request->page;
 
@@ -138,9 +219,9 @@ print_link(FILE *stream, const Request *request, const char *search,
 		fprintf(stream, "limit=%d&", page->limit);
 	if (page->last > 0)
 		fprintf(stream, "limit=%d&", page->last);
-	fprintf(stream, "%s=%d", bound, number);
-	if (before)
-		fprintf(stream, "&before=%d", before);
+	print_bound(stream, bound, place);
+	if (is_bound(before))
+		print_bound(stream, "&before", before);
 	fprintf(stream, ">; rel=\"%s\"", relation);
 }
 
@@ -148,7 +229,7 @@ print_link(FILE *stream, const Request *request, const char *search,
 static bool
 is_backward(const Page *page)
 {
-	return page->last > 0 || (page->before > 0 && page->after <= 0);
+	return page->last > 0 || (is_bound(page->before) && !is_bound(page->after));
 }
 
 /* The bytes of one row's values. */
@@ -186,17 +267,18 @@ page_cut(const Page *page, const Rows *rows)
  * client said, without that bound. With only_next the link back is left out.
  */
 static char *
-page_link(const Request *request, const Rows *rows, bool full, int number_column, bool only_next)
+page_link(const Request *request, const Rows *rows, bool full, int place_column, bool only_next)
 {
 	const Page *page = request->page;
 	bool		empty = rows->count == 0;
-	int			first = empty ? 0 : rows_number(rows, 0, number_column);
-	int			last = empty ? 0 : rows_number(rows, rows->count - 1, number_column);
-	int			bound = page->before > 0 && !is_backward(page) ? page->before : 0;
+	Place		first = empty ? place_behind(page->after) : row_place(page, rows, 0, place_column);
+	Place		last = empty ? first : row_place(page, rows, rows->count - 1, place_column);
+	Place		none = {0};
+	Place		bound = is_backward(page) ? none : page->before;
 	bool		next = !empty && page->last < 0 &&
-		(is_backward(page) || (full && (bound == 0 || last < bound - 1)));
-	bool		back = !only_next && (empty ? page->after > 0 : first > 1) &&
-		(page->after > 0 || (full && is_backward(page)));
+		(is_backward(page) || (full && (!is_bound(bound) || place_is_before(place_behind(last), bound))));
+	bool		back = !only_next && (first.chat > 1 || first.number > 1) &&
+		(is_bound(page->after) || (full && is_backward(page)));
 	char	   *search = NULL;
 	char	   *link = NULL;
 	size_t		length;
@@ -204,8 +286,6 @@ page_link(const Request *request, const Rows *rows, bool full, int number_column
 
 	if (!next && !back)
 		return NULL;
-	if (empty)
-		first = page->after < INT_MAX ? page->after + 1 : INT_MAX;
 	if (page->search.bytes)
 		search = uri_encode(page->search.bytes, page->search.length);
 	stream = open_memstream(&link, &length);
@@ -214,7 +294,7 @@ page_link(const Request *request, const Rows *rows, bool full, int number_column
 		if (next)
 			print_link(stream, request, search, "after", last, bound, "next");
 		if (back)
-			print_link(stream, request, search, "before", first, 0, "prev");
+			print_link(stream, request, search, "before", first, none, "prev");
 		fclose(stream);
 	}
 	free(search);
@@ -230,18 +310,18 @@ link_fits(const Request *request, const char *link)
 }
 
 void
-page_answer(Request *request, const Rows *rows, int number_column, RowPrinter print)
+page_answer(Request *request, const Rows *rows, int place_column, RowPrinter print)
 {
 	Rows		kept = page_cut(request->page, rows);
 	bool		full = kept.count < rows->count ||
 		rows->count == (request->page->last > 0 ? request->page->last : request->page->limit);
 	char	   *link;
 
-	link = page_link(request, &kept, full, number_column, false);
+	link = page_link(request, &kept, full, place_column, false);
 	if (!link_fits(request, link))
 	{
 		free(link);
-		link = page_link(request, &kept, full, number_column, true);
+		link = page_link(request, &kept, full, place_column, true);
 	}
 	if (link_fits(request, link))
 		answer_page(request, rows_array(&kept, print), link);

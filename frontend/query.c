@@ -37,6 +37,12 @@ query_add_number(Request *request, int number)
 }
 
 void
+query_add_key(Request *request, int chat, int number)
+{
+	request->work.values[request->work.count++] = (QueryValue) {.chat = chat, .number = chat ? number : 0};
+}
+
+void
 query_answer(Request *request, const Rows *rows)
 {
 	request->work.answer(request, rows);
@@ -60,7 +66,7 @@ query_refuse(Request *request, const PGresult *result)
 	Query	   *query = &request->work;
 
 	if (sqlstate == NULL)
-		answer_sql_error(request, "none", NULL, "no answer");
+		answer_sql_error(request, "none", NULL, "no answer", NULL);
 	else if (strcmp(sqlstate, NO_SUCH_ROW) == 0 && query->missing)
 		query->missing(request);
 	else if (strcmp(sqlstate, UNSTORABLE) == 0 && !token_is_ascii(request))
@@ -69,7 +75,8 @@ query_refuse(Request *request, const PGresult *result)
 		query->unstorable(request);
 	else
 		answer_sql_error(request, sqlstate, PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
-						 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+						 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+						 PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
 }
 
 void
@@ -105,18 +112,19 @@ query_send(Session *session, Request *request,
 		   void (*done) (Operation *operation, const PGresult *result))
 {
 	const Query *query = &request->work;
-	char		numbers[QUERY_VALUES][12];
+	char		numbers[QUERY_VALUES][sizeof("{2147483647,2147483647}")];
 	const char *values[QUERY_VALUES];
 	Parameters	parameters = {.count = query->count, .values = values};
 
 	for (int i = 0; i < query->count; i++)
 	{
-		values[i] = query->values[i].text;
-		if (values[i] == NULL && query->values[i].number)
-		{
-			snprintf(numbers[i], sizeof(numbers[i]), "%d", query->values[i].number);
-			values[i] = numbers[i];
-		}
+		const QueryValue *value = &query->values[i];
+
+		values[i] = value->text ? value->text : value->chat || value->number ? numbers[i] : NULL;
+		if (value->chat)
+			snprintf(numbers[i], sizeof(numbers[i]), "{%d,%d}", value->chat, value->number);
+		else
+			snprintf(numbers[i], sizeof(numbers[i]), "%d", value->number);
 	}
 	request->work.operation.done = done;
 	session_send(session, &request->work.operation, query->statement, &parameters);

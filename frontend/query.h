@@ -26,6 +26,9 @@ extern void query_add_text(Request *request, const char *text);
 /* A number; 0 stands for SQL's null. */
 extern void query_add_number(Request *request, int number);
 
+/* The array of a chat's number and a message's; chat 0 stands for SQL's null. */
+extern void query_add_key(Request *request, int chat, int number);
+
 /* Sends the statement, whose operation will be done by the function given. */
 extern void query_send(Session *session, Request *request,
 					   void (*done) (Operation *operation, const PGresult *result));

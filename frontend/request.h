@@ -28,6 +28,7 @@ typedef struct Request Request;
 typedef struct QueryValue
 {
 	const char *text;			/* owned by the request, or static; NULL: a number */
+	int			chat;			/* if not 0, it stands with the number in an array */
 	int			number;			/* 0: null */
 } QueryValue;
 

@@ -168,7 +168,7 @@ predicate_of(const char *message, const char *field)
 
 void
 answer_sql_error(Request *request, const char *sqlstate, const char *field,
-				 const char *message)
+				 const char *message, const char *hint)
 {
 	static const char *const faults[] = {"23505", "23502", "22001", "22003", "54000"};
 
@@ -195,6 +195,12 @@ answer_sql_error(Request *request, const char *sqlstate, const char *field,
 	/* A constraint of the user's: its name and its table are no client's business. */
 	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
 		answer_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The database does not take this.");
+	else if (strcmp(sqlstate, "57014") == 0)
+	{
+		answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "The database took too long.%s%s",
+					 hint ? " " : "", hint ? hint : "");
+		answer_header(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	}
 	else
 		answer_unavailable(request, "The database cannot do this now.");
 }

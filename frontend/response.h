@@ -49,9 +49,10 @@ extern void answer_allow(Request *request, unsigned status, const char *methods)
 
 /*
  * Answers with an error of the database, but for what does not exist; field is
- * the one at fault, or NULL.
+ * the one at fault, or NULL. The hint, if not NULL, is given to the client of a
+ * statement that took too long.
  */
 extern void answer_sql_error(Request *request, const char *sqlstate, const char *field,
-							 const char *message);
+							 const char *message, const char *hint);
 
 #endif

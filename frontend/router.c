@@ -23,6 +23,7 @@ typedef struct Resource
 static const Resource resources[] = {
 	{"/applications", applications_list, application_create},
 	{"/applications/{token}", application_show, NULL},
+	{"/applications/{token}/messages/search", messages_search_all, NULL},
 	{"/applications/{token}/chats", chats_list, chat_create},
 	{"/applications/{token}/chats/{chat}", chat_show, NULL},
 	{"/applications/{token}/chats/{chat}/messages", messages_list, message_create},

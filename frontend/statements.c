@@ -39,4 +39,7 @@ const Statement statements[STATEMENT_COUNT] = {
 	[SEARCH_MESSAGES] = {"search_messages",
 		"SELECT number, pg_catalog.to_json(body)"
 		" FROM chat.search_messages($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer)"},
+	[SEARCH_APPLICATION] = {"search_application",
+		"SELECT chat_number, number, pg_catalog.to_json(body)"
+		" FROM chat.search_application($1::text, $2::text, $3::integer[], $4::integer[], $5::integer)"},
 };

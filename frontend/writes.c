@@ -324,7 +324,7 @@ take_outcome(Request *request, const PGresult *result, int row)
 	else
 		answer_sql_error(request, sqlstate,
 						 PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2),
-						 PQgetvalue(result, row, 3));
+						 PQgetvalue(result, row, 3), NULL);
 	request_resume(request);
 }
 
