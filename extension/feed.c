@@ -554,7 +554,7 @@ read_queue(Feed *feed, Batch *batch, int64 version)
 			entry->sent = true;
 		}
 	}
-	feed->queue_ended = rows < feed->batch_size;
+	feed->queue_ended = rows < feed->batch_size && batch->count == rows;
 	feed->queue_in_flight = batch->count > 0;
 }
 

@@ -289,11 +289,14 @@ begin_refresh(Feed *feed)
 										REFRESH_TIMEOUT_MS);
 }
 
+/* Unless somebody has the row locked, as who ran chat.reindex(): the margin covers that. */
 static void
 write_version(const Feed *feed)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET last_version = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat.search_indexes AS i SET last_version = $2"
+		" FROM (SELECT id FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.=) $1"
+		" FOR NO KEY UPDATE SKIP LOCKED) AS l WHERE i.id OPERATOR(pg_catalog.=) l.id",
 		INT4OID, INT8OID);
 	Datum		values[2] = {Int32GetDatum(feed->index), Int64GetDatum(last_version)};
 
@@ -479,7 +482,13 @@ indexing_recover(void)
 	ListCell   *cell;
 
 	foreach(cell, feeds)
-		feed_reset(lfirst(cell));
+	{
+		Feed	   *feed = lfirst(cell);
+
+		/* Should the batches be too large for it, or for the time it has. */
+		feed->batch_size = Max(feed->batch_size / 2, 1);
+		feed_reset(feed);
+	}
 	search_indexes_recover();
 	verify_recover();
 	next_check = 0;
