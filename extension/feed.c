@@ -207,12 +207,12 @@ look_up(Feed *feed, Candidate *candidates, int count)
 	{
 		Candidate  *candidate = &candidates[plan_result_int32(row, 1) - 1];
 		bool		isnull;
+		Datum		indexed = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &isnull);
 
 		candidate->last_number = plan_result_int32(row, 2);
-		if (!candidate->sent_before)
-			candidate->from = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[row],
-														  SPI_tuptable->tupdesc, 3, &isnull));
 		candidate->known = candidate->sent_before || !isnull;
+		if (!candidate->sent_before && !isnull)
+			candidate->from = DatumGetInt32(indexed);
 	}
 }
 
