@@ -23,7 +23,8 @@ EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) sanitize lint help clean
+.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) sanitize dist deb \
+	test-package test-15 test-17 test-18 lint help clean
 
 all: ## build extension and chatd
 	@$(PACKAGES) build
@@ -68,12 +69,31 @@ sanitize: install-extension ## the http tests against a chatd built with ASan an
 	@$(FRONTEND) all SANITIZE=1
 	@CHATD=build/sanitize/chatd tests/run.sh http
 
+dist: ## the distribution for PGXN, of the last commit, in build/dist
+	@docker/dist.py
+
+deb: ## Debian packages, for the release that runs this, in build/deb
+	@$(PACKAGES) build package
+	@docker/deb.sh
+
+test-package: ## make packages, install, upgrade and purge them in fresh Debian 12 and 13 (root)
+	@$(PACKAGES) tree
+	@tests/package/run.sh bookworm trixie
+
+# The Debian release that has this PostgreSQL.
+test-15: RELEASE := bookworm
+test-17: RELEASE := trixie
+test-18: RELEASE := testing
+test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (root)
+	@$(PACKAGES) tree
+	@tests/package/tree.sh $(RELEASE) make test
+
 lint: ## warnings as errors, static analysis
 	@$(PACKAGES) build lint
 	@.ci/lint
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z][a-z0-9 -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 26
 
 clean: ## remove what was built; the database of "make run" stays
 	@rm -rf $(filter-out build/run,$(wildcard build/*))

@@ -1,0 +1,233 @@
+#!/bin/bash
+#
+# install.sh - on a machine that tree.sh made: the life of the packages of /share/this, which become those
+# of /share/next. The machine has no init, so that the services are started here, as their units say.
+#
+# After the installation there is only a network of its own, with the ports that the packages prefer.
+# The last line is "N passed, N failed"; the status is 1 if one failed.
+#
+# shellcheck disable=SC2317 # what check calls
+
+set -euo pipefail
+
+log=/var/log/pg_chat-install
+unit=/usr/lib/systemd/system/chatd.service
+url=http://127.0.0.1:8080
+passed=0
+failed=0
+
+# check WHAT COMMAND... - a test: the command's success.
+check()
+{
+	local what=$1
+	shift
+	if "$@" >>"$log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok - $what"
+	else
+		failed=$((failed + 1))
+		echo "not ok - $what"
+	fi
+}
+
+# eventually COMMAND... - wait until the command succeeds, for half a minute.
+eventually()
+{
+	local end=$((SECONDS + 30))
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# apt ARGUMENT... - quietly, without a question.
+apt()
+{
+	DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends "$@" </dev/null >>"$log" 2>&1
+}
+
+sql()
+{
+	runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d chat -c "$1"
+}
+
+# files PACKAGE... - those that are no directories.
+files()
+{
+	dpkg -L "$@" | while IFS= read -r file; do
+		[ -d "$file" ] || echo "$file"
+	done
+}
+
+account_is_the_services()
+{
+	[ "$(id -u chatd)" -lt 1000 ] && getent passwd chatd | grep -q ':/usr/sbin/nologin$'
+}
+
+configuration_is_private()
+{
+	[ "$(stat -c %a:%U:%G /etc/chatd/chatd.conf)" = 640:root:chatd ]
+}
+
+unit_is_sound()
+{
+	systemd-analyze verify "$unit" && systemd-analyze security --offline=yes --threshold=20 "$unit"
+}
+
+has_manual_page()
+{
+	zcat /usr/share/man/man1/chatd.1.gz | grep CHATD_PORT
+}
+
+start_postgresql()
+{
+	pg_conftool "$major" main set shared_preload_libraries pg_chat
+	pg_ctlcluster "$major" main start
+}
+
+make_database()
+{
+	runuser -u postgres -- createdb chat
+	sql "CREATE EXTENSION pg_chat"
+	sql "ALTER ROLE chat_api PASSWORD 'test'"
+	install -o chatd -m 600 /dev/stdin /etc/chatd/pgpass <<<"*:*:*:chat_api:test"
+}
+
+# As the unit does.
+start_chatd()
+{
+	(
+		set -a
+		# shellcheck disable=SC1091
+		. /etc/chatd/chatd.conf
+		account=$(sed -n 's/^User=//p' "$unit")
+		program=$(sed -n 's/^ExecStart=//p' "$unit")
+		exec setpriv --reuid "$account" --regid "$account" --clear-groups "$program"
+	) >>"$log" 2>&1 &
+	chatd=$!
+	eventually curl -sf "$url/readyz"
+}
+
+stop_chatd()
+{
+	kill "$chatd" && wait "$chatd"
+}
+
+post()
+{
+	token=$(curl -s "$url/applications" -d "data[name]=parcels" | cut -d'"' -f4)
+	curl -sf -X POST "$url/applications/$token/chats" &&
+		curl -sf "$url/applications/$token/chats/1/messages" -d "data[body]=The parcel is here"
+}
+
+found()
+{
+	[ "$(curl -s "$url/applications/$token/chats/1/messages/search?query=PARCEL")" = \
+		'[{"number":1,"body":"The parcel is here"}]' ]
+}
+
+worker_runs()
+{
+	[ "$(sql "SELECT count(pid) > 0 FROM chat.worker_status")" = t ]
+}
+
+# The order of the README.
+upgrade()
+{
+	apt install /share/next/*.deb
+	pg_ctlcluster "$major" main restart
+	sql "ALTER EXTENSION pg_chat UPDATE"
+	stop_chatd
+	start_chatd
+}
+
+upgraded()
+{
+	[ "$(sql "SELECT chat.upgraded() || extversion FROM pg_extension WHERE extname = 'pg_chat'")" = yes9.9 ] &&
+		[ "$(chatd --version)" = "chatd 9.9" ]
+}
+
+changes_kept()
+{
+	grep -qx CHATD_LOOPS=2 /etc/chatd/chatd.conf && configuration_is_private
+}
+
+removed()
+{
+	! command -v chatd && [ ! -e "$library" ] && [ -e /etc/chatd/chatd.conf ] && [ -e /etc/chatd/pgpass ]
+}
+
+nothing_left()
+{
+	local file
+	while IFS= read -r file; do
+		[ ! -e "$file" ] || { echo "$file is left" && return 1; }
+	done <<<"$installed"
+	[ ! -e /etc/chatd ]
+}
+
+data_is_there()
+{
+	[ "$(sql "SELECT count(*) FROM chat.messages")" = 1 ]
+}
+
+# The installation, which needs Debian's mirror.
+install_packages()
+{
+	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+	chmod 755 /usr/sbin/policy-rc.d
+	apt update
+	apt install curl iproute2
+	apt install /share/this/*.deb
+}
+
+tests()
+{
+	ip link set lo up
+	major=$(ls /usr/lib/postgresql)
+	library=/usr/lib/postgresql/$major/lib/pg_chat.so
+	installed=$(files chatd "postgresql-$major-pg-chat")
+
+	check "chatd has an account" account_is_the_services
+	check "its configuration is private" configuration_is_private
+	check "its unit is sound" unit_is_sound
+	check "it has a manual page" has_manual_page
+	check "PostgreSQL starts" start_postgresql
+	check "the extension is created" make_database
+	check "the worker runs" eventually worker_runs
+	check "chatd starts" start_chatd
+	check "a message is posted" post
+	check "it is found" found
+
+	echo CHATD_LOOPS=2 >>/etc/chatd/chatd.conf
+	check "upgrade" upgrade
+	check "it took effect" upgraded
+	check "the message is found after it" found
+	check "the changed configuration is kept" changes_kept
+
+	check "chatd stops" stop_chatd
+	check "remove" apt remove chatd "postgresql-$major-pg-chat"
+	check "programs are gone, the configuration stays" removed
+	check "purge" apt purge chatd "postgresql-$major-pg-chat"
+	check "nothing is left" nothing_left
+	check "another installation" apt install /share/next/*.deb
+	check "PostgreSQL starts again" pg_ctlcluster "$major" main restart
+	check "the data is there" data_is_there
+	pg_ctlcluster "$major" main stop
+
+	[ "$failed" = 0 ] || cat "$log"
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}
+
+case ${1:-} in
+	"")
+		install_packages || { cat "$log" && exit 1; }
+		exec unshare --net "$0" installed
+		;;
+	installed) tests ;;
+	*)
+		echo "usage: install.sh" >&2
+		exit 1
+		;;
+esac
