@@ -69,6 +69,7 @@ typedef struct Counter
 	int32		chat;
 	int32		last_number;
 	int32		last_before;	/* last_number as it was found */
+	bool		stale;			/* the table may have a higher one by now */
 	SubTransactionId subtransaction;	/* that met the counter first */
 } Counter;
 
@@ -131,6 +132,16 @@ by_functions(void)
 	return api_depth != 0 && trigger_depth() == api_depth;
 }
 
+/* What is done next is done by the functions. Returns what was before. */
+static int
+enter_functions(void)
+{
+	int			previous = api_depth;
+
+	api_depth = trigger_depth() + 1;
+	return previous;
+}
+
 /*
  * Queue parents, to be counted anew: the keys are arrays of applications and
  * chats. Connected to SPI, as the owner.
@@ -147,8 +158,9 @@ queue(const Datum *keys)
 }
 
 /*
- * Write the counters that were raised, and note the chats that were met.
- * Connected to SPI, as the owner.
+ * Write the counters that were raised, and note the chats that were met. Those
+ * that an outer subtransaction met are kept: if this one is rolled back, they
+ * have to be written again. Connected to SPI, as the owner.
  */
 static void
 flush_counters(void)
@@ -173,6 +185,7 @@ flush_counters(void)
 	Counter    *counter;
 	Int32Array	columns[3];
 	Datum		values[3];
+	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 	int			previous;
 
 	if (counters == NULL)
@@ -187,13 +200,19 @@ flush_counters(void)
 		int32_array_append(&columns[1], counter->chat);
 		int32_array_append(&columns[2], counter->last_number);
 		changes_note(counter->application, counter->chat);
+		counter->stale = true;
+		if (counter->subtransaction == subtransaction)
+			hash_search(counters, counter, HASH_REMOVE, NULL);
 	}
-	hash_destroy(counters);
-	counters = NULL;
+	if (hash_get_num_entries(counters) == 0)
+	{
+		hash_destroy(counters);
+		counters = NULL;
+	}
 
 	for (int i = 0; i < 3; i++)
 		values[i] = int32_array_datum(&columns[i]);
-	previous = direct_api_begin();
+	previous = enter_functions();
 	plan_modify(&update_chats, values, NULL);
 	plan_modify(&update_applications, values, NULL);
 	direct_api_end(previous);
@@ -207,11 +226,8 @@ flush_counters(void)
 int
 direct_api_begin(void)
 {
-	int			previous = api_depth;
-
 	flush_counters();
-	api_depth = trigger_depth() + 1;
-	return previous;
+	return enter_functions();
 }
 
 /*
@@ -354,6 +370,12 @@ get_counter(int32 application, int32 chat, Relation relation)
 	if (counters != NULL)
 	{
 		counter = hash_search(counters, &fresh, HASH_FIND, NULL);
+		if (counter != NULL && counter->stale)
+		{
+			lock_counter(&fresh, relation);
+			counter->last_number = Max(counter->last_number, fresh.last_number);
+			counter->stale = false;
+		}
 		if (counter != NULL)
 			return counter;
 	}

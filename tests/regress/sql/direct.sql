@@ -106,3 +106,33 @@ SELECT number, body FROM chat.list_messages(77, :chat);
 SELECT * FROM chat.reconcile(77, :chat);
 SELECT * FROM wrong_counters() WHERE application = 77;
 DROP TRIGGER reply ON chat.messages;
+-- Before the row, in a subtransaction that is rolled back: what the statement did before stays.
+CREATE FUNCTION test.try() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.body LIKE 'try%' THEN
+		BEGIN
+			PERFORM chat.create_message(77, NEW.chat_number, 'lost') WHERE NEW.body = 'try here';
+			PERFORM chat.create_message(77, 1, 'lost') WHERE NEW.body = 'try elsewhere';
+			RAISE 'changed its mind';
+		EXCEPTION WHEN raise_exception THEN
+		END;
+		BEGIN
+			PERFORM chat.create_message(77, NEW.chat_number, 'kept') WHERE NEW.body = 'try here';
+		EXCEPTION WHEN raise_exception THEN
+		END;
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER try BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTION test.try();
+SELECT chat.create_chat(77) AS chat \gset
+INSERT INTO chat.messages (application_id, chat_number, body) VALUES (77, :chat, 'a'), (77, :chat, 'try elsewhere'), (77, :chat, 'b') RETURNING number;
+INSERT INTO chat.messages (application_id, chat_number, body) VALUES (77, :chat, 'c'), (77, :chat, 'try elsewhere') RETURNING number;
+SELECT chat.create_message(77, :chat, 'next');
+DROP TRIGGER try ON chat.messages;
+-- Before the row has its number.
+CREATE TRIGGER a_try BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTION test.try();
+INSERT INTO chat.messages (application_id, chat_number, body) VALUES (77, :chat, 'h'), (77, :chat, 'try here'), (77, :chat, 'i') RETURNING number;
+SELECT number, body FROM chat.list_messages(77, :chat);
+DROP TRIGGER a_try ON chat.messages;
+SELECT count(*) FROM chat.reconcile(77, :chat);
+SELECT * FROM wrong_counters() WHERE application = 77 AND highest <> top;
