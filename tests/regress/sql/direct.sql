@@ -134,5 +134,5 @@ CREATE TRIGGER a_try BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTIO
 INSERT INTO chat.messages (application_id, chat_number, body) VALUES (77, :chat, 'h'), (77, :chat, 'try here'), (77, :chat, 'i') RETURNING number;
 SELECT number, body FROM chat.list_messages(77, :chat);
 DROP TRIGGER a_try ON chat.messages;
-SELECT count(*) FROM chat.reconcile(77, :chat);
+SELECT counter, mended_to FROM chat.reconcile(77, :chat);
 SELECT * FROM wrong_counters() WHERE application = 77 AND highest <> top;
