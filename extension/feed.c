@@ -202,6 +202,11 @@ look_up(Feed *feed, Candidate *candidates, int count)
 	uint64		rows;
 
 	candidate_keys(candidates, count, values + 1);
+	for (int i = 0; i < count; i++)
+	{
+		candidates[i].known = false;
+		candidates[i].last_number = 0;
+	}
 	rows = plan_modify(&plan, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -217,12 +222,12 @@ look_up(Feed *feed, Candidate *candidates, int count)
 }
 
 /*
- * Give candidates a watermark of 0 that have none, and of which nothing is
- * under way. The chat's row is locked, so that one that is being deleted gets
- * none.
+ * Give candidates a watermark of 0 that have none. The chat's row is locked, so
+ * that one that is being deleted gets none, and last_number is not lowered
+ * before this transaction ends. Returns whether there were any.
  */
-static void
-adopt(Feed *feed, Candidate *candidates, int count)
+static bool
+adopt(Feed *feed, const Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.indexed_chats (index_id, application_id, chat_number, indexed_number)"
@@ -231,37 +236,19 @@ adopt(Feed *feed, Candidate *candidates, int count)
 		" LATERAL (SELECT application_id, number FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND number OPERATOR(pg_catalog.=) k.number FOR KEY SHARE SKIP LOCKED) AS c"
-		" ON CONFLICT DO NOTHING RETURNING application_id, chat_number",
+		" ON CONFLICT DO NOTHING",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
 	Candidate  *fresh = palloc((count + 1) * sizeof(Candidate));
-	int		   *places = palloc((count + 1) * sizeof(int));
 	Datum		values[3] = {Int32GetDatum(feed->index)};
 	int			fresh_count = 0;
-	uint64		rows;
 
 	for (int i = 0; i < count; i++)
-	{
-		if (candidates[i].known || candidates[i].last_number == 0)
-			continue;
-		places[fresh_count] = i;
-		fresh[fresh_count++] = candidates[i];
-	}
+		if (!candidates[i].known && candidates[i].last_number > 0)
+			fresh[fresh_count++] = candidates[i];
 	if (fresh_count == 0)
-		return;
-
-	/* Rows come in the order of the arrays, though some may be left out. */
+		return false;
 	candidate_keys(fresh, fresh_count, values + 1);
-	rows = plan_modify(&plan, values, NULL);
-	for (uint64 row = 0, i = 0; row < rows && i < fresh_count; i++)
-	{
-		Candidate  *candidate = &candidates[places[i]];
-
-		if (candidate->chat.application != plan_result_int32(row, 1) ||
-			candidate->chat.chat != plan_result_int32(row, 2))
-			continue;
-		candidate->known = true;
-		row++;
-	}
+	return plan_modify(&plan, values, NULL) > 0;
 }
 
 /* Take the next chats to look at, and find where they stand. */
@@ -288,7 +275,8 @@ next_candidates(Feed *feed, Candidate *candidates)
 	if (count == 0)
 		return 0;
 	look_up(feed, candidates, count);
-	adopt(feed, candidates, count);
+	if (adopt(feed, candidates, count))
+		look_up(feed, candidates, count);
 
 	for (int i = 0; i < count; i++)
 	{
