@@ -19,6 +19,7 @@ PYTHON := /usr/bin/python3
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PACKAGES := docker/packages.sh
 SUITES := regress isolation tap http
+ENGINES := elasticsearch-7 elasticsearch-8 elasticsearch-9 opensearch-2 opensearch-3
 EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
@@ -63,6 +64,11 @@ test: install-extension ## all suites; one alone: test-regress, test-isolation, 
 $(SUITES:%=test-%): test-%: install-extension
 	@$(PACKAGES) test
 	@tests/run.sh $*
+
+test-engines: install-extension ## the tests of search on each Elasticsearch and OpenSearch
+	@$(PACKAGES) test
+	@for engine in $(ENGINES); do \
+		CHAT_ENGINE=$$engine TESTS='t/2*.pl' tests/run.sh tap || status=1; done; exit $$status
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test

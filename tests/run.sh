@@ -9,7 +9,8 @@
 # everything they write and goes away with them. PostgreSQL refuses to run as root, so root runs
 # them as the user postgres, who owns the stage and need not be able to enter the clone.
 #
-# PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test.
+# PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
+# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said.
 
 set -uo pipefail
 
@@ -99,7 +100,8 @@ suite_isolation()
 
 suite_tap()
 {
-	staged prove --ext .pl -I lib -I "$pgxs_test/perl" t
+	# shellcheck disable=SC2086
+	staged prove --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
 }
 
 suite_http()
@@ -156,7 +158,7 @@ report_failure()
 run_suite()
 {
 	local status good bad
-	echo "== $1"
+	echo "== $1${CHAT_ENGINE:+ with $CHAT_ENGINE}"
 	(cd "$stage/tests/$1" && "suite_$1") 2>&1 | tee "$stage/output"
 	status=${PIPESTATUS[0]}
 	read -r good bad < <("count_$1" <"$stage/output")
