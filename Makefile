@@ -24,7 +24,7 @@ EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) sanitize dist deb \
+.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines sanitize dist deb \
 	test-package test-15 test-17 test-18 lint help clean
 
 all: ## build extension and chatd
@@ -67,7 +67,7 @@ $(SUITES:%=test-%): test-%: install-extension
 
 test-engines: install-extension ## the tests of search on each Elasticsearch and OpenSearch
 	@$(PACKAGES) test
-	@for engine in $(ENGINES); do \
+	@status=0; for engine in $(ENGINES); do \
 		CHAT_ENGINE=$$engine TESTS='t/2*.pl' tests/run.sh tap || status=1; done; exit $$status
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
