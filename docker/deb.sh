@@ -29,4 +29,4 @@ pg_buildext updatecontrol
 dpkg-buildpackage --build=binary --unsigned-source --unsigned-changes
 cd ..
 rm -rf "pg-chat-$version"
-lintian --fail-on error *.changes
+lintian --fail-on error ./*.changes

@@ -24,7 +24,7 @@ for release; do
 	mkdir "$work/$release"
 	cp "$top"/build/dist/*.zip "$work/$release"
 	if ! SHARE=$work/$release "$here/tree.sh" "$release" tests/package/build.sh >"$work/log" 2>&1; then
-		cat "$work/log"
+		tail -n 50 "$work/log"
 		echo "not ok - packages are made"
 		status=1
 	else
