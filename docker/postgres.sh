@@ -2,9 +2,9 @@
 #
 # postgres.sh [ARGUMENT...] - PostgreSQL with pg_chat, in the foreground.
 #
-# The first start creates the cluster in PGDATA, with the database "chat". Each start, before anybody
-# can connect, brings the extension to the version of this image and gives chat_api its password; that
-# is done in single-user mode, which needs no server. A standby gets both from its primary.
+# The first start creates the cluster in PGDATA, with the database "chat". Each start brings the
+# extension to the version of this image and gives chat_api its password, in a private server that
+# nobody can connect to; the real one comes after it. A standby gets both from its primary.
 #
 # Environment:
 #   PG_CHAT_NAME=VALUE  the setting pg_chat.name; empty: the default
@@ -16,8 +16,8 @@ set -euo pipefail
 umask 077
 
 bindir=$(echo /usr/lib/postgresql/*/bin)
-arguments=(-c shared_preload_libraries=pg_chat)
-child=
+settings=(-c shared_preload_libraries=pg_chat)
+server=
 
 die()
 {
@@ -25,33 +25,24 @@ die()
 	exit 1
 }
 
-# Run a command so that a signal to this script ends it, and then the script.
+# Run a command; a signal to this script ends both at once.
 run()
 {
 	"$@" <&0 &
-	child=$!
-	wait "$child"
-	child=
+	wait $!
 }
 
-# shellcheck disable=SC2317 # a trap calls it
+# shellcheck disable=SC2046,SC2317 # numbers; a trap calls it
 stop()
 {
 	trap '' INT TERM
-	[ -z "$child" ] || { kill -TERM "$child" && wait "$child"; } || true
+	[ -z "$server" ] || kill -INT "$server" || true
+	kill $(jobs -p) || true
+	wait
 	exit 1
 }
 
-# single DATA DATABASE - run the SQL on standard input, a statement a line, up to the first error. What
-# it prints are prompts; messages are on stderr. Nothing logs a statement, which may have a password.
-single()
-{
-	run "$bindir/postgres" --single -D "$1" "${arguments[@]}" -c exit_on_error=on \
-		-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic \
-		-c log_checkpoints=off "$2" >/dev/null
-}
-
-# The cluster appears under its name when it is whole, with its database.
+# The cluster appears under its name when it is whole.
 create_cluster()
 {
 	local new=$PGDATA.new
@@ -66,7 +57,6 @@ create_cluster()
 		host chat chat_api all scram-sha-256
 	HBA
 	printf 'container postgres %s\n' postgres chat_api >"$new/pg_ident.conf"
-	single "$new" postgres <<<"CREATE DATABASE chat"
 	mv "$new" "$PGDATA"
 }
 
@@ -94,26 +84,59 @@ password_statement()
 	fi
 }
 
+# start_private ARGUMENT... - without the worker, which is not preloaded.
+start_private()
+{
+	"$bindir/postgres" -D "$PGDATA" -c listen_addresses= -c unix_socket_directories=/tmp \
+		-c unix_socket_permissions=0700 "$@" &
+	server=$!
+	until "$bindir/pg_isready" -q -h /tmp; do
+		kill -0 "$server" 2>/dev/null || die "PostgreSQL did not start"
+		run sleep 0.1
+	done
+}
+
+stop_private()
+{
+	kill -INT "$server"
+	wait "$server"
+	server=
+}
+
+# sql DATABASE - run the statements of standard input, which may have a password: nothing logs them.
+sql()
+{
+	PGOPTIONS="-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic
+		-c client_min_messages=warning" run "$bindir/psql" -h /tmp -U postgres -d "$1" -XqAt -v ON_ERROR_STOP=1
+}
+
+# Database, extension and role, as far as they are not there yet.
 update_database()
 {
 	local password
+	sql postgres <<-'SQL'
+		SELECT 'CREATE DATABASE chat' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'chat') \gexec
+	SQL
 	password=$(password_statement)
-	single "$PGDATA" chat <<-SQL
-		CREATE EXTENSION IF NOT EXISTS pg_chat
-		ALTER EXTENSION pg_chat UPDATE
-		$password
+	sql chat <<-SQL
+		CREATE EXTENSION IF NOT EXISTS pg_chat;
+		ALTER EXTENSION pg_chat UPDATE;
+		$password;
 	SQL
 }
 
 trap stop INT TERM
 for name in "${!PG_CHAT_@}"; do
 	setting=${name#PG_CHAT_}
-	[ -z "${!name}" ] || arguments+=(-c "pg_chat.${setting,,}=${!name}")
+	[ -z "${!name}" ] || settings+=(-c "pg_chat.${setting,,}=${!name}")
 done
-arguments+=("$@")
 
 [ -e "$PGDATA/PG_VERSION" ] || create_cluster
 check_version
-[ -e "$PGDATA/standby.signal" ] || [ -e "$PGDATA/recovery.signal" ] || update_database
+if [ ! -e "$PGDATA/standby.signal" ] && [ ! -e "$PGDATA/recovery.signal" ]; then
+	start_private "$@"
+	update_database
+	stop_private
+fi
 exec "$bindir/postgres" -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/run/postgresql \
-	"${arguments[@]}"
+	"${settings[@]}" "$@"

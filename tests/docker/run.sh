@@ -246,6 +246,13 @@ settings_listed()
 		<(sed -n 's/^#\([A-Z_]*\)=.*/\1/p' "$tree/docker/settings.env" | grep -vx COMPOSE_FILE | sort -u)
 }
 
+# Whether a dump has the extension and every message.
+dumped()
+{
+	in_stack exec -T postgres pg_dump -h /run/postgresql chat >"$work/dump"
+	[ "$(grep -c "^CREATE EXTENSION.* pg_chat\|Parcel" "$work/dump")" = $((posted + 1)) ]
+}
+
 # The next version, with an upgrade script; its stack is this one's, as the project's name is the same.
 make_next_version()
 {
@@ -280,6 +287,7 @@ tests()
 	check "nothing is published but chatd" only_chatd_published
 	check "PostgreSQL is confined" confined postgres
 	check "chatd is confined" confined chatd
+	check "a dump has it all" dumped
 	check "no password shows" passwords_hidden
 	check "a wrong password is refused" wrong_password_refused
 
