@@ -53,7 +53,7 @@ group_packages()
 		build) echo gcc libc6-dev make pkg-config curl postgresql \
 			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl default-jdk-headless maven ;;
-		bench) echo python3 wrk redis-server ;;
+		bench) echo python3 wrk redis-server default-jdk-headless maven ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 ;;
 		package) echo build-essential debhelper help2man lintian postgresql-server-dev-all ;;

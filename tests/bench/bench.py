@@ -12,117 +12,17 @@ To add a line: write a function that measures one thing and returns a Sample, an
 """
 
 import argparse
-import collections
 import contextlib
 import json
-import pathlib
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
-from servers import HttpServer, Postgres, wait_for
+import search
+from elastic import engine
+from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, Sample, line_rows
+from servers import Chatd, HttpServer, Postgres, wait_for
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-CHATS = 10000
-CLIENTS = 32
 CALL = 100
-
-# One message for all, of the mean length of those in tests/data.
-BODY = "I think you need to install the restricted modules, then reboot and try"
-POSTED = json.dumps({"data": {"body": BODY}})
-
-# rate: messages or requests a second; cpu: microseconds for each of them, of PostgreSQL and chatd.
-Sample = collections.namedtuple(
-    "Sample", "rate p50_ms p99_ms errors cpu_us_postgres cpu_us_chatd")
-
-# extra: names of further goals, see EXTRAS.
-Line = collections.namedtuple("Line", "key name measure beside_name beside goal extras", defaults=((),))
-
-
-class Bench:
-    """What all measurements share: the servers, the application they write to, the time they take."""
-
-    def __init__(self, postgres, chatd, alone, seconds, messages, scratch):
-        self.postgres, self.chatd, self.alone = postgres, chatd, alone
-        self.seconds, self.messages, self.scratch = seconds, messages, scratch
-        self.bare_runs = 0
-        self.fill()
-
-    def fill(self):
-        """The application with its chats, 20 messages in each, and the table for bare INSERTs."""
-        row = self.postgres.sql("SELECT id, token FROM chat.create_application('bench')")
-        self.application, self.token = row.split("|")
-        self.postgres.sql("""
-            SELECT count(chat.create_chat({app})) FROM generate_series(1, {chats});
-            SELECT count(o.number) FROM generate_series(1, {chats}, 100) low, chat.create_messages(
-                array_fill({app}, ARRAY[2000]),
-                ARRAY(SELECT low + i % 100 FROM generate_series(0, 1999) i),
-                array_fill('{body}'::text, ARRAY[2000])) o;
-            CREATE TABLE bare (LIKE chat.messages INCLUDING ALL);
-            """.format(app=self.application, chats=CHATS, body=BODY))
-        self.postgres.sql("VACUUM ANALYZE")
-
-    def stored(self):
-        return int(self.postgres.sql("SELECT sum(messages_count) FROM chat.chats"))
-
-    def sample(self, run):
-        """Call run(), which returns (work done, seconds, p50, p99, errors), and count CPU time."""
-        postgres, chatd = self.postgres.cpu_seconds(), self.chatd.cpu_seconds()
-        done, seconds, p50, p99, errors = run()
-        postgres = self.postgres.cpu_seconds() - postgres
-        chatd = self.chatd.cpu_seconds() - chatd
-        if not done:
-            raise RuntimeError("a measurement did no work at all")
-        return Sample(done / seconds, p50, p99, errors, postgres / done * 1e6, chatd / done * 1e6)
-
-    def pgbench(self, script, rows, **variables):
-        """A Sample of a pgbench script that writes so many rows a transaction."""
-        def run():
-            with tempfile.TemporaryDirectory(dir=self.scratch) as directory:
-                path = pathlib.Path(directory, "script")
-                path.write_text(script)
-                report = output_of(
-                    [self.postgres.bin / "pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2",
-                     "-T", str(self.seconds), "-f", path, "-l", "--sampling-rate=0.1",
-                     *("-D%s=%s" % item for item in variables.items())],
-                    cwd=directory, env=self.postgres.environment)
-                latencies = sorted(
-                    int(line.split()[2]) / 1e3
-                    for log in pathlib.Path(directory).glob("pgbench_log*")
-                    for line in log.read_text().splitlines())
-            done = number_after(report, "number of transactions actually processed: ") * rows
-            rate = number_after(report, "tps = ") * rows
-            return (done, done / rate, latencies[len(latencies) // 2],
-                    latencies[len(latencies) * 99 // 100], 0)
-        return self.sample(run)
-
-    def run_wrk(self, server, connections, method, chats, tail, body=None):
-        """What sample() wants, of requests for the messages of chats at random; wrk.lua explains the rest."""
-        command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
-                   "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
-                   method, str(chats), self.token, tail, *([body] if body else [])]
-        report = json.loads(output_of(command).splitlines()[-1])
-        return (report["requests"] - report["errors"], report["seconds"],
-                report["p50_ms"], report["p99_ms"], report["errors"])
-
-    def wrk(self, *request):
-        return self.sample(lambda: self.run_wrk(*request))
-
-
-def output_of(command, **options):
-    """What a client prints; if it fails, an error with the first lines of its complaint."""
-    client = subprocess.run(command, text=True, capture_output=True, check=False, **options)
-    if client.returncode != 0:
-        raise RuntimeError("%s failed:\n%s" % (
-            pathlib.Path(command[0]).name, "\n".join(client.stderr.splitlines()[:3])))
-    return client.stdout
-
-
-def number_after(text, words):
-    return float(text.partition(words)[2].split()[0].partition("/")[0])
-
 
 # What is measured, and what it is measured against.
 
@@ -286,7 +186,7 @@ def post_many(bench, wait_for_mirror=lambda: None):
     """POSTs, again and again, until there are as many messages as asked for, and until they are mirrored."""
     def run():
         runs = []
-        while sum(done for done, *_ in runs) < bench.messages:
+        while sum(done for done, *_ in runs) < bench.messages // bench.rounds:
             runs.append(bench.run_wrk(bench.chatd, 64, "POST", CHATS, "", POSTED))
         wait_for_mirror()
         done, seconds, p50, p99, errors = zip(*runs)
@@ -301,14 +201,12 @@ def post_many_mirrored(bench):
             "SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'") == "t", "the mirror")
     with HttpServer(lambda port: [
             "redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--logfile", "/dev/null"]) as redis:
-        bench.postgres.sql("ALTER SYSTEM SET pg_chat.redis_url = 'redis://127.0.0.1:%d'" % redis.port)
+        bench.postgres.set("pg_chat.redis_url", "redis://127.0.0.1:%d" % redis.port)
         try:
-            bench.postgres.sql("SELECT pg_reload_conf()")
             wait_for_mirror()
             return post_many(bench, wait_for_mirror)
         finally:
-            bench.postgres.sql("ALTER SYSTEM RESET pg_chat.redis_url")
-            bench.postgres.sql("SELECT pg_reload_conf()")
+            bench.postgres.reset("pg_chat.redis_url")
 
 
 LINES = [
@@ -342,87 +240,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("pass-100", "worker's pass, 100 chats touched", pass_with_touched(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-]
-
-
-# Rows: what the table and build/bench.json hold.
-
-def median(samples, field):
-    return statistics.median(getattr(sample, field) for sample in samples)
-
-
-def cpu(sample):
-    return sample.cpu_us_postgres + sample.cpu_us_chatd
-
-
-def rate_row(line, pairs):
-    ratio = statistics.median(a.rate / b.rate for a, b in pairs)
-    return row(line, "", "per second", median([a for a, _ in pairs], "rate"),
-               median([b for _, b in pairs], "rate"), ratio, ">=", line.goal)
-
-
-def cpu_row(line, pairs):
-    ratio = statistics.median(cpu(a) / cpu(b) for a, b in pairs)
-    return row(line, ": CPU", "us per message", statistics.median(cpu(a) for a, _ in pairs),
-               statistics.median(cpu(b) for _, b in pairs), ratio, "<=", 0.6)
-
-
-def p99_row(line, pairs):
-    return row(line, ": p99", "ms", median([a for a, _ in pairs], "p99_ms"),
-               median([b for _, b in pairs], "p99_ms"), None, "<", 50)
-
-
-def errors_row(line, pairs):
-    return row(line, ": errors", "requests", sum(a.errors for a, _ in pairs),
-               sum(b.errors for _, b in pairs), None, "<=", 0)
-
-
-def mirror_cpu_row(line, pairs):
-    return dict(cpu_row(line, pairs), goal=1.05, met=statistics.median(cpu(a) / cpu(b) for a, b in pairs) <= 1.05)
-
-
-def time_row(limit):
-    def time_of(line, pairs):
-        return row(line, ": time", "ms", median([a for a, _ in pairs], "p50_ms"),
-                   median([b for _, b in pairs], "p50_ms"), None, "<", limit)
-    return time_of
-
-
-EXTRAS = {"cpu": cpu_row, "p99": p99_row, "errors": errors_row, "cpu-mirror": mirror_cpu_row,
-          "50-ms": time_row(50), "100-ms": time_row(100)}
-
-
-def row(line, what, unit, value, beside, ratio, sense, goal):
-    """A row; the goal is for the ratio, or where there is none, for the value."""
-    reached = value if ratio is None else ratio
-    met = {">=": reached >= goal, "<=": reached <= goal, "<": reached < goal}[sense]
-    return {"name": line.name + what, "unit": unit, "value": value, "beside_name": line.beside_name,
-            "beside": beside, "ratio": ratio, "sense": sense, "goal": goal, "met": met}
-
-
-def details(pairs):
-    """The further figures of a line's two sides."""
-    return {side + field: median([pair[i] for pair in pairs], field)
-            for i, side in enumerate(("", "beside_"))
-            for field in ("p50_ms", "p99_ms", "cpu_us_postgres", "cpu_us_chatd")}
-
-
-def measure_line(bench, line, rounds):
-    """A line's rows, from rounds of A B, B A, A B and so on."""
-    pairs = []
-    for number in range(rounds):
-        if number % 2 == 0:
-            a = line.measure(bench)
-            b = line.beside(bench)
-        else:
-            b = line.beside(bench)
-            a = line.measure(bench)
-        if (a.errors or b.errors) and "errors" not in line.extras:
-            raise RuntimeError("%s: %d and %d requests failed" % (line.key, a.errors, b.errors))
-        pairs.append((a, b))
-        print("  %s, round %d: %.0f/s beside %.0f/s" % (line.key, number + 1, a.rate, b.rate),
-              file=sys.stderr)
-    return [dict(rate_row(line, pairs), **details(pairs))] + [EXTRAS[name](line, pairs) for name in line.extras]
+] + search.LINES
 
 
 def print_table(rows):
@@ -430,9 +248,11 @@ def print_table(rows):
     print(head % ("work", "beside", "value", "beside", "ratio", "goal", "met", "p50 ms", "p99 ms", "CPU us p+c"))
     for each in rows:
         print(head % (
-            each["name"], each["beside_name"], "%.1f" % each["value"], "%.1f" % each["beside"],
+            each["name"], each["beside_name"], "%.1f" % each["value"],
+            "" if each["beside"] is None else "%.1f" % each["beside"],
             "" if each["ratio"] is None else "%.2f" % each["ratio"],
-            "%s %g" % (each["sense"], each["goal"]), "yes" if each["met"] else "NO",
+            "" if each["goal"] is None else "%s %g" % (each["sense"], each["goal"]),
+            {True: "yes", False: "NO", None: ""}[each["met"]],
             *(("%.1f" % each["p50_ms"], "%.1f" % each["p99_ms"],
                "%.0f + %.0f" % (each["cpu_us_postgres"], each["cpu_us_chatd"])) if "p50_ms" in each else ("",) * 3)))
 
@@ -453,20 +273,24 @@ def arguments():
     return chosen
 
 
+def chosen_lines(names):
+    """The lines with these names, or all; without those of the search on a machine that has no Java."""
+    lines = [line for line in LINES if not names or line.key in names]
+    if any(line in search.LINES for line in lines) and not engine.available():
+        lines = [line for line in lines if line not in search.LINES]
+    return lines
+
+
 def main():
     chosen = arguments()
+    rows = []
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(Postgres(chosen.pg_config))
-        chatd = stack.enter_context(HttpServer(lambda port: [
-            TOP / "build/chatd", "--port", str(port), "--database",
-            "host=%s dbname=bench user=chat_api" % postgres.directory]))
+        chatd = stack.enter_context(Chatd(TOP / "build/chatd", postgres))
         alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
-        scratch = stack.enter_context(tempfile.TemporaryDirectory())
-        bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.messages // chosen.rounds, scratch)
-        rows = []
-        for line in LINES:
-            if not chosen.lines or line.key in chosen.lines:
-                rows += measure_line(bench, line, chosen.rounds)
+        bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.rounds, chosen.messages, stack)
+        for line in chosen_lines(chosen.lines):
+            rows += line_rows(bench, line, chosen.rounds)
     print_table(rows)
     (TOP / "build/bench.json").write_text(json.dumps(rows, indent=1) + "\n")
 

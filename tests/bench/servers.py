@@ -18,13 +18,13 @@ DEADLINE = 60
 AS_SERVER = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
 
 
-def wait_for(condition, what):
+def wait_for(condition, what, deadline=DEADLINE, every=0.02):
     """Poll until the condition holds; after the deadline it is an error."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
-            raise RuntimeError("waited %d s for %s" % (DEADLINE, what))
-        time.sleep(0.02)
+            raise RuntimeError("waited %d s for %s" % (deadline, what))
+        time.sleep(every)
 
 
 def process_seconds(pid):
@@ -34,16 +34,53 @@ def process_seconds(pid):
     return sum(map(int, fields[11:15])) / TICKS, int(fields[1])
 
 
-def tree_seconds(pid):
-    """CPU seconds of a process, its children, and those of them that have ended."""
-    total, _ = process_seconds(pid)
+def children(pid):
+    """The ids of a process's children."""
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                seconds, parent = process_seconds(entry)
-                if parent == pid:
-                    total += seconds
+                if process_seconds(entry)[1] == pid:
+                    yield int(entry)
+
+
+def tree_seconds(pid):
+    """CPU seconds of a process, its children, and those of them that have ended."""
+    total, _ = process_seconds(pid)
+    for child in children(pid):
+        with contextlib.suppress(OSError):
+            total += process_seconds(child)[0]
     return total
+
+
+def anonymous_kilobytes(pid):
+    """Memory that is the process's own: neither shared nor a file's."""
+    status = pathlib.Path("/proc/%d/status" % pid).read_text(encoding="ascii", errors="replace")
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+
+def run_on(cpus, pid):
+    """Have a process and its children, with all their threads, run on these CPUs."""
+    for process in (pid, *children(pid)):
+        with contextlib.suppress(OSError):
+            for thread in os.listdir("/proc/%d/task" % process):
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(int(thread), cpus)
+
+
+@contextlib.contextmanager
+def apart(pid, others):
+    """One process has a half of the CPUs, the others and this one have the other half. Where there is one
+    CPU, they share it."""
+    cpus = os.sched_getaffinity(0)
+    half = set(sorted(cpus)[:len(cpus) // 2]) or cpus
+    try:
+        run_on(cpus - half or cpus, pid)
+        for other in (*others, os.getpid()):
+            run_on(half, other)
+        yield
+    finally:
+        for process in (pid, *others, os.getpid()):
+            run_on(cpus, process)
 
 
 def stop(process, how):
@@ -64,6 +101,7 @@ class Postgres:
     }
 
     def __init__(self, pg_config):
+        self.pg_config = pg_config
         self.bin = pathlib.Path(subprocess.check_output([pg_config, "--bindir"], text=True).strip())
 
     def __enter__(self):
@@ -98,6 +136,15 @@ class Postgres:
         return subprocess.run([self.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text],
                               env=self.environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
+    def set(self, name, value):
+        """Change a setting of the cluster."""
+        self.sql("ALTER SYSTEM SET %s = '%s'" % (name, value))
+        self.sql("SELECT pg_reload_conf()")
+
+    def reset(self, name):
+        self.sql("ALTER SYSTEM RESET %s" % name)
+        self.sql("SELECT pg_reload_conf()")
+
     def cpu_seconds(self):
         return tree_seconds(self.process.pid)
 
@@ -127,3 +174,11 @@ class HttpServer:
 
     def cpu_seconds(self):
         return tree_seconds(self.process.pid)
+
+
+class Chatd(HttpServer):
+    """chatd, for the database bench of a cluster."""
+
+    def __init__(self, program, postgres):
+        super().__init__(lambda port: [
+            program, "--port", str(port), "--database", "host=%s dbname=bench user=chat_api" % postgres.directory])
