@@ -35,7 +35,7 @@ bulk_begin(const Feed *feed, Batch *batch)
 	batch->body = NULL;
 	batch->request = elasticsearch_begin("POST",
 										 psprintf("/%s-write/_bulk?require_alias=true&filter_path="
-												  "items.*._id,items.*.status,items.*.error.type,items.*.error.reason",
+												  "items.*._index,items.*._id,items.*.status,items.*.error.type,items.*.error.reason",
 												  feed->name),
 										 body, BULK_TIMEOUT_MS);
 }
@@ -53,13 +53,14 @@ reason_of(Batch *batch, int64 status, const JsonbValue *error)
  * if the item is not this entry's, or tells of more than this entry.
  */
 static BulkOutcome
-judge(Batch *batch, Entry *entry, const JsonbContainer *item, const char **problem)
+judge(const Feed *feed, Batch *batch, Entry *entry, const JsonbContainer *item, const char **problem)
 {
 	const JsonbContainer *index = json_container(json_member(item, "index"));
 	const JsonbContainer *deletion = json_container(json_member(item, "delete"));
 	const JsonbContainer *result = index ? index : deletion;
 	const JsonbValue *error = json_member(result, "error");
 	char	   *id = json_string(json_member(result, "_id"));
+	char	   *index_name = json_string(json_member(result, "_index"));
 	char		expected[DOCUMENT_ID_SIZE];
 	int64		status;
 
@@ -67,6 +68,11 @@ judge(Batch *batch, Entry *entry, const JsonbContainer *item, const char **probl
 	if (id == NULL || strcmp(id, expected) != 0 || !json_integer(json_member(result, "status"), &status))
 	{
 		*problem = "Elasticsearch's answer to _bulk has other items than the request";
+		return BULK_FAILED;
+	}
+	if (error == NULL && (index_name == NULL || strcmp(index_name, feed->name) != 0))
+	{
+		*problem = psprintf("the alias \"%s-write\" in Elasticsearch stands for another index", feed->name);
 		return BULK_FAILED;
 	}
 
@@ -87,7 +93,7 @@ judge(Batch *batch, Entry *entry, const JsonbContainer *item, const char **probl
 
 /* Set the fates of all entries by the answer's items. */
 static BulkOutcome
-judge_all(Batch *batch, const JsonbContainer *items, const char **problem)
+judge_all(const Feed *feed, Batch *batch, const JsonbContainer *items, const char **problem)
 {
 	BulkOutcome outcome = BULK_DONE;
 	uint32		item = 0;
@@ -99,7 +105,7 @@ judge_all(Batch *batch, const JsonbContainer *items, const char **problem)
 
 		if (!entry->sent)
 			continue;
-		of_entry = judge(batch, entry, json_container(json_element(items, item++)), problem);
+		of_entry = judge(feed, batch, entry, json_container(json_element(items, item++)), problem);
 		if (of_entry == BULK_FAILED)
 			return BULK_FAILED;
 		outcome = Max(outcome, of_entry);
@@ -130,7 +136,7 @@ set_fates(Batch *batch, EntryFate fate, const char *reason)
  * wrong, if anything; palloc'd.
  */
 BulkOutcome
-bulk_end(Batch *batch, const char **problem)
+bulk_end(const Feed *feed, Batch *batch, const char **problem)
 {
 	int			status = batch->request->error == NULL ? batch->request->status : 0;
 	Jsonb	   *answer = elasticsearch_json(batch->request, problem);
@@ -144,7 +150,7 @@ bulk_end(Batch *batch, const char **problem)
 		const JsonbContainer *items = json_container(json_member(&answer->root, "items"));
 
 		if (items != NULL)
-			return judge_all(batch, items, problem);
+			return judge_all(feed, batch, items, problem);
 		*problem = "Elasticsearch's answer to _bulk has no items";
 		return BULK_FAILED;
 	}
@@ -152,7 +158,7 @@ bulk_end(Batch *batch, const char **problem)
 	/* A request that is refused as a whole is sent in smaller parts, then parked. */
 	outcome = status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
 	if (status == 413 || status == 400)
-		outcome = batch->count > 1 ? BULK_SLOWER : BULK_REFUSED;
+		outcome = batch->count > 1 ? BULK_SMALLER : BULK_REFUSED;
 	if (outcome != BULK_FAILED)
 		set_fates(batch, outcome == BULK_REFUSED ? FATE_PARKED : FATE_AGAIN, *problem);
 	return outcome;

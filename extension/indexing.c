@@ -102,7 +102,7 @@ next_version(void)
 
 /* The indexes, when all has been done about them that can be. */
 static List *
-maintained_indexes(void)
+maintained_indexes(Pass *pass)
 {
 	bool		check = is_due(&next_check, settings_reconcile_interval * 1000L);
 	List	   *indexes;
@@ -114,8 +114,31 @@ maintained_indexes(void)
 		indexes = search_indexes(&version);
 		if (last_version == 0 && version > 0)
 			last_version = version + VERSION_MARGIN_US;
-	} while (search_indexes_maintain(indexes, check));
+	} while (search_indexes_maintain(indexes, check, &pass->error));
 	return indexes;
+}
+
+/* Whether an index can be used, so that it has a feed. */
+static bool
+is_used(const SearchIndex *index)
+{
+	return index->uuid != NULL && index->state != INDEX_RETIRED;
+}
+
+/* Whether the index of a feed can be used. */
+static bool
+is_fed(const Feed *feed, List *indexes)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		SearchIndex *index = lfirst(cell);
+
+		if (index->id == feed->index)
+			return is_used(index);
+	}
+	return false;
 }
 
 static Feed *
@@ -146,7 +169,7 @@ match_feeds(List *indexes)
 		SearchIndex *index = lfirst(cell);
 		Feed	   *feed = feed_of(index->id);
 
-		if (index->uuid == NULL || index->state == INDEX_RETIRED)
+		if (!is_used(index))
 			continue;
 		matched = lappend(matched, feed != NULL ? feed : feed_create(index->id, index->name));
 	}
@@ -226,19 +249,23 @@ receive(Feed *feed, Batch *batch, Pass *pass)
 {
 	const char *problem = NULL;
 
-	switch (bulk_end(batch, &problem))
+	switch (bulk_end(feed, batch, &problem))
 	{
 		case BULK_DONE:
 			go_faster(feed);
+			break;
+		case BULK_SMALLER:
+			feed->batch_size = Max(batch->count / 2, 1);
 			break;
 		case BULK_SLOWER:
 			go_slower(feed);
 			pass->error = problem;
 			break;
 		case BULK_REFUSED:
-			/* Is it the messages, or the index? That raises an error. */
+			/* Is it the messages, or the index? */
 			next_check = 0;
-			(void) maintained_indexes();
+			if (!is_fed(feed, maintained_indexes(pass)))
+				raise_problem("Elasticsearch refused messages, since the index is not as it was created");
 			break;
 		case BULK_FAILED:
 			raise_problem(problem);
@@ -445,7 +472,7 @@ indexing_run(Pass *pass)
 	}
 
 	inbox_listen(INBOX_SEARCH, true);
-	indexes = maintained_indexes();
+	indexes = maintained_indexes(pass);
 	match_feeds(indexes);
 	deliver();
 	for (;;)
@@ -462,9 +489,6 @@ indexing_run(Pass *pass)
 
 	foreach(cell, feeds)
 		busy |= is_busy(lfirst(cell));
-	foreach(cell, indexes)
-		if (((SearchIndex *) lfirst(cell))->uuid == NULL)
-			pass->error = "an index waits until all transactions have ended that are older than it";
 	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
 		pass->off = true;
 	if (busy && GetCurrentTimestamp() < slower_until)

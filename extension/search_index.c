@@ -54,14 +54,19 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 static HttpRequest *request = NULL;
 
 /*
- * The transactions that were under way when an index got its row: here called
- * its elders. NULL if they are not known yet.
+ * The transactions that were under way when an index got its row, or when this
+ * worker first heard of it: here called its elders.
  */
-static VirtualTransactionId *elders = NULL;
-static int	elders_count;
-static int	elders_ended;
-static TimestampTz elders_noted;
-static int32 elders_of;			/* the index */
+typedef struct Elders
+{
+	int32		index;
+	VirtualTransactionId *transactions;
+	int			count;
+	int			ended;
+	TimestampTz noted;
+} Elders;
+
+static List *all_elders = NIL;
 
 static char *
 result_string(uint64 row, int column)
@@ -354,52 +359,60 @@ is_as_created(const JsonbContainer *described)
 		fields != NULL && JsonContainerSize(fields) == JsonContainerSize(expected_fields);
 }
 
+/* Log that an index cannot be used, once. Returns the problem. */
+static const char *
+report_changed(const SearchIndex *index)
+{
+	static int32 reported = 0;	/* the index */
+
+	if (reported != index->id)
+		ereport(LOG,
+				(errmsg("pg_chat: the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with",
+						index->name),
+				 errdetail("It is not used: searches are answered from PostgreSQL."),
+				 errhint("See whether an index template applies to it; then restore it, or run SELECT chat.reindex().")));
+	reported = index->id;
+	return psprintf("the index \"%s\" has another mapping or other settings than it was created with; restore it, or run chat.reindex()",
+					index->name);
+}
+
 /*
- * The uuid of an index in Elasticsearch; NULL if it is not there. Raises an
- * error if it is there in another form.
+ * Find the uuid of an index in Elasticsearch; NULL if it is not there. Returns
+ * false, with the problem, if it is there in another form.
  */
-static char *
-examine(const SearchIndex *index)
+static bool
+examine(const SearchIndex *index, char **uuid, const char **problem)
 {
 	Jsonb	   *answer = ask("GET", psprintf("/%s", index->name), NULL, 404);
 	const JsonbContainer *described = answer ? json_container(json_member(&answer->root, index->name)) : NULL;
 	const JsonbContainer *settings = json_container(json_member(
 		json_container(json_member(described, "settings")), "index"));
-	char	   *uuid = json_string(json_member(settings, "uuid"));
 
+	*uuid = json_string(json_member(settings, "uuid"));
 	if (answer == NULL)
-		return NULL;
-	if (uuid == NULL)
+		return true;
+	if (*uuid == NULL)
 		raise_problem("Elasticsearch's description of the index lacks its uuid");
-	if (!is_as_created(described))
-	{
-		if (index->uuid != NULL)
-			disable(index);
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with",
-						index->name),
-				 errdetail("It is not used: searches are answered from PostgreSQL."),
-				 errhint("See whether an index template applies to it; then restore it, or run SELECT chat.reindex().")));
-	}
-	return uuid;
+	if (is_as_created(described))
+		return true;
+	*problem = report_changed(index);
+	return false;
 }
 
 /*
- * Have the alias stand for the index alone. Others that had it are named in
- * the log.
+ * Have an alias stand for the index alone.
  */
 static void
-point_alias(const SearchIndex *index)
+point_alias(const SearchIndex *index, const char *alias)
 {
-	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", index->alias), NULL, 404);
+	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", alias), NULL, 404);
 	StringInfoData actions;
 	bool		right = false;
 	bool		others = false;
 
 	initStringInfo(&actions);
 	appendStringInfo(&actions, "{\"actions\": [{\"add\": {\"index\": \"%s\", \"alias\": \"%s\"}}",
-					 index->name, index->alias);
+					 index->name, alias);
 	if (answer != NULL)
 	{
 		JsonbIterator *iterator = JsonbIteratorInit(&answer->root);
@@ -421,7 +434,7 @@ point_alias(const SearchIndex *index)
 			others = true;
 			appendStringInfoString(&actions, ", {\"remove\": {\"index\": ");
 			json_append_string(&actions, name, strlen(name));
-			appendStringInfo(&actions, ", \"alias\": \"%s\"}}", index->alias);
+			appendStringInfo(&actions, ", \"alias\": \"%s\"}}", alias);
 		}
 	}
 	if (right && !others)
@@ -430,28 +443,52 @@ point_alias(const SearchIndex *index)
 	(void) ask("POST", "/_aliases", make_body(actions.data), 0);
 	ereport(LOG,
 			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
-					index->alias, index->name)));
+					alias, index->name)));
 }
 
-/* Note who may not have seen the row of an index. In a transaction. */
-static void
-note_elders(const SearchIndex *index)
+/* Who may not have seen the row of an index. In a transaction. */
+static Elders *
+elders_of(const SearchIndex *index)
 {
-	MemoryContext caller;
-	VirtualTransactionId *found;
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	Elders	   *elders;
+	ListCell   *cell;
 
-	if (elders != NULL)
-		pfree(elders);
-	elders = NULL;
-	found = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
-								  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &elders_count);
-	caller = MemoryContextSwitchTo(TopMemoryContext);
-	elders = palloc((elders_count + 1) * sizeof(VirtualTransactionId));
-	memcpy(elders, found, elders_count * sizeof(VirtualTransactionId));
+	foreach(cell, all_elders)
+	{
+		elders = lfirst(cell);
+		if (elders->index == index->id)
+		{
+			MemoryContextSwitchTo(caller);
+			return elders;
+		}
+	}
+	elders = palloc0(sizeof(Elders));
+	elders->index = index->id;
+	elders->transactions = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
+												 PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &elders->count);
+	elders->noted = GetCurrentTimestamp();
+	all_elders = lappend(all_elders, elders);
 	MemoryContextSwitchTo(caller);
-	elders_ended = 0;
-	elders_noted = GetCurrentTimestamp();
-	elders_of = index->id;
+	return elders;
+}
+
+/* Nobody asks for the elders of an index any more. */
+static void
+forget_elders(int32 index)
+{
+	ListCell   *cell;
+
+	foreach(cell, all_elders)
+	{
+		Elders	   *elders = lfirst(cell);
+
+		if (elders->index != index)
+			continue;
+		all_elders = foreach_delete_current(all_elders, cell);
+		pfree(elders->transactions);
+		pfree(elders);
+	}
 }
 
 /* Whether a transaction was prepared before a time, and is still there. In a transaction. */
@@ -471,48 +508,66 @@ prepared_before(TimestampTz time)
 static bool
 elders_have_ended(const SearchIndex *index)
 {
+	Elders	   *elders;
 	bool		ended;
 
 	worker_begin("waiting for older transactions");
-	if (elders == NULL || elders_of != index->id)
-		note_elders(index);
-	while (elders_ended < elders_count && VirtualXactLock(elders[elders_ended], false))
-		elders_ended++;
-	ended = elders_ended == elders_count && !prepared_before(elders_noted);
+	elders = elders_of(index);
+	while (elders->ended < elders->count && VirtualXactLock(elders->transactions[elders->ended], false))
+		elders->ended++;
+	ended = elders->ended == elders->count && !prepared_before(elders->noted);
 	worker_commit();
 	return ended;
 }
 
-/* Bring an index into being. Returns whether it can be used from now on. */
+/*
+ * Bring an index into being. Returns whether it can be used from now on; if
+ * not, *problem says why.
+ */
 static bool
-begin(SearchIndex *index)
+begin(SearchIndex *index, const char **problem)
 {
-	char	   *uuid = examine(index);
+	char	   *uuid;
 
+	if (!examine(index, &uuid, problem))
+		return false;
 	if (uuid == NULL)
 	{
 		create(index);
-		uuid = examine(index);
+		if (!examine(index, &uuid, problem))
+			return false;
 		if (uuid == NULL)
 			raise_problem("Elasticsearch created an index and does not have it");
 	}
 	if (!elders_have_ended(index))
+	{
+		*problem = "an index waits until all transactions have ended that are older than it";
 		return false;
+	}
+	forget_elders(index->id);
 	enable(index, uuid);
-	index->uuid = uuid;
 	return true;
 }
 
-/* See whether an index is still what it was. One that is not is forgotten. */
+/*
+ * See whether an index is still what it was. One that is not is forgotten or,
+ * if it was changed, disabled; then *problem says so.
+ */
 static bool
-is_still_there(const SearchIndex *index)
+is_still_there(const SearchIndex *index, const char **problem)
 {
-	char	   *uuid = examine(index);
+	char	   *uuid;
 
+	if (!examine(index, &uuid, problem))
+	{
+		disable(index);
+		return false;
+	}
 	if (uuid != NULL && strcmp(uuid, index->uuid) == 0)
 	{
+		point_alias(index, psprintf("%s-write", index->name));
 		if (index->state == INDEX_CURRENT)
-			point_alias(index);
+			point_alias(index, index->alias);
 		return true;
 	}
 	ereport(LOG,
@@ -525,10 +580,11 @@ is_still_there(const SearchIndex *index)
  * See that the indexes are there that should be: a current one and, where that
  * is to be replaced, one that is being built; and that others are gone. check:
  * ask Elasticsearch whether they are still what they were. Returns whether any
- * of this changed, so that they have to be looked up again.
+ * of this changed, so that they have to be looked up again. *problem says why
+ * one cannot be used, if so.
  */
 bool
-search_indexes_maintain(List *indexes, bool check)
+search_indexes_maintain(List *indexes, bool check, const char **problem)
 {
 	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
 	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
@@ -562,9 +618,9 @@ search_indexes_maintain(List *indexes, bool check)
 			changed = true;
 		}
 		else if (index->uuid == NULL)
-			changed |= begin(index);
+			changed |= begin(index, problem);
 		else if (check)
-			changed |= !is_still_there(index);
+			changed |= !is_still_there(index, problem);
 	}
 	return changed;
 }
@@ -575,7 +631,7 @@ search_indexes_maintain(List *indexes, bool check)
 void
 search_index_replace(const SearchIndex *old, const SearchIndex *new)
 {
-	point_alias(new);
+	point_alias(new, new->alias);
 	worker_begin("replacing an index");
 	set_state(old, "retired");
 	set_state(new, "current");

@@ -29,7 +29,7 @@ typedef struct SearchIndex
 
 extern List *search_indexes(int64 *last_version);
 extern SearchIndex *search_index_in_state(List *indexes, SearchIndexState state);
-extern bool search_indexes_maintain(List *indexes, bool check);
+extern bool search_indexes_maintain(List *indexes, bool check, const char **problem);
 extern void search_index_replace(const SearchIndex *old, const SearchIndex *new);
 extern void search_indexes_forget(void);
 extern void search_indexes_recover(void);
