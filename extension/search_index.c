@@ -47,6 +47,9 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 /* How long Elasticsearch has for what concerns an index as a whole. */
 #define INDEX_TIMEOUT_MS 5000
 
+/* How long older transactions are waited for before that is called a problem. */
+#define ELDERS_PATIENCE_MS 10000
+
 /* What is left of a database's name in the name of its indexes. */
 #define DATABASE_PART_SIZE 64
 
@@ -504,9 +507,12 @@ prepared_before(TimestampTz time)
 	return plan_modify(&plan, &value, NULL) > 0;
 }
 
-/* Whether all transactions have ended that may not have seen the row. */
+/*
+ * Whether all transactions have ended that may not have seen the row. It is a
+ * problem when that takes long.
+ */
 static bool
-elders_have_ended(const SearchIndex *index)
+elders_have_ended(const SearchIndex *index, const char **problem)
 {
 	Elders	   *elders;
 	bool		ended;
@@ -517,6 +523,8 @@ elders_have_ended(const SearchIndex *index)
 		elders->ended++;
 	ended = elders->ended == elders->count && !prepared_before(elders->noted);
 	worker_commit();
+	if (!ended && TimestampDifferenceExceeds(elders->noted, GetCurrentTimestamp(), ELDERS_PATIENCE_MS))
+		*problem = "an index waits until all transactions have ended that are older than it";
 	return ended;
 }
 
@@ -539,11 +547,8 @@ begin(SearchIndex *index, const char **problem)
 		if (uuid == NULL)
 			raise_problem("Elasticsearch created an index and does not have it");
 	}
-	if (!elders_have_ended(index))
-	{
-		*problem = "an index waits until all transactions have ended that are older than it";
+	if (!elders_have_ended(index, problem))
 		return false;
-	}
 	forget_elders(index->id);
 	enable(index, uuid);
 	return true;
