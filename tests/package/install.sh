@@ -71,7 +71,7 @@ configuration_is_private()
 
 unit_is_sound()
 {
-	systemd-analyze verify "$unit" && systemd-analyze security --offline=yes --threshold=20 "$unit"
+	systemd-analyze verify --man=no "$unit" && systemd-analyze security --offline=yes --threshold=20 "$unit"
 }
 
 has_manual_page()
@@ -102,7 +102,7 @@ start_chatd()
 		. /etc/chatd/chatd.conf
 		account=$(sed -n 's/^User=//p' "$unit")
 		program=$(sed -n 's/^ExecStart=//p' "$unit")
-		exec setpriv --reuid "$account" --regid "$account" --clear-groups "$program"
+		HOME=/ exec setpriv --reuid "$account" --regid "$account" --clear-groups "$program"
 	) >>"$log" 2>&1 &
 	chatd=$!
 	eventually curl -sf "$url/readyz"

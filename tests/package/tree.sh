@@ -42,6 +42,11 @@ enter()
 	mount -t devpts devpts "$root/dev/pts" -o newinstance,ptmxmode=0666
 	mount -t tmpfs tmpfs "$root/dev/shm"
 	cp /etc/hosts /etc/resolv.conf "$root/etc/"
+	# What the machine's administrator trusts, as the network may be such that it must.
+	if [ -d /usr/local/share/ca-certificates ]; then
+		cp -R /usr/local/share/ca-certificates "$root/usr/local/share/"
+		chroot "$root" update-ca-certificates >/dev/null 2>&1
+	fi
 	# Nothing here outlives a crash.
 	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/tree"
 	mkdir "$root/src" "$root/share"
