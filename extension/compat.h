@@ -59,4 +59,11 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
+/* The timeline that WAL is written on. Not in recovery. */
+#if PG_VERSION_NUM >= 150000
+#define compat_timeline() GetWALInsertionTimeLine()
+#else
+#define compat_timeline() ((void) RecoveryInProgress(), ThisTimeLineID)
+#endif
+
 #endif							/* PG_CHAT_COMPAT_H */

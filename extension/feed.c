@@ -18,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
@@ -56,6 +58,7 @@ typedef struct Candidate
 {
 	ChangedChat chat;
 	int32		last_number;
+	int32		messages_count;
 	int32		from;			/* read above it */
 	bool		known;			/* the chat exists, and has a watermark */
 	bool		sent_before;	/* from is what is under way, not the watermark */
@@ -187,10 +190,10 @@ static void
 look_up(Feed *feed, Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.item::pg_catalog.int4, c.last_number, i.indexed_number"
+		"SELECT k.item::pg_catalog.int4, c.last_number, i.indexed_number, c.messages_count"
 		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3))"
 		" WITH ORDINALITY AS k (application_id, number, item)"
-		" JOIN LATERAL (SELECT last_number FROM chat.chats"
+		" JOIN LATERAL (SELECT last_number, messages_count FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c ON true"
 		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat.indexed_chats"
@@ -215,6 +218,7 @@ look_up(Feed *feed, Candidate *candidates, int count)
 		Datum		indexed = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &isnull);
 
 		candidate->last_number = plan_result_int32(row, 2);
+		candidate->messages_count = plan_result_int32(row, 4);
 		candidate->known = candidate->sent_before || !isnull;
 		if (!candidate->sent_before && !isnull)
 			candidate->from = DatumGetInt32(indexed);
@@ -462,11 +466,17 @@ read_messages(Feed *feed, Batch *batch, const Candidate *candidates, int count, 
 		}
 		whole = row < rows ? plan_result_int32(row, 1) > i + 1 : all;
 
-		/* A whole chat is done up to its last number, whose message may be gone. */
-		if (whole)
+		/*
+		 * A whole chat is done up to its last number, whose message may be gone.
+		 * But messages that a restore has yet to load, without triggers, are
+		 * waited for.
+		 */
+		if (!whole)
+			look_at(feed, candidate->chat);
+		else if (upto > 0 || candidate->messages_count == 0)
 			upto = Max(upto, candidate->last_number);
 		else
-			look_at(feed, candidate->chat);
+			put_off(feed, candidate->chat);
 		if (upto > candidate->from)
 			add_segment(batch, candidate, upto);
 	}
@@ -546,6 +556,24 @@ read_queue(Feed *feed, Batch *batch, int64 version)
 	feed->queue_in_flight = batch->count > 0;
 }
 
+/*
+ * What was read must not be lost in a crash, as what was committed
+ * asynchronously may be: the index would have it, and nothing would tell that
+ * PostgreSQL has not.
+ */
+static void
+flush_wal(void)
+{
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	/* Where the next record begins; behind the header of a page that is not there yet. */
+	if (XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
+		end -= SizeOfXLogLongPHD;
+	else if (end % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		end -= SizeOfXLogShortPHD;
+	XLogFlush(end);
+}
+
 /* Fill a batch, or leave it empty if there is nothing to read now. */
 static void
 fill_batch(Feed *feed, Batch *batch, int64 version)
@@ -556,6 +584,7 @@ fill_batch(Feed *feed, Batch *batch, int64 version)
 	if (batch->count == 0)
 		read_appended(feed, batch, version);
 	worker_commit();
+	flush_wal();
 }
 
 /*
@@ -580,13 +609,12 @@ feed_read(Feed *feed, int64 version)
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	feed->batches = lappend(feed->batches, batch);
 	MemoryContextSwitchTo(caller);
-	feed->reading = true;
 	fill_batch(feed, batch, version);
-	feed->reading = false;
 
 	if (batch->count == 0 && batch->segments_count == 0)
 	{
 		feed_forget(feed, batch);
+		feed->caught_up |= !feed->scanning && feed->queue_ended && chat_queue_count(feed->chats) == 0;
 		return NULL;
 	}
 	if (batch->body->len == 0)
@@ -802,26 +830,19 @@ feed_forget(Feed *feed, Batch *batch)
 }
 
 /*
- * Forget all batches, whatever became of them; their chats are looked at
- * again. Requests that are under way end.
+ * Forget all batches, whatever became of them, and look at all chats again.
+ * Requests that are under way end.
  */
 void
 feed_reset(Feed *feed)
 {
 	while (feed->batches != NIL)
-	{
-		Batch	   *batch = linitial(feed->batches);
-
-		for (int i = 0; i < batch->segments_count; i++)
-			look_at(feed, batch->segments[i].chat);
-		feed_forget(feed, batch);
-	}
+		feed_forget(feed, linitial(feed->batches));
 	if (feed->refresh != NULL)
 		http_end(feed->refresh);
 	feed->refresh = NULL;
-	if (feed->reading)
-		scan(feed);				/* some chats were taken, and not read */
-	feed->reading = false;
+	scan(feed);
+	feed->caught_up = false;
 	hash_destroy(feed->in_flight);
 	make_in_flight(feed);
 	feed->queue_in_flight = false;

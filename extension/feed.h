@@ -72,7 +72,6 @@ typedef struct Feed
 	List	   *batches;		/* under way, in the order they were read */
 	bool		scanning;		/* any chat may have something */
 	ChangedChat scan_position;
-	bool		reading;		/* a batch is being read */
 	bool		caught_up;		/* there was nothing left to read at some time */
 	bool		verifying;		/* before it takes the place of another */
 	bool		queue_in_flight;

@@ -389,52 +389,66 @@ is_busy(const Feed *feed)
 }
 
 /*
- * Verify an index that is being built, as far as there is time. Returns whether
- * it was found to hold what the table holds, but for what is pending. If not,
- * what differs was queued, and verification begins anew.
+ * Verify an index, as far as there is time; what differs is queued. Returns
+ * whether that is done, and sets *differences.
  */
 static bool
-verify(const SearchIndex *index, TimestampTz end)
+verify(const SearchIndex *index, uint64 *differences)
 {
 	static int32 verified = 0;	/* the index */
 	static MessageKey position;
-	static uint64 differences;
+	static uint64 found;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VERIFY_BUDGET_MS);
 	bool		more = true;
 
 	if (verified != index->id)
 	{
 		position = COMPARISON_START;
-		differences = 0;
+		found = 0;
 		verified = index->id;
 	}
 	while (more && GetCurrentTimestamp() < end)
 	{
 		CHECK_FOR_INTERRUPTS();
-		more = verify_index_slice(index->id, index->name, &position, &differences);
+		more = verify_index_slice(index->id, index->name, &position, &found);
 	}
+	*differences = found;
 	if (!more)
 		verified = 0;
-	return !more && differences == 0;
+	return !more;
 }
 
 /*
  * Have the index that was built take the place of the current one, once it has
- * caught up and is verified.
+ * caught up and was found to hold what the table holds, but for what is pending.
+ * Otherwise, if the current one was in step on another timeline, find out what
+ * differs now; that is pending, then.
  */
 static void
-replace_current(List *indexes)
+verify_indexes(List *indexes)
 {
 	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
 	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
-	Feed	   *feed = building ? feed_of(building->id) : NULL;
+	Feed	   *feed_of_building = building ? feed_of(building->id) : NULL;
+	Feed	   *feed_of_current = feed_of(current->id);
+	uint64		differences;
 
-	if (feed == NULL || !feed->caught_up)
-		return;
-	feed->verifying = true;
-	if (verify(building, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VERIFY_BUDGET_MS)))
+	if (feed_of_building != NULL && feed_of_building->caught_up)
 	{
+		feed_of_building->verifying = true;
+		if (!verify(building, &differences) || differences > 0)
+			return;
+		feed_of_building->verifying = false;
+		search_index_prove(building);
 		search_index_replace(current, building);
-		feed->verifying = false;
+	}
+	else if (feed_of_current != NULL && !search_index_is_proven(current))
+	{
+		feed_of_current->verifying = true;
+		if (!verify(current, &differences))
+			return;
+		feed_of_current->verifying = false;
+		search_index_prove(current);
 	}
 }
 
@@ -485,7 +499,7 @@ indexing_run(Pass *pass)
 			break;
 		http_wait(Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)));
 	}
-	replace_current(indexes);
+	verify_indexes(indexes);
 
 	foreach(cell, feeds)
 		busy |= is_busy(lfirst(cell));

@@ -30,25 +30,19 @@
 #include "candidates.h"
 #include "chat.h"
 #include "compat.h"
-#include "elasticsearch.h"
+#include "http.h"
 #include "fold.h"
 #include "message.h"
 #include "page.h"
 #include "pending.h"
 #include "plan.h"
 #include "search.h"
+#include "search_index.h"
 #include "settings.h"
 #include "trigram.h"
 
 /* A query is looked up in an index if it has so many characters, folded. */
 #define INDEXED_CHARACTERS 3
-
-/* An index that is searched. */
-typedef struct CurrentIndex
-{
-	int32		id;
-	char	   *name;
-} CurrentIndex;
 
 #define MATCHES " AND chat.contains(body, $2)"
 
@@ -341,25 +335,14 @@ search_index(Search *search, const char *index, Pending *pending)
 }
 
 /*
- * The index to search, in *index. Returns false if there is none, or if an
- * answer of Elasticsearch, which knows the present alone, could differ from
- * what the transaction's snapshot shows.
+ * Whether an answer of Elasticsearch, which knows the present alone, could
+ * differ from what the transaction's snapshot shows, or the query from what the
+ * index has.
  */
 static bool
-current_index(CurrentIndex *index)
+index_may_differ(void)
 {
-	static SavedPlan plan = {
-		.sql = "SELECT id, name FROM chat.search_indexes"
-		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
-	};
-
-	if (!elasticsearch_wanted() || IsolationUsesXactSnapshot() || GetDatabaseEncoding() == PG_SQL_ASCII)
-		return false;
-	if (plan_query(&plan, NULL) == 0)
-		return false;
-	index->id = plan_result_int32(0, 1);
-	index->name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
-	return true;
+	return IsolationUsesXactSnapshot() || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
 
 /* Find what is missing, with whatever there is to find it by. */
@@ -368,14 +351,16 @@ search_find(Search *search)
 {
 	text	   *folded = text_fold(search->query);
 	bool		indexed = pg_mbstrlen_with_len(VARDATA_ANY(folded), VARSIZE_ANY_EXHDR(folded)) >= INDEXED_CHARACTERS;
-	CurrentIndex index;
+	int32		index;
+	char	   *index_name;
 	Pending		pending;
 
-	if (indexed && current_index(&index) && pending_read(search, index.id, &pending))
+	if (indexed && !index_may_differ() && search_index_current(&index, &index_name) &&
+		pending_read(search, index, &pending))
 	{
 		ereport(DEBUG1, (errmsg_internal("pg_chat: search with the index \"%s\", about " INT64_FORMAT " messages behind",
-										 index.name, pending.messages)));
-		if (search_index(search, index.name, &pending))
+										 index_name, pending.messages)));
+		if (search_index(search, index_name, &pending))
 			return;
 	}
 	if (indexed && trigram_state() == TRIGRAM_VALID)

@@ -13,6 +13,11 @@
  *	  committed: they may not have seen the row, and so may not have queued what
  *	  they changed. Their changes are then read from the tables.
  *
+ * Where a standby was promoted, or a backup recovered to a time, the index may
+ * have what was lost. So it is not searched on a new timeline before it is
+ * verified. An index that belongs to another database, of which this one is a
+ * copy, is forgotten.
+ *
  * Its name is its own, and never used again. For others to search it, an alias
  * stands for the current index, whichever it is. An index that is no more what
  * it was, because somebody deleted it, or emptied the server, is forgotten and
@@ -86,6 +91,66 @@ state_from_name(const char *name)
 }
 
 /*
+ * This database in this cluster, in the current memory context. It outlives a
+ * change of the database's name.
+ */
+char *
+search_index_home(void)
+{
+	return psprintf("%u-" UINT64_FORMAT, MyDatabaseId, GetSystemIdentifier());
+}
+
+/*
+ * Find the index to search, in the current memory context: one that can be
+ * used, is this database's, and is proven to be in step on this timeline.
+ * Connected to SPI; reads with the calling query's snapshot. Returns false if
+ * there is none.
+ */
+bool
+search_index_current(int32 *id, char **name)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id, name FROM chat.search_indexes"
+		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
+		" AND home OPERATOR(pg_catalog.=) $1 AND timeline OPERATOR(pg_catalog.=) $2",
+		TEXTOID, INT4OID);
+	Datum		values[2];
+
+	if (!elasticsearch_wanted() || RecoveryInProgress())
+		return false;
+	values[0] = CStringGetTextDatum(search_index_home());
+	values[1] = Int32GetDatum((int32) compat_timeline());
+	if (plan_query(&plan, values) == 0)
+		return false;
+	*id = plan_result_int32(0, 1);
+	*name = result_string(0, 2);
+	return true;
+}
+
+/* Whether an index was in step on this timeline, or before it began. */
+bool
+search_index_is_proven(const SearchIndex *index)
+{
+	return index->timeline == (int32) compat_timeline();
+}
+
+/*
+ * An index is in step, but for what is pending.
+ */
+void
+search_index_prove(const SearchIndex *index)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET timeline = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(index->id), Int32GetDatum((int32) compat_timeline())};
+
+	worker_begin("noting that an index is in step");
+	plan_modify(&plan, values, NULL);
+	worker_commit();
+}
+
+/*
  * This database's indexes, in the current memory context, and the latest
  * version that any document was given.
  */
@@ -93,7 +158,7 @@ List *
 search_indexes(int64 *last_version)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version"
+		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, home, timeline"
 		" FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.>) $1 ORDER BY id", INT4OID);
 	Datum		none = Int32GetDatum(0);
 	MemoryContext context = CurrentMemoryContext;
@@ -117,6 +182,8 @@ search_indexes(int64 *last_version)
 		index->rebuild = plan_result_int32(row, 6) != 0;
 		*last_version = Max(*last_version,
 							DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 7, &isnull)));
+		index->home = result_string(row, 8);
+		index->timeline = plan_result_int32(row, 9);
 		indexes = lappend(indexes, index);
 		MemoryContextSwitchTo(caller);
 	}
@@ -160,7 +227,7 @@ alias_name(void)
 		if (!((*byte >= 'a' && *byte <= 'z') || (*byte >= '0' && *byte <= '9') || *byte == '_'))
 			*byte = '_';
 	}
-	return psprintf("pg_chat-%s-%u-" UINT64_FORMAT, part, MyDatabaseId, GetSystemIdentifier());
+	return psprintf("pg_chat-%s-%s", part, search_index_home());
 }
 
 /* Give an index that is to be a row. */
@@ -168,12 +235,14 @@ static void
 insert_row(const char *state)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.search_indexes (name, alias, state) VALUES ($1, $2, $3)",
-		TEXTOID, TEXTOID, TEXTOID);
+		"INSERT INTO chat.search_indexes (name, alias, home, timeline, state) VALUES ($1, $2, $3, $4, $5)",
+		TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID);
 	char	   *alias = alias_name();
 	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
-	Datum		values[3] = {
-		CStringGetTextDatum(name), CStringGetTextDatum(alias), CStringGetTextDatum(state)
+	Datum		values[5] = {
+		CStringGetTextDatum(name), CStringGetTextDatum(alias),
+		CStringGetTextDatum(search_index_home()), Int32GetDatum((int32) compat_timeline()),
+		CStringGetTextDatum(state)
 	};
 
 	worker_begin("beginning an index");
@@ -595,6 +664,20 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
 	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
 	ListCell   *cell;
 	bool		changed = false;
+
+	foreach(cell, indexes)
+	{
+		SearchIndex *index = lfirst(cell);
+
+		/* This database is a copy; the index is the original's. */
+		if (strcmp(index->home, search_index_home()) != 0)
+		{
+			forget(index);
+			changed = true;
+		}
+	}
+	if (changed)
+		return true;
 
 	if (current == NULL)
 	{

@@ -22,11 +22,17 @@ typedef struct SearchIndex
 	int32		id;
 	char	   *name;
 	char	   *alias;
+	char	   *home;
+	int32		timeline;
 	char	   *uuid;			/* NULL: it cannot be used, or not yet */
 	SearchIndexState state;
 	bool		rebuild;
 } SearchIndex;
 
+extern char *search_index_home(void);
+extern bool search_index_current(int32 *id, char **name);
+extern bool search_index_is_proven(const SearchIndex *index);
+extern void search_index_prove(const SearchIndex *index);
 extern List *search_indexes(int64 *last_version);
 extern SearchIndex *search_index_in_state(List *indexes, SearchIndexState state);
 extern bool search_indexes_maintain(List *indexes, bool check, const char **problem);

@@ -28,6 +28,7 @@
 #include "elasticsearch.h"
 #include "plan.h"
 #include "problem.h"
+#include "search_index.h"
 #include "settings.h"
 #include "verify.h"
 #include "worker.h"
@@ -66,27 +67,6 @@ kind_name(DifferenceKind kind)
 			return "surplus";
 	}
 	return NULL;
-}
-
-/*
- * Find the current index, in the current memory context. Returns false if
- * there is none that is used.
- */
-static bool
-find_current(int32 *index, char **name)
-{
-	static SavedPlan plan = {
-		.sql = "SELECT id, name FROM chat.search_indexes"
-		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
-	};
-	MemoryContext caller = CurrentMemoryContext;
-
-	if (!elasticsearch_wanted() || plan_modify(&plan, NULL, NULL) == 0)
-		return false;
-	MemoryContextSwitchTo(caller);
-	*index = plan_result_int32(0, 1);
-	*name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
-	return true;
 }
 
 /* Have the messages that differ indexed anew. Connected to SPI. */
@@ -134,7 +114,7 @@ comparison_from_arguments(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("a search index cannot be verified in a transaction that has one snapshot"),
 				 errhint("Use the isolation level READ COMMITTED.")));
-	if (!find_current(&comparison.index, &name))
+	if (!search_index_current(&comparison.index, &name))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no search index"),
@@ -392,7 +372,7 @@ verify_run(Pass *pass)
 
 	worker_begin("looking for what to verify in the search index");
 	MemoryContextSwitchTo(context);
-	found = find_current(&finding.index, &name);
+	found = search_index_current(&finding.index, &name);
 	if (found)
 	{
 		share = counting_scrub_share("chat.messages");
