@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/fmgrprotos.h"
@@ -58,7 +59,8 @@ document_id(MessageKey key, char id[DOCUMENT_ID_SIZE])
 
 /*
  * The folded body in UTF-8, palloc'd, as Elasticsearch is given it. Returns
- * NULL if it is not UTF-8, which happens where the database has no encoding.
+ * NULL if it cannot be converted, or, where the database has no encoding, is not
+ * UTF-8.
  */
 char *
 document_fold(const text *body, int *length)
@@ -66,15 +68,21 @@ document_fold(const text *body, int *length)
 	text	   *folded = DatumGetTextPP(DirectFunctionCall1(chat_fold, PointerGetDatum(body)));
 	char	   *bytes = VARDATA_ANY(folded);
 	char	   *converted;
+	Size		size;
 
 	*length = VARSIZE_ANY_EXHDR(folded);
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return bytes;
 	if (GetDatabaseEncoding() == PG_SQL_ASCII)
 		return pg_verify_mbstr(PG_UTF8, bytes, *length, true) ? bytes : NULL;
-	converted = pg_server_to_any(bytes, *length, PG_UTF8);
-	if (converted != bytes)
-		*length = strlen(converted);
+
+	size = (Size) *length * MAX_CONVERSION_GROWTH + 1;
+	converted = palloc_extended(size, MCXT_ALLOC_HUGE);
+	if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(GetDatabaseEncoding(), PG_UTF8),
+									  GetDatabaseEncoding(), PG_UTF8, (unsigned char *) bytes, *length,
+									  (unsigned char *) converted, size, true) != *length)
+		return NULL;
+	*length = strlen(converted);
 	return converted;
 }
 

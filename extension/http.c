@@ -60,7 +60,7 @@ typedef struct HttpTransfer
 	CURL	   *easy;
 	struct curl_slist *headers;
 	struct curl_slist *address;
-	char	   *body;			/* NULL: none */
+	StringInfo	body;			/* NULL: none */
 	Size		answer_max;
 	char		refusal[64];	/* why the answer was not taken; empty: it was */
 	char		message[CURL_ERROR_SIZE];
@@ -476,6 +476,16 @@ send_request(HttpTransfer *transfer, const HttpTarget *target, const char *metho
 	return multi_code == CURLM_OK ? NULL : curl_multi_strerror(multi_code);
 }
 
+/* Free a body, or NULL. */
+static void
+free_body(StringInfo body)
+{
+	if (body == NULL)
+		return;
+	pfree(body->data);
+	pfree(body);
+}
+
 /* A request that owns a body, or NULL. */
 static HttpTransfer *
 new_transfer(StringInfo body, Size answer_max)
@@ -488,8 +498,7 @@ new_transfer(StringInfo body, Size answer_max)
 	transfer->context = context;
 	transfer->answer_max = Min(answer_max, MaxAllocSize - 1);
 	initStringInfo(&transfer->request.answer);
-	if (body != NULL)
-		transfer->body = body->data;
+	transfer->body = body;
 	dlist_push_tail(&transfers, &transfer->node);
 	MemoryContextSwitchTo(caller);
 	return transfer;
@@ -532,8 +541,7 @@ http_begin(const HttpTarget *target, const char *method, const char *path, Strin
 	}
 	PG_CATCH();
 	{
-		if (body != NULL)
-			pfree(body->data);
+		free_body(body);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -606,8 +614,7 @@ http_end(HttpRequest *request)
 	unblock_signals(&signals);
 
 	dlist_delete(&transfer->node);
-	if (transfer->body != NULL)
-		pfree(transfer->body);
+	free_body(transfer->body);
 	MemoryContextDelete(transfer->context);
 }
 

@@ -16,6 +16,7 @@
 
 typedef struct Inbox
 {
+	bool		asked;			/* whether it is listening was said */
 	bool		listening;
 	bool		all;			/* any chat may have changed */
 	ChatQueue  *chats;			/* NULL before it listens first */
@@ -70,17 +71,22 @@ inbox_listen(InboxReader reader, bool listen)
 {
 	Inbox	   *inbox = &inboxes[reader];
 	bool		anyone = false;
+	bool		all = true;
 
-	if (inbox->listening == listen)
+	if (inbox->asked && inbox->listening == listen)
 		return;
+	inbox->asked = true;
 	inbox->listening = listen;
 	if (inbox->chats == NULL)
 		inbox->chats = chat_queue_create(INBOX_CAPACITY);
 	forget_chats(inbox);
 
 	for (int i = 0; i < INBOX_READERS; i++)
+	{
 		anyone |= inboxes[i].listening;
-	if (shared_available())
+		all &= inboxes[i].asked;
+	}
+	if (shared_available() && (all || anyone))
 		shared_listen(anyone);
 }
 

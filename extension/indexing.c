@@ -50,6 +50,9 @@
 /* Requests with batches under way, for each index. */
 #define REQUESTS 4
 
+/* Batches under way, with and without requests. */
+#define BATCHES 64
+
 /* The time between refreshes while there is more to send. */
 #define REFRESH_PAUSE_MS 3000
 
@@ -234,7 +237,8 @@ send_batches(Feed *feed)
 {
 	Batch	   *batch;
 
-	while (feed_requests(feed) < REQUESTS && GetCurrentTimestamp() >= slower_until &&
+	while (feed_requests(feed) < REQUESTS && list_length(feed->batches) < BATCHES &&
+		   GetCurrentTimestamp() >= slower_until &&
 		   (batch = feed_read(feed, next_version())) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -299,7 +303,7 @@ begin_refresh(Feed *feed)
 	bool		any = false;
 
 	if (feed->refresh != NULL || feed->batches == NIL ||
-		(feed_requests(feed) > 0 &&
+		(feed_requests(feed) > 0 && list_length(feed->batches) < BATCHES &&
 		 GetCurrentTimestamp() < TimestampTzPlusMilliseconds(feed->refresh_began, REFRESH_PAUSE_MS)))
 		return;
 	foreach(cell, feed->batches)

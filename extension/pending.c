@@ -79,7 +79,7 @@ add_range(Pending *pending, const Search *search, Range range)
 		pending->ranges[pending->count++] = range;
 }
 
-/* By where they begin. */
+/* By where they begin; of those that begin together, the longest first. */
 static int
 compare_ranges(const void *a, const void *b)
 {
@@ -88,7 +88,9 @@ compare_ranges(const void *a, const void *b)
 
 	if (first->chat != second->chat)
 		return first->chat < second->chat ? -1 : 1;
-	return (first->above > second->above) - (first->above < second->above);
+	if (first->above != second->above)
+		return first->above < second->above ? -1 : 1;
+	return (second->upto > first->upto) - (second->upto < first->upto);
 }
 
 /*

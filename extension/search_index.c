@@ -30,6 +30,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -100,9 +101,18 @@ search_index_home(void)
 	return psprintf("%u-" UINT64_FORMAT, MyDatabaseId, GetSystemIdentifier());
 }
 
+/* What tells one URL from another. */
+static int32
+server_hash(void)
+{
+	return (int32) hash_bytes((const unsigned char *) settings_elasticsearch_url,
+							  strlen(settings_elasticsearch_url));
+}
+
 /*
  * Find the index to search, in the current memory context: one that can be
- * used, is this database's, and is proven to be in step on this timeline.
+ * used, is this database's, was found at the present URL, and is proven to be
+ * in step on this timeline.
  * Connected to SPI; reads with the calling query's snapshot. Returns false if
  * there is none.
  */
@@ -112,14 +122,16 @@ search_index_current(int32 *id, char **name)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id, name FROM chat.search_indexes"
 		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
-		" AND home OPERATOR(pg_catalog.=) $1 AND timeline OPERATOR(pg_catalog.=) $2",
-		TEXTOID, INT4OID);
-	Datum		values[2];
+		" AND home OPERATOR(pg_catalog.=) $1 AND timeline OPERATOR(pg_catalog.=) $2"
+		" AND server OPERATOR(pg_catalog.=) $3",
+		TEXTOID, INT4OID, INT4OID);
+	Datum		values[3];
 
 	if (!elasticsearch_wanted() || RecoveryInProgress())
 		return false;
 	values[0] = CStringGetTextDatum(search_index_home());
 	values[1] = Int32GetDatum((int32) compat_timeline());
+	values[2] = Int32GetDatum(server_hash());
 	if (plan_query(&plan, values) == 0)
 		return false;
 	*id = plan_result_int32(0, 1);
@@ -158,7 +170,8 @@ List *
 search_indexes(int64 *last_version)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, home, timeline"
+		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, home, timeline,"
+		" COALESCE(server, 0)"
 		" FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.>) $1 ORDER BY id", INT4OID);
 	Datum		none = Int32GetDatum(0);
 	MemoryContext context = CurrentMemoryContext;
@@ -184,6 +197,7 @@ search_indexes(int64 *last_version)
 							DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 7, &isnull)));
 		index->home = result_string(row, 8);
 		index->timeline = plan_result_int32(row, 9);
+		index->elsewhere = plan_result_int32(row, 10) != server_hash();
 		indexes = lappend(indexes, index);
 		MemoryContextSwitchTo(caller);
 	}
@@ -284,14 +298,16 @@ forget(const SearchIndex *index)
 	worker_commit();
 }
 
-/* An index can be used from now on: write its uuid. */
+/* An index can be used from now on, at this URL: write its uuid. */
 static void
 enable(const SearchIndex *index, const char *uuid)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET uuid = $2 WHERE id OPERATOR(pg_catalog.=) $1",
-		INT4OID, TEXTOID);
-	Datum		values[2] = {Int32GetDatum(index->id), CStringGetTextDatum(uuid)};
+		"UPDATE chat.search_indexes SET uuid = $2, server = $3 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, TEXTOID, INT4OID);
+	Datum		values[3] = {
+		Int32GetDatum(index->id), CStringGetTextDatum(uuid), Int32GetDatum(server_hash())
+	};
 
 	worker_begin("enabling an index");
 	plan_modify(&plan, values, NULL);
@@ -413,7 +429,9 @@ parse(const char *text)
 
 /*
  * Whether an index, as Elasticsearch describes it, has the mapping and the
- * settings that it was created with, and no other fields.
+ * settings that it was created with, and no other fields. OpenSearch can
+ * replicate segments, not documents; then a refresh does not make a change
+ * visible in all copies, and the index is not as it should be either.
  */
 static bool
 is_as_created(const JsonbContainer *described)
@@ -424,11 +442,15 @@ is_as_created(const JsonbContainer *described)
 		json_container(json_member(described, "mappings")), "properties"));
 	const JsonbContainer *expected_fields = json_container(json_member(
 		json_container(json_member(&expected->root, "mappings")), "properties"));
+	char	   *replication = json_string(json_member(json_container(json_member(
+		json_container(json_member(json_container(json_member(described, "settings")), "index")),
+		"replication")), "type"));
 	JsonbIterator *actual_iterator = JsonbIteratorInit((JsonbContainer *) described);
 	JsonbIterator *expected_iterator = JsonbIteratorInit(&expected->root);
 
 	return JsonbDeepContains(&actual_iterator, &expected_iterator) &&
-		fields != NULL && JsonContainerSize(fields) == JsonContainerSize(expected_fields);
+		fields != NULL && JsonContainerSize(fields) == JsonContainerSize(expected_fields) &&
+		(replication == NULL || strcmp(replication, "DOCUMENT") == 0);
 }
 
 /* Log that an index cannot be used, once. Returns the problem. */
@@ -642,6 +664,8 @@ is_still_there(const SearchIndex *index, const char **problem)
 		point_alias(index, psprintf("%s-write", index->name));
 		if (index->state == INDEX_CURRENT)
 			point_alias(index, index->alias);
+		if (index->elsewhere)
+			enable(index, uuid);
 		return true;
 	}
 	ereport(LOG,
@@ -707,7 +731,7 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
 		}
 		else if (index->uuid == NULL)
 			changed |= begin(index, problem);
-		else if (check)
+		else if (check || index->elsewhere)
 			changed |= !is_still_there(index, problem);
 	}
 	return changed;

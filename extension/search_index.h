@@ -25,6 +25,7 @@ typedef struct SearchIndex
 	char	   *home;
 	int32		timeline;
 	char	   *uuid;			/* NULL: it cannot be used, or not yet */
+	bool		elsewhere;		/* it was last found at another URL */
 	SearchIndexState state;
 	bool		rebuild;
 } SearchIndex;

@@ -58,6 +58,7 @@ typedef struct SharedDatabase
 	uint32		invitations;
 	int			holders;
 	bool		listening;		/* the worker wants to know of changes */
+	bool		settled;		/* the worker has said whether it listens */
 	bool		changed_all;	/* too many changes to name */
 	int			changes;
 	Breaker		breaker;		/* has its own lock */
@@ -280,6 +281,7 @@ unregister_worker(int code, Datum argument)
 		entry->worker_pid = 0;
 		entry->worker_latch = NULL;
 		entry->listening = false;
+		entry->settled = false;
 		forget_changes(entry);
 	}
 	wake_launcher();
@@ -307,6 +309,7 @@ shared_register_worker(void)
 			entry->worker_pid = MyProcPid;
 			entry->worker_latch = MyLatch;
 			entry->changed_all = true;
+			entry->settled = false;
 		}
 	}
 	LWLockRelease(state->lock);
@@ -435,18 +438,22 @@ shared_listen(bool listen)
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->worker_pid == MyProcPid && entry->listening != listen)
+	if (entry != NULL && entry->worker_pid == MyProcPid)
 	{
+		if (entry->listening != listen)
+			forget_changes(entry);
 		entry->listening = listen;
-		forget_changes(entry);
+		entry->settled = true;
 	}
 	LWLockRelease(state->lock);
 }
 
 /*
- * Whether this database's worker wants to know of changes. Read without the
- * lock: being told late costs nothing, since a worker that begins to listen
- * looks everywhere first.
+ * Whether to keep what this transaction changes, for this database's worker: it
+ * wants to know, or has not said so yet. When it begins to listen it looks
+ * everywhere, but does not see what is not committed. Read without the lock:
+ * being told a moment late costs nothing, since who begins to listen for good
+ * waits for the transactions that are under way.
  */
 bool
 shared_wants_changes(void)
@@ -461,7 +468,7 @@ shared_wants_changes(void)
 		entry = find_database(MyDatabaseId, false);
 		LWLockRelease(state->lock);
 	}
-	return entry != NULL && entry->listening;
+	return entry != NULL && (entry->listening || !entry->settled);
 }
 
 /*

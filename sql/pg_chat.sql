@@ -225,6 +225,7 @@ CREATE TABLE chat.search_indexes (
 	home text COLLATE "C" NOT NULL,
 	timeline integer NOT NULL,
 	uuid text COLLATE "C",
+	server integer,
 	state text COLLATE "C" NOT NULL,
 	rebuild boolean NOT NULL DEFAULT false,
 	last_version bigint NOT NULL DEFAULT 0,
@@ -234,7 +235,7 @@ CREATE TABLE chat.search_indexes (
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
 CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). home is the database and the cluster that it was built for: a copy of the database has the row, and not the index; timeline, the one on which it was last known to be in step. uuid is what Elasticsearch calls it; null before it is there. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). home is the database and the cluster that it was built for: a copy of the database has the row, and not the index; timeline, the one on which it was last known to be in step. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 CREATE TABLE chat.indexed_chats (
 	index_id integer NOT NULL,
