@@ -34,7 +34,7 @@ bulk_begin(const Feed *feed, Batch *batch)
 
 	batch->body = NULL;
 	batch->request = elasticsearch_begin("POST",
-										 psprintf("/%s-write/_bulk?require_alias=true&filter_path="
+										 psprintf("/%s-write/_bulk?require_alias=true&pipeline=_none&filter_path="
 												  "items.*._index,items.*._id,items.*.status,items.*.error.type,items.*.error.reason",
 												  feed->name),
 										 body, BULK_TIMEOUT_MS);

@@ -117,12 +117,10 @@ append_application_range(StringInfo body, const Search *search)
 						 search->above.chat, search->upto.chat);
 }
 
-/* The body of the request, in http_context(). */
+/* The body of the request, in http_context(), for the folded query in UTF-8. */
 static StringInfo
-request_body(const Search *search, int size, long timeout_ms)
+request_body(const Search *search, const char *folded, int length, int size, long timeout_ms)
 {
-	int			length;
-	const char *folded = document_fold(search->query, &length);
 	MemoryContext caller = MemoryContextSwitchTo(http_context());
 	StringInfo	body = makeStringInfo();
 
@@ -234,10 +232,15 @@ candidates_ask(const Search *search, const char *index, int size, long timeout_m
 {
 	char	   *path = psprintf("/%s/_search?routing=%d&allow_partial_search_results=false",
 								index, search->application);
+	int			length;
+	const char *folded = document_fold(search->query, &length);
 	const char *problem;
-	Jsonb	   *answer = elasticsearch_call("POST", path, request_body(search, size, timeout_ms),
-											timeout_ms, &problem);
+	Jsonb	   *answer;
 
+	if (folded == NULL)
+		return "the query has characters that UTF-8 lacks";
+	answer = elasticsearch_call("POST", path, request_body(search, folded, length, size, timeout_ms),
+								timeout_ms, &problem);
 	if (answer == NULL)
 		return problem;
 	if (!is_complete(&answer->root))

@@ -241,9 +241,10 @@ duty_run(Duty *duty)
 long
 duty_wait_ms(const Duty *duty)
 {
-	TimestampTz next = duty->next_pass;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz next = now < duty->last_end ? now : duty->next_pass;	/* the clock was set back */
 
 	if (duty->wanted && duty->failures == 0 && duty->wanted())
 		next = Min(next, TimestampTzPlusMilliseconds(duty->last_end, duty->pause_ms));
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
+	return TimestampDifferenceMilliseconds(now, next);
 }

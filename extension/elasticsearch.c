@@ -12,6 +12,9 @@
 #include <curl/curl.h>
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -25,6 +28,9 @@
 
 /* How much is shown of what the server says went wrong, in bytes. */
 #define REASON_MAX 300
+
+/* How often a wait looks whether there is a reload. */
+#define LOOK_MS 100
 
 /*
  * Whether requests can be sent to the URL; if not, *problem says why, without
@@ -336,6 +342,30 @@ elasticsearch_json(const HttpRequest *request, const char **problem)
 }
 
 /*
+ * Wait until a request is done. In the worker, a reload of the settings ends
+ * the wait, with an error: Elasticsearch may not be wanted any more.
+ */
+void
+elasticsearch_wait(const HttpRequest *request)
+{
+	while (!request->done)
+	{
+		http_wait(LOOK_MS);
+		if (IsBackgroundWorker && ConfigReloadPending)
+			elasticsearch_raise("the settings were reloaded while Elasticsearch was asked");
+	}
+}
+
+/* Raise a problem. */
+void
+elasticsearch_raise(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("%s", problem)));
+}
+
+/*
  * Make a request and wait for its answer: see elasticsearch_begin and
  * elasticsearch_json. An error, as after an interruption, ends it.
  */
@@ -349,8 +379,7 @@ elasticsearch_call(const char *method, const char *path, StringInfo body, long t
 	PG_TRY();
 	{
 		request = elasticsearch_begin(method, path, body, timeout_ms);
-		while (!request->done)
-			http_wait(timeout_ms);
+		elasticsearch_wait(request);
 		answer = elasticsearch_json(request, problem);
 	}
 	PG_CATCH();

@@ -105,12 +105,15 @@ feed_free(Feed *feed)
 	pfree(feed);
 }
 
-/* Look at all chats, from the first on. */
+/* Look at all chats; those that a scan under way has passed, after it. */
 static void
 scan(Feed *feed)
 {
+	if (feed->scanning)
+		feed->scan_again = true;
+	else
+		feed->scan_position = (ChangedChat) {0, 0};
 	feed->scanning = true;
-	feed->scan_position = (ChangedChat) {0, 0};
 }
 
 static void
@@ -255,6 +258,36 @@ adopt(Feed *feed, const Candidate *candidates, int count)
 	return plan_modify(&plan, values, NULL) > 0;
 }
 
+/*
+ * Delete watermarks above their chat's last number. The triggers leave none;
+ * where they were off, nobody knows which messages these were.
+ */
+static void
+drop_too_high(Feed *feed, const Candidate *candidates, int count)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.indexed_chats AS i"
+		" USING ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (application_id, number),"
+		" LATERAL (SELECT last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c"
+		" WHERE i.index_id OPERATOR(pg_catalog.=) $1"
+		" AND i.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND i.chat_number OPERATOR(pg_catalog.=) k.number"
+		" AND i.indexed_number OPERATOR(pg_catalog.>) c.last_number",
+		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
+	Datum		values[3] = {Int32GetDatum(feed->index)};
+	bool		any = false;
+
+	for (int i = 0; i < count; i++)
+		any |= candidates[i].known && candidates[i].last_number < candidates[i].from;
+	if (!any)
+		return;
+	candidate_keys(candidates, count, values + 1);
+	plan_modify(&plan, values, NULL);
+	scan(feed);
+}
+
 /* Take the next chats to look at, and find where they stand. */
 static int
 next_candidates(Feed *feed, Candidate *candidates)
@@ -281,6 +314,7 @@ next_candidates(Feed *feed, Candidate *candidates)
 	look_up(feed, candidates, count);
 	if (adopt(feed, candidates, count))
 		look_up(feed, candidates, count);
+	drop_too_high(feed, candidates, count);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -300,7 +334,7 @@ scan_some(Feed *feed)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT c.application_id, c.number,"
-		" (c.last_number OPERATOR(pg_catalog.>) COALESCE(i.indexed_number, 0))::pg_catalog.int4"
+		" (c.last_number OPERATOR(pg_catalog.<>) COALESCE(i.indexed_number, 0))::pg_catalog.int4"
 		" FROM (SELECT application_id, number, last_number FROM chat.chats"
 		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($2, $3)"
 		" ORDER BY application_id, number LIMIT $4) AS c"
@@ -325,7 +359,11 @@ scan_some(Feed *feed)
 		feed->scan_position = chat;
 	}
 	if (rows < CHATS_IN_SCAN)
-		feed->scanning = false;
+	{
+		feed->scanning = feed->scan_again;
+		feed->scan_again = false;
+		feed->scan_position = (ChangedChat) {0, 0};
+	}
 }
 
 static Batch *
@@ -413,7 +451,7 @@ static void
 add_segment(Batch *batch, const Candidate *candidate, int32 upto)
 {
 	batch->segments[batch->segments_count++] = (Segment) {
-		candidate->chat, candidate->from, upto
+		.chat = candidate->chat, .from = candidate->from, .upto = upto
 	};
 }
 
@@ -702,7 +740,6 @@ raise_watermarks(Feed *feed, Batch *batch)
 	};
 	Int32Array	columns[3];
 	Int32Array	upto;
-	bool	   *raised = palloc0(batch->segments_count + 1);
 	Datum	   *tids = palloc((batch->segments_count + 1) * sizeof(Datum));
 	Datum		values[4] = {Int32GetDatum(feed->index)};
 	uint64		rows;
@@ -727,7 +764,7 @@ raise_watermarks(Feed *feed, Batch *batch)
 		int			segment = plan_result_int32(row, 1) - 1;
 		bool		isnull;
 
-		raised[segment] = true;
+		batch->segments[segment].raised = true;
 		tids[row] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull);
 		int32_array_append(&upto, batch->segments[segment].upto);
 	}
@@ -737,28 +774,51 @@ raise_watermarks(Feed *feed, Batch *batch)
 	plan_modify(&update, values, NULL);
 
 	for (int i = 0; i < batch->segments_count; i++)
-		if (!raised[i])
+		if (!batch->segments[i].raised)
 			break_off(feed, batch->segments[i].chat);
 }
 
-/* Delete the rows of the queue that are done. */
+/*
+ * Delete the rows of the queue that are done, and what was parked of the same
+ * messages before.
+ */
 static void
-dequeue(const Batch *batch)
+dequeue(const Feed *feed, const Batch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.search_queue AS q USING pg_catalog.unnest($1) AS k (id)"
-		" WHERE q.id OPERATOR(pg_catalog.=) k.id",
-		INT8ARRAYOID);
+		"DELETE FROM chat.search_queue AS q"
+		" USING ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))"
+		" AS k (id, application_id, chat_number, number)"
+		" WHERE q.index_id OPERATOR(pg_catalog.=) $1"
+		" AND q.application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND q.chat_number OPERATOR(pg_catalog.=) k.chat_number"
+		" AND q.number OPERATOR(pg_catalog.=) k.number"
+		" AND (q.id OPERATOR(pg_catalog.=) k.id"
+		" OR q.id OPERATOR(pg_catalog.<) k.id AND q.reason IS NOT NULL)",
+		INT4OID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	Datum	   *ids = palloc((batch->count + 1) * sizeof(Datum));
-	Datum		value;
+	Int32Array	columns[3];
+	Datum		values[5] = {Int32GetDatum(feed->index)};
 	int			count = 0;
 
+	for (int i = 0; i < 3; i++)
+		int32_array_init(&columns[i], batch->count);
 	for (int i = 0; i < batch->count; i++)
-		if (batch->entries[i].fate == FATE_DONE)
-			ids[count++] = Int64GetDatum(batch->entries[i].queue_id);
-	value = PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64),
-											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	plan_modify(&plan, &value, NULL);
+	{
+		const Entry *entry = &batch->entries[i];
+
+		if (entry->fate != FATE_DONE)
+			continue;
+		ids[count++] = Int64GetDatum(entry->queue_id);
+		int32_array_append(&columns[0], entry->key.application);
+		int32_array_append(&columns[1], entry->key.chat);
+		int32_array_append(&columns[2], entry->key.number);
+	}
+	values[1] = PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	for (int i = 0; i < 3; i++)
+		values[i + 2] = int32_array_datum(&columns[i]);
+	plan_modify(&plan, values, NULL);
 }
 
 /* Park a message that Elasticsearch refused. */
@@ -794,6 +854,15 @@ park(Feed *feed, const Entry *entry)
 	}
 }
 
+/* Whether an entry is not read again: it is of the queue, or below the watermark now. */
+static bool
+is_behind(const Batch *batch, const Entry *entry)
+{
+	const Segment *segment = &batch->segments[Max(entry->segment, 0)];
+
+	return entry->segment < 0 || (segment->raised && entry->key.number <= segment->upto);
+}
+
 /*
  * Note what a batch did, which searches find now. In a transaction; when that
  * has committed, feed_forget follows. Returns the number of messages that are
@@ -810,13 +879,13 @@ feed_finish(Feed *feed, Batch *batch)
 	{
 		const Entry *entry = &batch->entries[i];
 
-		if (entry->fate == FATE_PARKED)
+		if (entry->fate == FATE_PARKED && is_behind(batch, entry))
 			park(feed, entry);
 		else if (entry->fate == FATE_DONE)
 			done++;
 	}
 	if (batch->of_queue)
-		dequeue(batch);
+		dequeue(feed, batch);
 	return done;
 }
 

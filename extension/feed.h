@@ -44,6 +44,7 @@ typedef struct Segment
 	ChangedChat chat;
 	int32		from;
 	int32		upto;
+	bool		raised;			/* the watermark was */
 } Segment;
 
 /* Messages that are read, sent and acknowledged together. */
@@ -71,6 +72,7 @@ typedef struct Feed
 	HTAB	   *in_flight;		/* how far each chat was sent, of those under way */
 	List	   *batches;		/* under way, in the order they were read */
 	bool		scanning;		/* any chat may have something */
+	bool		scan_again;		/* from the first on, when this scan is over */
 	ChangedChat scan_position;
 	bool		caught_up;		/* there was nothing left to read at some time */
 	bool		verifying;		/* before it takes the place of another */

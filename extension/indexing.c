@@ -41,6 +41,9 @@
 /* How long a pass verifies an index that was built. */
 #define VERIFY_BUDGET_MS 100
 
+/* How long that waits for what is to be sent. */
+#define VERIFY_PAUSE_MS 1000
+
 /* How often the queue is looked at, of which nobody may have told. */
 #define LOOK_MS 1000
 
@@ -78,12 +81,21 @@ static TimestampTz next_record = 0;
 static TimestampTz slower_until = 0;
 static long slower_ms = 0;
 
+/* Whether a time is still to come; one that is too far away is of a clock that was set back. */
+static bool
+is_to_come(TimestampTz time, long interval_ms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now < time && !TimestampDifferenceExceeds(now, time, interval_ms + 1);
+}
+
 static bool
 is_due(TimestampTz *time, long interval_ms)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (now < *time)
+	if (is_to_come(*time, interval_ms))
 		return false;
 	*time = TimestampTzPlusMilliseconds(now, interval_ms);
 	return true;
@@ -206,14 +218,6 @@ deliver(void)
 	}
 }
 
-static void
-raise_problem(const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("%s", problem)));
-}
-
 /* Elasticsearch asked to go slower: smaller batches, after a pause. */
 static void
 go_slower(Feed *feed)
@@ -238,7 +242,7 @@ send_batches(Feed *feed)
 	Batch	   *batch;
 
 	while (feed_requests(feed) < REQUESTS && list_length(feed->batches) < BATCHES &&
-		   GetCurrentTimestamp() >= slower_until &&
+		   !is_to_come(slower_until, SLOWER_LAST_MS) &&
 		   (batch = feed_read(feed, next_version())) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -269,10 +273,10 @@ receive(Feed *feed, Batch *batch, Pass *pass)
 			/* Is it the messages, or the index? */
 			next_check = 0;
 			if (!is_fed(feed, maintained_indexes(pass)))
-				raise_problem("Elasticsearch refused messages, since the index is not as it was created");
+				elasticsearch_raise("Elasticsearch refused messages, since the index is not as it was created");
 			break;
 		case BULK_FAILED:
-			raise_problem(problem);
+			elasticsearch_raise(problem);
 	}
 	batch->acknowledged = true;
 }
@@ -367,10 +371,10 @@ end_refresh(Feed *feed, Pass *pass)
 	http_end(feed->refresh);
 	feed->refresh = NULL;
 	if (answer == NULL)
-		raise_problem(problem);
+		elasticsearch_raise(problem);
 	if (!json_integer(json_member(json_container(json_member(&answer->root, "_shards")), "failed"), &failed) ||
 		failed != 0)
-		raise_problem("Elasticsearch could not refresh all shards of the index");
+		elasticsearch_raise("Elasticsearch could not refresh all shards of the index");
 	finish_batches(feed, pass);
 }
 
@@ -385,11 +389,20 @@ advance(Feed *feed, Pass *pass)
 	return feed->refresh != NULL || feed_requests(feed) > 0;
 }
 
-/* Whether a feed has something to do that does not wait for anything. */
+/* Whether a feed has something to send, or to wait for. */
 static bool
-is_busy(const Feed *feed)
+is_sending(const Feed *feed)
 {
-	return feed->batches != NIL || feed->scanning || feed->verifying || chat_queue_count(feed->chats) > 0;
+	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
+}
+
+/* Whether it is time to verify some of an index: sending goes first, but not for ever. */
+static bool
+has_time_to_verify(const Feed *feed)
+{
+	static TimestampTz next = 0;
+
+	return !is_sending(feed) || is_due(&next, VERIFY_PAUSE_MS);
 }
 
 /*
@@ -440,7 +453,8 @@ verify_indexes(List *indexes)
 	if (feed_of_building != NULL && feed_of_building->caught_up)
 	{
 		feed_of_building->verifying = true;
-		if (!verify(building, &differences) || differences > 0)
+		if (!has_time_to_verify(feed_of_building) ||
+			!verify(building, &differences) || differences > 0)
 			return;
 		feed_of_building->verifying = false;
 		search_index_prove(building);
@@ -449,7 +463,7 @@ verify_indexes(List *indexes)
 	else if (feed_of_current != NULL && !search_index_is_proven(current))
 	{
 		feed_of_current->verifying = true;
-		if (!verify(current, &differences))
+		if (!has_time_to_verify(feed_of_current) || !verify(current, &differences))
 			return;
 		feed_of_current->verifying = false;
 		search_index_prove(current);
@@ -506,10 +520,14 @@ indexing_run(Pass *pass)
 	verify_indexes(indexes);
 
 	foreach(cell, feeds)
-		busy |= is_busy(lfirst(cell));
+	{
+		Feed	   *feed = lfirst(cell);
+
+		busy |= is_sending(feed) || feed->verifying;
+	}
 	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
 		pass->off = true;
-	if (busy && GetCurrentTimestamp() < slower_until)
+	if (busy && is_to_come(slower_until, SLOWER_LAST_MS))
 		return Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), slower_until));
 	return busy ? 1 : LOOK_MS;
 }

@@ -61,8 +61,7 @@ ask(const IndexAccess *index, const char *action, StringInfo body)
 	int64		failed;
 
 	request = elasticsearch_begin("POST", psprintf("/%s/%s", index->name, action), body, index->timeout_ms);
-	while (!request->done)
-		http_wait(index->timeout_ms);
+	elasticsearch_wait(request);
 	answer = elasticsearch_json(request, &problem);
 	key_range_recover();
 	if (answer != NULL)

@@ -34,7 +34,7 @@ read_ends(const Search *search, int32 index)
 		" WHERE index_id OPERATOR(pg_catalog.=) $1 AND application_id OPERATOR(pg_catalog.=) $2"
 		" AND chat_number OPERATOR(pg_catalog.>=) $3 AND chat_number OPERATOR(pg_catalog.<=) $4"
 		") AS c GROUP BY c.chat"
-		" HAVING pg_catalog.max(c.last) OPERATOR(pg_catalog.>) COALESCE(pg_catalog.max(c.indexed), 0)"
+		" HAVING pg_catalog.max(c.last) OPERATOR(pg_catalog.<>) COALESCE(pg_catalog.max(c.indexed), 0)"
 		" OR pg_catalog.max(c.indexed) IS NULL AND pg_catalog.max(c.count) OPERATOR(pg_catalog.>) 0"
 		" LIMIT $5",
 		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID);
@@ -142,8 +142,10 @@ pending_read(const Search *search, int32 index, Pending *pending)
 	{
 		int32		indexed = plan_result_int32(row, 2);
 
+		/* A watermark that is too high says nothing. */
+		if (indexed > plan_result_int32(row, 3))
+			indexed = 0;
 		add_range(pending, search, (Range) {plan_result_int32(row, 1), indexed, PG_INT32_MAX});
-		pending->messages += Max(plan_result_int32(row, 3) - indexed, 0);
 	}
 
 	queued = read_queue(search, index);
@@ -155,7 +157,6 @@ pending_read(const Search *search, int32 index, Pending *pending)
 
 		add_range(pending, search, (Range) {plan_result_int32(row, 1), number - 1, number});
 	}
-	pending->messages += queued;
 
 	sort_ranges(pending);
 	if (search->from_end)

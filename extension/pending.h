@@ -12,7 +12,6 @@ typedef struct Pending
 {
 	Range	   *ranges;			/* disjoint, in the order of the search */
 	int			count;
-	int64		messages;		/* in them, about */
 } Pending;
 
 extern bool pending_read(const Search *search, int32 index, Pending *pending);

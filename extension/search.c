@@ -227,54 +227,17 @@ batch_size(const Search *search, int previous)
 }
 
 /*
- * Have Elasticsearch name candidates. Returns NULL, or what went wrong. What it
- * cannot be asked because of a setting, such as a file with a password that is
- * missing, or because of the query's characters, is no error of the search.
- */
-static const char *
-ask(const Search *search, const char *index, int size, long timeout_ms, Candidates *candidates)
-{
-	MemoryContext context = CurrentMemoryContext;
-	const char *volatile problem = NULL;
-
-	PG_TRY();
-	{
-		problem = candidates_ask(search, index, size, timeout_ms, candidates);
-	}
-	PG_CATCH();
-	{
-		http_abort();
-		switch (geterrcode())
-		{
-			case ERRCODE_UNDEFINED_FILE:
-			case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			case ERRCODE_WRONG_OBJECT_TYPE:
-			case ERRCODE_INVALID_PARAMETER_VALUE:
-			case ERRCODE_UNTRANSLATABLE_CHARACTER:
-				MemoryContextSwitchTo(context);
-				problem = CopyErrorData()->message;
-				FlushErrorState();
-				break;
-			default:
-				PG_RE_THROW();
-		}
-	}
-	PG_END_TRY();
-	return problem;
-}
-
-/*
- * The same, unless it has failed of late or there is no time left. Returns
- * whether there are candidates.
+ * Have Elasticsearch name candidates, unless it has failed of late, or there is
+ * too little time left for a fair answer. Returns whether there are candidates.
  */
 static bool
 ask_if_sensible(const Search *search, const char *index, int size, long timeout_ms, Candidates *candidates)
 {
 	const char *problem;
 
-	if (timeout_ms <= 0 || !breaker_lets_pass())
+	if (timeout_ms < settings_search_timeout / 10 || !breaker_lets_pass())
 		return false;
-	problem = ask(search, index, size, timeout_ms, candidates);
+	problem = candidates_ask(search, index, size, timeout_ms, candidates);
 	if (problem == NULL)
 		breaker_succeeded();
 	else
@@ -345,6 +308,22 @@ index_may_differ(void)
 	return IsolationUsesXactSnapshot() || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
 
+/* Tell in the log how far the index is behind that a search uses. */
+static void
+report_lag(int32 index, const char *name)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT pg_catalog.format('%s messages, %s s', messages_behind OPERATOR(pg_catalog.+) queued OPERATOR(pg_catalog.+) parked,"
+		" pg_catalog.round(seconds_behind::pg_catalog.numeric, 1)) FROM chat.search_lag($1)",
+		INT4OID);
+	Datum		value = Int32GetDatum(index);
+
+	plan_query(&plan, &value);
+	ereport(DEBUG1,
+			(errmsg_internal("pg_chat: search with the index \"%s\", which is behind by %s",
+							 name, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
+}
+
 /* Find what is missing, with whatever there is to find it by. */
 static void
 search_find(Search *search)
@@ -358,8 +337,8 @@ search_find(Search *search)
 	if (indexed && !index_may_differ() && search_index_current(&index, &index_name) &&
 		pending_read(search, index, &pending))
 	{
-		ereport(DEBUG1, (errmsg_internal("pg_chat: search with the index \"%s\", about " INT64_FORMAT " messages behind",
-										 index_name, pending.messages)));
+		if (message_level_is_interesting(DEBUG1))
+			report_lag(index, index_name);
 		if (search_index(search, index_name, &pending))
 			return;
 	}

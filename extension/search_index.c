@@ -259,7 +259,9 @@ insert_row(const char *state)
 		CStringGetTextDatum(state)
 	};
 
+	/* Durable before Elasticsearch has anything of it. */
 	worker_begin("beginning an index");
+	ForceSyncCommit();
 	plan_modify(&plan, values, NULL);
 	worker_commit();
 	ereport(LOG, (errmsg("pg_chat begins to build the index \"%s\" in Elasticsearch", name)));
@@ -347,6 +349,7 @@ static void
 retire(const SearchIndex *index)
 {
 	worker_begin("retiring an index");
+	ForceSyncCommit();
 	set_state(index, "retired");
 	worker_commit();
 }
@@ -362,34 +365,24 @@ make_body(const char *text)
 	return body;
 }
 
-static void
-raise_problem(const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("%s", problem)));
-}
-
 /*
- * Ask, and return the answer, or NULL if it has the status that may be; raises
- * any other problem. An error that is raised meanwhile leaves the request to
- * indexing_recover.
+ * Ask, and return the answer; or NULL, and *problem, if it has the status that
+ * may be. Raises any other problem. An error leaves the request to
+ * search_indexes_recover.
  */
 static Jsonb *
-ask(const char *method, const char *path, StringInfo body, int status_allowed)
+ask(const char *method, const char *path, StringInfo body, int status_allowed, const char **problem)
 {
-	const char *problem;
 	Jsonb	   *answer;
 	bool		allowed;
 
 	request = elasticsearch_begin(method, path, body, INDEX_TIMEOUT_MS);
-	while (!request->done)
-		http_wait(INDEX_TIMEOUT_MS);
-	answer = elasticsearch_json(request, &problem);
+	elasticsearch_wait(request);
+	answer = elasticsearch_json(request, problem);
 	allowed = request->error == NULL && request->status == status_allowed;
 	search_indexes_recover();
 	if (answer == NULL && !allowed)
-		raise_problem(problem);
+		elasticsearch_raise(*problem);
 	return answer;
 }
 
@@ -402,23 +395,27 @@ search_indexes_recover(void)
 	request = NULL;
 }
 
-/* Create an index in Elasticsearch, unless it is there. */
-static void
+/* Create an index in Elasticsearch. Returns NULL or, if it refuses, its reason. */
+static const char *
 create(const SearchIndex *index)
 {
+	const char *problem;
 	StringInfo	body = make_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
 										  " \"mappings\": %s, \"aliases\": {\"%s-write\": {}%s}}",
 										  settings_elasticsearch_shards, document_settings, document_mappings, index->name,
 										  index->state == INDEX_CURRENT ? psprintf(", \"%s\": {}", index->alias) : ""));
 
-	(void) ask("PUT", psprintf("/%s", index->name), body, 400);
+	(void) ask("PUT", psprintf("/%s", index->name), body, 400, &problem);
+	return problem;
 }
 
 /* Delete what Elasticsearch has of an index, if anything. */
 static void
 drop(const SearchIndex *index)
 {
-	(void) ask("DELETE", psprintf("/%s", index->name), NULL, 404);
+	const char *problem;
+
+	(void) ask("DELETE", psprintf("/%s", index->name), NULL, 404, &problem);
 }
 
 static Jsonb *
@@ -427,30 +424,64 @@ parse(const char *text)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }
 
+static const JsonbContainer *
+member(const JsonbContainer *container, const char *key)
+{
+	return json_container(json_member(container, key));
+}
+
+/* Whether an object has as many members as another. */
+static bool
+is_as_large(const JsonbContainer *actual, const JsonbContainer *expected)
+{
+	return actual != NULL && JsonContainerSize(actual) == JsonContainerSize(expected);
+}
+
+/* Whether a mapping has nothing beside what is expected. */
+static bool
+has_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
+{
+	static const char *const fields[] = {"scope", "application", "chat", "number", "checksum", "grams"};
+	const JsonbContainer *actual_fields = member(actual, "properties");
+	const JsonbContainer *expected_fields = member(expected, "properties");
+
+	if (!is_as_large(actual, expected) || !is_as_large(actual_fields, expected_fields))
+		return false;
+	for (int i = 0; i < lengthof(fields); i++)
+		if (!is_as_large(member(actual_fields, fields[i]), member(expected_fields, fields[i])))
+			return false;
+	return true;
+}
+
+/* Whether an index setting is missing, or as it is allowed. */
+static bool
+is_not_set(const JsonbContainer *value, const char *key, const char *allowed)
+{
+	char	   *text = json_string(json_member(value, key));
+
+	return text == NULL || strcmp(text, allowed) == 0;
+}
+
 /*
  * Whether an index, as Elasticsearch describes it, has the mapping and the
- * settings that it was created with, and no other fields. OpenSearch can
- * replicate segments, not documents; then a refresh does not make a change
- * visible in all copies, and the index is not as it should be either.
+ * settings that it was created with, and none beside them that change what a
+ * document becomes. OpenSearch can replicate segments, not documents; then a
+ * refresh does not make a change visible in all copies.
  */
 static bool
 is_as_created(const JsonbContainer *described)
 {
 	Jsonb	   *expected = parse(psprintf("{\"mappings\": %s, \"settings\": {\"index\": {%s}}}",
 										  document_mappings, document_settings));
-	const JsonbContainer *fields = json_container(json_member(
-		json_container(json_member(described, "mappings")), "properties"));
-	const JsonbContainer *expected_fields = json_container(json_member(
-		json_container(json_member(&expected->root, "mappings")), "properties"));
-	char	   *replication = json_string(json_member(json_container(json_member(
-		json_container(json_member(json_container(json_member(described, "settings")), "index")),
-		"replication")), "type"));
+	const JsonbContainer *settings = member(member(described, "settings"), "index");
 	JsonbIterator *actual_iterator = JsonbIteratorInit((JsonbContainer *) described);
 	JsonbIterator *expected_iterator = JsonbIteratorInit(&expected->root);
 
 	return JsonbDeepContains(&actual_iterator, &expected_iterator) &&
-		fields != NULL && JsonContainerSize(fields) == JsonContainerSize(expected_fields) &&
-		(replication == NULL || strcmp(replication, "DOCUMENT") == 0);
+		has_no_more(member(described, "mappings"), member(&expected->root, "mappings")) &&
+		is_not_set(settings, "default_pipeline", "_none") &&
+		is_not_set(settings, "final_pipeline", "_none") &&
+		is_not_set(member(settings, "replication"), "type", "DOCUMENT");
 }
 
 /* Log that an index cannot be used, once. Returns the problem. */
@@ -477,7 +508,8 @@ report_changed(const SearchIndex *index)
 static bool
 examine(const SearchIndex *index, char **uuid, const char **problem)
 {
-	Jsonb	   *answer = ask("GET", psprintf("/%s", index->name), NULL, 404);
+	const char *missing;
+	Jsonb	   *answer = ask("GET", psprintf("/%s", index->name), NULL, 404, &missing);
 	const JsonbContainer *described = answer ? json_container(json_member(&answer->root, index->name)) : NULL;
 	const JsonbContainer *settings = json_container(json_member(
 		json_container(json_member(described, "settings")), "index"));
@@ -486,7 +518,7 @@ examine(const SearchIndex *index, char **uuid, const char **problem)
 	if (answer == NULL)
 		return true;
 	if (*uuid == NULL)
-		raise_problem("Elasticsearch's description of the index lacks its uuid");
+		elasticsearch_raise("Elasticsearch's description of the index lacks its uuid");
 	if (is_as_created(described))
 		return true;
 	*problem = report_changed(index);
@@ -499,7 +531,8 @@ examine(const SearchIndex *index, char **uuid, const char **problem)
 static void
 point_alias(const SearchIndex *index, const char *alias)
 {
-	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", alias), NULL, 404);
+	const char *problem;
+	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", alias), NULL, 404, &problem);
 	StringInfoData actions;
 	bool		right = false;
 	bool		others = false;
@@ -534,7 +567,7 @@ point_alias(const SearchIndex *index, const char *alias)
 	if (right && !others)
 		return;
 	appendStringInfoString(&actions, "]}");
-	(void) ask("POST", "/_aliases", make_body(actions.data), 0);
+	(void) ask("POST", "/_aliases", make_body(actions.data), 0, &problem);
 	ereport(LOG,
 			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
 					alias, index->name)));
@@ -632,11 +665,12 @@ begin(SearchIndex *index, const char **problem)
 		return false;
 	if (uuid == NULL)
 	{
-		create(index);
+		const char *refusal = create(index);
+
 		if (!examine(index, &uuid, problem))
 			return false;
 		if (uuid == NULL)
-			raise_problem("Elasticsearch created an index and does not have it");
+			elasticsearch_raise(refusal != NULL ? refusal : "Elasticsearch created an index and does not have it");
 	}
 	if (!elders_have_ended(index, problem))
 		return false;
@@ -744,7 +778,9 @@ void
 search_index_replace(const SearchIndex *old, const SearchIndex *new)
 {
 	point_alias(new, new->alias);
+	/* Durable before the old one is deleted. */
 	worker_begin("replacing an index");
+	ForceSyncCommit();
 	set_state(old, "retired");
 	set_state(new, "current");
 	worker_commit();

@@ -156,7 +156,7 @@ settings_define(void)
 							NULL,
 							&settings_search_timeout,
 							500, 10, 60 * 1000,
-							PGC_USERSET, GUC_UNIT_MS,
+							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pg_chat");
