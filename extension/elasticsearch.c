@@ -351,7 +351,7 @@ elasticsearch_wait(const HttpRequest *request)
 	while (!request->done)
 	{
 		http_wait(LOOK_MS);
-		if (IsBackgroundWorker && ConfigReloadPending)
+		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
 			elasticsearch_raise("the settings were reloaded while Elasticsearch was asked");
 	}
 }

@@ -366,7 +366,7 @@ delete_retired_tokens(void)
 }
 
 static void
-connect(void)
+connect_redis(void)
 {
 	char	   *settings = psprintf("%s\n%s", settings_redis_url, settings_redis_password_file);
 
@@ -427,7 +427,7 @@ mirror_run(Pass *pass)
 		return settings_reconcile_interval * 1000L;
 	}
 
-	connect();
+	connect_redis();
 	slice = AllocSetContextCreate(outer, "pg_chat slice", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(slice);
 	do
