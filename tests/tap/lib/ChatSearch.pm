@@ -21,6 +21,9 @@ use Test::More;
 our @EXPORT = qw(new_search_cluster set_url configure index_name wait_for_index wait_until_idle documents rows
   in_step no_difference asks_elasticsearch make_checks start_writers stop_writers wait_for_writes digest poll);
 
+# Writers that run: their processes.
+my @running;
+
 # Documents in one answer: as many as Elasticsearch gives by default.
 use constant PAGE => 10_000;
 
@@ -286,6 +289,7 @@ sub start_writers
 	$writers{process} = IPC::Run::start(
 		[ 'pgbench', '-n', '-c', '4', '-j', '1', '-T', '600', '--rate', '100', '--latency-limit', '500', '--max-tries', '10', @files, $node->connstr($db) ],
 		'<', \undef, '>', \$writers{report}, '2>', \$writers{complaints});
+	push @running, $writers{process};
 	return \%writers;
 }
 
@@ -306,9 +310,17 @@ sub stop_writers
 
 	$writers->{process}->signal('INT');
 	$writers->{process}->finish;
+	@running = grep { $_ != $writers->{process} } @running;
 	my @complaints = grep { !/^pgbench: (?:error: client \d+ (?:script \d+ )?aborted|error: Run was aborted)/ } split /\n/, $writers->{complaints};
 	@complaints = grep { !/server closed the connection|terminat|connection to server|crash|recovery mode|connection was lost|^WARNING|^DETAIL|^HINT|^\s*$|PQ/ } @complaints if $killed;
 	return is(join("\n", @complaints), '', "$what: no writer complains, and every search was right");
+}
+
+# A test that dies does not wait for them.
+END
+{
+	local $?;
+	$_->kill_kill foreach @running;
 }
 
 1;
