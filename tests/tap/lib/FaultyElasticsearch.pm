@@ -3,10 +3,12 @@
 #
 #	my $faulty = FaultyElasticsearch->new;				# alone
 #	my $faulty = FaultyElasticsearch->new($elasticsearch->url);	# in front of a real one
+#	my $faulty = FaultyElasticsearch->new($elasticsearch->url, redirect_to => $other->url);
 #	$faulty->url;						# what to set pg_chat.elasticsearch_url to
 #	$faulty->mode('hang');				# what it does from the next request on
 #	$faulty->mode('drop_items', qr{/_bulk});	# to requests like this; the others pass
 #	$faulty->requests;					# "METHOD path" of each since then, in order
+#	$faulty->logins;					# the Authorization headers since then, each once, in order
 #
 # A request that passes gets the real one's answer; alone, the canned one of a _bulk without items.
 # The modes:
@@ -18,11 +20,15 @@
 #	truncated		half of the answer, as if it were all of it
 #	endless			an answer with status 200 that never ends
 #	drip			the answer, a byte at a time
-#	redirect		to this server, under another path, which passes
+#	redirect		to another path, which passes, of the server redirect_to, or of this one
 #	not_json		a page of HTML, with status 200
+#	unauthorized	status 401: who are you?
+#	forbidden		status 403: you may not
 #	drop_items		the answer, without the last of its items
-#	reorder_items	the answer, with its items the other way round
-#	deny_errors		the answer, with "errors": false and each item's status 200
+#	reorder_items	the answer, with its items, or the documents found, the other way round
+#	fail_shards		the answer, with a shard that failed
+#	gloss_over		the answer, with "errors": false, whatever its items say
+#	deny_errors		the same, with each item's status 200
 package FaultyElasticsearch;
 
 use strict;
@@ -75,9 +81,9 @@ my %modes = (
 	},
 	redirect => sub
 	{
-		my ($client, $answer) = @_;
+		my ($client, $answer, $self) = @_;
 
-		_send($client, { status => 307, location => '/redirected', content => '' });
+		_send($client, { status => 307, location => $self->{redirect_to} . '/redirected', content => '' });
 	},
 	not_json => sub
 	{
@@ -85,30 +91,44 @@ my %modes = (
 
 		_send($client, { status => 200, content => '<html><body>Welcome</body></html>' });
 	},
-	drop_items => _altering(sub { pop @{ $_[0]{items} }; }),
-	reorder_items => _altering(sub { $_[0]{items} = [ reverse @{ $_[0]{items} } ]; }),
+	unauthorized => sub { _refuse($_[0], 401, 'unable to authenticate'); },
+	forbidden => sub { _refuse($_[0], 403, 'action is unauthorized'); },
+	drop_items => _altering(sub { pop @{ $_[0]{items} // [] }; }),
+	reorder_items => _altering(
+		sub
+		{
+			my ($answer) = @_;
+
+			@$_ = reverse @$_ foreach grep { ref } $answer->{items}, ref $answer->{hits} ? $answer->{hits}{hits} : ();
+		}),
+	fail_shards => _altering(sub { $_[0]{_shards}{failed} = 1 if $_[0]{_shards}; }),
+	gloss_over => _altering(sub { $_[0]{errors} = JSON::PP::false; }),
 	deny_errors => _altering(
 		sub
 		{
 			my ($answer) = @_;
 
 			$answer->{errors} = JSON::PP::false;
-			foreach my $result (map { values %$_ } @{ $answer->{items} })
+			foreach my $result (map { values %$_ } @{ $answer->{items} // [] })
 			{
 				$result->{status} = 200;
 				delete $result->{error};
 			}
 		}));
 
+# Those that say the same whatever the request: the real one does not hear of it.
+my %deaf = map { $_ => 1 } qw(hang endless redirect not_json unauthorized forbidden);
+
 # Servers that run: process id => the process that started it.
 my %running;
 
 sub new
 {
-	my ($class, $behind) = @_;
+	my ($class, $behind, %options) = @_;
 	my $directory = PostgreSQL::Test::Utils::tempdir('faulty_elasticsearch');
 	my $self = bless {
 		behind => $behind,
+		redirect_to => $options{redirect_to} // '',
 		mode_file => "$directory/mode",
 		log => "$directory/requests",
 		port => 0
@@ -145,7 +165,16 @@ sub requests
 	my ($self) = @_;
 
 	return () unless -e $self->{log};
-	return split /\n/, slurp_file($self->{log});
+	return map { /^(\S+ \S+)/ } split /\n/, slurp_file($self->{log});
+}
+
+sub logins
+{
+	my ($self) = @_;
+	my %seen;
+
+	return () unless -e $self->{log};
+	return grep { !$seen{$_}++ } map { /^\S+ \S+ (.+)/ } split /\n/, slurp_file($self->{log});
 }
 
 sub _start
@@ -218,10 +247,10 @@ sub _converse
 		my ($mode, $pattern) = split /\n/, slurp_file($self->{mode_file}), 2;
 
 		open(my $log, '>>', $self->{log}) or die "$self->{log}: $!";
-		syswrite($log, "$request->{method} $request->{path}\n");
+		syswrite($log, join(' ', grep { defined } $request->{method}, $request->{path}, $request->{headers}{authorization}) . "\n");
 		close $log;
 		$mode = 'pass' if $request->{path} !~ /$pattern/ || $request->{path} eq '/redirected';
-		$modes{$mode}->($client, $mode eq 'hang' ? undef : $self->_answer($http, $request));
+		$modes{$mode}->($client, $deaf{$mode} ? undef : $self->_answer($http, $request), $self);
 	}
 	return;
 }
@@ -239,7 +268,16 @@ sub _answer
 		without_body => $request->{method} eq 'HEAD' };
 }
 
-# A mode that alters an answer with items; others pass.
+# Say no, as the real one does.
+sub _refuse
+{
+	my ($client, $status, $reason) = @_;
+	my $error = { type => 'security_exception', reason => $reason };
+
+	return _send($client, { status => $status, content => JSON::PP->new->encode({ error => $error, status => $status }) });
+}
+
+# A mode that alters an answer that is an object; others pass.
 sub _altering
 {
 	my ($alter) = @_;
@@ -250,7 +288,7 @@ sub _altering
 		my ($client, $answer) = @_;
 		my $decoded = eval { $json->decode($answer->{content}) };
 
-		if (ref $decoded eq 'HASH' && ref $decoded->{items} eq 'ARRAY')
+		if (ref $decoded eq 'HASH')
 		{
 			$alter->($decoded);
 			$answer->{content} = $json->encode($decoded);
