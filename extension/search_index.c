@@ -125,6 +125,7 @@ search_index_current(int32 *id, char **name)
 		" AND home OPERATOR(pg_catalog.=) $1 AND timeline OPERATOR(pg_catalog.=) $2"
 		" AND server OPERATOR(pg_catalog.=) $3",
 		TEXTOID, INT4OID, INT4OID);
+	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[3];
 
 	if (!elasticsearch_wanted() || RecoveryInProgress())
@@ -134,6 +135,7 @@ search_index_current(int32 *id, char **name)
 	values[2] = Int32GetDatum(server_hash());
 	if (plan_query(&plan, values) == 0)
 		return false;
+	MemoryContextSwitchTo(caller);
 	*id = plan_result_int32(0, 1);
 	*name = result_string(0, 2);
 	return true;
