@@ -76,6 +76,7 @@ sanitize: install-extension ## the http tests against a chatd built with ASan an
 	@CHATD=build/sanitize/chatd tests/run.sh http
 
 dist: ## the distribution for PGXN, of the last commit, in build/dist
+	@$(PACKAGES) dist
 	@docker/dist.py
 
 deb: ## Debian packages, for the release that runs this, in build/deb
@@ -83,7 +84,7 @@ deb: ## Debian packages, for the release that runs this, in build/deb
 	@docker/deb.sh
 
 test-package: ## make packages, install, upgrade and purge them in fresh Debian 12 and 13 (root)
-	@$(PACKAGES) tree
+	@$(PACKAGES) dist tree
 	@tests/package/run.sh bookworm trixie
 
 # The Debian release that has this PostgreSQL.

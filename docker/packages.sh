@@ -2,10 +2,10 @@
 #
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
-# Groups: build (compile, install and run), test, bench, load, lint, package (make Debian packages),
-# tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is taken in
-# the major version that PG_CONFIG reports, else in the release's default; a PG_CONFIG with its own
-# server and headers (not Debian's) needs neither.
+# Groups: build (compile, install and run), test, bench, load, lint, dist, package (make Debian
+# packages), tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is
+# taken in the major version that PG_CONFIG reports, else in the release's default; a PG_CONFIG with its
+# own server and headers (not Debian's) needs neither.
 #
 # Installing a server makes Debian create a cluster "main", and start it or redis-server, now and at
 # each boot. Here it must not: while apt runs, files of our own say so, and a Redis that came with it
@@ -56,9 +56,10 @@ group_packages()
 		bench) echo python3 wrk redis-server default-jdk-headless maven ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 ;;
+		dist) echo git python3 ;;
 		package) echo build-essential debhelper help2man lintian postgresql-server-dev-all ;;
 		tree) echo debootstrap ;;
-		*) die "no group \"$1\" (build, test, bench, load, lint, package, tree)" ;;
+		*) die "no group \"$1\" (build, test, bench, load, lint, dist, package, tree)" ;;
 	esac
 }
 
