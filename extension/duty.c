@@ -219,8 +219,11 @@ duty_run(Duty *duty)
 			record(duty->name, started, &pass, pass.error);
 		if (pass.mended > 0)
 			trim_mended();
-		duty->failures = 0;
-		duty->last_error[0] = '\0';
+		if (!pass.waits)
+		{
+			duty->failures = 0;
+			duty->last_error[0] = '\0';
+		}
 	}
 	PG_CATCH();
 	{

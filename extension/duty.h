@@ -17,6 +17,7 @@ typedef struct Pass
 	uint64		done;			/* things looked at */
 	uint64		mended;			/* things found wrong, and mended */
 	bool		off;			/* the duty is not wanted: nothing to record */
+	bool		waits;			/* it goes on in the next: neither success nor failure yet */
 	const char *error;			/* what went wrong with a part of it, or NULL */
 } Pass;
 

@@ -272,6 +272,8 @@ finish_done(void)
 		transfer->request.status = status;
 		if (code == CURLE_OK)
 			finish(transfer, NULL);
+		else if (code == CURLE_OPERATION_TIMEDOUT)
+			finish(transfer, "Operation timed out");	/* libcurl's message has times in it */
 		else if (transfer->refusal[0] != '\0')
 			finish(transfer, transfer->refusal);
 		else if (transfer->message[0] != '\0')

@@ -218,6 +218,18 @@ deliver(void)
 	}
 }
 
+/* Note a problem that does not end the pass; the log has it once. */
+static void
+note_problem(Pass *pass, const char *problem)
+{
+	static char logged[256];
+
+	if (strncmp(logged, problem, sizeof(logged) - 1) != 0)
+		ereport(LOG, (errmsg("pg_chat: %s", problem)));
+	strlcpy(logged, problem, sizeof(logged));
+	pass->error = problem;
+}
+
 /* Elasticsearch asked to go slower: smaller batches, after a pause. */
 static void
 go_slower(Feed *feed)
@@ -267,7 +279,7 @@ receive(Feed *feed, Batch *batch, Pass *pass)
 			break;
 		case BULK_SLOWER:
 			go_slower(feed);
-			pass->error = problem;
+			note_problem(pass, problem);
 			break;
 		case BULK_REFUSED:
 			/* Is it the messages, or the index? */
@@ -505,6 +517,8 @@ indexing_run(Pass *pass)
 
 	inbox_listen(INBOX_SEARCH, true);
 	indexes = maintained_indexes(pass);
+	if (pass->error != NULL)
+		note_problem(pass, pass->error);
 	match_feeds(indexes);
 	deliver();
 	for (;;)
@@ -525,6 +539,7 @@ indexing_run(Pass *pass)
 
 		busy |= is_sending(feed) || feed->verifying;
 	}
+	pass->waits = waiting && pass->done == 0;
 	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
 		pass->off = true;
 	if (busy && is_to_come(slower_until, SLOWER_LAST_MS))

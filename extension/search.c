@@ -44,6 +44,9 @@
 /* A query is looked up in an index if it has so many characters, folded. */
 #define INDEXED_CHARACTERS 3
 
+/* With so many messages or more, a chat is looked up in the search index of PostgreSQL. */
+#define SMALL_CHAT 50000
+
 #define MATCHES " AND chat.contains(body, $2)"
 
 /*
@@ -308,6 +311,18 @@ index_may_differ(void)
 	return IsolationUsesXactSnapshot() || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
 
+/* Whether a chat is searched that is read faster than the whole search index is consulted. */
+static bool
+is_small(const Search *search)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT messages_count FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) $1"
+		" AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(search->application), Int32GetDatum(search->above.chat)};
+
+	return search->within_chat && plan_query(&plan, values) == 1 && plan_result_int32(0, 1) < SMALL_CHAT;
+}
+
 /* Tell in the log how far the index is behind that a search uses. */
 static void
 report_lag(int32 index, const char *name)
@@ -342,7 +357,7 @@ search_find(Search *search)
 		if (search_index(search, index_name, &pending))
 			return;
 	}
-	if (indexed && trigram_state() == TRIGRAM_VALID)
+	if (indexed && trigram_state() == TRIGRAM_VALID && !is_small(search))
 		search->pattern = trigram_pattern(folded);
 	ereport(DEBUG1, (errmsg_internal("pg_chat: search by PostgreSQL alone%s",
 									 search->pattern != NULL ? ", with the search index" : "")));

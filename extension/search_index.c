@@ -486,23 +486,6 @@ is_as_created(const JsonbContainer *described)
 		is_not_set(member(settings, "replication"), "type", "DOCUMENT");
 }
 
-/* Log that an index cannot be used, once. Returns the problem. */
-static const char *
-report_changed(const SearchIndex *index)
-{
-	static int32 reported = 0;	/* the index */
-
-	if (reported != index->id)
-		ereport(LOG,
-				(errmsg("pg_chat: the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with",
-						index->name),
-				 errdetail("It is not used: searches are answered from PostgreSQL."),
-				 errhint("See whether an index template applies to it; then restore it, or run SELECT chat.reindex().")));
-	reported = index->id;
-	return psprintf("the index \"%s\" has another mapping or other settings than it was created with; restore it, or run chat.reindex()",
-					index->name);
-}
-
 /*
  * Find the uuid of an index in Elasticsearch; NULL if it is not there. Returns
  * false, with the problem, if it is there in another form.
@@ -523,7 +506,9 @@ examine(const SearchIndex *index, char **uuid, const char **problem)
 		elasticsearch_raise("Elasticsearch's description of the index lacks its uuid");
 	if (is_as_created(described))
 		return true;
-	*problem = report_changed(index);
+	*problem = psprintf("the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with,"
+						" and is not used; see whether a template applies to it, and restore it, or run SELECT chat.reindex()",
+						index->name);
 	return false;
 }
 
