@@ -232,7 +232,7 @@ forget_errors();
 $faulty->mode('gloss_over', '/_bulk');
 write_some();
 my $state = state();
-reported('"errors": false', 'Elasticsearch answered 403 cluster_block_exception', 2);
+reported('"errors": false', 'Elasticsearch answered 403 cluster_block_exception');
 is(state(), $state, '"errors": false: nothing counts as indexed');
 no_false_claim('"errors": false');
 searches_right('"errors": false', 8);
