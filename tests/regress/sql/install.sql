@@ -19,7 +19,7 @@ SELECT classid::regclass, objid FROM (
 WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e')
 AND objid <> 'chat.applications_id_seq'::regclass;
 SELECT oid::regclass FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind IN ('r', 'S')
-AND oid <> ALL ((SELECT extconfig FROM pg_extension WHERE extname = 'pg_chat')::oid[]);
+AND oid <> ALL ((SELECT extconfig FROM pg_extension WHERE extname = 'pg_chat')::oid[]) ORDER BY oid::regclass::text COLLATE "C";
 
 -- Not installed twice, not moved.
 SELECT error('CREATE EXTENSION pg_chat');
