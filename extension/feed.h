@@ -90,7 +90,7 @@ extern void feed_look_at(Feed *feed, const ChangedChat *chats, int count, bool a
 extern void feed_look_again(Feed *feed);
 extern int	feed_requests(const Feed *feed);
 extern Batch *feed_read(Feed *feed, int64 version);
-extern uint64 feed_finish(Feed *feed, Batch *batch);
+extern void feed_break_off(Feed *feed, ChangedChat chat);
 extern void feed_forget(Feed *feed, Batch *batch);
 
 #endif							/* PG_CHAT_FEED_H */

@@ -29,6 +29,7 @@
 #include "feed.h"
 #include "inbox.h"
 #include "indexing.h"
+#include "outcome.h"
 #include "plan.h"
 #include "search_index.h"
 #include "settings.h"
@@ -362,7 +363,7 @@ finish_batches(Feed *feed, Pass *pass)
 			finished = lappend(finished, lfirst(cell));
 	worker_begin("noting what is indexed");
 	foreach(cell, finished)
-		pass->done += feed_finish(feed, lfirst(cell));
+		pass->done += outcome_note(feed, lfirst(cell));
 	write_version(feed);
 	worker_commit();
 	foreach(cell, finished)

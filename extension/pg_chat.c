@@ -31,8 +31,20 @@
  *	worker.c		the background worker of a database
  *	duty.c			what a worker does again and again
  *	counting.c		its duties about counts
- *	mirror.c		its duty of mirroring counters to Redis
- *	redis.c			a connection to Redis
+ *	inbox.c			changes, handed to the duties that want them
+ *	chat_queue.c	chats that wait for something
+ *
+ *	mirror.c		the duty of mirroring counters to Redis
+ *	redis_counter.c	their keys and values
+ *	retired.c		keys that are to go
+ *	redis.c, redis_tls.c	a connection to Redis
+ *
+ *	indexing.c		the duty of keeping Elasticsearch in step
+ *	search_index.c	the life of an index there
+ *	feed.c			what it is fed with, in batches
+ *	document.c		a message as it is there
+ *	bulk.c			sending a batch
+ *	outcome.c		what became of it
  *	verify.c		proof that the search index holds what the table holds
  *	comparison.c	the two, compared
  *	key_range.c		documents of a range of keys
