@@ -5,13 +5,14 @@
 #   DATA PORT  make run: where the database lives, where chatd listens
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
+#   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT PREFIX
+export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 
@@ -25,7 +26,7 @@ FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
 .PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines sanitize dist deb \
-	test-package test-15 test-17 test-18 lint help clean
+	test-package test-docker test-15 test-17 test-18 lint help clean
 
 all: ## build extension and chatd
 	@$(PACKAGES) build
@@ -86,6 +87,9 @@ deb: ## Debian packages, for the release that runs this, in build/deb
 test-package: ## make packages, install, upgrade and purge them in fresh Debian 12 and 13 (root)
 	@$(PACKAGES) dist tree
 	@tests/package/run.sh bookworm trixie
+
+test-docker: ## the stack of docker-compose.yml, with a dockerd of its own (root; COMPOSE, DEBIAN)
+	@tests/docker/run.sh
 
 # The Debian release that has this PostgreSQL.
 test-15: RELEASE := bookworm
