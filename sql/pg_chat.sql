@@ -262,7 +262,7 @@ COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, delete
 
 CREATE FUNCTION chat.search_lag(index_id integer,
 		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT parked bigint, OUT seconds_behind double precision)
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH chats AS MATERIALIZED (
 			SELECT c.application_id, c.number, c.messages_count, coalesce(i.indexed_number, 0) AS indexed_number,

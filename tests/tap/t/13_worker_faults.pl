@@ -118,8 +118,8 @@ wait_until($node, 'postgres', 'SELECT chat.pending_changes() = 0', 'many changes
 sql('postgres', q{
 	CREATE ROLE monitor;
 	GRANT USAGE ON SCHEMA chat TO monitor;
-	GRANT SELECT ON chat.worker_status TO monitor;
-	GRANT EXECUTE ON FUNCTION chat.worker_process(), chat.pending_changes() TO monitor});
+	GRANT SELECT ON chat.worker_status, chat.search_status TO monitor;
+	GRANT EXECUTE ON FUNCTION chat.worker_process(), chat.pending_changes(), chat.search_lag(integer) TO monitor});
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
 
