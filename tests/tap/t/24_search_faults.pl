@@ -205,8 +205,12 @@ round('a field is added', sub {
 round('an index of the same name with another mapping', sub {
 	my ($what, $index) = @_;
 
+	# The worker does not see it missing in between.
+	my $worker = sql('SELECT DISTINCT pid FROM chat.worker_status');
+	kill STOP => $worker;
 	request('DELETE', "/$index");
 	request('PUT', "/$index", { mappings => { properties => { number => { type => 'text' } } } });
+	kill CONT => $worker;
 	unusable($what);
 	is(request('GET', "/$index/_mapping")->{$index}{mappings}{properties}{number}{type}, 'text', "$what: it is not overwritten");
 	is(request('GET', "/$index/_count")->{count}, 0, "$what: nothing went there");
