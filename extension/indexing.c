@@ -540,7 +540,7 @@ indexing_run(Pass *pass)
 
 		busy |= is_sending(feed) || feed->verifying;
 	}
-	pass->waits = waiting && pass->done == 0;
+	pass->waits = busy && pass->done == 0;
 	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
 		pass->off = true;
 	if (busy && is_to_come(slower_until, SLOWER_LAST_MS))
