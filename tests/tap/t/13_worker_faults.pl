@@ -165,9 +165,10 @@ sub memory_used
 sub passes
 {
 	my ($count) = @_;
-	my $target = sql('postgres', 'SELECT min(passes) FROM chat.worker_duties') + $count;
+	my $done = q{min(passes) FROM chat.worker_duties WHERE duty NOT LIKE '%search%'};
+	my $target = sql('postgres', "SELECT $done") + $count;
 
-	$node->poll_query_until('postgres', "SELECT pg_reload_conf() AND min(passes) >= $target FROM chat.worker_duties");
+	$node->poll_query_until('postgres', "SELECT pg_reload_conf() AND $target <= $done");
 	return;
 }
 passes(5);
