@@ -261,7 +261,8 @@ CREATE INDEX search_queue_next ON chat.search_queue (index_id, id) WHERE reason 
 COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is parked: Elasticsearch refused it, and the worker does not try again before chat.retry_parked().';
 
 CREATE FUNCTION chat.search_lag(index_id integer,
-		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT parked bigint, OUT seconds_behind double precision)
+		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT parked bigint, OUT seconds_behind double precision,
+		OUT proven boolean)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH chats AS MATERIALIZED (
@@ -286,17 +287,21 @@ CREATE FUNCTION chat.search_lag(index_id integer,
 			coalesce((SELECT sum(c.behind) FROM chats AS c WHERE c.behind > 0), 0)::bigint,
 			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
 			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
-			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision
+			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision,
+			CASE WHEN pg_is_in_recovery() THEN false
+				ELSE (SELECT i.timeline FROM chat.search_indexes AS i WHERE i.id = search_lag.index_id) =
+					('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer
+			END
 	$$;
 COMMENT ON FUNCTION chat.search_lag(integer) IS
-'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
+'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; proven, whether the index is known to be in step on the present timeline. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
 		i.name AS index,
 		i.alias,
 		i.state,
-		i.uuid IS NOT NULL AS usable,
+		i.uuid IS NOT NULL AND l.proven AS usable,
 		i.created_at,
 		l.messages,
 		l.messages_behind,

@@ -90,6 +90,7 @@ sub wait_until_idle
 
 	return $node->poll_query_until($db, q{
 		SELECT (SELECT count(*) = 1 AND bool_and(state = 'current' AND uuid IS NOT NULL AND NOT rebuild) FROM chat.search_indexes)
+			AND (SELECT bool_and(usable) FROM chat.search_status)
 			AND NOT EXISTS (SELECT FROM chat.search_queue)
 			AND NOT EXISTS (
 				SELECT FROM chat.chats AS c
