@@ -17,14 +17,13 @@
  */
 #include "postgres.h"
 
-#include <sys/time.h>
-
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "bulk.h"
+#include "compat.h"
 #include "elasticsearch.h"
 #include "feed.h"
 #include "inbox.h"
@@ -70,6 +69,10 @@
 /* Versions begin so much above the last that was written, which may not be the last that was sent. */
 #define VERSION_MARGIN_US (60 * INT64CONST(1000000))
 
+/* Microseconds since 2000 have so many bits until 2071; what is left of 63 are timelines. */
+#define VERSION_TIME_BITS 51
+#define VERSION_TIMELINES 4096
+
 /* A pass that did nothing is recorded so often. */
 #define RECORD_MS 60000
 
@@ -103,16 +106,17 @@ is_due(TimestampTz *time, long interval_ms)
 }
 
 /*
- * The version of documents that are read from now on: microseconds since 1970,
- * but always more than any before, whatever happens to the clock.
+ * The version of documents that are read from now on: always more than any
+ * before, whatever happens to the clock. It is the time, in microseconds, and
+ * above it the timeline: what a promoted standby says outranks what the former
+ * primary said last, which the standby may never have heard of.
  */
 static int64
 next_version(void)
 {
-	struct timeval now;
+	int64		timeline = Min(compat_timeline(), VERSION_TIMELINES - 1);
 
-	gettimeofday(&now, NULL);
-	last_version = Max(last_version + 1, now.tv_sec * INT64CONST(1000000) + now.tv_usec);
+	last_version = Max(last_version + 1, (timeline << VERSION_TIME_BITS) + GetCurrentTimestamp());
 	return last_version;
 }
 
