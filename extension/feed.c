@@ -382,21 +382,11 @@ create_batch(Feed *feed)
 }
 
 static void
-free_body(Batch *batch)
-{
-	if (batch->body == NULL)
-		return;
-	pfree(batch->body->data);
-	pfree(batch->body);
-	batch->body = NULL;
-}
-
-static void
 free_batch(Batch *batch)
 {
 	if (batch->request != NULL)
 		http_end(batch->request);
-	free_body(batch);
+	http_free_body(batch->body);
 	MemoryContextDelete(batch->context);
 }
 
@@ -655,7 +645,8 @@ feed_read(Feed *feed, int64 version)
 	}
 	if (batch->body->len == 0)
 	{
-		free_body(batch);
+		http_free_body(batch->body);
+		batch->body = NULL;
 		batch->acknowledged = true;
 	}
 	return batch;

@@ -27,7 +27,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/ilist.h"
 #include "portability/instr_time.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
@@ -55,7 +54,6 @@
 typedef struct HttpTransfer
 {
 	HttpRequest request;		/* must be the first */
-	dlist_node	node;			/* in transfers */
 	MemoryContext context;
 	CURL	   *easy;
 	struct curl_slist *headers;
@@ -72,8 +70,6 @@ static int	poll_fd = -1;
 
 /* When libcurl wants to be called, whatever the sockets do; -1: never. */
 static int64 timer_at = -1;
-
-static dlist_head transfers = DLIST_STATIC_INIT(transfers);
 
 /* Whether requests got done that http_wait has not told of. */
 static bool news = false;
@@ -478,9 +474,9 @@ send_request(HttpTransfer *transfer, const HttpTarget *target, const char *metho
 	return multi_code == CURLM_OK ? NULL : curl_multi_strerror(multi_code);
 }
 
-/* Free a body, or NULL. */
-static void
-free_body(StringInfo body)
+/* Free a body that was not handed over, or NULL. */
+void
+http_free_body(StringInfo body)
 {
 	if (body == NULL)
 		return;
@@ -501,7 +497,6 @@ new_transfer(StringInfo body, Size answer_max)
 	transfer->answer_max = Min(answer_max, MaxAllocSize - 1);
 	initStringInfo(&transfer->request.answer);
 	transfer->body = body;
-	dlist_push_tail(&transfers, &transfer->node);
 	MemoryContextSwitchTo(caller);
 	return transfer;
 }
@@ -543,7 +538,7 @@ http_begin(const HttpTarget *target, const char *method, const char *path, Strin
 	}
 	PG_CATCH();
 	{
-		free_body(body);
+		http_free_body(body);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -615,21 +610,6 @@ http_end(HttpRequest *request)
 	curl_slist_free_all(transfer->address);
 	unblock_signals(&signals);
 
-	dlist_delete(&transfer->node);
-	free_body(transfer->body);
+	http_free_body(transfer->body);
 	MemoryContextDelete(transfer->context);
-}
-
-/*
- * End all requests of the process, and free all in http_context: after an error.
- */
-void
-http_abort(void)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &transfers)
-		http_end(&dlist_container(HttpTransfer, node, iter.cur)->request);
-	MemoryContextReset(http_context());
-	news = false;
 }

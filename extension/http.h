@@ -36,6 +36,6 @@ extern HttpRequest *http_begin(const HttpTarget *target, const char *method, con
 extern HttpRequest *http_refuse(StringInfo body, const char *error);
 extern void http_wait(long timeout_ms);
 extern void http_end(HttpRequest *request);
-extern void http_abort(void);
+extern void http_free_body(StringInfo body);
 
 #endif							/* PG_CHAT_HTTP_H */
