@@ -101,7 +101,7 @@ suite_isolation()
 suite_tap()
 {
 	# shellcheck disable=SC2086
-	staged prove --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
+	staged prove --timer --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
 }
 
 suite_http()
@@ -154,6 +154,12 @@ report_failure()
 	rmdir "$logs/$1" 2>/dev/null || echo "$1: its logs are in $logs/$1"
 }
 
+# The names of what failed, to stand beside the totals: a long log is often seen by its end alone.
+name_failures()
+{
+	grep -E '^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok' "$stage/output" | cut -c 1-150 | head -n 8
+}
+
 # Run one suite, add to the totals. What goes wrong outside of any test counts as one failure.
 run_suite()
 {
@@ -167,7 +173,10 @@ run_suite()
 		echo "$1: ended with status $status after $good tests"
 		bad=1
 	fi
-	[ "$bad" = 0 ] || report_failure "$1"
+	if [ "$bad" != 0 ]; then
+		report_failure "$1"
+		summary+=$(name_failures)$'\n'
+	fi
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	summary+=$(printf '%-10s %5d passed %5d failed' "$1" "$good" "$bad")$'\n'

@@ -309,7 +309,7 @@ sub stop_writers
 {
 	my ($writers, $what, $killed) = @_;
 
-	$writers->{process}->signal('INT');
+	$writers->{process}->signal('TERM');
 	$writers->{process}->finish;
 	@running = grep { $_ != $writers->{process} } @running;
 	my @complaints = grep { !/^pgbench: (?:error: client \d+ (?:script \d+ )?aborted|error: Run was aborted)/ } split /\n/, $writers->{complaints};

@@ -9,7 +9,7 @@ use Exporter 'import';
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until mended wrong_counts within);
+our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until mended wrong_counts within each_within);
 
 # A running cluster with pg_chat preloaded, whose workers reconcile each second.
 sub new_worker_cluster
@@ -66,6 +66,27 @@ sub within
 	my ($limit, $code, $what) = @_;
 
 	return cmp_ok(seconds($code), '<', $limit, "$what within $limit s");
+}
+
+# That each step of some work, given as a function that is handed the timer to run its steps by, takes
+# less than the limit. The quickest of up to five tries counts: a busy machine slows some of them,
+# something that waits slows all.
+sub each_within
+{
+	my ($limit, $work) = @_;
+	my %quickest;
+
+	foreach (1 .. 5)
+	{
+		$work->(sub {
+			my ($step, $code) = @_;
+			my $took = seconds($code);
+			$quickest{$step} = $took unless defined $quickest{$step} && $quickest{$step} < $took;
+		});
+		last unless grep { $_ >= $limit } values %quickest;
+	}
+	cmp_ok($quickest{$_}, '<', $limit, "$_ within $limit s") foreach sort keys %quickest;
+	return;
 }
 
 # What was mended, one counter a line, without the time.

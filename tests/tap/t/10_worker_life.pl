@@ -10,9 +10,6 @@ use PostgreSQL::Test::Utils;
 use RedisServer;
 use Test::More;
 
-# Far more than a worker takes on a busy machine, far less than DROP DATABASE waits for one that stays.
-my $soon = 3;
-
 my $redis = RedisServer->new;
 my $node = new_worker_cluster('main', allows_streaming => 1);
 
@@ -52,14 +49,18 @@ is(sql('one', q{SELECT chat.start_worker()}), 't', 'started by hand where there 
 workers_are('one postgres two', 'and is not there twice');
 
 # Often in succession: the wait before a restart is for workers that fail.
-foreach my $round (1 .. 6)
-{
-	sql('two', 'DROP EXTENSION pg_chat; CREATE EXTENSION pg_chat') if $round % 2;
-	sql('two', 'DROP EXTENSION pg_chat');
-	within($soon, sub { workers_are('one postgres', "DROP EXTENSION, round $round: the worker leaves") }, 'it leaves');
-	sql('two', 'CREATE EXTENSION pg_chat');
-	within($soon, sub { workers_are('one postgres two', "CREATE EXTENSION, round $round: it comes") }, 'it comes');
-}
+each_within(1, sub {
+	my ($timed) = @_;
+
+	foreach my $round (1 .. 6)
+	{
+		sql('two', 'DROP EXTENSION pg_chat; CREATE EXTENSION pg_chat') if $round % 2;
+		sql('two', 'DROP EXTENSION pg_chat');
+		$timed->("round $round: DROP EXTENSION", sub { workers_are('one postgres', "round $round: the worker leaves") });
+		sql('two', 'CREATE EXTENSION pg_chat');
+		$timed->("round $round: CREATE EXTENSION", sub { workers_are('one postgres two', "round $round: it comes") });
+	}
+});
 sql('without', 'BEGIN; CREATE EXTENSION pg_chat; ROLLBACK');
 sql('postgres', 'CREATE DATABASE three TEMPLATE one');
 workers_are('one postgres three two', 'a copy of a database has a worker, and its template keeps its own');
@@ -67,7 +68,7 @@ workers_are('one postgres three two', 'a copy of a database has a worker, and it
 # What needs the database free of connections, idle and with a request in flight.
 sub lets_go
 {
-	my ($how) = @_;
+	my ($how, $timed) = @_;
 	my $prepare = sub {
 		my ($db) = @_;
 		my $worker = wait_for_worker($node, $db);
@@ -79,43 +80,43 @@ sub lets_go
 	};
 
 	$prepare->('one');
-	within($soon, sub { sql('postgres', 'CREATE DATABASE copy TEMPLATE one') }, "$how: CREATE DATABASE TEMPLATE");
+	$timed->("$how: CREATE DATABASE TEMPLATE", sub { sql('postgres', 'CREATE DATABASE copy TEMPLATE one') });
 	workers_are('copy one postgres three two', "$how: both have a worker");
 	$prepare->('copy');
-	within($soon, sub { sql('postgres', 'ALTER DATABASE copy RENAME TO renamed') }, "$how: ALTER DATABASE RENAME");
+	$timed->("$how: ALTER DATABASE RENAME", sub { sql('postgres', 'ALTER DATABASE copy RENAME TO renamed') });
 	workers_are('one postgres renamed three two', "$how: the worker comes back");
 	$prepare->('renamed');
-	within($soon, sub { sql('postgres', 'DROP DATABASE renamed') }, "$how: DROP DATABASE");
+	$timed->("$how: DROP DATABASE", sub { sql('postgres', 'DROP DATABASE renamed') });
 	workers_are('one postgres three two', "$how: no other was disturbed");
 
 	my $worker = $prepare->('one');
-	within($soon, sub {
+	$timed->("$how: pg_terminate_backend", sub {
 		sql('postgres', "SELECT pg_terminate_backend($worker)");
 		wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $worker)", "$how: terminated");
-	}, "$how: pg_terminate_backend");
+	});
 	workers_are('one postgres three two', "$how: it comes back by itself");
 
 	$prepare->('two');
-	within($soon, sub {
+	$timed->("$how: DROP EXTENSION", sub {
 		sql('two', 'DROP EXTENSION pg_chat');
 		workers_are('one postgres three', "$how: gone");
-	}, "$how: DROP EXTENSION");
+	});
 	sql('two', q{CREATE EXTENSION pg_chat; SELECT chat.create_application('two'); SELECT chat.create_chat(1)});
 	workers_are('one postgres three two', "$how: CREATE EXTENSION again");
 
 	$prepare->('one');
-	within($soon, sub { $node->stop('fast') }, "$how: fast shutdown");
+	$timed->("$how: fast shutdown", sub { $node->stop('fast') });
 	$node->start;
 	workers_are('one postgres three two', "$how: started again");
 }
 
 sql($_, q{SELECT chat.create_application('shop'); SELECT chat.create_chat(1)}) foreach qw(one two three);
-lets_go('idle');
+each_within(1, sub { lets_go('idle', @_) });
 $node->append_conf('postgresql.conf', "pg_chat.redis_url = 'unix://$redis->{socket}'");
 $node->reload;
 wait_until($node, 'one', q{SELECT passes > 0 FROM chat.worker_duties WHERE duty = 'redis'}, 'mirroring begins');
 $redis->hang;
-lets_go('hanging Redis');
+each_within(1, sub { lets_go('hanging Redis', @_) });
 wait_until($node, 'one', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_duties WHERE duty = 'redis'},
 	'Redis did hang meanwhile');
 $redis->go_on;

@@ -162,16 +162,17 @@ is(sql("SELECT string_agg((last_number = n AND n = highest AND n = 8 * 60 * 9 / 
 is(sql("SELECT count(*) FROM chat.messages WHERE (application_id, chat_number) = ($app, 4)"), 8 * 60 * 2, 'mixed: nor is a named one lost');
 becomes_right('mixed');
 
-# A large chat, counted again and again while 16 writers post to it. Its count stays exact, and no
-# writer waits much longer than without.
+# A large chat, counted again and again while 16 writers post to it. Its count stays exact, and writers
+# do not wait for the counting.
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 3600');
 $node->reload;
 sql("INSERT INTO chat.messages (application_id, chat_number, body) SELECT $app, 1, 'filler' FROM generate_series(1, 300000)");
 sql("SELECT * FROM chat.reconcile($app, 1)");
 sql('VACUUM chat.messages');
 
-# Milliseconds of the longest of all writes in so many transactions of 16 clients.
-sub longest_wait
+# Milliseconds that all but a twentieth of the writes in so many transactions of 16 clients stay below.
+# A disk that stops for a moment makes a few wait, a chat that is locked while it is counted makes most wait.
+sub usual_wait
 {
 	my ($name) = @_;
 	my $script = "$out.$name.script";
@@ -180,13 +181,14 @@ sub longest_wait
 	mkdir "$out.$name";
 	chdir "$out.$name";
 	command_ok([ 'pgbench', '-n', '-c', '16', '-j', '2', '-t', '400', '-f', $script, '-l', $node->connstr('postgres') ], "$name: 16 writers");
-	my ($longest) = sort { $b <=> $a } map { (split)[2] / 1000 } map { split /\n/, slurp_file($_) } glob("$out.$name/pgbench_log.*");
+	my @waits = sort { $a <=> $b } map { (split)[2] / 1000 } map { split /\n/, slurp_file($_) } glob("$out.$name/pgbench_log.*");
 	chdir '/';
-	return $longest;
+	return $waits[@waits * 0.95];
 }
 
-my $undisturbed = longest_wait('alone');
+my $undisturbed = usual_wait('alone');
 sql('CREATE TABLE counted (n integer)');
+my $one_count = 1000 * seconds(sub { sql("SELECT * FROM chat.reconcile($app, 1)") });
 my $counting = start_psql($node, qq{
 	DO \$\$ BEGIN
 		WHILE NOT EXISTS (SELECT FROM counted WHERE n = 0) LOOP
@@ -195,14 +197,14 @@ my $counting = start_psql($node, qq{
 	END \$\$}, "$out.counting");
 wait_until($node, 'postgres', 'SELECT count(*) > 0 FROM counted', 'counting goes on');
 sql("SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1000 WHERE (application_id, number) = ($app, 1)");
-my $disturbed = longest_wait('counted');
+my $disturbed = usual_wait('counted');
 sql('INSERT INTO counted VALUES (0)');
 $counting->finish;
 is(slurp_file("$out.counting.err"), '', 'counting met no error');
 cmp_ok(sql('SELECT count(*) FROM counted WHERE n = 1'), '>', 3, 'the chat was counted some times meanwhile');
 is(sql(wrong_counts()), '', 'the counts are exact');
 is(mended($node, 'postgres', "mended_at > now() - interval '1 hour' AND was - mended_to = 1000") =~ tr/\n// + 1, 1, 'the error was mended once');
-cmp_ok($disturbed, '<', 3 * $undisturbed + 200, "the longest wait: $disturbed ms, alone $undisturbed ms");
+cmp_ok($disturbed, '<', 3 * $undisturbed + $one_count / 2, "the usual wait: $disturbed ms, alone $undisturbed ms, a count takes $one_count ms");
 
 # What was mended is not locked while the rest is counted: counting waits for a lock here, and somebody
 # posts to a chat that was found wrong.

@@ -85,13 +85,13 @@ foreach my $change (
 	[ 'deleted application' => 'DELETE FROM chat.applications WHERE id = 3' ])
 {
 	sql($change->[1]);
-	within(4, sub { mirrored($change->[0]) }, $change->[0]);
+	within(10, sub { mirrored($change->[0]) }, $change->[0]);
 }
 sql(q{BEGIN; SELECT chat.create_message(1, 1, 'x'); SELECT chat.create_chat(1); ROLLBACK});
 mirrored('rollback');
 is(mended($node, 'postgres'), '', 'all that was pushed, not mended');
 sql('SELECT chat.rotate_token(1)');
-within(4, sub { mirrored('rotate_token') }, 'rotate_token');
+within(10, sub { mirrored('rotate_token') }, 'rotate_token');
 
 # A lying Redis: nothing is taken from it, and each wrong value is mended and reported.
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
@@ -130,7 +130,7 @@ sub goes_on
 	my ($what) = @_;
 	my $before = written();
 
-	within(5, sub { wait_until($node, 'postgres', "SELECT sum(last_number) > $before + 500 FROM chat.chats WHERE application_id = $load", "$what: written") },
+	within(10, sub { wait_until($node, 'postgres', "SELECT sum(last_number) > $before + 500 FROM chat.chats WHERE application_id = $load", "$what: written") },
 		"$what: the writers go on");
 }
 
@@ -185,7 +185,7 @@ error_shown('hung again', 'no answer from Redis');
 sql("DELETE FROM chat.applications WHERE id = $second");
 $redis->go_on;
 
-$writers->signal('INT');
+$writers->signal('TERM');
 $writers->finish;
 unlike($complaints, qr/ERROR|FATAL|aborted/, 'no writer met an error');
 mirrored('in the end');

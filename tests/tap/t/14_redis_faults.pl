@@ -97,7 +97,7 @@ sub counts_go_on
 	my ($what) = @_;
 
 	sql(q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (3, 1, 'direct')});
-	within(5, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
+	within(10, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
 	return;
 }
 

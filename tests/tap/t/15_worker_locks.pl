@@ -56,7 +56,7 @@ foreach my $drop ([ 'DROP EXTENSION' => 'dropped', 'DROP EXTENSION pg_chat' ], [
 		INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'not counted yet')});
 	wait_until($node, 'dropped', q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'chat.chats'::regclass AND mode = 'RowExclusiveLock' AND granted},
 		"$what: it counts");
-	within(3, sub { $node->safe_psql($db, "SET lock_timeout = '10s'; $command") }, $what);
+	within(10, sub { $node->safe_psql($db, "SET lock_timeout = '10s'; $command") }, $what);
 }
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11/, 'nothing crashed');

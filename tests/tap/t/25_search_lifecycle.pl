@@ -14,9 +14,6 @@ use Test::More;
 
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 
-# Far more than a worker takes on a busy machine, far less than a request waits for an answer.
-my $soon = 3;
-
 my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', $elasticsearch, conf => "restart_after_crash = on\n");
 
@@ -50,31 +47,35 @@ sub hang_in
 # What needs the database free of connections, or the worker's ear.
 sql('postgres', 'CREATE DATABASE one');
 sql($_, q{CREATE EXTENSION IF NOT EXISTS pg_chat; SELECT chat.create_application('shop'); SELECT chat.create_chat(1)}) foreach qw(one postgres);
-hang_in('one');
-within($soon, sub { sql('postgres', 'CREATE DATABASE copy TEMPLATE one') }, 'CREATE DATABASE TEMPLATE');
-hang_in('copy');
-within($soon, sub { sql('postgres', 'ALTER DATABASE copy RENAME TO renamed') }, 'ALTER DATABASE RENAME');
-hang_in('renamed');
-within($soon, sub { sql('postgres', 'DROP DATABASE renamed') }, 'DROP DATABASE');
-hang_in('one');
-within($soon, sub { sql('one', 'DROP EXTENSION pg_chat') }, 'DROP EXTENSION');
-sql('one', q{CREATE EXTENSION pg_chat; SELECT chat.create_application('shop'); SELECT chat.create_chat(1)});
-hang_in('one');
-my $pid = workers($node, 'one');
-within($soon, sub {
-	sql('one', "SELECT pg_terminate_backend($pid)");
-	wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'pg_terminate_backend: gone');
-}, 'pg_terminate_backend');
-hang_in('one');
-within($soon, sub {
-	configure($node, 'pg_chat.elasticsearch_url', '');
-	wait_until($node, 'one', 'SELECT NOT EXISTS (SELECT FROM chat.search_indexes)', 'a reload: it is off');
-}, 'a reload');
-set_url($node, $elasticsearch);
-hang_in('one');
-within($soon, sub { $node->stop('fast') }, 'fast shutdown');
-$elasticsearch->resume;
-$node->start;
+each_within(1, sub {
+	my ($timed) = @_;
+
+	hang_in('one');
+	$timed->('CREATE DATABASE TEMPLATE', sub { sql('postgres', 'CREATE DATABASE copy TEMPLATE one') });
+	hang_in('copy');
+	$timed->('ALTER DATABASE RENAME', sub { sql('postgres', 'ALTER DATABASE copy RENAME TO renamed') });
+	hang_in('renamed');
+	$timed->('DROP DATABASE', sub { sql('postgres', 'DROP DATABASE renamed') });
+	hang_in('one');
+	$timed->('DROP EXTENSION', sub { sql('one', 'DROP EXTENSION pg_chat') });
+	sql('one', q{CREATE EXTENSION pg_chat; SELECT chat.create_application('shop'); SELECT chat.create_chat(1)});
+	hang_in('one');
+	my $pid = workers($node, 'one');
+	$timed->('pg_terminate_backend', sub {
+		sql('one', "SELECT pg_terminate_backend($pid)");
+		wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'pg_terminate_backend: gone');
+	});
+	hang_in('one');
+	$timed->('a reload', sub {
+		configure($node, 'pg_chat.elasticsearch_url', '');
+		wait_until($node, 'one', 'SELECT NOT EXISTS (SELECT FROM chat.search_indexes)', 'a reload: it is off');
+	});
+	set_url($node, $elasticsearch);
+	hang_in('one');
+	$timed->('fast shutdown', sub { $node->stop('fast') });
+	$elasticsearch->resume;
+	$node->start;
+});
 in_step($node, $_, $elasticsearch, "$_ after all this") foreach qw(one postgres);
 
 # chat.reindex() while messages are written: killed in between, the worker or Elasticsearch, it goes on

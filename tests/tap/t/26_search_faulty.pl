@@ -20,7 +20,7 @@ use Test::More;
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 
 # Far more than a worker takes on a busy machine, far less than a request waits for an answer.
-my $soon = 3;
+my $soon = 10;
 
 my $elasticsearch = Elasticsearch->new;
 my $elsewhere = FaultyElasticsearch->new;
@@ -263,9 +263,9 @@ foreach my $pattern ('/_bulk', '/_refresh', '/_search', '/')
 	write_some();
 	requested($what, $pattern);
 	within($soon, sub { write_some() }, "$what: writes go on");
-	within(10, sub { searches_right($what, 20) }, "$what: searches");
+	within($soon, sub { searches_right($what, 20) }, "$what: searches");
 	sql(q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 5, 'direct')});
-	within(12, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
+	within($soon, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
 	no_false_claim($what);
 	is(workers($node, 'postgres'), $worker, "$what: the worker lives");
 	free();
