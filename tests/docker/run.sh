@@ -97,7 +97,10 @@ leave()
 	{ kill -KILL "${children[@]}" && wait; } 2>/dev/null || true
 	ip netns del "$namespace"
 	eventually 10 remove_cgroups || echo "docker/run.sh: in /sys/fs/cgroup there is something left of $namespace" >&2
-	[ "$status" = 0 ] || cp "$work/log" /tmp/i6a.log
+	if [ "$status" != 0 ] && [ -f "$work/log" ]; then
+		cp "$work/log" "$top/build/test-docker.log"
+		echo "docker/run.sh: its log is $top/build/test-docker.log" >&2
+	fi
 	rm -rf "$work"
 	exit "$status"
 }
