@@ -89,6 +89,8 @@ _PG_init(void)
 	{
 		shared_define();
 		hooks_define();
-		launcher_register();
+		/* What pg_upgrade copies must hold still. */
+		if (!IsBinaryUpgrade)
+			launcher_register();
 	}
 }

@@ -64,8 +64,9 @@ sub grants
 	return $node->safe_psql($db, q{
 		SELECT name, coalesce(r.rolname, 'PUBLIC'), privilege_type
 		FROM (SELECT nspname::text, nspacl FROM pg_namespace WHERE nspname = 'chat'
-			UNION ALL SELECT oid::regclass::text, relacl FROM pg_class WHERE relnamespace = 'chat'::regnamespace
-			UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc WHERE pronamespace = 'chat'::regnamespace) AS o (name, acl)
+			UNION ALL SELECT oid::regclass::text, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+			FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind <> 'i'
+			UNION ALL SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'chat'::regnamespace) AS o (name, acl)
 		CROSS JOIN aclexplode(acl) LEFT JOIN pg_roles AS r ON r.oid = grantee
 		ORDER BY 1, 2, 3});
 }
