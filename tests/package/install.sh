@@ -87,7 +87,7 @@ start_postgresql()
 
 make_database()
 {
-	runuser -u postgres -- createdb chat
+	runuser -u postgres -- createdb -T template0 -E UTF8 chat
 	sql "CREATE EXTENSION pg_chat"
 	sql "ALTER ROLE chat_api PASSWORD 'test'"
 	install -o chatd -m 600 /dev/stdin /etc/chatd/pgpass <<<"*:*:*:chat_api:test"
