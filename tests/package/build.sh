@@ -1,7 +1,7 @@
 #!/bin/bash
 #
 # build.sh - on a machine that tree.sh made: installs the distribution for PGXN, then makes the packages
-# of this version in /share/this and of a next one, 9.9, in /share/next.
+# of this version in /share/this and of a next one, 9.9, in /share/next, with another chatd.conf.
 
 set -euo pipefail
 
@@ -24,4 +24,5 @@ version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" extension/pg_chat.contro
 sed -i "s/^default_version = .*/default_version = '9.9'/" extension/pg_chat.control
 sed -i 's/\(define CHATD_VERSION\) .*/\1 "9.9"/' frontend/settings.h
 echo "CREATE FUNCTION chat.upgraded() RETURNS text LANGUAGE sql AS 'SELECT ''yes''::text';" >"sql/pg_chat--$version--9.9.sql"
+echo "# Of 9.9." >>docker/debian/chatd.conf
 keep next

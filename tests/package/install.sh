@@ -131,10 +131,10 @@ worker_runs()
 	[ "$(sql "SELECT count(pid) > 0 FROM chat.worker_status")" = t ]
 }
 
-# The order of the README.
+# The order of the README. Of a chatd.conf that both have changed, the administrator's is to be kept.
 upgrade()
 {
-	apt install /share/next/*.deb
+	apt -o Dpkg::Options::=--force-confold install /share/next/*.deb
 	pg_ctlcluster "$major" main restart
 	sql "ALTER EXTENSION pg_chat UPDATE"
 	stop_chatd
@@ -149,7 +149,8 @@ upgraded()
 
 changes_kept()
 {
-	grep -qx CHATD_LOOPS=2 /etc/chatd/chatd.conf && configuration_is_private
+	grep -qx CHATD_LOOPS=2 /etc/chatd/chatd.conf && grep -qx "# Of 9.9." /etc/chatd/chatd.conf.dpkg-dist &&
+		configuration_is_private
 }
 
 removed()
