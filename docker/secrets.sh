@@ -3,7 +3,8 @@
 # secrets.sh - make the passwords that the services use among each other, those that are not there yet.
 #
 # Each is in a file of its own volume, so that a service sees those it needs. A file is never written
-# again: to change a password, remove or replace its file and restart the services that read it.
+# again: to change a password, remove its file and recreate the containers, as README.md says. To restart
+# them is not enough: Elasticsearch's keeps the password it began with.
 
 set -euo pipefail
 umask 277
