@@ -4,19 +4,21 @@
 #
 # The first start creates the cluster in PGDATA, with the database "chat". Each start brings the
 # extension to the version of this image and gives chat_api its password, in a private server that
-# nobody can connect to; the real one comes after it. A standby gets both from its primary.
+# nobody can connect to; the real one comes after it. A standby gets both from its primary. If the update
+# fails, the data is as it was, and the script ends with status 1.
 #
 # Environment:
 #   PG_CHAT_NAME=VALUE  the setting pg_chat.name; empty: the default
 #   CHAT_API_PGPASS     a file in the format of libpq's passfile, of one line, with chat_api's password;
 #                       without it chat_api has none, and nobody can log in over the network
-# ARGUMENTs are handed to PostgreSQL, as in -c work_mem=16MB, and win over all the above.
+# ARGUMENTs are handed to PostgreSQL, as in -c work_mem=16MB, and win over all the above. What they, or
+# the cluster's own configuration, preload is preloaded besides pg_chat.
 
 set -euo pipefail
 umask 077
 
 bindir=$(echo /usr/lib/postgresql/*/bin)
-settings=(-c shared_preload_libraries=pg_chat)
+settings=()
 server=
 
 die()
@@ -32,14 +34,15 @@ run()
 	wait $!
 }
 
+# Before every end but exec's: nothing is left running, least of all the private server, which would be
+# killed with the container and had to recover at the next start.
 # shellcheck disable=SC2046,SC2317 # numbers; a trap calls it
-stop()
+leave()
 {
 	trap '' INT TERM
 	[ -z "$server" ] || kill -INT "$server" || true
-	kill $(jobs -p) || true
+	kill $(jobs -p) 2>/dev/null || true
 	wait
-	exit 1
 }
 
 # The cluster appears under its name when it is whole.
@@ -84,11 +87,11 @@ password_statement()
 	fi
 }
 
-# start_private ARGUMENT... - without the worker, which is not preloaded.
+# start_private ARGUMENT... - what makes it private wins over the arguments. The worker is not preloaded.
 start_private()
 {
-	"$bindir/postgres" -D "$PGDATA" -c listen_addresses= -c unix_socket_directories=/tmp \
-		-c unix_socket_permissions=0700 "$@" &
+	"$bindir/postgres" -D "$PGDATA" "$@" -c listen_addresses= -c port=5432 -c unix_socket_directories=/tmp \
+		-c unix_socket_permissions=0700 -c shared_preload_libraries= &
 	server=$!
 	until "$bindir/pg_isready" -q -h /tmp; do
 		kill -0 "$server" 2>/dev/null || die "PostgreSQL did not start"
@@ -117,15 +120,16 @@ update_database()
 	sql postgres <<-'SQL'
 		SELECT 'CREATE DATABASE chat' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'chat') \gexec
 	SQL
-	password=$(password_statement)
-	sql chat <<-SQL
+	sql chat <<-'SQL' || die "the extension could not be updated: the reason is above; the data is as it was"
 		CREATE EXTENSION IF NOT EXISTS pg_chat;
 		ALTER EXTENSION pg_chat UPDATE;
-		$password;
 	SQL
+	password=$(password_statement)
+	sql chat <<<"$password"
 }
 
-trap stop INT TERM
+trap leave EXIT
+trap 'exit 1' INT TERM
 for name in "${!PG_CHAT_@}"; do
 	setting=${name#PG_CHAT_}
 	[ -z "${!name}" ] || settings+=(-c "pg_chat.${setting,,}=${!name}")
@@ -133,10 +137,11 @@ done
 
 [ -e "$PGDATA/PG_VERSION" ] || create_cluster
 check_version
+preloaded=$("$bindir/postgres" -D "$PGDATA" "$@" -C shared_preload_libraries)
 if [ ! -e "$PGDATA/standby.signal" ] && [ ! -e "$PGDATA/recovery.signal" ]; then
 	start_private "$@"
 	update_database
 	stop_private
 fi
 exec "$bindir/postgres" -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/run/postgresql \
-	"${settings[@]}" "$@"
+	"${settings[@]}" "$@" -c "shared_preload_libraries=${preloaded:+$preloaded,}pg_chat"
