@@ -238,7 +238,8 @@ stops()
 other_major_refused()
 {
 	local said
-	said=$(docker run --rm --tmpfs /var/lib/postgresql:uid=1000 --entrypoint bash pg-chat-postgres \
+	said=$(docker run --rm --tmpfs /var/lib/postgresql:uid=1000 --entrypoint bash \
+		"pg-chat-postgres:${DEBIAN:-trixie}" \
 		-c 'mkdir "$PGDATA" && echo 9 >"$PGDATA/PG_VERSION" && exec postgres.sh' 2>&1) && return 1
 	[[ $said == *"the data is PostgreSQL 9's"* ]]
 }
@@ -340,7 +341,7 @@ inside()
 		stand_in redis "$top/tests/docker"
 	} >>"$work/log" 2>&1
 	tests
-	docker images --format '{{.Repository}} {{.Size}}' | grep ^pg-chat
+	docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep ^pg-chat
 	docker image prune -f >>"$work/log"
 	kill "$dockerd"
 	wait "$dockerd" || true
