@@ -9,7 +9,8 @@
 # No registry is asked: Debian's base images are made with debootstrap, and stand-ins for Elasticsearch's
 # and Redis's are built under the names that docker-compose.yml gives (see *.Dockerfile).
 #
-# COMPOSE is the program to use, docker-compose unless said; DEBIAN the release, trixie unless said.
+# COMPOSE is the program to use, docker-compose unless said; DEBIAN the release, trixie unless said. No
+# other setting of the stack is taken from whoever runs this: neither from the environment nor from .env.
 #
 # The last line is "N passed, N failed"; the status is 1 if one failed.
 #
@@ -258,23 +259,105 @@ settings_listed()
 		<(sed -n 's/^#\([A-Z_]*\)=.*/\1/p' "$tree/docker/settings.env" | grep -vx COMPOSE_FILE | sort -u)
 }
 
-# Whether a dump has the extension and every message.
-dumped()
+# The dump and the restore of README.md.
+dump()
 {
-	in_stack exec -T postgres pg_dump -h /run/postgresql chat >"$work/dump"
-	[ "$(grep -c "^CREATE EXTENSION.* pg_chat\|Parcel" "$work/dump")" = $((posted + 1)) ]
+	in_stack exec -T postgres pg_dump -h /run/postgresql -Fc chat >"$work/chat.dump"
+}
+
+restore()
+{
+	in_stack exec -T postgres pg_restore -h /run/postgresql -d chat --clean --if-exists --exit-on-error <"$work/chat.dump"
+}
+
+redis_password()
+{
+	in_stack exec -T postgres cat /run/secrets/redis/password
+}
+
+# The change of a password, as in README.md.
+change_redis_password()
+{
+	local before
+	before=$(redis_password)
+	in_stack run --rm -T --entrypoint rm secrets -f /run/secrets/redis/password &&
+		in_stack up -d --force-recreate &&
+		[ "$(redis_password)" != "$before" ]
+}
+
+write_settings()
+{
+	cat >"$tree/.env" <<-'SETTINGS'
+		PG_CHAT_MAX_BODY_SIZE=2kB
+		POSTGRES_ARGUMENTS=-c shared_preload_libraries=pg_stat_statements -c log_connections=on
+	SETTINGS
+}
+
+# Whether what write_settings wrote is so, in the server and for its clients.
+settings_used()
+{
+	[ "$(sql "SHOW pg_chat.max_body_size" | tr -d '\r')" = 2kB ] &&
+		[ "$(sql "SHOW log_connections" | tr -d '\r')" = on ] &&
+		[ "$(curl -s -o /dev/null -w '%{http_code}' "$url/applications/$token/chats/1/messages" \
+			-d "data[body]=$(printf '%02049d' 0)")" = 422 ]
+}
+
+# Whether the worker runs, next to what POSTGRES_ARGUMENTS preloads.
+worker_beside()
+{
+	[ "$(sql "SHOW shared_preload_libraries" | tr -d '\r')" = pg_stat_statements,pg_chat ] &&
+		[ "$(sql "SELECT count(pid) > 0 FROM chat.worker_status" | tr -d '\r')" = t ]
+}
+
+# What the stack is made of, in a folder of its own.
+copy_tree()
+{
+	mkdir "$work/$1"
+	cp -R "$top"/{docker,docker-compose.yml,.dockerignore,extension,frontend,sql} "$work/$1"
 }
 
 # The next version, with an upgrade script; its stack is this one's, as the project's name is the same.
 make_next_version()
 {
+	copy_tree next
 	tree=$work/next
-	mkdir "$tree"
-	cp -R "$top"/{docker,docker-compose.yml,.dockerignore,extension,frontend,sql} "$tree"
 	sed -i "s/^default_version = .*/default_version = '9.9'/" "$tree/extension/pg_chat.control"
 	sed -i 's/\(define CHATD_VERSION\) .*/\1 "9.9"/' "$tree/frontend/settings.h"
 	echo "CREATE FUNCTION chat.upgraded() RETURNS text LANGUAGE sql AS 'SELECT ''yes''::text';" \
 		>"$tree/sql/pg_chat--$(sql "SELECT extversion FROM pg_extension WHERE extname = 'pg_chat'" | tr -d '\r')--9.9.sql"
+}
+
+# Start PostgreSQL of the next version where its upgrade script fails: it makes what is there.
+fail_to_upgrade()
+{
+	sql "CREATE FUNCTION chat.upgraded() RETURNS text LANGUAGE sql AS 'SELECT ''no''::text'"
+	make_next_version
+	in_stack build && in_stack up -d --no-deps postgres
+}
+
+said_by_postgres()
+{
+	in_stack logs postgres >"$work/told" && grep -F "$1" "$work/told"
+}
+
+# Whether PostgreSQL says why, and ends each of its attempts as it should: it never has to recover.
+failed_cleanly()
+{
+	eventually 60 restarted_twice && said_by_postgres 'function "upgraded" already exists with same argument types' &&
+		said_by_postgres "postgres.sh: the extension could not be updated" &&
+		refuses said_by_postgres "was not properly shut down"
+}
+
+restarted_twice()
+{
+	[ "$(docker inspect -f '{{.RestartCount}}' "$(in_stack ps -aq postgres)")" -ge 2 ]
+}
+
+# The former version again, and out of the way what the upgrade fails of.
+go_back()
+{
+	tree=$work/this
+	in_stack up --build -d && ready && sql "DROP FUNCTION chat.upgraded()"
 }
 
 upgraded()
@@ -317,10 +400,31 @@ tests()
 	check "PostgreSQL stops" stops postgres
 
 	check "down" in_stack down
-	check "up after down" in_stack up -d
+	write_settings
+	check "up after down, with other settings" in_stack up -d
 	check "goes on after down and up" goes_on
+	check "the settings of .env are used" settings_used
+	check "the worker runs beside another library" eventually 60 worker_beside
+	rm "$tree/.env"
 
-	make_next_version
+	check "change of a password" change_redis_password
+	check "goes on after it" goes_on
+	check "Redis is filled with the new one" eventually 90 mirrored
+
+	check "dump" dump
+	check "down with the data" in_stack down -v
+	check "up from nothing again" in_stack up -d
+	check "is healthy again" ready
+	check "restore" restore
+	check "goes on after the restore" goes_on
+	check "Redis is filled after the restore" eventually 90 mirrored
+	check "Elasticsearch has all after the restore" eventually 60 indexed
+
+	check "start of a version that fails to upgrade" fail_to_upgrade
+	check "it says why, and ends cleanly" failed_cleanly
+	check "the former version takes the data back" go_back
+	check "goes on as before" goes_on
+	tree=$work/next
 	check "image upgrade" in_stack up --build -d
 	check "goes on after the upgrade" goes_on
 	check "ALTER EXTENSION UPDATE was run" upgraded
@@ -338,10 +442,11 @@ tests()
 inside()
 {
 	work=$1
-	tree=$top
 	mount --make-rprivate /
+	unset "${!CHATD_@}" "${!PG_CHAT_@}" "${!POSTGRES_@}" "${!REDIS_@}" "${!ELASTICSEARCH_@}" "${!COMPOSE_@}"
 	export COMPOSE_PROJECT_NAME=pg_chat_test
-	unset COMPOSE_FILE
+	copy_tree this
+	tree=$work/this
 	echo "Making the images; $work/log tells." >&2
 	{
 		start_dockerd
