@@ -122,13 +122,16 @@ start_dockerd()
 	docker network prune -f
 }
 
-# base_image RELEASE
+# base_image RELEASE - without what Debian's own is without, also in the packages that come to it.
 base_image()
 {
 	[ -z "$(docker images -q "debian:$1-slim")" ] || return 0
 	debootstrap --variant=minbase "$1" "$work/$1"
+	printf 'path-exclude=/usr/share/%s/*\n' doc info lintian locale man >"$work/$1/etc/dpkg/dpkg.cfg.d/docker"
+	echo 'path-include=/usr/share/doc/*/copyright' >>"$work/$1/etc/dpkg/dpkg.cfg.d/docker"
 	rm -rf "$work/$1"/var/cache/apt/* "$work/$1"/var/lib/apt/lists/* \
-		"$work/$1"/usr/share/{man,locale,info}/*
+		"$work/$1"/usr/share/{info,lintian,locale,man}/*
+	find "$work/$1/usr/share/doc" ! -type d ! -name copyright -delete
 	tar -C "$work/$1" -c . | docker import - "debian:$1-slim"
 	rm -rf "${work:?}/$1"
 }
