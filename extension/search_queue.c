@@ -104,7 +104,7 @@ search_queue_add(int32 application, int32 chat, int32 number)
 	};
 }
 
-/* Whether any are collected. */
+/* Whether none are collected. */
 bool
 search_queue_is_empty(void)
 {
