@@ -236,11 +236,12 @@ candidates_ask(const Search *search, const char *index, int size, long timeout_m
 	const char *folded = document_fold(search->query, &length);
 	const char *problem;
 	Jsonb	   *answer;
+	int			status;
 
 	if (folded == NULL)
 		return "the query has characters that UTF-8 lacks";
 	answer = elasticsearch_call("POST", path, request_body(search, folded, length, size, timeout_ms),
-								timeout_ms, &problem);
+								timeout_ms, &status, &problem);
 	if (answer == NULL)
 		return problem;
 	if (!is_complete(&answer->root))

@@ -503,9 +503,8 @@ compare_buckets(Slice *slice, int *next, const Bucket *buckets, int count, bool 
 /*
  * Compare the next slice. Returns whether there is more to compare; position
  * and compared are moved on. Runs outside of a transaction if in_worker, else
- * connected to SPI, each statement with a snapshot of its own. An error leaves
- * key_range_recover to the caller. Raises 58000 if Elasticsearch cannot be
- * read, 55000 if the index was replaced.
+ * connected to SPI, each statement with a snapshot of its own. Raises 58000 if
+ * Elasticsearch cannot be read, 55000 if the index was replaced.
  */
 bool
 comparison_slice(Comparison *comparison)

@@ -59,6 +59,8 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
+#include "access/xlog.h"
+
 /* The timeline that WAL is written on. Not in recovery. */
 #if PG_VERSION_NUM >= 150000
 #define compat_timeline() GetWALInsertionTimeLine()

@@ -345,8 +345,8 @@ elasticsearch_json(const HttpRequest *request, const char **problem)
  * Wait until a request is done. In the worker, a reload of the settings ends
  * the wait, with an error: Elasticsearch may not be wanted any more.
  */
-void
-elasticsearch_wait(const HttpRequest *request)
+static void
+wait_for(const HttpRequest *request)
 {
 	while (!request->done)
 	{
@@ -367,11 +367,12 @@ elasticsearch_raise(const char *problem)
 
 /*
  * Make a request and wait for its answer: see elasticsearch_begin and
- * elasticsearch_json. An error, as after an interruption, ends it.
+ * elasticsearch_json. *status becomes that of HTTP, 0 if there was no answer.
+ * An error, as after an interruption, ends the request.
  */
 Jsonb *
 elasticsearch_call(const char *method, const char *path, StringInfo body, long timeout_ms,
-				   const char **problem)
+				   int *status, const char **problem)
 {
 	HttpRequest *volatile request = NULL;
 	Jsonb	   *volatile answer = NULL;
@@ -379,8 +380,9 @@ elasticsearch_call(const char *method, const char *path, StringInfo body, long t
 	PG_TRY();
 	{
 		request = elasticsearch_begin(method, path, body, timeout_ms);
-		elasticsearch_wait(request);
+		wait_for(request);
 		answer = elasticsearch_json(request, problem);
+		*status = request->error == NULL ? request->status : 0;
 	}
 	PG_CATCH();
 	{

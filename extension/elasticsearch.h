@@ -18,11 +18,10 @@ extern bool elasticsearch_wanted(void);
 /* A body is allocated in http_context(), taken over, and freed by http_end. */
 extern HttpRequest *elasticsearch_begin(const char *method, const char *path, StringInfo body,
 										long timeout_ms);
-extern void elasticsearch_wait(const HttpRequest *request);
 extern void elasticsearch_raise(const char *problem) __attribute__((noreturn));
 extern Jsonb *elasticsearch_json(const HttpRequest *request, const char **problem);
 extern Jsonb *elasticsearch_call(const char *method, const char *path, StringInfo body,
-								 long timeout_ms, const char **problem);
+								 long timeout_ms, int *status, const char **problem);
 extern char *elasticsearch_reason(const JsonbValue *error);
 
 /* Looking into an answer. What is NULL, or not of the kind, is not there. */

@@ -42,6 +42,9 @@
 /* A body is sent once it has so many bytes. */
 #define BODY_BYTES (2 * 1024 * 1024)
 
+/* A message that is longer is parked: only who inserts directly can have written it. */
+#define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
+
 /* How far a chat was sent. */
 typedef struct InFlight
 {
@@ -410,10 +413,17 @@ add_entry(Batch *batch, MessageKey key)
 static void
 append_message(Batch *batch, Entry *entry, const text *body, int64 version)
 {
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_chat document",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(scratch);
+	MemoryContext scratch;
+	MemoryContext caller;
 
+	if (VARSIZE_ANY_EXHDR(body) > MESSAGE_BYTES_MAX)
+	{
+		entry->fate = FATE_PARKED;
+		entry->reason = "its body is too long";
+		return;
+	}
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_chat document", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
 	entry->sent = document_append(batch->body, entry->key, body, version);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
@@ -687,6 +697,18 @@ feed_forget(Feed *feed, Batch *batch)
 	free_batch(batch);
 }
 
+/* End the requests for a refresh that are under way, if any. */
+void
+feed_end_refresh(Feed *feed)
+{
+	if (feed->refresh != NULL)
+		http_end(feed->refresh);
+	feed->refresh = NULL;
+	if (feed->operations != NULL)
+		http_end(feed->operations);
+	feed->operations = NULL;
+}
+
 /*
  * Forget all batches, whatever became of them, and look at all chats again.
  * Requests that are under way end.
@@ -696,9 +718,7 @@ feed_reset(Feed *feed)
 {
 	while (feed->batches != NIL)
 		feed_forget(feed, linitial(feed->batches));
-	if (feed->refresh != NULL)
-		http_end(feed->refresh);
-	feed->refresh = NULL;
+	feed_end_refresh(feed);
 	scan(feed);
 	feed->caught_up = false;
 	hash_destroy(feed->in_flight);

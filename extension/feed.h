@@ -75,16 +75,17 @@ typedef struct Feed
 	bool		scan_again;		/* from the first on, when this scan is over */
 	ChangedChat scan_position;
 	bool		caught_up;		/* there was nothing left to read at some time */
-	bool		verifying;		/* before it takes the place of another */
 	bool		queue_in_flight;
 	bool		queue_ended;	/* the last look at the queue found no more */
 	int			batch_size;		/* messages in a batch, at most */
 	HttpRequest *refresh;		/* under way; else NULL */
+	HttpRequest *operations;	/* asked for together with it */
 	TimestampTz refresh_began;	/* the last one */
 } Feed;
 
 extern Feed *feed_create(int32 index, const char *name);
 extern void feed_free(Feed *feed);
+extern void feed_end_refresh(Feed *feed);
 extern void feed_reset(Feed *feed);
 extern void feed_look_at(Feed *feed, const ChangedChat *chats, int count, bool all);
 extern void feed_look_again(Feed *feed);

@@ -17,6 +17,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -28,21 +30,15 @@
 #include "feed.h"
 #include "inbox.h"
 #include "indexing.h"
+#include "operations.h"
 #include "outcome.h"
 #include "plan.h"
 #include "search_index.h"
 #include "settings.h"
-#include "verify.h"
 #include "worker.h"
 
 /* When a pass ends if there is more to do. */
 #define PASS_BUDGET_MS 200
-
-/* How long a pass verifies an index that was built. */
-#define VERIFY_BUDGET_MS 100
-
-/* How long that waits for what is to be sent. */
-#define VERIFY_PAUSE_MS 1000
 
 /* How often the queue is looked at, of which nobody may have told. */
 #define LOOK_MS 1000
@@ -84,6 +80,7 @@ static TimestampTz next_scan = 0;
 static TimestampTz next_record = 0;
 static TimestampTz slower_until = 0;
 static long slower_ms = 0;
+static bool unverified = false;
 
 /* Whether a time is still to come; one that is too far away is of a clock that was set back. */
 static bool
@@ -120,11 +117,10 @@ next_version(void)
 	return last_version;
 }
 
-/* The indexes, when all has been done about them that can be. */
+/* The indexes, when all has been done about them that can be. check: see search_indexes_maintain. */
 static List *
-maintained_indexes(Pass *pass)
+maintained_indexes(bool check, Pass *pass)
 {
-	bool		check = is_due(&next_check, settings_reconcile_interval * 1000L);
 	List	   *indexes;
 	int64		version;
 
@@ -223,13 +219,32 @@ deliver(void)
 	}
 }
 
+/* Whether two texts are the same but for numbers in them. */
+static bool
+differ_in_numbers_alone(const char *a, const char *b)
+{
+	for (;;)
+	{
+		while (isdigit((unsigned char) *a))
+			a++;
+		while (isdigit((unsigned char) *b))
+			b++;
+		if (*a != *b)
+			return false;
+		if (*a == '\0')
+			return true;
+		a++;
+		b++;
+	}
+}
+
 /* Note a problem that does not end the pass; the log has it once. */
 static void
 note_problem(Pass *pass, const char *problem)
 {
-	static char logged[256];
+	static char logged[1024];
 
-	if (strncmp(logged, problem, sizeof(logged) - 1) != 0)
+	if (!differ_in_numbers_alone(logged, problem))
 		ereport(LOG, (errmsg("pg_chat: %s", problem)));
 	strlcpy(logged, problem, sizeof(logged));
 	pass->error = problem;
@@ -288,8 +303,7 @@ receive(Feed *feed, Batch *batch, Pass *pass)
 			break;
 		case BULK_REFUSED:
 			/* Is it the messages, or the index? */
-			next_check = 0;
-			if (!is_fed(feed, maintained_indexes(pass)))
+			if (!is_fed(feed, maintained_indexes(true, pass)))
 				elasticsearch_raise("Elasticsearch refused messages, since the index is not as it was created");
 			break;
 		case BULK_FAILED:
@@ -337,27 +351,36 @@ begin_refresh(Feed *feed)
 	if (!any)
 		return;
 	feed->refresh_began = GetCurrentTimestamp();
+	feed->operations = operations_begin(feed->name);
 	feed->refresh = elasticsearch_begin("POST", psprintf("/%s/_refresh", feed->name), NULL,
 										REFRESH_TIMEOUT_MS);
 }
 
-/* Unless somebody has the row locked, as who ran chat.reindex(): the margin covers that. */
+/*
+ * Note how far an index is, unless somebody has its row locked, as who ran
+ * chat.reindex(): then versions have a margin, and the index may seem to have
+ * seen too much. What one has seen that is not proven is noted when it is.
+ */
 static void
-write_version(const Feed *feed)
+write_progress(const Feed *feed, int64 operations)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes AS i SET last_version = $2"
+		"UPDATE chat.search_indexes AS i SET last_version = $2,"
+		" operations = CASE WHEN i.proven_in OPERATOR(pg_catalog.=) $4 THEN $3 ELSE i.operations END"
 		" FROM (SELECT id FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.=) $1"
 		" FOR NO KEY UPDATE SKIP LOCKED) AS l WHERE i.id OPERATOR(pg_catalog.=) l.id",
-		INT4OID, INT8OID);
-	Datum		values[2] = {Int32GetDatum(feed->index), Int64GetDatum(last_version)};
+		INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID);
+	Datum		values[4] = {
+		Int32GetDatum(feed->index), Int64GetDatum(last_version), Int64GetDatum(operations),
+		TimestampTzGetDatum(PgStartTime)
+	};
 
 	plan_modify(&plan, values, NULL);
 }
 
 /* Note what searches find now. */
 static void
-finish_batches(Feed *feed, Pass *pass)
+finish_batches(Feed *feed, int64 operations, Pass *pass)
 {
 	ListCell   *cell;
 	List	   *finished = NIL;
@@ -368,7 +391,7 @@ finish_batches(Feed *feed, Pass *pass)
 	worker_begin("noting what is indexed");
 	foreach(cell, finished)
 		pass->done += outcome_note(feed, lfirst(cell));
-	write_version(feed);
+	write_progress(feed, operations);
 	worker_commit();
 	foreach(cell, finished)
 		feed_forget(feed, lfirst(cell));
@@ -381,18 +404,19 @@ end_refresh(Feed *feed, Pass *pass)
 	const char *problem;
 	Jsonb	   *answer;
 	int64		failed;
+	int64		operations;
 
-	if (feed->refresh == NULL || !feed->refresh->done)
+	if (feed->refresh == NULL || !feed->refresh->done || !feed->operations->done)
 		return;
 	answer = elasticsearch_json(feed->refresh, &problem);
-	http_end(feed->refresh);
-	feed->refresh = NULL;
 	if (answer == NULL)
 		elasticsearch_raise(problem);
 	if (!json_integer(json_member(json_container(json_member(&answer->root, "_shards")), "failed"), &failed) ||
 		failed != 0)
 		elasticsearch_raise("Elasticsearch could not refresh all shards of the index");
-	finish_batches(feed, pass);
+	operations = operations_read(feed->operations, feed->name);
+	feed_end_refresh(feed);
+	finish_batches(feed, operations, pass);
 }
 
 /* Do what can be done without waiting. Returns whether requests are under way. */
@@ -413,78 +437,25 @@ is_sending(const Feed *feed)
 	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
 }
 
-/* Whether it is time to verify some of an index: sending goes first, but not for ever. */
-static bool
-has_time_to_verify(const Feed *feed)
-{
-	static TimestampTz next = 0;
-
-	return !is_sending(feed) || is_due(&next, VERIFY_PAUSE_MS);
-}
-
 /*
- * Verify an index, as far as there is time; what differs is queued. Returns
- * whether that is done, and sets *differences.
- */
-static bool
-verify(const SearchIndex *index, uint64 *differences)
-{
-	static int32 verified = 0;	/* the index */
-	static MessageKey position;
-	static uint64 found;
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VERIFY_BUDGET_MS);
-	bool		more = true;
-
-	if (verified != index->id)
-	{
-		position = COMPARISON_START;
-		found = 0;
-		verified = index->id;
-	}
-	while (more && GetCurrentTimestamp() < end)
-	{
-		CHECK_FOR_INTERRUPTS();
-		more = verify_index_slice(index->id, index->name, &position, &found);
-	}
-	*differences = found;
-	if (!more)
-		verified = 0;
-	return !more;
-}
-
-/*
- * Have the index that was built take the place of the current one, once it has
- * caught up and was found to hold what the table holds, but for what is pending.
- * Otherwise, if the current one was in step on another timeline, find out what
- * differs now; that is pending, then.
+ * See whether the index that is searched has seen what was noted, and nothing
+ * else: then it is proven, or else it is not. Not while something is under way;
+ * nor when it is known that it has.
  */
 static void
-verify_indexes(List *indexes)
+check_operations(SearchIndex *index)
 {
-	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
-	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
-	Feed	   *feed_of_building = building ? feed_of(building->id) : NULL;
-	Feed	   *feed_of_current = feed_of(current->id);
-	uint64		differences;
+	Feed	   *feed = index ? feed_of(index->id) : NULL;
+	int64		operations;
 
-	if (feed_of_building != NULL && feed_of_building->caught_up)
-	{
-		feed_of_building->verifying = true;
-		if (!has_time_to_verify(feed_of_building) ||
-			!verify(building, &differences) || differences > 0)
-			return;
-		feed_of_building->verifying = false;
-		search_index_prove(building);
-		search_index_replace(current, building);
-	}
-	else if (feed_of_current != NULL && !search_index_is_proven(current))
-	{
-		feed_of_current->verifying = true;
-		if (!has_time_to_verify(feed_of_current) || !verify(current, &differences))
-			return;
-		feed_of_current->verifying = false;
-		search_index_prove(current);
-	}
+	if (feed == NULL || index->doubted || (index->proven && is_sending(feed)))
+		return;
+	operations = operations_count(index->name);
+	if (operations != index->operations)
+		search_index_doubt(index, operations);
+	else if (!index->proven)
+		search_index_prove(index, operations);
+	index->proven = operations == index->operations;
 }
 
 /* Elasticsearch is not to be used, or not any more. */
@@ -497,6 +468,7 @@ stop(void)
 		feed_free(lfirst(cell));
 	list_free(feeds);
 	feeds = NIL;
+	unverified = false;
 	inbox_listen(INBOX_SEARCH, false);
 	search_indexes_forget();
 }
@@ -509,7 +481,10 @@ indexing_run(Pass *pass)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	List	   *indexes;
+	SearchIndex *current;
+	SearchIndex *building;
 	ListCell   *cell;
+	bool		check;
 	bool		waiting;
 	bool		busy = false;
 
@@ -521,10 +496,15 @@ indexing_run(Pass *pass)
 	}
 
 	inbox_listen(INBOX_SEARCH, true);
-	indexes = maintained_indexes(pass);
+	check = is_due(&next_check, settings_reconcile_interval * 1000L);
+	indexes = maintained_indexes(check, pass);
 	if (pass->error != NULL)
 		note_problem(pass, pass->error);
 	match_feeds(indexes);
+	current = search_index_in_state(indexes, INDEX_CURRENT);
+	building = search_index_in_state(indexes, INDEX_BUILDING);
+	if (check)
+		check_operations(current);
 	deliver();
 	for (;;)
 	{
@@ -536,14 +516,11 @@ indexing_run(Pass *pass)
 			break;
 		http_wait(Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)));
 	}
-	verify_indexes(indexes);
+	unverified = (building != NULL && indexing_may_verify(building)) ||
+		(current != NULL && !current->proven && indexing_may_verify(current));
 
 	foreach(cell, feeds)
-	{
-		Feed	   *feed = lfirst(cell);
-
-		busy |= is_sending(feed) || feed->verifying;
-	}
+		busy |= is_sending(lfirst(cell));
 	pass->waits = busy && pass->done == 0;
 	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
 		pass->off = true;
@@ -569,9 +546,26 @@ indexing_recover(void)
 		feed->batch_size = Max(feed->batch_size / 2, 1);
 		feed_reset(feed);
 	}
-	search_indexes_recover();
-	verify_recover();
 	next_check = 0;
+}
+
+/*
+ * Whether it is time to verify an index: it is fed and, if it was built, there
+ * is nothing left to send of what was there when it began.
+ */
+bool
+indexing_may_verify(const SearchIndex *index)
+{
+	const Feed *feed = feed_of(index->id);
+
+	return feed != NULL && (index->state == INDEX_CURRENT || feed->caught_up);
+}
+
+/* Whether an index has to be verified as a whole: as of the last pass. */
+bool
+indexing_wants_verification(void)
+{
+	return unverified;
 }
 
 /* Whether there is something to send before it is time. */

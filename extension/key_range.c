@@ -23,9 +23,6 @@ typedef struct Box
 	int64		high[KEY_COLUMNS];
 } Box;
 
-/* What Elasticsearch is being asked; NULL if nothing. */
-static HttpRequest *request = NULL;
-
 /* Below, at or above 0, as a is below, at or above b. */
 int
 message_key_compare(MessageKey a, MessageKey b)
@@ -37,19 +34,9 @@ message_key_compare(MessageKey a, MessageKey b)
 	return a.number < b.number ? -1 : a.number > b.number;
 }
 
-/* End the request that is under way, if any: after an error. */
-void
-key_range_recover(void)
-{
-	if (request != NULL)
-		http_end(request);
-	request = NULL;
-}
-
 /*
- * Ask, and return the answer, in the current memory context. An error that is
- * raised meanwhile leaves the request to key_range_recover. Raises 58000 if
- * the answer is not a whole one.
+ * Ask, and return the answer, in the current memory context. Raises 58000 if it
+ * is not a whole one.
  */
 static const JsonbContainer *
 ask(const IndexAccess *index, const char *action, StringInfo body)
@@ -59,11 +46,10 @@ ask(const IndexAccess *index, const char *action, StringInfo body)
 	const JsonbValue *timed_out;
 	Jsonb	   *answer;
 	int64		failed;
+	int			status;
 
-	request = elasticsearch_begin("POST", psprintf("/%s/%s", index->name, action), body, index->timeout_ms);
-	elasticsearch_wait(request);
-	answer = elasticsearch_json(request, &problem);
-	key_range_recover();
+	answer = elasticsearch_call("POST", psprintf("/%s/%s", index->name, action), body, index->timeout_ms,
+								&status, &problem);
 	if (answer != NULL)
 	{
 		shards = json_container(json_member(&answer->root, "_shards"));

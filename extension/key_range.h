@@ -53,6 +53,5 @@ extern void key_range_refresh(const IndexAccess *index);
 extern int	key_range_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
 extern int	key_range_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
 								const Document *after, Document *documents);
-extern void key_range_recover(void);
 
 #endif							/* PG_CHAT_KEY_RANGE_H */

@@ -45,6 +45,7 @@
  *	document.c		a message as it is there
  *	bulk.c			sending a batch
  *	outcome.c		what became of it
+ *	operations.c	whether the index saw what was done to it, and nothing else
  *	verify.c		proof that the search index holds what the table holds
  *	comparison.c	the two, compared
  *	key_range.c		documents of a range of keys

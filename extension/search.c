@@ -231,10 +231,12 @@ batch_size(const Search *search, int previous)
 
 /*
  * Have Elasticsearch name candidates, unless it has failed of late, or there is
- * too little time left for a fair answer. Returns whether there are candidates.
+ * too little time left for a fair answer. If it fails with all of its time, it
+ * has failed for others, too. Returns whether there are candidates.
  */
 static bool
-ask_if_sensible(const Search *search, const char *index, int size, long timeout_ms, Candidates *candidates)
+ask_if_sensible(const Search *search, const char *index, int size, long timeout_ms, bool whole_time,
+				Candidates *candidates)
 {
 	const char *problem;
 
@@ -244,9 +246,10 @@ ask_if_sensible(const Search *search, const char *index, int size, long timeout_
 	if (problem == NULL)
 		breaker_succeeded();
 	else
-		ereport(breaker_failed() ? LOG : DEBUG1,
+		ereport(whole_time && breaker_failed() ? LOG : DEBUG1,
 				(errmsg("pg_chat searches without Elasticsearch"),
-				 errdetail_internal("%s", problem),
+		/* It may name the server, as does the setting that superusers alone can read. */
+				 superuser_arg(GetOuterUserId()) ? errdetail_internal("%s", problem) : errdetail_log("%s", problem),
 				 errhidestmt(true)));
 	return problem == NULL;
 }
@@ -268,10 +271,11 @@ search_first_pending(Search *search, Pending *pending)
  * whether it did to the end; if not, the search's range is what is left.
  */
 static bool
-search_index(Search *search, const char *index, Pending *pending)
+search_with_index(Search *search, const char *index, Pending *pending)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), settings_search_timeout);
 	int			size = 0;
+	bool		first = true;
 
 	while (!search_is_over(search))
 	{
@@ -288,8 +292,9 @@ search_index(Search *search, const char *index, Pending *pending)
 
 		size = batch_size(search, size);
 		if (!ask_if_sensible(search, index, size,
-							 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), &candidates))
+							 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), first, &candidates))
 			return false;
+		first = false;
 		ranges = palloc((candidates.count + pending->count + 1) * sizeof(Range));
 		count = merge(search, &candidates, pending, ranges, &last);
 		search_ranges(search, ranges, count);
@@ -325,7 +330,7 @@ is_small(const Search *search)
 
 /* Tell in the log how far the index is behind that a search uses. */
 static void
-report_lag(int32 index, const char *name)
+report_lag(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT pg_catalog.format('%s messages, %s s', messages_behind OPERATOR(pg_catalog.+) queued OPERATOR(pg_catalog.+) parked,"
@@ -335,8 +340,8 @@ report_lag(int32 index, const char *name)
 
 	plan_query(&plan, &value);
 	ereport(DEBUG1,
-			(errmsg_internal("pg_chat: search with the index \"%s\", which is behind by %s",
-							 name, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
+			(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
+							 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
 }
 
 /* Find what is missing, with whatever there is to find it by. */
@@ -353,8 +358,8 @@ search_find(Search *search)
 		pending_read(search, index, &pending))
 	{
 		if (message_level_is_interesting(DEBUG1))
-			report_lag(index, index_name);
-		if (search_index(search, index_name, &pending))
+			report_lag(index);
+		if (search_with_index(search, index_name, &pending))
 			return;
 	}
 	if (indexed && trigram_state() == TRIGRAM_VALID && !is_small(search))

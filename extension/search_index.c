@@ -13,10 +13,11 @@
  *	  committed: they may not have seen the row, and so may not have queued what
  *	  they changed. Their changes are then read from the tables.
  *
- * Where a standby was promoted, or a backup recovered to a time, the index may
- * have what was lost. So it is not searched on a new timeline before it is
- * verified. An index that belongs to another database, of which this one is a
- * copy, is forgotten.
+ * Where a standby was promoted, or a backup or the disk's snapshot restored, the
+ * index may have what was lost. So after each start of the server it is not
+ * searched before it is proven: it has seen as many operations as were noted
+ * (see operations.c), or else was verified. An index that belongs to another
+ * database, of which this one is a copy, is forgotten.
  *
  * Its name is its own, and never used again. For others to search it, an alias
  * stands for the current index, whichever it is. An index that is no more what
@@ -59,8 +60,11 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 /* What is left of a database's name in the name of its indexes. */
 #define DATABASE_PART_SIZE 64
 
-/* What Elasticsearch is being asked; NULL if nothing. */
-static HttpRequest *request = NULL;
+/* Each status by which Elasticsearch refuses something. */
+#define ANY_REFUSAL (-1)
+
+/* How long nothing is asked for again that was refused, and that searches do not need. */
+#define REFUSAL_PAUSE_MS 10000
 
 /*
  * The transactions that were under way when an index got its row, or when this
@@ -76,6 +80,10 @@ typedef struct Elders
 } Elders;
 
 static List *all_elders = NIL;
+
+/* Why Elasticsearch would not create or delete an index that is not searched, and when; or NULL. */
+static char *refused = NULL;
+static TimestampTz refused_at = 0;
 
 static char *
 result_string(uint64 row, int column)
@@ -111,8 +119,8 @@ server_hash(void)
 
 /*
  * Find the index to search, in the current memory context: one that can be
- * used, is this database's, was found at the present URL, and is proven to be
- * in step on this timeline.
+ * used, is this database's, was found at the present URL, and was proven to be
+ * in step since this server started.
  * Connected to SPI; reads with the calling query's snapshot. Returns false if
  * there is none.
  */
@@ -122,16 +130,16 @@ search_index_current(int32 *id, char **name)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id, name FROM chat.search_indexes"
 		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
-		" AND home OPERATOR(pg_catalog.=) $1 AND timeline OPERATOR(pg_catalog.=) $2"
+		" AND home OPERATOR(pg_catalog.=) $1 AND proven_in OPERATOR(pg_catalog.=) $2"
 		" AND server OPERATOR(pg_catalog.=) $3",
-		TEXTOID, INT4OID, INT4OID);
+		TEXTOID, TIMESTAMPTZOID, INT4OID);
 	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[3];
 
 	if (!elasticsearch_wanted() || RecoveryInProgress())
 		return false;
 	values[0] = CStringGetTextDatum(search_index_home());
-	values[1] = Int32GetDatum((int32) compat_timeline());
+	values[1] = TimestampTzGetDatum(PgStartTime);
 	values[2] = Int32GetDatum(server_hash());
 	if (plan_query(&plan, values) == 0)
 		return false;
@@ -141,27 +149,41 @@ search_index_current(int32 *id, char **name)
 	return true;
 }
 
-/* Whether an index was in step on this timeline, or before it began. */
-bool
-search_index_is_proven(const SearchIndex *index)
+/* Note whether an index is proven, and how many operations it has seen. */
+static void
+set_proven(const SearchIndex *index, bool proven, int64 operations)
 {
-	return index->timeline == (int32) compat_timeline();
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET proven_in = $2, operations = $3 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, TIMESTAMPTZOID, INT8OID);
+	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
+
+	worker_begin("noting whether an index is in step");
+	plan_modify(&plan, values, proven ? NULL : " n ");
+	worker_commit();
 }
 
 /*
- * An index is in step, but for what is pending.
+ * An index is in step, but for what is pending, having seen so many operations.
  */
 void
-search_index_prove(const SearchIndex *index)
+search_index_prove(const SearchIndex *index, int64 operations)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET timeline = $2 WHERE id OPERATOR(pg_catalog.=) $1",
-		INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(index->id), Int32GetDatum((int32) compat_timeline())};
+	set_proven(index, true, operations);
+}
 
-	worker_begin("noting that an index is in step");
-	plan_modify(&plan, values, NULL);
-	worker_commit();
+/*
+ * An index may not be in step: it has seen as many operations, which are not as
+ * many as were noted.
+ */
+void
+search_index_doubt(const SearchIndex *index, int64 operations)
+{
+	ereport(LOG,
+			(errmsg("pg_chat: the index \"%s\" has seen what this server does not remember; it is verified", index->name),
+			 errdetail("It has seen " INT64_FORMAT " operations, and " INT64_FORMAT " are noted.",
+					   operations, index->operations)));
+	set_proven(index, false, index->operations);
 }
 
 /*
@@ -172,17 +194,18 @@ List *
 search_indexes(int64 *last_version)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, home, timeline,"
-		" COALESCE(server, 0)"
-		" FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.>) $1 ORDER BY id", INT4OID);
-	Datum		none = Int32GetDatum(0);
+		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, home,"
+		" COALESCE(proven_in OPERATOR(pg_catalog.=) $1, false)::pg_catalog.int4, (proven_in IS NULL)::pg_catalog.int4,"
+		" COALESCE(server, 0), operations"
+		" FROM chat.search_indexes ORDER BY id", TIMESTAMPTZOID);
+	Datum		start = TimestampTzGetDatum(PgStartTime);
 	MemoryContext context = CurrentMemoryContext;
 	List	   *indexes = NIL;
 	uint64		rows;
 
 	*last_version = 0;
 	worker_begin("looking for indexes");
-	rows = plan_modify(&plan, &none, NULL);
+	rows = plan_modify(&plan, &start, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
@@ -198,8 +221,10 @@ search_indexes(int64 *last_version)
 		*last_version = Max(*last_version,
 							DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 7, &isnull)));
 		index->home = result_string(row, 8);
-		index->timeline = plan_result_int32(row, 9);
-		index->elsewhere = plan_result_int32(row, 10) != server_hash();
+		index->proven = plan_result_int32(row, 9) != 0;
+		index->doubted = plan_result_int32(row, 10) != 0;
+		index->elsewhere = plan_result_int32(row, 11) != server_hash();
+		index->operations = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 12, &isnull));
 		indexes = lappend(indexes, index);
 		MemoryContextSwitchTo(caller);
 	}
@@ -251,13 +276,13 @@ static void
 insert_row(const char *state)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.search_indexes (name, alias, home, timeline, state) VALUES ($1, $2, $3, $4, $5)",
-		TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID);
+		"INSERT INTO chat.search_indexes (name, alias, home, proven_in, state) VALUES ($1, $2, $3, $4, $5)",
+		TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID);
 	char	   *alias = alias_name();
 	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
 	Datum		values[5] = {
 		CStringGetTextDatum(name), CStringGetTextDatum(alias),
-		CStringGetTextDatum(search_index_home()), Int32GetDatum((int32) compat_timeline()),
+		CStringGetTextDatum(search_index_home()), TimestampTzGetDatum(PgStartTime),
 		CStringGetTextDatum(state)
 	};
 
@@ -292,6 +317,23 @@ delete_row(int32 id)
 	plan_modify(&row, &value, NULL);
 	delete_watermarks(id);
 	plan_modify(&queue, &value, NULL);
+}
+
+/*
+ * Delete what was queued for indexes that have no row any more, by transactions
+ * that were under way when it was deleted. Ids grow.
+ */
+static void
+delete_orphans(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.search_queue WHERE index_id OPERATOR(pg_catalog.<)"
+		" (SELECT COALESCE(pg_catalog.min(id), $1) FROM chat.search_indexes)", INT4OID);
+	Datum		all = Int32GetDatum(PG_INT32_MAX);
+
+	worker_begin("tidying the queue");
+	plan_modify(&plan, &all, NULL);
+	worker_commit();
 }
 
 static void
@@ -369,32 +411,17 @@ make_body(const char *text)
 
 /*
  * Ask, and return the answer; or NULL, and *problem, if it has the status that
- * may be. Raises any other problem. An error leaves the request to
- * search_indexes_recover.
+ * may be, or any that refuses, for ANY_REFUSAL. Raises any other problem.
  */
 static Jsonb *
-ask(const char *method, const char *path, StringInfo body, int status_allowed, const char **problem)
+ask(const char *method, const char *path, StringInfo body, int allowed, const char **problem)
 {
-	Jsonb	   *answer;
-	bool		allowed;
+	int			status;
+	Jsonb	   *answer = elasticsearch_call(method, path, body, INDEX_TIMEOUT_MS, &status, problem);
 
-	request = elasticsearch_begin(method, path, body, INDEX_TIMEOUT_MS);
-	elasticsearch_wait(request);
-	answer = elasticsearch_json(request, problem);
-	allowed = request->error == NULL && request->status == status_allowed;
-	search_indexes_recover();
-	if (answer == NULL && !allowed)
+	if (answer == NULL && !(status == allowed || (allowed == ANY_REFUSAL && status >= 400)))
 		elasticsearch_raise(*problem);
 	return answer;
-}
-
-/* End the request that is under way, if any: after an error, too. */
-void
-search_indexes_recover(void)
-{
-	if (request != NULL)
-		http_end(request);
-	request = NULL;
 }
 
 /* Create an index in Elasticsearch. Returns NULL or, if it refuses, its reason. */
@@ -407,17 +434,21 @@ create(const SearchIndex *index)
 										  settings_elasticsearch_shards, document_settings, document_mappings, index->name,
 										  index->state == INDEX_CURRENT ? psprintf(", \"%s\": {}", index->alias) : ""));
 
-	(void) ask("PUT", psprintf("/%s", index->name), body, 400, &problem);
+	(void) ask("PUT", psprintf("/%s", index->name), body, ANY_REFUSAL, &problem);
 	return problem;
 }
 
-/* Delete what Elasticsearch has of an index, if anything. */
-static void
+/* Delete what Elasticsearch has of an index, if anything. Returns NULL or, if it refuses, its reason. */
+static const char *
 drop(const SearchIndex *index)
 {
 	const char *problem;
+	int			status;
 
-	(void) ask("DELETE", psprintf("/%s", index->name), NULL, 404, &problem);
+	if (elasticsearch_call("DELETE", psprintf("/%s", index->name), NULL, INDEX_TIMEOUT_MS, &status, &problem) == NULL &&
+		status < 400)
+		elasticsearch_raise(problem);
+	return status == 404 ? NULL : problem;
 }
 
 static Jsonb *
@@ -464,6 +495,21 @@ is_not_set(const JsonbContainer *value, const char *key, const char *allowed)
 	return text == NULL || strcmp(text, allowed) == 0;
 }
 
+/* Whether an index analyzes text as is expected, and in no way beside. */
+static bool
+analyzes_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
+{
+	const JsonbContainer *actual_analysis = member(actual, "analysis");
+	JsonbIterator *actual_iterator;
+	JsonbIterator *expected_iterator;
+
+	if (actual_analysis == NULL)
+		return false;
+	actual_iterator = JsonbIteratorInit((JsonbContainer *) actual_analysis);
+	expected_iterator = JsonbIteratorInit((JsonbContainer *) member(expected, "analysis"));
+	return JsonbDeepContains(&expected_iterator, &actual_iterator);
+}
+
 /*
  * Whether an index, as Elasticsearch describes it, has the mapping and the
  * settings that it was created with, and none beside them that change what a
@@ -481,6 +527,7 @@ is_as_created(const JsonbContainer *described)
 
 	return JsonbDeepContains(&actual_iterator, &expected_iterator) &&
 		has_no_more(member(described, "mappings"), member(&expected->root, "mappings")) &&
+		analyzes_no_more(settings, member(member(&expected->root, "settings"), "index")) &&
 		is_not_set(settings, "default_pipeline", "_none") &&
 		is_not_set(settings, "final_pipeline", "_none") &&
 		is_not_set(member(settings, "replication"), "type", "DOCUMENT");
@@ -640,6 +687,33 @@ elders_have_ended(const SearchIndex *index, const char **problem)
 }
 
 /*
+ * Whether something was refused so lately that it is too early to ask again;
+ * then *problem says why it was.
+ */
+static bool
+was_refused(const char **problem)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (refused == NULL || now < refused_at || TimestampDifferenceExceeds(refused_at, now, REFUSAL_PAUSE_MS))
+		return false;
+	*problem = pstrdup(refused);
+	return true;
+}
+
+/* Note why Elasticsearch refused something, or that it did not. */
+static void
+note_refusal(const char *reason, const char **problem)
+{
+	if (refused != NULL)
+		pfree(refused);
+	refused = reason != NULL ? MemoryContextStrdup(TopMemoryContext, reason) : NULL;
+	refused_at = GetCurrentTimestamp();
+	if (reason != NULL)
+		*problem = reason;
+}
+
+/*
  * Bring an index into being. Returns whether it can be used from now on; if
  * not, *problem says why.
  */
@@ -648,6 +722,8 @@ begin(SearchIndex *index, const char **problem)
 {
 	char	   *uuid;
 
+	if (index->state != INDEX_CURRENT && was_refused(problem))
+		return false;
 	if (!examine(index, &uuid, problem))
 		return false;
 	if (uuid == NULL)
@@ -656,6 +732,11 @@ begin(SearchIndex *index, const char **problem)
 
 		if (!examine(index, &uuid, problem))
 			return false;
+		/* The current index goes on without this one. */
+		if (index->state != INDEX_CURRENT)
+			note_refusal(uuid == NULL ? refusal : NULL, problem);
+		if (index->state != INDEX_CURRENT && uuid == NULL && refusal != NULL)
+			return false;
 		if (uuid == NULL)
 			elasticsearch_raise(refusal != NULL ? refusal : "Elasticsearch created an index and does not have it");
 	}
@@ -663,6 +744,22 @@ begin(SearchIndex *index, const char **problem)
 		return false;
 	forget_elders(index->id);
 	enable(index, uuid);
+	return true;
+}
+
+/* Have an index be gone. Returns whether it is; if not, *problem says why. */
+static bool
+end(const SearchIndex *index, const char **problem)
+{
+	const char *refusal;
+
+	if (was_refused(problem))
+		return false;
+	refusal = drop(index);
+	note_refusal(refusal, problem);
+	if (refusal != NULL)
+		return false;
+	forget(index);
 	return true;
 }
 
@@ -724,6 +821,8 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
 	if (changed)
 		return true;
 
+	if (check)
+		delete_orphans();
 	if (current == NULL)
 	{
 		insert_row("current");
@@ -745,11 +844,7 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
 		SearchIndex *index = lfirst(cell);
 
 		if (index->state == INDEX_RETIRED)
-		{
-			drop(index);
-			forget(index);
-			changed = true;
-		}
+			changed |= end(index, problem);
 		else if (index->uuid == NULL)
 			changed |= begin(index, problem);
 		else if (check || index->elsewhere)
@@ -785,6 +880,7 @@ search_indexes_forget(void)
 
 	foreach(cell, search_indexes(&last_version))
 		forget(lfirst(cell));
+	delete_orphans();
 }
 
 /*
@@ -794,7 +890,8 @@ Datum
 chat_reindex(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET rebuild = true WHERE state OPERATOR(pg_catalog.=) $1 RETURNING name",
+		"WITH rebuilt AS (UPDATE chat.search_indexes SET rebuild = true WHERE state OPERATOR(pg_catalog.<>) 'retired'"
+		" RETURNING name, state) SELECT name FROM rebuilt WHERE state OPERATOR(pg_catalog.=) $1",
 		TEXTOID);
 	Datum		current = CStringGetTextDatum("current");
 	MemoryContext caller = CurrentMemoryContext;

@@ -23,7 +23,9 @@ typedef struct SearchIndex
 	char	   *name;
 	char	   *alias;
 	char	   *home;
-	int32		timeline;
+	bool		proven;			/* it is in step, but for what is pending */
+	bool		doubted;		/* it is not, as far as is known */
+	int64		operations;		/* that it had seen, when last noted */
 	char	   *uuid;			/* NULL: it cannot be used, or not yet */
 	bool		elsewhere;		/* it was last found at another URL */
 	SearchIndexState state;
@@ -32,13 +34,12 @@ typedef struct SearchIndex
 
 extern char *search_index_home(void);
 extern bool search_index_current(int32 *id, char **name);
-extern bool search_index_is_proven(const SearchIndex *index);
-extern void search_index_prove(const SearchIndex *index);
+extern void search_index_prove(const SearchIndex *index, int64 operations);
+extern void search_index_doubt(const SearchIndex *index, int64 operations);
 extern List *search_indexes(int64 *last_version);
 extern SearchIndex *search_index_in_state(List *indexes, SearchIndexState state);
 extern bool search_indexes_maintain(List *indexes, bool check, const char **problem);
 extern void search_index_replace(const SearchIndex *old, const SearchIndex *new);
 extern void search_indexes_forget(void);
-extern void search_indexes_recover(void);
 
 #endif							/* PG_CHAT_SEARCH_INDEX_H */

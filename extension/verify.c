@@ -4,9 +4,10 @@
  *
  * The worker verifies a slice of the current index in each pass of its duty,
  * such that it comes round in pg_chat.scrub_interval; what differs is queued,
- * to be indexed anew, and reported. An index that was built is verified before
- * it takes the place of another. Whoever owns the tables may verify, and
- * repair, at any time.
+ * to be indexed anew, and reported. Before that, whole indexes have to be
+ * verified: one that was built, before it takes the place of the current one,
+ * and a current one of which it is not known whether it is in step. Whoever
+ * owns the tables may verify, and repair, at any time.
  */
 #include "postgres.h"
 
@@ -26,6 +27,8 @@
 #include "compat.h"
 #include "counting.h"
 #include "elasticsearch.h"
+#include "indexing.h"
+#include "operations.h"
 #include "plan.h"
 #include "problem.h"
 #include "search_index.h"
@@ -43,8 +46,12 @@ PG_FUNCTION_INFO_V1(chat_retry_parked);
 #define CALLER_TIMEOUT_MS 30000
 #define WORKER_TIMEOUT_MS 5000
 
-/* How long a pass goes on, at least, in milliseconds. */
+/* How long a pass goes on, at least, in milliseconds, and at most, or a slice more. */
 #define PASS_MINIMUM_MS 50
+#define PASS_BUDGET_MS 200
+
+/* Between passes over an index that has to be verified as a whole. */
+#define WHOLE_PAUSE_MS 100
 
 /* A slice that took less is followed by a larger one, one that took more by a smaller. */
 #define SLICE_FIRST 1000
@@ -142,17 +149,8 @@ comparison_from_arguments(FunctionCallInfo fcinfo)
 static void
 compare(Comparison *comparison)
 {
-	PG_TRY();
-	{
-		while (comparison_slice(comparison))
-			CHECK_FOR_INTERRUPTS();
-	}
-	PG_CATCH();
-	{
-		verify_recover();
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	while (comparison_slice(comparison))
+		CHECK_FOR_INTERRUPTS();
 }
 
 /* Rows of what chat.verify_search returns; context is the function's ReturnSetInfo. */
@@ -296,32 +294,6 @@ comparison_by_worker(Finding *finding, const char *name, MessageKey position, in
 }
 
 /*
- * Verify the next slice of an index, current or being built, from *position
- * on, which begins as COMPARISON_START and is moved on. What differs is queued
- * for it and logged, and added to *differences. Returns whether there is more.
- * For the worker, outside of a transaction; after an error it calls
- * verify_recover.
- */
-bool
-verify_index_slice(int32 index, const char *name, MessageKey *position, uint64 *differences)
-{
-	Finding		finding = {index, *differences};
-	Comparison	comparison = comparison_by_worker(&finding, name, *position, COMPARISON_SLICE);
-	bool		more = comparison_slice(&comparison);
-
-	*position = comparison.position;
-	*differences = finding.differences;
-	return more;
-}
-
-/* End what is under way, after an error. */
-void
-verify_recover(void)
-{
-	key_range_recover();
-}
-
-/*
  * Where the duty stands. The table has the chat; the number in it is known
  * until the worker ends, then the chat begins anew.
  */
@@ -355,14 +327,16 @@ next_slice_size(int size, TimestampTz started)
 }
 
 /*
- * Duty: verify the current index in turn.
+ * Verify some of the current index, in turn. Returns when to go on: after the
+ * time that this part has in the scrub interval.
  */
-long
-verify_run(Pass *pass)
+static long
+verify_some(Pass *pass)
 {
 	static MessageKey last = {0, 0, 0};
 	TimestampTz started = GetCurrentTimestamp();
 	MemoryContext context = CurrentMemoryContext;
+	long		interval_ms = settings_reconcile_interval * 1000L;
 	Finding		finding = {0};
 	Comparison	comparison;
 	char	   *name;
@@ -382,7 +356,7 @@ verify_run(Pass *pass)
 	if (!found)
 	{
 		pass->off = true;
-		return settings_reconcile_interval * 1000L;
+		return interval_ms;
 	}
 
 	do
@@ -396,9 +370,104 @@ verify_run(Pass *pass)
 		duty_set_position(DUTY, (ChangedChat) {last.application, last.chat}, false);
 		worker_commit();
 		comparison.slice_size = next_slice_size(comparison.slice_size, slice_started);
-	} while (more && (comparison.compared < share || elapsed_ms(started) < PASS_MINIMUM_MS));
+	} while (more && elapsed_ms(started) < (comparison.compared < share ? PASS_BUDGET_MS : PASS_MINIMUM_MS));
 
 	pass->done = comparison.compared;
 	pass->mended = finding.differences;
-	return settings_reconcile_interval * 1000L;
+	return more && comparison.compared < share ? interval_ms * comparison.compared / share : interval_ms;
+}
+
+/*
+ * Verify an index as a whole, as far as there is time; what differs is queued.
+ * Returns whether that is done, and sets *differences.
+ */
+static bool
+verify_whole(const SearchIndex *index, Pass *pass, uint64 *differences)
+{
+	static int32 begun = 0;		/* the index */
+	static MessageKey position;
+	static uint64 found;
+	TimestampTz started = GetCurrentTimestamp();
+	Finding		finding = {.index = index->id};
+	Comparison	comparison;
+	bool		more = true;
+
+	if (begun != index->id)
+	{
+		position = COMPARISON_START;
+		found = 0;
+		begun = index->id;
+	}
+	comparison = comparison_by_worker(&finding, index->name, position, COMPARISON_SLICE);
+	while (more && elapsed_ms(started) < PASS_BUDGET_MS)
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = comparison_slice(&comparison);
+		position = comparison.position;
+		found += finding.differences;
+		pass->mended += finding.differences;
+		finding.differences = 0;
+	}
+	pass->done = comparison.compared;
+	*differences = found;
+	if (!more)
+		begun = 0;
+	return !more;
+}
+
+/* Have the index that was built take the place of the current one, once it holds what the table holds. */
+static void
+verify_built(const SearchIndex *current, const SearchIndex *built, Pass *pass)
+{
+	uint64		differences;
+
+	if (!verify_whole(built, pass, &differences) || differences > 0)
+		return;
+	search_index_prove(built, operations_count(built->name));
+	search_index_replace(current, built);
+}
+
+/* Find out what differs in the current index: then that is pending, and the index proven. */
+static void
+verify_unproven(const SearchIndex *current, Pass *pass)
+{
+	uint64		differences;
+
+	if (verify_whole(current, pass, &differences))
+		search_index_prove(current, operations_count(current->name));
+}
+
+/* Verify what has to be verified as a whole. */
+static long
+verify_wholly(Pass *pass)
+{
+	int64		last_version;
+	List	   *indexes = search_indexes(&last_version);
+	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
+	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
+
+	if (current != NULL && building != NULL && !building->rebuild && indexing_may_verify(building))
+		verify_built(current, building, pass);
+	else if (current != NULL && !current->proven && indexing_may_verify(current))
+		verify_unproven(current, pass);
+	else
+		pass->off = true;
+	return WHOLE_PAUSE_MS;
+}
+
+/*
+ * Duty: verify whole indexes where that is wanted, or else some of the current
+ * one.
+ */
+long
+verify_run(Pass *pass)
+{
+	return indexing_wants_verification() ? verify_wholly(pass) : verify_some(pass);
+}
+
+/* Whether there is something to verify before it is time. */
+bool
+verify_wanted(void)
+{
+	return indexing_wants_verification();
 }

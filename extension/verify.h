@@ -8,9 +8,7 @@
 #include "comparison.h"
 #include "duty.h"
 
-extern bool verify_index_slice(int32 index, const char *name, MessageKey *position,
-							   uint64 *differences);
 extern long verify_run(Pass *pass);
-extern void verify_recover(void);
+extern bool verify_wanted(void);
 
 #endif							/* PG_CHAT_VERIFY_H */

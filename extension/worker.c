@@ -68,7 +68,7 @@ static Duty duties[] = {
 	{.name = "scrub applications", .run = counting_scrub_applications},
 	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted, .pause_ms = 500},
 	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted, .pause_ms = 100},
-	{.name = "verify search", .run = verify_run, .recover = verify_recover}
+	{.name = "verify search", .run = verify_run, .wanted = verify_wanted, .pause_ms = 100}
 };
 
 /*

@@ -223,7 +223,8 @@ CREATE TABLE chat.search_indexes (
 	name text COLLATE "C" NOT NULL,
 	alias text COLLATE "C" NOT NULL,
 	home text COLLATE "C" NOT NULL,
-	timeline integer NOT NULL,
+	proven_in timestamptz,
+	operations bigint NOT NULL DEFAULT 0,
 	uuid text COLLATE "C",
 	server integer,
 	state text COLLATE "C" NOT NULL,
@@ -235,7 +236,7 @@ CREATE TABLE chat.search_indexes (
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
 CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). home is the database and the cluster that it was built for: a copy of the database has the row, and not the index; timeline, the one on which it was last known to be in step. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). home is the database and the cluster that it was built for: a copy of the database has the row, and not the index. proven_in: when the server started that last knew it to be in step; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 CREATE TABLE chat.indexed_chats (
 	index_id integer NOT NULL,
@@ -288,13 +289,10 @@ CREATE FUNCTION chat.search_lag(index_id integer,
 			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
 			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
 			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision,
-			CASE WHEN pg_is_in_recovery() THEN false
-				ELSE (SELECT i.timeline FROM chat.search_indexes AS i WHERE i.id = search_lag.index_id) =
-					('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer
-			END
+			coalesce((SELECT i.proven_in = pg_postmaster_start_time() FROM chat.search_indexes AS i WHERE i.id = search_lag.index_id), false)
 	$$;
 COMMENT ON FUNCTION chat.search_lag(integer) IS
-'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; proven, whether the index is known to be in step on the present timeline. Looks at every chat.';
+'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; proven, whether the index was proven to be in step since this server started. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
@@ -316,7 +314,7 @@ CREATE FUNCTION chat.reindex() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_reindex'
 	LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION chat.reindex() IS
-'Has the worker build a new index in Elasticsearch beside the current one, verify it, and put it in its place; searches and writes go on. Returns the name of the index that will be replaced. See chat.search_status for how far it is. Errors: 55000 Elasticsearch is not used.';
+'Has the worker build a new index in Elasticsearch beside the current one, verify it, and put it in its place; searches and writes go on. If one is being built already, it is begun anew. Returns the name of the index that will be replaced. See chat.search_status for how far it is. Errors: 55000 Elasticsearch is not used.';
 
 ---------------------------------------------------------------------------
 -- The worker

@@ -19,7 +19,7 @@ UPDATE chat.messages SET body = 'changed' WHERE (chat_number, number) = (1, 3);
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 2, 'again');
 SELECT * FROM queued();
 
-INSERT INTO chat.search_indexes (name, alias, home, timeline, state) VALUES ('one', 'search', 'here', 1, 'current'), ('zero', 'search', 'here', 1, 'retired');
+INSERT INTO chat.search_indexes (name, alias, home, state) VALUES ('one', 'search', 'here', 'current'), ('zero', 'search', 'here', 'retired');
 INSERT INTO chat.indexed_chats SELECT 1, 1, number, 5 FROM chat.chats;
 
 -- What is appended is not queued, whoever appends it.
@@ -57,7 +57,7 @@ SELECT count(*), count(DISTINCT number), min(number), max(number) FROM chat.sear
 DELETE FROM chat.search_queue;
 
 -- Each index that is not retired is told.
-INSERT INTO chat.search_indexes (name, alias, home, timeline, state) VALUES ('two', 'search', 'here', 1, 'building');
+INSERT INTO chat.search_indexes (name, alias, home, state) VALUES ('two', 'search', 'here', 'building');
 SELECT chat.create_message(1, 1, 'named', 16);
 UPDATE chat.messages SET body = 'changed' WHERE (chat_number, number) = (1, 16);
 DELETE FROM chat.messages WHERE (chat_number, number) = (1, 17);

@@ -171,7 +171,7 @@ sub asks_elasticsearch
 
 	return ok(poll(sub {
 		$said = _said($node, $db, "SELECT count(*) FROM chat.search_application($application, 'abc')");
-		return $said =~ /\Apg_chat: search with the index [^\n]*\z/;
+		return $said =~ /\Apg_chat: search with Elasticsearch[^\n]*\z/;
 	}), "$what: searches ask Elasticsearch") || diag($said);
 }
 

@@ -7,6 +7,7 @@ use ChatSearch;
 use ChatTest;
 use ChatWorker;
 use Elasticsearch;
+use File::Path qw(rmtree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -160,6 +161,39 @@ $node->stop('immediate');
 $node->start;
 holds('asynchronous commits, and a crash');
 
+# A snapshot of the disk is restored, without a word to PostgreSQL: the index has a future that was
+# undone, so it is not searched before it was verified. After a restart alone it is searched at once.
+my $disk = "$PostgreSQL::Test::Utils::tmp_check/disk";
+my $remembered = -s $node->logfile;
+$node->restart;
+wait_for_worker($node, 'postgres');
+holds('restarted');
+unlike(slurp_file($node->logfile, $remembered), qr/does not remember/, 'restarted: the index needs no verification');
+asks_elasticsearch($node, 'postgres', 1, 'restarted');
+sql(q{UPDATE chat.messages SET body = 'before the snapshot' WHERE number = 8; SELECT chat.create_message(1, 1, 'before the snapshot')});
+holds('before the snapshot');
+$node->stop;
+system_or_bail('cp', '-R', $node->data_dir, $disk);
+my $found = do { $node->start; found('before the SNAPSHOT') };
+isnt($found, '', 'the snapshot has something to find');
+sql(q{
+	UPDATE chat.messages SET body = 'undone' WHERE body = 'before the snapshot' AND chat_number > 1;
+	DELETE FROM chat.messages WHERE body = 'before the snapshot';
+	SELECT chat.create_message(1, 1, 'undone')});
+holds('after the snapshot');
+$node->stop;
+rmtree($node->data_dir);
+rename $disk, $node->data_dir or die "rename: $!";
+$remembered = -s $node->logfile;
+$node->start;
+is(found('before the SNAPSHOT'), $found, 'snapshot restored: found at once');
+wait_for_worker($node, 'postgres');
+$node->poll_query_until('postgres', 'SELECT bool_and(usable) FROM chat.search_status') or fail('snapshot restored: the index becomes usable');
+is(found('before the SNAPSHOT'), $found, 'snapshot restored: found with the index');
+like(slurp_file($node->logfile, $remembered), qr/does not remember/, 'snapshot restored: the index was verified');
+is(found('undone'), '', 'snapshot restored: what was undone is not found');
+holds('snapshot restored');
+
 # A standby answers searches; promoted, it goes on. What the old primary had not sent to it is lost, in
 # the index as well.
 $node->backup('backup');
@@ -180,9 +214,14 @@ wait_for_worker($standby, 'postgres');
 in_step($standby, 'postgres', $elasticsearch, 'promoted');
 asks_elasticsearch($standby, 'postgres', 1, 'promoted');
 
-# Turned off: no rows, nothing is queued. On again: all is as before.
+# Turned off: no rows, nothing is queued but by who began before. On again: all is as before.
 $node = $standby;
+my $late = $node->background_psql('postgres');
+$late->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before it was off' WHERE number = 2});
 set_url($node, undef);
+wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM chat.search_indexes)}, 'turned off');
+$late->query_safe('COMMIT');
+$late->quit;
 wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM chat.search_indexes) AND NOT EXISTS (SELECT FROM chat.indexed_chats) AND NOT EXISTS (SELECT FROM chat.search_queue)}, 'turned off: no rows');
 sql(q{SELECT chat.create_message(1, 1, 'while it is off'); UPDATE chat.messages SET body = 'edited while it is off' WHERE number = 9; DELETE FROM chat.messages WHERE number = 10});
 is(sql('SELECT count(*) FROM chat.search_queue'), '0', 'turned off: nothing is queued');

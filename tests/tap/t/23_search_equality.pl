@@ -185,9 +185,9 @@ foreach my $i (0 .. $#queries)
 	$pages_asked += $with[$i][2] if length fc $queries[$i][1] >= 3;
 	$several++ if $with[$i][2] > 1 && length fc $queries[$i][1] >= 3;
 }
-is(scalar(() = $said =~ /pg_chat: search with the index/g), $pages_asked, 'Elasticsearch was asked for each page that it can answer');
+is(scalar(() = $said =~ /pg_chat: search with Elasticsearch/g), $pages_asked, 'Elasticsearch was asked for each page that it can answer');
 is(scalar(() = $said =~ /pg_chat: search by PostgreSQL alone/g), $pages - $pages_asked, 'and gave up none');
-is(scalar(() = $alone_said =~ /pg_chat: search with the index/g), 0, 'nor was it asked in a transaction with one snapshot');
+is(scalar(() = $alone_said =~ /pg_chat: search with Elasticsearch/g), 0, 'nor was it asked in a transaction with one snapshot');
 cmp_ok($several, '>', 10, 'some answers have several pages');
 cmp_ok(scalar(grep { $_->[1] !~ /^0 / } @with), '>', 300, 'most queries find something');
 $node->stop;

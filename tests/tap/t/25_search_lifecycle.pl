@@ -129,6 +129,19 @@ reindexed('reindex, the new index is deleted', sub {
 	$elasticsearch->request('DELETE', '/' . sql('postgres', q{SELECT coalesce((SELECT name FROM chat.search_indexes WHERE state = 'building'), 'none')}));
 });
 
+# Called again while an index is being built, here one that waits for an older transaction, it begins anew.
+my $elder = $node->background_psql('postgres');
+my $replaced = index_name($node, 'postgres');
+$elder->query_safe('BEGIN; SELECT pg_current_xact_id()');
+sql('postgres', 'SELECT chat.reindex()');
+wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building'}, 'reindex, again: one is built');
+my $begun = sql('postgres', q{SELECT name FROM chat.search_indexes WHERE state = 'building'});
+is(sql('postgres', 'SELECT chat.reindex()'), $replaced, 'reindex, again: it names the old index');
+wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building' AND index <> '$begun'", 'reindex, again: another is built');
+$elder->query_safe('COMMIT');
+$elder->quit;
+wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index NOT IN ('$replaced', '$begun') AND usable) FROM chat.search_status", 'reindex, again: replaced');
+
 # A message that is larger than what Elasticsearch accepts is parked; others flow, searches find it, and
 # an Elasticsearch that accepts it gets it when somebody says so.
 restart_with('http.max_content_length' => '200kb');
@@ -148,6 +161,14 @@ is(sql('postgres', 'SELECT chat.retry_parked(1, 1)'), '0', 'accepted: none in an
 is(sql('postgres', 'SELECT chat.retry_parked(1, 2)'), '1', 'accepted: tried again');
 in_step($node, 'postgres', $elasticsearch, 'accepted');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'accepted: a search finds it');
+
+# One that is longer than any that the functions take is not even sent.
+sql('postgres', q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 2, 'haystack' || repeat('-', 17000000)), (1, 2, 'behind it')});
+wait_until($node, 'postgres', q{SELECT parked = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it is parked, others flow');
+is(sql('postgres', q{SELECT reason FROM chat.search_queue}), 'its body is too long', 'too long: with the reason');
+is(sql('postgres', q{SELECT count(*) FROM chat.search_application(1, 'HAYSTACK')}), '1', 'too long: a search finds it');
+sql('postgres', q{DELETE FROM chat.messages WHERE length(body) > 16777216});
+in_step($node, 'postgres', $elasticsearch, 'too long, deleted');
 
 # Bytes that are no text, in a database without an encoding.
 sql('postgres', q{CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'});

@@ -265,7 +265,7 @@ foreach my $pattern ('/_bulk', '/_refresh', '/_search', '/')
 	within($soon, sub { write_some() }, "$what: writes go on");
 	within($soon, sub { searches_right($what, 20) }, "$what: searches");
 	sql(q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 5, 'direct')});
-	within($soon, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
+	within(30, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
 	no_false_claim($what);
 	is(workers($node, 'postgres'), $worker, "$what: the worker lives");
 	free();
