@@ -65,6 +65,13 @@
 /* Versions begin so much above the last that was written, which may not be the last that was sent. */
 #define VERSION_MARGIN_US (60 * INT64CONST(1000000))
 
+/*
+ * They skip so much where the index has a future that was lost: its versions
+ * may be ahead of the clock, by the margins of some restarts, or since the
+ * clock was ahead.
+ */
+#define VERSION_DOUBT_US (24 * 60 * 60 * INT64CONST(1000000))
+
 /* Microseconds since 2000 have so many bits until 2071; what is left of 63 are timelines. */
 #define VERSION_TIME_BITS 51
 #define VERSION_TIMELINES 4096
@@ -452,7 +459,10 @@ check_operations(SearchIndex *index)
 		return;
 	operations = operations_count(index->name);
 	if (operations != index->operations)
-		search_index_doubt(index, operations);
+	{
+		last_version = next_version() + VERSION_DOUBT_US;
+		search_index_doubt(index, operations, last_version);
+	}
 	else if (!index->proven)
 		search_index_prove(index, operations);
 	index->proven = operations == index->operations;

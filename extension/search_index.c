@@ -149,41 +149,41 @@ search_index_current(int32 *id, char **name)
 	return true;
 }
 
-/* Note whether an index is proven, and how many operations it has seen. */
-static void
-set_proven(const SearchIndex *index, bool proven, int64 operations)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET proven_in = $2, operations = $3 WHERE id OPERATOR(pg_catalog.=) $1",
-		INT4OID, TIMESTAMPTZOID, INT8OID);
-	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
-
-	worker_begin("noting whether an index is in step");
-	plan_modify(&plan, values, proven ? NULL : " n ");
-	worker_commit();
-}
-
 /*
  * An index is in step, but for what is pending, having seen so many operations.
  */
 void
 search_index_prove(const SearchIndex *index, int64 operations)
 {
-	set_proven(index, true, operations);
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET proven_in = $2, operations = $3 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, TIMESTAMPTZOID, INT8OID);
+	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
+
+	worker_begin("noting that an index is in step");
+	plan_modify(&plan, values, NULL);
+	worker_commit();
 }
 
 /*
  * An index may not be in step: it has seen as many operations, which are not as
- * many as were noted.
+ * many as were noted. What is sent from now on has later versions than this.
  */
 void
-search_index_doubt(const SearchIndex *index, int64 operations)
+search_index_doubt(const SearchIndex *index, int64 operations, int64 version)
 {
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.search_indexes SET proven_in = NULL, last_version = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		INT4OID, INT8OID);
+	Datum		values[2] = {Int32GetDatum(index->id), Int64GetDatum(version)};
+
 	ereport(LOG,
 			(errmsg("pg_chat: the index \"%s\" has seen what this server does not remember; it is verified", index->name),
 			 errdetail("It has seen " INT64_FORMAT " operations, and " INT64_FORMAT " are noted.",
 					   operations, index->operations)));
-	set_proven(index, false, index->operations);
+	worker_begin("noting that an index may not be in step");
+	plan_modify(&plan, values, NULL);
+	worker_commit();
 }
 
 /*

@@ -35,7 +35,7 @@ typedef struct SearchIndex
 extern char *search_index_home(void);
 extern bool search_index_current(int32 *id, char **name);
 extern void search_index_prove(const SearchIndex *index, int64 operations);
-extern void search_index_doubt(const SearchIndex *index, int64 operations);
+extern void search_index_doubt(const SearchIndex *index, int64 operations, int64 version);
 extern List *search_indexes(int64 *last_version);
 extern SearchIndex *search_index_in_state(List *indexes, SearchIndexState state);
 extern bool search_indexes_maintain(List *indexes, bool check, const char **problem);
