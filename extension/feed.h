@@ -78,6 +78,7 @@ typedef struct Feed
 	bool		queue_in_flight;
 	bool		queue_ended;	/* the last look at the queue found no more */
 	int			batch_size;		/* messages in a batch, at most */
+	bool		too_large;		/* a batch was: none becomes larger before that is settled */
 	HttpRequest *refresh;		/* under way; else NULL */
 	HttpRequest *operations;	/* asked for together with it */
 	TimestampTz refresh_began;	/* the last one */

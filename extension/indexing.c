@@ -267,10 +267,16 @@ go_slower(Feed *feed)
 											   slower_ms / 2 + random() % (slower_ms / 2));
 }
 
+/*
+ * A batch was accepted, larger ones may be. But not while there was one too
+ * large whose messages are sent in smaller ones, until they are small enough:
+ * with the others' success they would be put together again.
+ */
 static void
 go_faster(Feed *feed)
 {
-	feed->batch_size = Min(feed->batch_size + feed->batch_size / 8 + 1, FEED_BATCH_SIZE);
+	if (!feed->too_large)
+		feed->batch_size = Min(feed->batch_size + feed->batch_size / 8 + 1, FEED_BATCH_SIZE);
 	slower_ms = 0;
 }
 
@@ -302,13 +308,15 @@ receive(Feed *feed, Batch *batch, Pass *pass)
 			go_faster(feed);
 			break;
 		case BULK_SMALLER:
-			feed->batch_size = Max(batch->count / 2, 1);
+			feed->batch_size = Max(Min(feed->batch_size, batch->count / 2), 1);
+			feed->too_large = true;
 			break;
 		case BULK_SLOWER:
 			go_slower(feed);
 			note_problem(pass, problem);
 			break;
 		case BULK_REFUSED:
+			feed->too_large = false;
 			/* Is it the messages, or the index? */
 			if (!is_fed(feed, maintained_indexes(true, pass)))
 				elasticsearch_raise("Elasticsearch refused messages, since the index is not as it was created");
@@ -426,22 +434,24 @@ end_refresh(Feed *feed, Pass *pass)
 	finish_batches(feed, operations, pass);
 }
 
+/* Whether a feed has something to send, or to wait for. */
+static bool
+is_sending(const Feed *feed)
+{
+	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
+}
+
 /* Do what can be done without waiting. Returns whether requests are under way. */
 static bool
 advance(Feed *feed, Pass *pass)
 {
 	receive_answers(feed, pass);
 	end_refresh(feed, pass);
+	if (!is_sending(feed) && chat_queue_count(feed->later) == 0 && feed->queue_ended)
+		feed->too_large = false;
 	send_batches(feed);
 	begin_refresh(feed);
 	return feed->refresh != NULL || feed_requests(feed) > 0;
-}
-
-/* Whether a feed has something to send, or to wait for. */
-static bool
-is_sending(const Feed *feed)
-{
-	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
 }
 
 /*

@@ -146,9 +146,11 @@ wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current
 # an Elasticsearch that accepts it gets it when somebody says so.
 restart_with('http.max_content_length' => '200kb');
 sql('postgres', q{
-	SELECT chat.create_message(1, 2, 'before the large one');
+	BEGIN;
+	SELECT chat.create_message(1, 1 + i % 3, 'before the large one') FROM generate_series(1, 500) AS i;
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 2, 'needle ' || string_agg(md5(i::text), ' ') FROM generate_series(1, 8000) AS i;
-	SELECT chat.create_message(1, 2, 'after the large one')});
+	SELECT chat.create_message(1, 1 + i % 3, 'after the large one') FROM generate_series(1, 500) AS i;
+	COMMIT});
 wait_until($node, 'postgres', q{SELECT parked = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message is parked, others flow');
 my $large = sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_queue WHERE reason ~ '413'});
 is($large, sql('postgres', q{SELECT chat_number || '.' || number FROM chat.messages WHERE body LIKE 'needle%'}), 'too large: it is named, with the reason');
