@@ -41,6 +41,8 @@
  *
  *	indexing.c		the duty of keeping Elasticsearch in step
  *	search_index.c	the life of an index there
+ *	index_form.c	whether it is as it was created
+ *	elders.c		transactions that may not have seen it
  *	feed.c			what it is fed with, in batches
  *	document.c		a message as it is there
  *	bulk.c			sending a batch

@@ -44,6 +44,8 @@
 #include "compat.h"
 #include "document.h"
 #include "elasticsearch.h"
+#include "elders.h"
+#include "index_form.h"
 #include "plan.h"
 #include "search_index.h"
 #include "settings.h"
@@ -54,9 +56,6 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 /* How long Elasticsearch has for what concerns an index as a whole. */
 #define INDEX_TIMEOUT_MS 5000
 
-/* How long older transactions are waited for before that is called a problem. */
-#define ELDERS_PATIENCE_MS 10000
-
 /* What is left of a database's name in the name of its indexes. */
 #define DATABASE_PART_SIZE 64
 
@@ -65,21 +64,6 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 
 /* How long nothing is asked for again that was refused, and that searches do not need. */
 #define REFUSAL_PAUSE_MS 10000
-
-/*
- * The transactions that were under way when an index got its row, or when this
- * worker first heard of it: here called its elders.
- */
-typedef struct Elders
-{
-	int32		index;
-	VirtualTransactionId *transactions;
-	int			count;
-	int			ended;
-	TimestampTz noted;
-} Elders;
-
-static List *all_elders = NIL;
 
 /* Why Elasticsearch would not create or delete an index that is not searched, and when; or NULL. */
 static char *refused = NULL;
@@ -342,6 +326,7 @@ forget(const SearchIndex *index)
 	worker_begin("forgetting an index");
 	delete_row(index->id);
 	worker_commit();
+	elders_forget(index->id);
 }
 
 /* An index can be used from now on, at this URL: write its uuid. */
@@ -451,88 +436,6 @@ drop(const SearchIndex *index)
 	return status == 404 ? NULL : problem;
 }
 
-static Jsonb *
-parse(const char *text)
-{
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-}
-
-static const JsonbContainer *
-member(const JsonbContainer *container, const char *key)
-{
-	return json_container(json_member(container, key));
-}
-
-/* Whether an object has as many members as another. */
-static bool
-is_as_large(const JsonbContainer *actual, const JsonbContainer *expected)
-{
-	return actual != NULL && JsonContainerSize(actual) == JsonContainerSize(expected);
-}
-
-/* Whether a mapping has nothing beside what is expected. */
-static bool
-has_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
-{
-	static const char *const fields[] = {"scope", "application", "chat", "number", "checksum", "grams"};
-	const JsonbContainer *actual_fields = member(actual, "properties");
-	const JsonbContainer *expected_fields = member(expected, "properties");
-
-	if (!is_as_large(actual, expected) || !is_as_large(actual_fields, expected_fields))
-		return false;
-	for (int i = 0; i < lengthof(fields); i++)
-		if (!is_as_large(member(actual_fields, fields[i]), member(expected_fields, fields[i])))
-			return false;
-	return true;
-}
-
-/* Whether an index setting is missing, or as it is allowed. */
-static bool
-is_not_set(const JsonbContainer *value, const char *key, const char *allowed)
-{
-	char	   *text = json_string(json_member(value, key));
-
-	return text == NULL || strcmp(text, allowed) == 0;
-}
-
-/* Whether an index analyzes text as is expected, and in no way beside. */
-static bool
-analyzes_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
-{
-	const JsonbContainer *actual_analysis = member(actual, "analysis");
-	JsonbIterator *actual_iterator;
-	JsonbIterator *expected_iterator;
-
-	if (actual_analysis == NULL)
-		return false;
-	actual_iterator = JsonbIteratorInit((JsonbContainer *) actual_analysis);
-	expected_iterator = JsonbIteratorInit((JsonbContainer *) member(expected, "analysis"));
-	return JsonbDeepContains(&expected_iterator, &actual_iterator);
-}
-
-/*
- * Whether an index, as Elasticsearch describes it, has the mapping and the
- * settings that it was created with, and none beside them that change what a
- * document becomes. OpenSearch can replicate segments, not documents; then a
- * refresh does not make a change visible in all copies.
- */
-static bool
-is_as_created(const JsonbContainer *described)
-{
-	Jsonb	   *expected = parse(psprintf("{\"mappings\": %s, \"settings\": {\"index\": {%s}}}",
-										  document_mappings, document_settings));
-	const JsonbContainer *settings = member(member(described, "settings"), "index");
-	JsonbIterator *actual_iterator = JsonbIteratorInit((JsonbContainer *) described);
-	JsonbIterator *expected_iterator = JsonbIteratorInit(&expected->root);
-
-	return JsonbDeepContains(&actual_iterator, &expected_iterator) &&
-		has_no_more(member(described, "mappings"), member(&expected->root, "mappings")) &&
-		analyzes_no_more(settings, member(member(&expected->root, "settings"), "index")) &&
-		is_not_set(settings, "default_pipeline", "_none") &&
-		is_not_set(settings, "final_pipeline", "_none") &&
-		is_not_set(member(settings, "replication"), "type", "DOCUMENT");
-}
-
 /*
  * Find the uuid of an index in Elasticsearch; NULL if it is not there. Returns
  * false, with the problem, if it is there in another form.
@@ -551,7 +454,7 @@ examine(const SearchIndex *index, char **uuid, const char **problem)
 		return true;
 	if (*uuid == NULL)
 		elasticsearch_raise("Elasticsearch's description of the index lacks its uuid");
-	if (is_as_created(described))
+	if (index_form_is_right(described))
 		return true;
 	*problem = psprintf("the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with,"
 						" and is not used; see whether a template applies to it, and restore it, or run SELECT chat.reindex()",
@@ -605,85 +508,6 @@ point_alias(const SearchIndex *index, const char *alias)
 	ereport(LOG,
 			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
 					alias, index->name)));
-}
-
-/* Who may not have seen the row of an index. In a transaction. */
-static Elders *
-elders_of(const SearchIndex *index)
-{
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-	Elders	   *elders;
-	ListCell   *cell;
-
-	foreach(cell, all_elders)
-	{
-		elders = lfirst(cell);
-		if (elders->index == index->id)
-		{
-			MemoryContextSwitchTo(caller);
-			return elders;
-		}
-	}
-	elders = palloc0(sizeof(Elders));
-	elders->index = index->id;
-	elders->transactions = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
-												 PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &elders->count);
-	elders->noted = GetCurrentTimestamp();
-	all_elders = lappend(all_elders, elders);
-	MemoryContextSwitchTo(caller);
-	return elders;
-}
-
-/* Nobody asks for the elders of an index any more. */
-static void
-forget_elders(int32 index)
-{
-	ListCell   *cell;
-
-	foreach(cell, all_elders)
-	{
-		Elders	   *elders = lfirst(cell);
-
-		if (elders->index != index)
-			continue;
-		all_elders = foreach_delete_current(all_elders, cell);
-		pfree(elders->transactions);
-		pfree(elders);
-	}
-}
-
-/* Whether a transaction was prepared before a time, and is still there. In a transaction. */
-static bool
-prepared_before(TimestampTz time)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM pg_catalog.pg_prepared_xacts"
-		" WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-		" AND prepared OPERATOR(pg_catalog.<=) $1", TIMESTAMPTZOID);
-	Datum		value = TimestampTzGetDatum(time);
-
-	return plan_modify(&plan, &value, NULL) > 0;
-}
-
-/*
- * Whether all transactions have ended that may not have seen the row. It is a
- * problem when that takes long.
- */
-static bool
-elders_have_ended(const SearchIndex *index, const char **problem)
-{
-	Elders	   *elders;
-	bool		ended;
-
-	worker_begin("waiting for older transactions");
-	elders = elders_of(index);
-	while (elders->ended < elders->count && VirtualXactLock(elders->transactions[elders->ended], false))
-		elders->ended++;
-	ended = elders->ended == elders->count && !prepared_before(elders->noted);
-	worker_commit();
-	if (!ended && TimestampDifferenceExceeds(elders->noted, GetCurrentTimestamp(), ELDERS_PATIENCE_MS))
-		*problem = "an index waits until all transactions have ended that are older than it";
-	return ended;
 }
 
 /*
@@ -740,9 +564,9 @@ begin(SearchIndex *index, const char **problem)
 		if (uuid == NULL)
 			elasticsearch_raise(refusal != NULL ? refusal : "Elasticsearch created an index and does not have it");
 	}
-	if (!elders_have_ended(index, problem))
+	if (!elders_have_ended(index->id, problem))
 		return false;
-	forget_elders(index->id);
+	elders_forget(index->id);
 	enable(index, uuid);
 	return true;
 }
