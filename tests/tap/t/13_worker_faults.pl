@@ -159,8 +159,8 @@ sub memory_used
 	my $before = -s $node->logfile;
 
 	sql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
-	$node->wait_for_log(qr/level: 0; TopMemoryContext: .* used/, $before);
-	return slurp_file($node->logfile, $before) =~ /level: 0; TopMemoryContext: .* (\d+) used/ ? $1 : undef;
+	$node->wait_for_log(qr/level: [01]; TopMemoryContext: .* used/, $before);
+	return slurp_file($node->logfile, $before) =~ /level: [01]; TopMemoryContext: .* (\d+) used/ ? $1 : undef;
 }
 sub passes
 {
