@@ -346,7 +346,7 @@ elasticsearch_json(const HttpRequest *request, const char **problem)
  * the wait, with an error: Elasticsearch may not be wanted any more.
  */
 static void
-wait_for(const HttpRequest *request)
+wait_until_done(const HttpRequest *request)
 {
 	while (!request->done)
 	{
@@ -354,6 +354,18 @@ wait_for(const HttpRequest *request)
 		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
 			elasticsearch_raise("the settings were reloaded while Elasticsearch was asked");
 	}
+}
+
+/* A request's body, for elasticsearch_begin or elasticsearch_call. */
+StringInfo
+elasticsearch_body(const char *text)
+{
+	MemoryContext caller = MemoryContextSwitchTo(http_context());
+	StringInfo	body = makeStringInfo();
+
+	MemoryContextSwitchTo(caller);
+	appendStringInfoString(body, text);
+	return body;
 }
 
 /* Raise a problem. */
@@ -380,7 +392,7 @@ elasticsearch_call(const char *method, const char *path, StringInfo body, long t
 	PG_TRY();
 	{
 		request = elasticsearch_begin(method, path, body, timeout_ms);
-		wait_for(request);
+		wait_until_done(request);
 		answer = elasticsearch_json(request, problem);
 		*status = request->error == NULL ? request->status : 0;
 	}

@@ -18,6 +18,7 @@ extern bool elasticsearch_wanted(void);
 /* A body is allocated in http_context(), taken over, and freed by http_end. */
 extern HttpRequest *elasticsearch_begin(const char *method, const char *path, StringInfo body,
 										long timeout_ms);
+extern StringInfo elasticsearch_body(const char *text);
 extern void elasticsearch_raise(const char *problem) __attribute__((noreturn));
 extern Jsonb *elasticsearch_json(const HttpRequest *request, const char **problem);
 extern Jsonb *elasticsearch_call(const char *method, const char *path, StringInfo body,

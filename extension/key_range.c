@@ -8,9 +8,16 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "elasticsearch.h"
 #include "http.h"
 #include "key_range.h"
+#include "wait.h"
+
+/* What Elasticsearch answers when it has too much to do; and how long it is left alone then. */
+#define TOO_MANY_REQUESTS 429
+#define BUSY_PAUSE_MS 250
 
 /* The columns of a key, as fields of a document. */
 #define KEY_COLUMNS 3
@@ -35,6 +42,30 @@ message_key_compare(MessageKey a, MessageKey b)
 }
 
 /*
+ * Make a request, and again for as long as Elasticsearch has, should it answer
+ * that it has too much to do. Returns NULL and sets *problem if there is no
+ * answer.
+ */
+static Jsonb *
+call_patiently(const IndexAccess *index, const char *action, StringInfo body, const char **problem)
+{
+	char	   *path = psprintf("/%s/%s", index->name, action);
+	char	   *text = body != NULL ? pstrdup(body->data) : NULL;
+	TimestampTz began = GetCurrentTimestamp();
+	Jsonb	   *answer;
+	int			status;
+
+	while ((answer = elasticsearch_call("POST", path, body, index->timeout_ms, &status, problem)) == NULL &&
+		   status == TOO_MANY_REQUESTS &&
+		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), index->timeout_ms))
+	{
+		wait_for("ChatHttp", 0, PGINVALID_SOCKET, BUSY_PAUSE_MS);
+		body = text != NULL ? elasticsearch_body(text) : NULL;
+	}
+	return answer;
+}
+
+/*
  * Ask, and return the answer, in the current memory context. Raises 58000 if it
  * is not a whole one.
  */
@@ -46,10 +77,8 @@ ask(const IndexAccess *index, const char *action, StringInfo body)
 	const JsonbValue *timed_out;
 	Jsonb	   *answer;
 	int64		failed;
-	int			status;
 
-	answer = elasticsearch_call("POST", psprintf("/%s/%s", index->name, action), body, index->timeout_ms,
-								&status, &problem);
+	answer = call_patiently(index, action, body, &problem);
 	if (answer != NULL)
 	{
 		shards = json_container(json_member(&answer->root, "_shards"));

@@ -383,17 +383,6 @@ retire(const SearchIndex *index)
 	worker_commit();
 }
 
-static StringInfo
-make_body(const char *text)
-{
-	MemoryContext caller = MemoryContextSwitchTo(http_context());
-	StringInfo	body = makeStringInfo();
-
-	MemoryContextSwitchTo(caller);
-	appendStringInfoString(body, text);
-	return body;
-}
-
 /*
  * Ask, and return the answer; or NULL, and *problem, if it has the status that
  * may be, or any that refuses, for ANY_REFUSAL. Raises any other problem.
@@ -414,7 +403,7 @@ static const char *
 create(const SearchIndex *index)
 {
 	const char *problem;
-	StringInfo	body = make_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
+	StringInfo	body = elasticsearch_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
 										  " \"mappings\": %s, \"aliases\": {\"%s-write\": {}%s}}",
 										  settings_elasticsearch_shards, document_settings, document_mappings, index->name,
 										  index->state == INDEX_CURRENT ? psprintf(", \"%s\": {}", index->alias) : ""));
@@ -504,7 +493,7 @@ point_alias(const SearchIndex *index, const char *alias)
 	if (right && !others)
 		return;
 	appendStringInfoString(&actions, "]}");
-	(void) ask("POST", "/_aliases", make_body(actions.data), 0, &problem);
+	(void) ask("POST", "/_aliases", elasticsearch_body(actions.data), 0, &problem);
 	ereport(LOG,
 			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
 					alias, index->name)));
