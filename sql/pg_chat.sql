@@ -308,7 +308,7 @@ CREATE VIEW chat.search_status AS
 		l.seconds_behind
 	FROM chat.search_indexes AS i
 	CROSS JOIN LATERAL chat.search_lag(i.id) AS l;
-COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the duty search in chat.worker_status. No rows: Elasticsearch is not used.';
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the duties search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_reindex'
