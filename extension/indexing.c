@@ -501,8 +501,6 @@ indexing_run(Pass *pass)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	List	   *indexes;
-	SearchIndex *current;
-	SearchIndex *building;
 	ListCell   *cell;
 	bool		check;
 	bool		waiting;
@@ -521,10 +519,8 @@ indexing_run(Pass *pass)
 	if (pass->error != NULL)
 		note_problem(pass, pass->error);
 	match_feeds(indexes);
-	current = search_index_in_state(indexes, INDEX_CURRENT);
-	building = search_index_in_state(indexes, INDEX_BUILDING);
 	if (check)
-		check_operations(current);
+		check_operations(search_index_in_state(indexes, INDEX_CURRENT));
 	deliver();
 	for (;;)
 	{
@@ -536,8 +532,7 @@ indexing_run(Pass *pass)
 			break;
 		http_wait(Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)));
 	}
-	unverified = (building != NULL && indexing_may_verify(building)) ||
-		(current != NULL && !current->proven && indexing_may_verify(current));
+	unverified = indexing_unverified(indexes) != NULL;
 
 	foreach(cell, feeds)
 		busy |= is_sending(lfirst(cell));
@@ -570,15 +565,20 @@ indexing_recover(void)
 }
 
 /*
- * Whether it is time to verify an index: it is fed and, if it was built, there
- * is nothing left to send of what was there when it began.
+ * The index that has to be verified as a whole now, or NULL: one that was built,
+ * when there is nothing left to send of what was there when it began, or the
+ * current one, if it is not proven.
  */
-bool
-indexing_may_verify(const SearchIndex *index)
+SearchIndex *
+indexing_unverified(List *indexes)
 {
-	const Feed *feed = feed_of(index->id);
+	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
+	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
+	const Feed *feed = building != NULL && !building->rebuild ? feed_of(building->id) : NULL;
 
-	return feed != NULL && (index->state == INDEX_CURRENT || feed->caught_up);
+	if (feed != NULL && feed->caught_up)
+		return building;
+	return current != NULL && !current->proven && feed_of(current->id) != NULL ? current : NULL;
 }
 
 /* Whether an index has to be verified as a whole: as of the last pass. */

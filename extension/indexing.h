@@ -10,7 +10,7 @@
 
 extern long indexing_run(Pass *pass);
 extern void indexing_recover(void);
-extern bool indexing_may_verify(const SearchIndex *index);
+extern SearchIndex *indexing_unverified(List *indexes);
 extern bool indexing_wants_verification(void);
 extern bool indexing_wanted(void);
 

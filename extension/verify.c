@@ -444,14 +444,14 @@ verify_wholly(Pass *pass)
 	int64		last_version;
 	List	   *indexes = search_indexes(&last_version);
 	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
-	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
+	SearchIndex *index = indexing_unverified(indexes);
 
-	if (current != NULL && building != NULL && !building->rebuild && indexing_may_verify(building))
-		verify_built(current, building, pass);
-	else if (current != NULL && !current->proven && indexing_may_verify(current))
+	if (index == NULL || current == NULL)
+		pass->off = true;
+	else if (index == current)
 		verify_unproven(current, pass);
 	else
-		pass->off = true;
+		verify_built(current, index, pass);
 	return WHOLE_PAUSE_MS;
 }
 
