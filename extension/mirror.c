@@ -115,6 +115,17 @@ catch_up(void)
 	last_verification = 0;
 }
 
+static int
+compare_parents(const void *a, const void *b)
+{
+	const ChangedChat *x = a;
+	const ChangedChat *y = b;
+
+	if (x->application != y->application)
+		return x->application < y->application ? -1 : 1;
+	return x->chat < y->chat ? -1 : x->chat > y->chat;
+}
+
 /*
  * Take from shared memory what changed, unless there is some yet to be pushed.
  * If that is not known in full, catch up.
@@ -130,6 +141,7 @@ take_changes(void)
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	pending_count = inbox_take(INBOX_REDIS, &pending, &all);
 	MemoryContextSwitchTo(caller);
+	qsort(pending, pending_count, sizeof(ChangedChat), compare_parents);
 	pending_pushed = 0;
 	if (all)
 		catch_up();

@@ -12,10 +12,20 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
+#include "array.h"
 #include "reconcile.h"
 #include "redis.h"
 #include "redis_counter.h"
 #include "worker.h"
+
+static void
+name_key(RedisCounter *counter)
+{
+	if (counter->parent.chat == 0)
+		counter->key = psprintf("application:%s:number", counter->token);
+	else
+		counter->key = psprintf("application:%s:chat:%d:number", counter->token, counter->parent.chat);
+}
 
 /*
  * Read counters with a statement, in a transaction of its own; they outlive
@@ -41,10 +51,7 @@ redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counter
 		(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &counter->gone);
 		if (!counter->gone)
 			counter->value = plan_result_int32(row, 4);
-		if (counter->parent.chat == 0)
-			counter->key = psprintf("application:%s:number", counter->token);
-		else
-			counter->key = psprintf("application:%s:chat:%d:number", counter->token, counter->parent.chat);
+		name_key(counter);
 	}
 	MemoryContextSwitchTo(inner);
 	worker_commit();
@@ -62,29 +69,118 @@ redis_counters_list(RedisCounter *counters, int count)
 	return list;
 }
 
-/* The counters of these parents, in their order; those of applications that are gone are left out. */
+/* An application, and its own counter. */
+typedef struct Application
+{
+	int32		id;
+	char	   *token;
+	int32		last_chat_number;
+} Application;
+
+/*
+ * Read the applications of the parents, which ascend; those that are gone are
+ * left out. What is returned ascends, too, and is in context.
+ */
+static int
+read_applications(const ChangedChat *parents, int count, MemoryContext context,
+				  Application **applications)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT a.id, a.token, COALESCE(c.last_chat_number, 0)"
+		" FROM pg_catalog.unnest($1) AS k (id),"
+		" LATERAL (SELECT id, token FROM chat.applications WHERE id OPERATOR(pg_catalog.=) k.id LIMIT 1) AS a"
+		" LEFT JOIN LATERAL (SELECT last_chat_number FROM chat.application_counters"
+		" WHERE application_id OPERATOR(pg_catalog.=) a.id LIMIT 1) AS c ON true"
+		" ORDER BY a.id",
+		INT4ARRAYOID);
+	Int32Array	ids;
+	Datum		value;
+	uint64		found;
+	MemoryContext inner;
+
+	int32_array_init(&ids, count);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || parents[i].application != parents[i - 1].application)
+			int32_array_append(&ids, parents[i].application);
+	value = int32_array_datum(&ids);
+	found = plan_query(&plan, &value);
+
+	inner = MemoryContextSwitchTo(context);
+	*applications = palloc((found + 1) * sizeof(Application));
+	for (uint64 row = 0; row < found; row++)
+		(*applications)[row] = (Application) {
+			plan_result_int32(row, 1),
+			SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2),
+			plan_result_int32(row, 3)
+		};
+	MemoryContextSwitchTo(inner);
+	return found;
+}
+
+/* The counter of a parent, of its application and its row of SPI_tuptable. */
+static RedisCounter
+counter_of(ChangedChat parent, const Application *application, uint64 row)
+{
+	RedisCounter counter = {.parent = parent, .token = application->token};
+	Datum		last_number = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1,
+											&counter.gone);
+
+	if (parent.chat == 0)
+	{
+		counter.gone = false;
+		counter.value = application->last_chat_number;
+	}
+	else if (!counter.gone)
+		counter.value = DatumGetInt32(last_number);
+	name_key(&counter);
+	return counter;
+}
+
+/*
+ * The counters of these parents, which ascend; those of applications that are
+ * gone are left out.
+ *
+ * Called for all that changes: the applications, few mostly, are looked up once
+ * each, and not once for each chat.
+ */
 int
 redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.application_id, k.number, a.token,"
-		" CASE WHEN k.number OPERATOR(pg_catalog.=) 0"
-		" THEN COALESCE((SELECT last_chat_number FROM chat.application_counters"
-		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id), 0)"
-		" ELSE (SELECT last_number FROM chat.chats"
-		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND number OPERATOR(pg_catalog.=) k.number) END"
+		"SELECT c.last_number"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY"
 		" AS k (application_id, number, position)"
-		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
+		" LEFT JOIN LATERAL (SELECT last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND number OPERATOR(pg_catalog.=) k.number LIMIT 1) AS c ON true"
 		" ORDER BY k.position",
 		INT4ARRAYOID, INT4ARRAYOID);
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext inner;
 	Datum		values[2];
+	Application *applications;
+	int			application_count;
+	int			found = 0;
 
+	*counters = palloc((count + 1) * sizeof(RedisCounter));
+	worker_begin("reading counters for Redis");
+	application_count = read_applications(parents, count, context, &applications);
 	reconcile_keys(parents, count, values);
-	return redis_counters_read(&plan, values, counters);
+	plan_query(&plan, values);
+	inner = MemoryContextSwitchTo(context);
+	for (int i = 0, a = 0; i < count; i++)
+	{
+		while (a < application_count && applications[a].id < parents[i].application)
+			a++;
+		if (a < application_count && applications[a].id == parents[i].application)
+			(*counters)[found++] = counter_of(parents[i], &applications[a], i);
+	}
+	MemoryContextSwitchTo(inner);
+	worker_commit();
+	return found;
 }
 
+/* The first counters after a position, in the order of their keys. */
 int
 redis_counters_after(ChangedChat position, RedisCounter **counters)
 {

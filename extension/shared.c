@@ -43,7 +43,7 @@ PG_FUNCTION_INFO_V1(chat_pending_changes);
 #define SHARED_DATABASES 1024
 
 /* Changed chats remembered, and how many of one database. */
-#define SHARED_CHANGES 16384
+#define SHARED_CHANGES 65536
 #define SHARED_CHANGES_QUOTA (SHARED_CHANGES / 4)
 
 /* How long a command waits for the worker of its database to leave. */

@@ -62,13 +62,20 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 /* The first of the duties that use the network; they are the last. */
 #define NETWORK_DUTY 3
 
+/*
+ * The pauses between passes that changes ask for. What chats a busy second
+ * changes it changes again: a push that waits for most of its second does less.
+ */
+#define PUSH_PAUSE_MS 750
+#define SEARCH_PAUSE_MS 100
+
 static Duty duties[] = {
 	{.name = "reconcile", .run = counting_reconcile},
 	{.name = "scrub chats", .run = counting_scrub_chats},
 	{.name = "scrub applications", .run = counting_scrub_applications},
-	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted, .pause_ms = 500},
-	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted, .pause_ms = 100},
-	{.name = "verify search", .run = verify_run, .wanted = verify_wanted, .pause_ms = 100}
+	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted, .pause_ms = PUSH_PAUSE_MS},
+	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted, .pause_ms = SEARCH_PAUSE_MS},
+	{.name = "verify search", .run = verify_run, .wanted = verify_wanted, .pause_ms = SEARCH_PAUSE_MS}
 };
 
 /*

@@ -90,6 +90,27 @@ foreach my $change (
 sql(q{BEGIN; SELECT chat.create_message(1, 1, 'x'); SELECT chat.create_chat(1); ROLLBACK});
 mirrored('rollback');
 is(mended($node, 'postgres'), '', 'all that was pushed, not mended');
+each_within(1, sub {
+	my ($step) = @_;
+
+	$step->("a number that rises is pushed", sub {
+		my $number = sql(q{SELECT chat.create_message(1, 1, 'pushed')});
+		my $key = sql(q{SELECT format('application:%s:chat:1:number', token) FROM chat.applications WHERE id = 1});
+
+		ok(poll(sub { $redis->command('GET', $key) eq $number }), "number $number is there");
+	});
+});
+
+# Ten thousand chats at once: shared memory has room for them, so that none is to be looked for.
+my $burst = sql(q{SELECT id FROM chat.create_application('burst')});
+my $log_position = length slurp_file($node->logfile);
+sql("SELECT count(chat.create_chat($burst)) FROM generate_series(1, 10000)");
+mirrored('a burst');
+sql("SELECT count(*) FROM generate_series(1, 10000) AS n, chat.create_message($burst, n, 'burst')");
+mirrored('a burst of messages');
+unlike(slurp_file($node->logfile, $log_position), qr/keys that Redis did not have/, 'all that was pushed, none found by comparing');
+sql("DELETE FROM chat.applications WHERE id = $burst");
+mirrored('after the burst');
 sql('SELECT chat.rotate_token(1)');
 within(10, sub { mirrored('rotate_token') }, 'rotate_token');
 
