@@ -63,8 +63,8 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 #define NETWORK_DUTY 3
 
 /*
- * The pauses between passes that changes ask for. What chats a busy second
- * changes it changes again: a push that waits for most of its second does less.
+ * The pauses between passes that changes ask for. A busy chat changes again and
+ * again: a push that waits for most of the second that it has writes it once.
  */
 #define PUSH_PAUSE_MS 750
 #define SEARCH_PAUSE_MS 100
