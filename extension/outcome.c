@@ -68,7 +68,7 @@ raise_watermarks(Feed *feed, Batch *batch)
 	};
 	Int32Array	columns[3];
 	Int32Array	upto;
-	Datum	   *tids = palloc((batch->segments_count + 1) * sizeof(Datum));
+	Datum	   *tids;
 	Datum		values[4] = {Int32GetDatum(feed->index)};
 	uint64		rows;
 
@@ -76,7 +76,6 @@ raise_watermarks(Feed *feed, Batch *batch)
 		return;
 	for (int i = 0; i < 3; i++)
 		int32_array_init(&columns[i], batch->segments_count);
-	int32_array_init(&upto, batch->segments_count);
 	for (int i = 0; i < batch->segments_count; i++)
 	{
 		/* What was cut to nothing cannot be found; it was put off already. */
@@ -87,6 +86,8 @@ raise_watermarks(Feed *feed, Batch *batch)
 	for (int i = 0; i < 3; i++)
 		values[i + 1] = int32_array_datum(&columns[i]);
 	rows = plan_modify(&lock, values, NULL);
+	tids = palloc((rows + 1) * sizeof(Datum));
+	int32_array_init(&upto, rows);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		int			segment = plan_result_int32(row, 1) - 1;

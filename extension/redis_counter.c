@@ -180,7 +180,7 @@ redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters
 	return found;
 }
 
-/* The first counters after a position, in the order of their keys. */
+/* The first REDIS_COUNTERS_SLICE counters at most after a position, in the order of their keys. */
 int
 redis_counters_after(ChangedChat position, RedisCounter **counters)
 {
@@ -193,7 +193,7 @@ redis_counters_after(ChangedChat position, RedisCounter **counters)
 		" WHERE application_id OPERATOR(pg_catalog.>) $1 ORDER BY application_id LIMIT $3)) AS u"
 		" ORDER BY application_id, number LIMIT $3) AS k"
 		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
-		" ORDER BY k.application_id, k.number",
+		" ORDER BY k.application_id, k.number LIMIT $3",
 		INT4OID, INT4OID, INT8OID);
 	Datum		values[3] = {
 		Int32GetDatum(position.application), Int32GetDatum(position.chat), Int64GetDatum(REDIS_COUNTERS_SLICE)
