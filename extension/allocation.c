@@ -220,12 +220,10 @@ batch_lock(Batch *batch, bool wait)
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ChatGroup  *group = &batch->groups[plan_result_int32(row, 1) - 1];
-		bool		isnull;
 
 		group->found = true;
 		group->last_number = group->last_before = plan_result_int32(row, 2);
-		group->tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[row],
-																  SPI_tuptable->tupdesc, 3, &isnull));
+		group->tid = *(ItemPointer) DatumGetPointer(plan_result(row, 3, TIDOID, NULL));
 	}
 	return rows;
 }

@@ -15,7 +15,6 @@
 
 #include "api.h"
 #include "application.h"
-#include "plan.h"
 #include "problem.h"
 
 /*
@@ -54,10 +53,10 @@ api_call_by_token(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access)
 }
 
 /*
- * Make the function return the rows of a tuplestore, which is empty and which
- * the caller fills. Raises 0A000 if the calling query cannot take rows.
+ * Make the function return the rows of a store, which is empty and which the
+ * caller fills. Raises 0A000 if the calling query cannot take rows.
  */
-Tuplestorestate *
+RowStore
 api_result_store(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -74,5 +73,5 @@ api_result_store(FunctionCallInfo fcinfo)
 	rsinfo->setResult = tuplestore_begin_heap(false, false, work_mem);
 	rsinfo->setDesc = CreateTupleDescCopy(rsinfo->expectedDesc);
 	MemoryContextSwitchTo(caller);
-	return rsinfo->setResult;
+	return (RowStore) {rsinfo->setResult, rsinfo->setDesc};
 }

@@ -8,7 +8,8 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/tuplestore.h"
+
+#include "plan.h"
 
 /* What a function does, once its application is known. */
 typedef Datum (*ApiBody) (FunctionCallInfo fcinfo, int32 application);
@@ -22,7 +23,7 @@ typedef enum ApiAccess
 
 extern Datum api_call_by_id(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access);
 extern Datum api_call_by_token(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access);
-extern Tuplestorestate *api_result_store(FunctionCallInfo fcinfo);
+extern RowStore api_result_store(FunctionCallInfo fcinfo);
 
 /*
  * Defines the two forms of a function of the API, chat_<name>_by_id and

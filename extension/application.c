@@ -189,7 +189,7 @@ chat_rotate_token_by_token(PG_FUNCTION_ARGS)
 static Datum
 get_application(FunctionCallInfo fcinfo, SavedPlan *plan)
 {
-	Tuplestorestate *store = api_result_store(fcinfo);
+	RowStore	store = api_result_store(fcinfo);
 	Datum		value;
 
 	if (PG_ARGISNULL(0))
@@ -239,7 +239,7 @@ chat_list_applications(PG_FUNCTION_ARGS)
 		INT4OID, INT4OID, INT8OID)
 	};
 	ListPage		page = page_from_arguments(fcinfo, 0);
-	Tuplestorestate *store = api_result_store(fcinfo);
+	RowStore	store = api_result_store(fcinfo);
 
 	SPI_connect();
 	page_store(&plans, NULL, 0, page, store);

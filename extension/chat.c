@@ -147,7 +147,7 @@ API_FUNCTION(get_chat, API_READS)
 	static SavedPlan plan = SAVED_PLAN(
 		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), PG_GETARG_DATUM(1)};
-	Tuplestorestate *store = api_result_store(fcinfo);
+	RowStore	store = api_result_store(fcinfo);
 
 	if (PG_ARGISNULL(1) || plan_store(&plan, values, store) == 0)
 		application_require(application);

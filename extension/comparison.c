@@ -109,7 +109,7 @@ static int64
 result_int64(uint64 row, int column, int64 if_null)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	Datum		value = plan_result(row, column, INT8OID, &isnull);
 
 	return isnull ? if_null : DatumGetInt64(value);
 }

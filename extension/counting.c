@@ -223,14 +223,13 @@ uint64
 counting_scrub_share(const char *table)
 {
 	double		rows = 0;
-	bool		isnull;
 
 	if (SPI_execute(psprintf("SELECT CASE WHEN reltuples OPERATOR(pg_catalog.>=) 0 THEN reltuples"
 							 " ELSE pg_catalog.pg_relation_size(oid) OPERATOR(pg_catalog./) 8192 OPERATOR(pg_catalog.*) 15"
 							 " END::pg_catalog.int8 FROM pg_catalog.pg_class"
 							 " WHERE oid OPERATOR(pg_catalog.=) '%s'::pg_catalog.regclass", table),
 					true, 1) == SPI_OK_SELECT && SPI_processed == 1)
-		rows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		rows = plan_result_int64(0, 1);
 	return ceil(rows * settings_reconcile_interval / settings_scrub_interval);
 }
 

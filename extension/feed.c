@@ -219,7 +219,7 @@ look_up(Feed *feed, Candidate *candidates, int count)
 	{
 		Candidate  *candidate = &candidates[plan_result_int32(row, 1) - 1];
 		bool		isnull;
-		Datum		indexed = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &isnull);
+		Datum		indexed = plan_result(row, 3, INT4OID, &isnull);
 
 		candidate->last_number = plan_result_int32(row, 2);
 		candidate->messages_count = plan_result_int32(row, 4);
@@ -434,16 +434,6 @@ append_message(Batch *batch, Entry *entry, const text *body, int64 version)
 	}
 }
 
-/* The text in a column of a row of SPI_tuptable; NULL if it is null. */
-static text *
-result_text(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? NULL : DatumGetTextPP(value);
-}
-
 /* Add the segment of a candidate, as far as it was read. */
 static void
 add_segment(Batch *batch, const Candidate *candidate, int32 upto)
@@ -497,7 +487,7 @@ read_messages(Feed *feed, Batch *batch, const Candidate *candidates, int count, 
 			upto = plan_result_int32(row, 2);
 			entry = add_entry(batch, (MessageKey) {candidate->chat.application, candidate->chat.chat, upto});
 			entry->segment = batch->segments_count;
-			append_message(batch, entry, result_text(row, 3), version);
+			append_message(batch, entry, plan_result_text(row, 3, NULL), version);
 			row++;
 		}
 		whole = row < rows ? plan_result_int32(row, 1) > i + 1 : all;
@@ -575,12 +565,11 @@ read_queue(Feed *feed, Batch *batch, int64 version)
 		Entry	   *entry = add_entry(batch, (MessageKey) {
 			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)
 		});
-		text	   *body = result_text(row, 5);
-		bool		isnull;
+		bool		is_gone;
+		text	   *body = plan_result_text(row, 5, &is_gone);
 
-		entry->queue_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row],
-													  SPI_tuptable->tupdesc, 4, &isnull));
-		if (body != NULL)
+		entry->queue_id = plan_result_int64(row, 4);
+		if (!is_gone)
 			append_message(batch, entry, body, version);
 		else
 		{

@@ -71,7 +71,7 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 static Datum
 get_messages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
-	Tuplestorestate *store = api_result_store(fcinfo);
+	RowStore	store = api_result_store(fcinfo);
 	Datum		values[3];
 	int			count;
 
@@ -121,7 +121,7 @@ column_element(const Column *column, int i)
 static Datum
 list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
-	Tuplestorestate *store = api_result_store(fcinfo);
+	RowStore	store = api_result_store(fcinfo);
 	Column		after;
 	Column		before;
 	Column		limits;

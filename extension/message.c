@@ -90,7 +90,7 @@ resolve_tokens(FunctionCallInfo fcinfo, Column *applications)
 }
 
 static void
-store_outcome(Tuplestorestate *store, TupleDesc descriptor, int item, const NewMessage *message)
+store_outcome(RowStore store, int item, const NewMessage *message)
 {
 	const Problem *problem = &message->problem;
 	bool		refused = problem->sqlstate != 0;
@@ -107,7 +107,7 @@ store_outcome(Tuplestorestate *store, TupleDesc descriptor, int item, const NewM
 		}
 		values[4] = CStringGetTextDatum(problem->message);
 	}
-	tuplestore_putvalues(store, descriptor, values, nulls);
+	tuplestore_putvalues(store.rows, store.descriptor, values, nulls);
 }
 
 /*
@@ -116,8 +116,7 @@ store_outcome(Tuplestorestate *store, TupleDesc descriptor, int item, const NewM
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
-	Tuplestorestate *store = api_result_store(fcinfo);
-	TupleDesc	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc;
+	RowStore	store = api_result_store(fcinfo);
 	Column		applications;
 	Column		chats;
 	Column		bodies;
@@ -158,7 +157,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 	allocation_create_many(messages, count, PG_ARGISNULL(4) || PG_GETARG_BOOL(4));
 
 	for (int i = 0; i < count; i++)
-		store_outcome(store, descriptor, i + 1, &messages[i]);
+		store_outcome(store, i + 1, &messages[i]);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -191,7 +190,7 @@ API_FUNCTION(get_message, API_READS)
 	static SavedPlan plan = SAVED_PLAN(
 		MESSAGE_SELECT " AND number OPERATOR(pg_catalog.=) $3", INT4OID, INT4OID, INT4OID);
 	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat_argument(fcinfo)), PG_GETARG_DATUM(2)};
-	Tuplestorestate *store = api_result_store(fcinfo);
+	RowStore	store = api_result_store(fcinfo);
 
 	if (PG_ARGISNULL(2) || plan_store(&plan, values, store) == 0)
 		chat_require(application, DatumGetInt32(values[1]));

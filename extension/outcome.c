@@ -91,10 +91,9 @@ raise_watermarks(Feed *feed, Batch *batch)
 	for (uint64 row = 0; row < rows; row++)
 	{
 		int			segment = plan_result_int32(row, 1) - 1;
-		bool		isnull;
 
 		batch->segments[segment].raised = true;
-		tids[row] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull);
+		tids[row] = plan_result(row, 2, TIDOID, NULL);
 		int32_array_append(&upto, batch->segments[segment].upto);
 	}
 	values[0] = PointerGetDatum(construct_array(tids, rows, TIDOID, sizeof(ItemPointerData),

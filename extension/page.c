@@ -91,7 +91,7 @@ page_of_last(FunctionCallInfo fcinfo, int limit_argument)
  */
 uint64
 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
-		   Tuplestorestate *store)
+		   RowStore store)
 {
 	Datum		values[PLAN_MAX_ARGS];
 

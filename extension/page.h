@@ -46,6 +46,6 @@ extern ListPage page_from_arguments(FunctionCallInfo fcinfo, int first);
 extern ListPage page_of_last(FunctionCallInfo fcinfo, int limit_argument);
 extern int32 page_limit(NullableDatum value);
 extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
-						 Tuplestorestate *store);
+						 RowStore store);
 
 #endif							/* PG_CHAT_PAGE_H */

@@ -8,13 +8,19 @@
  * because every statement is a lookup by key for which a plan made for its
  * parameters is the same plan, made again and again.
  *
+ * Whoever owns the tables may change their columns. A statement that names one
+ * that is gone fails by itself; that one has become of another type is seen
+ * here, before anything is read as what it is not.
+ *
  * The caller is connected to SPI.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/tstoreReceiver.h"
 #include "nodes/params.h"
 #include "tcop/dest.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
@@ -132,7 +138,7 @@ plan_modify_latest(SavedPlan *plan, const Datum *values)
  * store.
  */
 static SPIExecuteOptions
-store_options(const SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+store_options(const SavedPlan *plan, const Datum *values, RowStore store)
 {
 	SPIExecuteOptions options = {0};
 	ParamListInfo params = makeParamList(plan->nargs);
@@ -148,17 +154,17 @@ store_options(const SavedPlan *plan, const Datum *values, Tuplestorestate *store
 	options.params = params;
 	options.read_only = true;
 	options.dest = CreateDestReceiver(DestTuplestore);
-	SetTuplestoreDestReceiverParams(options.dest, store, CurrentMemoryContext,
-									true, NULL, NULL);
+	SetTuplestoreDestReceiverParams(options.dest, store.rows, CurrentMemoryContext, true, store.descriptor,
+									"a column of pg_chat's tables does not have the type that pg_chat gave it");
 	return options;
 }
 
 /*
- * Run a statement that only reads, and append its rows to store, whose rows
- * have the same columns. Returns the number of rows.
+ * Run a statement that only reads, and append its rows to store. Returns the
+ * number of rows. Raises 42804 if their columns are not those of the store.
  */
 uint64
-plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+plan_store(SavedPlan *plan, const Datum *values, RowStore store)
 {
 	SPIExecuteOptions options = store_options(plan, values, store);
 	int			result;
@@ -177,7 +183,7 @@ plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store)
  * for a statement whose best plan depends on what is searched for.
  */
 uint64
-plan_store_fresh(const SavedPlan *plan, const Datum *values, Tuplestorestate *store)
+plan_store_fresh(const SavedPlan *plan, const Datum *values, RowStore store)
 {
 	SPIExecuteOptions options = store_options(plan, values, store);
 	int			nest_level = NewGUCNestLevel();
@@ -197,17 +203,71 @@ plan_store_fresh(const SavedPlan *plan, const Datum *values, Tuplestorestate *st
 }
 
 /*
- * The integer in a column (from 1 on) of a row (from 0 on) of SPI_tuptable,
- * which is not null.
+ * Raise 42804 unless a column has the type that is wanted.
  */
+void
+plan_require_type(const char *column, Oid found, Oid wanted)
+{
+	if (found != wanted)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" has type %s, and pg_chat gave it type %s",
+						column, format_type_be(found), format_type_be(wanted)),
+				 errhint("Give the column its type again with ALTER TABLE ... ALTER COLUMN ... TYPE.")));
+}
+
+/*
+ * The value in a column (from 1 on) of a row (from 0 on) of SPI_tuptable, which
+ * has this type. Raises 42804 if it has not, and 22004 if the value is null and
+ * isnull is NULL.
+ */
+Datum
+plan_result(uint64 row, int column, Oid type, bool *isnull)
+{
+	TupleDesc	descriptor = SPI_tuptable->tupdesc;
+	Form_pg_attribute attribute = TupleDescAttr(descriptor, column - 1);
+	bool		found_null;
+	Datum		value;
+
+	plan_require_type(NameStr(attribute->attname), attribute->atttypid, type);
+	value = SPI_getbinval(SPI_tuptable->vals[row], descriptor, column, &found_null);
+	if (isnull != NULL)
+		*isnull = found_null;
+	else if (found_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("column \"%s\" is null, which pg_chat does not allow", NameStr(attribute->attname))));
+	return value;
+}
+
+/* An integer that is not null, as plan_result has it. */
 int32
 plan_result_int32(uint64 row, int column)
 {
-	bool		isnull;
-	Datum		value;
+	return DatumGetInt32(plan_result(row, column, INT4OID, NULL));
+}
 
-	value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						  column, &isnull);
-	Assert(!isnull);
-	return DatumGetInt32(value);
+/* A bigint that is not null, as plan_result has it. */
+int64
+plan_result_int64(uint64 row, int column)
+{
+	return DatumGetInt64(plan_result(row, column, INT8OID, NULL));
+}
+
+/* A text, as plan_result has it; NULL if it is null and may be. */
+text *
+plan_result_text(uint64 row, int column, bool *isnull)
+{
+	Datum		value = plan_result(row, column, TEXTOID, isnull);
+
+	return isnull != NULL && *isnull ? NULL : DatumGetTextPP(value);
+}
+
+/* The same as a string, in the current memory context. */
+char *
+plan_result_string(uint64 row, int column, bool *isnull)
+{
+	text	   *value = plan_result_text(row, column, isnull);
+
+	return value == NULL ? NULL : text_to_cstring(value);
 }

@@ -30,11 +30,23 @@ typedef struct SavedPlan
 		.argtypes = {__VA_ARGS__} \
 	}
 
+/* Where the rows of a function are kept, and what their columns are. */
+typedef struct RowStore
+{
+	Tuplestorestate *rows;
+	TupleDesc	descriptor;
+} RowStore;
+
 extern uint64 plan_query(SavedPlan *plan, const Datum *values);
 extern uint64 plan_modify(SavedPlan *plan, const Datum *values, const char *nulls);
 extern uint64 plan_modify_latest(SavedPlan *plan, const Datum *values);
-extern uint64 plan_store_fresh(const SavedPlan *plan, const Datum *values, Tuplestorestate *store);
-extern uint64 plan_store(SavedPlan *plan, const Datum *values, Tuplestorestate *store);
+extern uint64 plan_store_fresh(const SavedPlan *plan, const Datum *values, RowStore store);
+extern uint64 plan_store(SavedPlan *plan, const Datum *values, RowStore store);
+extern void plan_require_type(const char *column, Oid found, Oid wanted);
+extern Datum plan_result(uint64 row, int column, Oid type, bool *isnull);
 extern int32 plan_result_int32(uint64 row, int column);
+extern int64 plan_result_int64(uint64 row, int column);
+extern text *plan_result_text(uint64 row, int column, bool *isnull);
+extern char *plan_result_string(uint64 row, int column, bool *isnull);
 
 #endif							/* PG_CHAT_PLAN_H */

@@ -46,11 +46,9 @@ redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counter
 	{
 		RedisCounter *counter = &(*counters)[row];
 
-		counter->token = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3);
+		counter->token = plan_result_string(row, 3, NULL);
 		counter->parent = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
-		(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4, &counter->gone);
-		if (!counter->gone)
-			counter->value = plan_result_int32(row, 4);
+		counter->value = DatumGetInt32(plan_result(row, 4, INT4OID, &counter->gone));
 		name_key(counter);
 	}
 	MemoryContextSwitchTo(inner);
@@ -110,7 +108,7 @@ read_applications(const ChangedChat *parents, int count, MemoryContext context,
 	for (uint64 row = 0; row < found; row++)
 		(*applications)[row] = (Application) {
 			plan_result_int32(row, 1),
-			SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2),
+			plan_result_string(row, 2, NULL),
 			plan_result_int32(row, 3)
 		};
 	MemoryContextSwitchTo(inner);
@@ -122,8 +120,7 @@ static RedisCounter
 counter_of(ChangedChat parent, const Application *application, uint64 row)
 {
 	RedisCounter counter = {.parent = parent, .token = application->token};
-	Datum		last_number = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1,
-											&counter.gone);
+	Datum		last_number = plan_result(row, 1, INT4OID, &counter.gone);
 
 	if (parent.chat == 0)
 	{

@@ -66,10 +66,9 @@ begin_retiring(void)
 	inner = MemoryContextSwitchTo(retiring_context);
 	for (uint64 row = 0; row < count; row++)
 	{
-		bool		isnull;
-		Datum		retired_at = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull);
+		Datum		retired_at = plan_result(row, 2, TIMESTAMPTZOID, NULL);
 
-		retiring[row] = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		retiring[row] = plan_result_string(row, 1, NULL);
 		retired_until = Max(retired_until, DatumGetTimestampTz(retired_at));
 	}
 	MemoryContextSwitchTo(inner);

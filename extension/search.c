@@ -341,7 +341,7 @@ report_lag(int32 index)
 	plan_query(&plan, &value);
 	ereport(DEBUG1,
 			(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
-							 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
+							 plan_result_string(0, 1, NULL))));
 }
 
 /* Find what is missing, with whatever there is to find it by. */
@@ -379,14 +379,14 @@ add_hint(void *argument)
 
 /* Append the rows of a tuplestore, which allows random access, to another, the last first. */
 static void
-store_backward(Tuplestorestate *from, Tuplestorestate *to, TupleDesc descriptor)
+store_backward(Tuplestorestate *from, RowStore to)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(to.descriptor, &TTSOpsMinimalTuple);
 
 	while (tuplestore_advance(from, true))
 		;
 	while (tuplestore_gettupleslot(from, false, false, slot))
-		tuplestore_puttupleslot(to, slot);
+		tuplestore_puttupleslot(to.rows, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(from);
 }
@@ -398,16 +398,18 @@ store_backward(Tuplestorestate *from, Tuplestorestate *to, TupleDesc descriptor)
 static int64
 search_run(FunctionCallInfo fcinfo, Search *search)
 {
-	Tuplestorestate *result = api_result_store(fcinfo);
+	RowStore	result = api_result_store(fcinfo);
 	int64		wanted = search->missing;
 	ErrorContextCallback hint = {.callback = add_hint, .previous = error_context_stack};
 
-	search->found = search->from_end ? tuplestore_begin_heap(true, false, work_mem) : result;
+	search->found = result;
+	if (search->from_end)
+		search->found.rows = tuplestore_begin_heap(true, false, work_mem);
 	error_context_stack = &hint;
 	search_find(search);
 	error_context_stack = hint.previous;
 	if (search->from_end)
-		store_backward(search->found, result, ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc);
+		store_backward(search->found.rows, result);
 	return wanted - search->missing;
 }
 

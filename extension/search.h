@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "utils/tuplestore.h"
+#include "plan.h"
 
 /* Where a message stands in its application. */
 typedef struct Position
@@ -30,7 +30,7 @@ typedef struct Search
 	Position	upto;			/* and up to this one */
 	bool		from_end;		/* the last of them first */
 	int64		missing;		/* rows that are still wanted */
-	Tuplestorestate *found;		/* rows, in the order of the search */
+	RowStore	found;			/* rows, in the order of the search */
 } Search;
 
 /* Messages of a chat: numbers above one, up to another. */

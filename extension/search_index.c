@@ -69,12 +69,6 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 static char *refused = NULL;
 static TimestampTz refused_at = 0;
 
-static char *
-result_string(uint64 row, int column)
-{
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
-}
-
 static SearchIndexState
 state_from_name(const char *name)
 {
@@ -129,7 +123,7 @@ search_index_current(int32 *id, char **name)
 		return false;
 	MemoryContextSwitchTo(caller);
 	*id = plan_result_int32(0, 1);
-	*name = result_string(0, 2);
+	*name = plan_result_string(0, 2, NULL);
 	return true;
 }
 
@@ -197,18 +191,17 @@ search_indexes(int64 *last_version)
 		bool		isnull;
 
 		index->id = plan_result_int32(row, 1);
-		index->name = result_string(row, 2);
-		index->alias = result_string(row, 3);
-		index->uuid = result_string(row, 4);
-		index->state = state_from_name(result_string(row, 5));
+		index->name = plan_result_string(row, 2, NULL);
+		index->alias = plan_result_string(row, 3, NULL);
+		index->uuid = plan_result_string(row, 4, &isnull);
+		index->state = state_from_name(plan_result_string(row, 5, NULL));
 		index->rebuild = plan_result_int32(row, 6) != 0;
-		*last_version = Max(*last_version,
-							DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 7, &isnull)));
-		index->home = result_string(row, 8);
+		*last_version = Max(*last_version, plan_result_int64(row, 7));
+		index->home = plan_result_string(row, 8, NULL);
 		index->proven = plan_result_int32(row, 9) != 0;
 		index->doubted = plan_result_int32(row, 10) != 0;
 		index->elsewhere = plan_result_int32(row, 11) != server_hash();
-		index->operations = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 12, &isnull));
+		index->operations = plan_result_int64(row, 12);
 		indexes = lappend(indexes, index);
 		MemoryContextSwitchTo(caller);
 	}
@@ -717,7 +710,7 @@ chat_reindex(PG_FUNCTION_ARGS)
 				 errmsg("Elasticsearch is not used in this database"),
 				 errhint("Set pg_chat.elasticsearch_url, and see chat.worker_status.")));
 	MemoryContextSwitchTo(caller);
-	name = cstring_to_text(result_string(0, 1));
+	name = cstring_to_text(plan_result_string(0, 1, NULL));
 	SPI_finish();
 	PG_RETURN_TEXT_P(name);
 }

@@ -72,14 +72,14 @@ char *
 trigram_schema(void)
 {
 	static SavedPlan plan = {
-		.sql = "SELECT n.nspname FROM pg_catalog.pg_extension AS e"
+		.sql = "SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension AS e"
 		" JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
 		" WHERE e.extname OPERATOR(pg_catalog.=) 'pg_trgm'"
 	};
 
 	if (plan_modify(&plan, NULL, NULL) == 0)
 		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return plan_result_string(0, 1, NULL);
 }
 
 /* Raise 55000 unless pg_trgm is there. */
@@ -103,6 +103,7 @@ require_pg_trgm(void)
 static char *
 last_error(void)
 {
+	bool		isnull;
 	static SavedPlan plan = {
 		.sql = "SELECT last_error FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) '" TRIGRAM_DUTY "'"
 		" AND last_error_at OPERATOR(pg_catalog.>=) last_pass_at"
@@ -110,7 +111,7 @@ last_error(void)
 
 	if (plan_modify(&plan, NULL, NULL) == 0)
 		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return plan_result_string(0, 1, &isnull);
 }
 
 /*
