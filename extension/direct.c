@@ -406,6 +406,26 @@ queue_for_search(Relation relation, int32 application, int32 chat, int32 number)
 }
 
 /*
+ * The value in a row of the column with this name and type. Raises 42703 if
+ * the table has none of this name, 42804 if it has one of another type.
+ */
+static Datum
+value_of(Relation relation, HeapTuple tuple, const char *column, Oid type, bool *isnull)
+{
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	int			number = SPI_fnumber(descriptor, column);
+
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table \"%s\" has no column \"%s\", which pg_chat gave it",
+						RelationGetRelationName(relation), column),
+				 errhint("Give the column its name again with ALTER TABLE ... RENAME COLUMN.")));
+	plan_require_type(column, SPI_gettypeid(descriptor, number), type);
+	return heap_getattr(tuple, number, descriptor, isnull);
+}
+
+/*
  * Give a row that is about to stand in chat.messages or chat.chats a number,
  * or take note of the one it has. Returns the row. Raises 23503 if it has no
  * parent, 22003 for a number below 1, 54000 if there is none left.
@@ -413,10 +433,9 @@ queue_for_search(Relation relation, int32 application, int32 chat, int32 number)
 static HeapTuple
 number_row(TriggerData *trigger, HeapTuple tuple)
 {
-	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-	bool		is_message = strcmp(RelationGetRelationName(trigger->tg_relation), "messages") == 0;
+	Relation	relation = trigger->tg_relation;
+	bool		is_message = strcmp(RelationGetRelationName(relation), "messages") == 0;
 	const char *noun = is_message ? "message" : "chat";
-	int			number_column = SPI_fnumber(descriptor, "number");
 	int32		application;
 	int32		chat = COUNTER_OF_CHATS;
 	int32		number;
@@ -424,25 +443,24 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 	bool		unnumbered;
 	Counter    *counter;
 
-	number = DatumGetInt32(heap_getattr(tuple, number_column, descriptor, &unnumbered));
+	number = DatumGetInt32(value_of(relation, tuple, "number", INT4OID, &unnumbered));
 	if (!unnumbered && by_functions())
 		return tuple;
 
 	/* A null in the rest of the key is the table's own error. */
-	application = DatumGetInt32(heap_getattr(tuple, SPI_fnumber(descriptor, "application_id"),
-											 descriptor, &isnull));
+	application = DatumGetInt32(value_of(relation, tuple, "application_id", INT4OID, &isnull));
 	if (!isnull && is_message)
-		chat = DatumGetInt32(heap_getattr(tuple, SPI_fnumber(descriptor, "chat_number"),
-										  descriptor, &isnull));
+		chat = DatumGetInt32(value_of(relation, tuple, "chat_number", INT4OID, &isnull));
 	if (isnull)
 		return tuple;
 
 	if (!unnumbered && number < 1)
 		problem_raise(problem_number_range(noun, number));
 
-	counter = get_counter(application, chat, trigger->tg_relation);
+	counter = get_counter(application, chat, relation);
 	if (unnumbered)
 	{
+		int			column = SPI_fnumber(RelationGetDescr(relation), "number");
 		Datum		value;
 		bool		value_isnull = false;
 
@@ -450,11 +468,11 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 			problem_raise(problem_numbers_exhausted(noun));
 		number = counter->last_number + 1;
 		value = Int32GetDatum(number);
-		tuple = heap_modify_tuple_by_cols(tuple, descriptor, 1, &number_column,
+		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(relation), 1, &column,
 										  &value, &value_isnull);
 	}
 	else if (is_message && number <= counter->last_before && TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		queue_for_search(trigger->tg_relation, application, chat, number);
+		queue_for_search(relation, application, chat, number);
 	counter->last_number = Max(counter->last_number, number);
 	if (!is_message)
 		changes_note(application, number);
@@ -476,16 +494,13 @@ chat_before_insert(PG_FUNCTION_ARGS)
 static bool
 changes_any(const TriggerData *trigger, const char *const *columns, int count)
 {
-	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-
 	for (int i = 0; i < count; i++)
 	{
-		int			column = SPI_fnumber(descriptor, columns[i]);
 		bool		old_isnull;
 		bool		new_isnull;
 
-		if (heap_getattr(trigger->tg_trigtuple, column, descriptor, &old_isnull) !=
-			heap_getattr(trigger->tg_newtuple, column, descriptor, &new_isnull) ||
+		if (value_of(trigger->tg_relation, trigger->tg_trigtuple, columns[i], INT4OID, &old_isnull) !=
+			value_of(trigger->tg_relation, trigger->tg_newtuple, columns[i], INT4OID, &new_isnull) ||
 			old_isnull != new_isnull)
 			return true;
 	}
@@ -511,10 +526,9 @@ chat_before_update_messages(PG_FUNCTION_ARGS)
 static int32
 int32_of(const TriggerData *trigger, HeapTuple tuple, const char *column)
 {
-	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
 	bool		isnull;
 
-	return DatumGetInt32(SPI_getbinval(tuple, descriptor, SPI_fnumber(descriptor, column), &isnull));
+	return DatumGetInt32(value_of(trigger->tg_relation, tuple, column, INT4OID, &isnull));
 }
 
 /* Queue parents whose row was updated, and have them mirrored. */
@@ -802,15 +816,12 @@ chat_after_token(PG_FUNCTION_ARGS)
 	if (*settings_redis_url != '\0')
 	{
 		Caller		caller = become_owner(trigger->tg_relation);
-		TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
 		bool		isnull;
-		Datum		token = SPI_getbinval(trigger->tg_trigtuple, descriptor,
-										  SPI_fnumber(descriptor, "token"), &isnull);
-		Datum		id = SPI_getbinval(trigger->tg_trigtuple, descriptor,
-									   SPI_fnumber(descriptor, "id"), &isnull);
+		Datum		token = value_of(trigger->tg_relation, trigger->tg_trigtuple, "token", TEXTOID, &isnull);
 
-		plan_modify(&plan, &token, NULL);
-		changes_note(DatumGetInt32(id), 0);
+		if (!isnull)
+			plan_modify(&plan, &token, NULL);
+		changes_note(int32_of(trigger, trigger->tg_trigtuple, "id"), 0);
 		become_caller(caller);
 	}
 	return PointerGetDatum(NULL);
