@@ -3,8 +3,8 @@
  *	  Chats that this transaction changed.
  *
  * They are told to the worker after the commit, and only if it asked for them:
- * see shared.c. Those of a prepared transaction are not kept: see hooks.c. A
- * change of a subtransaction that is rolled back is told, too; the worker then
+ * see shared.c. Those of a prepared transaction are not kept, only that there
+ * are such: see hooks.c. A change of a subtransaction that is rolled back is told, too; the worker then
  * finds nothing to do.
  */
 #include "postgres.h"
@@ -20,6 +20,9 @@ static ChangedChat *changes = NULL;
 static int	changes_count = 0;
 static int	changes_capacity = 0;
 
+/* Whether there are any, wanted or not. */
+static bool changed = false;
+
 static void
 on_transaction_end(XactEvent event, void *argument)
 {
@@ -28,15 +31,18 @@ on_transaction_end(XactEvent event, void *argument)
 		case XACT_EVENT_COMMIT:
 			if (changes != NULL)
 				shared_note_changes(changes, changes_count);
-			changes = NULL;
+			break;
+		case XACT_EVENT_PREPARE:
+			if (changed && shared_available())
+				shared_note_prepared();
 			break;
 		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			changes = NULL;
 			break;
 		default:
-			break;
+			return;
 	}
+	changes = NULL;
+	changed = false;
 }
 
 /*
@@ -55,6 +61,7 @@ changes_define(void)
 void
 changes_note(int32 application, int32 chat)
 {
+	changed = true;
 	if (!shared_wants_changes())
 		return;
 

@@ -42,12 +42,12 @@ extern void compat_request_shared_memory(void (*request) (void));
 #include "utils/acl.h"
 
 #define compat_owns_database(database) object_ownercheck(DatabaseRelationId, database, GetUserId())
-#define compat_owns_extension(extension) object_ownercheck(ExtensionRelationId, extension, GetUserId())
+#define compat_owns_extension(extension, role) object_ownercheck(ExtensionRelationId, extension, role)
 #else
 #include "utils/acl.h"
 
 #define compat_owns_database(database) pg_database_ownercheck(database, GetUserId())
-#define compat_owns_extension(extension) pg_extension_ownercheck(extension, GetUserId())
+#define compat_owns_extension(extension, role) pg_extension_ownercheck(extension, role)
 #endif
 
 #if PG_VERSION_NUM >= 170000
@@ -57,6 +57,22 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_wait_event(name) WaitEventExtensionNew(name)
 #else
 #define compat_wait_event(name) PG_WAIT_EXTENSION
+#endif
+
+#include "catalog/pg_database.h"
+
+/* The connection limit of a database whose DROP was interrupted; minor releases of 2023 brought it. */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB (-2)
+#endif
+
+#include "storage/lock.h"
+
+/* Whether this process holds a lock, in exactly this mode. */
+#if PG_VERSION_NUM >= 170000
+#define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
 #include "access/xlog.h"

@@ -6,10 +6,10 @@
  * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
  * its template. The database's worker leaves for their time, if the role may
  * give the command at all. So it does for DROP EXTENSION, which would wait for
- * the locks of a count that is under way. Others may make a database one that wants a worker:
+ * the locks of a count that is under way, and DROP OWNED. Others may make a database one that wants a worker:
  * CREATE EXTENSION, CREATE DATABASE; the launcher looks after their commit. And
- * after COMMIT PREPARED nobody knows which chats changed: the worker looks
- * everywhere.
+ * after COMMIT PREPARED nobody knows which chats changed: if some did in any
+ * transaction that was prepared, the worker looks everywhere.
  */
 #include "postgres.h"
 
@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -70,6 +71,8 @@ hold_until_end(Oid database)
 static void
 release(Oid database)
 {
+	if (!list_member_oid(held, database))
+		return;
 	held = list_delete_oid(held, database);
 	shared_release_database(database);
 }
@@ -172,26 +175,47 @@ drops_extension(Node *command)
 	return false;
 }
 
+/* Whether a command drops what belongs to the owner of the extension. */
+static bool
+drops_owned_extension(Node *command)
+{
+	Oid			extension;
+	ListCell   *cell;
+
+	if (!IsA(command, DropOwnedStmt))
+		return false;
+	extension = get_extension_oid("pg_chat", true);
+	foreach(cell, castNode(DropOwnedStmt, command)->roles)
+		if (OidIsValid(extension) &&
+			compat_owns_extension(extension, get_rolespec_oid(lfirst_node(RoleSpec, cell), true)))
+			return true;
+	return false;
+}
+
 static bool
 owns_extension(void)
 {
 	Oid			extension = get_extension_oid("pg_chat", true);
 
-	return OidIsValid(extension) && compat_owns_extension(extension);
+	return OidIsValid(extension) && compat_owns_extension(extension, GetUserId());
 }
 
 /*
  * The database whose worker must leave for a command, and invalid if there is
- * none, or the role may not give the command: it shall not disturb the worker.
+ * none, or the command will fail, since the role may not give it, or not in a
+ * transaction block: it shall not disturb the worker.
  */
 static pg_noinline Oid
-database_to_hold(Node *command)
+database_to_hold(Node *command, ProcessUtilityContext context)
 {
 	const char *name = database_needed(command);
 	Oid			database;
 
 	if (name == NULL)
-		return drops_extension(command) && owns_extension() ? MyDatabaseId : InvalidOid;
+		return (drops_extension(command) || drops_owned_extension(command)) && owns_extension() ?
+			MyDatabaseId : InvalidOid;
+	if (!IsA(command, RenameStmt) && IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL))
+		return InvalidOid;
 	database = get_database_oid(name, true);
 	return OidIsValid(database) && is_permitted(command, database) ? database : InvalidOid;
 }
@@ -228,14 +252,14 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 			  ProcessUtilityContext context, ParamListInfo params,
 			  QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
-	Oid			database = database_to_hold(statement->utilityStmt);
+	Oid			database = database_to_hold(statement->utilityStmt, context);
 	bool		probe = creates_extension(statement->utilityStmt);
 	bool		committed = commits_prepared(statement->utilityStmt);
 
-	if (OidIsValid(database))
-		hold_until_end(database);
 	PG_TRY();
 	{
+		if (OidIsValid(database))
+			hold_until_end(database);
 		call_next(statement, text, read_only_tree, context, params, environment, dest, completion);
 	}
 	PG_CATCH();
@@ -248,7 +272,7 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	if (probe)
 		probe_at_commit = true;
 	if (committed)
-		shared_note_unknown_changes();
+		shared_note_commit_prepared();
 }
 
 /*

@@ -29,6 +29,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -97,7 +98,8 @@ launcher_register(void)
 
 /*
  * The databases that allow connections, in an array in the current memory
- * context. template0 is left out, whatever it allows.
+ * context, ascending. template0 is left out, whatever it allows, and what an
+ * interrupted DROP DATABASE left.
  */
 static int
 list_databases(Oid **databases)
@@ -118,7 +120,8 @@ list_databases(Oid **databases)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (!database->datallowconn || strcmp(NameStr(database->datname), "template0") == 0)
+		if (!database->datallowconn || database->datconnlimit == DATCONNLIMIT_INVALID_DB ||
+			strcmp(NameStr(database->datname), "template0") == 0)
 			continue;
 		if (count == capacity)
 		{
@@ -134,6 +137,7 @@ list_databases(Oid **databases)
 	table_close(relation, AccessShareLock);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
+	qsort(*databases, count, sizeof(Oid), oid_cmp);
 	return count;
 }
 
@@ -240,14 +244,14 @@ report_unknown(int count)
 	reported = count > 0;
 }
 
-/* Forget databases that are gone. */
+/* Forget databases that are gone, or do not allow connections any more. */
 static void
-forget_unseen(void)
+forget_others(const Oid *databases, int count)
 {
+	shared_forget_others(databases, count);
 	for (int i = started_count - 1; i >= 0; i--)
 		if (!started[i].seen && !is_running(&started[i]))
 		{
-			shared_forget_database(started[i].database);
 			if (started[i].handle != NULL)
 				pfree(started[i].handle);
 			started[i] = started[--started_count];
@@ -306,7 +310,7 @@ start_workers(void)
 	}
 	report_no_slot(no_slot);
 	report_unknown(unknown);
-	forget_unseen();
+	forget_others(databases, count);
 	pfree(databases);
 	if (probing)
 		wait_ms = Min(wait_ms, PROBE_LIMIT_MS);
@@ -323,6 +327,7 @@ pg_chat_launcher_main(Datum argument)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, SIG_IGN);	/* pg_cancel_backend finds nothing to cancel */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	shared_register_launcher();

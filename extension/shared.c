@@ -30,6 +30,7 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/wait_event.h"
 
@@ -53,6 +54,7 @@ typedef struct SharedDatabase
 {
 	Oid			database;		/* InvalidOid: entry is free */
 	int			worker_pid;		/* 0: none */
+	TimestampTz worker_since;
 	Latch	   *worker_latch;
 	ExtensionState extension;
 	uint32		invitations;
@@ -60,6 +62,7 @@ typedef struct SharedDatabase
 	bool		listening;		/* the worker wants to know of changes */
 	bool		settled;		/* the worker has said whether it listens */
 	bool		changed_all;	/* too many changes to name */
+	bool		prepared;		/* a prepared transaction may have changes */
 	int			changes;
 	Breaker		breaker;		/* has its own lock */
 } SharedDatabase;
@@ -252,17 +255,20 @@ shared_database_state(Oid database)
 }
 
 /*
- * Drop the entry of a database that is gone.
+ * Drop the entries of all databases but these, which ascend. Who holds a
+ * database, or is its worker, keeps its entry.
  */
 void
-shared_forget_database(Oid database)
+shared_forget_others(const Oid *databases, int count)
 {
-	SharedDatabase *entry;
-
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(database, false);
-	if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
+	for (int i = 0; i < SHARED_DATABASES; i++)
 	{
+		SharedDatabase *entry = &state->databases[i];
+
+		if (!OidIsValid(entry->database) || entry->worker_pid != 0 || entry->holders > 0 ||
+			bsearch(&entry->database, databases, count, sizeof(Oid), oid_cmp) != NULL)
+			continue;
 		forget_changes(entry);
 		entry->database = InvalidOid;
 	}
@@ -290,7 +296,8 @@ unregister_worker(int code, Datum argument)
 
 /*
  * Be the worker of this process's database, until the process ends. Returns
- * false if somebody holds the database: then the process must leave.
+ * false if somebody holds the database, or it has a worker: then the process
+ * must leave.
  */
 bool
 shared_register_worker(void)
@@ -303,10 +310,11 @@ shared_register_worker(void)
 	entry = find_database(MyDatabaseId, true);
 	if (entry != NULL)
 	{
-		welcome = entry->holders == 0;
+		welcome = entry->holders == 0 && entry->worker_pid == 0;
 		if (welcome)
 		{
 			entry->worker_pid = MyProcPid;
+			entry->worker_since = MyStartTimestamp;
 			entry->worker_latch = MyLatch;
 			entry->changed_all = true;
 			entry->settled = false;
@@ -314,6 +322,23 @@ shared_register_worker(void)
 	}
 	LWLockRelease(state->lock);
 	return welcome;
+}
+
+/*
+ * The worker's process, or 0, and when it was started.
+ */
+int
+shared_worker(TimestampTz *since)
+{
+	SharedDatabase *entry;
+	int			pid;
+
+	LWLockAcquire(state->lock, LW_SHARED);
+	entry = find_database(MyDatabaseId, false);
+	pid = entry == NULL ? 0 : entry->worker_pid;
+	*since = entry == NULL ? 0 : entry->worker_since;
+	LWLockRelease(state->lock);
+	return pid;
 }
 
 /*
@@ -402,6 +427,7 @@ shared_hold_database(Oid database)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 		LWLockAcquire(state->lock, LW_SHARED);
 		entry = find_database(database, false);
 		pid = entry == NULL ? 0 : entry->worker_pid;
@@ -481,7 +507,7 @@ shared_breaker(void)
 
 	if (state == NULL)
 		return NULL;
-	if (entry == NULL)
+	if (entry == NULL || entry->database != MyDatabaseId)
 	{
 		LWLockAcquire(state->lock, LW_EXCLUSIVE);
 		entry = find_database(MyDatabaseId, true);
@@ -527,16 +553,32 @@ shared_note_changes(const ChangedChat *changes, int count)
 }
 
 /*
- * Tell the worker that any chats may have changed.
+ * Keep in mind that a transaction which changed something is prepared.
  */
 void
-shared_note_unknown_changes(void)
+shared_note_prepared(void)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(state->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId, true);
+	if (entry != NULL)
+		entry->prepared = true;
+	LWLockRelease(state->lock);
+}
+
+/*
+ * A prepared transaction was committed: if one of this database changed
+ * something, tell the worker that any chats may have changed.
+ */
+void
+shared_note_commit_prepared(void)
 {
 	SharedDatabase *entry;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->listening && !entry->changed_all)
+	if (entry != NULL && entry->prepared && entry->listening && !entry->changed_all)
 	{
 		forget_changes(entry);
 		if (entry->worker_latch != NULL)

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "breaker.h"
 
 /* A chat of which something changed. Has no padding, since it is hashed. */
@@ -41,12 +43,13 @@ extern bool shared_available(void);
 /* For the launcher. */
 extern void shared_register_launcher(void);
 extern DatabaseState shared_database_state(Oid database);
-extern void shared_forget_database(Oid database);
+extern void shared_forget_others(const Oid *databases, int count);
 
 /* For a worker. */
 extern bool shared_register_worker(void);
 extern uint32 shared_invitations(void);
 extern void shared_report_extension(bool exists, uint32 invitations);
+extern int	shared_worker(TimestampTz *since);
 extern int	shared_take_changes(ChangedChat **changes, bool *all);
 extern bool shared_has_changes(void);
 extern void shared_listen(bool listen);
@@ -57,7 +60,8 @@ extern void shared_hold_database(Oid database);
 extern void shared_release_database(Oid database);
 extern bool shared_wants_changes(void);
 extern void shared_note_changes(const ChangedChat *changes, int count);
-extern void shared_note_unknown_changes(void);
+extern void shared_note_prepared(void);
+extern void shared_note_commit_prepared(void);
 extern Breaker *shared_breaker(void);
 
 #endif							/* PG_CHAT_SHARED_H */
