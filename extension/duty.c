@@ -69,7 +69,7 @@ record(const char *name, TimestampTz started, const Pass *pass, const char *erro
 
 	if (error != NULL)
 		values[4] = CStringGetTextDatum(error);
-	worker_begin("recording what was done");
+	worker_begin_for("worker_duties", "recording what was done");
 	plan_modify(&plan, values, nulls);
 	worker_commit();
 }
@@ -196,6 +196,15 @@ fail_surely(Duty *duty, MemoryContext context, TimestampTz started)
 	PG_END_TRY();
 }
 
+/* Whatever is logged during a pass says of which duty. */
+static void
+add_context(void *argument)
+{
+	const Duty *duty = argument;
+
+	errcontext("duty \"%s\"", duty->name);
+}
+
 /*
  * Do a pass of a duty, and set the time of the next. Raises nothing: what goes
  * wrong is logged and recorded.
@@ -208,7 +217,11 @@ duty_run(Duty *duty)
 												  ALLOCSET_DEFAULT_SIZES);
 	TimestampTz started = GetCurrentTimestamp();
 	volatile long wait_ms = 0;
+	ErrorContextCallback error_context = {
+		.previous = error_context_stack, .callback = add_context, .arg = duty
+	};
 
+	error_context_stack = &error_context;
 	PG_TRY();
 	{
 		Pass		pass = {0};
@@ -231,6 +244,7 @@ duty_run(Duty *duty)
 		wait_ms = retry_after_ms(duty->failures);
 	}
 	PG_END_TRY();
+	error_context_stack = error_context.previous;
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

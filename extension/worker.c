@@ -7,6 +7,11 @@
  * leaves when the extension is gone, when somebody needs the database free of
  * connections, and when it finds another worker there; it survives errors, since
  * without a launcher nobody would start it again.
+ *
+ * The owner of the tables need not be a superuser, and may have put triggers of
+ * their own on them. These run in the worker's transactions, with the owner's
+ * rights; settings that they change, and the lock that they can give up, are
+ * brought back.
  */
 #include "postgres.h"
 
@@ -16,8 +21,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -32,6 +39,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "counting.h"
 #include "duty.h"
 #include "indexing.h"
@@ -43,6 +51,7 @@
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
+PG_FUNCTION_INFO_V1(chat_worker_process);
 
 PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
@@ -98,43 +107,54 @@ worker_description(Oid database)
 	return worker;
 }
 
-/* The owner of the tables; they belong to one role. */
+/* The owner of a table. */
 static Oid
-tables_owner(void)
+table_owner(const char *table)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid("chats", get_namespace_oid("chat", false))));
+		get_relname_relid(table, get_namespace_oid("chat", false))));
 	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"chat.chats\" does not exist")));
+				 errmsg("relation \"chat.%s\" does not exist", table)));
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
 }
 
+/* The name of this database. */
+static NameData database_name;
+
 /* The memory context to return to after the transaction. */
 static MemoryContext outer_context = NULL;
 
 /*
- * Begin a transaction, connected to SPI; pg_stat_activity shows activity. It
- * has the rights of the tables' owner, who may have put triggers of their own
- * on them, and not those of the worker, which are a superuser's: not even SET
- * ROLE leads back to them. Deferred triggers are allowed, unlike in a
- * security-restricted operation, since these rights last beyond the commit.
+ * Begin a transaction for one table, connected to SPI; pg_stat_activity shows
+ * activity. It has the rights of the table's owner, and not those of the worker,
+ * which are a superuser's: not even SET ROLE leads back to them. Deferred
+ * triggers are allowed, unlike in a security-restricted operation, since these
+ * rights last beyond the commit.
  */
 void
-worker_begin(const char *activity)
+worker_begin_for(const char *table, const char *activity)
 {
 	outer_context = CurrentMemoryContext;
+	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	SetUserIdAndSecContext(tables_owner(), SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(table_owner(table), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+/* The same for all tables; they belong to one role. */
+void
+worker_begin(const char *activity)
+{
+	worker_begin_for("chats", activity);
 }
 
 /*
@@ -168,31 +188,82 @@ extension_exists(void)
 	return exists;
 }
 
-/* Be the only worker of this database. Returns false if there is another. */
+/*
+ * Be the only worker of this database, or go on to be. Returns false if there
+ * is another. An owner's trigger may have given up the lock.
+ */
 static bool
 lock_database(void)
 {
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, WORKER_LOCK_KEY, 0, WORKER_LOCK_CLASS);
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	return compat_lock_held_by_me(&tag, ExclusiveLock) ||
+		LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
  * Settings of the database that would not do for the worker. What it writes
  * need not be on disk when it goes on: a crash takes back what it mended
  * together with the note that it did. It waits for no lock for long: while it
- * does, others may wait for those that it has.
+ * does, others may wait for those that it has. But counting takes its time, and
+ * errors do not end it. Not every version has all of them.
  */
 static void
 fix_settings(void)
 {
-	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "100ms", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	static const char *const settings[][2] = {
+		{"synchronous_commit", "off"},
+		{"lock_timeout", "100ms"},
+		{"transaction_timeout", "0"},
+		{"exit_on_error", "off"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"}
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
+
+/*
+ * Once, before it listens to changes: look whether there are prepared
+ * transactions, from before a restart or before it asked for changes.
+ */
+static void
+look_for_prepared(void)
+{
+	static bool done = false;
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM pg_catalog.pg_prepared_xacts WHERE database OPERATOR(pg_catalog.=) $1 LIMIT 1", NAMEOID);
+	Datum		database = NameGetDatum(&database_name);
+
+	if (done || !shared_available())
+		return;
+	worker_begin("looking for prepared transactions");
+	if (plan_query(&plan, &database) > 0)
+		shared_note_prepared();
+	worker_commit();
+	done = true;
+}
+
+/*
+ * Duty: see whether the worker is wanted here, and leave if not. Comes before
+ * the others in each round.
+ */
+static long
+watch(Pass *pass)
+{
+	if (!extension_exists() || !lock_database())
+		proc_exit(0);
+	look_for_prepared();
+	pass->off = true;
+	return 0;
+}
+
+/* Not one of those that are waited for: it is due in each round, unless it failed. */
+static Duty watching = {.name = "watch", .run = watch};
 
 /* Do the duties that are due. Returns how long to wait for the next. */
 static long
@@ -200,6 +271,8 @@ do_duties(void)
 {
 	long		wait_ms = WAIT_MAX_MS;
 
+	if (duty_wait_ms(&watching) == 0)
+		duty_run(&watching);
 	for (int i = 0; i < lengthof(duties); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -219,8 +292,7 @@ make_all_due(void)
 }
 
 /*
- * Wait, then do what is due. Returns how long to wait for the next. Leaves when
- * the extension is gone.
+ * Wait, then do what is due. Returns how long to wait for the next.
  */
 static long
 do_round(long wait_ms)
@@ -240,9 +312,25 @@ do_round(long wait_ms)
 		ProcessConfigFile(PGC_SIGHUP);
 		make_all_due();
 	}
-	if (!extension_exists())
-		proc_exit(0);
 	return do_duties();
+}
+
+static void
+note_database_name(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	namestrcpy(&database_name, get_database_name(MyDatabaseId));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+}
+
+/* Whatever is logged says where: several databases may have workers. */
+static void
+add_context(void *argument)
+{
+	errcontext("pg_chat worker of database \"%s\"", NameStr(database_name));
 }
 
 /* Log an error, and be outside of any transaction again. */
@@ -264,17 +352,21 @@ void
 pg_chat_worker_main(Datum argument)
 {
 	volatile long wait_ms = 0;
+	ErrorContextCallback context;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	fix_settings();
 	if (!lock_database())
 		proc_exit(0);
 	if (shared_available() && !shared_register_worker())
 		proc_exit(0);
-	fix_settings();
+	note_database_name();
+	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
+	error_context_stack = &context;
 	srandom(MyProcPid);			/* for jitter */
 	for (int i = NETWORK_DUTY; i < lengthof(duties); i++)
 		duties[i].next_pass =
@@ -297,24 +389,65 @@ pg_chat_worker_main(Datum argument)
 	}
 }
 
-/* Whether this database has a worker: it holds the lock. */
-static bool
-worker_runs(void)
+/*
+ * The process of this database's worker, which holds the lock, or 0, and when it
+ * was started; 0 where the role may not know.
+ */
+static int
+worker_process(TimestampTz *since)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory'"
-		" AND database OPERATOR(pg_catalog.=) $1 AND classid OPERATOR(pg_catalog.=) $2"
-		" AND objid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND objsubid OPERATOR(pg_catalog.=) $3 AND granted",
+		"SELECT l.pid, a.backend_start FROM pg_catalog.pg_locks AS l"
+		" LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid"
+		" WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'"
+		" AND l.database OPERATOR(pg_catalog.=) $1 AND l.classid OPERATOR(pg_catalog.=) $2"
+		" AND l.objid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $3 AND l.granted",
 		OIDOID, OIDOID, INT2OID);
 	Datum		values[3] = {
 		ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(WORKER_LOCK_KEY), Int16GetDatum(WORKER_LOCK_CLASS)
 	};
-	bool		runs;
+	int			pid = 0;
+	bool		isnull;
 
+	*since = 0;
 	SPI_connect();
-	runs = plan_query(&plan, values) > 0;
+	if (plan_query(&plan, values) > 0)
+	{
+		pid = plan_result_int32(0, 1);
+		*since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	}
 	SPI_finish();
-	return runs;
+	return pid;
+}
+
+/* Whether this database has a worker. */
+static bool
+worker_runs(void)
+{
+	TimestampTz since;
+
+	return worker_process(&since) != 0;
+}
+
+/*
+ * chat.worker_process() returns (pid, running_since, preloaded)
+ *
+ * Shared memory says it to every role.
+ */
+Datum
+chat_worker_process(PG_FUNCTION_ARGS)
+{
+	TupleDesc	descriptor;
+	TimestampTz since;
+	int			pid = shared_available() ? shared_worker(&since) : worker_process(&since);
+	Datum		values[3] = {
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shared_available())
+	};
+	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /*

@@ -20,6 +20,7 @@
 #define WORKER_LOCK_CLASS 3
 
 extern BackgroundWorker worker_description(Oid database);
+extern void worker_begin_for(const char *table, const char *activity);
 extern void worker_begin(const char *activity);
 extern void worker_commit(void);
 

@@ -360,14 +360,10 @@ COMMENT ON FUNCTION chat.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
 CREATE FUNCTION chat.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$
-		SELECT w.pid, w.backend_start, p.preloaded
-		FROM (SELECT current_setting('shared_preload_libraries') ~ '\mpg_chat\M' AS preloaded) AS p
-		LEFT JOIN pg_stat_activity AS w ON w.datname = current_database() AND w.backend_type = 'pg_chat worker'
-	$$;
+	AS 'MODULE_PATHNAME', 'chat_worker_process'
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION chat.worker_process() IS
-'This database''s worker: its process, null if there is none, and since when it runs; and whether pg_chat is in shared_preload_libraries.';
+'This database''s worker: its process, null if there is none, and since when it runs; and whether the server was started with pg_chat in shared_preload_libraries.';
 
 CREATE VIEW chat.worker_status AS
 	SELECT
@@ -400,7 +396,7 @@ CREATE VIEW chat.worker_status AS
 	CROSS JOIN chat.worker_process() AS w;
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
-INSERT INTO chat.worker_duties (duty) VALUES ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('search index');
+INSERT INTO chat.worker_duties (duty) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('search index');
 COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. Read it through chat.worker_status.';
 
 ---------------------------------------------------------------------------
