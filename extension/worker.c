@@ -414,7 +414,7 @@ worker_process(TimestampTz *since)
 	if (plan_query(&plan, values) > 0)
 	{
 		pid = plan_result_int32(0, 1);
-		*since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		*since = DatumGetTimestampTz(plan_result(0, 2, TIMESTAMPTZOID, &isnull));
 	}
 	SPI_finish();
 	return pid;

@@ -86,6 +86,8 @@ sub lets_go
 	$timed->("$how: ALTER DATABASE RENAME", sub { sql('postgres', 'ALTER DATABASE copy RENAME TO renamed') });
 	workers_are('one postgres renamed three two', "$how: the worker comes back");
 	$prepare->('renamed');
+	$timed->("$how: ALTER DATABASE SET TABLESPACE", sub { sql('postgres', 'ALTER DATABASE renamed SET TABLESPACE elsewhere') });
+	$prepare->('renamed');
 	$timed->("$how: DROP DATABASE", sub { sql('postgres', 'DROP DATABASE renamed') });
 	workers_are('one postgres three two', "$how: no other was disturbed");
 
@@ -111,11 +113,31 @@ sub lets_go
 }
 
 sql($_, q{SELECT chat.create_application('shop'); SELECT chat.create_chat(1)}) foreach qw(one two three);
+mkdir $node->basedir . '/elsewhere';
+sql('postgres', sprintf q{CREATE TABLESPACE elsewhere LOCATION '%s/elsewhere'}, $node->basedir);
 each_within(1, sub { lets_go('idle', @_) });
 $node->append_conf('postgresql.conf', "pg_chat.redis_url = 'unix://$redis->{socket}'");
 $node->reload;
 wait_until($node, 'one', q{SELECT passes > 0 FROM chat.worker_duties WHERE duty = 'redis'}, 'mirroring begins');
 $redis->hang;
+
+# It waits for Redis outside of any transaction, and counts what it writes for autovacuum.
+is($node->safe_psql('one', q{
+	SELECT chat.create_message(1, 1, 'in flight') \gset
+	CREATE FUNCTION busy() RETURNS float LANGUAGE plpgsql AS $$
+	DECLARE looks integer := 0; busy integer := 0; until timestamptz := clock_timestamp() + interval '1.5 s';
+	BEGIN
+		WHILE clock_timestamp() < until LOOP
+			PERFORM pg_stat_clear_snapshot();
+			looks := looks + 1;
+			busy := busy + (SELECT count(*) FROM pg_stat_activity
+				WHERE datname = 'one' AND backend_type = 'pg_chat worker' AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL));
+		END LOOP;
+		RETURN busy::float / looks;
+	END $$;
+	SELECT busy() < 0.3}), 't', 'Redis hangs: no transaction is open meanwhile');
+wait_until($node, 'one', q{SELECT n_tup_upd > 0 FROM pg_stat_user_tables WHERE relid = 'chat.worker_duties'::regclass}, 'what it writes is counted');
+
 each_within(1, sub { lets_go('hanging Redis', @_) });
 wait_until($node, 'one', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_duties WHERE duty = 'redis'},
 	'Redis did hang meanwhile');

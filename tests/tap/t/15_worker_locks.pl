@@ -42,22 +42,31 @@ wait_until($node, 'postgres', count_of(3, 3), 'it goes on afterwards');
 $idle->quit;
 
 # While it counts, as long as that takes, it lets go of what is dropped.
-foreach my $drop ([ 'DROP EXTENSION' => 'dropped', 'DROP EXTENSION pg_chat' ], [ 'DROP DATABASE' => 'postgres', 'DROP DATABASE dropped' ])
-{
-	my ($what, $db, $command) = @$drop;
+sql('CREATE ROLE installer SUPERUSER');
+each_within(1, sub {
+	my ($timed) = @_;
 
-	sql('DROP DATABASE IF EXISTS dropped');
-	sql('CREATE DATABASE dropped');
-	$node->safe_psql('dropped', q{
-		CREATE EXTENSION pg_chat;
-		SELECT chat.create_application('a'), chat.create_chat(1);
-		CREATE FUNCTION endless() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN LOOP PERFORM 1; END LOOP; END$$;
-		CREATE TRIGGER endless BEFORE UPDATE ON chat.chats FOR EACH ROW WHEN (NEW.messages_count = 1) EXECUTE FUNCTION endless();
-		INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'not counted yet')});
-	wait_until($node, 'dropped', q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'chat.chats'::regclass AND mode = 'RowExclusiveLock' AND granted},
-		"$what: it counts");
-	within(10, sub { $node->safe_psql($db, "SET lock_timeout = '10s'; $command") }, $what);
-}
+	foreach my $drop (
+		[ 'DROP EXTENSION' => 'dropped', 'DROP EXTENSION pg_chat' ],
+		[ 'DROP OWNED' => 'dropped', 'DROP OWNED BY installer' ],
+		[ 'DROP DATABASE' => 'postgres', 'DROP DATABASE dropped' ])
+	{
+		my ($what, $db, $command) = @$drop;
+
+		sql('DROP DATABASE IF EXISTS dropped');
+		sql('CREATE DATABASE dropped');
+		$node->safe_psql('dropped', q{
+			SET ROLE installer;
+			CREATE EXTENSION pg_chat;
+			SELECT chat.create_application('a'), chat.create_chat(1);
+			CREATE FUNCTION endless() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN LOOP PERFORM 1; END LOOP; END$$;
+			CREATE TRIGGER endless BEFORE UPDATE ON chat.chats FOR EACH ROW WHEN (NEW.messages_count = 1) EXECUTE FUNCTION endless();
+			INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'not counted yet')});
+		wait_until($node, 'dropped', q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'chat.chats'::regclass AND mode = 'RowExclusiveLock' AND granted},
+			"$what: it counts");
+		$timed->("at work: $what", sub { $node->safe_psql($db, "SET lock_timeout = '10s'; $command") });
+	}
+});
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11/, 'nothing crashed');
 $node->stop;
