@@ -139,6 +139,7 @@ is($node->safe_psql('one', q{
 wait_until($node, 'one', q{SELECT n_tup_upd > 0 FROM pg_stat_user_tables WHERE relid = 'chat.worker_duties'::regclass}, 'what it writes is counted');
 
 each_within(1, sub { lets_go('hanging Redis', @_) });
+sql('postgres', 'DROP TABLESPACE elsewhere');
 wait_until($node, 'one', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_duties WHERE duty = 'redis'},
 	'Redis did hang meanwhile');
 $redis->go_on;
