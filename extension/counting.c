@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -31,6 +32,9 @@
 #define SLICE_FIRST 10
 #define SLICE_SHORT_MS 20
 #define SLICE_LONG_MS 100
+
+/* Entries that are left in chat.mended_counts, or a few more. */
+#define MENDED_KEPT 10000
 
 /* Parents whose counting failed, and was logged: not to be logged again. */
 static ChangedChat failed[64];
@@ -54,11 +58,22 @@ was_logged(ChangedChat parent)
 	return false;
 }
 
-/* Take out of the queue and count, in one transaction. */
+/* Report a counter that was mended; context is the Pass. */
+static void
+report_mended(int32 application, int32 chat, const char *counter,
+			  int32 was, int32 mended_to, void *context)
+{
+	duty_report_mended(application, chat, counter, &was, mended_to, context);
+}
+
+/*
+ * Take out of the queue and count, in one transaction. What was mended is
+ * reported when it is committed.
+ */
 static void
 count_together(const ChangedChat *parents, int count, Pass *pass)
 {
-	Reconciled	result = {0};
+	Reconciled	result = {.context = CurrentMemoryContext};
 
 	worker_begin("counting chats");
 	reconcile_lock();
@@ -71,19 +86,24 @@ count_together(const ChangedChat *parents, int count, Pass *pass)
 		duty_set_position("scrub applications", (ChangedChat) {0, 0}, true);
 	}
 	reconcile_count(parents, count, &result);
-	reconcile_mend(&result, duty_report_mended, pass);
+	reconcile_mend(&result);
 	worker_commit();
+	reconcile_report(&result, report_mended, pass);
 	pass->done += result.examined;
+	if (result.wrong != NULL)
+		pfree(result.wrong);
 }
 
 /*
  * The same for one parent. What goes wrong is logged, once, and noted in the
- * pass; the parent stays in the queue, if it was there.
+ * pass; the parent is in the queue then, wherever it came from, since it may
+ * just have been locked by somebody.
  */
 static void
 count_alone(ChangedChat parent, Pass *pass)
 {
 	MemoryContext context = CurrentMemoryContext;
+	volatile bool counted = true;
 
 	PG_TRY();
 	{
@@ -108,8 +128,16 @@ count_alone(ChangedChat parent, Pass *pass)
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(context);
 		RESUME_INTERRUPTS();
+		counted = false;
 	}
 	PG_END_TRY();
+
+	if (!counted)
+	{
+		worker_begin("queueing a chat that could not be counted");
+		reconcile_requeue(parent);
+		worker_commit();
+	}
 }
 
 /*
@@ -187,6 +215,21 @@ next_slice(ChangedChat *parents, int limit, ChangedChat after)
 	return count;
 }
 
+/* Keep the newest entries of chat.mended_counts, whoever wrote them. */
+static void
+trim_mended(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.mended_counts WHERE mended_at OPERATOR(pg_catalog.<)"
+		" (SELECT mended_at FROM chat.mended_counts ORDER BY mended_at DESC OFFSET $1 LIMIT 1)",
+		INT8OID);
+	Datum		kept = Int64GetDatum(MENDED_KEPT);
+
+	worker_begin("trimming the list of what was mended");
+	plan_modify(&plan, &kept, NULL);
+	worker_commit();
+}
+
 /*
  * Duty: count what the queue names.
  */
@@ -211,6 +254,7 @@ counting_reconcile(Pass *pass)
 		slice = next_slice_size(slice, started);
 	} while (count > 0);
 
+	trim_mended();
 	return settings_reconcile_interval * 1000L;
 }
 

@@ -29,9 +29,6 @@
 /* Mended counters that a pass names in the log, before it only counts them. */
 #define MENDED_LOGGED 10
 
-/* Entries that are left in chat.mended_counts, or a few more. */
-#define MENDED_KEPT 10000
-
 /* Half to all of the wait for this number of failures in succession. */
 static long
 retry_after_ms(int failures)
@@ -111,39 +108,22 @@ duty_set_position(const char *name, ChangedChat position, bool hurry)
 }
 
 /*
- * Log a counter that was mended, from was, below 0 if there was none; context
- * is the Pass, whose mended is counted here.
+ * Log a counter that was mended, from *was; was is NULL if there was none. What
+ * the pass mended is counted here.
  */
 void
 duty_report_mended(int32 application, int32 chat, const char *counter,
-				   int32 was, int32 mended_to, void *context)
+				   const int32 *was, int32 mended_to, Pass *pass)
 {
-	Pass	   *pass = context;
-
 	pass->mended++;
 	if (pass->mended > MENDED_LOGGED)
 		return;
 	ereport(LOG,
 			(errmsg("pg_chat mended %s of %sapplication %d: it was %s, and is %d",
 					counter, chat == 0 ? "" : psprintf("chat %d of ", chat), application,
-					was < 0 ? "missing" : psprintf("%d", was), mended_to)));
+					was == NULL ? "missing" : psprintf("%d", *was), mended_to)));
 	if (pass->mended == MENDED_LOGGED)
 		ereport(LOG, (errmsg("pg_chat: more of this pass are only counted; see chat.mended_counts")));
-}
-
-/* Keep the newest entries of chat.mended_counts. */
-static void
-trim_mended(void)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.mended_counts WHERE mended_at OPERATOR(pg_catalog.<)"
-		" (SELECT mended_at FROM chat.mended_counts ORDER BY mended_at DESC OFFSET $1 LIMIT 1)",
-		INT8OID);
-	Datum		kept = Int64GetDatum(MENDED_KEPT);
-
-	worker_begin("trimming the list of what was mended");
-	plan_modify(&plan, &kept, NULL);
-	worker_commit();
 }
 
 /*
@@ -230,8 +210,6 @@ duty_run(Duty *duty)
 		wait_ms = duty->run(&pass);
 		if (!pass.off)
 			record(duty->name, started, &pass, pass.error);
-		if (pass.mended > 0)
-			trim_mended();
 		if (!pass.waits)
 		{
 			duty->failures = 0;

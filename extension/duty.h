@@ -47,6 +47,6 @@ extern void duty_run(Duty *duty);
 extern ChangedChat duty_position(const char *name, bool *hurry);
 extern void duty_set_position(const char *name, ChangedChat position, bool hurry);
 extern void duty_report_mended(int32 application, int32 chat, const char *counter,
-							   int32 was, int32 mended_to, void *context);
+							   const int32 *was, int32 mended_to, Pass *pass);
 
 #endif							/* PG_CHAT_DUTY_H */

@@ -255,7 +255,7 @@ report_wrong(RedisCounter **wrong, int count, Pass *pass)
 		}
 		record_mended(counter, counter->answer);
 		duty_report_mended(counter->parent.application, counter->parent.chat, "the Redis key",
-						   counter->answer < 0 || counter->answer > PG_INT32_MAX ? -1 : counter->answer,
+						   counter->answer < 0 || counter->answer > PG_INT32_MAX ? NULL : &(int32) {counter->answer},
 						   counter->value, pass);
 		if (++reported == REPORTED_MAX)
 			catching_up = 1;

@@ -14,18 +14,22 @@
  * what they differ by is the error, and it is added to the counter as it is
  * by then. Two reconciliations at a time would add it twice: a lock that only
  * they take keeps them apart. What is wrong is mended when all is counted, for
- * a counter that was mended is locked until the end of the transaction.
+ * a counter that was mended is locked until the end of the transaction. A
+ * parent may be deleted meanwhile, and another get its key: the error is not
+ * that one's.
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 #include "api.h"
 #include "application.h"
@@ -39,10 +43,9 @@
 
 PG_FUNCTION_INFO_V1(chat_reconcile);
 
-
 #define CHAT_COUNTS \
 	"SELECT c.application_id, c.number, c.messages_count, c.last_number," \
-	" m.counted::pg_catalog.int4, COALESCE(m.highest, 0)"
+	" m.counted::pg_catalog.int4, COALESCE(m.highest, 0), c.created_at, 0"
 #define CHAT_CHILDREN \
 	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
 	" FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) c.application_id" \
@@ -50,11 +53,26 @@ PG_FUNCTION_INFO_V1(chat_reconcile);
 
 #define APPLICATION_COUNTS \
 	"SELECT a.id, 0, COALESCE(k.chats_count, 0), COALESCE(k.last_chat_number, 0)," \
-	" c.counted::pg_catalog.int4, COALESCE(c.highest, 0)"
+	" c.counted::pg_catalog.int4, COALESCE(c.highest, 0), a.created_at," \
+	" (k.application_id IS NULL)::pg_catalog.int4"
 #define APPLICATION_CHILDREN \
 	" LEFT JOIN chat.application_counters AS k ON k.application_id OPERATOR(pg_catalog.=) a.id" \
 	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
 	" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id) AS c"
+
+/*
+ * The lock of reconciliations. Not that of a table, which VACUUM, ANALYZE and
+ * others take, too.
+ */
+static LOCKTAG
+lock_tag(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId,
+					   get_relname_relid("changed_chats", get_namespace_oid("chat", false)), 1);
+	return tag;
+}
 
 /*
  * Keep other reconciliations out until the end of the transaction. Comes
@@ -63,8 +81,9 @@ PG_FUNCTION_INFO_V1(chat_reconcile);
 void
 reconcile_lock(void)
 {
-	if (SPI_execute("LOCK TABLE chat.changed_chats IN SHARE UPDATE EXCLUSIVE MODE", false, 0) < 0)
-		elog(ERROR, "could not lock the queue of changed chats");
+	LOCKTAG		tag = lock_tag();
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
 /*
@@ -73,11 +92,11 @@ reconcile_lock(void)
 bool
 reconcile_lock_is_free(void)
 {
-	Oid			queue = get_relname_relid("changed_chats", get_namespace_oid("chat", false));
+	LOCKTAG		tag = lock_tag();
 
-	if (!ConditionalLockRelationOid(queue, ShareUpdateExclusiveLock))
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	UnlockRelationOid(queue, ShareUpdateExclusiveLock);
+	LockRelease(&tag, ExclusiveLock, false);
 	return true;
 }
 
@@ -141,88 +160,132 @@ reconcile_dequeue(const ChangedChat *parents, int count)
 	plan_modify(&plan, values, NULL);
 }
 
+/*
+ * Have a parent counted again that could not be, unless it is queued.
+ */
+void
+reconcile_requeue(ChangedChat parent)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.changed_chats (application_id, chat_number)"
+		" SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM chat.changed_chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND chat_number OPERATOR(pg_catalog.=) $2)",
+		INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
+
+	plan_modify(&plan, values, NULL);
+}
+
+/*
+ * Add to a chat's counters what they were found to be wrong by. Returns whether
+ * it is still there.
+ */
+static bool
+mend_chat(const Counted *chat)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.chats"
+		" SET messages_count = (messages_count OPERATOR(pg_catalog.+) $4)::pg_catalog.int4,"
+		" last_number = GREATEST(last_number, $5)"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+		" AND created_at OPERATOR(pg_catalog.=) $3",
+		INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID);
+	Datum		values[5] = {
+		Int32GetDatum(chat->application), Int32GetDatum(chat->chat),
+		TimestampTzGetDatum(chat->created_at),
+		Int64GetDatum((int64) chat->counted - chat->count), Int32GetDatum(chat->highest)
+	};
+
+	return plan_modify(&plan, values, NULL) > 0;
+}
+
+/*
+ * The same for an application. If it had no counters, it gets them; whoever
+ * creates them meanwhile counts himself.
+ */
+static bool
+mend_application(const Counted *application)
+{
+	static SavedPlan add = SAVED_PLAN(
+		"UPDATE chat.application_counters AS k"
+		" SET chats_count = (k.chats_count OPERATOR(pg_catalog.+) $3)::pg_catalog.int4,"
+		" last_chat_number = GREATEST(k.last_chat_number, $4)"
+		" FROM chat.applications AS a"
+		" WHERE a.id OPERATOR(pg_catalog.=) $1 AND a.created_at OPERATOR(pg_catalog.=) $2"
+		" AND k.application_id OPERATOR(pg_catalog.=) a.id",
+		INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID);
+	static SavedPlan create = SAVED_PLAN(
+		"INSERT INTO chat.application_counters (application_id, chats_count, last_chat_number)"
+		" SELECT id, $3::pg_catalog.int4, $4 FROM chat.applications"
+		" WHERE id OPERATOR(pg_catalog.=) $1 AND created_at OPERATOR(pg_catalog.=) $2"
+		" FOR KEY SHARE ON CONFLICT DO NOTHING",
+		INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID);
+	Datum		values[4] = {
+		Int32GetDatum(application->application), TimestampTzGetDatum(application->created_at),
+		Int64GetDatum((int64) application->counted - application->count),
+		Int32GetDatum(application->highest)
+	};
+
+	return plan_modify(application->missing ? &create : &add, values, NULL) > 0;
+}
+
+/* A row of chat.mended_counts. */
 static void
-record_mended(const Counted *parent, const char *counter, int32 was, int32 mended_to)
+record_mended(int32 application, int32 chat, const char *counter,
+			  int32 was, int32 mended_to, void *context)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.mended_counts (application_id, chat_number, counter, was, mended_to)"
 		" VALUES ($1, NULLIF($2, 0), $3, $4, $5)",
 		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID);
 	Datum		values[5] = {
-		Int32GetDatum(parent->application), Int32GetDatum(parent->chat),
-		CStringGetTextDatum(counter), Int32GetDatum(was), Int32GetDatum(mended_to)
+		Int32GetDatum(application), Int32GetDatum(chat), CStringGetTextDatum(counter),
+		Int32GetDatum(was), Int32GetDatum(mended_to)
 	};
 
 	plan_modify(&plan, values, NULL);
 }
 
 /*
- * Add to a parent's counters what they were found to be wrong by.
- */
-static void
-mend(const Counted *parent)
-{
-	static SavedPlan mend_chat = SAVED_PLAN(
-		"UPDATE chat.chats SET messages_count = messages_count OPERATOR(pg_catalog.+) $3,"
-		" last_number = GREATEST(last_number, $4)"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
-		INT4OID, INT4OID, INT4OID, INT4OID);
-	static SavedPlan mend_application = SAVED_PLAN(
-		"INSERT INTO chat.application_counters AS k (application_id, chats_count, last_chat_number)"
-		" VALUES ($1, $2, $3) ON CONFLICT (application_id) DO UPDATE"
-		" SET chats_count = k.chats_count OPERATOR(pg_catalog.+) $2,"
-		" last_chat_number = GREATEST(k.last_chat_number, $3)",
-		INT4OID, INT4OID, INT4OID);
-	int32		error = parent->counted - parent->count;
-	int			previous = direct_api_begin();
-
-	if (parent->chat != 0)
-	{
-		Datum		values[4] = {
-			Int32GetDatum(parent->application), Int32GetDatum(parent->chat),
-			Int32GetDatum(error), Int32GetDatum(parent->highest)
-		};
-
-		plan_modify(&mend_chat, values, NULL);
-	}
-	else
-	{
-		Datum		values[3] = {
-			Int32GetDatum(parent->application), Int32GetDatum(error), Int32GetDatum(parent->highest)
-		};
-
-		plan_modify(&mend_application, values, NULL);
-	}
-	direct_api_end(previous);
-	changes_note(parent->application, parent->chat);
-}
-
-static void
-report_mended(const Counted *parent, const char *counter, int32 was, int32 mended_to,
-			  MendedCallback callback, void *context)
-{
-	record_mended(parent, counter, was, mended_to);
-	callback(parent->application, parent->chat, counter, was, mended_to, context);
-}
-
-/*
  * Mend what was found wrong.
  */
 void
-reconcile_mend(const Reconciled *result, MendedCallback callback, void *context)
+reconcile_mend(Reconciled *result)
+{
+	for (int i = 0; i < result->wrong_count; i++)
+	{
+		Counted    *parent = &result->wrong[i];
+		int			previous = direct_api_begin();
+
+		parent->mended = parent->chat != 0 ? mend_chat(parent) : mend_application(parent);
+		direct_api_end(previous);
+		if (parent->mended)
+			changes_note(parent->application, parent->chat);
+	}
+	reconcile_report(result, record_mended, NULL);
+}
+
+/*
+ * Call back for each counter that was mended.
+ */
+void
+reconcile_report(const Reconciled *result, MendedCallback callback, void *context)
 {
 	for (int i = 0; i < result->wrong_count; i++)
 	{
 		const Counted *parent = &result->wrong[i];
 		bool		is_chat = parent->chat != 0;
 
-		mend(parent);
+		if (!parent->mended)
+			continue;
 		if (parent->counted != parent->count)
-			report_mended(parent, is_chat ? "messages_count" : "chats_count",
-						  parent->count, parent->counted, callback, context);
+			callback(parent->application, parent->chat,
+					 is_chat ? "messages_count" : "chats_count",
+					 parent->count, parent->counted, context);
 		if (parent->highest > parent->last_number)
-			report_mended(parent, is_chat ? "last_number" : "last_chat_number",
-						  parent->last_number, parent->highest, callback, context);
+			callback(parent->application, parent->chat,
+					 is_chat ? "last_number" : "last_chat_number",
+					 parent->last_number, parent->highest, context);
 	}
 }
 
@@ -235,8 +298,14 @@ count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
 	for (uint64 row = 0; row < count; row++)
 	{
 		Counted		parent = {
-			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3),
-			plan_result_int32(row, 4), plan_result_int32(row, 5), plan_result_int32(row, 6)
+			.application = plan_result_int32(row, 1),
+			.chat = plan_result_int32(row, 2),
+			.count = plan_result_int32(row, 3),
+			.last_number = plan_result_int32(row, 4),
+			.counted = plan_result_int32(row, 5),
+			.highest = plan_result_int32(row, 6),
+			.created_at = DatumGetTimestampTz(plan_result(row, 7, TIMESTAMPTZOID, NULL)),
+			.missing = plan_result_int32(row, 8) != 0
 		};
 
 		if (parent.counted == parent.count && parent.highest <= parent.last_number)
@@ -245,7 +314,7 @@ count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
 		{
 			result->wrong_capacity = Max(64, 2 * result->wrong_capacity);
 			result->wrong = result->wrong == NULL ?
-				palloc(result->wrong_capacity * sizeof(Counted)) :
+				MemoryContextAlloc(result->context, result->wrong_capacity * sizeof(Counted)) :
 				repalloc_huge(result->wrong, result->wrong_capacity * sizeof(Counted));
 		}
 		result->wrong[result->wrong_count++] = parent;
@@ -255,9 +324,8 @@ count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
 }
 
 /*
- * Count these parents, and add to *result, in the current memory context, what
- * is wrong with them. Those that do not exist are passed over. The caller has
- * called reconcile_lock.
+ * Count these parents, and add to *result what is wrong with them. Those that
+ * do not exist are passed over. The caller has called reconcile_lock.
  */
 void
 reconcile_count(const ChangedChat *parents, int count, Reconciled *result)
@@ -374,8 +442,9 @@ chat_reconcile(PG_FUNCTION_ARGS)
 {
 	bool		everything = PG_ARGISNULL(0);
 	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
-	Reconciled	result = {0};
+	Reconciled	result = {.context = CurrentMemoryContext};
 
+	PreventCommandDuringRecovery("chat.reconcile()");
 	(void) api_result_store(fcinfo);
 	SPI_connect();
 	if (everything && !PG_ARGISNULL(1))
@@ -397,7 +466,8 @@ chat_reconcile(PG_FUNCTION_ARGS)
 		count_all(reconcile_next_chats, start, application, &result);
 		count_all(reconcile_next_applications, start, application, &result);
 	}
-	reconcile_mend(&result, store_mended, fcinfo->resultinfo);
+	reconcile_mend(&result);
+	reconcile_report(&result, store_mended, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "shared.h"
 
 /* How many parents are counted in one transaction, at most. */
@@ -17,15 +19,19 @@ typedef struct Counted
 {
 	int32		application;
 	int32		chat;			/* 0: the application itself */
+	TimestampTz created_at;		/* tells it from a later one with the same key */
+	bool		missing;		/* an application that has no counters */
 	int32		count;
 	int32		last_number;
 	int32		counted;
 	int32		highest;
+	bool		mended;
 } Counted;
 
 /* What counting found. */
 typedef struct Reconciled
 {
+	MemoryContext context;		/* of what follows */
 	uint64		examined;		/* parents that were counted */
 	Counted    *wrong;			/* those of them that are wrong */
 	int			wrong_count;
@@ -41,8 +47,10 @@ extern bool reconcile_lock_is_free(void);
 extern int	reconcile_queued(ChangedChat *parents, int limit, ChangedChat after);
 extern void reconcile_keys(const ChangedChat *parents, int count, Datum *values);
 extern void reconcile_dequeue(const ChangedChat *parents, int count);
+extern void reconcile_requeue(ChangedChat parent);
 extern void reconcile_count(const ChangedChat *parents, int count, Reconciled *result);
-extern void reconcile_mend(const Reconciled *result, MendedCallback callback, void *context);
+extern void reconcile_mend(Reconciled *result);
+extern void reconcile_report(const Reconciled *result, MendedCallback callback, void *context);
 extern int	reconcile_next_chats(ChangedChat *parents, int limit, ChangedChat after,
 								 int32 last_application);
 extern int	reconcile_next_applications(ChangedChat *parents, int limit, ChangedChat after,
