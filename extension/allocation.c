@@ -30,6 +30,7 @@
 #include "utils/hsearch.h"
 
 #include "allocation.h"
+#include "application.h"
 #include "array.h"
 #include "changes.h"
 #include "chat.h"
@@ -78,10 +79,11 @@ number_taken(const NewMessage *message)
 }
 
 /*
- * Create a message, whose number is not named, or refuse it.
+ * Create a message, whose number is not named. Returns false if there is no
+ * such chat, or no number left.
  */
-static void
-create_next(NewMessage *message)
+static bool
+try_next(NewMessage *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
@@ -102,21 +104,39 @@ create_next(NewMessage *message)
 	uint64		created = plan_modify(&plan, values, NULL);
 
 	direct_api_end(previous);
-	if (created == 1)
-	{
-		message->number = plan_result_int32(0, 1);
-		changes_note(message->application, message->chat);
-	}
-	else
-	{
-		chat_require(message->application, message->chat);
+	if (created == 0)
+		return false;
+	message->number = plan_result_int32(0, 1);
+	changes_note(message->application, message->chat);
+	return true;
+}
+
+/*
+ * The same, or refuse it. If the chat was deleted while the statement waited
+ * for it, there may be another with its number, which the statement did not
+ * see; so it is done once more.
+ */
+static void
+create_next(NewMessage *message)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
+		INT4OID, INT4OID);
+	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
+
+	if (try_next(message))
+		return;
+	if (plan_modify(&plan, key, NULL) == 0)
+		message->problem = chat_not_found(message->application, message->chat);
+	else if (plan_result_int32(0, 1) == PG_INT32_MAX)
 		message->problem = problem_numbers_exhausted("message");
-	}
+	else if (!try_next(message))
+		message->problem = problem_locked(psprintf("chat %d", message->chat));
 }
 
 /*
  * Create a message, or set its problem. message->problem is unset before.
- * Raises P0002 if the application or the chat does not exist.
  */
 void
 allocation_create_one(NewMessage *message)
@@ -124,11 +144,9 @@ allocation_create_one(NewMessage *message)
 	if (!message->named)
 		create_next(message);
 	else
-	{
 		allocation_create_many(message, 1, true);
-		if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
-			chat_require(message->application, message->chat);
-	}
+	if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
+		application_require(message->application);
 }
 
 static int
@@ -230,10 +248,12 @@ batch_lock(Batch *batch, bool wait)
 
 /*
  * Refuse the messages of chats that were not found: they do not exist, or are
- * locked.
+ * locked. To one who waits a chat that exists is not found where it was
+ * deleted, and another created, while the batch waited for it; that one is
+ * looked for once more.
  */
 static void
-batch_refuse_unfound(Batch *batch)
+batch_refuse_unfound(Batch *batch, bool wait)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::pg_catalog.int4"
@@ -250,6 +270,13 @@ batch_refuse_unfound(Batch *batch)
 	rows = plan_modify(&plan, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 		exists[plan_result_int32(row, 1) - 1] = true;
+	for (int g = 0; wait && g < batch->groups_count; g++)
+	{
+		if (!exists[g] || batch->groups[g].found)
+			continue;
+		batch_lock(batch, true);
+		break;
+	}
 
 	for (int g = 0; g < batch->groups_count; g++)
 	{
@@ -451,7 +478,7 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 		return;
 	previous = direct_api_begin();
 	if (batch_lock(&batch, wait) < batch.groups_count)
-		batch_refuse_unfound(&batch);
+		batch_refuse_unfound(&batch, wait);
 	batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
