@@ -17,6 +17,7 @@
 #include "application.h"
 #include "changes.h"
 #include "compat.h"
+#include "direct.h"
 #include "fold.h"
 #include "page.h"
 #include "plan.h"
@@ -117,12 +118,14 @@ chat_create_application(PG_FUNCTION_ARGS)
 	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
+	int			previous;
 
 	check_name(name);
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
 	SPI_connect();
+	previous = direct_api_begin();
 	values[0] = PointerGetDatum(name);
 	values[1] = CStringGetTextDatum(token);
 	if (plan_modify(&insert, values, NULL) == 0)
@@ -131,6 +134,7 @@ chat_create_application(PG_FUNCTION_ARGS)
 											 text_to_cstring(name)),
 									NULL));
 	values[0] = Int32GetDatum(plan_result_int32(0, 1));
+	direct_api_end(previous);
 	SPI_finish();
 	changes_note(DatumGetInt32(values[0]), 0);
 

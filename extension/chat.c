@@ -66,14 +66,40 @@ chat_not_named(void)
 }
 
 /*
- * An application that was inserted directly has no counter at first: so it is
- * inserted, or updated if it is there. $1 is the application.
+ * Create the counters of an application that has none, from the chats that it
+ * has: it was inserted directly, or its counters were deleted. Does nothing if
+ * there is no such application. After direct_api_begin.
  */
-#define COUNT_CHAT(number, highest) \
-	"INSERT INTO chat.application_counters AS k (application_id, last_chat_number, chats_count)" \
-	" SELECT id, " number ", 1 FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1" \
-	" ON CONFLICT (application_id) DO UPDATE SET last_chat_number = " highest "," \
-	" chats_count = k.chats_count OPERATOR(pg_catalog.+) 1"
+void
+chat_create_counters(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.application_counters (application_id, last_chat_number, chats_count)"
+		" SELECT a.id, COALESCE(c.highest, 0), c.counted::pg_catalog.int4 FROM chat.applications AS a,"
+		" LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest"
+		" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id) AS c"
+		" WHERE a.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	plan_modify(&plan, &value, NULL);
+}
+
+/*
+ * Run a statement that changes the application's counters, the first parameter
+ * being the application. Returns the number of rows, 0 also if the application
+ * does not exist.
+ */
+static uint64
+change_counters(SavedPlan *plan, const Datum *values)
+{
+	uint64		count = plan_modify(plan, values, NULL);
+
+	if (count > 0)
+		return count;
+	chat_create_counters(DatumGetInt32(values[0]));
+	return plan_modify(plan, values, NULL);
+}
 
 /* Create a chat with the next number. */
 static int32
@@ -81,19 +107,23 @@ create_numbered(int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
-		COUNT_CHAT("1", "k.last_chat_number OPERATOR(pg_catalog.+) 1")
-		" WHERE k.last_chat_number OPERATOR(pg_catalog.<) 2147483647"
+		" UPDATE chat.application_counters"
+		" SET last_chat_number = last_chat_number OPERATOR(pg_catalog.+) 1,"
+		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1"
+		" AND last_chat_number OPERATOR(pg_catalog.<) 2147483647"
 		" RETURNING last_chat_number)"
 		" INSERT INTO chat.chats (application_id, number)"
 		" SELECT $1, last_chat_number FROM counted RETURNING number",
 		INT4OID);
+	static SavedPlan find = SAVED_PLAN(
+		"SELECT FROM chat.application_counters WHERE application_id OPERATOR(pg_catalog.=) $1",
+		INT4OID);
 	Datum		value = Int32GetDatum(application);
 
-	if (plan_modify(&plan, &value, NULL) == 0)
-	{
-		application_require(application);
-		problem_raise(problem_numbers_exhausted("chat"));
-	}
+	if (change_counters(&plan, &value) == 0)
+		problem_raise(plan_modify(&find, &value, NULL) == 0 ?
+					  application_not_found() : problem_numbers_exhausted("chat"));
 	return plan_result_int32(0, 1);
 }
 
@@ -102,7 +132,10 @@ static int32
 create_named(int32 application, int32 number)
 {
 	static SavedPlan count = SAVED_PLAN(
-		COUNT_CHAT("$2", "GREATEST(k.last_chat_number, $2)"),
+		"UPDATE chat.application_counters"
+		" SET last_chat_number = GREATEST(last_chat_number, $2),"
+		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1",
 		INT4OID, INT4OID);
 	static SavedPlan insert = SAVED_PLAN(
 		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
@@ -112,7 +145,7 @@ create_named(int32 application, int32 number)
 
 	if (number < 1)
 		problem_raise(problem_number_range("chat", number));
-	if (plan_modify(&count, values, NULL) == 0)
+	if (change_counters(&count, values) == 0)
 		problem_raise(application_not_found());
 	if (plan_modify(&insert, values, NULL) == 0)
 		problem_raise(problem_taken("chat", "number",

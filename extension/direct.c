@@ -27,7 +27,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -36,11 +38,14 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "array.h"
 #include "changes.h"
+#include "chat.h"
 #include "direct.h"
 #include "plan.h"
 #include "problem.h"
@@ -52,6 +57,7 @@ PG_FUNCTION_INFO_V1(chat_before_insert);
 PG_FUNCTION_INFO_V1(chat_before_update_messages);
 PG_FUNCTION_INFO_V1(chat_before_update_chats);
 PG_FUNCTION_INFO_V1(chat_before_update_application_counters);
+PG_FUNCTION_INFO_V1(chat_after_application_counters);
 PG_FUNCTION_INFO_V1(chat_before_truncate);
 PG_FUNCTION_INFO_V1(chat_after_insert);
 PG_FUNCTION_INFO_V1(chat_after_update_messages);
@@ -143,15 +149,17 @@ enter_functions(void)
 }
 
 /*
- * Queue parents, to be counted anew: the keys are arrays of applications and
- * chats. Connected to SPI, as the owner.
+ * Queue parents, to be counted anew, but for those of applications that were
+ * deleted: the keys are arrays of applications and chats. Connected to SPI, as
+ * the owner.
  */
 static void
 queue(const Datum *keys)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.changed_chats (application_id, chat_number)"
-		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)",
+		" SELECT k.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
+		" WHERE EXISTS (SELECT FROM chat.applications AS a WHERE a.id OPERATOR(pg_catalog.=) k.application_id)",
 		INT4ARRAYOID, INT4ARRAYOID);
 
 	plan_modify(&plan, keys, NULL);
@@ -240,11 +248,17 @@ direct_api_end(int previous)
 	api_depth = previous;
 }
 
+static void flush_at_end(void);
+
 static void
 on_transaction_end(XactEvent event, void *argument)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			flush_at_end();
+			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
@@ -323,11 +337,6 @@ lock_counter(Counter *counter, Relation relation)
 		"SELECT last_chat_number FROM chat.application_counters"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
 		INT4OID);
-	static SavedPlan create_application = SAVED_PLAN(
-		"INSERT INTO chat.application_counters (application_id)"
-		" SELECT id FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1"
-		" ON CONFLICT DO NOTHING",
-		INT4OID);
 	Datum		values[2] = {Int32GetDatum(counter->application), Int32GetDatum(counter->chat)};
 	uint64		found;
 
@@ -339,7 +348,10 @@ lock_counter(Counter *counter, Relation relation)
 		found = plan_modify(&lock_application, values, NULL);
 		if (found == 0)
 		{
-			plan_modify(&create_application, values, NULL);
+			int			previous = enter_functions();
+
+			chat_create_counters(counter->application);
+			direct_api_end(previous);
 			found = plan_modify(&lock_application, values, NULL);
 		}
 	}
@@ -353,6 +365,44 @@ lock_counter(Counter *counter, Relation relation)
 	become_caller(caller);
 }
 
+/* Enter a parent into counters. Returns it. */
+static Counter *
+enter_counter(Counter fresh)
+{
+	HASHCTL		control = {
+		.keysize = COUNTER_KEY_SIZE,
+		.entrysize = sizeof(Counter),
+		.hcxt = TopTransactionContext
+	};
+	Counter    *counter;
+
+	if (counters == NULL)
+		counters = hash_create("pg_chat counters", 64, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	counter = hash_search(counters, &fresh, HASH_ENTER, NULL);
+	*counter = fresh;
+	return counter;
+}
+
+/*
+ * Meet a chat that is about to be inserted with counters of its own, which may
+ * be wrong.
+ */
+static void
+meet_counter(int32 application, int32 chat)
+{
+	Counter		fresh = {
+		.application = application,
+		.chat = chat,
+		.last_before = PG_INT32_MAX,
+		.stale = true,
+		.subtransaction = GetCurrentSubTransactionId()
+	};
+
+	if (counters == NULL || hash_search(counters, &fresh, HASH_FIND, NULL) == NULL)
+		enter_counter(fresh);
+}
+
 /*
  * The counter of a parent, locked.
  */
@@ -361,11 +411,6 @@ get_counter(int32 application, int32 chat, Relation relation)
 {
 	Counter		fresh = {.application = application, .chat = chat};
 	Counter    *counter;
-	HASHCTL		control = {
-		.keysize = COUNTER_KEY_SIZE,
-		.entrysize = sizeof(Counter),
-		.hcxt = TopTransactionContext
-	};
 
 	if (counters != NULL)
 	{
@@ -383,12 +428,7 @@ get_counter(int32 application, int32 chat, Relation relation)
 	/* Entered only when it is locked, so that an error leaves nothing. */
 	fresh.subtransaction = GetCurrentSubTransactionId();
 	lock_counter(&fresh, relation);
-	if (counters == NULL)
-		counters = hash_create("pg_chat counters", 64, &control,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	counter = hash_search(counters, &fresh, HASH_ENTER, NULL);
-	*counter = fresh;
-	return counter;
+	return enter_counter(fresh);
 }
 
 /* Have a message indexed that stands where the index may be already. */
@@ -423,6 +463,15 @@ value_of(Relation relation, HeapTuple tuple, const char *column, Oid type, bool 
 				 errhint("Give the column its name again with ALTER TABLE ... RENAME COLUMN.")));
 	plan_require_type(column, SPI_gettypeid(descriptor, number), type);
 	return heap_getattr(tuple, number, descriptor, isnull);
+}
+
+/* An integer of a row, by its column's name. */
+static int32
+int32_of(const TriggerData *trigger, HeapTuple tuple, const char *column)
+{
+	bool		isnull;
+
+	return DatumGetInt32(value_of(trigger->tg_relation, tuple, column, INT4OID, &isnull));
 }
 
 /*
@@ -475,7 +524,13 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		queue_for_search(relation, application, chat, number);
 	counter->last_number = Max(counter->last_number, number);
 	if (!is_message)
+	{
 		changes_note(application, number);
+		if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+			(int32_of(trigger, tuple, "last_number") != 0 ||
+			 int32_of(trigger, tuple, "messages_count") != 0))
+			meet_counter(application, number);
+	}
 	return tuple;
 }
 
@@ -522,18 +577,9 @@ chat_before_update_messages(PG_FUNCTION_ARGS)
 	return PointerGetDatum(number_row(trigger, trigger->tg_newtuple));
 }
 
-/* An integer of a row, by its column's name. */
-static int32
-int32_of(const TriggerData *trigger, HeapTuple tuple, const char *column)
-{
-	bool		isnull;
-
-	return DatumGetInt32(value_of(trigger->tg_relation, tuple, column, INT4OID, &isnull));
-}
-
-/* Queue parents whose row was updated, and have them mirrored. */
+/* Queue parents whose row was changed, and have them mirrored. */
 static void
-queue_updated(Relation relation, const ChangedChat *parents, int count)
+queue_changed(Relation relation, const ChangedChat *parents, int count)
 {
 	Caller		caller = become_owner(relation);
 	Datum		keys[2];
@@ -622,7 +668,7 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 			{to, int32_of(trigger, tuple, "number")}, {from, COUNTER_OF_CHATS}, {to, COUNTER_OF_CHATS}
 		};
 
-		queue_updated(trigger->tg_relation, parents, moved ? 3 : 1);
+		queue_changed(trigger->tg_relation, parents, moved ? 3 : 1);
 		if (moved || lowers_last_number(trigger))
 			forget_watermark(trigger->tg_relation, from,
 							 int32_of(trigger, trigger->tg_trigtuple, "number"));
@@ -648,10 +694,42 @@ chat_before_update_application_counters(PG_FUNCTION_ARGS)
 			{int32_of(trigger, trigger->tg_newtuple, "application_id"), COUNTER_OF_CHATS}
 		};
 
-		queue_updated(trigger->tg_relation, parents,
+		queue_changed(trigger->tg_relation, parents,
 					  parents[0].application != parents[1].application ? 2 : 1);
 	}
 	return PointerGetDatum(trigger->tg_newtuple);
+}
+
+/*
+ * Trigger after each row that is inserted into chat.application_counters or
+ * deleted from there.
+ */
+Datum
+chat_after_application_counters(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!by_functions())
+	{
+		ChangedChat parent = {int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS};
+
+		queue_changed(trigger->tg_relation, &parent, 1);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/* Write what was collected while rows were inserted. */
+static void
+flush(Relation relation)
+{
+	Caller		caller;
+
+	if (counters == NULL && search_queue_is_empty())
+		return;
+	caller = become_owner(relation);
+	flush_counters();
+	search_queue_flush();
+	become_caller(caller);
 }
 
 /*
@@ -661,15 +739,33 @@ chat_before_update_application_counters(PG_FUNCTION_ARGS)
 Datum
 chat_after_insert(PG_FUNCTION_ARGS)
 {
-	if (counters != NULL || !search_queue_is_empty())
-	{
-		Caller		caller = become_owner(((TriggerData *) fcinfo->context)->tg_relation);
-
-		flush_counters();
-		search_queue_flush();
-		become_caller(caller);
-	}
+	flush(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Write what is left when the transaction is about to end. There is something
+ * left where rows come to a table without a statement on it: through a table
+ * of which it is a partition, or from a subscription. What others deferred to
+ * the end of the transaction is done then, and may leave more.
+ */
+static void
+flush_at_end(void)
+{
+	while (counters != NULL || !search_queue_is_empty())
+	{
+		Oid			oid = get_relname_relid("chats", get_namespace_oid("chat", true));
+		Relation	chats;
+
+		if (!OidIsValid(oid))
+			return;				/* the extension was dropped */
+		PushActiveSnapshot(GetTransactionSnapshot());
+		chats = table_open(oid, AccessShareLock);
+		flush(chats);
+		table_close(chats, NoLock);
+		PopActiveSnapshot();
+		AfterTriggerFireDeferred();
+	}
 }
 
 /*
@@ -725,8 +821,12 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 		raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
-			" SELECT application_id, chat_number FROM old_rows"
-			" UNION SELECT application_id, chat_number FROM new_rows");
+			" SELECT application_id, chat_number FROM"
+			" (SELECT application_id, chat_number, number FROM old_rows"
+			" EXCEPT SELECT application_id, chat_number, number FROM new_rows) AS o"
+			" UNION SELECT application_id, chat_number FROM"
+			" (SELECT application_id, chat_number, number FROM new_rows"
+			" EXCEPT SELECT application_id, chat_number, number FROM old_rows) AS n");
 	flush_counters();
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM"
 						  " (SELECT application_id, chat_number, number, body FROM old_rows"
@@ -746,8 +846,12 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 {
 	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
 
+	/* Those of chats that were deleted are gone with them. */
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
-			" SELECT DISTINCT application_id, chat_number FROM old_rows");
+			" SELECT o.application_id, o.chat_number"
+			" FROM (SELECT DISTINCT application_id, chat_number FROM old_rows) AS o"
+			" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) o.application_id"
+			" AND c.number OPERATOR(pg_catalog.=) o.chat_number");
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");
 	become_caller(caller);
 	return PointerGetDatum(NULL);
@@ -765,7 +869,8 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 	Datum		keys[2];
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
-			" SELECT DISTINCT application_id, 0 FROM old_rows");
+			" SELECT o.application_id, 0 FROM (SELECT DISTINCT application_id FROM old_rows) AS o"
+			" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
 	if (*settings_redis_url != '\0')
 		execute("INSERT INTO chat.retired_tokens (token, chat_number)"
 				" SELECT a.token, o.number FROM old_rows AS o"
@@ -794,7 +899,8 @@ chat_before_truncate(PG_FUNCTION_ARGS)
 	Caller		caller = become_owner(trigger->tg_relation);
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
-	search_queue_forget_all();
+	if (strcmp(RelationGetRelationName(trigger->tg_relation), "application_counters") != 0)
+		search_queue_forget_all();
 	if (*settings_redis_url != '\0' &&
 		strcmp(RelationGetRelationName(trigger->tg_relation), "chats") == 0)
 		execute("INSERT INTO chat.retired_tokens (token) SELECT token FROM chat.applications");

@@ -132,6 +132,11 @@ CREATE FUNCTION chat.before_update_application_counters() RETURNS trigger
 COMMENT ON FUNCTION chat.before_update_application_counters() IS
 'Trigger: queues an application whose counters are updated directly.';
 
+CREATE FUNCTION chat.after_application_counters() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_application_counters' LANGUAGE C;
+COMMENT ON FUNCTION chat.after_application_counters() IS
+'Trigger: queues an application whose counters are inserted or deleted directly.';
+
 CREATE FUNCTION chat.after_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
 COMMENT ON FUNCTION chat.after_insert() IS
@@ -188,6 +193,10 @@ CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
 
 CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
 	FOR EACH ROW EXECUTE FUNCTION chat.before_update_application_counters();
+CREATE TRIGGER after_insert_or_delete AFTER INSERT OR DELETE ON chat.application_counters
+	FOR EACH ROW EXECUTE FUNCTION chat.after_application_counters();
+CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.application_counters
+	FOR EACH STATEMENT EXECUTE FUNCTION chat.before_truncate();
 
 CREATE TABLE chat.retired_tokens (
 	token text COLLATE "C" NOT NULL,
