@@ -136,3 +136,75 @@ SELECT number, body FROM chat.list_messages(77, :chat);
 DROP TRIGGER a_try ON chat.messages;
 SELECT counter, mended_to FROM chat.reconcile(77, :chat);
 SELECT * FROM wrong_counters() WHERE application = 77 AND highest <> top;
+
+-- What each kind of statement queues: keys of chats, 0 for the chats of the application, 0/0 for all.
+CREATE FUNCTION test.queued(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	keys text;
+BEGIN
+	DELETE FROM chat.changed_chats;
+	EXECUTE statement;
+	SELECT string_agg(DISTINCT application_id || '/' || chat_number, ' ') INTO keys FROM chat.changed_chats;
+	RETURN coalesce(keys, 'nothing');
+END $$;
+SELECT id AS app FROM chat.create_application('queue') \gset
+SELECT chat.create_chat(:app) FROM generate_series(1, 4);
+SELECT queued($$SELECT chat.create_application('not direct'), chat.create_chat(test.id('queue')), chat.create_chat(test.id('queue'), 10)$$);
+SELECT queued($$SELECT chat.create_message(test.id('queue'), 1, 'a'), chat.create_message(test.id('queue'), 1, 'b', 10)$$);
+SELECT queued($$SELECT chat.create_messages(array_fill(test.id('queue'), ARRAY[5]), ARRAY[1, 2, 2, 3, 3], ARRAY['a', 'b', 'c', 'd', 'e'])$$);
+SELECT queued($$INSERT INTO chat.messages (application_id, chat_number, body) SELECT test.id('queue'), c, 'x' FROM generate_series(1, 2) AS c$$);
+SELECT queued($$INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (test.id('queue'), 3, 1, 'x') ON CONFLICT (application_id, chat_number, number) DO UPDATE SET body = 'y'$$);
+SELECT queued($$UPDATE chat.messages SET body = 'edited', application_id = application_id WHERE application_id = test.id('queue')$$);
+SELECT queued($$UPDATE chat.messages SET chat_number = 2, number = 50 WHERE (application_id, chat_number, number) = (test.id('queue'), 1, 10)$$);
+SELECT queued($$DELETE FROM chat.messages WHERE application_id = test.id('queue') AND chat_number > 2$$);
+SELECT queued($$INSERT INTO chat.chats (application_id) VALUES (test.id('queue'))$$);
+SELECT queued($$INSERT INTO chat.chats (application_id, number, messages_count) VALUES (test.id('queue'), 50, 7)$$);
+SELECT queued($$INSERT INTO chat.chats (application_id, number, last_number) VALUES (test.id('queue'), 51, 99), (test.id('queue'), 52, 0)$$);
+SELECT queued($$DELETE FROM chat.chats WHERE application_id = test.id('queue') AND number IN (2, 50)$$);
+DELETE FROM chat.changed_chats;
+COPY chat.messages (application_id, chat_number, body) FROM stdin;
+77	1	copied
+\.
+SELECT DISTINCT * FROM chat.changed_chats;
+SELECT queued('TRUNCATE chat.messages');
+SELECT * FROM chat.reconcile(:app);
+
+-- Counters of applications that are gone: numbers go on after the highest.
+SELECT queued($$DELETE FROM chat.application_counters WHERE application_id = test.id('queue')$$);
+SELECT chat.create_chat(:app);
+DELETE FROM chat.application_counters WHERE application_id = :app;
+SELECT chat.create_chat(:app, 60);
+DELETE FROM chat.application_counters WHERE application_id = :app;
+INSERT INTO chat.chats (application_id) VALUES (:app) RETURNING number;
+SELECT * FROM chat.reconcile(:app);
+SELECT queued($$UPDATE chat.application_counters SET chats_count = 0 WHERE application_id = test.id('queue')$$);
+SELECT queued('TRUNCATE chat.application_counters');
+SELECT queued($$INSERT INTO chat.application_counters (application_id, last_chat_number) VALUES (test.id('queue'), 70)$$);
+SELECT chat.create_chat(:app), chat.create_chat(77) > 0;
+SELECT queued($$DELETE FROM chat.applications WHERE name = 'queue'$$);
+SELECT queued('TRUNCATE chat.chats CASCADE');
+
+-- Counters that are off by more than an integer holds.
+SELECT chat.create_chat(77) AS chat \gset
+SELECT chat.create_message(77, :chat, 'a');
+UPDATE chat.chats SET messages_count = -2147483648, last_number = -2147483648 WHERE (application_id, number) = (77, :chat);
+SELECT counter, was, mended_to FROM chat.reconcile(77, :chat);
+
+-- Rows that come through a partitioned table, where no trigger of the statement fires.
+CREATE TABLE test.everywhere (LIKE chat.messages INCLUDING DEFAULTS) PARTITION BY LIST (application_id);
+ALTER TABLE test.everywhere ATTACH PARTITION chat.messages DEFAULT;
+DELETE FROM chat.changed_chats;
+INSERT INTO test.everywhere (application_id, chat_number, number, body) VALUES (77, :chat, 50, 'b'), (77, :chat, NULL, 'c');
+SELECT number FROM chat.list_messages(77, :chat);
+SELECT application_id, chat_number = :chat FROM chat.changed_chats;
+BEGIN;
+SAVEPOINT s;
+INSERT INTO test.everywhere (application_id, chat_number, number, body) VALUES (77, :chat, 90, 'd');
+ROLLBACK TO s;
+INSERT INTO test.everywhere (application_id, chat_number, number, body) VALUES (77, :chat, 60, 'd');
+SELECT chat.create_message(77, :chat, 'in the same transaction');
+INSERT INTO test.everywhere (application_id, chat_number, number, body) VALUES (77, :chat, 70, 'e');
+COMMIT;
+SELECT chat.create_message(77, :chat, 'in the next one');
+ALTER TABLE test.everywhere DETACH PARTITION chat.messages;
+DROP TABLE test.everywhere;
