@@ -666,7 +666,7 @@ CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DE
 	AS 'MODULE_PATHNAME', 'chat_reconcile'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
-'Counts everything, the chats of an application, or the messages of a chat, mends the counters that are wrong, and returns them. Nobody waits while it counts. Errors: P0002 no such application or chat.';
+'Counts everything, the chats of an application, or the messages of a chat, mends the counters that are wrong, and returns them. Nobody waits while it counts; what it mended is locked until the transaction ends. Errors: P0002 no such application or chat.';
 
 -- Proof of the search index
 
