@@ -33,8 +33,11 @@
 
 #define REDIS_PORT 6379
 
-/* Reads of an exchange, of at most 16 kB each, before it is too much. */
-#define EXCHANGE_READS_MAX 4096
+/*
+ * Bytes that are read in an exchange, before it is too much: several times what
+ * a slice of counters, or of keys, takes.
+ */
+#define EXCHANGE_BYTES_MAX (512 * 1024)
 
 /* What is shown of a text that comes from outside. */
 #define SHOWN_MAX 200
@@ -49,6 +52,8 @@ typedef struct RedisUrl
 	char	   *user;
 	char	   *database;
 } RedisUrl;
+
+static const char login_failed[] = "could not log in to";
 
 static redisContext *connection = NULL;
 static int	commands = 0;		/* appended, whose replies are not there yet */
@@ -255,21 +260,25 @@ redis_raise(const char *what, const char *why)
 			 errmsg("%s Redis: %s", what, shown)));
 }
 
+/* The time until the deadline. Raises 08006 if there is none. */
+static long
+left_ms(TimestampTz deadline)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	if (left <= 0)
+		redis_raise("no answer from", "it took longer than 2 s");
+	return left;
+}
+
 /*
  * Wait until the socket is ready for events. Raises 08006 at the deadline.
  */
 static void
 wait_for_socket(uint32 events, TimestampTz deadline)
 {
-	for (;;)
-	{
-		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-
-		if (left_ms <= 0)
-			redis_raise("no answer from", "it took longer than 2 s");
-		if (wait_for("ChatRedis", events, connection->fd, left_ms))
-			return;
-	}
+	while (!wait_for("ChatRedis", events, connection->fd, left_ms(deadline)))
+		;
 }
 
 static TimestampTz
@@ -292,19 +301,36 @@ start_tls(const char *host, TimestampTz deadline)
 #endif
 
 /*
- * Raise what an answer says, unless it says that all is well. One that quotes
- * the password, as of a server that does not know the command, is not shown.
+ * Raise why a login failed. Only the code is Redis's, since what follows may
+ * quote the password, as where a server does not know the command.
  */
 static void
-require_success(int i, const redisReply *answer, void *context)
+require_login(int i, const redisReply *answer, void *context)
 {
-	const char *password = context;
+	static const struct
+	{
+		const char *code;
+		const char *meaning;
+	}			failures[] = {
+		{"WRONGPASS ", "WRONGPASS: the user or the password is wrong, or the user is off"},
+		{"NOAUTH ", "NOAUTH: it wants a password"},
+		{"NOPERM ", "NOPERM: the user may not log in"},
+		{"ERR ", "ERR: the password is wrong, or it has none, or no users, or not this command"}
+	};
 
 	if (answer->type != REDIS_REPLY_ERROR)
 		return;
-	redis_raise("could not log in to",
-				password != NULL && strstr(answer->str, password) != NULL ?
-				"it refused the command" : answer->str);
+	for (int n = 0; n < lengthof(failures); n++)
+		if (strncmp(answer->str, failures[n].code, strlen(failures[n].code)) == 0)
+			redis_raise(login_failed, failures[n].meaning);
+	redis_raise(login_failed, "it refused the command");
+}
+
+static void
+require_selected(int i, const redisReply *answer, void *context)
+{
+	if (answer->type == REDIS_REPLY_ERROR)
+		redis_raise_answer("could not select the database of", answer);
 }
 
 static void
@@ -324,11 +350,13 @@ log_in(const RedisUrl *parts, const char *password_file)
 		redis_command(3, (const char *[]) {"AUTH", parts->user, password});
 	else if (password != NULL)
 		redis_command(2, (const char *[]) {"AUTH", password});
-	if (parts->database != NULL)
-		redis_command(2, (const char *[]) {"SELECT", parts->database});
-	redis_exchange(require_success, password);
 	if (password != NULL)
 		secret_forget(password);
+	redis_exchange(require_login, NULL);
+
+	if (parts->database != NULL)
+		redis_command(2, (const char *[]) {"SELECT", parts->database});
+	redis_exchange(require_selected, NULL);
 }
 
 /*
@@ -417,6 +445,13 @@ redis_command(int argc, const char **argv)
 	commands++;
 }
 
+/* Bytes that were received, and are not part of an answer yet. */
+static size_t
+unread(void)
+{
+	return connection->reader->len - connection->reader->pos;
+}
+
 /*
  * Send what was appended, and pass each reply to callback, in order. Sends and
  * receives at the same time, so that neither side can wait for the other with
@@ -429,12 +464,15 @@ redis_exchange(RedisReplyCallback callback, void *context)
 	int			total = commands;
 	int			received = 0;
 	int			sent = 0;
-	int			reads = 0;
+	size_t		bytes = 0;
 
 	while (received < total)
 	{
+		size_t		unread_before;
+
 		if (redisGetReplyFromReader(connection, &reply) != REDIS_OK)
 			redis_raise("could not understand", connection->errstr);
+		(void) left_ms(deadline);
 		if (reply != NULL)
 		{
 			callback(received++, reply, context);
@@ -447,19 +485,41 @@ redis_exchange(RedisReplyCallback callback, void *context)
 			redis_raise("could not write to", connection->errstr);
 		wait_for_socket(sent ? WL_SOCKET_READABLE : WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE,
 						deadline);
+		unread_before = unread();
 		if (redisBufferRead(connection) != REDIS_OK)
 			redis_raise("could not read from", connection->errstr);
-		if (++reads > EXCHANGE_READS_MAX)
+		bytes += unread() - unread_before;
+		if (bytes > EXCHANGE_BYTES_MAX)
 			redis_raise("could not read from", "the answer is too long");
 	}
 	commands = 0;
+}
+
+/*
+ * What of a server's error may be shown. It may quote the command, and with it
+ * a key that has a token: that part is left out, all but the code if need be.
+ */
+static const char *
+shown_error(const char *text)
+{
+	char	   *shown = pstrdup(text);
+	char	   *quote = strstr(shown, "with args");
+
+	if (quote != NULL)
+		while (quote > shown && strchr(" ,", quote[-1]) != NULL)
+			quote--;
+	if (quote != NULL)
+		*quote = '\0';
+	if (strstr(shown, "application:") != NULL)
+		shown[strcspn(shown, " ")] = '\0';
+	return strstr(shown, "application:") == NULL ? shown : "it refused the command";
 }
 
 /* Raise an answer that is none of those that were expected. */
 void
 redis_raise_answer(const char *what, const redisReply *reply)
 {
-	redis_raise(what, reply->type == REDIS_REPLY_ERROR ? reply->str : "the answer is malformed");
+	redis_raise(what, reply->type == REDIS_REPLY_ERROR ? shown_error(reply->str) : "the answer is malformed");
 }
 
 /* Whether it is a text, without a zero byte. */

@@ -18,6 +18,9 @@
 #include "redis_counter.h"
 #include "worker.h"
 
+/* Digits of the highest number, 2147483647. */
+#define ANSWER_DIGITS_MAX 10
+
 static void
 name_key(RedisCounter *counter)
 {
@@ -230,52 +233,43 @@ redis_counters_write(RedisCounter **counters, int count)
 	redis_exchange(redis_require_written, NULL);
 }
 
-/* Counters whose values Redis is asked for. */
-typedef struct Question
+/* What a value is as a number, or ANSWER_...; only written as we write it is it one. */
+static int64
+parse_answer(const redisReply *reply)
 {
-	RedisCounter **counters;
-	int			count;
-} Question;
+	const char *text = reply->str;
 
-/* Take the values of the keys that were asked for. */
-static void
-take_answers(int i, const redisReply *reply, void *context)
-{
-	const Question *question = context;
-
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != question->count)
-		redis_raise_answer("could not read counters from", reply);
-	for (int n = 0; n < question->count; n++)
-	{
-		const redisReply *element = reply->element[n];
-		int64	   *answer = &question->counters[n]->answer;
-		char	   *end;
-
-		*answer = ANSWER_MISSING;
-		if (element->type == REDIS_REPLY_NIL)
-			continue;
-		*answer = ANSWER_WRONG;
-		if (!redis_is_text(element) || !isdigit((unsigned char) *element->str))
-			continue;
-		errno = 0;
-		*answer = strtoll(element->str, &end, 10);
-		if (errno != 0 || *end != '\0')
-			*answer = ANSWER_WRONG;
-	}
+	if (reply->len == 0)
+		return ANSWER_MISSING;
+	if (reply->len > ANSWER_DIGITS_MAX || strspn(text, "0123456789") != reply->len ||
+		(*text == '0' && reply->len > 1))
+		return ANSWER_WRONG;
+	return strtoll(text, NULL, 10);
 }
 
-/* Ask Redis for the values of counters. */
+/* Take the value of the i-th of the keys that were asked for. */
+static void
+take_answer(int i, const redisReply *reply, void *context)
+{
+	RedisCounter **counters = context;
+
+	if (reply->type == REDIS_REPLY_STRING)
+		counters[i]->answer = parse_answer(reply);
+	else if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "WRONGTYPE ", 10) == 0)
+		counters[i]->answer = ANSWER_WRONG;
+	else
+		redis_raise_answer("could not read counters from", reply);
+}
+
+/*
+ * Ask Redis for the values of counters. Not for all of a value, which somebody
+ * may have made as large as they like: one character more than a number has.
+ */
 void
 redis_counters_ask(RedisCounter **counters, int count)
 {
-	Question	question = {counters, count};
-	const char **command = palloc((count + 1) * sizeof(char *));
-
-	if (count == 0)
-		return;
-	command[0] = "MGET";
 	for (int i = 0; i < count; i++)
-		command[i + 1] = counters[i]->key;
-	redis_command(count + 1, command);
-	redis_exchange(take_answers, &question);
+		redis_command(4, (const char *[]) {"GETRANGE", counters[i]->key, "0",
+										   CppAsString2(ANSWER_DIGITS_MAX)});
+	redis_exchange(take_answer, counters);
 }

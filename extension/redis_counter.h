@@ -13,7 +13,7 @@
 /* Counters that are read, pushed or compared at a time. */
 #define REDIS_COUNTERS_SLICE 1000
 
-#define ANSWER_MISSING (-1)		/* the key is not there */
+#define ANSWER_MISSING (-1)		/* the key is not there, or empty */
 #define ANSWER_WRONG (-2)		/* its value is no number */
 
 /* A counter, as the tables have it. */

@@ -119,7 +119,10 @@ $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
 my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
 my $key = "application:$token:chat:1:number";
 foreach my $lie ([ 'too high', 'SET', $key, '100000' ], [ 'too low', 'SET', $key, '3' ], [ 'not a number', 'SET', $key, 'x1' ],
-	[ 'beyond integers', 'SET', $key, '99999999999999999999' ], [ 'missing', 'DEL', $key ], [ 'a list', 'RPUSH', "application:$token:number", 'x' ])
+	[ 'beyond integers', 'SET', $key, '99999999999999999999' ], [ 'missing', 'DEL', $key ], [ 'a list', 'RPUSH', "application:$token:number", 'x' ],
+	[ 'empty', 'SET', $key, '' ], [ 'a zero first', 'SET', $key, '030' ], [ 'a space first', 'SET', $key, ' 30' ],
+	[ 'larger than all that is read', 'SETRANGE', $key, '100000000', 'x' ],
+	[ 'larger than all that is read, of an application', 'SETRANGE', "application:$token:number", '100000000', 'x' ])
 {
 	my ($what, @command) = @$lie;
 
@@ -254,7 +257,7 @@ log_in("redis://us%3Aer\@127.0.0.1:$guarded->{port}/6", $password_file);
 mirrored('a user, and the file\'s path is absolute', $guarded, 6);
 write_password("topsecret\r\n");
 log_in("redis://127.0.0.1:$guarded->{port}/5");
-error_shown('wrong password', 'could not log in to Redis: (WRONGPASS|ERR invalid password)');
+error_shown('wrong password', 'could not log in to Redis: (WRONGPASS|ERR): the');
 log_in("redis://127.0.0.1:$guarded->{port}", '');
 error_shown('no password', 'NOAUTH');
 log_in("redis://user\@localhost:$guarded->{port}/99");
@@ -262,8 +265,12 @@ error_shown('no such user', 'could not log in to Redis');
 log_in("redis://user\@localhost:$guarded->{port}", '');
 error_shown('a user without a password', 'names a user, and there is no password');
 my $other = RedisServer->new('rename-command' => [ 'AUTH', 'LOGIN' ]);
-log_in("redis://127.0.0.1:$other->{port}");
-error_shown('a server that quotes the password', 'could not log in to Redis: it refused the command');
+foreach my $password ('topsecret', 'topsecret' x 40)
+{
+	write_password($password);
+	log_in("redis://127.0.0.1:$other->{port}");
+	error_shown('a server that quotes the password', 'could not log in to Redis: ERR: the password is wrong, or it');
+}
 log_in("unix:///nowhere/redis");
 error_shown('no socket', 'could not connect to Redis: No such file or directory');
 

@@ -64,7 +64,7 @@ sub lie
 				my $lie = $lies{$command};
 
 				$client->print(
-					  !exists $lies{$command} ? ($command eq 'MGET' ? '*' . @words . "\r\n" . "\$-1\r\n" x @words : $command eq 'SCAN' ? "*2\r\n\$1\r\n0\r\n*0\r\n" : "+OK\r\n")
+					  !exists $lies{$command} ? ($command eq 'GETRANGE' ? "\$0\r\n\r\n" : $command eq 'SCAN' ? "*2\r\n\$1\r\n0\r\n*0\r\n" : "+OK\r\n")
 					: ref $lie ? $lie->(@words)
 					: $lie);
 				$client->flush;
@@ -112,39 +112,38 @@ foreach my $fault (
 	[ 'a cursor that is too long', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$40\r\n" . '1' x 40 . "\r\n*0\r\n" ],
 	[ 'no list of keys', 'could not list the keys of Redis: the answer is malformed', SCAN => "*2\r\n\$1\r\n0\r\n:1\r\n" ],
 	[ 'nothing for a list', 'could not list the keys of Redis: the answer is malformed', SCAN => "*-1\r\n" ],
-	[ 'too few values', 'could not read counters from Redis: the answer is malformed', MGET => "*1\r\n\$1\r\n1\r\n" ],
-	[ 'too many values', 'could not read counters from Redis: the answer is malformed', MGET => sub { '*' . (@_ + 9) . "\r\n" . "\$1\r\n1\r\n" x (@_ + 9) } ],
-	[ 'no values', 'could not read counters from Redis: the answer is malformed', MGET => "*-1\r\n" ],
-	[ 'a value alone', 'could not read counters from Redis: the answer is malformed', MGET => "\$1\r\n1\r\n" ],
+	[ 'a number for a text', 'could not read counters from Redis: the answer is malformed', GETRANGE => ":1\r\n" ],
+	[ 'no value', 'could not read counters from Redis: the answer is malformed', GETRANGE => "\$-1\r\n" ],
+	[ 'a list of values', 'could not read counters from Redis: the answer is malformed', GETRANGE => "*1\r\n\$1\r\n1\r\n" ],
 	[ 'lists when writing', 'could not write counters to Redis: the answer is malformed', MSET => "*1\r\n:1\r\n" ],
-	[ 'garbage', 'could not understand Redis: ', MGET => "\x00\xff\x1b[31mgarbage\r\n" ],
-	[ 'an answer cut in the middle', 'no answer from Redis: it took longer than 2 s', MGET => "*20\r\n\$1\r\n1\r\n\$100\r\n1" ],
-	[ 'an answer that is too long', 'could not read from Redis: the answer is too long', MGET => "*1\r\n\$99999999\r\n" . 'x' x 99999999 ],
-	[ 'an error', 'could not read counters from Redis: ERR \?\[31mred\?{1,2}x+$', MGET => "-ERR \x1b[31mred\xd0\x96" . 'x' x 5000 . "\r\n" ])
+	[ 'garbage', 'could not understand Redis: ', GETRANGE => "\x00\xff\x1b[31mgarbage\r\n" ],
+	[ 'an answer cut in the middle', 'no answer from Redis: it took longer than 2 s', GETRANGE => do { my $answers; sub { $answers++ ? '' : "\$100\r\n1" } } ],
+	[ 'an answer that is too long', 'could not read from Redis: the answer is too long', GETRANGE => "\$1000000\r\n" . 'x' x 999999 ],
+	[ 'a list without end', 'could not read from Redis: the answer is too long', GETRANGE => "*200000000\r\n" . ":1\r\n" x 500_000 ],
+	[ 'an error', 'could not read counters from Redis: ERR \?\[31mred\?{1,2}x+$', GETRANGE => "-ERR \x1b[31mred\xd0\x96" . 'x' x 5000 . "\r\n" ],
+	[ 'a command that it does not know', q(could not write counters to Redis: ERR unknown command 'MSET'$), MSET => sub { "-ERR unknown command 'MSET', with args beginning with: '$_[0]'\r\n" } ],
+	[ 'an error that quotes a key', 'could not write counters to Redis: ERR$', MSET => sub { "-ERR no $_[0] here\r\n" } ],
+	[ 'a key for an error', 'could not write counters to Redis: it refused the command$', MSET => sub { "-$_[0]\r\n" } ])
 {
 	my ($what, $error, %lies) = @$fault;
 
 	sql(q{UPDATE chat.worker_duties SET last_error = NULL WHERE duty = 'redis'});
 	sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)') if exists $lies{SCAN};
 	lie(%lies);
-	wait_until($node, 'postgres', "SELECT last_error ~ '^$error' AND length(last_error) < 300 FROM chat.worker_duties WHERE duty = 'redis'", "$what: an error")
+	wait_until($node, 'postgres', "SELECT last_error ~ \$re\$^$error\$re\$ AND length(last_error) < 300 FROM chat.worker_duties WHERE duty = 'redis'", "$what: an error")
 	  or diag(sql(q{SELECT last_error FROM chat.worker_duties WHERE duty = 'redis'}));
 	same_worker($what);
 }
+unlike(slurp_file($node->logfile), qr/(?:ERROR|DETAIL|HINT): .*application:[0-9a-f]/, 'and without a token');
 unlike(join("\n", grep { /ERROR: / } split /\n/, slurp_file($node->logfile)), qr/[^\x20-\x7e\n]|x{200}/, 'errors are logged printable and short');
 counts_go_on('faults');
-
-# Values of other types are no numbers, and no more.
-lie(MGET => sub { '*' . @_ . "\r\n" . join('', map { (":1\r\n", "*0\r\n", "\$3\r\n1\0" . "1\r\n", "\$2\r\n 1\r\n", "-ERR\r\n")[ $_ % 5 ] } 1 .. @_) });
-wait_until($node, 'postgres', q{SELECT count(DISTINCT chat_number) > 3 AND bool_and(was IS NULL) FROM chat.mended_counts WHERE counter = 'redis'}, 'other types: mended');
-same_worker('other types');
 
 # A list of keys that never ends, and slow answers: neither keeps the worker from anything.
 sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)');
 lie(SCAN => "*2\r\n\$1\r\n7\r\n*0\r\n");
 wait_until($node, 'postgres', q{SELECT last_done > 0 FROM chat.worker_duties WHERE duty = 'redis'}, 'no end: verified') for 1 .. 2;
 counts_go_on('no end');
-lie(map { $_ => sub { select(undef, undef, undef, 0.7); return $_[0] =~ /^application/ && @_ == 1 ? "*1\r\n\$-1\r\n" : '-ERR slow' . "\r\n" } } qw(MGET));
+lie(GETRANGE => sub { select(undef, undef, undef, 0.7); return "\$0\r\n\r\n" });
 counts_go_on('slow');
 same_worker('in the end');
 stop_lying();
