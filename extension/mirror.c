@@ -11,8 +11,9 @@
  * They are copies: nothing is ever read from Redis but to find out whether it
  * is right. To push is to write what changed, as shared memory tells it, within
  * a second. To verify is to compare all keys with the tables each
- * pg_chat.reconcile_interval and after each new connection; so a Redis that was
- * flushed, replaced or written to by others is right again. To fill is to write
+ * pg_chat.reconcile_interval, after an error, and where Redis is another one; so
+ * one that was flushed, replaced or written to by others is right again. One that
+ * only closed the connection, having been asked nothing for a while, is the same. To fill is to write
  * all keys of an application: one that has just got a token. All of it is done
  * in slices, and a pass ends after a short time, wherever it stands, so that
  * neither a large mirror nor a slow Redis keeps the worker from its other
@@ -28,12 +29,12 @@
  * - a missing key of a chat without messages, or an application without chats;
  * - a missing key while those of retired tokens are deleted: after a TRUNCATE of
  *   chats, they are the tokens of all applications;
- * - all that a verification finds that catches up: one that follows a new
- *   connection, or changes that shared memory lost. The log has their number.
- *   One that has reported a hundred keys catches up from there on, too: Redis
- *   was flushed, most likely;
- * - anything where there is no shared memory: there, nothing is pushed, and
- *   lagging is no error.
+ * - what lags or is missing when a verification catches up: one that follows an
+ *   error, another Redis, or changes that shared memory lost. The log has their
+ *   number;
+ * - what is found after a hundred keys: Redis was flushed, most likely;
+ * - what lags or is missing where there is no shared memory: there, nothing is
+ *   pushed, and lagging is no error.
  *
  * What is deleted: see retired.c.
  */
@@ -69,12 +70,18 @@ typedef struct Suspect
 	uint32		key_hash;		/* another one: the token was rotated since */
 } Suspect;
 
-/*
- * What is under way. It spans passes, and ends with the connection.
- */
-
-/* The settings that the connection was made with; NULL if there is none. */
+/* The settings that the last connection was made with; NULL before the first. */
 static char *connected_with = NULL;
+
+/* The history of what is mirrored to, as redis_history tells it; NULL: none yet. */
+static char *mirrored_history = NULL;
+
+/*
+ * What is under way. It spans passes, and ends with an error, all but where
+ * verification stands: so what fails again and again does not keep the rest
+ * from being verified.
+ */
+static bool unbroken = false;	/* no error since the last connection */
 
 /* Changes that were taken from shared memory; NULL if all of them are pushed. */
 static ChangedChat *pending = NULL;
@@ -92,6 +99,9 @@ static TimestampTz last_verification = 0;
 static Suspect suspects[REDIS_COUNTERS_SLICE];
 static int	suspect_count = 0;
 static int	reported;
+
+/* Whether the last attempt to delete keys of retired tokens ended in an error. */
+static bool retiring_failed = false;
 
 /* Verifications that catch up, this one included, and what they wrote. */
 static int	catching_up = 0;
@@ -237,6 +247,21 @@ hash_key(const RedisCounter *counter)
 	return hash_bytes((const unsigned char *) counter->key, strlen(counter->key));
 }
 
+/*
+ * Whether a key that was wrong is to be reported. Only somebody else can have
+ * made it no number, or too high; that it lags or lacks may be our doing.
+ */
+static bool
+is_reported(const RedisCounter *counter)
+{
+	if (reported == REPORTED_MAX)
+		return false;
+	if (counter->answer == ANSWER_WRONG || counter->answer > counter->value)
+		return true;
+	return catching_up == 0 && shared_available() &&
+		!(counter->answer == ANSWER_MISSING && (counter->value == 0 || retired_under_way()));
+}
+
 /* Report keys that were wrong and are mended, those that are to be. */
 static void
 report_wrong(RedisCounter **wrong, int count, Pass *pass)
@@ -245,10 +270,8 @@ report_wrong(RedisCounter **wrong, int count, Pass *pass)
 	for (int i = 0; i < count; i++)
 	{
 		const RedisCounter *counter = wrong[i];
-		bool		missing = counter->answer == ANSWER_MISSING;
 
-		if (catching_up > 0 || !shared_available() ||
-			(missing && (counter->value == 0 || retired_under_way())))
+		if (!is_reported(counter))
 		{
 			caught_up++;
 			continue;
@@ -257,8 +280,7 @@ report_wrong(RedisCounter **wrong, int count, Pass *pass)
 		duty_report_mended(counter->parent.application, counter->parent.chat, "the Redis key",
 						   counter->answer < 0 || counter->answer > PG_INT32_MAX ? NULL : &(int32) {counter->answer},
 						   counter->value, pass);
-		if (++reported == REPORTED_MAX)
-			catching_up = 1;
+		reported++;
 	}
 	worker_commit();
 }
@@ -326,7 +348,8 @@ static void
 end_verification(void)
 {
 	verifying = false;
-	if (catching_up > 0 && caught_up > 0)
+	retired_forget_old();
+	if (caught_up > 0)
 		ereport(LOG,
 				(errmsg("pg_chat wrote " UINT64_FORMAT " keys that Redis did not have, or not up to date",
 						caught_up)));
@@ -370,30 +393,60 @@ delete_retired_tokens(void)
 {
 	List	   *living = NIL;
 	ListCell   *cell;
-	bool		more = retired_delete_tokens(&living);
+	bool		more;
 
+	retiring_failed = true;
+	more = retired_delete_tokens(&living);
+	retiring_failed = false;
 	foreach(cell, living)
 		add_fill(lfirst_int(cell));
 	return more;
 }
 
+/* Keep a copy of a text, in place of another one or of NULL. */
+static void
+keep(char **kept, const char *text)
+{
+	char	   *copy = MemoryContextStrdup(TopMemoryContext, text);
+
+	if (*kept != NULL)
+		pfree(*kept);
+	*kept = copy;
+}
+
+/*
+ * Be connected. Where that is not to what we were connected to before, what is
+ * gone must be deleted again, and all must be verified.
+ */
 static void
 connect_redis(void)
 {
 	char	   *settings = psprintf("%s\n%s", settings_redis_url, settings_redis_password_file);
 
 	if (connected_with != NULL && strcmp(connected_with, settings) != 0)
+	{
 		mirror_disconnect();
+		verifying = false;
+	}
 	if (!redis_connect(settings_redis_url, settings_redis_password_file))
 		return;
-	connected_with = MemoryContextStrdup(TopMemoryContext, settings);
-	catch_up();
+	keep(&connected_with, settings);
+	if (mirrored_history == NULL || *redis_history() == '\0' ||
+		strcmp(mirrored_history, redis_history()) != 0)
+	{
+		unbroken = false;
+		retired_do_again();
+		keep(&mirrored_history, redis_history());
+	}
+	if (!unbroken)
+		catch_up();
+	unbroken = true;
 }
 
 /*
  * Do a slice of what there is to do: what changed first, since nothing may be
  * mended before it is pushed. Neither of the two that take long waits for the
- * other. Returns false if there is nothing left.
+ * other, unless it fails. Returns false if there is nothing left.
  */
 static bool
 do_slice(Pass *pass)
@@ -404,6 +457,8 @@ do_slice(Pass *pass)
 	if (pending != NULL)
 		push_slice(pass);
 	if (pending != NULL || fill_slice(pass) || mend_suspects(pass) || retired_delete_chats())
+		return true;
+	if (retiring_failed && verify_slice(pass))
 		return true;
 	retire_first = !retire_first;
 	return retire_first ? delete_retired_tokens() || verify_slice(pass) :
@@ -462,19 +517,15 @@ void
 mirror_disconnect(void)
 {
 	redis_disconnect();
-	if (connected_with != NULL)
-		pfree(connected_with);
-	connected_with = NULL;
+	unbroken = false;
 	if (pending != NULL)
 		pfree(pending);
 	pending = NULL;
 	list_free(fills);
 	fills = NIL;
 	fill_position = (ChangedChat) {0, 0};
-	verifying = false;
 	suspect_count = 0;
-	caught_up = 0;
-	retired_begin_anew();
+	retired_stop();
 }
 
 /* Whether there is something to push before it is time. */

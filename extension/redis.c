@@ -53,6 +53,10 @@ typedef struct RedisUrl
 	char	   *database;
 } RedisUrl;
 
+/* What the server calls the history of its data; empty if it does not say. */
+#define HISTORY_LENGTH 40
+static char history[HISTORY_LENGTH + 1];
+
 static const char login_failed[] = "could not log in to";
 
 static redisContext *connection = NULL;
@@ -333,6 +337,18 @@ require_selected(int i, const redisReply *answer, void *context)
 		redis_raise_answer("could not select the database of", answer);
 }
 
+/* A server that does not know, or may not say, has no history. */
+static void
+take_history(int i, const redisReply *answer, void *context)
+{
+	static const char field[] = "\nmaster_replid:";
+	const char *id = answer->type == REDIS_REPLY_STRING ? strstr(answer->str, field) : NULL;
+
+	history[0] = '\0';
+	if (id != NULL && strspn(id + strlen(field), "0123456789abcdef") == HISTORY_LENGTH)
+		strlcpy(history, id + strlen(field), sizeof(history));
+}
+
 static void
 log_in(const RedisUrl *parts, const char *password_file)
 {
@@ -357,6 +373,9 @@ log_in(const RedisUrl *parts, const char *password_file)
 	if (parts->database != NULL)
 		redis_command(2, (const char *[]) {"SELECT", parts->database});
 	redis_exchange(require_selected, NULL);
+
+	redis_command(2, (const char *[]) {"INFO", "replication"});
+	redis_exchange(take_history, NULL);
 }
 
 /*
@@ -378,9 +397,22 @@ begin_to_connect(const RedisUrl *parts, TimestampTz deadline)
 }
 
 /*
- * Connect, unless there is a connection, and log in with the password in a
- * file, unless that is empty. Returns whether it is a new one. Raises 08006 if
- * it cannot be had, and what secret_read does.
+ * Whether the server has closed a connection on which nothing is awaited: what
+ * can be read from it is its end, or announces it.
+ */
+static bool
+is_closed(void)
+{
+	char		byte;
+
+	return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+		(errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/*
+ * Connect, unless there is a connection that is open, and log in with the
+ * password in a file, unless that is empty. Returns whether it is a new one.
+ * Raises 08006 if it cannot be had, and what secret_read does.
  */
 bool
 redis_connect(const char *url, const char *password_file)
@@ -392,8 +424,9 @@ redis_connect(const char *url, const char *password_file)
 	int			error = 0;
 	socklen_t	size = sizeof(error);
 
-	if (connection != NULL)
+	if (connection != NULL && !is_closed())
 		return false;
+	redis_disconnect();
 	if (!parse_url(pstrdup(url), &parts, &problem, &hint))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -417,6 +450,18 @@ redis_connect(const char *url, const char *password_file)
 #endif
 	log_in(&parts, password_file);
 	return true;
+}
+
+/*
+ * What the data of the server that was connected to last go on from, by a name
+ * that no other has: another one follows a restart, a failover, and a time as a
+ * replica, after each of which data may be what they were before. Empty if it
+ * is not known.
+ */
+const char *
+redis_history(void)
+{
+	return history;
 }
 
 /*

@@ -14,6 +14,7 @@ typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *contex
 
 extern bool redis_url_is_valid(const char *url, const char **problem, const char **hint);
 extern bool redis_connect(const char *url, const char *password_file);
+extern const char *redis_history(void);
 extern void redis_disconnect(void);
 extern void redis_command(int argc, const char **argv);
 extern void redis_exchange(RedisReplyCallback callback, void *context);

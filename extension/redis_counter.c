@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "array.h"
 #include "reconcile.h"
@@ -52,6 +53,8 @@ redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counter
 		counter->token = plan_result_string(row, 3, NULL);
 		counter->parent = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
 		counter->value = DatumGetInt32(plan_result(row, 4, INT4OID, &counter->gone));
+		if (SPI_tuptable->tupdesc->natts == 5)
+			counter->retired_at = DatumGetTimestampTz(plan_result(row, 5, TIMESTAMPTZOID, NULL));
 		name_key(counter);
 	}
 	MemoryContextSwitchTo(inner);

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "plan.h"
 #include "shared.h"
 
@@ -25,6 +27,7 @@ typedef struct RedisCounter
 	int32		value;
 	bool		gone;			/* the chat does not exist any more */
 	int64		answer;			/* Redis's value, or ANSWER_... */
+	TimestampTz retired_at;		/* if it is read from chat.retired_tokens */
 } RedisCounter;
 
 extern int	redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters);

@@ -8,6 +8,10 @@
  *
  * The keys of a token are found by searching all of Redis, in slices, for many
  * tokens at a time.
+ *
+ * A row that was done is not due any more. It is kept for a day: a Redis that
+ * restarts from what it saved, or a replica that takes its place, may have the
+ * keys of before, and then all rows are due again.
  */
 #include "postgres.h"
 
@@ -31,13 +35,13 @@
 #define CURSOR_SIZE 21
 
 /*
- * Tokens whose keys are looked for, and the cursor of the SCAN. One that is
- * retired again meanwhile, later than all of them, is looked for again.
+ * Tokens whose keys are looked for, when each was retired, and the cursor of the
+ * SCAN. One that is retired again meanwhile is looked for again.
  */
 static MemoryContext retiring_context = NULL;
 static char *retiring[RETIRING_MAX];
+static TimestampTz retired_at[RETIRING_MAX];
 static int	retiring_count = 0;
-static TimestampTz retired_until;
 static char retiring_cursor[CURSOR_SIZE];
 
 /*
@@ -48,8 +52,8 @@ static bool
 begin_retiring(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT token, pg_catalog.max(retired_at) FROM chat.retired_tokens"
-		" WHERE chat_number IS NULL GROUP BY token LIMIT $1",
+		"SELECT token, retired_at FROM chat.retired_tokens"
+		" WHERE due AND chat_number OPERATOR(pg_catalog.=) 0 LIMIT $1",
 		INT8OID);
 	Datum		limit = Int64GetDatum(RETIRING_MAX);
 	MemoryContext inner;
@@ -59,17 +63,14 @@ begin_retiring(void)
 		retiring_context = AllocSetContextCreate(TopMemoryContext, "pg_chat retired tokens",
 												 ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(retiring_context);
-	retired_until = PG_INT64_MIN;
 	strcpy(retiring_cursor, "0");
 	worker_begin("looking for tokens that were rotated");
 	count = plan_modify(&plan, &limit, NULL);
 	inner = MemoryContextSwitchTo(retiring_context);
 	for (uint64 row = 0; row < count; row++)
 	{
-		Datum		retired_at = plan_result(row, 2, TIMESTAMPTZOID, NULL);
-
 		retiring[row] = plan_result_string(row, 1, NULL);
-		retired_until = Max(retired_until, DatumGetTimestampTz(retired_at));
+		retired_at[row] = DatumGetTimestampTz(plan_result(row, 2, TIMESTAMPTZOID, NULL));
 	}
 	MemoryContextSwitchTo(inner);
 	worker_commit();
@@ -77,32 +78,43 @@ begin_retiring(void)
 	return count > 0;
 }
 
+/* A row is done, and no other of the same token or chat. In a transaction. */
+static void
+mark_done(const char *token, int32 chat, TimestampTz at)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat.retired_tokens SET due = false,"
+		" done_at = COALESCE(done_at, pg_catalog.clock_timestamp())"
+		" WHERE due AND token OPERATOR(pg_catalog.=) $1"
+		" AND chat_number OPERATOR(pg_catalog.=) $2 AND retired_at OPERATOR(pg_catalog.=) $3",
+		TEXTOID, INT4OID, TIMESTAMPTZOID);
+	Datum		values[3] = {CStringGetTextDatum(token), Int32GetDatum(chat), TimestampTzGetDatum(at)};
+
+	plan_modify(&plan, values, NULL);
+}
+
 /*
- * End it when all of Redis was searched: forget the tokens. Those that are
+ * End it when all of Redis was searched: the tokens are done. Those that are
  * still an application's, as after a TRUNCATE of chats, lack all keys now.
  */
 static void
 end_retiring(List **living)
 {
-	static SavedPlan forget = SAVED_PLAN(
-		"DELETE FROM chat.retired_tokens WHERE token OPERATOR(pg_catalog.=) ANY ($1)"
-		" AND chat_number IS NULL AND retired_at OPERATOR(pg_catalog.<=) $2",
-		TEXTARRAYOID, TIMESTAMPTZOID);
 	static SavedPlan find_living = SAVED_PLAN(
 		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) ANY ($1)", TEXTARRAYOID);
 	Datum		tokens[RETIRING_MAX];
-	Datum		values[2];
+	Datum		value;
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext inner;
 	uint64		count;
 
 	for (int i = 0; i < retiring_count; i++)
 		tokens[i] = CStringGetTextDatum(retiring[i]);
-	values[0] = PointerGetDatum(construct_array(tokens, retiring_count, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = TimestampTzGetDatum(retired_until);
-	worker_begin("forgetting tokens that were rotated");
-	plan_modify(&forget, values, NULL);
-	count = plan_modify(&find_living, values, NULL);
+	value = PointerGetDatum(construct_array(tokens, retiring_count, TEXTOID, -1, false, TYPALIGN_INT));
+	worker_begin("noting that keys of rotated tokens are deleted");
+	for (int i = 0; i < retiring_count; i++)
+		mark_done(retiring[i], 0, retired_at[i]);
+	count = plan_modify(&find_living, &value, NULL);
 	inner = MemoryContextSwitchTo(outer);
 	for (uint64 row = 0; row < count; row++)
 		*living = lappend_int(*living, plan_result_int32(row, 1));
@@ -193,17 +205,13 @@ bool
 retired_delete_chats(void)
 {
 	static SavedPlan next = SAVED_PLAN(
-		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_number"
-		" FROM (SELECT token, chat_number FROM chat.retired_tokens"
-		" WHERE chat_number IS NOT NULL ORDER BY token, chat_number LIMIT $1) AS r"
+		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_number, r.retired_at"
+		" FROM (SELECT token, chat_number, retired_at FROM chat.retired_tokens"
+		" WHERE due AND chat_number OPERATOR(pg_catalog.>) 0 ORDER BY token, chat_number LIMIT $1) AS r"
 		" LEFT JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) r.token"
 		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) a.id"
 		" AND c.number OPERATOR(pg_catalog.=) r.chat_number",
 		INT8OID);
-	static SavedPlan done = SAVED_PLAN(
-		"DELETE FROM chat.retired_tokens WHERE token OPERATOR(pg_catalog.=) $1"
-		" AND chat_number OPERATOR(pg_catalog.=) $2",
-		TEXTOID, INT4OID);
 	Datum		limit = Int64GetDatum(REDIS_COUNTERS_SLICE);
 	RedisCounter *counters;
 	int			count;
@@ -212,15 +220,9 @@ retired_delete_chats(void)
 	if (count == 0)
 		return false;
 	redis_counters_write(redis_counters_list(counters, count), count);
-	worker_begin("forgetting chats that were deleted");
+	worker_begin("noting that keys of chats are deleted");
 	for (int i = 0; i < count; i++)
-	{
-		Datum		values[2] = {
-			CStringGetTextDatum(counters[i].token), Int32GetDatum(counters[i].parent.chat)
-		};
-
-		plan_modify(&done, values, NULL);
-	}
+		mark_done(counters[i].token, counters[i].parent.chat, counters[i].retired_at);
 	worker_commit();
 	return true;
 }
@@ -232,9 +234,34 @@ retired_under_way(void)
 	return retiring_count > 0;
 }
 
-/* Have the search begin anew, as on another connection. */
+/* Stop the search that is under way, to begin anew. */
 void
-retired_begin_anew(void)
+retired_stop(void)
 {
 	retiring_count = 0;
+}
+
+/* Have all keys deleted again that were, and may be back. */
+void
+retired_do_again(void)
+{
+	static SavedPlan plan = SAVED_PLAN("UPDATE chat.retired_tokens SET due = true WHERE NOT due");
+
+	retired_stop();
+	worker_begin("having keys deleted again");
+	plan_modify(&plan, NULL, NULL);
+	worker_commit();
+}
+
+/* Forget what was deleted more than a day ago. */
+void
+retired_forget_old(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.retired_tokens WHERE NOT due AND done_at OPERATOR(pg_catalog.<)"
+		" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '1 day'::pg_catalog.interval)");
+
+	worker_begin("forgetting keys that were deleted");
+	plan_modify(&plan, NULL, NULL);
+	worker_commit();
 }

@@ -12,6 +12,8 @@
 extern bool retired_delete_tokens(List **living);
 extern bool retired_delete_chats(void);
 extern bool retired_under_way(void);
-extern void retired_begin_anew(void);
+extern void retired_stop(void);
+extern void retired_do_again(void);
+extern void retired_forget_old(void);
 
 #endif							/* PG_CHAT_RETIRED_H */

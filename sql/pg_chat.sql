@@ -200,11 +200,14 @@ CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.application_counters
 
 CREATE TABLE chat.retired_tokens (
 	token text COLLATE "C" NOT NULL,
-	chat_number integer,
-	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+	chat_number integer NOT NULL DEFAULT 0,
+	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	due boolean NOT NULL DEFAULT true,
+	done_at timestamptz
 );
-CREATE INDEX retired_tokens_key ON chat.retired_tokens (token, chat_number);
-COMMENT ON TABLE chat.retired_tokens IS 'Queue: keys in Redis that are to be deleted: of a chat that is gone or, where chat_number is null, all of a token that is nobody''s any more. Empty where Redis is not used.';
+CREATE INDEX retired_tokens_due ON chat.retired_tokens (token, chat_number) WHERE due;
+CREATE INDEX retired_tokens_done ON chat.retired_tokens (done_at) WHERE NOT due;
+COMMENT ON TABLE chat.retired_tokens IS 'Queue: keys in Redis that are to be deleted: of a chat that is gone or, where chat_number is 0, all of a token that is nobody''s any more. due: to be done, or to be done again, since Redis may have them again; what was done is kept for a day. Empty where Redis is not used.';
 
 CREATE FUNCTION chat.after_token() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_token' LANGUAGE C;
@@ -212,7 +215,7 @@ COMMENT ON FUNCTION chat.after_token() IS
 'Trigger: queues the token of an application that got another, or was deleted.';
 
 CREATE TRIGGER after_update AFTER UPDATE OF token ON chat.applications
-	FOR EACH ROW EXECUTE FUNCTION chat.after_token();
+	FOR EACH ROW WHEN (OLD.token IS DISTINCT FROM NEW.token) EXECUTE FUNCTION chat.after_token();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 	FOR EACH ROW EXECUTE FUNCTION chat.after_token();
 

@@ -138,6 +138,21 @@ unlike(slurp_file($node->logfile), qr/(?:ERROR|DETAIL|HINT): .*application:[0-9a
 unlike(join("\n", grep { /ERROR: / } split /\n/, slurp_file($node->logfile)), qr/[^\x20-\x7e\n]|x{200}/, 'errors are logged printable and short');
 counts_go_on('faults');
 
+# A token that is retired again while its keys are looked for is looked for again.
+my ($begun, $allowed) = ("$directory/begun", "$directory/allowed");
+lie(SCAN => sub { append_to_file($begun, 'x'); return sprintf("*2\r\n\$1\r\n%d\r\n*0\r\n", -e $allowed ? 0 : 7) });
+sql(q{DELETE FROM chat.retired_tokens; INSERT INTO chat.retired_tokens (token, retired_at) VALUES ('twice', now()), ('later', now() + interval '1 hour')});
+foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	last if -e $begun;
+	select(undef, undef, undef, 0.1);
+}
+sql(q{INSERT INTO chat.retired_tokens (token) VALUES ('twice')});
+append_to_file($allowed, '');
+wait_until($node, 'postgres', q{SELECT count(*) = 3 AND bool_and(NOT due) FROM chat.retired_tokens}, 'retired twice: looked for twice');
+is(sql(q{SELECT last.done_at > later.done_at FROM (SELECT max(done_at) AS done_at FROM chat.retired_tokens WHERE token = 'twice') AS last, chat.retired_tokens AS later WHERE later.token = 'later'}),
+	't', 'one after the other');
+
 # A list of keys that never ends, and slow answers: neither keeps the worker from anything.
 sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)');
 lie(SCAN => "*2\r\n\$1\r\n7\r\n*0\r\n");
@@ -224,9 +239,81 @@ my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
 my @others = ("application:$token", "application:$token:chat:x:number", "application:$token:chat:1:numbers", "application:x$token:number", "application:another:number");
 $redis->command('SET', $_, '1') foreach @others;
 sql('SELECT chat.create_chat(1); SELECT chat.rotate_token(1)');
-wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens)', 'rotated');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens WHERE due)', 'rotated');
 is($redis->command('EXISTS', @others), scalar @others, 'the keys of others are there');
 is($redis->command('KEYS', "application:$token:*number"), "application:$token:chat:x:number", 'those of the token are not');
+$redis->command('DEL', @others);
+wait_until($node, 'postgres', 'WITH old AS (UPDATE chat.retired_tokens SET done_at = done_at - $$1 day$$::interval) SELECT NOT EXISTS (SELECT FROM chat.retired_tokens)', 'what was deleted is forgotten in the end');
+sql('UPDATE chat.applications SET token = token');
+is(sql('SELECT count(*) FROM chat.retired_tokens'), '0', 'a token that stays is not retired');
+
+# Redis restarts from what it saved before: what was deleted since is deleted again.
+mirrored('before it is saved');
+sql('SELECT chat.create_chat(1) FROM generate_series(1, 3)');
+mirrored('saved');
+$redis->command('SAVE');
+sql(q{SELECT chat.rotate_token(2); DELETE FROM chat.chats WHERE (application_id, number) = (1, (SELECT max(number) FROM chat.chats WHERE application_id = 1))});
+mirrored('after it was saved');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens WHERE due)', 'all deleted');
+$redis->kill9;
+$redis->start;
+mirrored('restarted from what it saved');
+
+# The server closes a connection that is idle: that is no error, and no other Redis.
+sub unconnected { return $redis->command('CLIENT', 'LIST', 'TYPE', 'normal') !~ /\n./; }
+
+sub becomes
+{
+	my ($what, $code) = @_;
+
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return pass($what) if $code->();
+		select(undef, undef, undef, 0.05);
+	}
+	return fail($what);
+}
+
+verified();
+$redis->command('CONFIG', 'SET', 'timeout', '1');
+$node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 3');
+$node->reload;
+becomes('closed while idle', \&unconnected);
+my $errors = sql(q{SELECT errors FROM chat.worker_duties WHERE duty = 'redis'});
+my $idle_key = sql(q{SELECT format('application:%s:chat:%s:number', token, min(number)) FROM chat.applications JOIN chat.chats ON application_id = id WHERE id = 2 GROUP BY token});
+sql('DELETE FROM chat.mended_counts');
+foreach my $lie (0, 99)
+{
+	becomes("closed again, before $lie", \&unconnected);
+	$redis->command('SET', $idle_key, $lie);
+	mirrored('idle');
+	wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.mended_counts WHERE was = $lie", "idle: $lie is reported");
+}
+is(sql(q{SELECT errors FROM chat.worker_duties WHERE duty = 'redis'}), $errors, 'idle: no error');
+$redis->command('CONFIG', 'SET', 'timeout', '0');
+
+# What is too high is reported even when Redis is a new one.
+use_url('');
+wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE duty = 'redis'}, 'off');
+$redis->command('SET', $idle_key, '77');
+$redis->kill9;
+$redis->start;
+$redis->command('SET', $idle_key, '88');
+use_url("unix://$redis->{socket}");
+wait_until($node, 'postgres', 'SELECT count(*) = 1 FROM chat.mended_counts WHERE was = 88', 'a value that leads is reported');
+$node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
+
+# A user that may not list the keys: those of retired tokens stay, all else is right.
+sql(q{SELECT chat.create_chat(1) FROM generate_series(1, 2500)});
+mirrored('2500 chats');
+$redis->command('ACL', 'SETUSER', 'default', '-scan');
+sql('SELECT chat.rotate_token(3)');
+wait_until($node, 'postgres', q{SELECT last_error ~ 'list the keys of Redis: NOPERM' FROM chat.worker_duties WHERE duty = 'redis'}, 'may not list: an error');
+my $last_key = sql(q{SELECT format('application:%s:chat:%s:number', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id WHERE id = 1});
+$redis->command('DEL', $last_key);
+becomes('may not list: the last key is mended', sub { $redis->command('GET', $last_key) ne '' });
+$redis->command('ACL', 'SETUSER', 'default', '+scan');
+mirrored('may list again');
 
 # Names are looked up; one that is nobody's is an error.
 use_url('redis://no.such.host.invalid');
