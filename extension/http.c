@@ -325,6 +325,7 @@ is_address(const char *host)
 static const char *
 find_address(const char *host, long timeout_ms)
 {
+	static Resolver resolver;
 	TimestampTz deadline;
 	const char *problem;
 
@@ -335,7 +336,7 @@ find_address(const char *host, long timeout_ms)
 	known_until = 0;
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   Min(timeout_ms, RESOLVE_TIMEOUT_MS));
-	problem = resolve_host(host, deadline, known_address);
+	problem = resolve_host(&resolver, host, deadline, known_address);
 	if (problem != NULL)
 		return problem;
 	strlcpy(known_host, host, sizeof(known_host));

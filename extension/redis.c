@@ -385,12 +385,13 @@ log_in(const RedisUrl *parts, const char *password_file)
 static redisContext *
 begin_to_connect(const RedisUrl *parts, TimestampTz deadline)
 {
+	static Resolver resolver;
 	char		address[NI_MAXHOST];
 	const char *problem;
 
 	if (parts->host == NULL)
 		return redisConnectUnixNonBlock(parts->path);
-	problem = resolve_host(parts->host, deadline, address);
+	problem = resolve_host(&resolver, parts->host, deadline, address);
 	if (problem != NULL)
 		redis_raise("could not connect to", problem);
 	return redisConnectNonBlock(address, parts->port);

@@ -11,6 +11,14 @@
 
 #include "datatype/timestamp.h"
 
-extern const char *resolve_host(const char *host, TimestampTz deadline, char address[NI_MAXHOST]);
+/* Who asks for addresses, one after the other. Static; begins as zeros. */
+typedef struct Resolver
+{
+	struct gaicb request;
+	char	   *name;			/* that is asked for; NULL: none is */
+} Resolver;
+
+extern const char *resolve_host(Resolver *resolver, const char *host, TimestampTz deadline,
+								char address[NI_MAXHOST]);
 
 #endif							/* PG_CHAT_RESOLVE_H */
