@@ -10,7 +10,7 @@
  * frees what the error left behind.
  *
  * The password is read at each login, and not kept. No error message shows it,
- * nor the URL, where somebody may have put one.
+ * nor the URL, which may have one.
  */
 #include "postgres.h"
 
@@ -50,6 +50,7 @@ typedef struct RedisUrl
 	int			port;
 	char	   *path;
 	char	   *user;
+	char	   *password;
 	char	   *database;
 } RedisUrl;
 
@@ -95,27 +96,30 @@ is_digits(const char *text)
 }
 
 /*
- * Take user@ off the front of *rest.
+ * Take user@, user:password@ or :password@ off the front of *rest.
  */
 static bool
-parse_user(char **rest, RedisUrl *parts, const char **problem, const char **hint)
+parse_user(char **rest, RedisUrl *parts, const char **problem)
 {
 	char	   *at = strrchr(*rest, '@');
+	char	   *colon;
 
 	if (at == NULL)
 		return true;
 	*at = '\0';
-	if (strchr(*rest, ':') != NULL)
+	colon = strchr(*rest, ':');
+	if (colon != NULL)
 	{
-		*problem = "A password must not stand in the URL.";
-		*hint = "Put it into a file, and the file's name into pg_chat.redis_password_file.";
-		return false;
+		*colon = '\0';
+		parts->password = colon + 1;
 	}
-	parts->user = *rest;
+	if (colon == NULL || **rest != '\0')
+		parts->user = *rest;
 	*rest = at + 1;
-	if (*parts->user != '\0' && percent_decode(parts->user))
+	if ((parts->user == NULL || (*parts->user != '\0' && percent_decode(parts->user))) &&
+		(parts->password == NULL || (*parts->password != '\0' && percent_decode(parts->password))))
 		return true;
-	*problem = "Before the @ stands a user, percent-encoded.";
+	*problem = "Before the @ stands a user, a user:password, or a :password, percent-encoded.";
 	return false;
 }
 
@@ -165,11 +169,11 @@ parse_address(char *rest, RedisUrl *parts, const char **problem)
 }
 
 /*
- * Take a URL apart, in place. Returns false and sets *problem, and *hint if
- * there is one, if it is not one, or asks for what this build cannot do.
+ * Take a URL apart, in place. Returns false and sets *problem if it is not one,
+ * or asks for what this build cannot do.
  */
 static bool
-parse_url(char *url, RedisUrl *parts, const char **problem, const char **hint)
+parse_url(char *url, RedisUrl *parts, const char **problem)
 {
 	char	   *rest;
 
@@ -190,7 +194,7 @@ parse_url(char *url, RedisUrl *parts, const char **problem, const char **hint)
 		char	   *query;
 
 		rest = url + 7;
-		if (!parse_user(&rest, parts, problem, hint))
+		if (!parse_user(&rest, parts, problem))
 			return false;
 		if ((query = strchr(rest, '?')) != NULL)
 		{
@@ -216,7 +220,7 @@ parse_url(char *url, RedisUrl *parts, const char **problem, const char **hint)
 	}
 
 	if (parts->path == NULL &&
-		(!parse_user(&rest, parts, problem, hint) || !parse_address(rest, parts, problem)))
+		(!parse_user(&rest, parts, problem) || !parse_address(rest, parts, problem)))
 		return false;
 	if (parts->database != NULL && !is_digits(parts->database))
 	{
@@ -227,11 +231,11 @@ parse_url(char *url, RedisUrl *parts, const char **problem, const char **hint)
 }
 
 /*
- * Whether the text is a URL that redis_connect takes; if not, *problem says
- * why, without showing any of it, and *hint, if set, what to do.
+ * Whether the text is a URL that redis_connect takes, and has a password; if it
+ * is not, *problem says why, without showing any of it.
  */
 bool
-redis_url_is_valid(const char *url, const char **problem, const char **hint)
+redis_url_is_valid(const char *url, bool *has_password, const char **problem)
 {
 	RedisUrl	parts;
 	char	   *copy = strdup(url);
@@ -242,7 +246,8 @@ redis_url_is_valid(const char *url, const char **problem, const char **hint)
 		*problem = "Out of memory.";
 		return false;
 	}
-	valid = parse_url(copy, &parts, problem, hint);
+	valid = parse_url(copy, &parts, problem);
+	*has_password = parts.password != NULL;
 	free(copy);
 	return valid;
 }
@@ -354,8 +359,15 @@ log_in(const RedisUrl *parts, const char *password_file)
 {
 	char	   *password = NULL;
 
+	if (parts->password != NULL && *password_file != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is a password in pg_chat.redis_url and another in the file of pg_chat.redis_password_file"),
+				 errhint("Leave out one of them.")));
 	if (*password_file != '\0')
 		password = secret_read("pg_chat.redis_password_file", password_file);
+	else if (parts->password != NULL)
+		password = pstrdup(parts->password);
 	else if (parts->user != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -412,7 +424,7 @@ is_closed(void)
 
 /*
  * Connect, unless there is a connection that is open, and log in with the
- * password in a file, unless that is empty. Returns whether it is a new one.
+ * password of the URL, or in a file, unless that is empty. Returns whether it is a new one.
  * Raises 08006 if it cannot be had, and what secret_read does.
  */
 bool
@@ -420,7 +432,6 @@ redis_connect(const char *url, const char *password_file)
 {
 	RedisUrl	parts;
 	const char *problem;
-	const char *hint;
 	TimestampTz deadline = deadline_from_now();
 	int			error = 0;
 	socklen_t	size = sizeof(error);
@@ -428,7 +439,7 @@ redis_connect(const char *url, const char *password_file)
 	if (connection != NULL && !is_closed())
 		return false;
 	redis_disconnect();
-	if (!parse_url(pstrdup(url), &parts, &problem, &hint))
+	if (!parse_url(pstrdup(url), &parts, &problem))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pg_chat.redis_url is not valid"),

@@ -12,7 +12,7 @@
 /* A reply arrived: the i-th of an exchange. It is freed after the call. */
 typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *context);
 
-extern bool redis_url_is_valid(const char *url, const char **problem, const char **hint);
+extern bool redis_url_is_valid(const char *url, bool *has_password, const char **problem);
 extern bool redis_connect(const char *url, const char *password_file);
 extern const char *redis_history(void);
 extern void redis_disconnect(void);

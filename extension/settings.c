@@ -4,12 +4,16 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
 #include "utils/guc.h"
 
 #include "compat.h"
 #include "elasticsearch.h"
 #include "redis.h"
 #include "settings.h"
+#include "shared.h"
 
 int			settings_max_body_size;
 int			settings_reconcile_interval;
@@ -25,22 +29,46 @@ int			settings_elasticsearch_shards;
 int			settings_search_timeout;
 
 /*
+ * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
+ * reload changes a setting to; not what a setting is at the start, nor what stays
+ * as it is, of which a parallel worker is told, too. ALTER SYSTEM changes nothing
+ * yet. Where the library is not preloaded, PostgreSQL does not know everywhere
+ * that only superusers may read the setting.
+ */
+static bool
+is_kept_secret(const char *url)
+{
+	if (process_shared_preload_libraries_in_progress)
+		return true;
+	return shared_available() &&
+		(InitializingParallelWorker || strcmp(url, settings_redis_url) == 0 ||
+		 (ActivePortal != NULL && ActivePortal->commandTag == CMDTAG_ALTER_SYSTEM));
+}
+
+/*
  * No message shows the value, which PostgreSQL's own would do: there may be a
- * password in it, which is refused, since PostgreSQL logs what a setting is
- * changed to.
+ * password in it.
  */
 static bool
 check_redis_url(char **value, void **extra, GucSource source)
 {
 	const char *problem;
-	const char *hint = NULL;
+	bool		has_password;
 
-	if (**value == '\0' || redis_url_is_valid(*value, &problem, &hint))
+	if (**value == '\0')
 		return true;
+	if (!redis_url_is_valid(*value, &has_password, &problem))
+		GUC_check_errdetail("%s", problem);
+	else if (!has_password || is_kept_secret(*value))
+		return true;
+	else
+	{
+		GUC_check_errdetail("PostgreSQL would show the password that it has.");
+		GUC_check_errhint(shared_available() ?
+						  "Restart the server; or put the password into a file, and the file's name into pg_chat.redis_password_file." :
+						  "Put pg_chat into shared_preload_libraries and restart the server; or put the password into a file, and the file's name into pg_chat.redis_password_file.");
+	}
 	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
-	GUC_check_errdetail("%s", problem);
-	if (hint != NULL)
-		GUC_check_errhint("%s", hint);
 	return false;
 }
 
@@ -89,7 +117,7 @@ settings_define(void)
 
 	DefineCustomStringVariable("pg_chat.redis_url",
 							   "Redis server that counters are mirrored to; empty for none.",
-							   "redis://[user@]host[:port][/database], rediss:// for TLS, or unix://[user@]path[?db=database].",
+							   "redis://[user[:password]@]host[:port][/database], rediss:// for TLS, or unix://[user[:password]@]path[?db=database].",
 							   &settings_redis_url,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
