@@ -152,7 +152,9 @@ fail(Duty *duty, MemoryContext context, TimestampTz started)
 
 	duty->failures++;
 	MemoryContextSwitchTo(context);
-	record(duty->name, started, &nothing, error->message);
+	record(duty->name, started, &nothing,
+		   error->hint == NULL ? error->message :
+		   psprintf("%s\nHINT:  %s", error->message, error->hint));
 }
 
 /*

@@ -43,9 +43,11 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "home.h"
 #include "inbox.h"
 #include "mirror.h"
 #include "plan.h"
@@ -349,7 +351,7 @@ end_verification(void)
 {
 	verifying = false;
 	retired_forget_old();
-	if (caught_up > 0)
+	if ((catching_up > 0 || reported == REPORTED_MAX) && caught_up > 0)
 		ereport(LOG,
 				(errmsg("pg_chat wrote " UINT64_FORMAT " keys that Redis did not have, or not up to date",
 						caught_up)));
@@ -403,6 +405,40 @@ delete_retired_tokens(void)
 	return more;
 }
 
+/*
+ * Have the keys in Redis be this database's. Raises 55000 if they are another's,
+ * which this one is a copy of: with the same tokens the two would write the same
+ * keys, each its own numbers. Where nobody had them before, as when a copy was
+ * given tokens of its own, those that it lost are not its own to delete.
+ */
+static void
+claim_keys(void)
+{
+	static SavedPlan find = SAVED_PLAN(
+		"SELECT home FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) $1", TEXTOID);
+	static SavedPlan claim = SAVED_PLAN(
+		"UPDATE chat.worker_duties SET home = $2 WHERE duty OPERATOR(pg_catalog.=) $1", TEXTOID, TEXTOID);
+	Datum		values[2] = {CStringGetTextDatum("redis"), CStringGetTextDatum(home_here())};
+	char	   *original;
+	char	   *home = NULL;
+	bool		is_null = true;
+
+	worker_begin("looking whose the keys in Redis are");
+	if (plan_modify(&find, values, NULL) > 0)
+		home = plan_result_string(0, 1, &is_null);
+	original = is_null ? NULL : home_of_original(home);
+	if (original != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this database is a copy of \"%s\", and the keys in Redis are that one's", original),
+				 errhint("Do, in this order: SELECT chat.rotate_token(id) FROM chat.applications; UPDATE chat.worker_duties SET home = NULL WHERE duty = 'redis'")));
+	if (is_null)
+		retired_forget_all();
+	if (is_null || strcmp(home, home_here()) != 0)
+		plan_modify(&claim, values, NULL);
+	worker_commit();
+}
+
 /* Keep a copy of a text, in place of another one or of NULL. */
 static void
 keep(char **kept, const char *text)
@@ -428,6 +464,8 @@ connect_redis(void)
 		mirror_disconnect();
 		verifying = false;
 	}
+	if (!unbroken)
+		claim_keys();
 	if (!redis_connect(settings_redis_url, settings_redis_password_file))
 		return;
 	keep(&connected_with, settings);

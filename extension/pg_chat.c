@@ -57,6 +57,7 @@
  *	resolve.c		addresses of hosts
  *	secret.c		secrets, in files
  *	wait.c			waiting
+ *	home.c			whether this database is a copy of another
  *	shared.c		what the processes tell each other
  *	hooks.c			commands that need the worker to leave, or to come
  *

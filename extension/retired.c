@@ -265,3 +265,12 @@ retired_forget_old(void)
 	plan_modify(&plan, NULL, NULL);
 	worker_commit();
 }
+
+/* Forget what is to be deleted: it is another database's. In a transaction. */
+void
+retired_forget_all(void)
+{
+	static SavedPlan plan = SAVED_PLAN("DELETE FROM chat.retired_tokens");
+
+	plan_modify(&plan, NULL, NULL);
+}

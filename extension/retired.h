@@ -15,5 +15,6 @@ extern bool retired_under_way(void);
 extern void retired_stop(void);
 extern void retired_do_again(void);
 extern void retired_forget_old(void);
+extern void retired_forget_all(void);
 
 #endif							/* PG_CHAT_RETIRED_H */

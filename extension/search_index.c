@@ -44,6 +44,7 @@
 #include "compat.h"
 #include "document.h"
 #include "elasticsearch.h"
+#include "home.h"
 #include "elders.h"
 #include "index_form.h"
 #include "plan.h"
@@ -77,16 +78,6 @@ state_from_name(const char *name)
 	return strcmp(name, "building") == 0 ? INDEX_BUILDING : INDEX_RETIRED;
 }
 
-/*
- * This database in this cluster, in the current memory context. It outlives a
- * change of the database's name.
- */
-char *
-search_index_home(void)
-{
-	return psprintf("%u-" UINT64_FORMAT, MyDatabaseId, GetSystemIdentifier());
-}
-
 /* What tells one URL from another. */
 static int32
 server_hash(void)
@@ -116,7 +107,7 @@ search_index_current(int32 *id, char **name)
 
 	if (!elasticsearch_wanted() || RecoveryInProgress())
 		return false;
-	values[0] = CStringGetTextDatum(search_index_home());
+	values[0] = CStringGetTextDatum(home_here());
 	values[1] = TimestampTzGetDatum(PgStartTime);
 	values[2] = Int32GetDatum(server_hash());
 	if (plan_query(&plan, values) == 0)
@@ -245,7 +236,7 @@ alias_name(void)
 		if (!((*byte >= 'a' && *byte <= 'z') || (*byte >= '0' && *byte <= '9') || *byte == '_'))
 			*byte = '_';
 	}
-	return psprintf("pg_chat-%s-%s", part, search_index_home());
+	return psprintf("pg_chat-%s-%s", part, home_here());
 }
 
 /* Give an index that is to be a row. */
@@ -259,7 +250,7 @@ insert_row(const char *state)
 	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
 	Datum		values[5] = {
 		CStringGetTextDatum(name), CStringGetTextDatum(alias),
-		CStringGetTextDatum(search_index_home()), TimestampTzGetDatum(PgStartTime),
+		CStringGetTextDatum(home_here()), TimestampTzGetDatum(PgStartTime),
 		CStringGetTextDatum(state)
 	};
 
@@ -618,7 +609,7 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
 		SearchIndex *index = lfirst(cell);
 
 		/* This database is a copy; the index is the original's. */
-		if (strcmp(index->home, search_index_home()) != 0)
+		if (strcmp(index->home, home_here()) != 0)
 		{
 			forget(index);
 			changed = true;

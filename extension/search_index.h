@@ -32,7 +32,6 @@ typedef struct SearchIndex
 	bool		rebuild;
 } SearchIndex;
 
-extern char *search_index_home(void);
 extern bool search_index_current(int32 *id, char **name);
 extern void search_index_prove(const SearchIndex *index, int64 operations);
 extern void search_index_doubt(const SearchIndex *index, int64 operations, int64 version);

@@ -3,8 +3,9 @@
  *	  Secrets, which stand in files of their own.
  *
  * PostgreSQL logs the value of a setting that changes, and ALTER SYSTEM the
- * statement. So no setting holds a password or a key: it names the file that
- * has it, on its first line. Nothing here shows what a file holds.
+ * statement. So a setting names the file that has a password or a key, on its
+ * first line. (For the one in a URL see settings.c.) Nothing here shows what a
+ * file holds.
  */
 #include "postgres.h"
 

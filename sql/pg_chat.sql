@@ -357,6 +357,7 @@ CREATE TABLE chat.worker_duties (
 	application_id integer NOT NULL DEFAULT 0,
 	chat_number integer NOT NULL DEFAULT 0,
 	hurry boolean NOT NULL DEFAULT false,
+	home text COLLATE "C",
 	CONSTRAINT worker_duties_pkey PRIMARY KEY (duty)
 ) WITH (fillfactor = 50);
 CREATE FUNCTION chat.start_worker() RETURNS boolean
@@ -409,7 +410,7 @@ CREATE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
 INSERT INTO chat.worker_duties (duty) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('search index');
-COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. Read it through chat.worker_status.';
+COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. home, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
 
 ---------------------------------------------------------------------------
 -- What the functions return

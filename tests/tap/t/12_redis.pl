@@ -251,7 +251,7 @@ my $guarded = RedisServer->new(requirepass => 'hunter/2@');
 write_password("hunter/2@\nand a second line\n");
 log_in("redis://127.0.0.1:$guarded->{port}/5");
 mirrored('password and database', $guarded, 5);
-$guarded->command('ACL', 'SETUSER', 'us:er', 'on', '>hunter3', '~*', '&*', '+@all');
+$guarded->command('ACL', 'SETUSER', 'us:er', 'on', '>hunter3', '~application:*', '+getrange', '+mset', '+del', '+scan', '+select', '+info');
 write_password('hunter3');
 log_in("redis://us%3Aer\@127.0.0.1:$guarded->{port}/6", $password_file);
 mirrored('a user, and the file\'s path is absolute', $guarded, 6);

@@ -89,6 +89,9 @@ sub stop_lying
 END { local $?; stop_lying(); }
 
 fill($node, 'postgres');
+# Until it has been given a Redis, nothing that is gone can have keys there.
+use_url("unix://$directory/none");
+$node->poll_query_until('postgres', q{SELECT home IS NOT NULL FROM chat.worker_duties WHERE duty = 'redis'}) or die 'no home';
 my $worker = wait_for_worker($node, 'postgres');
 
 # Counts are mended meanwhile, each within a few passes of their duty.
@@ -314,6 +317,29 @@ $redis->command('DEL', $last_key);
 becomes('may not list: the last key is mended', sub { $redis->command('GET', $last_key) ne '' });
 $redis->command('ACL', 'SETUSER', 'default', '+scan');
 mirrored('may list again');
+
+# A copy of the database leaves its original's keys alone, until it has tokens of its own.
+sub copy_sql { my ($text) = @_; return $node->safe_psql('copy', $text); }
+
+$node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
+$worker = wait_for_worker($node, 'postgres');
+copy_sql('SELECT chat.start_worker()');
+wait_until($node, 'copy', q{SELECT last_error ~ '^this database is a copy of "postgres", and .*\nHINT:  .*rotate_token' FROM chat.worker_status WHERE duty = 'redis'}, 'a copy: an error');
+copy_sql('SELECT chat.create_chat(1)');
+my $original = expected_keys();
+copy_sql('SELECT chat.rotate_token(id) FROM chat.applications');
+is($redis->keys_and_values, $original, 'a copy: the keys are the original\'s');
+copy_sql(q{UPDATE chat.worker_duties SET home = NULL WHERE duty = 'redis'});
+my $copied = copy_sql(q{
+	SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
+	SELECT format('application:%s:chat:%s:number=%s', token, number, last_number) FROM chat.applications JOIN chat.chats ON application_id = id});
+becomes('a copy with tokens of its own: both are right', sub { $redis->keys_and_values eq join("\n", sort split(/\n/, $original), split(/\n/, $copied)) });
+sql('SELECT chat.rotate_token(2)');
+copy_sql('SELECT chat.rotate_token(2)');
+wait_until($node, $_, 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens WHERE due)', "a copy: $_ rotates") foreach 'postgres', 'copy';
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+$redis->command('FLUSHALL');
+mirrored('without the copy');
 
 # Names are looked up; one that is nobody's is an error.
 use_url('redis://no.such.host.invalid');
