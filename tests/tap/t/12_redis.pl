@@ -337,7 +337,7 @@ use_url("redis://:hunter%2F2%40\@127.0.0.1:$guarded->{port}/7");
 refused('a reload');
 sql('SELECT chat.create_application($$meanwhile$$)');
 mirrored('as before');
-$node->adjust_conf('postgresql.conf', 'log_min_messages', 'debug2');
+$node->append_conf('postgresql.conf', 'log_min_messages = debug2');
 $node->restart;
 mirrored('a password in the URL', $guarded, 7);
 is(sql(q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET enable_indexonlyscan = off; SET enable_indexscan = off;
@@ -350,7 +350,7 @@ sql('SELECT chat.create_application($$meanwhile again$$)');
 mirrored('as before', $guarded, 7);
 ($status, $stdout, $stderr) = $node->psql('postgres', "ALTER SYSTEM SET pg_chat.redis_url = 'unix://us%3Aer:hunter3\@$guarded->{socket}?db=8'");
 is($status, 0, 'ALTER SYSTEM takes it');
-$node->adjust_conf('postgresql.conf', 'log_min_messages', 'warning');
+$node->append_conf('postgresql.conf', 'log_min_messages = warning');
 $node->restart;
 mirrored('a user and a password in the URL', $guarded, 8);
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 2');
@@ -430,5 +430,14 @@ SKIP:
 use_url('');
 wait_until($node, 'postgres', q{SELECT bool_and(backlog IS NULL) FROM chat.worker_status WHERE duty = 'redis'}, 'off: no backlog');
 is(sql(q{SELECT chat.create_chat(id) FROM chat.applications WHERE name = 'shop'}), '1', 'off: writing goes on');
+
+# Not preloaded, where everybody could read it, a password is not taken.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\npg_chat.redis_url = 'redis://:topsecret\@host'");
+$node->restart;
+$log_before = length slurp_file($node->logfile);
+($status, $stdout, $stderr) = $node->psql('postgres', q{LOAD 'pg_chat'; SHOW pg_chat.redis_url});
+is($stdout, '', 'not preloaded: no password is taken');
+like($stderr, qr/WARNING:  invalid value for parameter "pg_chat.redis_url"\nDETAIL:  .*\nHINT:  Put pg_chat into shared_preload_libraries/, 'and how it is');
+unlike(slurp_file($node->logfile, $log_before), qr/topsecret/, 'nor shown');
 $node->stop;
 done_testing();
