@@ -37,6 +37,7 @@ class Bench:
         self.seconds, self.rounds, self.messages, self.stack = seconds, rounds, messages, stack
         self.scratch = stack.enter_context(tempfile.TemporaryDirectory())
         self.bare_runs = 0
+        self.counted = False
         self.search = None
         self.fill()
 
