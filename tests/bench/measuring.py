@@ -22,8 +22,9 @@ POSTED = json.dumps({"data": {"body": BODY}})
 Sample = collections.namedtuple(
     "Sample", "rate p50_ms p99_ms errors cpu_us_postgres cpu_us_chatd cpu_us_elasticsearch", defaults=(0,))
 
-# extra: names of further goals, see EXTRAS.
-Line = collections.namedtuple("Line", "key name measure beside_name beside goal extras", defaults=((),))
+# extra: names of further goals, see EXTRAS; often: turns in each round, more of them, and shorter, where
+# a few per cent are the goal and the machine's pace changes by more.
+Line = collections.namedtuple("Line", "key name measure beside_name beside goal extras often", defaults=((), 1))
 
 # A line that makes its rows itself: rows(bench, rounds) returns them.
 RowsLine = collections.namedtuple("RowsLine", "key rows")
@@ -196,7 +197,7 @@ def details(pairs):
 def measure_line(bench, line, rounds):
     """A line's rows, from rounds of A B, B A, A B and so on."""
     pairs = []
-    for number in range(rounds):
+    for number in range(rounds * line.often):
         if number % 2 == 0:
             a = line.measure(bench)
             b = line.beside(bench)
