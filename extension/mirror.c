@@ -13,11 +13,11 @@
  * a second. To verify is to compare all keys with the tables each
  * pg_chat.reconcile_interval, after an error, and where Redis is another one; so
  * one that was flushed, replaced or written to by others is right again. One that
- * only closed the connection, having been asked nothing for a while, is the same. To fill is to write
- * all keys of an application: one that has just got a token. All of it is done
- * in slices, and a pass ends after a short time, wherever it stands, so that
- * neither a large mirror nor a slow Redis keeps the worker from its other
- * duties.
+ * only closed the connection, having been asked nothing for a while, is the same.
+ * To fill is to write all keys of an application: one that has just got a token.
+ * All of it is done in slices, and a pass ends after a short time, wherever it
+ * stands, so that neither a large mirror nor a slow Redis keeps the worker from
+ * its other duties.
  *
  * While a slice is compared, numbers go on rising. So a key that differs is a
  * suspect, which is looked at once more, in the next pass, after what changed

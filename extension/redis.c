@@ -424,8 +424,8 @@ is_closed(void)
 
 /*
  * Connect, unless there is a connection that is open, and log in with the
- * password of the URL, or in a file, unless that is empty. Returns whether it is a new one.
- * Raises 08006 if it cannot be had, and what secret_read does.
+ * password of the URL, or in a file, unless that is empty. Returns whether it is
+ * a new one. Raises 08006 if it cannot be had, and what secret_read does.
  */
 bool
 redis_connect(const char *url, const char *password_file)
