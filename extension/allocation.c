@@ -34,7 +34,7 @@
 #include "array.h"
 #include "changes.h"
 #include "chat.h"
-#include "direct.h"
+#include "counter.h"
 #include "plan.h"
 #include "search_queue.h"
 
@@ -100,10 +100,10 @@ try_next(NewMessage *message)
 		Int32GetDatum(message->chat),
 		PointerGetDatum(message->body)
 	};
-	int			previous = direct_api_begin();
+	int			previous = counter_api_begin();
 	uint64		created = plan_modify(&plan, values, NULL);
 
-	direct_api_end(previous);
+	counter_api_end(previous);
 	if (created == 0)
 		return false;
 	message->number = plan_result_int32(0, 1);
@@ -476,7 +476,7 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 	batch_group(&batch, messages, count);
 	if (batch.count == 0)
 		return;
-	previous = direct_api_begin();
+	previous = counter_api_begin();
 	if (batch_lock(&batch, wait) < batch.groups_count)
 		batch_refuse_unfound(&batch, wait);
 	batch_find_occupied(&batch);
@@ -494,5 +494,5 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 		batch_insert(&batch, accepted);
 		search_queue_flush();
 	}
-	direct_api_end(previous);
+	counter_api_end(previous);
 }

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "counter.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 
@@ -17,7 +18,6 @@
 #include "application.h"
 #include "changes.h"
 #include "compat.h"
-#include "direct.h"
 #include "fold.h"
 #include "page.h"
 #include "plan.h"
@@ -125,7 +125,7 @@ chat_create_application(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 
 	SPI_connect();
-	previous = direct_api_begin();
+	previous = counter_api_begin();
 	values[0] = PointerGetDatum(name);
 	values[1] = CStringGetTextDatum(token);
 	if (plan_modify(&insert, values, NULL) == 0)
@@ -134,7 +134,7 @@ chat_create_application(PG_FUNCTION_ARGS)
 											 text_to_cstring(name)),
 									NULL));
 	values[0] = Int32GetDatum(plan_result_int32(0, 1));
-	direct_api_end(previous);
+	counter_api_end(previous);
 	SPI_finish();
 	changes_note(DatumGetInt32(values[0]), 0);
 

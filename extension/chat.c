@@ -13,7 +13,7 @@
 #include "application.h"
 #include "changes.h"
 #include "chat.h"
-#include "direct.h"
+#include "counter.h"
 #include "page.h"
 #include "plan.h"
 
@@ -68,7 +68,7 @@ chat_not_named(void)
 /*
  * Create the counters of an application that has none, from the chats that it
  * has: it was inserted directly, or its counters were deleted. Does nothing if
- * there is no such application. After direct_api_begin.
+ * there is no such application. After counter_api_begin.
  */
 void
 chat_create_counters(int32 application)
@@ -159,14 +159,14 @@ create_named(int32 application, int32 number)
  */
 API_FUNCTION(create_chat, API_WRITES)
 {
-	int			previous = direct_api_begin();
+	int			previous = counter_api_begin();
 	int32		number;
 
 	if (PG_ARGISNULL(1))
 		number = create_numbered(application);
 	else
 		number = create_named(application, PG_GETARG_INT32(1));
-	direct_api_end(previous);
+	counter_api_end(previous);
 	changes_note(application, 0);
 	changes_note(application, number);
 	PG_RETURN_INT32(number);

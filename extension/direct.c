@@ -15,14 +15,8 @@
  *	- So are messages that a search index holds as they were before: see
  *	  search_queue.c.
  *
- * A statement may insert a million rows. So the parents it meets, here called
- * counters, are kept in a table of the process until the statement ends, and
- * their rows are updated once.
- *
- * The functions insert rows too, and have done all of this themselves: for
- * them the triggers do nothing. They are told apart by the depth of nested
- * triggers, so that an insertion by somebody's own trigger, within an
- * insertion by the functions, is still seen as a direct one.
+ * Numbers are given by counter.c. The functions insert rows too, and have done
+ * all of this themselves: for them the triggers do nothing.
  */
 #include "postgres.h"
 
@@ -33,20 +27,14 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "array.h"
 #include "changes.h"
-#include "chat.h"
+#include "counter.h"
 #include "direct.h"
+#include "owner.h"
 #include "plan.h"
 #include "problem.h"
 #include "reconcile.h"
@@ -65,372 +53,6 @@ PG_FUNCTION_INFO_V1(chat_after_delete_messages);
 PG_FUNCTION_INFO_V1(chat_after_delete_chats);
 PG_FUNCTION_INFO_V1(chat_after_token);
 
-/* chat 0 stands for the application itself, whose counter counts chats. */
-#define COUNTER_OF_CHATS 0
-
-/* The counter of a parent, while a statement inserts children. */
-typedef struct Counter
-{
-	int32		application;	/* the key: application and chat */
-	int32		chat;
-	int32		last_number;
-	int32		last_before;	/* last_number as it was found */
-	bool		stale;			/* the table may have a higher one by now */
-	SubTransactionId subtransaction;	/* that met the counter first */
-} Counter;
-
-#define COUNTER_KEY_SIZE (2 * sizeof(int32))
-
-/* The counters of the statements under way; NULL if there are none. */
-static HTAB *counters = NULL;
-
-/* Depth of triggers at which rows come from the functions; 0: nowhere. */
-static int	api_depth = 0;
-
-/* What to return to when a trigger has acted as the owner of its table. */
-typedef struct Caller
-{
-	Oid			user;
-	int			security_context;
-	int			nest_level;
-} Caller;
-
-/*
- * Connect to SPI as the owner of the trigger's table, with a search_path that
- * nobody else can plant objects in: as a SECURITY DEFINER function with a
- * setting would do, but only where there is something to do. Declared so, the
- * triggers would take a sixth of the time of a message of the functions.
- */
-static Caller
-become_owner(Relation relation)
-{
-	Caller		caller;
-
-	GetUserIdAndSecContext(&caller.user, &caller.security_context);
-	SetUserIdAndSecContext(relation->rd_rel->relowner,
-						   caller.security_context | SECURITY_LOCAL_USERID_CHANGE);
-	caller.nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	SPI_connect();
-	return caller;
-}
-
-/* Undo become_owner. After an error, the abort of the transaction does it. */
-static void
-become_caller(Caller caller)
-{
-	SPI_finish();
-	AtEOXact_GUC(true, caller.nest_level);
-	SetUserIdAndSecContext(caller.user, caller.security_context);
-}
-
-static int
-trigger_depth(void)
-{
-	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
-}
-
-/* Whether the trigger is fired by a statement of the functions. */
-static bool
-by_functions(void)
-{
-	return api_depth != 0 && trigger_depth() == api_depth;
-}
-
-/* What is done next is done by the functions. Returns what was before. */
-static int
-enter_functions(void)
-{
-	int			previous = api_depth;
-
-	api_depth = trigger_depth() + 1;
-	return previous;
-}
-
-/*
- * Queue parents, to be counted anew, but for those of applications that were
- * deleted: the keys are arrays of applications and chats. Connected to SPI, as
- * the owner.
- */
-static void
-queue(const Datum *keys)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.changed_chats (application_id, chat_number)"
-		" SELECT k.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
-		" WHERE EXISTS (SELECT FROM chat.applications AS a WHERE a.id OPERATOR(pg_catalog.=) k.application_id)",
-		INT4ARRAYOID, INT4ARRAYOID);
-
-	plan_modify(&plan, keys, NULL);
-}
-
-/*
- * Write the counters that were raised, and note the chats that were met. Those
- * that an outer subtransaction met are kept: if this one is rolled back, they
- * have to be written again. Connected to SPI, as the owner.
- */
-static void
-flush_counters(void)
-{
-	static SavedPlan update_chats = SAVED_PLAN(
-		"UPDATE chat.chats AS c SET last_number = k.last_number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, number, last_number)"
-		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number"
-		" AND c.last_number OPERATOR(pg_catalog.<) k.last_number",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	static SavedPlan update_applications = SAVED_PLAN(
-		"UPDATE chat.application_counters AS c SET last_chat_number = k.last_number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, number, last_number)"
-		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND k.number OPERATOR(pg_catalog.=) 0"
-		" AND c.last_chat_number OPERATOR(pg_catalog.<) k.last_number",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	HASH_SEQ_STATUS scan;
-	Counter    *counter;
-	Int32Array	columns[3];
-	Datum		values[3];
-	SubTransactionId subtransaction = GetCurrentSubTransactionId();
-	int			previous;
-
-	if (counters == NULL)
-		return;
-
-	for (int i = 0; i < 3; i++)
-		int32_array_init(&columns[i], hash_get_num_entries(counters));
-	hash_seq_init(&scan, counters);
-	while ((counter = hash_seq_search(&scan)) != NULL)
-	{
-		int32_array_append(&columns[0], counter->application);
-		int32_array_append(&columns[1], counter->chat);
-		int32_array_append(&columns[2], counter->last_number);
-		changes_note(counter->application, counter->chat);
-		counter->stale = true;
-		if (counter->subtransaction == subtransaction)
-			hash_search(counters, counter, HASH_REMOVE, NULL);
-	}
-	if (hash_get_num_entries(counters) == 0)
-	{
-		hash_destroy(counters);
-		counters = NULL;
-	}
-
-	for (int i = 0; i < 3; i++)
-		values[i] = int32_array_datum(&columns[i]);
-	previous = enter_functions();
-	plan_modify(&update_chats, values, NULL);
-	plan_modify(&update_applications, values, NULL);
-	direct_api_end(previous);
-	queue(values);
-}
-
-/*
- * Begin an insertion by the functions, connected to SPI. Returns what
- * direct_api_end wants.
- */
-int
-direct_api_begin(void)
-{
-	flush_counters();
-	return enter_functions();
-}
-
-/*
- * End an insertion by the functions. After an error, the abort of the
- * (sub)transaction does it.
- */
-void
-direct_api_end(int previous)
-{
-	api_depth = previous;
-}
-
-static void flush_at_end(void);
-
-static void
-on_transaction_end(XactEvent event, void *argument)
-{
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			flush_at_end();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			counters = NULL;	/* its memory ends with the transaction */
-			api_depth = 0;
-			break;
-		default:
-			break;
-	}
-}
-
-/*
- * A subtransaction that aborts takes back the locks on counters that it met
- * first. Those met before stay locked; numbers that it gave from them are
- * left out, since others may have been given after them.
- */
-static void
-on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
-					  SubTransactionId parent, void *argument)
-{
-	HASH_SEQ_STATUS scan;
-	Counter    *counter;
-
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		api_depth = 0;
-	if (counters == NULL ||
-		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
-		return;
-
-	hash_seq_init(&scan, counters);
-	while ((counter = hash_seq_search(&scan)) != NULL)
-	{
-		if (counter->subtransaction != subtransaction)
-			continue;
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-			counter->subtransaction = parent;
-		else
-			hash_search(counters, counter, HASH_REMOVE, NULL);
-	}
-}
-
-/*
- * Register for the ends of transactions. Called once, when the library is
- * loaded.
- */
-void
-direct_define(void)
-{
-	RegisterXactCallback(on_transaction_end, NULL);
-	RegisterSubXactCallback(on_subtransaction_end, NULL);
-}
-
-static void
-raise_no_chat(int32 application, int32 chat)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("chat %d of application %d does not exist", chat, application)));
-}
-
-/*
- * Lock a parent and set the counter's last_number. Raises 23503 if the parent
- * does not exist.
- */
-static void
-lock_counter(Counter *counter, Relation relation)
-{
-	Caller		caller = become_owner(relation);
-
-	static SavedPlan lock_chat = SAVED_PLAN(
-		"SELECT last_number FROM chat.chats"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
-		" FOR NO KEY UPDATE",
-		INT4OID, INT4OID);
-	static SavedPlan lock_application = SAVED_PLAN(
-		"SELECT last_chat_number FROM chat.application_counters"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
-		INT4OID);
-	Datum		values[2] = {Int32GetDatum(counter->application), Int32GetDatum(counter->chat)};
-	uint64		found;
-
-	if (counter->chat != COUNTER_OF_CHATS)
-		found = plan_modify(&lock_chat, values, NULL);
-	else
-	{
-		/* An application that was inserted directly has no counter at first. */
-		found = plan_modify(&lock_application, values, NULL);
-		if (found == 0)
-		{
-			int			previous = enter_functions();
-
-			chat_create_counters(counter->application);
-			direct_api_end(previous);
-			found = plan_modify(&lock_application, values, NULL);
-		}
-	}
-	if (found == 0 && counter->chat == COUNTER_OF_CHATS)
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("application %d does not exist", counter->application)));
-	if (found == 0)
-		raise_no_chat(counter->application, counter->chat);
-	counter->last_number = counter->last_before = plan_result_int32(0, 1);
-	become_caller(caller);
-}
-
-/* Enter a parent into counters. Returns it. */
-static Counter *
-enter_counter(Counter fresh)
-{
-	HASHCTL		control = {
-		.keysize = COUNTER_KEY_SIZE,
-		.entrysize = sizeof(Counter),
-		.hcxt = TopTransactionContext
-	};
-	Counter    *counter;
-
-	if (counters == NULL)
-		counters = hash_create("pg_chat counters", 64, &control,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	counter = hash_search(counters, &fresh, HASH_ENTER, NULL);
-	*counter = fresh;
-	return counter;
-}
-
-/*
- * Meet a chat that is about to be inserted with counters of its own, which may
- * be wrong.
- */
-static void
-meet_counter(int32 application, int32 chat)
-{
-	Counter		fresh = {
-		.application = application,
-		.chat = chat,
-		.last_before = PG_INT32_MAX,
-		.stale = true,
-		.subtransaction = GetCurrentSubTransactionId()
-	};
-
-	if (counters == NULL || hash_search(counters, &fresh, HASH_FIND, NULL) == NULL)
-		enter_counter(fresh);
-}
-
-/*
- * The counter of a parent, locked.
- */
-static Counter *
-get_counter(int32 application, int32 chat, Relation relation)
-{
-	Counter		fresh = {.application = application, .chat = chat};
-	Counter    *counter;
-
-	if (counters != NULL)
-	{
-		counter = hash_search(counters, &fresh, HASH_FIND, NULL);
-		if (counter != NULL && counter->stale)
-		{
-			lock_counter(&fresh, relation);
-			counter->last_number = Max(counter->last_number, fresh.last_number);
-			counter->stale = false;
-		}
-		if (counter != NULL)
-			return counter;
-	}
-
-	/* Entered only when it is locked, so that an error leaves nothing. */
-	fresh.subtransaction = GetCurrentSubTransactionId();
-	lock_counter(&fresh, relation);
-	return enter_counter(fresh);
-}
-
 /* Have a message indexed that stands where the index may be already. */
 static void
 queue_for_search(Relation relation, int32 application, int32 chat, int32 number)
@@ -438,10 +60,10 @@ queue_for_search(Relation relation, int32 application, int32 chat, int32 number)
 	search_queue_add(application, chat, number);
 	if (search_queue_is_full())
 	{
-		Caller		caller = become_owner(relation);
+		Caller		caller = owner_become(relation);
 
 		search_queue_flush();
-		become_caller(caller);
+		owner_leave(caller);
 	}
 }
 
@@ -493,7 +115,7 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 	Counter    *counter;
 
 	number = DatumGetInt32(value_of(relation, tuple, "number", INT4OID, &unnumbered));
-	if (!unnumbered && by_functions())
+	if (!unnumbered && counter_by_functions())
 		return tuple;
 
 	/* A null in the rest of the key is the table's own error. */
@@ -506,7 +128,7 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 	if (!unnumbered && number < 1)
 		problem_raise(problem_number_range(noun, number));
 
-	counter = get_counter(application, chat, relation);
+	counter = counter_get(application, chat, relation);
 	if (unnumbered)
 	{
 		int			column = SPI_fnumber(RelationGetDescr(relation), "number");
@@ -529,7 +151,7 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
 			(int32_of(trigger, tuple, "last_number") != 0 ||
 			 int32_of(trigger, tuple, "messages_count") != 0))
-			meet_counter(application, number);
+			counter_meet(application, number);
 	}
 	return tuple;
 }
@@ -581,14 +203,14 @@ chat_before_update_messages(PG_FUNCTION_ARGS)
 static void
 queue_changed(Relation relation, const ChangedChat *parents, int count)
 {
-	Caller		caller = become_owner(relation);
+	Caller		caller = owner_become(relation);
 	Datum		keys[2];
 
 	reconcile_keys(parents, count, keys);
-	queue(keys);
+	reconcile_enqueue(keys);
 	for (int i = 0; i < count; i++)
 		changes_note(parents[i].application, parents[i].chat);
-	become_caller(caller);
+	owner_leave(caller);
 }
 
 /* Have the worker delete the key in Redis of a chat that got another number. */
@@ -603,10 +225,10 @@ retire_chat(Relation relation, int32 application, int32 number)
 
 	if (*settings_redis_url != '\0')
 	{
-		Caller		caller = become_owner(relation);
+		Caller		caller = owner_become(relation);
 
 		plan_modify(&plan, values, NULL);
-		become_caller(caller);
+		owner_leave(caller);
 	}
 }
 
@@ -631,12 +253,12 @@ forget_watermark(Relation relation, int32 application, int32 number)
 	Datum		key[2] = {Int32GetDatum(application), Int32GetDatum(number)};
 	ChangedChat chat = {application, number};
 	Datum		keys[2];
-	Caller		caller = become_owner(relation);
+	Caller		caller = owner_become(relation);
 
 	plan_modify(&lock, key, NULL);
 	reconcile_keys(&chat, 1, keys);
 	search_queue_forget_chats(keys);
-	become_caller(caller);
+	owner_leave(caller);
 }
 
 /*
@@ -655,7 +277,7 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	HeapTuple	tuple = trigger->tg_newtuple;
 	bool		moved;
 
-	if (by_functions())
+	if (counter_by_functions())
 		return PointerGetDatum(tuple);
 	moved = changes_any(trigger, key, lengthof(key));
 	if (moved)
@@ -687,7 +309,7 @@ chat_before_update_application_counters(PG_FUNCTION_ARGS)
 	static const char *const columns[] = {"application_id", "last_chat_number", "chats_count"};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!by_functions() && changes_any(trigger, columns, lengthof(columns)))
+	if (!counter_by_functions() && changes_any(trigger, columns, lengthof(columns)))
 	{
 		ChangedChat parents[] = {
 			{int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS},
@@ -709,7 +331,7 @@ chat_after_application_counters(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!by_functions())
+	if (!counter_by_functions())
 	{
 		ChangedChat parent = {int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS};
 
@@ -724,12 +346,12 @@ flush(Relation relation)
 {
 	Caller		caller;
 
-	if (counters == NULL && search_queue_is_empty())
+	if (!counters_exist() && search_queue_is_empty())
 		return;
-	caller = become_owner(relation);
-	flush_counters();
+	caller = owner_become(relation);
+	counters_flush();
 	search_queue_flush();
-	become_caller(caller);
+	owner_leave(caller);
 }
 
 /*
@@ -752,7 +374,7 @@ chat_after_insert(PG_FUNCTION_ARGS)
 static void
 flush_at_end(void)
 {
-	while (counters != NULL || !search_queue_is_empty())
+	while (counters_exist() || !search_queue_is_empty())
 	{
 		Oid			oid = get_relname_relid("chats", get_namespace_oid("chat", true));
 		Relation	chats;
@@ -781,7 +403,7 @@ execute(const char *statement)
 static Caller
 become_owner_with_transition_tables(TriggerData *trigger)
 {
-	Caller		caller = become_owner(trigger->tg_relation);
+	Caller		caller = owner_become(trigger->tg_relation);
 
 	if (SPI_register_trigger_data(trigger) < 0)
 		elog(ERROR, "could not register a trigger's transition tables");
@@ -818,7 +440,7 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 			" (SELECT FROM chat.chats AS c WHERE c.application_id OPERATOR(pg_catalog.=) n.application_id"
 			" AND c.number OPERATOR(pg_catalog.=) n.chat_number) LIMIT 1");
 	if (SPI_processed > 0)
-		raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
+		counter_raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT application_id, chat_number FROM"
@@ -827,14 +449,14 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 			" UNION SELECT application_id, chat_number FROM"
 			" (SELECT application_id, chat_number, number FROM new_rows"
 			" EXCEPT SELECT application_id, chat_number, number FROM old_rows) AS n");
-	flush_counters();
+	counters_flush();
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM"
 						  " (SELECT application_id, chat_number, number, body FROM old_rows"
 						  " EXCEPT SELECT application_id, chat_number, number, body FROM new_rows) AS o"
 						  " UNION SELECT application_id, chat_number, number FROM"
 						  " (SELECT application_id, chat_number, number, body FROM new_rows"
 						  " EXCEPT SELECT application_id, chat_number, number, body FROM old_rows) AS n");
-	become_caller(caller);
+	owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -853,7 +475,7 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 			" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) o.application_id"
 			" AND c.number OPERATOR(pg_catalog.=) o.chat_number");
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");
-	become_caller(caller);
+	owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -885,7 +507,7 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 	}
 	reconcile_keys(deleted, count, keys);
 	search_queue_forget_chats(keys);
-	become_caller(caller);
+	owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -896,7 +518,7 @@ Datum
 chat_before_truncate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Caller		caller = become_owner(trigger->tg_relation);
+	Caller		caller = owner_become(trigger->tg_relation);
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
 	if (strcmp(RelationGetRelationName(trigger->tg_relation), "application_counters") != 0)
@@ -904,7 +526,7 @@ chat_before_truncate(PG_FUNCTION_ARGS)
 	if (*settings_redis_url != '\0' &&
 		strcmp(RelationGetRelationName(trigger->tg_relation), "chats") == 0)
 		execute("INSERT INTO chat.retired_tokens (token) SELECT token FROM chat.applications");
-	become_caller(caller);
+	owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -921,14 +543,31 @@ chat_after_token(PG_FUNCTION_ARGS)
 
 	if (*settings_redis_url != '\0')
 	{
-		Caller		caller = become_owner(trigger->tg_relation);
+		Caller		caller = owner_become(trigger->tg_relation);
 		bool		isnull;
 		Datum		token = value_of(trigger->tg_relation, trigger->tg_trigtuple, "token", TEXTOID, &isnull);
 
 		if (!isnull)
 			plan_modify(&plan, &token, NULL);
 		changes_note(int32_of(trigger, trigger->tg_trigtuple, "id"), 0);
-		become_caller(caller);
+		owner_leave(caller);
 	}
 	return PointerGetDatum(NULL);
+}
+
+static void
+on_transaction_end(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		flush_at_end();
+}
+
+/*
+ * Register for the ends of transactions. Called once, when the library is
+ * loaded.
+ */
+void
+direct_define(void)
+{
+	RegisterXactCallback(on_transaction_end, NULL);
 }

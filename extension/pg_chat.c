@@ -23,6 +23,8 @@
  *	fold.c			letter case
  *
  *	direct.c		triggers: changes by other ways than the functions
+ *	counter.c		numbers for rows that are inserted so
+ *	owner.c			the rights with which triggers act
  *	changes.c		what a transaction changed, told to the worker
  *	search_queue.c	what a search index has to be told of
  *	reconcile.c		counts that are counted anew
@@ -71,6 +73,7 @@
 #include "miscadmin.h"
 
 #include "changes.h"
+#include "counter.h"
 #include "direct.h"
 #include "hooks.h"
 #include "launcher.h"
@@ -87,6 +90,7 @@ _PG_init(void)
 {
 	settings_define();
 	changes_define();
+	counter_define();
 	direct_define();
 	search_queue_define();
 	if (process_shared_preload_libraries_in_progress)

@@ -24,6 +24,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "counter.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -36,7 +37,6 @@
 #include "array.h"
 #include "changes.h"
 #include "chat.h"
-#include "direct.h"
 #include "plan.h"
 #include "problem.h"
 #include "reconcile.h"
@@ -161,6 +161,23 @@ reconcile_dequeue(const ChangedChat *parents, int count)
 }
 
 /*
+ * Queue parents, to be counted anew, but for those of applications that were
+ * deleted: the keys are arrays of applications and chats. Connected to SPI, as
+ * the owner.
+ */
+void
+reconcile_enqueue(const Datum *keys)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.changed_chats (application_id, chat_number)"
+		" SELECT k.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
+		" WHERE EXISTS (SELECT FROM chat.applications AS a WHERE a.id OPERATOR(pg_catalog.=) k.application_id)",
+		INT4ARRAYOID, INT4ARRAYOID);
+
+	plan_modify(&plan, keys, NULL);
+}
+
+/*
  * Have a parent counted again that could not be, unless it is queued.
  */
 void
@@ -255,10 +272,10 @@ reconcile_mend(Reconciled *result)
 	for (int i = 0; i < result->wrong_count; i++)
 	{
 		Counted    *parent = &result->wrong[i];
-		int			previous = direct_api_begin();
+		int			previous = counter_api_begin();
 
 		parent->mended = parent->chat != 0 ? mend_chat(parent) : mend_application(parent);
-		direct_api_end(previous);
+		counter_api_end(previous);
 		if (parent->mended)
 			changes_note(parent->application, parent->chat);
 	}

@@ -46,6 +46,7 @@ extern void reconcile_lock(void);
 extern bool reconcile_lock_is_free(void);
 extern int	reconcile_queued(ChangedChat *parents, int limit, ChangedChat after);
 extern void reconcile_keys(const ChangedChat *parents, int count, Datum *values);
+extern void reconcile_enqueue(const Datum *keys);
 extern void reconcile_dequeue(const ChangedChat *parents, int count);
 extern void reconcile_requeue(ChangedChat parent);
 extern void reconcile_count(const ChangedChat *parents, int count, Reconciled *result);
