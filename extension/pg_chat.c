@@ -72,14 +72,14 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "changes.h"
-#include "counter.h"
-#include "direct.h"
-#include "hooks.h"
-#include "launcher.h"
-#include "search_queue.h"
-#include "settings.h"
-#include "shared.h"
+#include "bgworker/launcher.h"
+#include "bgworker/utility_hook.h"
+#include "changes/change_tracking.h"
+#include "changes/search_queue.h"
+#include "changes/shmem.h"
+#include "core/number_cache.h"
+#include "core/triggers.h"
+#include "guc.h"
 
 PG_MODULE_MAGIC;
 

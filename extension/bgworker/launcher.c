@@ -35,10 +35,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "launcher.h"
-#include "shared.h"
-#include "worker.h"
+#include "bgworker/launcher.h"
+#include "bgworker/worker.h"
+#include "changes/shmem.h"
+#include "common/compat.h"
 
 PGDLLEXPORT void pg_chat_launcher_main(Datum argument);
 

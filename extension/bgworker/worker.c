@@ -39,16 +39,16 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "counting.h"
-#include "duty.h"
-#include "indexing.h"
-#include "mirror.h"
-#include "plan.h"
-#include "shared.h"
-#include "wait.h"
-#include "verify.h"
-#include "worker.h"
+#include "bgworker/job.h"
+#include "bgworker/worker.h"
+#include "changes/shmem.h"
+#include "common/compat.h"
+#include "common/latch_wait.h"
+#include "common/spi_plan.h"
+#include "counts/recount_jobs.h"
+#include "elasticsearch/es_sync_job.h"
+#include "elasticsearch/es_verify_job.h"
+#include "redis/redis_mirror_job.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
 PG_FUNCTION_INFO_V1(chat_worker_process);

@@ -23,9 +23,9 @@
 #include "executor/spi.h"
 #include "utils/memutils.h"
 
-#include "array.h"
-#include "plan.h"
-#include "search_queue.h"
+#include "changes/search_queue.h"
+#include "common/int_array.h"
+#include "common/spi_plan.h"
 
 /* Messages that are collected before they are to be written. */
 #define COLLECTED_MAX 1000

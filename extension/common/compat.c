@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "common/compat.h"
 
 #if PG_VERSION_NUM >= 150000
 static shmem_request_hook_type previous_request_hook = NULL;

@@ -10,17 +10,17 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "counter.h"
+#include "core/number_cache.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 
-#include "api.h"
-#include "application.h"
-#include "changes.h"
-#include "compat.h"
-#include "fold.h"
-#include "page.h"
-#include "plan.h"
+#include "changes/change_tracking.h"
+#include "common/case_fold.h"
+#include "common/compat.h"
+#include "common/spi_plan.h"
+#include "core/application.h"
+#include "core/pagination.h"
+#include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_create_application);
 PG_FUNCTION_INFO_V1(chat_rotate_token_by_id);

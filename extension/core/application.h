@@ -5,8 +5,8 @@
 #ifndef PG_CHAT_APPLICATION_H
 #define PG_CHAT_APPLICATION_H
 
-#include "api.h"
-#include "problem.h"
+#include "core/arg_error.h"
+#include "core/sql_function.h"
 
 /* Hexadecimal digits in a token: 128 bits. */
 #define TOKEN_LENGTH 32

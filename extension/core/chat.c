@@ -9,13 +9,13 @@
 
 #include "catalog/pg_type.h"
 
-#include "api.h"
-#include "application.h"
-#include "changes.h"
-#include "chat.h"
-#include "counter.h"
-#include "page.h"
-#include "plan.h"
+#include "changes/change_tracking.h"
+#include "common/spi_plan.h"
+#include "core/application.h"
+#include "core/chat.h"
+#include "core/number_cache.h"
+#include "core/pagination.h"
+#include "core/sql_function.h"
 
 #define CHAT_SELECT \
 	"SELECT number, messages_count, last_number, created_at FROM chat.chats" \

@@ -7,7 +7,7 @@
 
 #include "fmgr.h"
 
-#include "problem.h"
+#include "core/arg_error.h"
 
 extern int32 chat_argument(FunctionCallInfo fcinfo);
 extern void chat_create_counters(int32 application);

@@ -9,16 +9,16 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "allocation.h"
-#include "api.h"
-#include "chat.h"
-#include "column.h"
-#include "compat.h"
-#include "fold.h"
-#include "message.h"
-#include "page.h"
-#include "plan.h"
-#include "settings.h"
+#include "common/case_fold.h"
+#include "common/compat.h"
+#include "common/spi_plan.h"
+#include "core/array_args.h"
+#include "core/chat.h"
+#include "core/message.h"
+#include "core/message_insert.h"
+#include "core/pagination.h"
+#include "core/sql_function.h"
+#include "guc.h"
 
 PG_FUNCTION_INFO_V1(chat_create_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_create_messages_by_token);

@@ -18,8 +18,8 @@
 
 #include "storage/latch.h"
 
-#include "redis.h"
-#include "redis_tls.h"
+#include "redis/redis_connection.h"
+#include "redis/redis_tls.h"
 
 static const char tls_failed[] = "could not speak TLS to";
 

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "plan.h"
+#include "common/spi_plan.h"
 
 /* Where a message stands in its application. */
 typedef struct Position

@@ -23,10 +23,10 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
-#include "compat.h"
-#include "duty.h"
-#include "trigram.h"
-#include "worker.h"
+#include "bgworker/job.h"
+#include "bgworker/worker.h"
+#include "common/compat.h"
+#include "search/trigram_index.h"
 
 PGDLLEXPORT void pg_chat_build_main(Datum argument);
 

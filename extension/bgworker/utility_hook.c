@@ -1,0 +1,287 @@
+/*
+ * hooks.c
+ *	  Commands that concern workers.
+ *
+ * Some commands need a database to be free of connections: DROP DATABASE,
+ * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
+ * its template. The database's worker leaves for their time, if the role may
+ * give the command at all. So it does for DROP EXTENSION, which would wait for
+ * the locks of a count that is under way, and DROP OWNED. Others may make a database one that wants a worker:
+ * CREATE EXTENSION, CREATE DATABASE; the launcher looks after their commit. And
+ * after COMMIT PREPARED nobody knows which chats changed: if some did in any
+ * transaction that was prepared, the worker looks everywhere.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "bgworker/utility_hook.h"
+#include "changes/shmem.h"
+#include "common/compat.h"
+
+static ProcessUtility_hook_type previous_utility_hook = NULL;
+
+/* Databases that are held until the transaction ends, in its memory. */
+static List *held = NIL;
+
+/* This database is to be looked at after the commit. */
+static bool probe_at_commit = false;
+
+/*
+ * Only at its end is the transaction's outcome there for others to see, and
+ * it comes to an end whatever becomes of the process.
+ */
+static void
+on_transaction_end(XactEvent event, void *argument)
+{
+	ListCell   *cell;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	foreach(cell, held)
+		shared_release_database(lfirst_oid(cell));
+	if (event == XACT_EVENT_COMMIT && probe_at_commit)
+		shared_probe_database(MyDatabaseId);
+	held = NIL;
+	probe_at_commit = false;
+}
+
+static void
+hold_until_end(Oid database)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+	held = lappend_oid(held, database);
+	MemoryContextSwitchTo(caller);
+	shared_hold_database(database);
+}
+
+static void
+release(Oid database)
+{
+	if (!list_member_oid(held, database))
+		return;
+	held = list_delete_oid(held, database);
+	shared_release_database(database);
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple	role;
+	bool		may;
+
+	if (superuser())
+		return true;
+	role = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (!HeapTupleIsValid(role))
+		return false;
+	may = ((Form_pg_authid) GETSTRUCT(role))->rolcreatedb;
+	ReleaseSysCache(role);
+	return may;
+}
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Whether the role may do to the database what the command says. */
+static bool
+is_permitted(Node *command, Oid database)
+{
+	if (IsA(command, CreatedbStmt))
+		return may_create_databases() && (is_template(database) || compat_owns_database(database));
+	return compat_owns_database(database);
+}
+
+/* The template that a CREATE DATABASE names, or the one it takes. */
+static const char *
+template_of(const CreatedbStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return "template1";
+}
+
+/*
+ * The name of the database that a command needs to be free of connections, or
+ * NULL.
+ */
+static const char *
+database_needed(Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_DropdbStmt:
+			return castNode(DropdbStmt, command)->dbname;
+		case T_CreatedbStmt:
+			return template_of(castNode(CreatedbStmt, command));
+		case T_RenameStmt:
+			if (castNode(RenameStmt, command)->renameType == OBJECT_DATABASE)
+				return castNode(RenameStmt, command)->subname;
+			return NULL;
+		case T_AlterDatabaseStmt:
+			{
+				ListCell   *cell;
+
+				foreach(cell, castNode(AlterDatabaseStmt, command)->options)
+					if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0)
+						return castNode(AlterDatabaseStmt, command)->dbname;
+				return NULL;
+			}
+		default:
+			return NULL;
+	}
+}
+
+static bool
+drops_extension(Node *command)
+{
+	ListCell   *cell;
+
+	if (!IsA(command, DropStmt) || castNode(DropStmt, command)->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(cell, castNode(DropStmt, command)->objects)
+		if (strcmp(strVal(lfirst(cell)), "pg_chat") == 0)
+			return true;
+	return false;
+}
+
+/* Whether a command drops what belongs to the owner of the extension. */
+static bool
+drops_owned_extension(Node *command)
+{
+	Oid			extension;
+	ListCell   *cell;
+
+	if (!IsA(command, DropOwnedStmt))
+		return false;
+	extension = get_extension_oid("pg_chat", true);
+	foreach(cell, castNode(DropOwnedStmt, command)->roles)
+		if (OidIsValid(extension) &&
+			compat_owns_extension(extension, get_rolespec_oid(lfirst_node(RoleSpec, cell), true)))
+			return true;
+	return false;
+}
+
+static bool
+owns_extension(void)
+{
+	Oid			extension = get_extension_oid("pg_chat", true);
+
+	return OidIsValid(extension) && compat_owns_extension(extension, GetUserId());
+}
+
+/*
+ * The database whose worker must leave for a command, and invalid if there is
+ * none, or the command will fail, since the role may not give it, or not in a
+ * transaction block: it shall not disturb the worker.
+ */
+static pg_noinline Oid
+database_to_hold(Node *command, ProcessUtilityContext context)
+{
+	const char *name = database_needed(command);
+	Oid			database;
+
+	if (name == NULL)
+		return (drops_extension(command) || drops_owned_extension(command)) && owns_extension() ?
+			MyDatabaseId : InvalidOid;
+	if (!IsA(command, RenameStmt) && IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL))
+		return InvalidOid;
+	database = get_database_oid(name, true);
+	return OidIsValid(database) && is_permitted(command, database) ? database : InvalidOid;
+}
+
+static bool
+creates_extension(Node *command)
+{
+	return IsA(command, CreateExtensionStmt) &&
+		strcmp(castNode(CreateExtensionStmt, command)->extname, "pg_chat") == 0;
+}
+
+static bool
+commits_prepared(Node *command)
+{
+	return IsA(command, TransactionStmt) &&
+		castNode(TransactionStmt, command)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
+static void
+call_next(PlannedStmt *statement, const char *text, bool read_only_tree,
+		  ProcessUtilityContext context, ParamListInfo params,
+		  QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
+{
+	if (previous_utility_hook)
+		previous_utility_hook(statement, text, read_only_tree, context, params,
+							  environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context, params,
+								environment, dest, completion);
+}
+
+static void
+hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
+{
+	Oid			database = database_to_hold(statement->utilityStmt, context);
+	bool		probe = creates_extension(statement->utilityStmt);
+	bool		committed = commits_prepared(statement->utilityStmt);
+
+	PG_TRY();
+	{
+		if (OidIsValid(database))
+			hold_until_end(database);
+		call_next(statement, text, read_only_tree, context, params, environment, dest, completion);
+	}
+	PG_CATCH();
+	{
+		if (OidIsValid(database))
+			release(database);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (probe)
+		probe_at_commit = true;
+	if (committed)
+		shared_note_commit_prepared();
+}
+
+/*
+ * Install the hooks. Called once, while libraries are preloaded.
+ */
+void
+hooks_define(void)
+{
+	previous_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = hooks_utility;
+	RegisterXactCallback(on_transaction_end, NULL);
+}

@@ -1,0 +1,89 @@
+/*
+ * resolve.c
+ *	  The address of a host, found without blocking.
+ *
+ * The C library asks the name servers in a thread of its own, which nothing
+ * can end before they answer, or its patience does. So a request may outlive
+ * the deadline of who made it; it is waited for before the next one is made. So
+ * who asks has a resolver of its own, which others cannot hold up.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "utils/timestamp.h"
+
+#include "common/dns_resolve.h"
+#include "common/latch_wait.h"
+
+/* The time between two looks at whether the answer is there. */
+#define LOOK_AGAIN_MS 10
+
+/* Wait for the answer. Returns false at the deadline. */
+static bool
+wait_for_answer(Resolver *resolver, TimestampTz deadline)
+{
+	while (gai_error(&resolver->request) == EAI_INPROGRESS)
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		wait_for("ChatResolve", 0, PGINVALID_SOCKET, LOOK_AGAIN_MS);
+	}
+	return true;
+}
+
+/* Forget the request, which is answered. */
+static void
+forget_request(Resolver *resolver)
+{
+	if (resolver->request.ar_result != NULL)
+		freeaddrinfo(resolver->request.ar_result);
+	free(resolver->name);
+	resolver->name = NULL;
+}
+
+/*
+ * Write a host's numeric address, of IPv4 if it has one. Returns NULL, or why
+ * it cannot be had before the deadline.
+ */
+const char *
+resolve_host(Resolver *resolver, const char *host, TimestampTz deadline, char address[NI_MAXHOST])
+{
+	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	static const char too_late[] = "its address was not found in time";
+	struct addrinfo *chosen;
+	int			error;
+
+	if (resolver->name != NULL)
+	{
+		if (!wait_for_answer(resolver, deadline))
+			return too_late;
+		forget_request(resolver);
+	}
+
+	resolver->name = strdup(host);
+	resolver->request = (struct gaicb) {.ar_name = resolver->name, .ar_request = &hints};
+	error = resolver->name == NULL ? EAI_MEMORY :
+		getaddrinfo_a(GAI_NOWAIT, (struct gaicb *[]) {&resolver->request}, 1, NULL);
+	if (error != 0)
+	{
+		forget_request(resolver);
+		return gai_strerror(error);
+	}
+	if (!wait_for_answer(resolver, deadline))
+		return too_late;
+
+	error = gai_error(&resolver->request);
+	if (error == 0)
+	{
+		chosen = resolver->request.ar_result;
+		while (chosen != NULL && chosen->ai_family != AF_INET)
+			chosen = chosen->ai_next;
+		if (chosen == NULL)
+			chosen = resolver->request.ar_result;
+		error = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, address, NI_MAXHOST, NULL, 0,
+							NI_NUMERICHOST);
+	}
+	forget_request(resolver);
+	return error == 0 ? NULL : gai_strerror(error);
+}

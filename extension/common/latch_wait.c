@@ -1,0 +1,32 @@
+/*
+ * wait.c
+ *	  Waiting, in a worker or any other process of PostgreSQL.
+ *
+ * All waiting is done here, so that all of it ends when it is told to.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/wait_event.h"
+
+#include "common/compat.h"
+#include "common/latch_wait.h"
+
+/*
+ * Wait for events of a socket (or none: PGINVALID_SOCKET), for timeout_ms at
+ * most; pg_stat_activity shows what, from PostgreSQL 17 on. Returns whether one
+ * of them came; the process's latch may have ended the wait, too. Raises or
+ * leaves when it is told to.
+ */
+bool
+wait_for(const char *what, uint32 events, pgsocket socket, long timeout_ms)
+{
+	int			result;
+
+	events |= WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+	result = WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, compat_wait_event(what));
+	if (result & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return (result & WL_SOCKET_MASK) != 0;
+}

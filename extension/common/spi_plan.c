@@ -1,0 +1,273 @@
+/*
+ * plan.c
+ *	  Statements that are prepared once for the session.
+ *
+ * All access to the tables goes through here: plain SQL by SPI, so that it
+ * also runs where the tables are distributed, with a saved generic plan, so
+ * that it costs little more than the access itself. Generic from the start,
+ * because every statement is a lookup by key for which a plan made for its
+ * parameters is the same plan, made again and again.
+ *
+ * Whoever owns the tables may change their columns. A statement that names one
+ * that is gone fails by itself; that one has become of another type is seen
+ * here, before anything is read as what it is not.
+ *
+ * The caller is connected to SPI.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tstoreReceiver.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "common/spi_plan.h"
+
+/*
+ * What is off while statements are planned. A table may be small or its
+ * statistics missing when a session makes its plan, and large long before the
+ * plan is made anew; reaching each row by its key is never far from the best
+ * and never wrong by much. For the same reason statements that look up many
+ * keys do it in a LATERAL subquery that the planner cannot turn around, since
+ * over a tiny table it would read the whole index once for all of them.
+ */
+static const char *const plan_settings[] = {
+	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit",
+	"enable_indexscan"			/* only for those that go by ctid: the last */
+};
+
+/*
+ * Make the statement's plan, unless the session has one that is still valid.
+ */
+static void
+plan_prepare(SavedPlan *plan)
+{
+	int			nest_level;
+	CachedPlan *generic;
+
+	if (plan->plan != NULL && SPI_plan_is_valid(plan->plan))
+		return;
+
+	nest_level = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(plan_settings) - (plan->by_tid ? 0 : 1); i++)
+		set_config_option(plan_settings[i], "off", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
+
+	if (plan->plan == NULL)
+	{
+		SPIPlanPtr	prepared;
+
+		prepared = SPI_prepare_cursor(plan->sql, plan->nargs, plan->argtypes,
+									  CURSOR_OPT_GENERIC_PLAN);
+		if (prepared == NULL)
+			elog(ERROR, "could not prepare a statement: %s",
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not keep a prepared statement");
+		plan->plan = prepared;
+	}
+
+	/* Plan now, not at the first execution, when the settings are gone. */
+	generic = SPI_plan_get_cached_plan(plan->plan);
+	if (generic != NULL)
+		ReleaseCachedPlan(generic, CurrentResourceOwner);
+
+	AtEOXact_GUC(true, nest_level);
+}
+
+static uint64
+plan_execute(SavedPlan *plan, const Datum *values, const char *nulls, bool read_only)
+{
+	int			result;
+
+	plan_prepare(plan);
+	result = SPI_execute_plan(plan->plan, (Datum *) values, nulls, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run a statement that only reads, as of the snapshot of the calling query.
+ * Returns the number of rows; they are in SPI_tuptable.
+ */
+uint64
+plan_query(SavedPlan *plan, const Datum *values)
+{
+	return plan_execute(plan, values, NULL, true);
+}
+
+/*
+ * Run a statement that changes or locks rows, as of now. nulls is as for
+ * SPI_execute_plan, or NULL. Returns the number of rows; what it returned is
+ * in SPI_tuptable.
+ */
+uint64
+plan_modify(SavedPlan *plan, const Datum *values, const char *nulls)
+{
+	return plan_execute(plan, values, nulls, false);
+}
+
+/*
+ * The same, as of now even in a transaction that has one snapshot from its
+ * beginning. It fails with 40001 in such a transaction where it meets a row
+ * that another changes at the same time.
+ */
+uint64
+plan_modify_latest(SavedPlan *plan, const Datum *values)
+{
+	int			result;
+
+	plan_prepare(plan);
+	result = SPI_execute_snapshot(plan->plan, (Datum *) values, NULL, GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * What a statement that only reads is executed with, to append its rows to
+ * store.
+ */
+static SPIExecuteOptions
+store_options(const SavedPlan *plan, const Datum *values, RowStore store)
+{
+	SPIExecuteOptions options = {0};
+	ParamListInfo params = makeParamList(plan->nargs);
+
+	for (int i = 0; i < plan->nargs; i++)
+	{
+		params->params[i].value = values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = plan->argtypes[i];
+	}
+
+	options.params = params;
+	options.read_only = true;
+	options.dest = CreateDestReceiver(DestTuplestore);
+	SetTuplestoreDestReceiverParams(options.dest, store.rows, CurrentMemoryContext, true, store.descriptor,
+									"a column of pg_chat's tables does not have the type that pg_chat gave it");
+	return options;
+}
+
+/*
+ * Run a statement that only reads, and append its rows to store. Returns the
+ * number of rows. Raises 42804 if their columns are not those of the store.
+ */
+uint64
+plan_store(SavedPlan *plan, const Datum *values, RowStore store)
+{
+	SPIExecuteOptions options = store_options(plan, values, store);
+	int			result;
+
+	plan_prepare(plan);
+	result = SPI_execute_plan_extended(plan->plan, &options);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	options.dest->rDestroy(options.dest);
+	return SPI_processed;
+}
+
+/*
+ * The same, planned for these values alone, with whatever indexes there are:
+ * for a statement whose best plan depends on what is searched for.
+ */
+uint64
+plan_store_fresh(const SavedPlan *plan, const Datum *values, RowStore store)
+{
+	SPIExecuteOptions options = store_options(plan, values, store);
+	int			nest_level = NewGUCNestLevel();
+	int			result;
+
+	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* With a limit, a GIN index would give a part of what there is. */
+	set_config_option("gin_fuzzy_search_limit", "0", PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
+	result = SPI_execute_extended(plan->sql, &options);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(result));
+	AtEOXact_GUC(true, nest_level);
+	options.dest->rDestroy(options.dest);
+	return SPI_processed;
+}
+
+/*
+ * Raise 42804 unless a column has the type that is wanted.
+ */
+void
+plan_require_type(const char *column, Oid found, Oid wanted)
+{
+	if (found != wanted)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" has type %s, and pg_chat gave it type %s",
+						column, format_type_be(found), format_type_be(wanted)),
+				 errhint("Give the column its type again with ALTER TABLE ... ALTER COLUMN ... TYPE.")));
+}
+
+/*
+ * The value in a column (from 1 on) of a row (from 0 on) of SPI_tuptable, which
+ * has this type. Raises 42804 if it has not, and 22004 if the value is null and
+ * isnull is NULL.
+ */
+Datum
+plan_result(uint64 row, int column, Oid type, bool *isnull)
+{
+	TupleDesc	descriptor = SPI_tuptable->tupdesc;
+	Form_pg_attribute attribute = TupleDescAttr(descriptor, column - 1);
+	bool		found_null;
+	Datum		value;
+
+	plan_require_type(NameStr(attribute->attname), attribute->atttypid, type);
+	value = SPI_getbinval(SPI_tuptable->vals[row], descriptor, column, &found_null);
+	if (isnull != NULL)
+		*isnull = found_null;
+	else if (found_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("column \"%s\" is null, which pg_chat does not allow", NameStr(attribute->attname))));
+	return value;
+}
+
+/* An integer that is not null, as plan_result has it. */
+int32
+plan_result_int32(uint64 row, int column)
+{
+	return DatumGetInt32(plan_result(row, column, INT4OID, NULL));
+}
+
+/* A bigint that is not null, as plan_result has it. */
+int64
+plan_result_int64(uint64 row, int column)
+{
+	return DatumGetInt64(plan_result(row, column, INT8OID, NULL));
+}
+
+/* A text, as plan_result has it; NULL if it is null and may be. */
+text *
+plan_result_text(uint64 row, int column, bool *isnull)
+{
+	Datum		value = plan_result(row, column, TEXTOID, isnull);
+
+	return isnull != NULL && *isnull ? NULL : DatumGetTextPP(value);
+}
+
+/* The same as a string, in the current memory context. */
+char *
+plan_result_string(uint64 row, int column, bool *isnull)
+{
+	text	   *value = plan_result_text(row, column, isnull);
+
+	return value == NULL ? NULL : text_to_cstring(value);
+}

@@ -1,0 +1,115 @@
+/*
+ * problem.c
+ *	  What is wrong with an argument.
+ *
+ * A function that creates one thing raises its problem as an error; one that
+ * creates many reports a problem for each thing that was refused. Both come
+ * from here, so that they have the same SQLSTATE and words. The words after
+ * the field are those of the REST API.
+ */
+#include "postgres.h"
+
+#include "core/arg_error.h"
+
+/* The argument is missing, empty, or only white space. */
+Problem
+problem_blank(const char *noun, const char *field)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_NOT_NULL_VIOLATION,
+		.field = field,
+		.message = psprintf("%s %s can't be blank", noun, field)
+	};
+}
+
+/* The argument has more than maximum units. */
+Problem
+problem_too_long(const char *noun, const char *field, int maximum, const char *unit)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+		.field = field,
+		.message = psprintf("%s %s is too long (maximum is %d %s)",
+							noun, field, maximum, unit)
+	};
+}
+
+/* The number, which the caller named, is below 1. */
+Problem
+problem_number_range(const char *noun, int32 number)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+		.field = "number",
+		.message = psprintf("%s number must be greater than 0", noun),
+		.detail = psprintf("The number given is %d.", number)
+	};
+}
+
+/* There is no number after the highest. */
+Problem
+problem_numbers_exhausted(const char *noun)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+		.field = "number",
+		.message = psprintf("%s number has reached its maximum, %d", noun, PG_INT32_MAX),
+		.hint = "Numbers below it that are free can still be named."
+	};
+}
+
+/* The value must be unique and is not. */
+Problem
+problem_taken(const char *noun, const char *field, const char *detail, const char *hint)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_UNIQUE_VIOLATION,
+		.field = field,
+		.message = psprintf("%s %s has already been taken", noun, field),
+		.detail = detail,
+		.hint = hint
+	};
+}
+
+/* What the arguments name does not exist. */
+Problem
+problem_not_found(const char *what, const char *detail, const char *hint)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_NO_DATA_FOUND,
+		.message = psprintf("%s not found", what),
+		.detail = detail,
+		.hint = hint
+	};
+}
+
+/* Another transaction holds what the arguments name, and the caller does not wait. */
+Problem
+problem_locked(const char *what)
+{
+	return (Problem)
+	{
+		.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE,
+		.message = psprintf("%s is locked by another transaction", what),
+		.hint = "Try again."
+	};
+}
+
+/* Raise the problem as an error. */
+void
+problem_raise(Problem problem)
+{
+	ereport(ERROR,
+			(errcode(problem.sqlstate),
+			 errmsg_internal("%s", problem.message),
+			 problem.detail ? errdetail_internal("%s", problem.detail) : 0,
+			 problem.hint ? errhint("%s", problem.hint) : 0,
+			 problem.field ? err_generic_string(PG_DIAG_COLUMN_NAME, problem.field) : 0));
+	pg_unreachable();
+}

@@ -1,0 +1,60 @@
+/*
+ * column.c
+ *	  Array arguments of functions that work on many items.
+ *
+ * The arguments are arrays of equal length, and the elements at one place in
+ * all of them are an item, counted from 1.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
+#include "core/array_args.h"
+
+/*
+ * Take argument n apart. Raises 22023 if it is null or has more than one
+ * dimension.
+ */
+static Column
+column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
+{
+	Column		column = {0};
+	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
+	bool		is_text = type == TEXTOID;
+
+	if (array == NULL || ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be an array of one dimension", name),
+				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
+	deconstruct_array(array, type, is_text ? -1 : sizeof(int32), !is_text, TYPALIGN_INT,
+					  &column.values, &column.nulls, &column.count);
+	return column;
+}
+
+/*
+ * The column of applications, argument 0: by tokens or by ids.
+ */
+Column
+column_of_applications(FunctionCallInfo fcinfo, Oid type)
+{
+	return column_from_argument(fcinfo, 0, type, type == TEXTOID ? "tokens" : "applications");
+}
+
+/*
+ * Take another argument apart. Raises 22023 also if it has not count elements.
+ */
+Column
+column_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
+{
+	Column		column = column_from_argument(fcinfo, n, type, name);
+
+	if (column.count != count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s has %d elements, but there are %d applications",
+						name, column.count, count),
+				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
+	return column;
+}

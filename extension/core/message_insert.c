@@ -1,0 +1,498 @@
+/*
+ * allocation.c
+ *	  Numbers and rows of new messages.
+ *
+ * DESIGN
+ *
+ * chat.chats holds for each chat the highest number given and the count of
+ * messages. Whoever creates messages updates that row and inserts them in one
+ * transaction. The row stays locked until the transaction ends, so
+ *
+ *	- two creators never get the same number,
+ *	- a rollback, also to a savepoint, takes number and message back together,
+ *	- numbers become visible in their order: a reader who has seen n will never
+ *	  see a smaller number appear that was given automatically,
+ *	- the count is exact in the very commit that changes it.
+ *
+ * Many messages are created with a few statements over arrays. The chats are
+ * locked first, all of them, in the order of their keys, so that two batches
+ * cannot wait for each other in a circle. (A caller that must not wait at all,
+ * since others wait for it, can have the messages of locked chats refused.)
+ * Everything that can refuse a
+ * message is found before the first row is written: so a refusal costs the
+ * others nothing, and no subtransaction is needed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+
+#include "changes/change_tracking.h"
+#include "changes/search_queue.h"
+#include "common/int_array.h"
+#include "common/spi_plan.h"
+#include "core/application.h"
+#include "core/chat.h"
+#include "core/message_insert.h"
+#include "core/number_cache.h"
+
+/* The new messages of one chat: those at order[first] to order[first + count - 1]. */
+typedef struct ChatGroup
+{
+	int32		application;
+	int32		chat;
+	int			first;
+	int			count;
+	bool		found;			/* the chat exists, and is locked */
+	ItemPointerData tid;		/* where its row is */
+	int32		last_number;
+	int32		last_before;	/* last_number as it was found */
+	int32		added;			/* messages that were accepted */
+} ChatGroup;
+
+/* A number that a message cannot have. Has no padding, since it is hashed. */
+typedef struct OccupiedNumber
+{
+	int32		application;
+	int32		chat;
+	int32		number;
+} OccupiedNumber;
+
+/* A batch while it is worked on. */
+typedef struct Batch
+{
+	NewMessage **order;			/* by chat, within it as the caller gave them */
+	int			count;
+	ChatGroup	   *groups;
+	int			groups_count;
+	HTAB	   *occupied;		/* of OccupiedNumber; NULL if no number is named */
+} Batch;
+
+static Problem
+number_taken(const NewMessage *message)
+{
+	return problem_taken("message", "number",
+						 psprintf("Chat %d has a message number %d.", message->chat, message->number),
+						 "Leave the number out to get the next one.");
+}
+
+/*
+ * Create a message, whose number is not named. Returns false if there is no
+ * such chat, or no number left.
+ */
+static bool
+try_next(NewMessage *message)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"WITH counted AS ("
+		" UPDATE chat.chats SET last_number = last_number OPERATOR(pg_catalog.+) 1,"
+		" messages_count = messages_count OPERATOR(pg_catalog.+) 1"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+		" AND last_number OPERATOR(pg_catalog.<) 2147483647"
+		" RETURNING last_number)"
+		" INSERT INTO chat.messages (application_id, chat_number, number, body)"
+		" SELECT $1, $2, last_number, $3 FROM counted RETURNING number",
+		INT4OID, INT4OID, TEXTOID);
+	Datum		values[3] = {
+		Int32GetDatum(message->application),
+		Int32GetDatum(message->chat),
+		PointerGetDatum(message->body)
+	};
+	int			previous = counter_api_begin();
+	uint64		created = plan_modify(&plan, values, NULL);
+
+	counter_api_end(previous);
+	if (created == 0)
+		return false;
+	message->number = plan_result_int32(0, 1);
+	changes_note(message->application, message->chat);
+	return true;
+}
+
+/*
+ * The same, or refuse it. If the chat was deleted while the statement waited
+ * for it, there may be another with its number, which the statement did not
+ * see; so it is done once more.
+ */
+static void
+create_next(NewMessage *message)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
+		INT4OID, INT4OID);
+	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
+
+	if (try_next(message))
+		return;
+	if (plan_modify(&plan, key, NULL) == 0)
+		message->problem = chat_not_found(message->application, message->chat);
+	else if (plan_result_int32(0, 1) == PG_INT32_MAX)
+		message->problem = problem_numbers_exhausted("message");
+	else if (!try_next(message))
+		message->problem = problem_locked(psprintf("chat %d", message->chat));
+}
+
+/*
+ * Create a message, or set its problem. message->problem is unset before.
+ */
+void
+allocation_create_one(NewMessage *message)
+{
+	if (!message->named)
+		create_next(message);
+	else
+		allocation_create_many(message, 1, true);
+	if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
+		application_require(message->application);
+}
+
+static int
+compare_messages(const void *a, const void *b)
+{
+	const NewMessage *left = *(NewMessage *const *) a;
+	const NewMessage *right = *(NewMessage *const *) b;
+
+	if (left->application != right->application)
+		return left->application < right->application ? -1 : 1;
+	if (left->chat != right->chat)
+		return left->chat < right->chat ? -1 : 1;
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Sort what has no problem yet into groups by chat, in key order.
+ */
+static void
+batch_group(Batch *batch, NewMessage *messages, int count)
+{
+	ChatGroup	   *group = NULL;
+
+	batch->order = palloc(count * sizeof(NewMessage *));
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate == 0)
+			batch->order[batch->count++] = &messages[i];
+	qsort(batch->order, batch->count, sizeof(NewMessage *), compare_messages);
+
+	batch->groups = palloc0((batch->count + 1) * sizeof(ChatGroup));
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewMessage *message = batch->order[i];
+
+		if (group == NULL ||
+			group->application != message->application || group->chat != message->chat)
+		{
+			group = &batch->groups[batch->groups_count++];
+			group->application = message->application;
+			group->chat = message->chat;
+			group->first = i;
+		}
+		group->count++;
+	}
+}
+
+/* The keys of the groups, as the first parameters of a statement. */
+static void
+group_keys(Batch *batch, Datum *values)
+{
+	Int32Array	columns[2];
+
+	for (int i = 0; i < 2; i++)
+		int32_array_init(&columns[i], batch->groups_count);
+	for (int i = 0; i < batch->groups_count; i++)
+	{
+		int32_array_append(&columns[0], batch->groups[i].application);
+		int32_array_append(&columns[1], batch->groups[i].chat);
+	}
+	for (int i = 0; i < 2; i++)
+		values[i] = int32_array_datum(&columns[i]);
+}
+
+/*
+ * Lock the chats, and learn their highest numbers. One that does not exist
+ * stays not found, and so does one that another transaction has locked, if
+ * the batch does not wait. Returns how many were found.
+ *
+ * Keys are looked up and rows locked in one loop over the arrays, which are
+ * in key order: a subquery that locks is never turned into a join.
+ */
+static uint64
+batch_lock(Batch *batch, bool wait)
+{
+#define LOCK_CHATS \
+	"SELECT k.item::pg_catalog.int4, c.last_number, c.ctid" \
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
+	" WITH ORDINALITY AS k (application_id, number, item)," \
+	" LATERAL (SELECT last_number, ctid FROM chat.chats" \
+	" WHERE application_id OPERATOR(pg_catalog.=) k.application_id" \
+	" AND number OPERATOR(pg_catalog.=) k.number FOR NO KEY UPDATE"
+	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
+	Datum		values[2];
+	uint64		rows;
+
+	group_keys(batch, values);
+	rows = plan_modify(wait ? &lock : &try_lock, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ChatGroup  *group = &batch->groups[plan_result_int32(row, 1) - 1];
+
+		group->found = true;
+		group->last_number = group->last_before = plan_result_int32(row, 2);
+		group->tid = *(ItemPointer) DatumGetPointer(plan_result(row, 3, TIDOID, NULL));
+	}
+	return rows;
+}
+
+/*
+ * Refuse the messages of chats that were not found: they do not exist, or are
+ * locked. To one who waits a chat that exists is not found where it was
+ * deleted, and another created, while the batch waited for it; that one is
+ * looked for once more.
+ */
+static void
+batch_refuse_unfound(Batch *batch, bool wait)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT k.item::pg_catalog.int4"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+		" WITH ORDINALITY AS k (application_id, number, item),"
+		" LATERAL (SELECT FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c",
+		INT4ARRAYOID, INT4ARRAYOID);
+	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
+	Datum		values[2];
+	uint64		rows;
+
+	group_keys(batch, values);
+	rows = plan_modify(&plan, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+		exists[plan_result_int32(row, 1) - 1] = true;
+	for (int g = 0; wait && g < batch->groups_count; g++)
+	{
+		if (!exists[g] || batch->groups[g].found)
+			continue;
+		batch_lock(batch, true);
+		break;
+	}
+
+	for (int g = 0; g < batch->groups_count; g++)
+	{
+		ChatGroup  *group = &batch->groups[g];
+
+		for (int i = group->first; !group->found && i < group->first + group->count; i++)
+			batch->order[i]->problem = exists[g] ?
+				problem_locked(psprintf("chat %d", group->chat)) :
+				chat_not_found(group->application, group->chat);
+	}
+}
+
+static OccupiedNumber
+occupied_key(const NewMessage *message)
+{
+	return (OccupiedNumber) {message->application, message->chat, message->number};
+}
+
+/*
+ * Find which of the named numbers are taken in the table. The chats are
+ * locked, so this stays true.
+ */
+static void
+batch_find_occupied(Batch *batch)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT m.application_id, m.chat_number, m.number"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS k (application_id, chat_number, number),"
+		" LATERAL (SELECT * FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
+		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS m",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	Int32Array	columns[3];
+	Datum		values[3];
+	uint64		rows;
+	HASHCTL		control = {
+		.keysize = sizeof(OccupiedNumber),
+		.entrysize = sizeof(OccupiedNumber),
+		.hcxt = CurrentMemoryContext
+	};
+
+	for (int i = 0; i < 3; i++)
+		int32_array_init(&columns[i], batch->count);
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewMessage *message = batch->order[i];
+
+		if (!message->named)
+			continue;
+		int32_array_append(&columns[0], message->application);
+		int32_array_append(&columns[1], message->chat);
+		int32_array_append(&columns[2], message->number);
+	}
+	if (columns[0].count == 0)
+		return;
+
+	batch->occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < 3; i++)
+		values[i] = int32_array_datum(&columns[i]);
+	rows = plan_modify(&plan, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		OccupiedNumber key = {
+			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)
+		};
+
+		hash_search(batch->occupied, &key, HASH_ENTER, NULL);
+	}
+}
+
+/*
+ * Give a message of a locked chat its number, or refuse it.
+ */
+static void
+group_accept(Batch *batch, ChatGroup *group, NewMessage *message)
+{
+	if (!message->named)
+	{
+		if (group->last_number == PG_INT32_MAX)
+		{
+			message->problem = problem_numbers_exhausted("message");
+			return;
+		}
+		message->number = group->last_number + 1;
+	}
+
+	if (batch->occupied != NULL)
+	{
+		OccupiedNumber key = occupied_key(message);
+		bool		occupied;
+
+		hash_search(batch->occupied, &key, HASH_ENTER, &occupied);
+		if (occupied)
+		{
+			message->problem = number_taken(message);
+			return;
+		}
+	}
+
+	if (message->number <= group->last_before)
+		search_queue_add(message->application, message->chat, message->number);
+	group->last_number = Max(group->last_number, message->number);
+	group->added++;
+}
+
+/*
+ * Write the chats' new counters. Their rows are locked, so they are where
+ * they were found.
+ */
+static void
+batch_count(Batch *batch)
+{
+	static SavedPlan plan = {
+		.sql = "UPDATE chat.chats AS c SET last_number = k.last_number,"
+		" messages_count = c.messages_count OPERATOR(pg_catalog.+) k.added"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS k (tid, last_number, added)"
+		" WHERE c.ctid OPERATOR(pg_catalog.=) k.tid",
+		.by_tid = true,
+		.nargs = 3,
+		.argtypes = {TIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
+	};
+	Datum	   *tids = palloc(batch->groups_count * sizeof(Datum));
+	Int32Array	columns[2];
+	Datum		values[3];
+	int			count = 0;
+
+	for (int i = 0; i < 2; i++)
+		int32_array_init(&columns[i], batch->groups_count);
+	for (int i = 0; i < batch->groups_count; i++)
+	{
+		ChatGroup  *group = &batch->groups[i];
+
+		if (group->added == 0)
+			continue;
+		tids[count++] = PointerGetDatum(&group->tid);
+		int32_array_append(&columns[0], group->last_number);
+		int32_array_append(&columns[1], group->added);
+		changes_note(group->application, group->chat);
+	}
+	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID, sizeof(ItemPointerData),
+												false, TYPALIGN_SHORT));
+	for (int i = 0; i < 2; i++)
+		values[i + 1] = int32_array_datum(&columns[i]);
+	plan_modify(&plan, values, NULL);
+}
+
+/*
+ * Insert the accepted messages.
+ */
+static void
+batch_insert(Batch *batch, int accepted)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
+		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" AS k (application_id, chat_number, number, body)",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
+	Int32Array	columns[3];
+	Datum	   *bodies = palloc(accepted * sizeof(Datum));
+	Datum		values[4];
+	int			count = 0;
+
+	for (int i = 0; i < 3; i++)
+		int32_array_init(&columns[i], accepted);
+	for (int i = 0; i < batch->count; i++)
+	{
+		NewMessage *message = batch->order[i];
+
+		if (message->problem.sqlstate != 0)
+			continue;
+		int32_array_append(&columns[0], message->application);
+		int32_array_append(&columns[1], message->chat);
+		int32_array_append(&columns[2], message->number);
+		bodies[count++] = PointerGetDatum(message->body);
+	}
+	for (int i = 0; i < 3; i++)
+		values[i] = int32_array_datum(&columns[i]);
+	values[3] = PointerGetDatum(construct_array(bodies, count, TEXTOID, -1, false, TYPALIGN_INT));
+	plan_modify(&plan, values, NULL);
+}
+
+/*
+ * Create messages, of any applications and chats, and set number or problem
+ * of each. Those that have a problem already are passed over. If wait is
+ * false, those of chats that another transaction has locked are refused.
+ */
+void
+allocation_create_many(NewMessage *messages, int count, bool wait)
+{
+	Batch		batch = {0};
+	int			accepted = 0;
+	int			previous;
+
+	batch_group(&batch, messages, count);
+	if (batch.count == 0)
+		return;
+	previous = counter_api_begin();
+	if (batch_lock(&batch, wait) < batch.groups_count)
+		batch_refuse_unfound(&batch, wait);
+	batch_find_occupied(&batch);
+
+	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
+	{
+		for (int i = group->first; group->found && i < group->first + group->count; i++)
+			group_accept(&batch, group, batch.order[i]);
+		accepted += group->added;
+	}
+
+	if (accepted > 0)
+	{
+		batch_count(&batch);
+		batch_insert(&batch, accepted);
+		search_queue_flush();
+	}
+	counter_api_end(previous);
+}

@@ -1,0 +1,190 @@
+/*
+ * lookup.c
+ *	  Many messages found in one call.
+ *
+ * An item names a message, or a page of a chat. An item for which there is
+ * nothing costs the others nothing, and all of them together cost far less
+ * than one by one, since most of what a statement takes it takes once.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
+#include "common/int_array.h"
+#include "common/spi_plan.h"
+#include "core/array_args.h"
+#include "core/message.h"
+#include "core/pagination.h"
+#include "core/sql_function.h"
+
+PG_FUNCTION_INFO_V1(chat_get_messages_by_id);
+PG_FUNCTION_INFO_V1(chat_get_messages_by_token);
+PG_FUNCTION_INFO_V1(chat_list_pages_by_id);
+PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
+
+/*
+ * What items ask for is looked up item by item: subqueries with a LIMIT, which
+ * depend on their item, leave the planner no choice but a loop over the items.
+ * So each row is reached by its key, whatever the planner knows of the tables,
+ * and what the subqueries give stays in their order.
+ */
+#define JOIN_ONE(select, alias) \
+	" JOIN LATERAL (" select " LIMIT 1) AS " alias " ON true"
+
+/* The application of an item; key is the column that names it. */
+#define JOIN_APPLICATION(key) \
+	JOIN_ONE("SELECT id FROM chat.applications WHERE " key " OPERATOR(pg_catalog.=) k.application", "a")
+
+/* The messages that items name. Parameters: applications, chats, numbers. */
+#define GET_MESSAGES(key) \
+	"SELECT k.item::pg_catalog.int4, m.number, m.body, m.created_at" \
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))" \
+	" WITH ORDINALITY AS k (application, chat, number, item)" \
+	JOIN_APPLICATION(key) \
+	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND number OPERATOR(pg_catalog.=) k.number", "m") \
+	" ORDER BY k.item"
+
+/*
+ * A page for each item whose chat exists. Parameters: applications, chats, and
+ * the pages as page.h has them: above, upto, limit, from_end.
+ */
+#define PAGE_SELECT(from_end) \
+	MESSAGE_SELECT_OF("a.id", "k.chat") " AND " from_end
+#define LIST_PAGES(key) \
+	"SELECT k.item::pg_catalog.int4, m.number, m.body, m.created_at" \
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)," \
+	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))" \
+	" WITH ORDINALITY AS k (application, chat, above, upto, rows, from_end, item)" \
+	JOIN_APPLICATION(key) \
+	JOIN_ONE("SELECT number FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id" \
+			 " AND number OPERATOR(pg_catalog.=) k.chat", "c") \
+	" LEFT JOIN LATERAL ((" \
+	PAGE_SQL_FROM_START(PAGE_SELECT("NOT k.from_end"), "number", "k.above", "k.upto", "k.rows") \
+	") UNION ALL (" \
+	PAGE_SQL_FROM_END(PAGE_SELECT("k.from_end"), "number", "k.above", "k.upto", "k.rows") \
+	")) AS m ON true ORDER BY k.item"
+
+/*
+ * What both forms of get_messages do; plan is of GET_MESSAGES.
+ */
+static Datum
+get_messages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
+{
+	RowStore	store = api_result_store(fcinfo);
+	Datum		values[3];
+	int			count;
+
+	SPI_connect();
+	count = column_of_applications(fcinfo, application_type).count;
+	column_of_count(fcinfo, 1, INT4OID, "chats", count);
+	column_of_count(fcinfo, 2, INT4OID, "numbers", count);
+	for (int i = 0; i < 3; i++)
+		values[i] = PG_GETARG_DATUM(i);
+	plan_store(plan, values, store);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * chat.get_messages(applications integer[], chats integer[], numbers
+ * integer[]) returns setof chat.found_message
+ */
+Datum
+chat_get_messages_by_id(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES("id"), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+
+	return get_messages(fcinfo, &plan, INT4OID);
+}
+
+/*
+ * chat.get_messages(tokens text[], ...) returns setof chat.found_message
+ */
+Datum
+chat_get_messages_by_token(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES("token"), TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+
+	return get_messages(fcinfo, &plan, TEXTOID);
+}
+
+static NullableDatum
+column_element(const Column *column, int i)
+{
+	return (NullableDatum) {.value = column->values[i], .isnull = column->nulls[i]};
+}
+
+/*
+ * What both forms of list_messages over arrays do; plan is of LIST_PAGES.
+ */
+static Datum
+list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
+{
+	RowStore	store = api_result_store(fcinfo);
+	Column		after;
+	Column		before;
+	Column		limits;
+	Int32Array	above;
+	Int32Array	upto;
+	Int32Array	rows;
+	Datum	   *from_end;
+	Datum		values[6];
+	int			count;
+
+	SPI_connect();
+	count = column_of_applications(fcinfo, application_type).count;
+	column_of_count(fcinfo, 1, INT4OID, "chats", count);
+	after = column_of_count(fcinfo, 2, INT4OID, "after", count);
+	before = column_of_count(fcinfo, 3, INT4OID, "before", count);
+	limits = column_of_count(fcinfo, 4, INT4OID, "limit", count);
+
+	int32_array_init(&above, count);
+	int32_array_init(&upto, count);
+	int32_array_init(&rows, count);
+	from_end = palloc((count + 1) * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+	{
+		ListPage	page = page_from_values(column_element(&after, i), column_element(&before, i),
+											column_element(&limits, i));
+
+		int32_array_append(&above, page.above);
+		int32_array_append(&upto, page.upto);
+		int32_array_append(&rows, page.limit);
+		from_end[i] = BoolGetDatum(page.from_end);
+	}
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	values[2] = int32_array_datum(&above);
+	values[3] = int32_array_datum(&upto);
+	values[4] = int32_array_datum(&rows);
+	values[5] = PointerGetDatum(construct_array(from_end, count, BOOLOID, sizeof(bool), true, TYPALIGN_CHAR));
+	plan_store(plan, values, store);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * chat.list_messages(applications integer[], chats integer[], after integer[],
+ * before integer[], "limit" integer[]) returns setof chat.found_message
+ */
+Datum
+chat_list_pages_by_id(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(LIST_PAGES("id"), INT4ARRAYOID, INT4ARRAYOID,
+									   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, BOOLARRAYOID);
+
+	return list_pages(fcinfo, &plan, INT4OID);
+}
+
+/*
+ * chat.list_messages(tokens text[], ...) returns setof chat.found_message
+ */
+Datum
+chat_list_pages_by_token(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(LIST_PAGES("token"), TEXTARRAYOID, INT4ARRAYOID,
+									   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, BOOLARRAYOID);
+
+	return list_pages(fcinfo, &plan, TEXTOID);
+}

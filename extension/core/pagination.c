@@ -1,0 +1,104 @@
+/*
+ * page.c
+ *	  Lists by pages.
+ *
+ * Lists ascend by number and are paged by it, never by offset: so a page
+ * costs the same wherever it stands, and none is skipped or seen twice while
+ * the list grows. after alone pages forward, before alone pages backward,
+ * both give the start of what lies between.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "core/pagination.h"
+
+static void
+raise_out_of_range(const char *argument, int minimum, int maximum)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s must be from %d to %d", argument, minimum, maximum),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, argument)));
+}
+
+/*
+ * The limit that an argument asks for. Raises 22023 if it is wrong.
+ */
+int32
+page_limit(NullableDatum value)
+{
+	int32		limit = value.isnull ? PAGE_LIMIT_DEFAULT : DatumGetInt32(value.value);
+
+	if (limit < 1 || limit > PAGE_LIMIT_MAXIMUM)
+		raise_out_of_range("limit", 1, PAGE_LIMIT_MAXIMUM);
+	return limit;
+}
+
+/*
+ * The page that after, before and limit ask for. Raises 22023 with the name of
+ * the one that is wrong.
+ */
+ListPage
+page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
+{
+	ListPage		page = {.above = 0, .upto = PG_INT32_MAX};
+
+	if (!after.isnull)
+	{
+		page.above = DatumGetInt32(after.value);
+		if (page.above < 0)
+			raise_out_of_range("after", 0, PG_INT32_MAX);
+	}
+	if (!before.isnull)
+	{
+		if (DatumGetInt32(before.value) < 1)
+			raise_out_of_range("before", 1, PG_INT32_MAX);
+		page.upto = DatumGetInt32(before.value) - 1;
+		page.from_end = after.isnull;
+	}
+	page.limit = page_limit(limit);
+	return page;
+}
+
+/*
+ * The page that the arguments after, before and limit ask for; first is the
+ * place of after.
+ */
+ListPage
+page_from_arguments(FunctionCallInfo fcinfo, int first)
+{
+	return page_from_values(fcinfo->args[first], fcinfo->args[first + 1], fcinfo->args[first + 2]);
+}
+
+/*
+ * The page at the end of the list. Raises 22023 if limit is wrong.
+ */
+ListPage
+page_of_last(FunctionCallInfo fcinfo, int limit_argument)
+{
+	return (ListPage)
+	{
+		.upto = PG_INT32_MAX,
+		.limit = page_limit(fcinfo->args[limit_argument]),
+		.from_end = true
+	};
+}
+
+/*
+ * Append a page to store; arguments are the count first parameters of the
+ * statements. Returns the number of rows.
+ */
+uint64
+page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
+		   RowStore store)
+{
+	Datum		values[PLAN_MAX_ARGS];
+
+	for (int i = 0; i < count; i++)
+		values[i] = arguments[i];
+	values[count] = Int32GetDatum(page.above);
+	values[count + 1] = Int32GetDatum(page.upto);
+	values[count + 2] = Int64GetDatum(page.limit);
+	return plan_store(page.from_end ? &plans->from_end : &plans->from_start, values, store);
+}

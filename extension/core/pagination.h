@@ -1,0 +1,51 @@
+/*
+ * page.h
+ *	  Lists by pages: see page.c.
+ */
+#ifndef PG_CHAT_PAGE_H
+#define PG_CHAT_PAGE_H
+
+#include "fmgr.h"
+
+#include "common/spi_plan.h"
+
+#define PAGE_LIMIT_DEFAULT 100
+#define PAGE_LIMIT_MAXIMUM 1000
+
+/* The part of a list that a caller asked for, in terms of its numbers. */
+typedef struct ListPage
+{
+	int32		above;			/* numbers above this one */
+	int32		upto;			/* and up to this one */
+	int32		limit;			/* rows at most */
+	bool		from_end;		/* the last of these rows, not the first */
+} ListPage;
+
+/*
+ * The statements of a list. Their parameters are the list's own ones, then
+ * above, upto and limit; both give rows in ascending order.
+ */
+typedef struct PagePlans
+{
+	SavedPlan		from_start;
+	SavedPlan		from_end;
+} PagePlans;
+
+/* Statements from their parts; $n are given as strings. */
+#define PAGE_SQL_FROM_START(select, key, above, upto, limit) \
+	select " AND " key " OPERATOR(pg_catalog.>) " above \
+	" AND " key " OPERATOR(pg_catalog.<=) " upto \
+	" ORDER BY " key " LIMIT " limit
+#define PAGE_SQL_FROM_END(select, key, above, upto, limit) \
+	"SELECT * FROM (" select " AND " key " OPERATOR(pg_catalog.>) " above \
+	" AND " key " OPERATOR(pg_catalog.<=) " upto \
+	" ORDER BY " key " DESC LIMIT " limit ") AS page ORDER BY 1"
+
+extern ListPage page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit);
+extern ListPage page_from_arguments(FunctionCallInfo fcinfo, int first);
+extern ListPage page_of_last(FunctionCallInfo fcinfo, int limit_argument);
+extern int32 page_limit(NullableDatum value);
+extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
+						 RowStore store);
+
+#endif							/* PG_CHAT_PAGE_H */

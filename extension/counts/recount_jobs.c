@@ -1,0 +1,337 @@
+/*
+ * counting.c
+ *	  The worker's duties about counts.
+ *
+ * reconcile counts what the queue chat.changed_chats names, each
+ * pg_chat.reconcile_interval. The scrubs walk over everything in key order, a
+ * part each time, such that they come round in pg_chat.scrub_interval; they
+ * find what nobody queued. They go through everything at once, in a hurry,
+ * after a change that the queue describes as "everything".
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "bgworker/worker.h"
+#include "common/spi_plan.h"
+#include "counts/recount.h"
+#include "counts/recount_jobs.h"
+#include "guc.h"
+
+/* How long a scrub goes on in each pass, at least, in milliseconds. */
+#define SCRUB_MINIMUM_MS 50
+
+/* A slice that took less is followed by a larger one, one that took more by a smaller. */
+#define SLICE_FIRST 10
+#define SLICE_SHORT_MS 20
+#define SLICE_LONG_MS 100
+
+/* Entries that are left in chat.mended_counts, or a few more. */
+#define MENDED_KEPT 10000
+
+/* Parents whose counting failed, and was logged: not to be logged again. */
+static ChangedChat failed[64];
+static int	failed_count = 0;
+
+static bool
+is_same(ChangedChat a, ChangedChat b)
+{
+	return a.application == b.application && a.chat == b.chat;
+}
+
+static bool
+was_logged(ChangedChat parent)
+{
+	for (int i = 0; i < failed_count; i++)
+		if (is_same(failed[i], parent))
+			return true;
+	if (failed_count == lengthof(failed))
+		failed_count = 0;
+	failed[failed_count++] = parent;
+	return false;
+}
+
+/* Report a counter that was mended; context is the Pass. */
+static void
+report_mended(int32 application, int32 chat, const char *counter,
+			  int32 was, int32 mended_to, void *context)
+{
+	duty_report_mended(application, chat, counter, &was, mended_to, context);
+}
+
+/*
+ * Take out of the queue and count, in one transaction. What was mended is
+ * reported when it is committed.
+ */
+static void
+count_together(const ChangedChat *parents, int count, Pass *pass)
+{
+	Reconciled	result = {.context = CurrentMemoryContext};
+
+	worker_begin("counting chats");
+	reconcile_lock();
+	reconcile_dequeue(parents, count);
+	for (int i = 0; i < count; i++)
+	{
+		if (parents[i].application != 0)
+			continue;
+		duty_set_position("scrub chats", (ChangedChat) {0, 0}, true);
+		duty_set_position("scrub applications", (ChangedChat) {0, 0}, true);
+	}
+	reconcile_count(parents, count, &result);
+	reconcile_mend(&result);
+	worker_commit();
+	reconcile_report(&result, report_mended, pass);
+	pass->done += result.examined;
+	if (result.wrong != NULL)
+		pfree(result.wrong);
+}
+
+/*
+ * The same for one parent. What goes wrong is logged, once, and noted in the
+ * pass; the parent is in the queue then, wherever it came from, since it may
+ * just have been locked by somebody.
+ */
+static void
+count_alone(ChangedChat parent, Pass *pass)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool counted = true;
+
+	PG_TRY();
+	{
+		count_together(&parent, 1, pass);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		HOLD_INTERRUPTS();
+		error = CopyErrorData();
+		pass->error = psprintf("chat %d of application %d: %s",
+							   parent.chat, parent.application, error->message);
+		if (!was_logged(parent))
+		{
+			EmitErrorReport();
+			ereport(LOG, (errmsg("pg_chat could not count chat %d of application %d; it goes on with the others",
+								 parent.chat, parent.application)));
+		}
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
+		RESUME_INTERRUPTS();
+		counted = false;
+	}
+	PG_END_TRY();
+
+	if (!counted)
+	{
+		worker_begin("queueing a chat that could not be counted");
+		reconcile_requeue(parent);
+		worker_commit();
+	}
+}
+
+/*
+ * Take parents out of the queue, if they are there, and count them: together
+ * or, where that fails, one by one, so that one does not stop the others.
+ */
+static void
+count_slice(const ChangedChat *parents, int count, Pass *pass)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool failed_together = false;
+
+	bool		free;
+
+	/* Who reconciles by hand, in a transaction that is still open, has it. */
+	worker_begin("looking whether another reconciliation is under way");
+	free = reconcile_lock_is_free();
+	worker_commit();
+	if (!free)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("another reconciliation is under way")));
+
+	PG_TRY();
+	{
+		count_together(parents, count, pass);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
+		RESUME_INTERRUPTS();
+		failed_together = true;
+	}
+	PG_END_TRY();
+
+	for (int i = 0; failed_together && i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		count_alone(parents[i], pass);
+	}
+}
+
+static long
+elapsed_ms(TimestampTz since)
+{
+	return TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+}
+
+/*
+ * How many parents the next slice has, after one that began at a time. A slice
+ * is a transaction with its snapshot: so it is bounded by time, as a chat may
+ * have ten messages or ten million.
+ */
+static int
+next_slice_size(int slice, TimestampTz started)
+{
+	if (elapsed_ms(started) < SLICE_SHORT_MS)
+		return Min(slice * 2, RECONCILE_SLICE);
+	if (elapsed_ms(started) > SLICE_LONG_MS)
+		return Max(slice / 2, 1);
+	return slice;
+}
+
+static int
+next_slice(ChangedChat *parents, int limit, ChangedChat after)
+{
+	int			count;
+
+	worker_begin("looking for chats that were changed directly");
+	count = reconcile_queued(parents, limit, after);
+	worker_commit();
+	return count;
+}
+
+/* Keep the newest entries of chat.mended_counts, whoever wrote them. */
+static void
+trim_mended(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat.mended_counts WHERE mended_at OPERATOR(pg_catalog.<)"
+		" (SELECT mended_at FROM chat.mended_counts ORDER BY mended_at DESC OFFSET $1 LIMIT 1)",
+		INT8OID);
+	Datum		kept = Int64GetDatum(MENDED_KEPT);
+
+	worker_begin("trimming the list of what was mended");
+	plan_modify(&plan, &kept, NULL);
+	worker_commit();
+}
+
+/*
+ * Duty: count what the queue names.
+ */
+long
+counting_reconcile(Pass *pass)
+{
+	ChangedChat parents[RECONCILE_SLICE];
+	ChangedChat after = {-1, 0};
+	int			slice = SLICE_FIRST;
+	int			count;
+
+	do
+	{
+		TimestampTz started = GetCurrentTimestamp();
+
+		CHECK_FOR_INTERRUPTS();
+		count = next_slice(parents, slice, after);
+		if (count == 0)
+			break;
+		count_slice(parents, count, pass);
+		after = parents[count - 1];
+		slice = next_slice_size(slice, started);
+	} while (count > 0);
+
+	trim_mended();
+	return settings_reconcile_interval * 1000L;
+}
+
+/*
+ * How many rows of a table a pass must look at, to come round in the scrub
+ * interval. One that was never analyzed is taken to have as many as chat.chats
+ * has in that many pages. In a transaction.
+ */
+uint64
+counting_scrub_share(const char *table)
+{
+	double		rows = 0;
+
+	if (SPI_execute(psprintf("SELECT CASE WHEN reltuples OPERATOR(pg_catalog.>=) 0 THEN reltuples"
+							 " ELSE pg_catalog.pg_relation_size(oid) OPERATOR(pg_catalog./) 8192 OPERATOR(pg_catalog.*) 15"
+							 " END::pg_catalog.int8 FROM pg_catalog.pg_class"
+							 " WHERE oid OPERATOR(pg_catalog.=) '%s'::pg_catalog.regclass", table),
+					true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+		rows = plan_result_int64(0, 1);
+	return ceil(rows * settings_reconcile_interval / settings_scrub_interval);
+}
+
+/* What one of the two scrubs looks at next. */
+typedef int (*NextParents) (ChangedChat *parents, int limit, ChangedChat after, int32 last_application);
+
+static long
+scrub(const char *duty, const char *table, NextParents next_parents, Pass *pass)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	uint64		share = 0;
+	uint64		passed = 0;
+	int			slice = SLICE_FIRST;
+	bool		first = true;
+	bool		hurry;
+	bool		at_end;
+
+	do
+	{
+		ChangedChat parents[RECONCILE_SLICE];
+		ChangedChat position;
+		TimestampTz slice_started = GetCurrentTimestamp();
+		int			count;
+
+		CHECK_FOR_INTERRUPTS();
+		worker_begin("looking for chats to count in turn");
+		if (first)
+			share = counting_scrub_share(table);
+		first = false;
+		position = duty_position(duty, &hurry);
+		count = next_parents(parents, slice, position, PG_INT32_MAX);
+		worker_commit();
+
+		if (count > 0)
+			count_slice(parents, count, pass);
+		passed += count;
+		at_end = count < slice;
+		position = at_end ? (ChangedChat) {0, 0} : parents[count - 1];
+		worker_begin("noting where counting in turn stands");
+		duty_set_position(duty, position, hurry && !at_end);
+		worker_commit();
+
+		slice = next_slice_size(slice, slice_started);
+	} while (!at_end && (hurry || passed < share || elapsed_ms(started) < SCRUB_MINIMUM_MS));
+
+	return settings_reconcile_interval * 1000L;
+}
+
+/* Duty: count the messages of chats in turn. */
+long
+counting_scrub_chats(Pass *pass)
+{
+	return scrub("scrub chats", "chat.chats", reconcile_next_chats, pass);
+}
+
+/* Duty: count the chats of applications in turn. */
+long
+counting_scrub_applications(Pass *pass)
+{
+	return scrub("scrub applications", "chat.applications", reconcile_next_applications, pass);
+}

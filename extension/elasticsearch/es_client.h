@@ -1,0 +1,38 @@
+/*
+ * elasticsearch.h
+ *	  Requests to Elasticsearch, and its answers: see elasticsearch.c.
+ */
+#ifndef PG_CHAT_ELASTICSEARCH_H
+#define PG_CHAT_ELASTICSEARCH_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+#include "common/http_client.h"
+
+extern bool elasticsearch_url_is_valid(const char *url, const char **problem);
+extern bool elasticsearch_wanted(void);
+
+/* A body is allocated in http_context(), taken over, and freed by http_end. */
+extern HttpRequest *elasticsearch_begin(const char *method, const char *path, StringInfo body,
+										long timeout_ms);
+extern StringInfo elasticsearch_body(const char *text);
+extern void elasticsearch_raise(const char *problem) __attribute__((noreturn));
+extern Jsonb *elasticsearch_json(const HttpRequest *request, const char **problem);
+extern Jsonb *elasticsearch_call(const char *method, const char *path, StringInfo body,
+								 long timeout_ms, int *status, const char **problem);
+extern char *elasticsearch_reason(const JsonbValue *error);
+
+/* Looking into an answer. What is NULL, or not of the kind, is not there. */
+extern JsonbValue *json_member(const JsonbContainer *container, const char *key);
+extern JsonbValue *json_element(const JsonbContainer *container, uint32 i);
+extern const JsonbContainer *json_container(const JsonbValue *value);
+extern bool json_integer(const JsonbValue *value, int64 *result);
+extern bool json_is_true(const JsonbValue *value);
+extern char *json_string(const JsonbValue *value);
+
+extern void json_append_string(StringInfo target, const char *bytes, int length);
+
+#endif							/* PG_CHAT_ELASTICSEARCH_H */

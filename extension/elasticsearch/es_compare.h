@@ -1,0 +1,51 @@
+/*
+ * comparison.h
+ *	  A search index compared with the table: see comparison.c.
+ */
+#ifndef PG_CHAT_COMPARISON_H
+#define PG_CHAT_COMPARISON_H
+
+#include "postgres.h"
+
+#include "elasticsearch/es_scan.h"
+
+typedef enum DifferenceKind
+{
+	DIFFERENCE_MISSING,			/* a message without a document */
+	DIFFERENCE_STALE,			/* a document that says something else */
+	DIFFERENCE_SURPLUS			/* a document without a message */
+} DifferenceKind;
+
+typedef struct Difference
+{
+	MessageKey	key;
+	DifferenceKind kind;
+} Difference;
+
+/* Called for what was found, in key order; the array is the callee's for the time of the call. */
+typedef void (*DifferenceCallback) (const Difference *differences, int count, void *context);
+
+/* Below every key. */
+#define COMPARISON_START ((MessageKey) {PG_INT32_MIN, PG_INT32_MIN, PG_INT32_MIN})
+
+/* Messages of a slice, at most. */
+#define COMPARISON_SLICE 20000
+
+/* A comparison that is under way; all of it is set by who begins it. */
+typedef struct Comparison
+{
+	int32		index;			/* of chat.search_indexes */
+	IndexAccess access;
+	bool		in_worker;		/* has transactions of its own, none while it waits */
+	MessageKey	position;		/* up to which it was compared; moves on */
+	int32		last_application;	/* to compare up to */
+	int32		last_chat;
+	int			slice_size;		/* messages */
+	uint64		compared;		/* messages so far; grows */
+	DifferenceCallback report;
+	void	   *context;
+} Comparison;
+
+extern bool comparison_slice(Comparison *comparison);
+
+#endif							/* PG_CHAT_COMPARISON_H */

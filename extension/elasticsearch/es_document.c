@@ -1,0 +1,150 @@
+/*
+ * document.c
+ *	  A message as Elasticsearch holds it.
+ *
+ * Elasticsearch has only to name candidates, which PostgreSQL then verifies. So
+ * a document has no body, but the distinct trigrams of the folded body: a text
+ * contains a query only if it has all trigrams of the query. Besides:
+ *
+ *	scope		terms to search within: an application, or a chat of it
+ *	application, chat, number	the key; results are sorted by it
+ *	checksum	of the key and the folded body, so that an index can be compared
+ *				with the table by sums
+ *
+ * Its _id is the key, and documents of one application are routed together.
+ * Its version is external: an operation with a lower one than the document
+ * has, or had when it was deleted, is refused by Elasticsearch; so operations
+ * may be repeated, and overtake each other.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "utils/fmgrprotos.h"
+
+#include "common/compat.h"
+#include "elasticsearch/es_client.h"
+#include "elasticsearch/es_document.h"
+
+extern Datum chat_fold(PG_FUNCTION_ARGS);
+
+PG_FUNCTION_INFO_V1(chat_search_checksum);
+
+/*
+ * How Elasticsearch is told to index documents. Only the worker makes changes
+ * visible to searches (refresh_interval), since it must know when they are.
+ * Versions of deleted documents are remembered for longer than any request
+ * may be under way (gc_deletes).
+ */
+const char document_settings[] =
+"\"refresh_interval\": \"-1\", \"gc_deletes\": \"1h\", \"auto_expand_replicas\": \"0-1\","
+" \"translog\": {\"durability\": \"request\"},"
+" \"analysis\": {\"tokenizer\": {\"trigrams\": {\"type\": \"ngram\", \"min_gram\": \"3\", \"max_gram\": \"3\"}},"
+" \"analyzer\": {\"trigrams\": {\"type\": \"custom\", \"tokenizer\": \"trigrams\"}}}";
+
+const char document_mappings[] =
+"{\"dynamic\": \"strict\", \"_source\": {\"enabled\": false}, \"_routing\": {\"required\": true}, \"properties\": {"
+"\"scope\": {\"type\": \"keyword\", \"doc_values\": false},"
+" \"application\": {\"type\": \"integer\"}, \"chat\": {\"type\": \"integer\"}, \"number\": {\"type\": \"integer\"},"
+" \"checksum\": {\"type\": \"long\", \"index\": false},"
+" \"grams\": {\"type\": \"text\", \"analyzer\": \"trigrams\", \"index_options\": \"docs\", \"norms\": false}}}";
+
+/* Write the _id of a message's document. */
+void
+document_id(MessageKey key, char id[DOCUMENT_ID_SIZE])
+{
+	snprintf(id, DOCUMENT_ID_SIZE, "%d.%d.%d", key.application, key.chat, key.number);
+}
+
+/*
+ * The folded body in UTF-8, palloc'd, as Elasticsearch is given it. Returns
+ * NULL if it cannot be converted, or, where the database has no encoding, is not
+ * UTF-8.
+ */
+char *
+document_fold(const text *body, int *length)
+{
+	text	   *folded = DatumGetTextPP(DirectFunctionCall1(chat_fold, PointerGetDatum(body)));
+	char	   *bytes = VARDATA_ANY(folded);
+	char	   *converted;
+	Size		size;
+
+	*length = VARSIZE_ANY_EXHDR(folded);
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return bytes;
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		return pg_verify_mbstr(PG_UTF8, bytes, *length, true) ? bytes : NULL;
+
+	size = (Size) *length * MAX_CONVERSION_GROWTH + 1;
+	converted = palloc_extended(size, MCXT_ALLOC_HUGE);
+	if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(GetDatabaseEncoding(), PG_UTF8),
+									  GetDatabaseEncoding(), PG_UTF8, (unsigned char *) bytes, *length,
+									  (unsigned char *) converted, size, true) != *length)
+		return NULL;
+	*length = strlen(converted);
+	return converted;
+}
+
+/* A checksum of a message's key and folded body. */
+uint32
+document_checksum(MessageKey key, const char *folded, int length)
+{
+	uint32		of_key = hash_bytes((const unsigned char *) &key, sizeof(key));
+
+	return hash_combine(of_key, hash_bytes((const unsigned char *) folded, length));
+}
+
+/*
+ * chat.search_checksum(application integer, chat integer, number integer, body
+ * text) returns bigint
+ *
+ * Null for a body that cannot be indexed.
+ */
+Datum
+chat_search_checksum(PG_FUNCTION_ARGS)
+{
+	MessageKey	key = {PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2)};
+	int			length;
+	char	   *folded = document_fold(PG_GETARG_TEXT_PP(3), &length);
+
+	if (folded == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(document_checksum(key, folded, length));
+}
+
+/*
+ * Append the two lines that have _bulk index a message. Returns false, and
+ * appends nothing, if its body cannot be indexed.
+ */
+bool
+document_append(StringInfo target, MessageKey key, const text *body, int64 version)
+{
+	int			length;
+	char	   *folded = document_fold(body, &length);
+	char		id[DOCUMENT_ID_SIZE];
+
+	if (folded == NULL)
+		return false;
+	document_id(key, id);
+	appendStringInfo(target,
+					 "{\"index\":{\"_id\":\"%s\",\"routing\":\"%d\",\"version\":" INT64_FORMAT ",\"version_type\":\"external\"}}\n"
+					 "{\"scope\":[\"%d\",\"%d.%d\"],\"application\":%d,\"chat\":%d,\"number\":%d,\"checksum\":%u,\"grams\":",
+					 id, key.application, version, key.application, key.application, key.chat,
+					 key.application, key.chat, key.number, document_checksum(key, folded, length));
+	json_append_string(target, folded, length);
+	appendStringInfoString(target, "}\n");
+	return true;
+}
+
+/* Append the line that has _bulk delete a message's document. */
+void
+document_append_deletion(StringInfo target, MessageKey key, int64 version)
+{
+	char		id[DOCUMENT_ID_SIZE];
+
+	document_id(key, id);
+	appendStringInfo(target,
+					 "{\"delete\":{\"_id\":\"%s\",\"routing\":\"%d\",\"version\":" INT64_FORMAT ",\"version_type\":\"external\"}}\n",
+					 id, key.application, version);
+}

@@ -1,0 +1,252 @@
+/*
+ * candidates.c
+ *	  Messages that Elasticsearch names for a search.
+ *
+ * It is asked for the documents that have all trigrams of the query. Those of
+ * the messages that match are among them.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "common/compat.h"
+#include "elasticsearch/es_client.h"
+#include "elasticsearch/es_document.h"
+#include "elasticsearch/es_query.h"
+
+/* Trigrams that are asked for; the more, the fewer candidates are none. */
+#define GRAMS_MAX 64
+
+#define GRAM_CHARACTERS 3
+
+/* A piece of the query. */
+typedef struct Gram
+{
+	const char *bytes;
+	int			length;
+} Gram;
+
+static bool
+is_among(const Gram *grams, int count, Gram gram)
+{
+	for (int i = 0; i < count; i++)
+		if (grams[i].length == gram.length && memcmp(grams[i].bytes, gram.bytes, gram.length) == 0)
+			return true;
+	return false;
+}
+
+/* Append conditions for the distinct trigrams of a folded text in UTF-8. */
+static void
+append_grams(StringInfo body, const char *text, int length)
+{
+	Gram		grams[GRAMS_MAX];
+	int			count = 0;
+	const char *characters[GRAM_CHARACTERS];	/* where the last ones begin */
+	int			seen = 0;
+
+	for (const char *next = text; next < text + length && count < GRAMS_MAX;)
+	{
+		Gram		gram;
+
+		characters[seen++ % GRAM_CHARACTERS] = next;
+		next += pg_encoding_mblen(PG_UTF8, next);
+		if (seen < GRAM_CHARACTERS)
+			continue;
+		gram.bytes = characters[seen % GRAM_CHARACTERS];
+		gram.length = next - gram.bytes;
+		if (is_among(grams, count, gram))
+			continue;
+		grams[count++] = gram;
+		appendStringInfoString(body, ",{\"term\":{\"grams\":");
+		json_append_string(body, gram.bytes, gram.length);
+		appendStringInfoString(body, "}}");
+	}
+}
+
+/* Append the part of the request that has a chat searched, from bound to bound. */
+static void
+append_chat_range(StringInfo body, const Search *search)
+{
+	const char *order = search->from_end ? "desc" : "asc";
+
+	appendStringInfo(body,
+					 ",\"sort\":[{\"number\":\"%s\"}],\"query\":{\"bool\":{\"filter\":["
+					 "{\"term\":{\"scope\":\"%d.%d\"}}",
+					 order, search->application, search->above.chat);
+	if (search->above.number > 0 || search->upto.number < PG_INT32_MAX)
+		appendStringInfo(body, ",{\"range\":{\"number\":{\"gt\":%d,\"lte\":%d}}}",
+						 search->above.number, search->upto.number);
+}
+
+/*
+ * The position after which the search begins. Returns false if it begins with
+ * whatever comes first.
+ */
+static bool
+beginning(const Search *search, Position *after)
+{
+	*after = search->from_end ? search->upto : search->above;
+	if (!search->from_end)
+		return after->chat > 0 || after->number > 0;
+	if (after->number < PG_INT32_MAX)
+		after->number++;
+	else if (after->chat < PG_INT32_MAX)
+		*after = (Position) {after->chat + 1, 0};
+	else
+		return false;
+	return true;
+}
+
+/*
+ * The same for an application. In the chat of the far bound there is no bound.
+ */
+static void
+append_application_range(StringInfo body, const Search *search)
+{
+	const char *order = search->from_end ? "desc" : "asc";
+	Position	after;
+
+	if (beginning(search, &after))
+		appendStringInfo(body, ",\"search_after\":[%d,%d]", after.chat, after.number);
+	appendStringInfo(body,
+					 ",\"sort\":[{\"chat\":\"%s\"},{\"number\":\"%s\"}],\"query\":{\"bool\":{\"filter\":["
+					 "{\"term\":{\"scope\":\"%d\"}}",
+					 order, order, search->application);
+	if (search->above.chat > 0 || search->upto.chat < PG_INT32_MAX)
+		appendStringInfo(body, ",{\"range\":{\"chat\":{\"gte\":%d,\"lte\":%d}}}",
+						 search->above.chat, search->upto.chat);
+}
+
+/* The body of the request, in http_context(), for the folded query in UTF-8. */
+static StringInfo
+request_body(const Search *search, const char *folded, int length, int size, long timeout_ms)
+{
+	MemoryContext caller = MemoryContextSwitchTo(http_context());
+	StringInfo	body = makeStringInfo();
+
+	MemoryContextSwitchTo(caller);
+	appendStringInfo(body,
+					 "{\"size\":%d,\"timeout\":\"%ldms\",\"track_total_hits\":false,"
+					 "\"_source\":false,\"stored_fields\":\"_none_\"",
+					 size, timeout_ms);
+	if (search->within_chat)
+		append_chat_range(body, search);
+	else
+		append_application_range(body, search);
+	append_grams(body, folded, length);
+	appendStringInfoString(body, "]}}}");
+	return body;
+}
+
+/* Whether a search was finished by all shards. */
+static bool
+is_complete(const JsonbContainer *answer)
+{
+	const JsonbValue *timed_out = json_member(answer, "timed_out");
+	int64		failed;
+
+	return timed_out != NULL && timed_out->type == jbvBool && !timed_out->val.boolean &&
+		json_integer(json_member(json_container(json_member(answer, "_shards")), "failed"), &failed) &&
+		failed == 0;
+}
+
+/* Read a number that a document was sorted by. */
+static bool
+sort_value(const JsonbContainer *sort, int place, int32 *result)
+{
+	int64		value;
+
+	if (!json_integer(json_element(sort, place), &value) || value < 1 || value > PG_INT32_MAX)
+		return false;
+	*result = value;
+	return true;
+}
+
+/* Read the position of a document in the answer. */
+static bool
+read_position(const Search *search, const JsonbContainer *hit, Position *position)
+{
+	const JsonbContainer *sort = json_container(json_member(hit, "sort"));
+
+	position->chat = search->above.chat;
+	return sort_value(sort, search->within_chat ? 0 : 1, &position->number) &&
+		(search->within_chat || sort_value(sort, 0, &position->chat));
+}
+
+/* Whether a position lies before the search's range, or beyond it, in its order. */
+static bool
+is_before(const Search *search, Position position)
+{
+	return search->from_end ? position_compare(position, search->upto) > 0
+		: position_compare(position, search->above) <= 0;
+}
+
+static bool
+is_beyond(const Search *search, Position position)
+{
+	return search->from_end ? position_compare(position, search->above) <= 0
+		: position_compare(position, search->upto) > 0;
+}
+
+/*
+ * Read the documents that the answer names. Returns false unless they are in
+ * order and where they were asked for.
+ */
+static bool
+read_candidates(const Search *search, const JsonbContainer *answer, int size, Candidates *candidates)
+{
+	const JsonbContainer *hits = json_container(json_member(json_container(json_member(answer, "hits")), "hits"));
+	int			count;
+
+	if (hits == NULL || !JsonContainerIsArray(hits))
+		return false;
+	count = JsonContainerSize(hits);
+	if (count > size)
+		return false;
+	*candidates = (Candidates) {.positions = palloc((count + 1) * sizeof(Position)), .more = count == size};
+	for (int i = 0; i < count; i++)
+	{
+		Position	position;
+
+		if (!read_position(search, json_container(json_element(hits, i)), &position) ||
+			is_before(search, position) ||
+			(i > 0 && search_compare(search, position, candidates->positions[i - 1]) <= 0))
+			return false;
+		if (is_beyond(search, position))
+		{
+			candidates->more = false;
+			break;
+		}
+		candidates->positions[candidates->count++] = position;
+	}
+	return true;
+}
+
+/*
+ * Ask an index for the first size candidates in a search's range. Returns NULL,
+ * or what went wrong, for people.
+ */
+const char *
+candidates_ask(const Search *search, const char *index, int size, long timeout_ms,
+			   Candidates *candidates)
+{
+	char	   *path = psprintf("/%s/_search?routing=%d&allow_partial_search_results=false",
+								index, search->application);
+	int			length;
+	const char *folded = document_fold(search->query, &length);
+	const char *problem;
+	Jsonb	   *answer;
+	int			status;
+
+	if (folded == NULL)
+		return "the query has characters that UTF-8 lacks";
+	answer = elasticsearch_call("POST", path, request_body(search, folded, length, size, timeout_ms),
+								timeout_ms, &status, &problem);
+	if (answer == NULL)
+		return problem;
+	if (!is_complete(&answer->root))
+		return "Elasticsearch did not finish the search";
+	if (!read_candidates(search, &answer->root, size, candidates))
+		return "Elasticsearch's answer to the search is not what was asked for";
+	return NULL;
+}

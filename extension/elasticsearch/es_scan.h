@@ -1,0 +1,57 @@
+/*
+ * key_range.h
+ *	  Documents of a range of keys: see key_range.c.
+ */
+#ifndef PG_CHAT_KEY_RANGE_H
+#define PG_CHAT_KEY_RANGE_H
+
+#include "postgres.h"
+
+#include "elasticsearch/es_document.h"
+
+/* The keys above from, up to upto. */
+typedef struct KeyRange
+{
+	MessageKey	from;
+	MessageKey	upto;
+} KeyRange;
+
+/* A bucket has the numbers of a chat from start to start + BUCKET_SIZE - 1. */
+#define BUCKET_SIZE 10000
+
+/* What a bucket holds. */
+typedef struct Bucket
+{
+	int32		application;
+	int32		chat;
+	int64		start;
+	int64		count;
+	int64		sum;			/* of the checksums */
+} Bucket;
+
+typedef struct Document
+{
+	MessageKey	key;
+	int64		checksum;
+} Document;
+
+/* Ranges that key_range_documents takes at a time. */
+#define KEY_RANGES_MAX 200
+
+/* Buckets, or documents, that are read at a time. */
+#define KEY_RANGE_PAGE 5000
+
+/* Where the documents are. */
+typedef struct IndexAccess
+{
+	const char *name;
+	long		timeout_ms;		/* how long Elasticsearch has for an answer */
+} IndexAccess;
+
+extern int	message_key_compare(MessageKey a, MessageKey b);
+extern void key_range_refresh(const IndexAccess *index);
+extern int	key_range_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
+extern int	key_range_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
+								const Document *after, Document *documents);
+
+#endif							/* PG_CHAT_KEY_RANGE_H */

@@ -1,0 +1,191 @@
+/*
+ * settings.c
+ *	  The extension's settings, pg_chat.*.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/guc.h"
+
+#include "changes/shmem.h"
+#include "common/compat.h"
+#include "elasticsearch/es_client.h"
+#include "guc.h"
+#include "redis/redis_connection.h"
+
+int			settings_max_body_size;
+int			settings_reconcile_interval;
+int			settings_scrub_interval;
+char	   *settings_redis_url;
+char	   *settings_redis_password_file;
+char	   *settings_elasticsearch_url;
+char	   *settings_elasticsearch_user;
+char	   *settings_elasticsearch_password_file;
+char	   *settings_elasticsearch_api_key_file;
+char	   *settings_elasticsearch_ca_file;
+int			settings_elasticsearch_shards;
+int			settings_search_timeout;
+
+/*
+ * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
+ * reload changes a setting to; not what a setting is at the start, nor what stays
+ * as it is, of which a parallel worker is told, too. ALTER SYSTEM changes nothing
+ * yet. Where the library is not preloaded, PostgreSQL does not know everywhere
+ * that only superusers may read the setting.
+ */
+static bool
+is_kept_secret(const char *url)
+{
+	if (process_shared_preload_libraries_in_progress)
+		return true;
+	return shared_available() &&
+		(InitializingParallelWorker || strcmp(url, settings_redis_url) == 0 ||
+		 (ActivePortal != NULL && ActivePortal->commandTag == CMDTAG_ALTER_SYSTEM));
+}
+
+/*
+ * No message shows the value, which PostgreSQL's own would do: there may be a
+ * password in it.
+ */
+static bool
+check_redis_url(char **value, void **extra, GucSource source)
+{
+	const char *problem;
+	bool		has_password;
+
+	if (**value == '\0')
+		return true;
+	if (!redis_url_is_valid(*value, &has_password, &problem))
+		GUC_check_errdetail("%s", problem);
+	else if (!has_password || is_kept_secret(*value))
+		return true;
+	else
+	{
+		GUC_check_errdetail("PostgreSQL would show the password that it has.");
+		GUC_check_errhint(shared_available() ?
+						  "Restart the server; or put the password into a file, and the file's name into pg_chat.redis_password_file." :
+						  "Put pg_chat into shared_preload_libraries and restart the server; or put the password into a file, and the file's name into pg_chat.redis_password_file.");
+	}
+	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.redis_url");
+	return false;
+}
+
+/* Likewise. */
+static bool
+check_elasticsearch_url(char **value, void **extra, GucSource source)
+{
+	const char *problem;
+
+	if (**value == '\0' || elasticsearch_url_is_valid(*value, &problem))
+		return true;
+	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.elasticsearch_url");
+	GUC_check_errdetail("%s", problem);
+	return false;
+}
+
+/*
+ * Define all settings. Called once, when the library is loaded.
+ */
+void
+settings_define(void)
+{
+	DefineCustomIntVariable("pg_chat.max_body_size",
+							"The longest body of a message.",
+							NULL,
+							&settings_max_body_size,
+							64 * 1024, 1, 16 * 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.reconcile_interval",
+							"Time between two passes of the worker that mend counts.",
+							NULL,
+							&settings_reconcile_interval,
+							60, 1, 3600,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.scrub_interval",
+							"Time within which the worker counts everything once.",
+							NULL,
+							&settings_scrub_interval,
+							24 * 60 * 60, 60, 30 * 24 * 60 * 60,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.redis_url",
+							   "Redis server that counters are mirrored to; empty for none.",
+							   "redis://[user[:password]@]host[:port][/database], rediss:// for TLS, or unix://[user[:password]@]path[?db=database].",
+							   &settings_redis_url,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   check_redis_url, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.redis_password_file",
+							   "File with the password of the Redis server; empty for none.",
+							   "Its first line is the password. Only PostgreSQL may have access to it.",
+							   &settings_redis_password_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_url",
+							   "Elasticsearch or OpenSearch server that serves searches; empty for none.",
+							   "http:// or https://, host[:port][/path].",
+							   &settings_elasticsearch_url,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   check_elasticsearch_url, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_user",
+							   "User to log in to Elasticsearch as; empty for none.",
+							   NULL,
+							   &settings_elasticsearch_user,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_password_file",
+							   "File with the password of the Elasticsearch user; empty for none.",
+							   "Its first line is the password. Only PostgreSQL may have access to it.",
+							   &settings_elasticsearch_password_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_api_key_file",
+							   "File with the API key to log in to Elasticsearch with, instead of a user; empty for none.",
+							   "Its first line is the key as Elasticsearch encodes it. Only PostgreSQL may have access to it.",
+							   &settings_elasticsearch_api_key_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.elasticsearch_ca_file",
+							   "File with the certificates of authorities that Elasticsearch's certificate may be from; empty for the system's.",
+							   NULL,
+							   &settings_elasticsearch_ca_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.elasticsearch_shards",
+							"Shards of an index in Elasticsearch that is built from now on.",
+							NULL,
+							&settings_elasticsearch_shards,
+							1, 1, 1024,
+							PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.search_timeout",
+							"How long a search waits for Elasticsearch, before PostgreSQL answers alone.",
+							NULL,
+							&settings_search_timeout,
+							500, 10, 60 * 1000,
+							PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("pg_chat");
+}

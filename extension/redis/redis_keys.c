@@ -1,0 +1,325 @@
+/*
+ * redis_counter.c
+ *	  Counters and their keys in Redis: read from the tables, written to Redis,
+ *	  and asked for there.
+ *
+ * Each is done for a slice of counters at most. What is returned is in the
+ * current memory context.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "bgworker/worker.h"
+#include "common/int_array.h"
+#include "counts/recount.h"
+#include "redis/redis_connection.h"
+#include "redis/redis_keys.h"
+
+/* Digits of the highest number, 2147483647. */
+#define ANSWER_DIGITS_MAX 10
+
+static void
+name_key(RedisCounter *counter)
+{
+	if (counter->parent.chat == 0)
+		counter->key = psprintf("application:%s:number", counter->token);
+	else
+		counter->key = psprintf("application:%s:chat:%d:number", counter->token, counter->parent.chat);
+}
+
+/*
+ * Read counters with a statement, in a transaction of its own; they outlive
+ * it.
+ */
+int
+redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext inner;
+	uint64		count;
+
+	worker_begin("reading counters for Redis");
+	count = plan_modify(plan, values, NULL);
+	inner = MemoryContextSwitchTo(context);
+	*counters = palloc0((count + 1) * sizeof(RedisCounter));
+	for (uint64 row = 0; row < count; row++)
+	{
+		RedisCounter *counter = &(*counters)[row];
+
+		counter->token = plan_result_string(row, 3, NULL);
+		counter->parent = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		counter->value = DatumGetInt32(plan_result(row, 4, INT4OID, &counter->gone));
+		if (SPI_tuptable->tupdesc->natts == 5)
+			counter->retired_at = DatumGetTimestampTz(plan_result(row, 5, TIMESTAMPTZOID, NULL));
+		name_key(counter);
+	}
+	MemoryContextSwitchTo(inner);
+	worker_commit();
+	return count;
+}
+
+/* A list of pointers to counters. */
+RedisCounter **
+redis_counters_list(RedisCounter *counters, int count)
+{
+	RedisCounter **list = palloc((count + 1) * sizeof(RedisCounter *));
+
+	for (int i = 0; i < count; i++)
+		list[i] = &counters[i];
+	return list;
+}
+
+/* An application, and its own counter. */
+typedef struct Application
+{
+	int32		id;
+	char	   *token;
+	int32		last_chat_number;
+} Application;
+
+/*
+ * Read the applications of the parents, which ascend; those that are gone are
+ * left out. What is returned ascends, too, and is in context.
+ */
+static int
+read_applications(const ChangedChat *parents, int count, MemoryContext context,
+				  Application **applications)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT a.id, a.token, COALESCE(c.last_chat_number, 0)"
+		" FROM pg_catalog.unnest($1) AS k (id),"
+		" LATERAL (SELECT id, token FROM chat.applications WHERE id OPERATOR(pg_catalog.=) k.id LIMIT 1) AS a"
+		" LEFT JOIN LATERAL (SELECT last_chat_number FROM chat.application_counters"
+		" WHERE application_id OPERATOR(pg_catalog.=) a.id LIMIT 1) AS c ON true"
+		" ORDER BY a.id",
+		INT4ARRAYOID);
+	Int32Array	ids;
+	Datum		value;
+	uint64		found;
+	MemoryContext inner;
+
+	int32_array_init(&ids, count);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || parents[i].application != parents[i - 1].application)
+			int32_array_append(&ids, parents[i].application);
+	value = int32_array_datum(&ids);
+	found = plan_query(&plan, &value);
+
+	inner = MemoryContextSwitchTo(context);
+	*applications = palloc((found + 1) * sizeof(Application));
+	for (uint64 row = 0; row < found; row++)
+		(*applications)[row] = (Application) {
+			plan_result_int32(row, 1),
+			plan_result_string(row, 2, NULL),
+			plan_result_int32(row, 3)
+		};
+	MemoryContextSwitchTo(inner);
+	return found;
+}
+
+/*
+ * A slice in which one of so many chats changed, or more, is read as a range:
+ * each row is then a quarter of the work of looking one up.
+ */
+#define RANGE_PER_CHANGE 3
+
+/*
+ * Read the chats of parents, which ascend, and perhaps others between them.
+ * Returns the number of rows of SPI_tuptable, which ascend too.
+ */
+static uint64
+read_chats(const ChangedChat *parents, int count)
+{
+	static SavedPlan by_key = SAVED_PLAN(
+		"SELECT c.application_id, c.number, c.last_number"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number),"
+		" LATERAL (SELECT application_id, number, last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
+		" AND number OPERATOR(pg_catalog.=) k.number LIMIT 1) AS c"
+		" ORDER BY c.application_id, c.number",
+		INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan by_range = SAVED_PLAN(
+		"SELECT application_id, number, last_number FROM chat.chats"
+		" WHERE application_id OPERATOR(pg_catalog.=) $1"
+		" AND number OPERATOR(pg_catalog.>=) $2 AND number OPERATOR(pg_catalog.<=) $3"
+		" ORDER BY application_id, number",
+		INT4OID, INT4OID, INT4OID);
+	const ChangedChat *first = &parents[0];
+	const ChangedChat *last = &parents[count - 1];
+	Datum		values[3];
+
+	if (first->application == last->application &&
+		(int64) last->chat - first->chat < (int64) count * RANGE_PER_CHANGE)
+	{
+		values[0] = Int32GetDatum(first->application);
+		values[1] = Int32GetDatum(first->chat);
+		values[2] = Int32GetDatum(last->chat);
+		return plan_query(&by_range, values);
+	}
+	reconcile_keys(parents, count, values);
+	return plan_query(&by_key, values);
+}
+
+/*
+ * Move *row on to the row of SPI_tuptable, of so many, that is a parent's.
+ * Returns false if it has none. Both ascend.
+ */
+static bool
+find_row(ChangedChat parent, uint64 *row, uint64 rows)
+{
+	for (; *row < rows; (*row)++)
+	{
+		int32		application = plan_result_int32(*row, 1);
+		int32		chat = plan_result_int32(*row, 2);
+
+		if (application > parent.application ||
+			(application == parent.application && chat >= parent.chat))
+			return application == parent.application && chat == parent.chat;
+	}
+	return false;
+}
+
+/*
+ * The counters of these parents, which ascend; those of applications that are
+ * gone are left out.
+ *
+ * Called for all that changes: the applications, few mostly, are looked up once
+ * each, and not once for each chat.
+ */
+int
+redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext inner;
+	Application *applications;
+	int			application_count;
+	uint64		rows;
+	uint64		row = 0;
+	int			found = 0;
+
+	*counters = palloc0((count + 1) * sizeof(RedisCounter));
+	worker_begin("reading counters for Redis");
+	application_count = read_applications(parents, count, context, &applications);
+	rows = read_chats(parents, count);
+	inner = MemoryContextSwitchTo(context);
+	for (int i = 0, a = 0; i < count; i++)
+	{
+		RedisCounter *counter = &(*counters)[found];
+
+		while (a < application_count && applications[a].id < parents[i].application)
+			a++;
+		if (a == application_count || applications[a].id != parents[i].application)
+			continue;
+		counter->parent = parents[i];
+		counter->token = applications[a].token;
+		if (parents[i].chat == 0)
+			counter->value = applications[a].last_chat_number;
+		else if (find_row(parents[i], &row, rows))
+			counter->value = plan_result_int32(row, 3);
+		else
+			counter->gone = true;
+		name_key(counter);
+		found++;
+	}
+	MemoryContextSwitchTo(inner);
+	worker_commit();
+	return found;
+}
+
+/* The first REDIS_COUNTERS_SLICE counters at most after a position, in the order of their keys. */
+int
+redis_counters_after(ChangedChat position, RedisCounter **counters)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT k.application_id, k.number, a.token, k.last_number FROM"
+		" (SELECT * FROM ((SELECT application_id, number, last_number FROM chat.chats"
+		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
+		" ORDER BY application_id, number LIMIT $3)"
+		" UNION ALL (SELECT application_id, 0, last_chat_number FROM chat.application_counters"
+		" WHERE application_id OPERATOR(pg_catalog.>) $1 ORDER BY application_id LIMIT $3)) AS u"
+		" ORDER BY application_id, number LIMIT $3) AS k"
+		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
+		" ORDER BY k.application_id, k.number LIMIT $3",
+		INT4OID, INT4OID, INT8OID);
+	Datum		values[3] = {
+		Int32GetDatum(position.application), Int32GetDatum(position.chat), Int64GetDatum(REDIS_COUNTERS_SLICE)
+	};
+
+	return redis_counters_read(&plan, values, counters);
+}
+
+/*
+ * Write counters, at most a slice: one command for those that are there, and
+ * one to delete the keys of those that are gone.
+ */
+void
+redis_counters_write(RedisCounter **counters, int count)
+{
+	const char **set = palloc((2 * count + 1) * sizeof(char *));
+	const char **delete = palloc((count + 1) * sizeof(char *));
+	int			set_count = 0;
+	int			delete_count = 0;
+
+	set[set_count++] = "MSET";
+	delete[delete_count++] = "DEL";
+	for (int i = 0; i < count; i++)
+	{
+		if (counters[i]->gone)
+			delete[delete_count++] = counters[i]->key;
+		else
+		{
+			set[set_count++] = counters[i]->key;
+			set[set_count++] = psprintf("%d", counters[i]->value);
+		}
+	}
+	if (set_count > 1)
+		redis_command(set_count, set);
+	if (delete_count > 1)
+		redis_command(delete_count, delete);
+	redis_exchange(redis_require_written, NULL);
+}
+
+/* What a value is as a number, or ANSWER_...; only written as we write it is it one. */
+static int64
+parse_answer(const redisReply *reply)
+{
+	const char *text = reply->str;
+
+	if (reply->len == 0)
+		return ANSWER_MISSING;
+	if (reply->len > ANSWER_DIGITS_MAX || strspn(text, "0123456789") != reply->len ||
+		(*text == '0' && reply->len > 1))
+		return ANSWER_WRONG;
+	return strtoll(text, NULL, 10);
+}
+
+/* Take the value of the i-th of the keys that were asked for. */
+static void
+take_answer(int i, const redisReply *reply, void *context)
+{
+	RedisCounter **counters = context;
+
+	if (reply->type == REDIS_REPLY_STRING)
+		counters[i]->answer = parse_answer(reply);
+	else if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "WRONGTYPE ", 10) == 0)
+		counters[i]->answer = ANSWER_WRONG;
+	else
+		redis_raise_answer("could not read counters from", reply);
+}
+
+/*
+ * Ask Redis for the values of counters. Not for all of a value, which somebody
+ * may have made as large as they like: one character more than a number has.
+ */
+void
+redis_counters_ask(RedisCounter **counters, int count)
+{
+	for (int i = 0; i < count; i++)
+		redis_command(4, (const char *[]) {"GETRANGE", counters[i]->key, "0",
+										   CppAsString2(ANSWER_DIGITS_MAX)});
+	redis_exchange(take_answer, counters);
+}

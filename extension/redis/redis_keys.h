@@ -1,0 +1,40 @@
+/*
+ * redis_counter.h
+ *	  Counters and their keys in Redis: see redis_counter.c.
+ */
+#ifndef PG_CHAT_REDIS_COUNTER_H
+#define PG_CHAT_REDIS_COUNTER_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "changes/shmem.h"
+#include "common/spi_plan.h"
+
+/* Counters that are read, pushed or compared at a time. */
+#define REDIS_COUNTERS_SLICE 1000
+
+#define ANSWER_MISSING (-1)		/* the key is not there, or empty */
+#define ANSWER_WRONG (-2)		/* its value is no number */
+
+/* A counter, as the tables have it. */
+typedef struct RedisCounter
+{
+	ChangedChat parent;			/* chat 0: the application's chats */
+	char	   *token;			/* the application's */
+	char	   *key;
+	int32		value;
+	bool		gone;			/* the chat does not exist any more */
+	int64		answer;			/* Redis's value, or ANSWER_... */
+	TimestampTz retired_at;		/* if it is read from chat.retired_tokens */
+} RedisCounter;
+
+extern int	redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters);
+extern int	redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters);
+extern int	redis_counters_after(ChangedChat position, RedisCounter **counters);
+extern RedisCounter **redis_counters_list(RedisCounter *counters, int count);
+extern void redis_counters_write(RedisCounter **counters, int count);
+extern void redis_counters_ask(RedisCounter **counters, int count);
+
+#endif							/* PG_CHAT_REDIS_COUNTER_H */
