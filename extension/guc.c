@@ -1,5 +1,5 @@
 /*
- * settings.c
+ * guc.c
  *	  The extension's settings, pg_chat.*.
  */
 #include "postgres.h"
@@ -15,18 +15,18 @@
 #include "guc.h"
 #include "redis/redis_connection.h"
 
-int			settings_max_body_size;
-int			settings_reconcile_interval;
-int			settings_scrub_interval;
-char	   *settings_redis_url;
-char	   *settings_redis_password_file;
-char	   *settings_elasticsearch_url;
-char	   *settings_elasticsearch_user;
-char	   *settings_elasticsearch_password_file;
-char	   *settings_elasticsearch_api_key_file;
-char	   *settings_elasticsearch_ca_file;
-int			settings_elasticsearch_shards;
-int			settings_search_timeout;
+int			guc_max_body_size;
+int			guc_reconcile_interval;
+int			guc_scrub_interval;
+char	   *guc_redis_url;
+char	   *guc_redis_password_file;
+char	   *guc_elasticsearch_url;
+char	   *guc_elasticsearch_user;
+char	   *guc_elasticsearch_password_file;
+char	   *guc_elasticsearch_api_key_file;
+char	   *guc_elasticsearch_ca_file;
+int			guc_elasticsearch_shards;
+int			guc_search_timeout;
 
 /*
  * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
@@ -40,8 +40,8 @@ is_kept_secret(const char *url)
 {
 	if (process_shared_preload_libraries_in_progress)
 		return true;
-	return shared_available() &&
-		(InitializingParallelWorker || strcmp(url, settings_redis_url) == 0 ||
+	return shmem_available() &&
+		(InitializingParallelWorker || strcmp(url, guc_redis_url) == 0 ||
 		 (ActivePortal != NULL && ActivePortal->commandTag == CMDTAG_ALTER_SYSTEM));
 }
 
@@ -64,7 +64,7 @@ check_redis_url(char **value, void **extra, GucSource source)
 	else
 	{
 		GUC_check_errdetail("PostgreSQL would show the password that it has.");
-		GUC_check_errhint(shared_available() ?
+		GUC_check_errhint(shmem_available() ?
 						  "Restart the server; or put the password into a file, and the file's name into pg_chat.redis_password_file." :
 						  "Put pg_chat into shared_preload_libraries and restart the server; or put the password into a file, and the file's name into pg_chat.redis_password_file.");
 	}
@@ -78,7 +78,7 @@ check_elasticsearch_url(char **value, void **extra, GucSource source)
 {
 	const char *problem;
 
-	if (**value == '\0' || elasticsearch_url_is_valid(*value, &problem))
+	if (**value == '\0' || es_url_is_valid(*value, &problem))
 		return true;
 	GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_chat.elasticsearch_url");
 	GUC_check_errdetail("%s", problem);
@@ -89,12 +89,12 @@ check_elasticsearch_url(char **value, void **extra, GucSource source)
  * Define all settings. Called once, when the library is loaded.
  */
 void
-settings_define(void)
+guc_init(void)
 {
 	DefineCustomIntVariable("pg_chat.max_body_size",
 							"The longest body of a message.",
 							NULL,
-							&settings_max_body_size,
+							&guc_max_body_size,
 							64 * 1024, 1, 16 * 1024 * 1024,
 							PGC_SUSET, GUC_UNIT_BYTE,
 							NULL, NULL, NULL);
@@ -102,7 +102,7 @@ settings_define(void)
 	DefineCustomIntVariable("pg_chat.reconcile_interval",
 							"Time between two passes of the worker that mend counts.",
 							NULL,
-							&settings_reconcile_interval,
+							&guc_reconcile_interval,
 							60, 1, 3600,
 							PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
@@ -110,7 +110,7 @@ settings_define(void)
 	DefineCustomIntVariable("pg_chat.scrub_interval",
 							"Time within which the worker counts everything once.",
 							NULL,
-							&settings_scrub_interval,
+							&guc_scrub_interval,
 							24 * 60 * 60, 60, 30 * 24 * 60 * 60,
 							PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
@@ -118,7 +118,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.redis_url",
 							   "Redis server that counters are mirrored to; empty for none.",
 							   "redis://[user[:password]@]host[:port][/database], rediss:// for TLS, or unix://[user[:password]@]path[?db=database].",
-							   &settings_redis_url,
+							   &guc_redis_url,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_redis_url, NULL, NULL);
@@ -126,7 +126,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.redis_password_file",
 							   "File with the password of the Redis server; empty for none.",
 							   "Its first line is the password. Only PostgreSQL may have access to it.",
-							   &settings_redis_password_file,
+							   &guc_redis_password_file,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
@@ -134,7 +134,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.elasticsearch_url",
 							   "Elasticsearch or OpenSearch server that serves searches; empty for none.",
 							   "http:// or https://, host[:port][/path].",
-							   &settings_elasticsearch_url,
+							   &guc_elasticsearch_url,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_elasticsearch_url, NULL, NULL);
@@ -142,7 +142,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.elasticsearch_user",
 							   "User to log in to Elasticsearch as; empty for none.",
 							   NULL,
-							   &settings_elasticsearch_user,
+							   &guc_elasticsearch_user,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
@@ -150,7 +150,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.elasticsearch_password_file",
 							   "File with the password of the Elasticsearch user; empty for none.",
 							   "Its first line is the password. Only PostgreSQL may have access to it.",
-							   &settings_elasticsearch_password_file,
+							   &guc_elasticsearch_password_file,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
@@ -158,7 +158,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.elasticsearch_api_key_file",
 							   "File with the API key to log in to Elasticsearch with, instead of a user; empty for none.",
 							   "Its first line is the key as Elasticsearch encodes it. Only PostgreSQL may have access to it.",
-							   &settings_elasticsearch_api_key_file,
+							   &guc_elasticsearch_api_key_file,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
@@ -166,7 +166,7 @@ settings_define(void)
 	DefineCustomStringVariable("pg_chat.elasticsearch_ca_file",
 							   "File with the certificates of authorities that Elasticsearch's certificate may be from; empty for the system's.",
 							   NULL,
-							   &settings_elasticsearch_ca_file,
+							   &guc_elasticsearch_ca_file,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
@@ -174,7 +174,7 @@ settings_define(void)
 	DefineCustomIntVariable("pg_chat.elasticsearch_shards",
 							"Shards of an index in Elasticsearch that is built from now on.",
 							NULL,
-							&settings_elasticsearch_shards,
+							&guc_elasticsearch_shards,
 							1, 1, 1024,
 							PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							NULL, NULL, NULL);
@@ -182,7 +182,7 @@ settings_define(void)
 	DefineCustomIntVariable("pg_chat.search_timeout",
 							"How long a search waits for Elasticsearch, before PostgreSQL answers alone.",
 							NULL,
-							&settings_search_timeout,
+							&guc_search_timeout,
 							500, 10, 60 * 1000,
 							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);

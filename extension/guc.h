@@ -1,42 +1,42 @@
 /*
- * settings.h
- *	  The extension's settings, pg_chat.*: see settings.c.
+ * guc.h
+ *	  The extension's settings, pg_chat.*: see guc.c.
  */
-#ifndef PG_CHAT_SETTINGS_H
-#define PG_CHAT_SETTINGS_H
+#ifndef PG_CHAT_GUC_H
+#define PG_CHAT_GUC_H
 
 /* pg_chat.max_body_size: the longest body of a message, in bytes. */
-extern int	settings_max_body_size;
+extern int	guc_max_body_size;
 
 /* pg_chat.reconcile_interval: between two passes of reconciliation, in seconds. */
-extern int	settings_reconcile_interval;
+extern int	guc_reconcile_interval;
 
 /* pg_chat.scrub_interval: within which everything is counted once, in seconds. */
-extern int	settings_scrub_interval;
+extern int	guc_scrub_interval;
 
 /* pg_chat.redis_url: where counters are mirrored to; empty: nowhere. */
-extern char *settings_redis_url;
+extern char *guc_redis_url;
 
 /* pg_chat.redis_password_file: has the password; empty: there is none. */
-extern char *settings_redis_password_file;
+extern char *guc_redis_password_file;
 
 /* pg_chat.elasticsearch_url: where searches are sent; empty: nowhere. */
-extern char *settings_elasticsearch_url;
+extern char *guc_elasticsearch_url;
 
 /* pg_chat.elasticsearch_user, _password_file, _api_key_file: to log in with; empty: none. */
-extern char *settings_elasticsearch_user;
-extern char *settings_elasticsearch_password_file;
-extern char *settings_elasticsearch_api_key_file;
+extern char *guc_elasticsearch_user;
+extern char *guc_elasticsearch_password_file;
+extern char *guc_elasticsearch_api_key_file;
 
 /* pg_chat.elasticsearch_ca_file: whose certificates are trusted; empty: the system's choice. */
-extern char *settings_elasticsearch_ca_file;
+extern char *guc_elasticsearch_ca_file;
 
 /* pg_chat.elasticsearch_shards: of an index that is built from now on. */
-extern int	settings_elasticsearch_shards;
+extern int	guc_elasticsearch_shards;
 
 /* pg_chat.search_timeout: how long a search waits for Elasticsearch, in milliseconds. */
-extern int	settings_search_timeout;
+extern int	guc_search_timeout;
 
-extern void settings_define(void);
+extern void guc_init(void);
 
-#endif							/* PG_CHAT_SETTINGS_H */
+#endif							/* PG_CHAT_GUC_H */

@@ -7,64 +7,64 @@
  * divided by noun:
  *
  *	application.c, chat.c, message.c	the functions of the API
- *	lookup.c		those that find many messages in one call
+ *	message_multi.c		those that find many messages in one call
  *	search.c		messages by what their bodies contain
- *	candidates.c	those that Elasticsearch names
- *	pending.c		those that it may not know yet
- *	trigram.c		an index for searches without it
+ *	es_query.c	those that Elasticsearch names
+ *	unindexed_ranges.c		those that it may not know yet
+ *	trigram_index.c		an index for searches without it
  *	trigram_build.c	the process that builds that
- *	allocation.c	numbers and rows of new messages
- *	api.c			entry into a function: its application, by id or token
- *	page.c			lists: after, before, limit
- *	column.c		array arguments
- *	problem.c		errors about an argument, raised or reported
- *	plan.c			statements, prepared once for the session
- *	array.c			their parameters
- *	fold.c			letter case
+ *	message_insert.c	numbers and rows of new messages
+ *	sql_function.c			entry into a function: its application, by id or token
+ *	pagination.c			lists: after, before, limit
+ *	array_args.c		array arguments
+ *	arg_error.c		errors about an argument, raised or reported
+ *	spi_plan.c			statements, prepared once for the session
+ *	int_array.c			their parameters
+ *	case_fold.c			letter case
  *
- *	direct.c		triggers: changes by other ways than the functions
- *	counter.c		numbers for rows that are inserted so
- *	owner.c			the rights with which triggers act
- *	changes.c		what a transaction changed, told to the worker
+ *	triggers.c		triggers: changes by other ways than the functions
+ *	number_cache.c		numbers for rows that are inserted so
+ *	table_owner.c			the rights with which triggers act
+ *	change_tracking.c		what a transaction changed, told to the worker
  *	search_queue.c	what a search index has to be told of
- *	reconcile.c		counts that are counted anew
+ *	recount.c		counts that are counted anew
  *
  *	launcher.c		the process that starts workers
  *	worker.c		the background worker of a database
- *	duty.c			what a worker does again and again
- *	counting.c		its duties about counts
- *	inbox.c			changes, handed to the duties that want them
- *	chat_queue.c	chats that wait for something
+ *	job.c			what a worker does again and again
+ *	recount_jobs.c		its duties about counts
+ *	change_subscribers.c			changes, handed to the duties that want them
+ *	chat_key_queue.c	chats that wait for something
  *
- *	mirror.c		the duty of mirroring counters to Redis
- *	redis_counter.c	their keys and values
- *	retired.c		keys that are to go
- *	redis.c, redis_tls.c	a connection to Redis
+ *	redis_mirror_job.c		the duty of mirroring counters to Redis
+ *	redis_keys.c	their keys and values
+ *	redis_key_cleanup.c		keys that are to go
+ *	redis_connection.c, redis_tls.c	a connection to Redis
  *
- *	indexing.c		the duty of keeping Elasticsearch in step
- *	search_index.c	the life of an index there
- *	index_form.c	whether it is as it was created
- *	elders.c		transactions that may not have seen it
- *	feed.c			what it is fed with, in batches
- *	document.c		a message as it is there
- *	bulk.c			sending a batch
- *	outcome.c		what became of it
- *	operations.c	whether the index saw what was done to it, and nothing else
- *	verify.c		proof that the search index holds what the table holds
- *	comparison.c	the two, compared
- *	key_range.c		documents of a range of keys
- *	elasticsearch.c	requests to Elasticsearch, and its answers
- *	http.c			their way there
- *	breaker.c		whether to ask Elasticsearch, after it failed
- *	resolve.c		addresses of hosts
- *	secret.c		secrets, in files
- *	wait.c			waiting
- *	home.c			whether this database is a copy of another
- *	shared.c		what the processes tell each other
- *	hooks.c			commands that need the worker to leave, or to come
+ *	es_sync_job.c		the duty of keeping Elasticsearch in step
+ *	es_index_lifecycle.c	the life of an index there
+ *	es_mapping.c	whether it is as it was created
+ *	old_transactions.c		transactions that may not have seen it
+ *	es_batch.c			what it is fed with, in batches
+ *	es_document.c		a message as it is there
+ *	es_bulk.c			sending a batch
+ *	es_batch_ack.c		what became of it
+ *	es_seq_no.c	whether the index saw what was done to it, and nothing else
+ *	es_verify_job.c		proof that the search index holds what the table holds
+ *	es_compare.c	the two, compared
+ *	es_scan.c		documents of a range of keys
+ *	es_client.c	requests to Elasticsearch, and its answers
+ *	http_client.c			their way there
+ *	circuit_breaker.c		whether to ask Elasticsearch, after it failed
+ *	dns_resolve.c		addresses of hosts
+ *	secret_file.c		secrets, in files
+ *	latch_wait.c			waiting
+ *	database_identity.c			whether this database is a copy of another
+ *	shmem.c		what the processes tell each other
+ *	utility_hook.c			commands that need the worker to leave, or to come
  *
- *	settings.c		pg_chat.*
- *	role.c			the role chat_api
+ *	guc.c		pg_chat.*
+ *	api_role.c			the role chat_api
  *	compat.h, .c	differences between versions of PostgreSQL
  */
 #include "postgres.h"
@@ -88,15 +88,15 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
-	settings_define();
-	changes_define();
-	counter_define();
-	direct_define();
-	search_queue_define();
+	guc_init();
+	change_tracking_init();
+	number_cache_init();
+	triggers_init();
+	search_queue_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
-		shared_define();
-		hooks_define();
+		shmem_init();
+		utility_hook_init();
 		/* What pg_upgrade copies must hold still. */
 		if (!IsBinaryUpgrade)
 			launcher_register();

@@ -1,5 +1,5 @@
 /*
- * duty.c
+ * job.c
  *	  What the worker does again and again.
  *
  * A duty is done in passes. What a pass did, or why it failed, is written to
@@ -45,7 +45,7 @@ retry_after_ms(int failures)
  * Write what a pass did, or its error, if error is not NULL.
  */
 static void
-record(const char *name, TimestampTz started, const Pass *pass, const char *error)
+record(const char *name, TimestampTz started, const JobRun *pass, const char *error)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.worker_duties SET passes = passes OPERATOR(pg_catalog.+) 1,"
@@ -66,17 +66,17 @@ record(const char *name, TimestampTz started, const Pass *pass, const char *erro
 
 	if (error != NULL)
 		values[4] = CStringGetTextDatum(error);
-	worker_begin_for("worker_duties", "recording what was done");
+	worker_xact_begin_as_owner_of("worker_duties", "recording what was done");
 	plan_modify(&plan, values, nulls);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
  * Where a scrub stands, and whether it is in a hurry: set to go through
  * everything at once. In a transaction.
  */
-ChangedChat
-duty_position(const char *name, bool *hurry)
+ChatKey
+job_position(const char *name, bool *hurry)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT application_id, chat_number, hurry::pg_catalog.int4 FROM chat.worker_duties"
@@ -86,14 +86,14 @@ duty_position(const char *name, bool *hurry)
 
 	*hurry = false;
 	if (plan_modify(&plan, &value, NULL) == 0)
-		return (ChangedChat) {0, 0};
+		return (ChatKey) {0, 0};
 	*hurry = plan_result_int32(0, 3) != 0;
-	return (ChangedChat) {plan_result_int32(0, 1), plan_result_int32(0, 2)};
+	return (ChatKey) {plan_result_int32(0, 1), plan_result_int32(0, 2)};
 }
 
 /* Write where a scrub stands. In a transaction. */
 void
-duty_set_position(const char *name, ChangedChat position, bool hurry)
+job_set_position(const char *name, ChatKey position, bool hurry)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.worker_duties SET application_id = $2, chat_number = $3, hurry = $4"
@@ -112,8 +112,8 @@ duty_set_position(const char *name, ChangedChat position, bool hurry)
  * the pass mended is counted here.
  */
 void
-duty_report_mended(int32 application, int32 chat, const char *counter,
-				   const int32 *was, int32 mended_to, Pass *pass)
+job_report_mended(int32 application, int32 chat, const char *counter,
+				   const int32 *was, int32 mended_to, JobRun *pass)
 {
 	pass->mended++;
 	if (pass->mended > MENDED_LOGGED)
@@ -131,10 +131,10 @@ duty_report_mended(int32 application, int32 chat, const char *counter,
  * write it down.
  */
 static void
-fail(Duty *duty, MemoryContext context, TimestampTz started)
+fail(Job *duty, MemoryContext context, TimestampTz started)
 {
 	ErrorData  *error;
-	Pass		nothing = {0};
+	JobRun		nothing = {0};
 
 	MemoryContextSwitchTo(context);
 	HOLD_INTERRUPTS();
@@ -162,7 +162,7 @@ fail(Duty *duty, MemoryContext context, TimestampTz started)
  * log has it.
  */
 static void
-fail_surely(Duty *duty, MemoryContext context, TimestampTz started)
+fail_surely(Job *duty, MemoryContext context, TimestampTz started)
 {
 	PG_TRY();
 	{
@@ -182,7 +182,7 @@ fail_surely(Duty *duty, MemoryContext context, TimestampTz started)
 static void
 add_context(void *argument)
 {
-	const Duty *duty = argument;
+	const Job *duty = argument;
 
 	errcontext("duty \"%s\"", duty->name);
 }
@@ -192,7 +192,7 @@ add_context(void *argument)
  * wrong is logged and recorded.
  */
 void
-duty_run(Duty *duty)
+job_run(Job *duty)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_chat pass",
@@ -206,7 +206,7 @@ duty_run(Duty *duty)
 	error_context_stack = &error_context;
 	PG_TRY();
 	{
-		Pass		pass = {0};
+		JobRun		pass = {0};
 
 		MemoryContextSwitchTo(context);
 		wait_ms = duty->run(&pass);
@@ -236,7 +236,7 @@ duty_run(Duty *duty)
  * How long until the next pass of a duty, in milliseconds.
  */
 long
-duty_wait_ms(const Duty *duty)
+job_wait_ms(const Job *duty)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz next = now < duty->last_end ? now : duty->next_pass;	/* the clock was set back */

@@ -1,5 +1,5 @@
 /*
- * hooks.c
+ * utility_hook.c
  *	  Commands that concern workers.
  *
  * Some commands need a database to be free of connections: DROP DATABASE,
@@ -51,9 +51,9 @@ on_transaction_end(XactEvent event, void *argument)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	foreach(cell, held)
-		shared_release_database(lfirst_oid(cell));
+		shmem_release_database(lfirst_oid(cell));
 	if (event == XACT_EVENT_COMMIT && probe_at_commit)
-		shared_probe_database(MyDatabaseId);
+		shmem_probe_database(MyDatabaseId);
 	held = NIL;
 	probe_at_commit = false;
 }
@@ -65,7 +65,7 @@ hold_until_end(Oid database)
 
 	held = lappend_oid(held, database);
 	MemoryContextSwitchTo(caller);
-	shared_hold_database(database);
+	shmem_hold_database(database);
 }
 
 static void
@@ -74,7 +74,7 @@ release(Oid database)
 	if (!list_member_oid(held, database))
 		return;
 	held = list_delete_oid(held, database);
-	shared_release_database(database);
+	shmem_release_database(database);
 }
 
 static bool
@@ -272,14 +272,14 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	if (probe)
 		probe_at_commit = true;
 	if (committed)
-		shared_note_commit_prepared();
+		shmem_note_commit_prepared();
 }
 
 /*
  * Install the hooks. Called once, while libraries are preloaded.
  */
 void
-hooks_define(void)
+utility_hook_init(void)
 {
 	previous_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = hooks_utility;

@@ -1,10 +1,10 @@
 /*
- * hooks.h
- *	  Commands that concern workers: see hooks.c.
+ * utility_hook.h
+ *	  Commands that concern workers: see utility_hook.c.
  */
-#ifndef PG_CHAT_HOOKS_H
-#define PG_CHAT_HOOKS_H
+#ifndef PG_CHAT_UTILITY_HOOK_H
+#define PG_CHAT_UTILITY_HOOK_H
 
-extern void hooks_define(void);
+extern void utility_hook_init(void);
 
-#endif							/* PG_CHAT_HOOKS_H */
+#endif							/* PG_CHAT_UTILITY_HOOK_H */

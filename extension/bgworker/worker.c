@@ -78,13 +78,13 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 #define PUSH_PAUSE_MS 750
 #define SEARCH_PAUSE_MS 100
 
-static Duty duties[] = {
-	{.name = "reconcile", .run = counting_reconcile},
-	{.name = "scrub chats", .run = counting_scrub_chats},
-	{.name = "scrub applications", .run = counting_scrub_applications},
-	[NETWORK_DUTY] = {.name = "redis", .run = mirror_run, .recover = mirror_disconnect, .wanted = mirror_wanted, .pause_ms = PUSH_PAUSE_MS},
-	{.name = "search", .run = indexing_run, .recover = indexing_recover, .wanted = indexing_wanted, .pause_ms = SEARCH_PAUSE_MS},
-	{.name = "verify search", .run = verify_run, .wanted = verify_wanted, .pause_ms = SEARCH_PAUSE_MS}
+static Job duties[] = {
+	{.name = "reconcile", .run = recount_job_reconcile},
+	{.name = "scrub chats", .run = recount_job_scrub_chats},
+	{.name = "scrub applications", .run = recount_job_scrub_applications},
+	[NETWORK_DUTY] = {.name = "redis", .run = redis_mirror_job_run, .recover = redis_mirror_job_disconnect, .wanted = redis_mirror_job_wanted, .pause_ms = PUSH_PAUSE_MS},
+	{.name = "search", .run = es_sync_job_run, .recover = es_sync_job_recover, .wanted = es_sync_job_wanted, .pause_ms = SEARCH_PAUSE_MS},
+	{.name = "verify search", .run = es_verify_job_run, .wanted = es_verify_job_wanted, .pause_ms = SEARCH_PAUSE_MS}
 };
 
 /*
@@ -138,7 +138,7 @@ static MemoryContext outer_context = NULL;
  * rights last beyond the commit.
  */
 void
-worker_begin_for(const char *table, const char *activity)
+worker_xact_begin_as_owner_of(const char *table, const char *activity)
 {
 	outer_context = CurrentMemoryContext;
 	ResetAllOptions();
@@ -152,9 +152,9 @@ worker_begin_for(const char *table, const char *activity)
 
 /* The same for all tables; they belong to one role. */
 void
-worker_begin(const char *activity)
+worker_xact_begin(const char *activity)
 {
-	worker_begin_for("chats", activity);
+	worker_xact_begin_as_owner_of("chats", activity);
 }
 
 /*
@@ -162,7 +162,7 @@ worker_begin(const char *activity)
  * to the memory context that was there before.
  */
 void
-worker_commit(void)
+worker_xact_commit(void)
 {
 	SPI_finish();
 	PopActiveSnapshot();
@@ -177,14 +177,14 @@ worker_commit(void)
 static bool
 extension_exists(void)
 {
-	uint32		invitations = shared_available() ? shared_invitations() : 0;
+	uint32		invitations = shmem_available() ? shmem_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
-	if (shared_available())
-		shared_report_extension(exists, invitations);
+	if (shmem_available())
+		shmem_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -239,21 +239,21 @@ look_for_prepared(void)
 		"SELECT FROM pg_catalog.pg_prepared_xacts WHERE database OPERATOR(pg_catalog.=) $1 LIMIT 1", NAMEOID);
 	Datum		database = NameGetDatum(&database_name);
 
-	if (done || !shared_available())
+	if (done || !shmem_available())
 		return;
-	worker_begin("looking for prepared transactions");
+	worker_xact_begin("looking for prepared transactions");
 	if (plan_query(&plan, &database) > 0)
-		shared_note_prepared();
-	worker_commit();
+		shmem_note_prepared();
+	worker_xact_commit();
 	done = true;
 }
 
 /*
- * Duty: see whether the worker is wanted here, and leave if not. Comes before
+ * Job: see whether the worker is wanted here, and leave if not. Comes before
  * the others in each round.
  */
 static long
-watch(Pass *pass)
+watch(JobRun *pass)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
@@ -263,7 +263,7 @@ watch(Pass *pass)
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
-static Duty watching = {.name = "watch", .run = watch};
+static Job watching = {.name = "watch", .run = watch};
 
 /* Do the duties that are due. Returns how long to wait for the next. */
 static long
@@ -271,14 +271,14 @@ do_duties(void)
 {
 	long		wait_ms = WAIT_MAX_MS;
 
-	if (duty_wait_ms(&watching) == 0)
-		duty_run(&watching);
+	if (job_wait_ms(&watching) == 0)
+		job_run(&watching);
 	for (int i = 0; i < lengthof(duties); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (duty_wait_ms(&duties[i]) == 0)
-			duty_run(&duties[i]);
-		wait_ms = Min(wait_ms, duty_wait_ms(&duties[i]));
+		if (job_wait_ms(&duties[i]) == 0)
+			job_run(&duties[i]);
+		wait_ms = Min(wait_ms, job_wait_ms(&duties[i]));
 	}
 	return wait_ms;
 }
@@ -301,7 +301,7 @@ do_round(long wait_ms)
 	{
 		/* pg_cancel_backend finds nothing to cancel here. */
 		HOLD_CANCEL_INTERRUPTS();
-		wait_for("ChatWorkerMain", 0, PGINVALID_SOCKET, wait_ms);
+		latch_wait("ChatWorkerMain", 0, PGINVALID_SOCKET, wait_ms);
 		RESUME_CANCEL_INTERRUPTS();
 		QueryCancelPending = false;
 	}
@@ -362,7 +362,7 @@ pg_chat_worker_main(Datum argument)
 	fix_settings();
 	if (!lock_database())
 		proc_exit(0);
-	if (shared_available() && !shared_register_worker())
+	if (shmem_available() && !shmem_register_worker())
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
@@ -439,9 +439,9 @@ chat_worker_process(PG_FUNCTION_ARGS)
 {
 	TupleDesc	descriptor;
 	TimestampTz since;
-	int			pid = shared_available() ? shared_worker(&since) : worker_process(&since);
+	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
 	Datum		values[3] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shared_available())
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
 	};
 	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
 

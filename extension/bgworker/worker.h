@@ -20,8 +20,8 @@
 #define WORKER_LOCK_CLASS 3
 
 extern BackgroundWorker worker_description(Oid database);
-extern void worker_begin_for(const char *table, const char *activity);
-extern void worker_begin(const char *activity);
-extern void worker_commit(void);
+extern void worker_xact_begin_as_owner_of(const char *table, const char *activity);
+extern void worker_xact_begin(const char *activity);
+extern void worker_xact_commit(void);
 
 #endif							/* PG_CHAT_WORKER_H */

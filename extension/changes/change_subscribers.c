@@ -1,5 +1,5 @@
 /*
- * inbox.c
+ * change_subscribers.c
  *	  Changed chats, handed to the duties that want them.
  *
  * Shared memory tells the worker once what changed; several duties want to
@@ -19,25 +19,25 @@ typedef struct Inbox
 	bool		asked;			/* whether it is listening was said */
 	bool		listening;
 	bool		all;			/* any chat may have changed */
-	ChatQueue  *chats;			/* NULL before it listens first */
+	ChatKeyQueue  *chats;			/* NULL before it listens first */
 } Inbox;
 
-static Inbox inboxes[INBOX_READERS];
+static Inbox inboxes[SUBSCRIBER_COUNT];
 
 static void
 forget_chats(Inbox *inbox)
 {
-	chat_queue_clear(inbox->chats);
+	chat_key_queue_clear(inbox->chats);
 	inbox->all = true;
 }
 
 static void
-put(Inbox *inbox, const ChangedChat *changes, int count, bool all)
+put(Inbox *inbox, const ChatKey *changes, int count, bool all)
 {
 	inbox->all |= all;
 	for (int i = 0; i < count; i++)
 	{
-		if (!chat_queue_add(inbox->chats, changes[i]))
+		if (!chat_key_queue_add(inbox->chats, changes[i]))
 		{
 			forget_chats(inbox);
 			return;
@@ -49,14 +49,14 @@ put(Inbox *inbox, const ChangedChat *changes, int count, bool all)
 static void
 fetch(void)
 {
-	ChangedChat *changes;
+	ChatKey *changes;
 	bool		all;
 	int			count;
 
-	if (!shared_available() || !shared_has_changes())
+	if (!shmem_available() || !shmem_has_changes())
 		return;
-	count = shared_take_changes(&changes, &all);
-	for (int i = 0; i < INBOX_READERS; i++)
+	count = shmem_take_changes(&changes, &all);
+	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 		if (inboxes[i].listening)
 			put(&inboxes[i], changes, count, all);
 	pfree(changes);
@@ -67,7 +67,7 @@ fetch(void)
  * look everywhere.
  */
 void
-inbox_listen(InboxReader reader, bool listen)
+change_subscriber_listen(ChangeSubscriber reader, bool listen)
 {
 	Inbox	   *inbox = &inboxes[reader];
 	bool		anyone = false;
@@ -78,16 +78,16 @@ inbox_listen(InboxReader reader, bool listen)
 	inbox->asked = true;
 	inbox->listening = listen;
 	if (inbox->chats == NULL)
-		inbox->chats = chat_queue_create(INBOX_CAPACITY);
+		inbox->chats = chat_key_queue_create(INBOX_CAPACITY);
 	forget_chats(inbox);
 
-	for (int i = 0; i < INBOX_READERS; i++)
+	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 	{
 		anyone |= inboxes[i].listening;
 		all &= inboxes[i].asked;
 	}
-	if (shared_available() && (all || anyone))
-		shared_listen(anyone);
+	if (shmem_available() && (all || anyone))
+		shmem_listen(anyone);
 }
 
 /*
@@ -95,12 +95,12 @@ inbox_listen(InboxReader reader, bool listen)
  * wakes the worker for the first change after each time it is emptied.
  */
 bool
-inbox_has_changes(InboxReader reader)
+change_subscriber_has_changes(ChangeSubscriber reader)
 {
 	Inbox	   *inbox = &inboxes[reader];
 
 	return inbox->listening &&
-		(inbox->all || chat_queue_count(inbox->chats) > 0 || shared_has_changes());
+		(inbox->all || chat_key_queue_count(inbox->chats) > 0 || shmem_has_changes());
 }
 
 /*
@@ -108,14 +108,14 @@ inbox_has_changes(InboxReader reader)
  * *all tells that there may be others. Returns their number.
  */
 int
-inbox_take(InboxReader reader, ChangedChat **changes, bool *all)
+change_subscriber_take(ChangeSubscriber reader, ChatKey **changes, bool *all)
 {
 	Inbox	   *inbox = &inboxes[reader];
 	int			count = 0;
 
 	fetch();
-	*changes = palloc((chat_queue_count(inbox->chats) + 1) * sizeof(ChangedChat));
-	while (chat_queue_take(inbox->chats, &(*changes)[count]))
+	*changes = palloc((chat_key_queue_count(inbox->chats) + 1) * sizeof(ChatKey));
+	while (chat_key_queue_take(inbox->chats, &(*changes)[count]))
 		count++;
 	*all = inbox->all;
 	inbox->all = false;

@@ -1,23 +1,23 @@
 /*
- * inbox.h
- *	  Changed chats, handed to the duties that want them: see inbox.c.
+ * change_subscribers.h
+ *	  Changed chats, handed to the duties that want them: see change_subscribers.c.
  */
-#ifndef PG_CHAT_INBOX_H
-#define PG_CHAT_INBOX_H
+#ifndef PG_CHAT_CHANGE_SUBSCRIBERS_H
+#define PG_CHAT_CHANGE_SUBSCRIBERS_H
 
 #include "postgres.h"
 
 #include "changes/shmem.h"
 
-typedef enum InboxReader
+typedef enum ChangeSubscriber
 {
-	INBOX_REDIS,
-	INBOX_SEARCH,
-	INBOX_READERS
-} InboxReader;
+	SUBSCRIBER_REDIS,
+	SUBSCRIBER_SEARCH,
+	SUBSCRIBER_COUNT
+} ChangeSubscriber;
 
-extern void inbox_listen(InboxReader reader, bool listen);
-extern bool inbox_has_changes(InboxReader reader);
-extern int	inbox_take(InboxReader reader, ChangedChat **changes, bool *all);
+extern void change_subscriber_listen(ChangeSubscriber reader, bool listen);
+extern bool change_subscriber_has_changes(ChangeSubscriber reader);
+extern int	change_subscriber_take(ChangeSubscriber reader, ChatKey **changes, bool *all);
 
-#endif							/* PG_CHAT_INBOX_H */
+#endif							/* PG_CHAT_CHANGE_SUBSCRIBERS_H */

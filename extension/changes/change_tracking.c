@@ -1,10 +1,10 @@
 /*
- * changes.c
+ * change_tracking.c
  *	  Chats that this transaction changed.
  *
  * They are told to the worker after the commit, and only if it asked for them:
- * see shared.c. Those of a prepared transaction are not kept, only that there
- * are such: see hooks.c. A change of a subtransaction that is rolled back is told, too; the worker then
+ * see shmem.c. Those of a prepared transaction are not kept, only that there
+ * are such: see utility_hook.c. A change of a subtransaction that is rolled back is told, too; the worker then
  * finds nothing to do.
  */
 #include "postgres.h"
@@ -16,7 +16,7 @@
 #include "changes/shmem.h"
 
 /* In TopTransactionContext; NULL if there are none. */
-static ChangedChat *changes = NULL;
+static ChatKey *changes = NULL;
 static int	changes_count = 0;
 static int	changes_capacity = 0;
 
@@ -30,11 +30,11 @@ on_transaction_end(XactEvent event, void *argument)
 	{
 		case XACT_EVENT_COMMIT:
 			if (changes != NULL)
-				shared_note_changes(changes, changes_count);
+				shmem_note_changes(changes, changes_count);
 			break;
 		case XACT_EVENT_PREPARE:
-			if (changed && shared_available())
-				shared_note_prepared();
+			if (changed && shmem_available())
+				shmem_note_prepared();
 			break;
 		case XACT_EVENT_ABORT:
 			break;
@@ -50,7 +50,7 @@ on_transaction_end(XactEvent event, void *argument)
  * loaded.
  */
 void
-changes_define(void)
+change_tracking_init(void)
 {
 	RegisterXactCallback(on_transaction_end, NULL);
 }
@@ -59,10 +59,10 @@ changes_define(void)
  * Note that a chat was changed; chat 0 stands for the application's chats.
  */
 void
-changes_note(int32 application, int32 chat)
+change_tracking_note(int32 application, int32 chat)
 {
 	changed = true;
-	if (!shared_wants_changes())
+	if (!shmem_wants_changes())
 		return;
 
 	if (changes == NULL)
@@ -70,12 +70,12 @@ changes_note(int32 application, int32 chat)
 		changes_count = 0;
 		changes_capacity = 16;
 		changes = MemoryContextAlloc(TopTransactionContext,
-									 changes_capacity * sizeof(ChangedChat));
+									 changes_capacity * sizeof(ChatKey));
 	}
 	else if (changes_count == changes_capacity)
 	{
 		changes_capacity *= 2;
-		changes = repalloc_huge(changes, changes_capacity * sizeof(ChangedChat));
+		changes = repalloc_huge(changes, changes_capacity * sizeof(ChatKey));
 	}
-	changes[changes_count++] = (ChangedChat) {application, chat};
+	changes[changes_count++] = (ChatKey) {application, chat};
 }

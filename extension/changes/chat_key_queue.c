@@ -1,5 +1,5 @@
 /*
- * chat_queue.c
+ * chat_key_queue.c
  *	  Chats that wait for something: first in, first out, and each only once.
  *
  * A queue has room for a number of chats that is fixed when it is created, so
@@ -12,22 +12,22 @@
 
 #include "changes/chat_key_queue.h"
 
-struct ChatQueue
+struct ChatKeyQueue
 {
 	MemoryContext context;
 	HTAB	   *members;
-	ChangedChat *ring;
+	ChatKey *ring;
 	int			capacity;
 	int			first;
 	int			count;
 };
 
 static void
-make_members(ChatQueue *queue)
+make_members(ChatKeyQueue *queue)
 {
 	HASHCTL		control = {
-		.keysize = sizeof(ChangedChat),
-		.entrysize = sizeof(ChangedChat),
+		.keysize = sizeof(ChatKey),
+		.entrysize = sizeof(ChatKey),
 		.hcxt = queue->context
 	};
 
@@ -36,29 +36,29 @@ make_members(ChatQueue *queue)
 }
 
 /* An empty queue, which lasts until it is freed. */
-ChatQueue *
-chat_queue_create(int capacity)
+ChatKeyQueue *
+chat_key_queue_create(int capacity)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_chat chat queue",
 												  ALLOCSET_DEFAULT_SIZES);
-	ChatQueue  *queue = MemoryContextAllocZero(context, sizeof(ChatQueue));
+	ChatKeyQueue  *queue = MemoryContextAllocZero(context, sizeof(ChatKeyQueue));
 
 	queue->context = context;
 	queue->capacity = capacity;
-	queue->ring = MemoryContextAlloc(context, capacity * sizeof(ChangedChat));
+	queue->ring = MemoryContextAlloc(context, capacity * sizeof(ChatKey));
 	make_members(queue);
 	return queue;
 }
 
 void
-chat_queue_free(ChatQueue *queue)
+chat_key_queue_free(ChatKeyQueue *queue)
 {
 	MemoryContextDelete(queue->context);
 }
 
 /* Put a chat at the end, unless it is there. Returns false if there is no room. */
 bool
-chat_queue_add(ChatQueue *queue, ChangedChat chat)
+chat_key_queue_add(ChatKeyQueue *queue, ChatKey chat)
 {
 	bool		found;
 
@@ -74,7 +74,7 @@ chat_queue_add(ChatQueue *queue, ChangedChat chat)
 
 /* Take the first chat. Returns false if there is none. */
 bool
-chat_queue_take(ChatQueue *queue, ChangedChat *chat)
+chat_key_queue_take(ChatKeyQueue *queue, ChatKey *chat)
 {
 	if (queue->count == 0)
 		return false;
@@ -86,13 +86,13 @@ chat_queue_take(ChatQueue *queue, ChangedChat *chat)
 }
 
 int
-chat_queue_count(const ChatQueue *queue)
+chat_key_queue_count(const ChatKeyQueue *queue)
 {
 	return queue->count;
 }
 
 void
-chat_queue_clear(ChatQueue *queue)
+chat_key_queue_clear(ChatKeyQueue *queue)
 {
 	hash_destroy(queue->members);
 	make_members(queue);

@@ -1,21 +1,21 @@
 /*
- * chat_queue.h
- *	  Chats that wait for something: see chat_queue.c.
+ * chat_key_queue.h
+ *	  Chats that wait for something: see chat_key_queue.c.
  */
-#ifndef PG_CHAT_CHAT_QUEUE_H
-#define PG_CHAT_CHAT_QUEUE_H
+#ifndef PG_CHAT_CHAT_KEY_QUEUE_H
+#define PG_CHAT_CHAT_KEY_QUEUE_H
 
 #include "postgres.h"
 
 #include "changes/shmem.h"
 
-typedef struct ChatQueue ChatQueue;
+typedef struct ChatKeyQueue ChatKeyQueue;
 
-extern ChatQueue *chat_queue_create(int capacity);
-extern void chat_queue_free(ChatQueue *queue);
-extern bool chat_queue_add(ChatQueue *queue, ChangedChat chat);
-extern bool chat_queue_take(ChatQueue *queue, ChangedChat *chat);
-extern int	chat_queue_count(const ChatQueue *queue);
-extern void chat_queue_clear(ChatQueue *queue);
+extern ChatKeyQueue *chat_key_queue_create(int capacity);
+extern void chat_key_queue_free(ChatKeyQueue *queue);
+extern bool chat_key_queue_add(ChatKeyQueue *queue, ChatKey chat);
+extern bool chat_key_queue_take(ChatKeyQueue *queue, ChatKey *chat);
+extern int	chat_key_queue_count(const ChatKeyQueue *queue);
+extern void chat_key_queue_clear(ChatKeyQueue *queue);
 
-#endif							/* PG_CHAT_CHAT_QUEUE_H */
+#endif							/* PG_CHAT_CHAT_KEY_QUEUE_H */

@@ -76,7 +76,7 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
  * loaded.
  */
 void
-search_queue_define(void)
+search_queue_init(void)
 {
 	RegisterXactCallback(on_transaction_end, NULL);
 	RegisterSubXactCallback(on_subtransaction_end, NULL);

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-extern void search_queue_define(void);
+extern void search_queue_init(void);
 extern void search_queue_add(int32 application, int32 chat, int32 number);
 extern bool search_queue_is_empty(void);
 extern bool search_queue_is_full(void);

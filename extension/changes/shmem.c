@@ -1,10 +1,10 @@
 /*
- * shared.c
+ * shmem.c
  *	  What the extension's processes tell each other in shared memory.
  *
  * There is shared memory only where the library is preloaded; elsewhere
- * shared_available() is false and nothing else here may be called, but for
- * shared_wants_changes() and shared_breaker().
+ * shmem_available() is false and nothing else here may be called, but for
+ * shmem_wants_changes() and shmem_breaker().
  *
  * For each database it holds:
  *
@@ -17,7 +17,7 @@
  *	  where to look first: it is lost in a crash, and replaced by the remark
  *	  "look everywhere" when there are too many. A database has a quarter of
  *	  the room at most, so that a busy one leaves some to the others,
- *	- whether its searches are to ask Elasticsearch: see breaker.c.
+ *	- whether its searches are to ask Elasticsearch: see circuit_breaker.c.
  */
 #include "postgres.h"
 
@@ -64,14 +64,14 @@ typedef struct SharedDatabase
 	bool		changed_all;	/* too many changes to name */
 	bool		prepared;		/* a prepared transaction may have changes */
 	int			changes;
-	Breaker		breaker;		/* has its own lock */
+	CircuitBreaker		breaker;		/* has its own lock */
 } SharedDatabase;
 
 /* Key of the hash table of changes, and all there is in it. */
 typedef struct SharedChange
 {
 	Oid			database;
-	ChangedChat chat;
+	ChatKey chat;
 } SharedChange;
 
 typedef struct SharedState
@@ -86,21 +86,21 @@ static HTAB *changes_table = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 
 static Size
-shared_size(void)
+shmem_size(void)
 {
 	return add_size(MAXALIGN(sizeof(SharedState)),
 					hash_estimate_size(SHARED_CHANGES, sizeof(SharedChange)));
 }
 
 static void
-shared_request(void)
+shmem_request(void)
 {
-	RequestAddinShmemSpace(shared_size());
+	RequestAddinShmemSpace(shmem_size());
 	RequestNamedLWLockTranche("pg_chat", 1);
 }
 
 static void
-shared_startup(void)
+shmem_startup(void)
 {
 	HASHCTL		control = {
 		.keysize = sizeof(SharedChange),
@@ -127,16 +127,16 @@ shared_startup(void)
  * Ask for the shared memory. Called once, while libraries are preloaded.
  */
 void
-shared_define(void)
+shmem_init(void)
 {
 	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shared_startup;
-	compat_request_shared_memory(shared_request);
+	shmem_startup_hook = shmem_startup;
+	compat_request_shared_memory(shmem_request);
 }
 
 /* Whether there is shared memory: the library was preloaded. */
 bool
-shared_available(void)
+shmem_available(void)
 {
 	return state != NULL;
 }
@@ -172,7 +172,7 @@ find_database(Oid database, bool create)
  * NULL. Returns their number. The caller holds the lock.
  */
 static int
-remove_changes(Oid database, ChangedChat *target)
+remove_changes(Oid database, ChatKey *target)
 {
 	HASH_SEQ_STATUS scan;
 	SharedChange *change;
@@ -223,7 +223,7 @@ unregister_launcher(int code, Datum argument)
  * Be the launcher, until the process ends.
  */
 void
-shared_register_launcher(void)
+shmem_register_launcher(void)
 {
 	before_shmem_exit(unregister_launcher, (Datum) 0);
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
@@ -235,7 +235,7 @@ shared_register_launcher(void)
  * What is known of a database; from now on, something is, if there is room.
  */
 DatabaseState
-shared_database_state(Oid database)
+shmem_database_state(Oid database)
 {
 	DatabaseState result = {0};
 	SharedDatabase *entry;
@@ -259,7 +259,7 @@ shared_database_state(Oid database)
  * database, or is its worker, keeps its entry.
  */
 void
-shared_forget_others(const Oid *databases, int count)
+shmem_forget_others(const Oid *databases, int count)
 {
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < SHARED_DATABASES; i++)
@@ -300,7 +300,7 @@ unregister_worker(int code, Datum argument)
  * must leave.
  */
 bool
-shared_register_worker(void)
+shmem_register_worker(void)
 {
 	SharedDatabase *entry;
 	bool		welcome = true;
@@ -328,7 +328,7 @@ shared_register_worker(void)
  * The worker's process, or 0, and when it was started.
  */
 int
-shared_worker(TimestampTz *since)
+shmem_worker(TimestampTz *since)
 {
 	SharedDatabase *entry;
 	int			pid;
@@ -346,7 +346,7 @@ shared_worker(TimestampTz *since)
  * extension is there.
  */
 uint32
-shared_invitations(void)
+shmem_invitations(void)
 {
 	SharedDatabase *entry;
 	uint32		invitations;
@@ -364,7 +364,7 @@ shared_invitations(void)
  * the command that created it may have committed meanwhile.
  */
 void
-shared_report_extension(bool exists, uint32 invitations)
+shmem_report_extension(bool exists, uint32 invitations)
 {
 	SharedDatabase *entry;
 
@@ -385,7 +385,7 @@ shared_report_extension(bool exists, uint32 invitations)
  * Make the launcher look at the database again: it may have got the extension.
  */
 void
-shared_probe_database(Oid database)
+shmem_probe_database(Oid database)
 {
 	SharedDatabase *entry;
 
@@ -402,11 +402,11 @@ shared_probe_database(Oid database)
 }
 
 /*
- * Keep workers out of the database until shared_release_database, and wait,
+ * Keep workers out of the database until shmem_release_database, and wait,
  * for a bounded time, until the present one has left.
  */
 void
-shared_hold_database(Oid database)
+shmem_hold_database(Oid database)
 {
 	SharedDatabase *entry;
 	int			pid = 0;
@@ -436,10 +436,10 @@ shared_hold_database(Oid database)
 }
 
 /*
- * Undo one shared_hold_database, and have the launcher look at the database.
+ * Undo one shmem_hold_database, and have the launcher look at the database.
  */
 void
-shared_release_database(Oid database)
+shmem_release_database(Oid database)
 {
 	SharedDatabase *entry;
 
@@ -458,7 +458,7 @@ shared_release_database(Oid database)
  * As the worker: from now on learn of changes, or no more.
  */
 void
-shared_listen(bool listen)
+shmem_listen(bool listen)
 {
 	SharedDatabase *entry;
 
@@ -482,7 +482,7 @@ shared_listen(bool listen)
  * waits for the transactions that are under way.
  */
 bool
-shared_wants_changes(void)
+shmem_wants_changes(void)
 {
 	static SharedDatabase *entry = NULL;
 
@@ -500,8 +500,8 @@ shared_wants_changes(void)
 /*
  * This database's breaker, or NULL where nobody can share one.
  */
-Breaker *
-shared_breaker(void)
+CircuitBreaker *
+shmem_breaker(void)
 {
 	static SharedDatabase *entry = NULL;
 
@@ -521,7 +521,7 @@ shared_breaker(void)
  * Wakes it for the first of them.
  */
 void
-shared_note_changes(const ChangedChat *changes, int count)
+shmem_note_changes(const ChatKey *changes, int count)
 {
 	SharedDatabase *entry;
 
@@ -556,7 +556,7 @@ shared_note_changes(const ChangedChat *changes, int count)
  * Keep in mind that a transaction which changed something is prepared.
  */
 void
-shared_note_prepared(void)
+shmem_note_prepared(void)
 {
 	SharedDatabase *entry;
 
@@ -572,7 +572,7 @@ shared_note_prepared(void)
  * something, tell the worker that any chats may have changed.
  */
 void
-shared_note_commit_prepared(void)
+shmem_note_commit_prepared(void)
 {
 	SharedDatabase *entry;
 
@@ -591,7 +591,7 @@ shared_note_commit_prepared(void)
  * As the worker: whether there are changes to take.
  */
 bool
-shared_has_changes(void)
+shmem_has_changes(void)
 {
 	SharedDatabase *entry;
 	bool		changed;
@@ -610,12 +610,12 @@ shared_has_changes(void)
  * memory context; *all tells that there may be others. Returns their number.
  */
 int
-shared_take_changes(ChangedChat **changes, bool *all)
+shmem_take_changes(ChatKey **changes, bool *all)
 {
 	SharedDatabase *entry;
 	int			count = 0;
 
-	*changes = palloc(SHARED_CHANGES_QUOTA * sizeof(ChangedChat));
+	*changes = palloc(SHARED_CHANGES_QUOTA * sizeof(ChatKey));
 	*all = false;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);

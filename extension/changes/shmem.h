@@ -1,10 +1,10 @@
 /*
- * shared.h
+ * shmem.h
  *	  What the extension's processes tell each other in shared memory: see
- *	  shared.c.
+ *	  shmem.c.
  */
-#ifndef PG_CHAT_SHARED_H
-#define PG_CHAT_SHARED_H
+#ifndef PG_CHAT_SHMEM_H
+#define PG_CHAT_SHMEM_H
 
 #include "postgres.h"
 
@@ -13,11 +13,11 @@
 #include "common/circuit_breaker.h"
 
 /* A chat of which something changed. Has no padding, since it is hashed. */
-typedef struct ChangedChat
+typedef struct ChatKey
 {
 	int32		application;
 	int32		chat;
-} ChangedChat;
+} ChatKey;
 
 /* Whether a database has the extension, as a worker found when it last looked. */
 typedef enum ExtensionState
@@ -37,31 +37,31 @@ typedef struct DatabaseState
 	uint32		invitations;	/* rises whenever there may be something new to look at */
 } DatabaseState;
 
-extern void shared_define(void);
-extern bool shared_available(void);
+extern void shmem_init(void);
+extern bool shmem_available(void);
 
 /* For the launcher. */
-extern void shared_register_launcher(void);
-extern DatabaseState shared_database_state(Oid database);
-extern void shared_forget_others(const Oid *databases, int count);
+extern void shmem_register_launcher(void);
+extern DatabaseState shmem_database_state(Oid database);
+extern void shmem_forget_others(const Oid *databases, int count);
 
 /* For a worker. */
-extern bool shared_register_worker(void);
-extern uint32 shared_invitations(void);
-extern void shared_report_extension(bool exists, uint32 invitations);
-extern int	shared_worker(TimestampTz *since);
-extern int	shared_take_changes(ChangedChat **changes, bool *all);
-extern bool shared_has_changes(void);
-extern void shared_listen(bool listen);
+extern bool shmem_register_worker(void);
+extern uint32 shmem_invitations(void);
+extern void shmem_report_extension(bool exists, uint32 invitations);
+extern int	shmem_worker(TimestampTz *since);
+extern int	shmem_take_changes(ChatKey **changes, bool *all);
+extern bool shmem_has_changes(void);
+extern void shmem_listen(bool listen);
 
 /* For any backend. */
-extern void shared_probe_database(Oid database);
-extern void shared_hold_database(Oid database);
-extern void shared_release_database(Oid database);
-extern bool shared_wants_changes(void);
-extern void shared_note_changes(const ChangedChat *changes, int count);
-extern void shared_note_prepared(void);
-extern void shared_note_commit_prepared(void);
-extern Breaker *shared_breaker(void);
+extern void shmem_probe_database(Oid database);
+extern void shmem_hold_database(Oid database);
+extern void shmem_release_database(Oid database);
+extern bool shmem_wants_changes(void);
+extern void shmem_note_changes(const ChatKey *changes, int count);
+extern void shmem_note_prepared(void);
+extern void shmem_note_commit_prepared(void);
+extern CircuitBreaker *shmem_breaker(void);
 
-#endif							/* PG_CHAT_SHARED_H */
+#endif							/* PG_CHAT_SHMEM_H */

@@ -1,5 +1,5 @@
 /*
- * fold.c
+ * case_fold.c
  *	  Letter case and white space, the same in every database.
  *
  * To fold a text is to remove its differences of letter case: Unicode's full

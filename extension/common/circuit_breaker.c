@@ -1,5 +1,5 @@
 /*
- * breaker.c
+ * circuit_breaker.c
  *	  Whether to ask Elasticsearch, after it failed.
  *
  * A search that asks an Elasticsearch that is away waits in vain. So after a
@@ -19,13 +19,13 @@
 #define PAUSE_MAX_MS 30000
 
 /* The state of this process alone. */
-static Breaker own;
+static CircuitBreaker own;
 
 /* Get the state, to oneself. */
-static Breaker *
+static CircuitBreaker *
 lock_breaker(void)
 {
-	Breaker    *breaker = shared_breaker();
+	CircuitBreaker    *breaker = shmem_breaker();
 
 	if (breaker == NULL)
 		return &own;
@@ -34,7 +34,7 @@ lock_breaker(void)
 }
 
 static void
-unlock_breaker(Breaker *breaker)
+unlock_breaker(CircuitBreaker *breaker)
 {
 	if (breaker != &own)
 		SpinLockRelease(&breaker->lock);
@@ -57,10 +57,10 @@ pause_end(TimestampTz now, int failures)
  * not, until another pause is over, should nobody hear of the probe again.
  */
 bool
-breaker_lets_pass(void)
+circuit_breaker_lets_pass(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Breaker    *breaker = lock_breaker();
+	CircuitBreaker    *breaker = lock_breaker();
 	bool		passes = breaker->failures == 0;
 
 	/* A pause that ends later than any can is of a clock that was set back. */
@@ -78,9 +78,9 @@ breaker_lets_pass(void)
 
 /* Elasticsearch answered. */
 void
-breaker_succeeded(void)
+circuit_breaker_succeeded(void)
 {
-	Breaker    *breaker = lock_breaker();
+	CircuitBreaker    *breaker = lock_breaker();
 
 	breaker->failures = 0;
 	breaker->probing = false;
@@ -92,10 +92,10 @@ breaker_succeeded(void)
  * Others that were asking when it first failed do not make the pause longer.
  */
 bool
-breaker_failed(void)
+circuit_breaker_failed(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Breaker    *breaker = lock_breaker();
+	CircuitBreaker    *breaker = lock_breaker();
 	bool		first = breaker->failures == 0;
 
 	if (first || breaker->probing)

@@ -1,5 +1,5 @@
 /*
- * home.c
+ * database_identity.c
  *	  Whether this database is a copy.
  *
  * What is kept outside, in Redis and Elasticsearch, is one database's. A note of
@@ -17,7 +17,7 @@
 
 /* The home of this database, in the current memory context. */
 char *
-home_here(void)
+database_identity_current(void)
 {
 	return psprintf("%u-" UINT64_FORMAT, MyDatabaseId, GetSystemIdentifier());
 }
@@ -28,7 +28,7 @@ home_here(void)
  * transaction.
  */
 char *
-home_of_original(const char *home)
+database_identity_of_original(const char *home)
 {
 	char	   *end;
 	Oid			database = strtoul(home, &end, 10);

@@ -1,13 +1,13 @@
 /*
- * home.h
- *	  Whether this database is a copy: see home.c.
+ * database_identity.h
+ *	  Whether this database is a copy: see database_identity.c.
  */
-#ifndef PG_CHAT_HOME_H
-#define PG_CHAT_HOME_H
+#ifndef PG_CHAT_DATABASE_IDENTITY_H
+#define PG_CHAT_DATABASE_IDENTITY_H
 
 #include "postgres.h"
 
-extern char *home_here(void);
-extern char *home_of_original(const char *home);
+extern char *database_identity_current(void);
+extern char *database_identity_of_original(const char *home);
 
-#endif							/* PG_CHAT_HOME_H */
+#endif							/* PG_CHAT_DATABASE_IDENTITY_H */

@@ -1,5 +1,5 @@
 /*
- * resolve.c
+ * dns_resolve.c
  *	  The address of a host, found without blocking.
  *
  * The C library asks the name servers in a thread of its own, which nothing
@@ -21,20 +21,20 @@
 
 /* Wait for the answer. Returns false at the deadline. */
 static bool
-wait_for_answer(Resolver *resolver, TimestampTz deadline)
+wait_for_answer(DnsResolver *resolver, TimestampTz deadline)
 {
 	while (gai_error(&resolver->request) == EAI_INPROGRESS)
 	{
 		if (GetCurrentTimestamp() >= deadline)
 			return false;
-		wait_for("ChatResolve", 0, PGINVALID_SOCKET, LOOK_AGAIN_MS);
+		latch_wait("ChatResolve", 0, PGINVALID_SOCKET, LOOK_AGAIN_MS);
 	}
 	return true;
 }
 
 /* Forget the request, which is answered. */
 static void
-forget_request(Resolver *resolver)
+forget_request(DnsResolver *resolver)
 {
 	if (resolver->request.ar_result != NULL)
 		freeaddrinfo(resolver->request.ar_result);
@@ -47,7 +47,7 @@ forget_request(Resolver *resolver)
  * it cannot be had before the deadline.
  */
 const char *
-resolve_host(Resolver *resolver, const char *host, TimestampTz deadline, char address[NI_MAXHOST])
+dns_resolve_host(DnsResolver *resolver, const char *host, TimestampTz deadline, char address[NI_MAXHOST])
 {
 	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	static const char too_late[] = "its address was not found in time";

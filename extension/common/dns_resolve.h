@@ -1,9 +1,9 @@
 /*
- * resolve.h
- *	  The address of a host: see resolve.c.
+ * dns_resolve.h
+ *	  The address of a host: see dns_resolve.c.
  */
-#ifndef PG_CHAT_RESOLVE_H
-#define PG_CHAT_RESOLVE_H
+#ifndef PG_CHAT_DNS_RESOLVE_H
+#define PG_CHAT_DNS_RESOLVE_H
 
 #include "postgres.h"
 
@@ -12,13 +12,13 @@
 #include "datatype/timestamp.h"
 
 /* Who asks for addresses, one after the other. Static; begins as zeros. */
-typedef struct Resolver
+typedef struct DnsResolver
 {
 	struct gaicb request;
 	char	   *name;			/* that is asked for; NULL: none is */
-} Resolver;
+} DnsResolver;
 
-extern const char *resolve_host(Resolver *resolver, const char *host, TimestampTz deadline,
+extern const char *dns_resolve_host(DnsResolver *resolver, const char *host, TimestampTz deadline,
 								char address[NI_MAXHOST]);
 
-#endif							/* PG_CHAT_RESOLVE_H */
+#endif							/* PG_CHAT_DNS_RESOLVE_H */

@@ -1,5 +1,5 @@
 /*
- * http.c
+ * http_client.c
  *	  A client for HTTP and HTTPS.
  *
  * A process has any number of requests under way at a time; libcurl does the
@@ -10,7 +10,7 @@
  *
  * No signal is handled while libcurl runs: so what it calls is never left in
  * the middle, and should a library start a thread, it does not take PostgreSQL's
- * signals. The addresses of hosts are found by resolve.c, since libcurl has a
+ * signals. The addresses of hosts are found by dns_resolve.c, since libcurl has a
  * thread for that which the end of the process would wait for.
  *
  * Redirects are not followed, no proxy is used, nothing is read from the
@@ -325,7 +325,7 @@ is_address(const char *host)
 static const char *
 find_address(const char *host, long timeout_ms)
 {
-	static Resolver resolver;
+	static DnsResolver resolver;
 	TimestampTz deadline;
 	const char *problem;
 
@@ -336,7 +336,7 @@ find_address(const char *host, long timeout_ms)
 	known_until = 0;
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   Min(timeout_ms, RESOLVE_TIMEOUT_MS));
-	problem = resolve_host(&resolver, host, deadline, known_address);
+	problem = dns_resolve_host(&resolver, host, deadline, known_address);
 	if (problem != NULL)
 		return problem;
 	strlcpy(known_host, host, sizeof(known_host));
@@ -585,7 +585,7 @@ http_wait(long timeout_ms)
 		int64		now = now_ms();
 		int64		until = timer_at >= 0 ? Min(end, timer_at) : end;
 
-		wait_for("ChatHttp", poll_fd >= 0 ? WL_SOCKET_READABLE : 0, poll_fd, Max(until - now, 0));
+		latch_wait("ChatHttp", poll_fd >= 0 ? WL_SOCKET_READABLE : 0, poll_fd, Max(until - now, 0));
 		if (multi != NULL)
 			run();
 		if (now >= end)

@@ -1,9 +1,9 @@
 /*
- * http.h
- *	  A client for HTTP and HTTPS: see http.c.
+ * http_client.h
+ *	  A client for HTTP and HTTPS: see http_client.c.
  */
-#ifndef PG_CHAT_HTTP_H
-#define PG_CHAT_HTTP_H
+#ifndef PG_CHAT_HTTP_CLIENT_H
+#define PG_CHAT_HTTP_CLIENT_H
 
 #include "postgres.h"
 
@@ -38,4 +38,4 @@ extern void http_wait(long timeout_ms);
 extern void http_end(HttpRequest *request);
 extern void http_free_body(StringInfo body);
 
-#endif							/* PG_CHAT_HTTP_H */
+#endif							/* PG_CHAT_HTTP_CLIENT_H */

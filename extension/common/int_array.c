@@ -1,5 +1,5 @@
 /*
- * array.c
+ * int_array.c
  *	  Arrays of integers, as parameters of statements.
  *
  * A statement over many rows takes them as parallel arrays, one a column.

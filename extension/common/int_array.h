@@ -1,9 +1,9 @@
 /*
- * array.h
- *	  Arrays of integers, as parameters of statements: see array.c.
+ * int_array.h
+ *	  Arrays of integers, as parameters of statements: see int_array.c.
  */
-#ifndef PG_CHAT_ARRAY_H
-#define PG_CHAT_ARRAY_H
+#ifndef PG_CHAT_INT_ARRAY_H
+#define PG_CHAT_INT_ARRAY_H
 
 #include "postgres.h"
 
@@ -18,4 +18,4 @@ extern void int32_array_init(Int32Array *array, int capacity);
 extern void int32_array_append(Int32Array *array, int32 value);
 extern Datum int32_array_datum(const Int32Array *array);
 
-#endif							/* PG_CHAT_ARRAY_H */
+#endif							/* PG_CHAT_INT_ARRAY_H */

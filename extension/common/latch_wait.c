@@ -1,5 +1,5 @@
 /*
- * wait.c
+ * latch_wait.c
  *	  Waiting, in a worker or any other process of PostgreSQL.
  *
  * All waiting is done here, so that all of it ends when it is told to.
@@ -19,7 +19,7 @@
  * leaves when it is told to.
  */
 bool
-wait_for(const char *what, uint32 events, pgsocket socket, long timeout_ms)
+latch_wait(const char *what, uint32 events, pgsocket socket, long timeout_ms)
 {
 	int			result;
 

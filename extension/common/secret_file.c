@@ -1,10 +1,10 @@
 /*
- * secret.c
+ * secret_file.c
  *	  Secrets, which stand in files of their own.
  *
  * PostgreSQL logs the value of a setting that changes, and ALTER SYSTEM the
  * statement. So a setting names the file that has a password or a key, on its
- * first line. (For the one in a URL see settings.c.) Nothing here shows what a
+ * first line. (For the one in a URL see guc.c.) Nothing here shows what a
  * file holds.
  */
 #include "postgres.h"
@@ -97,7 +97,7 @@ open_file(const char *setting, const char *path)
  * first line is no secret.
  */
 char *
-secret_read(const char *setting, const char *path)
+secret_file_read(const char *setting, const char *path)
 {
 	char		content[SECRET_MAX + 2];	/* with its end of line */
 	int			fd = open_file(setting, path);
@@ -129,7 +129,7 @@ secret_read(const char *setting, const char *path)
  * Free a secret, leaving nothing of it in memory.
  */
 void
-secret_forget(char *secret)
+secret_file_free(char *secret)
 {
 	explicit_bzero(secret, strlen(secret));
 	pfree(secret);

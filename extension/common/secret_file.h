@@ -1,11 +1,11 @@
 /*
- * secret.h
- *	  Secrets, which stand in files of their own: see secret.c.
+ * secret_file.h
+ *	  Secrets, which stand in files of their own: see secret_file.c.
  */
-#ifndef PG_CHAT_SECRET_H
-#define PG_CHAT_SECRET_H
+#ifndef PG_CHAT_SECRET_FILE_H
+#define PG_CHAT_SECRET_FILE_H
 
-extern char *secret_read(const char *setting, const char *path);
-extern void secret_forget(char *secret);
+extern char *secret_file_read(const char *setting, const char *path);
+extern void secret_file_free(char *secret);
 
-#endif							/* PG_CHAT_SECRET_H */
+#endif							/* PG_CHAT_SECRET_FILE_H */

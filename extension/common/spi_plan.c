@@ -1,5 +1,5 @@
 /*
- * plan.c
+ * spi_plan.c
  *	  Statements that are prepared once for the session.
  *
  * All access to the tables goes through here: plain SQL by SPI, so that it

@@ -1,9 +1,9 @@
 /*
- * plan.h
- *	  Statements that are prepared once for the session: see plan.c.
+ * spi_plan.h
+ *	  Statements that are prepared once for the session: see spi_plan.c.
  */
-#ifndef PG_CHAT_PLAN_H
-#define PG_CHAT_PLAN_H
+#ifndef PG_CHAT_SPI_PLAN_H
+#define PG_CHAT_SPI_PLAN_H
 
 #include "executor/spi.h"
 #include "utils/tuplestore.h"
@@ -49,4 +49,4 @@ extern int64 plan_result_int64(uint64 row, int column);
 extern text *plan_result_text(uint64 row, int column, bool *isnull);
 extern char *plan_result_string(uint64 row, int column, bool *isnull);
 
-#endif							/* PG_CHAT_PLAN_H */
+#endif							/* PG_CHAT_SPI_PLAN_H */

@@ -1,5 +1,5 @@
 /*
- * owner.c
+ * table_owner.c
  *	  Triggers that act with the rights of their table's owner.
  */
 #include "postgres.h"
@@ -16,10 +16,10 @@
  * setting would do, but only where there is something to do. Declared so, the
  * triggers would take a sixth of the time of a message of the functions.
  */
-Caller
-owner_become(Relation relation)
+TableOwnerSwitch
+table_owner_become(Relation relation)
 {
-	Caller		caller;
+	TableOwnerSwitch		caller;
 
 	GetUserIdAndSecContext(&caller.user, &caller.security_context);
 	SetUserIdAndSecContext(relation->rd_rel->relowner,
@@ -31,9 +31,9 @@ owner_become(Relation relation)
 	return caller;
 }
 
-/* Undo owner_become. After an error, the abort of the transaction does it. */
+/* Undo table_owner_become. After an error, the abort of the transaction does it. */
 void
-owner_leave(Caller caller)
+table_owner_leave(TableOwnerSwitch caller)
 {
 	SPI_finish();
 	AtEOXact_GUC(true, caller.nest_level);

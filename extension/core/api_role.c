@@ -1,5 +1,5 @@
 /*
- * role.c
+ * api_role.c
  *	  The role chat_api, which chatd logs in with.
  */
 #include "postgres.h"

@@ -57,14 +57,14 @@ token_generate(void)
  * the message does not show the token, which is a secret.
  */
 int32
-application_resolve_token(Datum token, ApiAccess access)
+application_resolve_token(Datum token, SqlFunctionAccess access)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) $1",
 		TEXTOID);
 
-	if ((access == API_READS ? plan_query(&plan, &token) : plan_modify(&plan, &token, NULL)) == 0)
-		problem_raise(application_not_found());
+	if ((access == FUNCTION_READS ? plan_query(&plan, &token) : plan_modify(&plan, &token, NULL)) == 0)
+		arg_error_raise(application_not_found());
 	return plan_result_int32(0, 1);
 }
 
@@ -80,14 +80,14 @@ application_require(int32 application)
 	Datum		value = Int32GetDatum(application);
 
 	if (plan_query(&plan, &value) == 0)
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 }
 
 /* That the application, which the arguments name, does not exist. */
-Problem
+ArgError
 application_not_found(void)
 {
-	return problem_not_found("application", "No application has this id or token.",
+	return arg_error_not_found("application", "No application has this id or token.",
 							 "Create it with chat.create_application().");
 }
 
@@ -95,9 +95,9 @@ static void
 check_name(const text *name)
 {
 	if (name == NULL || text_is_blank(name))
-		problem_raise(problem_blank("application", "name"));
+		arg_error_raise(arg_error_blank("application", "name"));
 	if (pg_mbstrlen_with_len(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) > APPLICATION_NAME_MAXIMUM)
-		problem_raise(problem_too_long("application", "name", APPLICATION_NAME_MAXIMUM, "characters"));
+		arg_error_raise(arg_error_too_long("application", "name", APPLICATION_NAME_MAXIMUM, "characters"));
 }
 
 /*
@@ -125,18 +125,18 @@ chat_create_application(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 
 	SPI_connect();
-	previous = counter_api_begin();
+	previous = number_cache_function_begin();
 	values[0] = PointerGetDatum(name);
 	values[1] = CStringGetTextDatum(token);
 	if (plan_modify(&insert, values, NULL) == 0)
-		problem_raise(problem_taken("application", "name",
+		arg_error_raise(arg_error_taken("application", "name",
 									psprintf("There is an application named \"%s\", perhaps in another letter case.",
 											 text_to_cstring(name)),
 									NULL));
 	values[0] = Int32GetDatum(plan_result_int32(0, 1));
-	counter_api_end(previous);
+	number_cache_function_end(previous);
 	SPI_finish();
-	changes_note(DatumGetInt32(values[0]), 0);
+	change_tracking_note(DatumGetInt32(values[0]), 0);
 
 	values[1] = CStringGetTextDatum(token);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
@@ -155,10 +155,10 @@ rotate_token(FunctionCallInfo fcinfo, SavedPlan *update)
 
 	SPI_connect();
 	if (PG_ARGISNULL(0))
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
 	if (plan_modify(update, values, NULL) == 0)
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 	SPI_finish();
 	PG_RETURN_DATUM(values[1]);
 }
@@ -193,7 +193,7 @@ chat_rotate_token_by_token(PG_FUNCTION_ARGS)
 static Datum
 get_application(FunctionCallInfo fcinfo, SavedPlan *plan)
 {
-	RowStore	store = api_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo);
 	Datum		value;
 
 	if (PG_ARGISNULL(0))
@@ -243,7 +243,7 @@ chat_list_applications(PG_FUNCTION_ARGS)
 		INT4OID, INT4OID, INT8OID)
 	};
 	ListPage		page = page_from_arguments(fcinfo, 0);
-	RowStore	store = api_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo);
 
 	SPI_connect();
 	page_store(&plans, NULL, 0, page, store);

@@ -14,8 +14,8 @@
 /* Characters in the name of an application, at most. */
 #define APPLICATION_NAME_MAXIMUM 255
 
-extern int32 application_resolve_token(Datum token, ApiAccess access);
+extern int32 application_resolve_token(Datum token, SqlFunctionAccess access);
 extern void application_require(int32 application);
-extern Problem application_not_found(void);
+extern ArgError application_not_found(void);
 
 #endif							/* PG_CHAT_APPLICATION_H */

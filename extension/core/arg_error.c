@@ -1,5 +1,5 @@
 /*
- * problem.c
+ * arg_error.c
  *	  What is wrong with an argument.
  *
  * A function that creates one thing raises its problem as an error; one that
@@ -12,10 +12,10 @@
 #include "core/arg_error.h"
 
 /* The argument is missing, empty, or only white space. */
-Problem
-problem_blank(const char *noun, const char *field)
+ArgError
+arg_error_blank(const char *noun, const char *field)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_NOT_NULL_VIOLATION,
 		.field = field,
@@ -24,10 +24,10 @@ problem_blank(const char *noun, const char *field)
 }
 
 /* The argument has more than maximum units. */
-Problem
-problem_too_long(const char *noun, const char *field, int maximum, const char *unit)
+ArgError
+arg_error_too_long(const char *noun, const char *field, int maximum, const char *unit)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
 		.field = field,
@@ -37,10 +37,10 @@ problem_too_long(const char *noun, const char *field, int maximum, const char *u
 }
 
 /* The number, which the caller named, is below 1. */
-Problem
-problem_number_range(const char *noun, int32 number)
+ArgError
+arg_error_number_range(const char *noun, int32 number)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 		.field = "number",
@@ -50,10 +50,10 @@ problem_number_range(const char *noun, int32 number)
 }
 
 /* There is no number after the highest. */
-Problem
-problem_numbers_exhausted(const char *noun)
+ArgError
+arg_error_numbers_exhausted(const char *noun)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 		.field = "number",
@@ -63,10 +63,10 @@ problem_numbers_exhausted(const char *noun)
 }
 
 /* The value must be unique and is not. */
-Problem
-problem_taken(const char *noun, const char *field, const char *detail, const char *hint)
+ArgError
+arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_UNIQUE_VIOLATION,
 		.field = field,
@@ -77,10 +77,10 @@ problem_taken(const char *noun, const char *field, const char *detail, const cha
 }
 
 /* What the arguments name does not exist. */
-Problem
-problem_not_found(const char *what, const char *detail, const char *hint)
+ArgError
+arg_error_not_found(const char *what, const char *detail, const char *hint)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_NO_DATA_FOUND,
 		.message = psprintf("%s not found", what),
@@ -90,10 +90,10 @@ problem_not_found(const char *what, const char *detail, const char *hint)
 }
 
 /* Another transaction holds what the arguments name, and the caller does not wait. */
-Problem
-problem_locked(const char *what)
+ArgError
+arg_error_locked(const char *what)
 {
-	return (Problem)
+	return (ArgError)
 	{
 		.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE,
 		.message = psprintf("%s is locked by another transaction", what),
@@ -103,7 +103,7 @@ problem_locked(const char *what)
 
 /* Raise the problem as an error. */
 void
-problem_raise(Problem problem)
+arg_error_raise(ArgError problem)
 {
 	ereport(ERROR,
 			(errcode(problem.sqlstate),

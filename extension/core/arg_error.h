@@ -1,9 +1,9 @@
 /*
- * problem.h
- *	  What is wrong with an argument: see problem.c.
+ * arg_error.h
+ *	  What is wrong with an argument: see arg_error.c.
  */
-#ifndef PG_CHAT_PROBLEM_H
-#define PG_CHAT_PROBLEM_H
+#ifndef PG_CHAT_ARG_ERROR_H
+#define PG_CHAT_ARG_ERROR_H
 
 #include "postgres.h"
 
@@ -14,22 +14,22 @@
  * blank"; field is the argument's name, or NULL where the thing that the
  * arguments name does not exist.
  */
-typedef struct Problem
+typedef struct ArgError
 {
 	int			sqlstate;
 	const char *field;
 	const char *message;
 	const char *detail;			/* or NULL */
 	const char *hint;			/* or NULL */
-} Problem;
+} ArgError;
 
-extern Problem problem_blank(const char *noun, const char *field);
-extern Problem problem_too_long(const char *noun, const char *field, int maximum, const char *unit);
-extern Problem problem_number_range(const char *noun, int32 number);
-extern Problem problem_numbers_exhausted(const char *noun);
-extern Problem problem_taken(const char *noun, const char *field, const char *detail, const char *hint);
-extern Problem problem_not_found(const char *what, const char *detail, const char *hint);
-extern Problem problem_locked(const char *what);
-extern void problem_raise(Problem problem) __attribute__((noreturn));
+extern ArgError arg_error_blank(const char *noun, const char *field);
+extern ArgError arg_error_too_long(const char *noun, const char *field, int maximum, const char *unit);
+extern ArgError arg_error_number_range(const char *noun, int32 number);
+extern ArgError arg_error_numbers_exhausted(const char *noun);
+extern ArgError arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint);
+extern ArgError arg_error_not_found(const char *what, const char *detail, const char *hint);
+extern ArgError arg_error_locked(const char *what);
+extern void arg_error_raise(ArgError problem) __attribute__((noreturn));
 
-#endif							/* PG_CHAT_PROBLEM_H */
+#endif							/* PG_CHAT_ARG_ERROR_H */

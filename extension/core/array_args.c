@@ -1,5 +1,5 @@
 /*
- * column.c
+ * array_args.c
  *	  Array arguments of functions that work on many items.
  *
  * The arguments are arrays of equal length, and the elements at one place in
@@ -16,10 +16,10 @@
  * Take argument n apart. Raises 22023 if it is null or has more than one
  * dimension.
  */
-static Column
+static ArrayArg
 column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 {
-	Column		column = {0};
+	ArrayArg		column = {0};
 	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
 	bool		is_text = type == TEXTOID;
 
@@ -36,8 +36,8 @@ column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 /*
  * The column of applications, argument 0: by tokens or by ids.
  */
-Column
-column_of_applications(FunctionCallInfo fcinfo, Oid type)
+ArrayArg
+array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
 {
 	return column_from_argument(fcinfo, 0, type, type == TEXTOID ? "tokens" : "applications");
 }
@@ -45,10 +45,10 @@ column_of_applications(FunctionCallInfo fcinfo, Oid type)
 /*
  * Take another argument apart. Raises 22023 also if it has not count elements.
  */
-Column
-column_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
+ArrayArg
+array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
 {
-	Column		column = column_from_argument(fcinfo, n, type, name);
+	ArrayArg		column = column_from_argument(fcinfo, n, type, name);
 
 	if (column.count != count)
 		ereport(ERROR,

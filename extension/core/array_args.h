@@ -1,23 +1,23 @@
 /*
- * column.h
- *	  Array arguments of functions that work on many items: see column.c.
+ * array_args.h
+ *	  Array arguments of functions that work on many items: see array_args.c.
  */
-#ifndef PG_CHAT_COLUMN_H
-#define PG_CHAT_COLUMN_H
+#ifndef PG_CHAT_ARRAY_ARGS_H
+#define PG_CHAT_ARRAY_ARGS_H
 
 #include "postgres.h"
 
 #include "fmgr.h"
 
 /* An array argument, taken apart. */
-typedef struct Column
+typedef struct ArrayArg
 {
 	Datum	   *values;
 	bool	   *nulls;
 	int			count;
-} Column;
+} ArrayArg;
 
-extern Column column_of_applications(FunctionCallInfo fcinfo, Oid type);
-extern Column column_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count);
+extern ArrayArg array_arg_of_applications(FunctionCallInfo fcinfo, Oid type);
+extern ArrayArg array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count);
 
-#endif							/* PG_CHAT_COLUMN_H */
+#endif							/* PG_CHAT_ARRAY_ARGS_H */

@@ -34,15 +34,15 @@ chat_require(int32 application, int32 chat)
 	if (plan_query(&plan, values) == 0)
 	{
 		application_require(application);
-		problem_raise(chat_not_found(application, chat));
+		arg_error_raise(chat_not_found(application, chat));
 	}
 }
 
 /* That the chat, which the arguments name, does not exist. */
-Problem
+ArgError
 chat_not_found(int32 application, int32 chat)
 {
-	return problem_not_found(psprintf("chat %d", chat),
+	return arg_error_not_found(psprintf("chat %d", chat),
 							 psprintf("Application %d has no chat with this number.", application),
 							 "Create it with chat.create_chat().");
 }
@@ -54,21 +54,21 @@ int32
 chat_argument(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(1))
-		problem_raise(chat_not_named());
+		arg_error_raise(chat_not_named());
 	return PG_GETARG_INT32(1);
 }
 
 /* That what names the application or the chat is null. */
-Problem
+ArgError
 chat_not_named(void)
 {
-	return problem_not_found("chat", "Application or chat is null or unknown.", NULL);
+	return arg_error_not_found("chat", "Application or chat is null or unknown.", NULL);
 }
 
 /*
  * Create the counters of an application that has none, from the chats that it
  * has: it was inserted directly, or its counters were deleted. Does nothing if
- * there is no such application. After counter_api_begin.
+ * there is no such application. After number_cache_function_begin.
  */
 void
 chat_create_counters(int32 application)
@@ -122,8 +122,8 @@ create_numbered(int32 application)
 	Datum		value = Int32GetDatum(application);
 
 	if (change_counters(&plan, &value) == 0)
-		problem_raise(plan_modify(&find, &value, NULL) == 0 ?
-					  application_not_found() : problem_numbers_exhausted("chat"));
+		arg_error_raise(plan_modify(&find, &value, NULL) == 0 ?
+					  application_not_found() : arg_error_numbers_exhausted("chat"));
 	return plan_result_int32(0, 1);
 }
 
@@ -144,11 +144,11 @@ create_named(int32 application, int32 number)
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
 
 	if (number < 1)
-		problem_raise(problem_number_range("chat", number));
+		arg_error_raise(arg_error_number_range("chat", number));
 	if (change_counters(&count, values) == 0)
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 	if (plan_modify(&insert, values, NULL) == 0)
-		problem_raise(problem_taken("chat", "number",
+		arg_error_raise(arg_error_taken("chat", "number",
 									psprintf("There is a chat number %d.", number),
 									"Leave the number out to get the next one."));
 	return number;
@@ -157,30 +157,30 @@ create_named(int32 application, int32 number)
 /*
  * chat.create_chat(application, number integer) returns integer
  */
-API_FUNCTION(create_chat, API_WRITES)
+SQL_FUNCTION(create_chat, FUNCTION_WRITES)
 {
-	int			previous = counter_api_begin();
+	int			previous = number_cache_function_begin();
 	int32		number;
 
 	if (PG_ARGISNULL(1))
 		number = create_numbered(application);
 	else
 		number = create_named(application, PG_GETARG_INT32(1));
-	counter_api_end(previous);
-	changes_note(application, 0);
-	changes_note(application, number);
+	number_cache_function_end(previous);
+	change_tracking_note(application, 0);
+	change_tracking_note(application, number);
 	PG_RETURN_INT32(number);
 }
 
 /*
  * chat.get_chat(application, number integer) returns setof chat.chat
  */
-API_FUNCTION(get_chat, API_READS)
+SQL_FUNCTION(get_chat, FUNCTION_READS)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), PG_GETARG_DATUM(1)};
-	RowStore	store = api_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo);
 
 	if (PG_ARGISNULL(1) || plan_store(&plan, values, store) == 0)
 		application_require(application);
@@ -191,7 +191,7 @@ API_FUNCTION(get_chat, API_READS)
  * chat.list_chats(application, after integer, before integer, "limit" integer)
  * returns setof chat.chat
  */
-API_FUNCTION(list_chats, API_READS)
+SQL_FUNCTION(list_chats, FUNCTION_READS)
 {
 	static PagePlans plans = {
 		SAVED_PLAN(PAGE_SQL_FROM_START(CHAT_SELECT, "number", "$2", "$3", "$4"),
@@ -202,7 +202,7 @@ API_FUNCTION(list_chats, API_READS)
 	Datum		value = Int32GetDatum(application);
 	ListPage		page = page_from_arguments(fcinfo, 1);
 
-	if (page_store(&plans, &value, 1, page, api_result_store(fcinfo)) == 0)
+	if (page_store(&plans, &value, 1, page, sql_function_result_store(fcinfo)) == 0)
 		application_require(application);
 	return (Datum) 0;
 }

@@ -12,7 +12,7 @@
 extern int32 chat_argument(FunctionCallInfo fcinfo);
 extern void chat_create_counters(int32 application);
 extern void chat_require(int32 application, int32 chat);
-extern Problem chat_not_found(int32 application, int32 chat);
-extern Problem chat_not_named(void);
+extern ArgError chat_not_found(int32 application, int32 chat);
+extern ArgError chat_not_named(void);
 
 #endif							/* PG_CHAT_CHAT_H */

@@ -2,7 +2,7 @@
  * message.c
  *	  Messages: numbered within their chat.
  *
- * How a message gets its number is told in allocation.c.
+ * How a message gets its number is told in message_insert.c.
  */
 #include "postgres.h"
 
@@ -30,26 +30,26 @@ PG_FUNCTION_INFO_V1(chat_create_messages_by_token);
  * be NULL.
  */
 static void
-check_message(NewMessage *message)
+check_message(MessageInsert *message)
 {
 	if (message->body == NULL || text_is_blank(message->body))
-		message->problem = problem_blank("message", "body");
-	else if (VARSIZE_ANY_EXHDR(message->body) > settings_max_body_size)
-		message->problem = problem_too_long("message", "body", settings_max_body_size, "bytes");
+		message->problem = arg_error_blank("message", "body");
+	else if (VARSIZE_ANY_EXHDR(message->body) > guc_max_body_size)
+		message->problem = arg_error_too_long("message", "body", guc_max_body_size, "bytes");
 	else if (message->named && message->number < 1)
-		message->problem = problem_number_range("message", message->number);
+		message->problem = arg_error_number_range("message", message->number);
 }
 
 /*
  * chat.create_message(application, chat integer, body text, number integer)
  * returns integer
  */
-API_FUNCTION(create_message, API_WRITES)
+SQL_FUNCTION(create_message, FUNCTION_WRITES)
 {
-	NewMessage	message = {.application = application};
+	MessageInsert	message = {.application = application};
 
 	if (PG_ARGISNULL(1))
-		problem_raise(chat_not_named());
+		arg_error_raise(chat_not_named());
 	message.chat = PG_GETARG_INT32(1);
 	message.body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	message.named = !PG_ARGISNULL(3);
@@ -57,9 +57,9 @@ API_FUNCTION(create_message, API_WRITES)
 
 	check_message(&message);
 	if (message.problem.sqlstate == 0)
-		allocation_create_one(&message);
+		message_insert_one(&message);
 	if (message.problem.sqlstate != 0)
-		problem_raise(message.problem);
+		arg_error_raise(message.problem);
 	PG_RETURN_INT32(message.number);
 }
 
@@ -68,7 +68,7 @@ API_FUNCTION(create_message, API_WRITES)
  * becomes null.
  */
 static void
-resolve_tokens(FunctionCallInfo fcinfo, Column *applications)
+resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT t.item::pg_catalog.int4, a.id"
@@ -90,9 +90,9 @@ resolve_tokens(FunctionCallInfo fcinfo, Column *applications)
 }
 
 static void
-store_outcome(RowStore store, int item, const NewMessage *message)
+store_outcome(RowStore store, int item, const MessageInsert *message)
 {
-	const Problem *problem = &message->problem;
+	const ArgError *problem = &message->problem;
 	bool		refused = problem->sqlstate != 0;
 	Datum		values[5] = {Int32GetDatum(item), Int32GetDatum(message->number)};
 	bool		nulls[5] = {false, refused, !refused, true, !refused};
@@ -116,28 +116,28 @@ store_outcome(RowStore store, int item, const NewMessage *message)
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
-	RowStore	store = api_result_store(fcinfo);
-	Column		applications;
-	Column		chats;
-	Column		bodies;
-	Column		numbers = {0};
-	NewMessage *messages;
+	RowStore	store = sql_function_result_store(fcinfo);
+	ArrayArg		applications;
+	ArrayArg		chats;
+	ArrayArg		bodies;
+	ArrayArg		numbers = {0};
+	MessageInsert *messages;
 	int			count;
 
 	SPI_connect();
-	applications = column_of_applications(fcinfo, application_type);
+	applications = array_arg_of_applications(fcinfo, application_type);
 	count = applications.count;
-	chats = column_of_count(fcinfo, 1, INT4OID, "chats", count);
-	bodies = column_of_count(fcinfo, 2, TEXTOID, "bodies", count);
+	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
+	bodies = array_arg_of_count(fcinfo, 2, TEXTOID, "bodies", count);
 	if (!PG_ARGISNULL(3))
-		numbers = column_of_count(fcinfo, 3, INT4OID, "numbers", count);
+		numbers = array_arg_of_count(fcinfo, 3, INT4OID, "numbers", count);
 	if (application_type == TEXTOID && count > 0)
 		resolve_tokens(fcinfo, &applications);
 
-	messages = palloc0((count + 1) * sizeof(NewMessage));
+	messages = palloc0((count + 1) * sizeof(MessageInsert));
 	for (int i = 0; i < count; i++)
 	{
-		NewMessage *message = &messages[i];
+		MessageInsert *message = &messages[i];
 
 		if (applications.nulls[i] || chats.nulls[i])
 		{
@@ -154,7 +154,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 		}
 		check_message(message);
 	}
-	allocation_create_many(messages, count, PG_ARGISNULL(4) || PG_GETARG_BOOL(4));
+	message_insert_many(messages, count, PG_ARGISNULL(4) || PG_GETARG_BOOL(4));
 
 	for (int i = 0; i < count; i++)
 		store_outcome(store, i + 1, &messages[i]);
@@ -185,12 +185,12 @@ chat_create_messages_by_token(PG_FUNCTION_ARGS)
  * chat.get_message(application, chat integer, number integer) returns setof
  * chat.message
  */
-API_FUNCTION(get_message, API_READS)
+SQL_FUNCTION(get_message, FUNCTION_READS)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		MESSAGE_SELECT " AND number OPERATOR(pg_catalog.=) $3", INT4OID, INT4OID, INT4OID);
 	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat_argument(fcinfo)), PG_GETARG_DATUM(2)};
-	RowStore	store = api_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo);
 
 	if (PG_ARGISNULL(2) || plan_store(&plan, values, store) == 0)
 		chat_require(application, DatumGetInt32(values[1]));
@@ -212,7 +212,7 @@ return_page(FunctionCallInfo fcinfo, int32 application, ListPage page)
 	int32		chat = chat_argument(fcinfo);
 	Datum		arguments[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
 
-	if (page_store(&plans, arguments, 2, page, api_result_store(fcinfo)) == 0)
+	if (page_store(&plans, arguments, 2, page, sql_function_result_store(fcinfo)) == 0)
 		chat_require(application, chat);
 	return (Datum) 0;
 }
@@ -221,7 +221,7 @@ return_page(FunctionCallInfo fcinfo, int32 application, ListPage page)
  * chat.list_messages(application, chat integer, after integer, before
  * integer, "limit" integer) returns setof chat.message
  */
-API_FUNCTION(list_messages, API_READS)
+SQL_FUNCTION(list_messages, FUNCTION_READS)
 {
 	return return_page(fcinfo, application, page_from_arguments(fcinfo, 2));
 }
@@ -230,7 +230,7 @@ API_FUNCTION(list_messages, API_READS)
  * chat.last_messages(application, chat integer, "limit" integer) returns
  * setof chat.message
  */
-API_FUNCTION(last_messages, API_READS)
+SQL_FUNCTION(last_messages, FUNCTION_READS)
 {
 	return return_page(fcinfo, application, page_of_last(fcinfo, 2));
 }

@@ -1,6 +1,6 @@
 /*
  * message.h
- *	  How messages are selected: see message.c and lookup.c.
+ *	  How messages are selected: see message.c and message_multi.c.
  */
 #ifndef PG_CHAT_MESSAGE_H
 #define PG_CHAT_MESSAGE_H

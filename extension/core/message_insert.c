@@ -1,5 +1,5 @@
 /*
- * allocation.c
+ * message_insert.c
  *	  Numbers and rows of new messages.
  *
  * DESIGN
@@ -61,19 +61,19 @@ typedef struct OccupiedNumber
 } OccupiedNumber;
 
 /* A batch while it is worked on. */
-typedef struct Batch
+typedef struct EsBatch
 {
-	NewMessage **order;			/* by chat, within it as the caller gave them */
+	MessageInsert **order;			/* by chat, within it as the caller gave them */
 	int			count;
 	ChatGroup	   *groups;
 	int			groups_count;
 	HTAB	   *occupied;		/* of OccupiedNumber; NULL if no number is named */
-} Batch;
+} EsBatch;
 
-static Problem
-number_taken(const NewMessage *message)
+static ArgError
+number_taken(const MessageInsert *message)
 {
-	return problem_taken("message", "number",
+	return arg_error_taken("message", "number",
 						 psprintf("Chat %d has a message number %d.", message->chat, message->number),
 						 "Leave the number out to get the next one.");
 }
@@ -83,7 +83,7 @@ number_taken(const NewMessage *message)
  * such chat, or no number left.
  */
 static bool
-try_next(NewMessage *message)
+try_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
@@ -100,14 +100,14 @@ try_next(NewMessage *message)
 		Int32GetDatum(message->chat),
 		PointerGetDatum(message->body)
 	};
-	int			previous = counter_api_begin();
+	int			previous = number_cache_function_begin();
 	uint64		created = plan_modify(&plan, values, NULL);
 
-	counter_api_end(previous);
+	number_cache_function_end(previous);
 	if (created == 0)
 		return false;
 	message->number = plan_result_int32(0, 1);
-	changes_note(message->application, message->chat);
+	change_tracking_note(message->application, message->chat);
 	return true;
 }
 
@@ -117,7 +117,7 @@ try_next(NewMessage *message)
  * see; so it is done once more.
  */
 static void
-create_next(NewMessage *message)
+create_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT last_number FROM chat.chats"
@@ -130,21 +130,21 @@ create_next(NewMessage *message)
 	if (plan_modify(&plan, key, NULL) == 0)
 		message->problem = chat_not_found(message->application, message->chat);
 	else if (plan_result_int32(0, 1) == PG_INT32_MAX)
-		message->problem = problem_numbers_exhausted("message");
+		message->problem = arg_error_numbers_exhausted("message");
 	else if (!try_next(message))
-		message->problem = problem_locked(psprintf("chat %d", message->chat));
+		message->problem = arg_error_locked(psprintf("chat %d", message->chat));
 }
 
 /*
  * Create a message, or set its problem. message->problem is unset before.
  */
 void
-allocation_create_one(NewMessage *message)
+message_insert_one(MessageInsert *message)
 {
 	if (!message->named)
 		create_next(message);
 	else
-		allocation_create_many(message, 1, true);
+		message_insert_many(message, 1, true);
 	if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
 		application_require(message->application);
 }
@@ -152,8 +152,8 @@ allocation_create_one(NewMessage *message)
 static int
 compare_messages(const void *a, const void *b)
 {
-	const NewMessage *left = *(NewMessage *const *) a;
-	const NewMessage *right = *(NewMessage *const *) b;
+	const MessageInsert *left = *(MessageInsert *const *) a;
+	const MessageInsert *right = *(MessageInsert *const *) b;
 
 	if (left->application != right->application)
 		return left->application < right->application ? -1 : 1;
@@ -166,20 +166,20 @@ compare_messages(const void *a, const void *b)
  * Sort what has no problem yet into groups by chat, in key order.
  */
 static void
-batch_group(Batch *batch, NewMessage *messages, int count)
+batch_group(EsBatch *batch, MessageInsert *messages, int count)
 {
 	ChatGroup	   *group = NULL;
 
-	batch->order = palloc(count * sizeof(NewMessage *));
+	batch->order = palloc(count * sizeof(MessageInsert *));
 	for (int i = 0; i < count; i++)
 		if (messages[i].problem.sqlstate == 0)
 			batch->order[batch->count++] = &messages[i];
-	qsort(batch->order, batch->count, sizeof(NewMessage *), compare_messages);
+	qsort(batch->order, batch->count, sizeof(MessageInsert *), compare_messages);
 
 	batch->groups = palloc0((batch->count + 1) * sizeof(ChatGroup));
 	for (int i = 0; i < batch->count; i++)
 	{
-		NewMessage *message = batch->order[i];
+		MessageInsert *message = batch->order[i];
 
 		if (group == NULL ||
 			group->application != message->application || group->chat != message->chat)
@@ -195,7 +195,7 @@ batch_group(Batch *batch, NewMessage *messages, int count)
 
 /* The keys of the groups, as the first parameters of a statement. */
 static void
-group_keys(Batch *batch, Datum *values)
+group_keys(EsBatch *batch, Datum *values)
 {
 	Int32Array	columns[2];
 
@@ -219,7 +219,7 @@ group_keys(Batch *batch, Datum *values)
  * in key order: a subquery that locks is never turned into a join.
  */
 static uint64
-batch_lock(Batch *batch, bool wait)
+batch_lock(EsBatch *batch, bool wait)
 {
 #define LOCK_CHATS \
 	"SELECT k.item::pg_catalog.int4, c.last_number, c.ctid" \
@@ -253,7 +253,7 @@ batch_lock(Batch *batch, bool wait)
  * looked for once more.
  */
 static void
-batch_refuse_unfound(Batch *batch, bool wait)
+batch_refuse_unfound(EsBatch *batch, bool wait)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::pg_catalog.int4"
@@ -284,13 +284,13 @@ batch_refuse_unfound(Batch *batch, bool wait)
 
 		for (int i = group->first; !group->found && i < group->first + group->count; i++)
 			batch->order[i]->problem = exists[g] ?
-				problem_locked(psprintf("chat %d", group->chat)) :
+				arg_error_locked(psprintf("chat %d", group->chat)) :
 				chat_not_found(group->application, group->chat);
 	}
 }
 
 static OccupiedNumber
-occupied_key(const NewMessage *message)
+occupied_key(const MessageInsert *message)
 {
 	return (OccupiedNumber) {message->application, message->chat, message->number};
 }
@@ -300,7 +300,7 @@ occupied_key(const NewMessage *message)
  * locked, so this stays true.
  */
 static void
-batch_find_occupied(Batch *batch)
+batch_find_occupied(EsBatch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT m.application_id, m.chat_number, m.number"
@@ -323,7 +323,7 @@ batch_find_occupied(Batch *batch)
 		int32_array_init(&columns[i], batch->count);
 	for (int i = 0; i < batch->count; i++)
 	{
-		NewMessage *message = batch->order[i];
+		MessageInsert *message = batch->order[i];
 
 		if (!message->named)
 			continue;
@@ -353,13 +353,13 @@ batch_find_occupied(Batch *batch)
  * Give a message of a locked chat its number, or refuse it.
  */
 static void
-group_accept(Batch *batch, ChatGroup *group, NewMessage *message)
+group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
 {
 	if (!message->named)
 	{
 		if (group->last_number == PG_INT32_MAX)
 		{
-			message->problem = problem_numbers_exhausted("message");
+			message->problem = arg_error_numbers_exhausted("message");
 			return;
 		}
 		message->number = group->last_number + 1;
@@ -389,7 +389,7 @@ group_accept(Batch *batch, ChatGroup *group, NewMessage *message)
  * they were found.
  */
 static void
-batch_count(Batch *batch)
+batch_count(EsBatch *batch)
 {
 	static SavedPlan plan = {
 		.sql = "UPDATE chat.chats AS c SET last_number = k.last_number,"
@@ -417,7 +417,7 @@ batch_count(Batch *batch)
 		tids[count++] = PointerGetDatum(&group->tid);
 		int32_array_append(&columns[0], group->last_number);
 		int32_array_append(&columns[1], group->added);
-		changes_note(group->application, group->chat);
+		change_tracking_note(group->application, group->chat);
 	}
 	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID, sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
@@ -430,7 +430,7 @@ batch_count(Batch *batch)
  * Insert the accepted messages.
  */
 static void
-batch_insert(Batch *batch, int accepted)
+batch_insert(EsBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
@@ -446,7 +446,7 @@ batch_insert(Batch *batch, int accepted)
 		int32_array_init(&columns[i], accepted);
 	for (int i = 0; i < batch->count; i++)
 	{
-		NewMessage *message = batch->order[i];
+		MessageInsert *message = batch->order[i];
 
 		if (message->problem.sqlstate != 0)
 			continue;
@@ -467,16 +467,16 @@ batch_insert(Batch *batch, int accepted)
  * false, those of chats that another transaction has locked are refused.
  */
 void
-allocation_create_many(NewMessage *messages, int count, bool wait)
+message_insert_many(MessageInsert *messages, int count, bool wait)
 {
-	Batch		batch = {0};
+	EsBatch		batch = {0};
 	int			accepted = 0;
 	int			previous;
 
 	batch_group(&batch, messages, count);
 	if (batch.count == 0)
 		return;
-	previous = counter_api_begin();
+	previous = number_cache_function_begin();
 	if (batch_lock(&batch, wait) < batch.groups_count)
 		batch_refuse_unfound(&batch, wait);
 	batch_find_occupied(&batch);
@@ -494,5 +494,5 @@ allocation_create_many(NewMessage *messages, int count, bool wait)
 		batch_insert(&batch, accepted);
 		search_queue_flush();
 	}
-	counter_api_end(previous);
+	number_cache_function_end(previous);
 }

@@ -1,5 +1,5 @@
 /*
- * lookup.c
+ * message_multi.c
  *	  Many messages found in one call.
  *
  * An item names a message, or a page of a chat. An item for which there is
@@ -47,7 +47,7 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 
 /*
  * A page for each item whose chat exists. Parameters: applications, chats, and
- * the pages as page.h has them: above, upto, limit, from_end.
+ * the pages as pagination.h has them: above, upto, limit, from_end.
  */
 #define PAGE_SELECT(from_end) \
 	MESSAGE_SELECT_OF("a.id", "k.chat") " AND " from_end
@@ -71,14 +71,14 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 static Datum
 get_messages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
-	RowStore	store = api_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo);
 	Datum		values[3];
 	int			count;
 
 	SPI_connect();
-	count = column_of_applications(fcinfo, application_type).count;
-	column_of_count(fcinfo, 1, INT4OID, "chats", count);
-	column_of_count(fcinfo, 2, INT4OID, "numbers", count);
+	count = array_arg_of_applications(fcinfo, application_type).count;
+	array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
+	array_arg_of_count(fcinfo, 2, INT4OID, "numbers", count);
 	for (int i = 0; i < 3; i++)
 		values[i] = PG_GETARG_DATUM(i);
 	plan_store(plan, values, store);
@@ -110,7 +110,7 @@ chat_get_messages_by_token(PG_FUNCTION_ARGS)
 }
 
 static NullableDatum
-column_element(const Column *column, int i)
+column_element(const ArrayArg *column, int i)
 {
 	return (NullableDatum) {.value = column->values[i], .isnull = column->nulls[i]};
 }
@@ -121,10 +121,10 @@ column_element(const Column *column, int i)
 static Datum
 list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
-	RowStore	store = api_result_store(fcinfo);
-	Column		after;
-	Column		before;
-	Column		limits;
+	RowStore	store = sql_function_result_store(fcinfo);
+	ArrayArg		after;
+	ArrayArg		before;
+	ArrayArg		limits;
 	Int32Array	above;
 	Int32Array	upto;
 	Int32Array	rows;
@@ -133,11 +133,11 @@ list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 	int			count;
 
 	SPI_connect();
-	count = column_of_applications(fcinfo, application_type).count;
-	column_of_count(fcinfo, 1, INT4OID, "chats", count);
-	after = column_of_count(fcinfo, 2, INT4OID, "after", count);
-	before = column_of_count(fcinfo, 3, INT4OID, "before", count);
-	limits = column_of_count(fcinfo, 4, INT4OID, "limit", count);
+	count = array_arg_of_applications(fcinfo, application_type).count;
+	array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
+	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", count);
+	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", count);
+	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", count);
 
 	int32_array_init(&above, count);
 	int32_array_init(&upto, count);

@@ -1,5 +1,5 @@
 /*
- * counter.c
+ * number_cache.c
  *	  Counters of parents while rows are inserted directly.
  *
  * A parent is a chat, which has messages, or an application, which has chats.
@@ -37,7 +37,7 @@
 static HTAB *counters = NULL;
 
 /* Depth of triggers at which rows come from the functions; 0: nowhere. */
-static int	api_depth = 0;
+static int	sql_function_depth = 0;
 
 static int
 trigger_depth(void)
@@ -47,18 +47,18 @@ trigger_depth(void)
 
 /* Whether the trigger is fired by a statement of the functions. */
 bool
-counter_by_functions(void)
+number_cache_in_function(void)
 {
-	return api_depth != 0 && trigger_depth() == api_depth;
+	return sql_function_depth != 0 && trigger_depth() == sql_function_depth;
 }
 
 /* What is done next is done by the functions. Returns what was before. */
 static int
 enter_functions(void)
 {
-	int			previous = api_depth;
+	int			previous = sql_function_depth;
 
-	api_depth = trigger_depth() + 1;
+	sql_function_depth = trigger_depth() + 1;
 	return previous;
 }
 
@@ -68,7 +68,7 @@ enter_functions(void)
  * have to be written again. Connected to SPI, as the owner.
  */
 void
-counters_flush(void)
+number_cache_flush(void)
 {
 	static SavedPlan update_chats = SAVED_PLAN(
 		"UPDATE chat.chats AS c SET last_number = k.last_number"
@@ -87,7 +87,7 @@ counters_flush(void)
 		" AND c.last_chat_number OPERATOR(pg_catalog.<) k.last_number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	HASH_SEQ_STATUS scan;
-	Counter    *counter;
+	NumberCounter    *counter;
 	Int32Array	columns[3];
 	Datum		values[3];
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
@@ -104,7 +104,7 @@ counters_flush(void)
 		int32_array_append(&columns[0], counter->application);
 		int32_array_append(&columns[1], counter->chat);
 		int32_array_append(&columns[2], counter->last_number);
-		changes_note(counter->application, counter->chat);
+		change_tracking_note(counter->application, counter->chat);
 		counter->stale = true;
 		if (counter->subtransaction == subtransaction)
 			hash_search(counters, counter, HASH_REMOVE, NULL);
@@ -120,18 +120,18 @@ counters_flush(void)
 	previous = enter_functions();
 	plan_modify(&update_chats, values, NULL);
 	plan_modify(&update_applications, values, NULL);
-	counter_api_end(previous);
-	reconcile_enqueue(values);
+	number_cache_function_end(previous);
+	recount_enqueue(values);
 }
 
 /*
  * Begin an insertion by the functions, connected to SPI. Returns what
- * counter_api_end wants.
+ * number_cache_function_end wants.
  */
 int
-counter_api_begin(void)
+number_cache_function_begin(void)
 {
-	counters_flush();
+	number_cache_flush();
 	return enter_functions();
 }
 
@@ -140,14 +140,14 @@ counter_api_begin(void)
  * (sub)transaction does it.
  */
 void
-counter_api_end(int previous)
+number_cache_function_end(int previous)
 {
-	api_depth = previous;
+	sql_function_depth = previous;
 }
 
 /* Whether there are counters to write. */
 bool
-counters_exist(void)
+number_cache_in_use(void)
 {
 	return counters != NULL;
 }
@@ -161,7 +161,7 @@ on_transaction_end(XactEvent event, void *argument)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			counters = NULL;	/* its memory ends with the transaction */
-			api_depth = 0;
+			sql_function_depth = 0;
 			break;
 		default:
 			break;
@@ -178,10 +178,10 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
 					  SubTransactionId parent, void *argument)
 {
 	HASH_SEQ_STATUS scan;
-	Counter    *counter;
+	NumberCounter    *counter;
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		api_depth = 0;
+		sql_function_depth = 0;
 	if (counters == NULL ||
 		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
 		return;
@@ -203,7 +203,7 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
  * loaded.
  */
 void
-counter_define(void)
+number_cache_init(void)
 {
 	RegisterXactCallback(on_transaction_end, NULL);
 	RegisterSubXactCallback(on_subtransaction_end, NULL);
@@ -211,7 +211,7 @@ counter_define(void)
 
 /* Raise 23503: there is no such chat. */
 void
-counter_raise_no_chat(int32 application, int32 chat)
+number_cache_raise_no_chat(int32 application, int32 chat)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
@@ -223,9 +223,9 @@ counter_raise_no_chat(int32 application, int32 chat)
  * does not exist.
  */
 static void
-lock_counter(Counter *counter, Relation relation)
+lock_counter(NumberCounter *counter, Relation relation)
 {
-	Caller		caller = owner_become(relation);
+	TableOwnerSwitch		caller = table_owner_become(relation);
 
 	static SavedPlan lock_chat = SAVED_PLAN(
 		"SELECT last_number FROM chat.chats"
@@ -250,7 +250,7 @@ lock_counter(Counter *counter, Relation relation)
 			int			previous = enter_functions();
 
 			chat_create_counters(counter->application);
-			counter_api_end(previous);
+			number_cache_function_end(previous);
 			found = plan_modify(&lock_application, values, NULL);
 		}
 	}
@@ -259,21 +259,21 @@ lock_counter(Counter *counter, Relation relation)
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("application %d does not exist", counter->application)));
 	if (found == 0)
-		counter_raise_no_chat(counter->application, counter->chat);
+		number_cache_raise_no_chat(counter->application, counter->chat);
 	counter->last_number = counter->last_before = plan_result_int32(0, 1);
-	owner_leave(caller);
+	table_owner_leave(caller);
 }
 
 /* Enter a parent into counters. Returns it. */
-static Counter *
-enter_counter(Counter fresh)
+static NumberCounter *
+enter_counter(NumberCounter fresh)
 {
 	HASHCTL		control = {
 		.keysize = COUNTER_KEY_SIZE,
-		.entrysize = sizeof(Counter),
+		.entrysize = sizeof(NumberCounter),
 		.hcxt = TopTransactionContext
 	};
-	Counter    *counter;
+	NumberCounter    *counter;
 
 	if (counters == NULL)
 		counters = hash_create("pg_chat counters", 64, &control,
@@ -288,9 +288,9 @@ enter_counter(Counter fresh)
  * be wrong.
  */
 void
-counter_meet(int32 application, int32 chat)
+number_cache_touch(int32 application, int32 chat)
 {
-	Counter		fresh = {
+	NumberCounter		fresh = {
 		.application = application,
 		.chat = chat,
 		.last_before = PG_INT32_MAX,
@@ -305,11 +305,11 @@ counter_meet(int32 application, int32 chat)
 /*
  * The counter of a parent, locked.
  */
-Counter *
-counter_get(int32 application, int32 chat, Relation relation)
+NumberCounter *
+number_cache_get(int32 application, int32 chat, Relation relation)
 {
-	Counter		fresh = {.application = application, .chat = chat};
-	Counter    *counter;
+	NumberCounter		fresh = {.application = application, .chat = chat};
+	NumberCounter    *counter;
 
 	if (counters != NULL)
 	{

@@ -1,9 +1,9 @@
 /*
- * counter.h
- *	  Counters of parents while rows are inserted directly: see counter.c.
+ * number_cache.h
+ *	  Counters of parents while rows are inserted directly: see number_cache.c.
  */
-#ifndef PG_CHAT_COUNTER_H
-#define PG_CHAT_COUNTER_H
+#ifndef PG_CHAT_NUMBER_CACHE_H
+#define PG_CHAT_NUMBER_CACHE_H
 
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #define COUNTER_OF_CHATS 0
 
 /* The counter of a parent, while a statement inserts children. */
-typedef struct Counter
+typedef struct NumberCounter
 {
 	int32		application;	/* the key: application and chat */
 	int32		chat;
@@ -21,20 +21,20 @@ typedef struct Counter
 	int32		last_before;	/* last_number as it was found */
 	bool		stale;			/* the table may have a higher one by now */
 	SubTransactionId subtransaction;	/* that met the counter first */
-} Counter;
+} NumberCounter;
 
-extern void counter_define(void);
+extern void number_cache_init(void);
 
 /* For the functions. */
-extern int	counter_api_begin(void);
-extern void counter_api_end(int previous);
+extern int	number_cache_function_begin(void);
+extern void number_cache_function_end(int previous);
 
 /* For the triggers. */
-extern bool counter_by_functions(void);
-extern Counter *counter_get(int32 application, int32 chat, Relation relation);
-extern void counter_meet(int32 application, int32 chat);
-extern bool counters_exist(void);
-extern void counters_flush(void);
-extern void counter_raise_no_chat(int32 application, int32 chat);
+extern bool number_cache_in_function(void);
+extern NumberCounter *number_cache_get(int32 application, int32 chat, Relation relation);
+extern void number_cache_touch(int32 application, int32 chat);
+extern bool number_cache_in_use(void);
+extern void number_cache_flush(void);
+extern void number_cache_raise_no_chat(int32 application, int32 chat);
 
-#endif							/* PG_CHAT_COUNTER_H */
+#endif							/* PG_CHAT_NUMBER_CACHE_H */

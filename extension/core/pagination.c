@@ -1,5 +1,5 @@
 /*
- * page.c
+ * pagination.c
  *	  Lists by pages.
  *
  * Lists ascend by number and are paged by it, never by offset: so a page

@@ -1,9 +1,9 @@
 /*
- * page.h
- *	  Lists by pages: see page.c.
+ * pagination.h
+ *	  Lists by pages: see pagination.c.
  */
-#ifndef PG_CHAT_PAGE_H
-#define PG_CHAT_PAGE_H
+#ifndef PG_CHAT_PAGINATION_H
+#define PG_CHAT_PAGINATION_H
 
 #include "fmgr.h"
 
@@ -48,4 +48,4 @@ extern int32 page_limit(NullableDatum value);
 extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 						 RowStore store);
 
-#endif							/* PG_CHAT_PAGE_H */
+#endif							/* PG_CHAT_PAGINATION_H */

@@ -1,5 +1,5 @@
 /*
- * api.c
+ * sql_function.c
  *	  Entry into the functions of the API.
  *
  * Nearly every function takes its application first, by id or by token. What
@@ -23,13 +23,13 @@
  * What the body returns is passed by value or lives outside of SPI's memory.
  */
 Datum
-api_call_by_id(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access)
+sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access)
 {
 	Datum		result;
 
 	SPI_connect();
 	if (PG_ARGISNULL(0))
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 	result = body(fcinfo, PG_GETARG_INT32(0));
 	SPI_finish();
 	return result;
@@ -40,13 +40,13 @@ api_call_by_id(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access)
  * there is none.
  */
 Datum
-api_call_by_token(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access)
+sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access)
 {
 	Datum		result;
 
 	SPI_connect();
 	if (PG_ARGISNULL(0))
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 	result = body(fcinfo, application_resolve_token(PG_GETARG_DATUM(0), access));
 	SPI_finish();
 	return result;
@@ -57,7 +57,7 @@ api_call_by_token(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access)
  * caller fills. Raises 0A000 if the calling query cannot take rows.
  */
 RowStore
-api_result_store(FunctionCallInfo fcinfo)
+sql_function_result_store(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller;

@@ -1,9 +1,9 @@
 /*
- * api.h
- *	  Entry into the functions of the API: see api.c.
+ * sql_function.h
+ *	  Entry into the functions of the API: see sql_function.c.
  */
-#ifndef PG_CHAT_API_H
-#define PG_CHAT_API_H
+#ifndef PG_CHAT_SQL_FUNCTION_H
+#define PG_CHAT_SQL_FUNCTION_H
 
 #include "postgres.h"
 
@@ -12,35 +12,35 @@
 #include "common/spi_plan.h"
 
 /* What a function does, once its application is known. */
-typedef Datum (*ApiBody) (FunctionCallInfo fcinfo, int32 application);
+typedef Datum (*SqlFunctionBody) (FunctionCallInfo fcinfo, int32 application);
 
 /* Whether a function only reads: then it sees the calling query's snapshot. */
-typedef enum ApiAccess
+typedef enum SqlFunctionAccess
 {
-	API_READS,
-	API_WRITES
-} ApiAccess;
+	FUNCTION_READS,
+	FUNCTION_WRITES
+} SqlFunctionAccess;
 
-extern Datum api_call_by_id(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access);
-extern Datum api_call_by_token(FunctionCallInfo fcinfo, ApiBody body, ApiAccess access);
-extern RowStore api_result_store(FunctionCallInfo fcinfo);
+extern Datum sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access);
+extern Datum sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access);
+extern RowStore sql_function_result_store(FunctionCallInfo fcinfo);
 
 /*
  * Defines the two forms of a function of the API, chat_<name>_by_id and
  * chat_<name>_by_token. The function's body follows the macro.
  */
-#define API_FUNCTION(name, access) \
+#define SQL_FUNCTION(name, access) \
 	static Datum name(FunctionCallInfo fcinfo, int32 application); \
 	PG_FUNCTION_INFO_V1(chat_##name##_by_id); \
 	PG_FUNCTION_INFO_V1(chat_##name##_by_token); \
 	Datum chat_##name##_by_id(PG_FUNCTION_ARGS) \
 	{ \
-		return api_call_by_id(fcinfo, name, access); \
+		return sql_function_call_by_id(fcinfo, name, access); \
 	} \
 	Datum chat_##name##_by_token(PG_FUNCTION_ARGS) \
 	{ \
-		return api_call_by_token(fcinfo, name, access); \
+		return sql_function_call_by_token(fcinfo, name, access); \
 	} \
 	static Datum name(FunctionCallInfo fcinfo, int32 application)
 
-#endif							/* PG_CHAT_API_H */
+#endif							/* PG_CHAT_SQL_FUNCTION_H */

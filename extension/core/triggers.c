@@ -1,5 +1,5 @@
 /*
- * direct.c
+ * triggers.c
  *	  Changes of the tables by other ways than the functions.
  *
  * Whoever owns the tables may change them directly: INSERT, COPY, UPDATE,
@@ -15,7 +15,7 @@
  *	- So are messages that a search index holds as they were before: see
  *	  search_queue.c.
  *
- * Numbers are given by counter.c. The functions insert rows too, and have done
+ * Numbers are given by number_cache.c. The functions insert rows too, and have done
  * all of this themselves: for them the triggers do nothing.
  */
 #include "postgres.h"
@@ -60,10 +60,10 @@ queue_for_search(Relation relation, int32 application, int32 chat, int32 number)
 	search_queue_add(application, chat, number);
 	if (search_queue_is_full())
 	{
-		Caller		caller = owner_become(relation);
+		TableOwnerSwitch		caller = table_owner_become(relation);
 
 		search_queue_flush();
-		owner_leave(caller);
+		table_owner_leave(caller);
 	}
 }
 
@@ -112,10 +112,10 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 	int32		number;
 	bool		isnull;
 	bool		unnumbered;
-	Counter    *counter;
+	NumberCounter    *counter;
 
 	number = DatumGetInt32(value_of(relation, tuple, "number", INT4OID, &unnumbered));
-	if (!unnumbered && counter_by_functions())
+	if (!unnumbered && number_cache_in_function())
 		return tuple;
 
 	/* A null in the rest of the key is the table's own error. */
@@ -126,9 +126,9 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		return tuple;
 
 	if (!unnumbered && number < 1)
-		problem_raise(problem_number_range(noun, number));
+		arg_error_raise(arg_error_number_range(noun, number));
 
-	counter = counter_get(application, chat, relation);
+	counter = number_cache_get(application, chat, relation);
 	if (unnumbered)
 	{
 		int			column = SPI_fnumber(RelationGetDescr(relation), "number");
@@ -136,7 +136,7 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		bool		value_isnull = false;
 
 		if (counter->last_number == PG_INT32_MAX)
-			problem_raise(problem_numbers_exhausted(noun));
+			arg_error_raise(arg_error_numbers_exhausted(noun));
 		number = counter->last_number + 1;
 		value = Int32GetDatum(number);
 		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(relation), 1, &column,
@@ -147,11 +147,11 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 	counter->last_number = Max(counter->last_number, number);
 	if (!is_message)
 	{
-		changes_note(application, number);
+		change_tracking_note(application, number);
 		if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
 			(int32_of(trigger, tuple, "last_number") != 0 ||
 			 int32_of(trigger, tuple, "messages_count") != 0))
-			counter_meet(application, number);
+			number_cache_touch(application, number);
 	}
 	return tuple;
 }
@@ -201,16 +201,16 @@ chat_before_update_messages(PG_FUNCTION_ARGS)
 
 /* Queue parents whose row was changed, and have them mirrored. */
 static void
-queue_changed(Relation relation, const ChangedChat *parents, int count)
+queue_changed(Relation relation, const ChatKey *parents, int count)
 {
-	Caller		caller = owner_become(relation);
+	TableOwnerSwitch		caller = table_owner_become(relation);
 	Datum		keys[2];
 
-	reconcile_keys(parents, count, keys);
-	reconcile_enqueue(keys);
+	recount_keys(parents, count, keys);
+	recount_enqueue(keys);
 	for (int i = 0; i < count; i++)
-		changes_note(parents[i].application, parents[i].chat);
-	owner_leave(caller);
+		change_tracking_note(parents[i].application, parents[i].chat);
+	table_owner_leave(caller);
 }
 
 /* Have the worker delete the key in Redis of a chat that got another number. */
@@ -223,12 +223,12 @@ retire_chat(Relation relation, int32 application, int32 number)
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
 
-	if (*settings_redis_url != '\0')
+	if (*guc_redis_url != '\0')
 	{
-		Caller		caller = owner_become(relation);
+		TableOwnerSwitch		caller = table_owner_become(relation);
 
 		plan_modify(&plan, values, NULL);
-		owner_leave(caller);
+		table_owner_leave(caller);
 	}
 }
 
@@ -251,14 +251,14 @@ forget_watermark(Relation relation, int32 application, int32 number)
 		" AND number OPERATOR(pg_catalog.=) $2 FOR UPDATE",
 		INT4OID, INT4OID);
 	Datum		key[2] = {Int32GetDatum(application), Int32GetDatum(number)};
-	ChangedChat chat = {application, number};
+	ChatKey chat = {application, number};
 	Datum		keys[2];
-	Caller		caller = owner_become(relation);
+	TableOwnerSwitch		caller = table_owner_become(relation);
 
 	plan_modify(&lock, key, NULL);
-	reconcile_keys(&chat, 1, keys);
+	recount_keys(&chat, 1, keys);
 	search_queue_forget_chats(keys);
-	owner_leave(caller);
+	table_owner_leave(caller);
 }
 
 /*
@@ -277,7 +277,7 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	HeapTuple	tuple = trigger->tg_newtuple;
 	bool		moved;
 
-	if (counter_by_functions())
+	if (number_cache_in_function())
 		return PointerGetDatum(tuple);
 	moved = changes_any(trigger, key, lengthof(key));
 	if (moved)
@@ -286,7 +286,7 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	{
 		int32		from = int32_of(trigger, trigger->tg_trigtuple, "application_id");
 		int32		to = int32_of(trigger, tuple, "application_id");
-		ChangedChat parents[] = {
+		ChatKey parents[] = {
 			{to, int32_of(trigger, tuple, "number")}, {from, COUNTER_OF_CHATS}, {to, COUNTER_OF_CHATS}
 		};
 
@@ -309,9 +309,9 @@ chat_before_update_application_counters(PG_FUNCTION_ARGS)
 	static const char *const columns[] = {"application_id", "last_chat_number", "chats_count"};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!counter_by_functions() && changes_any(trigger, columns, lengthof(columns)))
+	if (!number_cache_in_function() && changes_any(trigger, columns, lengthof(columns)))
 	{
-		ChangedChat parents[] = {
+		ChatKey parents[] = {
 			{int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS},
 			{int32_of(trigger, trigger->tg_newtuple, "application_id"), COUNTER_OF_CHATS}
 		};
@@ -331,9 +331,9 @@ chat_after_application_counters(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!counter_by_functions())
+	if (!number_cache_in_function())
 	{
-		ChangedChat parent = {int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS};
+		ChatKey parent = {int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS};
 
 		queue_changed(trigger->tg_relation, &parent, 1);
 	}
@@ -344,14 +344,14 @@ chat_after_application_counters(PG_FUNCTION_ARGS)
 static void
 flush(Relation relation)
 {
-	Caller		caller;
+	TableOwnerSwitch		caller;
 
-	if (!counters_exist() && search_queue_is_empty())
+	if (!number_cache_in_use() && search_queue_is_empty())
 		return;
-	caller = owner_become(relation);
-	counters_flush();
+	caller = table_owner_become(relation);
+	number_cache_flush();
 	search_queue_flush();
-	owner_leave(caller);
+	table_owner_leave(caller);
 }
 
 /*
@@ -374,7 +374,7 @@ chat_after_insert(PG_FUNCTION_ARGS)
 static void
 flush_at_end(void)
 {
-	while (counters_exist() || !search_queue_is_empty())
+	while (number_cache_in_use() || !search_queue_is_empty())
 	{
 		Oid			oid = get_relname_relid("chats", get_namespace_oid("chat", true));
 		Relation	chats;
@@ -400,10 +400,10 @@ execute(const char *statement)
 		elog(ERROR, "could not execute a trigger's statement");
 }
 
-static Caller
+static TableOwnerSwitch
 become_owner_with_transition_tables(TriggerData *trigger)
 {
-	Caller		caller = owner_become(trigger->tg_relation);
+	TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);
 
 	if (SPI_register_trigger_data(trigger) < 0)
 		elog(ERROR, "could not register a trigger's transition tables");
@@ -420,7 +420,7 @@ queue_rows_for_search(const char *keys)
 	if (!search_queue_add_from(keys))
 		return;
 	execute("SELECT application_id, chat_number FROM old_rows LIMIT 1");
-	changes_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
+	change_tracking_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
 }
 
 /*
@@ -431,16 +431,16 @@ queue_rows_for_search(const char *keys)
 Datum
 chat_after_update_messages(PG_FUNCTION_ARGS)
 {
-	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+	TableOwnerSwitch		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
 
 	execute("SELECT number FROM new_rows WHERE number OPERATOR(pg_catalog.<) 1 LIMIT 1");
 	if (SPI_processed > 0)
-		problem_raise(problem_number_range("message", plan_result_int32(0, 1)));
+		arg_error_raise(arg_error_number_range("message", plan_result_int32(0, 1)));
 	execute("SELECT application_id, chat_number FROM new_rows AS n WHERE NOT EXISTS"
 			" (SELECT FROM chat.chats AS c WHERE c.application_id OPERATOR(pg_catalog.=) n.application_id"
 			" AND c.number OPERATOR(pg_catalog.=) n.chat_number) LIMIT 1");
 	if (SPI_processed > 0)
-		counter_raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
+		number_cache_raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT application_id, chat_number FROM"
@@ -449,14 +449,14 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 			" UNION SELECT application_id, chat_number FROM"
 			" (SELECT application_id, chat_number, number FROM new_rows"
 			" EXCEPT SELECT application_id, chat_number, number FROM old_rows) AS n");
-	counters_flush();
+	number_cache_flush();
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM"
 						  " (SELECT application_id, chat_number, number, body FROM old_rows"
 						  " EXCEPT SELECT application_id, chat_number, number, body FROM new_rows) AS o"
 						  " UNION SELECT application_id, chat_number, number FROM"
 						  " (SELECT application_id, chat_number, number, body FROM new_rows"
 						  " EXCEPT SELECT application_id, chat_number, number, body FROM old_rows) AS n");
-	owner_leave(caller);
+	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -466,7 +466,7 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 Datum
 chat_after_delete_messages(PG_FUNCTION_ARGS)
 {
-	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+	TableOwnerSwitch		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
 
 	/* Those of chats that were deleted are gone with them. */
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
@@ -475,7 +475,7 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 			" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) o.application_id"
 			" AND c.number OPERATOR(pg_catalog.=) o.chat_number");
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");
-	owner_leave(caller);
+	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -485,29 +485,29 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 Datum
 chat_after_delete_chats(PG_FUNCTION_ARGS)
 {
-	Caller		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
-	ChangedChat *deleted;
+	TableOwnerSwitch		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
+	ChatKey *deleted;
 	uint64		count;
 	Datum		keys[2];
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
 			" SELECT o.application_id, 0 FROM (SELECT DISTINCT application_id FROM old_rows) AS o"
 			" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
-	if (*settings_redis_url != '\0')
+	if (*guc_redis_url != '\0')
 		execute("INSERT INTO chat.retired_tokens (token, chat_number)"
 				" SELECT a.token, o.number FROM old_rows AS o"
 				" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
 	execute("SELECT application_id, number FROM old_rows");
 	count = SPI_processed;
-	deleted = MemoryContextAllocHuge(CurrentMemoryContext, (count + 1) * sizeof(ChangedChat));
+	deleted = MemoryContextAllocHuge(CurrentMemoryContext, (count + 1) * sizeof(ChatKey));
 	for (uint64 row = 0; row < count; row++)
 	{
-		deleted[row] = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
-		changes_note(deleted[row].application, deleted[row].chat);
+		deleted[row] = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		change_tracking_note(deleted[row].application, deleted[row].chat);
 	}
-	reconcile_keys(deleted, count, keys);
+	recount_keys(deleted, count, keys);
 	search_queue_forget_chats(keys);
-	owner_leave(caller);
+	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -518,15 +518,15 @@ Datum
 chat_before_truncate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Caller		caller = owner_become(trigger->tg_relation);
+	TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);
 
 	execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
 	if (strcmp(RelationGetRelationName(trigger->tg_relation), "application_counters") != 0)
 		search_queue_forget_all();
-	if (*settings_redis_url != '\0' &&
+	if (*guc_redis_url != '\0' &&
 		strcmp(RelationGetRelationName(trigger->tg_relation), "chats") == 0)
 		execute("INSERT INTO chat.retired_tokens (token) SELECT token FROM chat.applications");
-	owner_leave(caller);
+	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -541,16 +541,16 @@ chat_after_token(PG_FUNCTION_ARGS)
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.retired_tokens (token) VALUES ($1)", TEXTOID);
 
-	if (*settings_redis_url != '\0')
+	if (*guc_redis_url != '\0')
 	{
-		Caller		caller = owner_become(trigger->tg_relation);
+		TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);
 		bool		isnull;
 		Datum		token = value_of(trigger->tg_relation, trigger->tg_trigtuple, "token", TEXTOID, &isnull);
 
 		if (!isnull)
 			plan_modify(&plan, &token, NULL);
-		changes_note(int32_of(trigger, trigger->tg_trigtuple, "id"), 0);
-		owner_leave(caller);
+		change_tracking_note(int32_of(trigger, trigger->tg_trigtuple, "id"), 0);
+		table_owner_leave(caller);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -567,7 +567,7 @@ on_transaction_end(XactEvent event, void *argument)
  * loaded.
  */
 void
-direct_define(void)
+triggers_init(void)
 {
 	RegisterXactCallback(on_transaction_end, NULL);
 }

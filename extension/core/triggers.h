@@ -1,10 +1,10 @@
 /*
- * direct.h
- *	  Changes of the tables by other ways than the functions: see direct.c.
+ * triggers.h
+ *	  Changes of the tables by other ways than the functions: see triggers.c.
  */
-#ifndef PG_CHAT_DIRECT_H
-#define PG_CHAT_DIRECT_H
+#ifndef PG_CHAT_TRIGGERS_H
+#define PG_CHAT_TRIGGERS_H
 
-extern void direct_define(void);
+extern void triggers_init(void);
 
-#endif							/* PG_CHAT_DIRECT_H */
+#endif							/* PG_CHAT_TRIGGERS_H */

@@ -1,5 +1,5 @@
 /*
- * reconcile.c
+ * recount.c
  *	  Counts that are counted anew.
  *
  * A parent is a chat, which has messages, or an application, which has chats.
@@ -79,7 +79,7 @@ lock_tag(void)
  * before the snapshot that counts.
  */
 void
-reconcile_lock(void)
+recount_lock(void)
 {
 	LOCKTAG		tag = lock_tag();
 
@@ -87,10 +87,10 @@ reconcile_lock(void)
 }
 
 /*
- * Whether reconcile_lock would not have to wait.
+ * Whether recount_lock would not have to wait.
  */
 bool
-reconcile_lock_is_free(void)
+recount_lock_is_free(void)
 {
 	LOCKTAG		tag = lock_tag();
 
@@ -105,7 +105,7 @@ reconcile_lock_is_free(void)
  * parents, which has room for limit. Returns their number.
  */
 int
-reconcile_queued(ChangedChat *parents, int limit, ChangedChat after)
+recount_queued(ChatKey *parents, int limit, ChatKey after)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT DISTINCT application_id, chat_number FROM chat.changed_chats"
@@ -118,7 +118,7 @@ reconcile_queued(ChangedChat *parents, int limit, ChangedChat after)
 	uint64		count = plan_modify(&plan, values, NULL);
 
 	for (uint64 row = 0; row < count; row++)
-		parents[row] = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		parents[row] = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
 	return count;
 }
 
@@ -126,7 +126,7 @@ reconcile_queued(ChangedChat *parents, int limit, ChangedChat after)
  * The keys of parents, as the first two parameters of a statement.
  */
 void
-reconcile_keys(const ChangedChat *parents, int count, Datum *values)
+recount_keys(const ChatKey *parents, int count, Datum *values)
 {
 	Int32Array	columns[2];
 
@@ -146,7 +146,7 @@ reconcile_keys(const ChangedChat *parents, int count, Datum *values)
  * change which this does not see stays queued.
  */
 void
-reconcile_dequeue(const ChangedChat *parents, int count)
+recount_dequeue(const ChatKey *parents, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat.changed_chats AS q"
@@ -156,7 +156,7 @@ reconcile_dequeue(const ChangedChat *parents, int count)
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 
-	reconcile_keys(parents, count, values);
+	recount_keys(parents, count, values);
 	plan_modify(&plan, values, NULL);
 }
 
@@ -166,7 +166,7 @@ reconcile_dequeue(const ChangedChat *parents, int count)
  * the owner.
  */
 void
-reconcile_enqueue(const Datum *keys)
+recount_enqueue(const Datum *keys)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.changed_chats (application_id, chat_number)"
@@ -181,7 +181,7 @@ reconcile_enqueue(const Datum *keys)
  * Have a parent counted again that could not be, unless it is queued.
  */
 void
-reconcile_requeue(ChangedChat parent)
+recount_requeue(ChatKey parent)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.changed_chats (application_id, chat_number)"
@@ -198,7 +198,7 @@ reconcile_requeue(ChangedChat parent)
  * it is still there.
  */
 static bool
-mend_chat(const Counted *chat)
+mend_chat(const RecountItem *chat)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.chats"
@@ -221,7 +221,7 @@ mend_chat(const Counted *chat)
  * creates them meanwhile counts himself.
  */
 static bool
-mend_application(const Counted *application)
+mend_application(const RecountItem *application)
 {
 	static SavedPlan add = SAVED_PLAN(
 		"UPDATE chat.application_counters AS k"
@@ -267,30 +267,30 @@ record_mended(int32 application, int32 chat, const char *counter,
  * Mend what was found wrong.
  */
 void
-reconcile_mend(Reconciled *result)
+recount_repair(RecountResult *result)
 {
 	for (int i = 0; i < result->wrong_count; i++)
 	{
-		Counted    *parent = &result->wrong[i];
-		int			previous = counter_api_begin();
+		RecountItem    *parent = &result->wrong[i];
+		int			previous = number_cache_function_begin();
 
 		parent->mended = parent->chat != 0 ? mend_chat(parent) : mend_application(parent);
-		counter_api_end(previous);
+		number_cache_function_end(previous);
 		if (parent->mended)
-			changes_note(parent->application, parent->chat);
+			change_tracking_note(parent->application, parent->chat);
 	}
-	reconcile_report(result, record_mended, NULL);
+	recount_report(result, record_mended, NULL);
 }
 
 /*
  * Call back for each counter that was mended.
  */
 void
-reconcile_report(const Reconciled *result, MendedCallback callback, void *context)
+recount_report(const RecountResult *result, RepairCallback callback, void *context)
 {
 	for (int i = 0; i < result->wrong_count; i++)
 	{
-		const Counted *parent = &result->wrong[i];
+		const RecountItem *parent = &result->wrong[i];
 		bool		is_chat = parent->chat != 0;
 
 		if (!parent->mended)
@@ -308,13 +308,13 @@ reconcile_report(const Reconciled *result, MendedCallback callback, void *contex
 
 /* Count parents with a statement; keeps those that are wrong. */
 static void
-count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
+count_with(SavedPlan *plan, const Datum *values, RecountResult *result)
 {
 	uint64		count = plan_modify(plan, values, NULL);
 
 	for (uint64 row = 0; row < count; row++)
 	{
-		Counted		parent = {
+		RecountItem		parent = {
 			.application = plan_result_int32(row, 1),
 			.chat = plan_result_int32(row, 2),
 			.count = plan_result_int32(row, 3),
@@ -331,8 +331,8 @@ count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
 		{
 			result->wrong_capacity = Max(64, 2 * result->wrong_capacity);
 			result->wrong = result->wrong == NULL ?
-				MemoryContextAlloc(result->context, result->wrong_capacity * sizeof(Counted)) :
-				repalloc_huge(result->wrong, result->wrong_capacity * sizeof(Counted));
+				MemoryContextAlloc(result->context, result->wrong_capacity * sizeof(RecountItem)) :
+				repalloc_huge(result->wrong, result->wrong_capacity * sizeof(RecountItem));
 		}
 		result->wrong[result->wrong_count++] = parent;
 	}
@@ -342,10 +342,10 @@ count_with(SavedPlan *plan, const Datum *values, Reconciled *result)
 
 /*
  * Count these parents, and add to *result what is wrong with them. Those that
- * do not exist are passed over. The caller has called reconcile_lock.
+ * do not exist are passed over. The caller has called recount_lock.
  */
 void
-reconcile_count(const ChangedChat *parents, int count, Reconciled *result)
+recount_count(const ChatKey *parents, int count, RecountResult *result)
 {
 	static SavedPlan count_chats = SAVED_PLAN(
 		CHAT_COUNTS
@@ -363,14 +363,14 @@ reconcile_count(const ChangedChat *parents, int count, Reconciled *result)
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 
-	reconcile_keys(parents, count, values);
+	recount_keys(parents, count, values);
 	count_with(&count_chats, values, result);
 	count_with(&count_applications, values, result);
 }
 
 /* The parents that a statement finds. Returns their number. */
 static int
-next_parents(SavedPlan *plan, ChangedChat *parents, int limit, ChangedChat after, int32 last_application)
+next_parents(SavedPlan *plan, ChatKey *parents, int limit, ChatKey after, int32 last_application)
 {
 	Datum		values[4] = {
 		Int32GetDatum(after.application), Int32GetDatum(after.chat),
@@ -379,7 +379,7 @@ next_parents(SavedPlan *plan, ChangedChat *parents, int limit, ChangedChat after
 	uint64		count = plan_modify(plan, values, NULL);
 
 	for (uint64 row = 0; row < count; row++)
-		parents[row] = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		parents[row] = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
 	SPI_freetuptable(SPI_tuptable);
 	return count;
 }
@@ -390,7 +390,7 @@ next_parents(SavedPlan *plan, ChangedChat *parents, int limit, ChangedChat after
  * number.
  */
 int
-reconcile_next_chats(ChangedChat *parents, int limit, ChangedChat after, int32 last_application)
+recount_next_chats(ChatKey *parents, int limit, ChatKey after, int32 last_application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT application_id, number FROM chat.chats"
@@ -406,7 +406,7 @@ reconcile_next_chats(ChangedChat *parents, int limit, ChangedChat after, int32 l
  * The same for applications, whose chat is 0.
  */
 int
-reconcile_next_applications(ChangedChat *parents, int limit, ChangedChat after, int32 last_application)
+recount_next_applications(ChatKey *parents, int limit, ChatKey after, int32 last_application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id, $2 OPERATOR(pg_catalog.*) 0 FROM chat.applications"
@@ -434,21 +434,21 @@ store_mended(int32 application, int32 chat, const char *counter,
 
 /* Count all that a walk comes by, up to the last application. */
 static void
-count_all(int (*next) (ChangedChat *, int, ChangedChat, int32), ChangedChat position,
-		  int32 last_application, Reconciled *result)
+count_all(int (*next) (ChatKey *, int, ChatKey, int32), ChatKey position,
+		  int32 last_application, RecountResult *result)
 {
-	ChangedChat parents[RECONCILE_SLICE];
+	ChatKey parents[RECOUNT_SLICE];
 	int			count;
 
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		count = next(parents, RECONCILE_SLICE, position, last_application);
+		count = next(parents, RECOUNT_SLICE, position, last_application);
 		if (count == 0)
 			return;
-		reconcile_count(parents, count, result);
+		recount_count(parents, count, result);
 		position = parents[count - 1];
-	} while (count == RECONCILE_SLICE);
+	} while (count == RECOUNT_SLICE);
 }
 
 /*
@@ -459,32 +459,32 @@ chat_reconcile(PG_FUNCTION_ARGS)
 {
 	bool		everything = PG_ARGISNULL(0);
 	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
-	Reconciled	result = {.context = CurrentMemoryContext};
+	RecountResult	result = {.context = CurrentMemoryContext};
 
 	PreventCommandDuringRecovery("chat.reconcile()");
-	(void) api_result_store(fcinfo);
+	(void) sql_function_result_store(fcinfo);
 	SPI_connect();
 	if (everything && !PG_ARGISNULL(1))
-		problem_raise(application_not_found());
-	reconcile_lock();
+		arg_error_raise(application_not_found());
+	recount_lock();
 	if (!PG_ARGISNULL(1))
 	{
-		ChangedChat parent = {application, PG_GETARG_INT32(1)};
+		ChatKey parent = {application, PG_GETARG_INT32(1)};
 
 		chat_require(parent.application, parent.chat);
-		reconcile_count(&parent, 1, &result);
+		recount_count(&parent, 1, &result);
 	}
 	else
 	{
-		ChangedChat start = {everything ? PG_INT32_MIN : application - 1, PG_INT32_MAX};
+		ChatKey start = {everything ? PG_INT32_MIN : application - 1, PG_INT32_MAX};
 
 		if (!everything)
 			application_require(application);
-		count_all(reconcile_next_chats, start, application, &result);
-		count_all(reconcile_next_applications, start, application, &result);
+		count_all(recount_next_chats, start, application, &result);
+		count_all(recount_next_applications, start, application, &result);
 	}
-	reconcile_mend(&result);
-	reconcile_report(&result, store_mended, fcinfo->resultinfo);
+	recount_repair(&result);
+	recount_report(&result, store_mended, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

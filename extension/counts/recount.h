@@ -1,9 +1,9 @@
 /*
- * reconcile.h
- *	  Counts that are counted anew: see reconcile.c.
+ * recount.h
+ *	  Counts that are counted anew: see recount.c.
  */
-#ifndef PG_CHAT_RECONCILE_H
-#define PG_CHAT_RECONCILE_H
+#ifndef PG_CHAT_RECOUNT_H
+#define PG_CHAT_RECOUNT_H
 
 #include "postgres.h"
 
@@ -12,10 +12,10 @@
 #include "changes/shmem.h"
 
 /* How many parents are counted in one transaction, at most. */
-#define RECONCILE_SLICE 500
+#define RECOUNT_SLICE 500
 
 /* A parent with its counters and what they should be. */
-typedef struct Counted
+typedef struct RecountItem
 {
 	int32		application;
 	int32		chat;			/* 0: the application itself */
@@ -26,35 +26,35 @@ typedef struct Counted
 	int32		counted;
 	int32		highest;
 	bool		mended;
-} Counted;
+} RecountItem;
 
 /* What counting found. */
-typedef struct Reconciled
+typedef struct RecountResult
 {
 	MemoryContext context;		/* of what follows */
 	uint64		examined;		/* parents that were counted */
-	Counted    *wrong;			/* those of them that are wrong */
+	RecountItem    *wrong;			/* those of them that are wrong */
 	int			wrong_count;
 	int			wrong_capacity;
-} Reconciled;
+} RecountResult;
 
 /* Called for each counter that was wrong; chat is 0 for the application's. */
-typedef void (*MendedCallback) (int32 application, int32 chat, const char *counter,
+typedef void (*RepairCallback) (int32 application, int32 chat, const char *counter,
 								int32 was, int32 mended_to, void *context);
 
-extern void reconcile_lock(void);
-extern bool reconcile_lock_is_free(void);
-extern int	reconcile_queued(ChangedChat *parents, int limit, ChangedChat after);
-extern void reconcile_keys(const ChangedChat *parents, int count, Datum *values);
-extern void reconcile_enqueue(const Datum *keys);
-extern void reconcile_dequeue(const ChangedChat *parents, int count);
-extern void reconcile_requeue(ChangedChat parent);
-extern void reconcile_count(const ChangedChat *parents, int count, Reconciled *result);
-extern void reconcile_mend(Reconciled *result);
-extern void reconcile_report(const Reconciled *result, MendedCallback callback, void *context);
-extern int	reconcile_next_chats(ChangedChat *parents, int limit, ChangedChat after,
+extern void recount_lock(void);
+extern bool recount_lock_is_free(void);
+extern int	recount_queued(ChatKey *parents, int limit, ChatKey after);
+extern void recount_keys(const ChatKey *parents, int count, Datum *values);
+extern void recount_enqueue(const Datum *keys);
+extern void recount_dequeue(const ChatKey *parents, int count);
+extern void recount_requeue(ChatKey parent);
+extern void recount_count(const ChatKey *parents, int count, RecountResult *result);
+extern void recount_repair(RecountResult *result);
+extern void recount_report(const RecountResult *result, RepairCallback callback, void *context);
+extern int	recount_next_chats(ChatKey *parents, int limit, ChatKey after,
 								 int32 last_application);
-extern int	reconcile_next_applications(ChangedChat *parents, int limit, ChangedChat after,
+extern int	recount_next_applications(ChatKey *parents, int limit, ChatKey after,
 										int32 last_application);
 
-#endif							/* PG_CHAT_RECONCILE_H */
+#endif							/* PG_CHAT_RECOUNT_H */

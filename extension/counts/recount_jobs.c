@@ -1,5 +1,5 @@
 /*
- * counting.c
+ * recount_jobs.c
  *	  The worker's duties about counts.
  *
  * reconcile counts what the queue chat.changed_chats names, each
@@ -37,17 +37,17 @@
 #define MENDED_KEPT 10000
 
 /* Parents whose counting failed, and was logged: not to be logged again. */
-static ChangedChat failed[64];
+static ChatKey failed[64];
 static int	failed_count = 0;
 
 static bool
-is_same(ChangedChat a, ChangedChat b)
+is_same(ChatKey a, ChatKey b)
 {
 	return a.application == b.application && a.chat == b.chat;
 }
 
 static bool
-was_logged(ChangedChat parent)
+was_logged(ChatKey parent)
 {
 	for (int i = 0; i < failed_count; i++)
 		if (is_same(failed[i], parent))
@@ -58,12 +58,12 @@ was_logged(ChangedChat parent)
 	return false;
 }
 
-/* Report a counter that was mended; context is the Pass. */
+/* Report a counter that was mended; context is the JobRun. */
 static void
 report_mended(int32 application, int32 chat, const char *counter,
 			  int32 was, int32 mended_to, void *context)
 {
-	duty_report_mended(application, chat, counter, &was, mended_to, context);
+	job_report_mended(application, chat, counter, &was, mended_to, context);
 }
 
 /*
@@ -71,24 +71,24 @@ report_mended(int32 application, int32 chat, const char *counter,
  * reported when it is committed.
  */
 static void
-count_together(const ChangedChat *parents, int count, Pass *pass)
+count_together(const ChatKey *parents, int count, JobRun *pass)
 {
-	Reconciled	result = {.context = CurrentMemoryContext};
+	RecountResult	result = {.context = CurrentMemoryContext};
 
-	worker_begin("counting chats");
-	reconcile_lock();
-	reconcile_dequeue(parents, count);
+	worker_xact_begin("counting chats");
+	recount_lock();
+	recount_dequeue(parents, count);
 	for (int i = 0; i < count; i++)
 	{
 		if (parents[i].application != 0)
 			continue;
-		duty_set_position("scrub chats", (ChangedChat) {0, 0}, true);
-		duty_set_position("scrub applications", (ChangedChat) {0, 0}, true);
+		job_set_position("scrub chats", (ChatKey) {0, 0}, true);
+		job_set_position("scrub applications", (ChatKey) {0, 0}, true);
 	}
-	reconcile_count(parents, count, &result);
-	reconcile_mend(&result);
-	worker_commit();
-	reconcile_report(&result, report_mended, pass);
+	recount_count(parents, count, &result);
+	recount_repair(&result);
+	worker_xact_commit();
+	recount_report(&result, report_mended, pass);
 	pass->done += result.examined;
 	if (result.wrong != NULL)
 		pfree(result.wrong);
@@ -100,7 +100,7 @@ count_together(const ChangedChat *parents, int count, Pass *pass)
  * just have been locked by somebody.
  */
 static void
-count_alone(ChangedChat parent, Pass *pass)
+count_alone(ChatKey parent, JobRun *pass)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool counted = true;
@@ -134,9 +134,9 @@ count_alone(ChangedChat parent, Pass *pass)
 
 	if (!counted)
 	{
-		worker_begin("queueing a chat that could not be counted");
-		reconcile_requeue(parent);
-		worker_commit();
+		worker_xact_begin("queueing a chat that could not be counted");
+		recount_requeue(parent);
+		worker_xact_commit();
 	}
 }
 
@@ -145,7 +145,7 @@ count_alone(ChangedChat parent, Pass *pass)
  * or, where that fails, one by one, so that one does not stop the others.
  */
 static void
-count_slice(const ChangedChat *parents, int count, Pass *pass)
+count_slice(const ChatKey *parents, int count, JobRun *pass)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool failed_together = false;
@@ -153,9 +153,9 @@ count_slice(const ChangedChat *parents, int count, Pass *pass)
 	bool		free;
 
 	/* Who reconciles by hand, in a transaction that is still open, has it. */
-	worker_begin("looking whether another reconciliation is under way");
-	free = reconcile_lock_is_free();
-	worker_commit();
+	worker_xact_begin("looking whether another reconciliation is under way");
+	free = recount_lock_is_free();
+	worker_xact_commit();
 	if (!free)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -198,20 +198,20 @@ static int
 next_slice_size(int slice, TimestampTz started)
 {
 	if (elapsed_ms(started) < SLICE_SHORT_MS)
-		return Min(slice * 2, RECONCILE_SLICE);
+		return Min(slice * 2, RECOUNT_SLICE);
 	if (elapsed_ms(started) > SLICE_LONG_MS)
 		return Max(slice / 2, 1);
 	return slice;
 }
 
 static int
-next_slice(ChangedChat *parents, int limit, ChangedChat after)
+next_slice(ChatKey *parents, int limit, ChatKey after)
 {
 	int			count;
 
-	worker_begin("looking for chats that were changed directly");
-	count = reconcile_queued(parents, limit, after);
-	worker_commit();
+	worker_xact_begin("looking for chats that were changed directly");
+	count = recount_queued(parents, limit, after);
+	worker_xact_commit();
 	return count;
 }
 
@@ -225,19 +225,19 @@ trim_mended(void)
 		INT8OID);
 	Datum		kept = Int64GetDatum(MENDED_KEPT);
 
-	worker_begin("trimming the list of what was mended");
+	worker_xact_begin("trimming the list of what was mended");
 	plan_modify(&plan, &kept, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
- * Duty: count what the queue names.
+ * Job: count what the queue names.
  */
 long
-counting_reconcile(Pass *pass)
+recount_job_reconcile(JobRun *pass)
 {
-	ChangedChat parents[RECONCILE_SLICE];
-	ChangedChat after = {-1, 0};
+	ChatKey parents[RECOUNT_SLICE];
+	ChatKey after = {-1, 0};
 	int			slice = SLICE_FIRST;
 	int			count;
 
@@ -255,7 +255,7 @@ counting_reconcile(Pass *pass)
 	} while (count > 0);
 
 	trim_mended();
-	return settings_reconcile_interval * 1000L;
+	return guc_reconcile_interval * 1000L;
 }
 
 /*
@@ -264,7 +264,7 @@ counting_reconcile(Pass *pass)
  * has in that many pages. In a transaction.
  */
 uint64
-counting_scrub_share(const char *table)
+scrub_share(const char *table)
 {
 	double		rows = 0;
 
@@ -274,14 +274,14 @@ counting_scrub_share(const char *table)
 							 " WHERE oid OPERATOR(pg_catalog.=) '%s'::pg_catalog.regclass", table),
 					true, 1) == SPI_OK_SELECT && SPI_processed == 1)
 		rows = plan_result_int64(0, 1);
-	return ceil(rows * settings_reconcile_interval / settings_scrub_interval);
+	return ceil(rows * guc_reconcile_interval / guc_scrub_interval);
 }
 
 /* What one of the two scrubs looks at next. */
-typedef int (*NextParents) (ChangedChat *parents, int limit, ChangedChat after, int32 last_application);
+typedef int (*NextParents) (ChatKey *parents, int limit, ChatKey after, int32 last_application);
 
 static long
-scrub(const char *duty, const char *table, NextParents next_parents, Pass *pass)
+scrub(const char *duty, const char *table, NextParents next_parents, JobRun *pass)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	uint64		share = 0;
@@ -293,45 +293,45 @@ scrub(const char *duty, const char *table, NextParents next_parents, Pass *pass)
 
 	do
 	{
-		ChangedChat parents[RECONCILE_SLICE];
-		ChangedChat position;
+		ChatKey parents[RECOUNT_SLICE];
+		ChatKey position;
 		TimestampTz slice_started = GetCurrentTimestamp();
 		int			count;
 
 		CHECK_FOR_INTERRUPTS();
-		worker_begin("looking for chats to count in turn");
+		worker_xact_begin("looking for chats to count in turn");
 		if (first)
-			share = counting_scrub_share(table);
+			share = scrub_share(table);
 		first = false;
-		position = duty_position(duty, &hurry);
+		position = job_position(duty, &hurry);
 		count = next_parents(parents, slice, position, PG_INT32_MAX);
-		worker_commit();
+		worker_xact_commit();
 
 		if (count > 0)
 			count_slice(parents, count, pass);
 		passed += count;
 		at_end = count < slice;
-		position = at_end ? (ChangedChat) {0, 0} : parents[count - 1];
-		worker_begin("noting where counting in turn stands");
-		duty_set_position(duty, position, hurry && !at_end);
-		worker_commit();
+		position = at_end ? (ChatKey) {0, 0} : parents[count - 1];
+		worker_xact_begin("noting where counting in turn stands");
+		job_set_position(duty, position, hurry && !at_end);
+		worker_xact_commit();
 
 		slice = next_slice_size(slice, slice_started);
 	} while (!at_end && (hurry || passed < share || elapsed_ms(started) < SCRUB_MINIMUM_MS));
 
-	return settings_reconcile_interval * 1000L;
+	return guc_reconcile_interval * 1000L;
 }
 
-/* Duty: count the messages of chats in turn. */
+/* Job: count the messages of chats in turn. */
 long
-counting_scrub_chats(Pass *pass)
+recount_job_scrub_chats(JobRun *pass)
 {
-	return scrub("scrub chats", "chat.chats", reconcile_next_chats, pass);
+	return scrub("scrub chats", "chat.chats", recount_next_chats, pass);
 }
 
-/* Duty: count the chats of applications in turn. */
+/* Job: count the chats of applications in turn. */
 long
-counting_scrub_applications(Pass *pass)
+recount_job_scrub_applications(JobRun *pass)
 {
-	return scrub("scrub applications", "chat.applications", reconcile_next_applications, pass);
+	return scrub("scrub applications", "chat.applications", recount_next_applications, pass);
 }

@@ -1,15 +1,15 @@
 /*
- * counting.h
- *	  The worker's duties about counts: see counting.c.
+ * recount_jobs.h
+ *	  The worker's duties about counts: see recount_jobs.c.
  */
-#ifndef PG_CHAT_COUNTING_H
-#define PG_CHAT_COUNTING_H
+#ifndef PG_CHAT_RECOUNT_JOBS_H
+#define PG_CHAT_RECOUNT_JOBS_H
 
 #include "bgworker/job.h"
 
-extern uint64 counting_scrub_share(const char *table);
-extern long counting_reconcile(Pass *pass);
-extern long counting_scrub_chats(Pass *pass);
-extern long counting_scrub_applications(Pass *pass);
+extern uint64 scrub_share(const char *table);
+extern long recount_job_reconcile(JobRun *pass);
+extern long recount_job_scrub_chats(JobRun *pass);
+extern long recount_job_scrub_applications(JobRun *pass);
 
-#endif							/* PG_CHAT_COUNTING_H */
+#endif							/* PG_CHAT_RECOUNT_JOBS_H */

@@ -1,5 +1,5 @@
 /*
- * feed.c
+ * es_batch.c
  *	  What an index is fed with, read from the tables in batches.
  *
  * There are two kinds of batches. One has what was appended: of some chats, the
@@ -11,7 +11,7 @@
  * raised only from where the batch began: so if one fails, those behind it have
  * no effect. What happened to the chat meanwhile is seen by that, too: a chat
  * that is deleted loses its watermark, and gets another, of 0, only when none
- * of its batches is under way. How a batch ends: see outcome.c.
+ * of its batches is under way. How a batch ends: see es_batch_ack.c.
  *
  * All that is kept here may be lost: the tables say what is missing.
  */
@@ -48,7 +48,7 @@
 /* How far a chat was sent. */
 typedef struct InFlight
 {
-	ChangedChat chat;			/* the key */
+	ChatKey chat;			/* the key */
 	int32		upto;
 	int			batches;
 	bool		broken;			/* one failed: those behind it have no effect */
@@ -57,7 +57,7 @@ typedef struct InFlight
 /* A chat, while a batch is read. */
 typedef struct Candidate
 {
-	ChangedChat chat;
+	ChatKey chat;
 	int32		last_number;
 	int32		messages_count;
 	int32		from;			/* read above it */
@@ -66,10 +66,10 @@ typedef struct Candidate
 } Candidate;
 
 static void
-make_in_flight(Feed *feed)
+make_in_flight(BatchReader *feed)
 {
 	HASHCTL		control = {
-		.keysize = sizeof(ChangedChat),
+		.keysize = sizeof(ChatKey),
 		.entrysize = sizeof(InFlight),
 		.hcxt = TopMemoryContext
 	};
@@ -81,15 +81,15 @@ make_in_flight(Feed *feed)
 /*
  * A feed of an index. It begins with a look at all chats.
  */
-Feed *
-feed_create(int32 index, const char *name)
+BatchReader *
+batch_reader_create(int32 index, const char *name)
 {
-	Feed	   *feed = MemoryContextAllocZero(TopMemoryContext, sizeof(Feed));
+	BatchReader	   *feed = MemoryContextAllocZero(TopMemoryContext, sizeof(BatchReader));
 
 	feed->index = index;
 	strlcpy(feed->name, name, sizeof(feed->name));
-	feed->chats = chat_queue_create(CHATS_CAPACITY);
-	feed->later = chat_queue_create(CHATS_CAPACITY);
+	feed->chats = chat_key_queue_create(CHATS_CAPACITY);
+	feed->later = chat_key_queue_create(CHATS_CAPACITY);
 	make_in_flight(feed);
 	feed->scanning = true;
 	feed->batch_size = FEED_BATCH_SIZE;
@@ -97,38 +97,38 @@ feed_create(int32 index, const char *name)
 }
 
 void
-feed_free(Feed *feed)
+batch_reader_free(BatchReader *feed)
 {
-	feed_reset(feed);
-	chat_queue_free(feed->chats);
-	chat_queue_free(feed->later);
+	batch_reader_reset(feed);
+	chat_key_queue_free(feed->chats);
+	chat_key_queue_free(feed->later);
 	hash_destroy(feed->in_flight);
 	pfree(feed);
 }
 
 /* Look at all chats; those that a scan under way has passed, after it. */
 static void
-scan(Feed *feed)
+scan(BatchReader *feed)
 {
 	if (feed->scanning)
 		feed->scan_again = true;
 	else
-		feed->scan_position = (ChangedChat) {0, 0};
+		feed->scan_position = (ChatKey) {0, 0};
 	feed->scanning = true;
 }
 
 static void
-look_at(Feed *feed, ChangedChat chat)
+look_at(BatchReader *feed, ChatKey chat)
 {
-	if (!chat_queue_add(feed->chats, chat))
+	if (!chat_key_queue_add(feed->chats, chat))
 		scan(feed);
 }
 
 /* Have a chat looked at after a while. */
 static void
-put_off(Feed *feed, ChangedChat chat)
+put_off(BatchReader *feed, ChatKey chat)
 {
-	if (!chat_queue_add(feed->later, chat))
+	if (!chat_key_queue_add(feed->later, chat))
 		scan(feed);
 }
 
@@ -136,7 +136,7 @@ put_off(Feed *feed, ChangedChat chat)
  * Have chats looked at, or all of them.
  */
 void
-feed_look_at(Feed *feed, const ChangedChat *chats, int count, bool all)
+batch_reader_look_at(BatchReader *feed, const ChatKey *chats, int count, bool all)
 {
 	for (int i = 0; i < count; i++)
 		if (chats[i].chat != 0)
@@ -148,24 +148,24 @@ feed_look_at(Feed *feed, const ChangedChat *chats, int count, bool all)
 
 /* Have the chats looked at again that were put off, and the queue. */
 void
-feed_look_again(Feed *feed)
+batch_reader_look_again(BatchReader *feed)
 {
-	ChangedChat chat;
+	ChatKey chat;
 
-	while (chat_queue_take(feed->later, &chat))
+	while (chat_key_queue_take(feed->later, &chat))
 		look_at(feed, chat);
 	feed->queue_ended = false;
 }
 
 /* Requests that are under way with batches. */
 int
-feed_requests(const Feed *feed)
+batch_reader_requests(const BatchReader *feed)
 {
 	ListCell   *cell;
 	int			count = 0;
 
 	foreach(cell, feed->batches)
-		count += ((Batch *) lfirst(cell))->request != NULL;
+		count += ((EsBatch *) lfirst(cell))->request != NULL;
 	return count;
 }
 
@@ -191,7 +191,7 @@ candidate_keys(const Candidate *candidates, int count, Datum *values)
  * without a watermark does, too, with last_number set.
  */
 static void
-look_up(Feed *feed, Candidate *candidates, int count)
+look_up(BatchReader *feed, Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::pg_catalog.int4, c.last_number, i.indexed_number, c.messages_count"
@@ -235,7 +235,7 @@ look_up(Feed *feed, Candidate *candidates, int count)
  * before this transaction ends. Returns whether there were any.
  */
 static bool
-adopt(Feed *feed, const Candidate *candidates, int count)
+adopt(BatchReader *feed, const Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.indexed_chats (index_id, application_id, chat_number, indexed_number)"
@@ -264,7 +264,7 @@ adopt(Feed *feed, const Candidate *candidates, int count)
  * where they were off, nobody knows which messages these were.
  */
 static void
-drop_too_high(Feed *feed, const Candidate *candidates, int count)
+drop_too_high(BatchReader *feed, const Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat.indexed_chats AS i"
@@ -291,13 +291,13 @@ drop_too_high(Feed *feed, const Candidate *candidates, int count)
 
 /* Take the next chats to look at, and find where they stand. */
 static int
-next_candidates(Feed *feed, Candidate *candidates)
+next_candidates(BatchReader *feed, Candidate *candidates)
 {
-	ChangedChat chat;
+	ChatKey chat;
 	int			count = 0;
 	int			known = 0;
 
-	while (count < CHATS_IN_BATCH && chat_queue_take(feed->chats, &chat))
+	while (count < CHATS_IN_BATCH && chat_key_queue_take(feed->chats, &chat))
 	{
 		InFlight   *sent = hash_search(feed->in_flight, &chat, HASH_FIND, NULL);
 
@@ -331,7 +331,7 @@ next_candidates(Feed *feed, Candidate *candidates)
 
 /* Find chats that lag, among the next of all. */
 static void
-scan_some(Feed *feed)
+scan_some(BatchReader *feed)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT c.application_id, c.number,"
@@ -353,9 +353,9 @@ scan_some(Feed *feed)
 
 	for (uint64 row = 0; row < rows; row++)
 	{
-		ChangedChat chat = {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		ChatKey chat = {plan_result_int32(row, 1), plan_result_int32(row, 2)};
 
-		if (plan_result_int32(row, 3) != 0 && !chat_queue_add(feed->chats, chat))
+		if (plan_result_int32(row, 3) != 0 && !chat_key_queue_add(feed->chats, chat))
 			return;				/* goes on from here when there is room */
 		feed->scan_position = chat;
 	}
@@ -363,21 +363,21 @@ scan_some(Feed *feed)
 	{
 		feed->scanning = feed->scan_again;
 		feed->scan_again = false;
-		feed->scan_position = (ChangedChat) {0, 0};
+		feed->scan_position = (ChatKey) {0, 0};
 	}
 }
 
-static Batch *
-create_batch(Feed *feed)
+static EsBatch *
+create_batch(BatchReader *feed)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_chat batch",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	Batch	   *batch = palloc0(sizeof(Batch));
+	EsBatch	   *batch = palloc0(sizeof(EsBatch));
 
 	batch->context = context;
-	batch->entries = palloc((feed->batch_size + 1) * sizeof(Entry));
-	batch->segments = palloc((CHATS_IN_BATCH + 1) * sizeof(Segment));
+	batch->entries = palloc((feed->batch_size + 1) * sizeof(EsBatchItem));
+	batch->segments = palloc((CHATS_IN_BATCH + 1) * sizeof(EsBatchSegment));
 	MemoryContextSwitchTo(http_context());
 	batch->body = makeStringInfo();
 	MemoryContextSwitchTo(caller);
@@ -385,7 +385,7 @@ create_batch(Feed *feed)
 }
 
 static void
-free_batch(Batch *batch)
+free_batch(EsBatch *batch)
 {
 	if (batch->request != NULL)
 		http_end(batch->request);
@@ -394,24 +394,24 @@ free_batch(Batch *batch)
 }
 
 static bool
-is_full(const Feed *feed, const Batch *batch)
+is_full(const BatchReader *feed, const EsBatch *batch)
 {
 	return batch->count == feed->batch_size || batch->body->len >= BODY_BYTES;
 }
 
-static Entry *
-add_entry(Batch *batch, MessageKey key)
+static EsBatchItem *
+add_entry(EsBatch *batch, MessageKey key)
 {
-	Entry	   *entry = &batch->entries[batch->count++];
+	EsBatchItem	   *entry = &batch->entries[batch->count++];
 
-	memset(entry, 0, sizeof(Entry));
+	memset(entry, 0, sizeof(EsBatchItem));
 	entry->key = key;
 	entry->segment = -1;
 	return entry;
 }
 
 static void
-append_message(Batch *batch, Entry *entry, const text *body, int64 version)
+append_message(EsBatch *batch, EsBatchItem *entry, const text *body, int64 version)
 {
 	MemoryContext scratch;
 	MemoryContext caller;
@@ -424,7 +424,7 @@ append_message(Batch *batch, Entry *entry, const text *body, int64 version)
 	}
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_chat document", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(scratch);
-	entry->sent = document_append(batch->body, entry->key, body, version);
+	entry->sent = es_document_append(batch->body, entry->key, body, version);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	if (!entry->sent)
@@ -436,9 +436,9 @@ append_message(Batch *batch, Entry *entry, const text *body, int64 version)
 
 /* Add the segment of a candidate, as far as it was read. */
 static void
-add_segment(Batch *batch, const Candidate *candidate, int32 upto)
+add_segment(EsBatch *batch, const Candidate *candidate, int32 upto)
 {
-	batch->segments[batch->segments_count++] = (Segment) {
+	batch->segments[batch->segments_count++] = (EsBatchSegment) {
 		.chat = candidate->chat, .from = candidate->from, .upto = upto
 	};
 }
@@ -448,7 +448,7 @@ add_segment(Batch *batch, const Candidate *candidate, int32 upto)
  * that are left are looked at again.
  */
 static void
-read_messages(Feed *feed, Batch *batch, const Candidate *candidates, int count, int64 version)
+read_messages(BatchReader *feed, EsBatch *batch, const Candidate *candidates, int count, int64 version)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::pg_catalog.int4, m.number, m.body"
@@ -482,7 +482,7 @@ read_messages(Feed *feed, Batch *batch, const Candidate *candidates, int count, 
 
 		while (row < rows && plan_result_int32(row, 1) == i + 1 && !is_full(feed, batch))
 		{
-			Entry	   *entry;
+			EsBatchItem	   *entry;
 
 			upto = plan_result_int32(row, 2);
 			entry = add_entry(batch, (MessageKey) {candidate->chat.application, candidate->chat.chat, upto});
@@ -510,7 +510,7 @@ read_messages(Feed *feed, Batch *batch, const Candidate *candidates, int count, 
 
 /* Note how far the chats of a batch are sent. */
 static void
-note_in_flight(Feed *feed, const Batch *batch)
+note_in_flight(BatchReader *feed, const EsBatch *batch)
 {
 	for (int i = 0; i < batch->segments_count; i++)
 	{
@@ -529,12 +529,12 @@ note_in_flight(Feed *feed, const Batch *batch)
 
 /* Read what was appended. In a transaction. */
 static void
-read_appended(Feed *feed, Batch *batch, int64 version)
+read_appended(BatchReader *feed, EsBatch *batch, int64 version)
 {
 	Candidate  *candidates = palloc(CHATS_IN_BATCH * sizeof(Candidate));
 	int			count;
 
-	if (feed->scanning && chat_queue_count(feed->chats) < CHATS_IN_BATCH)
+	if (feed->scanning && chat_key_queue_count(feed->chats) < CHATS_IN_BATCH)
 		scan_some(feed);
 	count = next_candidates(feed, candidates);
 	if (count == 0)
@@ -545,7 +545,7 @@ read_appended(Feed *feed, Batch *batch, int64 version)
 
 /* Read the next rows of the queue. In a transaction. */
 static void
-read_queue(Feed *feed, Batch *batch, int64 version)
+read_queue(BatchReader *feed, EsBatch *batch, int64 version)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT q.application_id, q.chat_number, q.number, q.id, m.body"
@@ -562,7 +562,7 @@ read_queue(Feed *feed, Batch *batch, int64 version)
 	batch->of_queue = rows > 0;
 	for (uint64 row = 0; row < rows && !is_full(feed, batch); row++)
 	{
-		Entry	   *entry = add_entry(batch, (MessageKey) {
+		EsBatchItem	   *entry = add_entry(batch, (MessageKey) {
 			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)
 		});
 		bool		is_gone;
@@ -573,7 +573,7 @@ read_queue(Feed *feed, Batch *batch, int64 version)
 			append_message(batch, entry, body, version);
 		else
 		{
-			document_append_deletion(batch->body, entry->key, version);
+			es_document_append_deletion(batch->body, entry->key, version);
 			entry->sent = true;
 		}
 	}
@@ -601,14 +601,14 @@ flush_wal(void)
 
 /* Fill a batch, or leave it empty if there is nothing to read now. */
 static void
-fill_batch(Feed *feed, Batch *batch, int64 version)
+fill_batch(BatchReader *feed, EsBatch *batch, int64 version)
 {
-	worker_begin("reading what is to be indexed");
+	worker_xact_begin("reading what is to be indexed");
 	if (!feed->queue_ended && !feed->queue_in_flight)
 		read_queue(feed, batch, version);
 	if (batch->count == 0)
 		read_appended(feed, batch, version);
-	worker_commit();
+	worker_xact_commit();
 	flush_wal();
 }
 
@@ -616,20 +616,20 @@ fill_batch(Feed *feed, Batch *batch, int64 version)
  * Read the next batch, whose documents get the version. Of the queue there is
  * only one at a time under way. Returns NULL if there is nothing to read now.
  */
-Batch *
-feed_read(Feed *feed, int64 version)
+EsBatch *
+batch_reader_read(BatchReader *feed, int64 version)
 {
-	Batch	   *batch;
+	EsBatch	   *batch;
 	MemoryContext caller;
 
-	if (!feed->scanning && chat_queue_count(feed->chats) == 0 &&
+	if (!feed->scanning && chat_key_queue_count(feed->chats) == 0 &&
 		(feed->queue_ended || feed->queue_in_flight))
 	{
 		feed->caught_up = true;
 		return NULL;
 	}
 
-	/* Entered in the list at once: after an error, feed_reset finds it there. */
+	/* Entered in the list at once: after an error, batch_reader_reset finds it there. */
 	batch = create_batch(feed);
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	feed->batches = lappend(feed->batches, batch);
@@ -638,8 +638,8 @@ feed_read(Feed *feed, int64 version)
 
 	if (batch->count == 0 && batch->segments_count == 0)
 	{
-		feed_forget(feed, batch);
-		feed->caught_up |= !feed->scanning && feed->queue_ended && chat_queue_count(feed->chats) == 0;
+		batch_reader_forget(feed, batch);
+		feed->caught_up |= !feed->scanning && feed->queue_ended && chat_key_queue_count(feed->chats) == 0;
 		return NULL;
 	}
 	if (batch->body->len == 0)
@@ -653,7 +653,7 @@ feed_read(Feed *feed, int64 version)
 
 /* What is under way of a chat has no effect; it is read again when that is over. */
 void
-feed_break_off(Feed *feed, ChangedChat chat)
+batch_reader_break_off(BatchReader *feed, ChatKey chat)
 {
 	InFlight   *sent = hash_search(feed->in_flight, &chat, HASH_FIND, NULL);
 
@@ -664,7 +664,7 @@ feed_break_off(Feed *feed, ChangedChat chat)
 
 /* A batch is not under way any more: its chats are not, as far as it goes. */
 static void
-land(Feed *feed, const Batch *batch)
+land(BatchReader *feed, const EsBatch *batch)
 {
 	for (int i = 0; i < batch->segments_count; i++)
 	{
@@ -679,7 +679,7 @@ land(Feed *feed, const Batch *batch)
 
 /* A batch is over. */
 void
-feed_forget(Feed *feed, Batch *batch)
+batch_reader_forget(BatchReader *feed, EsBatch *batch)
 {
 	land(feed, batch);
 	feed->batches = list_delete_ptr(feed->batches, batch);
@@ -688,7 +688,7 @@ feed_forget(Feed *feed, Batch *batch)
 
 /* End the requests for a refresh that are under way, if any. */
 void
-feed_end_refresh(Feed *feed)
+batch_reader_end_refresh(BatchReader *feed)
 {
 	if (feed->refresh != NULL)
 		http_end(feed->refresh);
@@ -703,11 +703,11 @@ feed_end_refresh(Feed *feed)
  * Requests that are under way end.
  */
 void
-feed_reset(Feed *feed)
+batch_reader_reset(BatchReader *feed)
 {
 	while (feed->batches != NIL)
-		feed_forget(feed, linitial(feed->batches));
-	feed_end_refresh(feed);
+		batch_reader_forget(feed, linitial(feed->batches));
+	batch_reader_end_refresh(feed);
 	scan(feed);
 	feed->caught_up = false;
 	hash_destroy(feed->in_flight);

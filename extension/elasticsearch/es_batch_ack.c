@@ -1,5 +1,5 @@
 /*
- * outcome.c
+ * es_batch_ack.c
  *	  What became of a batch, noted in the tables when searches find it.
  *
  * Watermarks are raised, and what is done is deleted from chat.search_queue. What
@@ -22,12 +22,12 @@
  * again; the chat is looked at again.
  */
 static void
-cut_segments(Feed *feed, Batch *batch)
+cut_segments(BatchReader *feed, EsBatch *batch)
 {
 	for (int i = 0; i < batch->count; i++)
 	{
-		const Entry *entry = &batch->entries[i];
-		Segment    *segment = &batch->segments[Max(entry->segment, 0)];
+		const EsBatchItem *entry = &batch->entries[i];
+		EsBatchSegment    *segment = &batch->segments[Max(entry->segment, 0)];
 
 		if (entry->fate != FATE_AGAIN)
 			continue;
@@ -36,7 +36,7 @@ cut_segments(Feed *feed, Batch *batch)
 		else if (segment->upto >= entry->key.number)
 		{
 			segment->upto = Max(entry->key.number - 1, segment->from);
-			feed_break_off(feed, segment->chat);
+			batch_reader_break_off(feed, segment->chat);
 		}
 	}
 }
@@ -47,7 +47,7 @@ cut_segments(Feed *feed, Batch *batch)
  * being deleted, most likely.
  */
 static void
-raise_watermarks(Feed *feed, Batch *batch)
+raise_watermarks(BatchReader *feed, EsBatch *batch)
 {
 	static SavedPlan lock = SAVED_PLAN(
 		"SELECT k.item::pg_catalog.int4, i.ctid"
@@ -103,7 +103,7 @@ raise_watermarks(Feed *feed, Batch *batch)
 
 	for (int i = 0; i < batch->segments_count; i++)
 		if (!batch->segments[i].raised)
-			feed_break_off(feed, batch->segments[i].chat);
+			batch_reader_break_off(feed, batch->segments[i].chat);
 }
 
 /*
@@ -111,7 +111,7 @@ raise_watermarks(Feed *feed, Batch *batch)
  * messages before.
  */
 static void
-dequeue(const Feed *feed, const Batch *batch)
+dequeue(const BatchReader *feed, const EsBatch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat.search_queue AS q"
@@ -133,7 +133,7 @@ dequeue(const Feed *feed, const Batch *batch)
 		int32_array_init(&columns[i], batch->count);
 	for (int i = 0; i < batch->count; i++)
 	{
-		const Entry *entry = &batch->entries[i];
+		const EsBatchItem *entry = &batch->entries[i];
 
 		if (entry->fate != FATE_DONE)
 			continue;
@@ -151,7 +151,7 @@ dequeue(const Feed *feed, const Batch *batch)
 
 /* Park a message that Elasticsearch refused. */
 static void
-park(Feed *feed, const Entry *entry)
+park(BatchReader *feed, const EsBatchItem *entry)
 {
 	static SavedPlan park_queued = SAVED_PLAN(
 		"UPDATE chat.search_queue SET reason = $2 WHERE id OPERATOR(pg_catalog.=) $1",
@@ -184,20 +184,20 @@ park(Feed *feed, const Entry *entry)
 
 /* Whether an entry is not read again: it is of the queue, or below the watermark now. */
 static bool
-is_behind(const Batch *batch, const Entry *entry)
+is_behind(const EsBatch *batch, const EsBatchItem *entry)
 {
-	const Segment *segment = &batch->segments[Max(entry->segment, 0)];
+	const EsBatchSegment *segment = &batch->segments[Max(entry->segment, 0)];
 
 	return entry->segment < 0 || (segment->raised && entry->key.number <= segment->upto);
 }
 
 /*
  * Note what a batch did, which searches find now. In a transaction; when that
- * has committed, feed_forget follows. Returns the number of messages that are
+ * has committed, batch_reader_forget follows. Returns the number of messages that are
  * done.
  */
 uint64
-outcome_note(Feed *feed, Batch *batch)
+es_batch_acknowledge(BatchReader *feed, EsBatch *batch)
 {
 	uint64		done = 0;
 
@@ -205,7 +205,7 @@ outcome_note(Feed *feed, Batch *batch)
 	raise_watermarks(feed, batch);
 	for (int i = 0; i < batch->count; i++)
 	{
-		const Entry *entry = &batch->entries[i];
+		const EsBatchItem *entry = &batch->entries[i];
 
 		if (entry->fate == FATE_PARKED && is_behind(batch, entry))
 			park(feed, entry);

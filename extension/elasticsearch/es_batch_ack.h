@@ -1,12 +1,12 @@
 /*
- * outcome.h
- *	  What became of a batch: see outcome.c.
+ * es_batch_ack.h
+ *	  What became of a batch: see es_batch_ack.c.
  */
-#ifndef PG_CHAT_OUTCOME_H
-#define PG_CHAT_OUTCOME_H
+#ifndef PG_CHAT_ES_BATCH_ACK_H
+#define PG_CHAT_ES_BATCH_ACK_H
 
 #include "elasticsearch/es_batch.h"
 
-extern uint64 outcome_note(Feed *feed, Batch *batch);
+extern uint64 es_batch_acknowledge(BatchReader *feed, EsBatch *batch);
 
-#endif							/* PG_CHAT_OUTCOME_H */
+#endif							/* PG_CHAT_ES_BATCH_ACK_H */

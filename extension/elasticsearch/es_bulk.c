@@ -1,5 +1,5 @@
 /*
- * bulk.c
+ * es_bulk.c
  *	  Sending a batch to Elasticsearch, and reading what became of each message.
  *
  * The answer to _bulk has an item for each operation, in their order. An answer
@@ -28,12 +28,12 @@
 
 /* Send a batch. */
 void
-bulk_begin(const Feed *feed, Batch *batch)
+es_bulk_begin(const BatchReader *feed, EsBatch *batch)
 {
 	StringInfo	body = batch->body;
 
 	batch->body = NULL;
-	batch->request = elasticsearch_begin("POST",
+	batch->request = es_begin("POST",
 										 psprintf("/%s-write/_bulk?require_alias=true&pipeline=_none&filter_path="
 												  "items.*._index,items.*._id,items.*.status,items.*.error.type,items.*.error.reason",
 												  feed->name),
@@ -42,18 +42,18 @@ bulk_begin(const Feed *feed, Batch *batch)
 
 /* What Elasticsearch says against a message, for people. */
 static char *
-reason_of(Batch *batch, int64 status, const JsonbValue *error)
+reason_of(EsBatch *batch, int64 status, const JsonbValue *error)
 {
 	return MemoryContextStrdup(batch->context,
-							   psprintf(INT64_FORMAT " %s", status, elasticsearch_reason(error)));
+							   psprintf(INT64_FORMAT " %s", status, es_reason(error)));
 }
 
 /*
  * Set the fate of an entry by its item. Returns BULK_FAILED, with the problem,
  * if the item is not this entry's, or tells of more than this entry.
  */
-static BulkOutcome
-judge(const Feed *feed, Batch *batch, Entry *entry, const JsonbContainer *item, const char **problem)
+static EsBulkResult
+judge(const BatchReader *feed, EsBatch *batch, EsBatchItem *entry, const JsonbContainer *item, const char **problem)
 {
 	const JsonbContainer *index = json_container(json_member(item, "index"));
 	const JsonbContainer *deletion = json_container(json_member(item, "delete"));
@@ -61,10 +61,10 @@ judge(const Feed *feed, Batch *batch, Entry *entry, const JsonbContainer *item, 
 	const JsonbValue *error = json_member(result, "error");
 	char	   *id = json_string(json_member(result, "_id"));
 	char	   *index_name = json_string(json_member(result, "_index"));
-	char		expected[DOCUMENT_ID_SIZE];
+	char		expected[ES_DOCUMENT_ID_SIZE];
 	int64		status;
 
-	document_id(entry->key, expected);
+	es_document_id(entry->key, expected);
 	if (id == NULL || strcmp(id, expected) != 0 || !json_integer(json_member(result, "status"), &status))
 	{
 		*problem = "Elasticsearch's answer to _bulk has other items than the request";
@@ -92,16 +92,16 @@ judge(const Feed *feed, Batch *batch, Entry *entry, const JsonbContainer *item, 
 }
 
 /* Set the fates of all entries by the answer's items. */
-static BulkOutcome
-judge_all(const Feed *feed, Batch *batch, const JsonbContainer *items, const char **problem)
+static EsBulkResult
+judge_all(const BatchReader *feed, EsBatch *batch, const JsonbContainer *items, const char **problem)
 {
-	BulkOutcome outcome = BULK_DONE;
+	EsBulkResult outcome = BULK_DONE;
 	uint32		item = 0;
 
 	for (int i = 0; i < batch->count; i++)
 	{
-		Entry	   *entry = &batch->entries[i];
-		BulkOutcome of_entry;
+		EsBatchItem	   *entry = &batch->entries[i];
+		EsBulkResult of_entry;
 
 		if (!entry->sent)
 			continue;
@@ -120,7 +120,7 @@ judge_all(const Feed *feed, Batch *batch, const JsonbContainer *items, const cha
 
 /* All messages of a batch have the same fate. */
 static void
-set_fates(Batch *batch, EntryFate fate, const char *reason)
+set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
 {
 	for (int i = 0; i < batch->count; i++)
 	{
@@ -135,12 +135,12 @@ set_fates(Batch *batch, EntryFate fate, const char *reason)
  * Read what became of a batch whose request is done. *problem says what went
  * wrong, if anything; palloc'd.
  */
-BulkOutcome
-bulk_end(const Feed *feed, Batch *batch, const char **problem)
+EsBulkResult
+es_bulk_end(const BatchReader *feed, EsBatch *batch, const char **problem)
 {
 	int			status = batch->request->error == NULL ? batch->request->status : 0;
-	Jsonb	   *answer = elasticsearch_json(batch->request, problem);
-	BulkOutcome outcome;
+	Jsonb	   *answer = es_json(batch->request, problem);
+	EsBulkResult outcome;
 
 	http_end(batch->request);
 	batch->request = NULL;

@@ -1,5 +1,5 @@
 /*
- * elasticsearch.c
+ * es_client.c
  *	  Requests to Elasticsearch, and its answers.
  *
  * Nothing that the server sends is trusted, or raises an error: what is wrong
@@ -37,7 +37,7 @@
  * showing any of it: somebody may have put a password there.
  */
 bool
-elasticsearch_url_is_valid(const char *url, const char **problem)
+es_url_is_valid(const char *url, const char **problem)
 {
 	CURLU	   *parts;
 	char	   *host = NULL;
@@ -68,9 +68,9 @@ elasticsearch_url_is_valid(const char *url, const char **problem)
 
 /* Whether there is an Elasticsearch to use. */
 bool
-elasticsearch_wanted(void)
+es_wanted(void)
 {
-	return *settings_elasticsearch_url != '\0';
+	return *guc_elasticsearch_url != '\0';
 }
 
 /*
@@ -110,7 +110,7 @@ read_secret(const char *setting, const char *path, const char **problem)
 
 	PG_TRY();
 	{
-		secret = secret_read(setting, path);
+		secret = secret_file_read(setting, path);
 	}
 	PG_CATCH();
 	{
@@ -126,29 +126,29 @@ read_secret(const char *setting, const char *path, const char **problem)
 static const char *
 set_login(HttpTarget *target)
 {
-	bool		has_user = *settings_elasticsearch_user != '\0';
-	bool		has_password = *settings_elasticsearch_password_file != '\0';
+	bool		has_user = *guc_elasticsearch_user != '\0';
+	bool		has_password = *guc_elasticsearch_password_file != '\0';
 	const char *problem = NULL;
 	char	   *key;
 
 	if (has_user != has_password)
 		return "of pg_chat.elasticsearch_user and pg_chat.elasticsearch_password_file only one is set";
-	if (has_user && *settings_elasticsearch_api_key_file != '\0')
+	if (has_user && *guc_elasticsearch_api_key_file != '\0')
 		return "both pg_chat.elasticsearch_user and pg_chat.elasticsearch_api_key_file are set";
 	if (has_user)
 	{
-		target->user = settings_elasticsearch_user;
+		target->user = guc_elasticsearch_user;
 		target->password = read_secret("pg_chat.elasticsearch_password_file",
-									   settings_elasticsearch_password_file, &problem);
+									   guc_elasticsearch_password_file, &problem);
 	}
-	else if (*settings_elasticsearch_api_key_file != '\0')
+	else if (*guc_elasticsearch_api_key_file != '\0')
 	{
 		key = read_secret("pg_chat.elasticsearch_api_key_file",
-						  settings_elasticsearch_api_key_file, &problem);
+						  guc_elasticsearch_api_key_file, &problem);
 		if (key != NULL)
 		{
 			target->authorization = psprintf("Authorization: ApiKey %s", key);
-			secret_forget(key);
+			secret_file_free(key);
 		}
 	}
 	return problem;
@@ -165,23 +165,23 @@ set_target(HttpTarget *target)
 	char	   *host = NULL;
 	char	   *port = NULL;
 	bool		valid;
-	int			length = strlen(settings_elasticsearch_url);
+	int			length = strlen(guc_elasticsearch_url);
 
 	valid = parts != NULL &&
-		curl_url_set(parts, CURLUPART_URL, settings_elasticsearch_url, 0) == CURLUE_OK &&
+		curl_url_set(parts, CURLUPART_URL, guc_elasticsearch_url, 0) == CURLUE_OK &&
 		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
 		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK;
 	if (valid)
 	{
-		while (settings_elasticsearch_url[length - 1] == '/')
+		while (guc_elasticsearch_url[length - 1] == '/')
 			length--;
 		*target = (HttpTarget) {
-			.base_url = pnstrdup(settings_elasticsearch_url, length),
+			.base_url = pnstrdup(guc_elasticsearch_url, length),
 			.host = pstrdup(host),
 			.port = atoi(port)
 		};
-		if (*settings_elasticsearch_ca_file != '\0')
-			target->ca_file = settings_elasticsearch_ca_file;
+		if (*guc_elasticsearch_ca_file != '\0')
+			target->ca_file = guc_elasticsearch_ca_file;
 	}
 	curl_free(host);
 	curl_free(port);
@@ -194,7 +194,7 @@ set_target(HttpTarget *target)
  * of the request. A path with /_bulk has a body of many lines.
  */
 HttpRequest *
-elasticsearch_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
+es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
 {
 	HttpTarget	target = {0};
 	const char *problem = set_target(&target);
@@ -207,9 +207,9 @@ elasticsearch_begin(const char *method, const char *path, StringInfo body, long 
 							 strstr(path, "/_bulk") != NULL ? "application/x-ndjson" : "application/json",
 							 timeout_ms, ANSWER_MAX);
 	if (target.password != NULL)
-		secret_forget(target.password);
+		secret_file_free(target.password);
 	if (target.authorization != NULL)
-		secret_forget(target.authorization);
+		secret_file_free(target.authorization);
 	return request;
 }
 
@@ -292,7 +292,7 @@ tidy(char *text)
  * context. Nothing of a document is in it.
  */
 char *
-elasticsearch_reason(const JsonbValue *error)
+es_reason(const JsonbValue *error)
 {
 	const JsonbContainer *members = json_container(error);
 	char	   *type = json_string(json_member(members, "type"));
@@ -311,7 +311,7 @@ elasticsearch_reason(const JsonbValue *error)
  * or if it is not a whole JSON object.
  */
 Jsonb *
-elasticsearch_json(const HttpRequest *request, const char **problem)
+es_json(const HttpRequest *request, const char **problem)
 {
 	Jsonb	   *answer;
 
@@ -333,7 +333,7 @@ elasticsearch_json(const HttpRequest *request, const char **problem)
 		JsonbValue *error = answer != NULL ? json_member(&answer->root, "error") : NULL;
 
 		*problem = error == NULL ? psprintf("Elasticsearch answered %d", request->status) :
-			psprintf("Elasticsearch answered %d: %s", request->status, elasticsearch_reason(error));
+			psprintf("Elasticsearch answered %d: %s", request->status, es_reason(error));
 		return NULL;
 	}
 	if (answer == NULL)
@@ -352,13 +352,13 @@ wait_until_done(const HttpRequest *request)
 	{
 		http_wait(LOOK_MS);
 		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
-			elasticsearch_raise("the settings were reloaded while Elasticsearch was asked");
+			es_raise("the settings were reloaded while Elasticsearch was asked");
 	}
 }
 
-/* A request's body, for elasticsearch_begin or elasticsearch_call. */
+/* A request's body, for es_begin or es_call. */
 StringInfo
-elasticsearch_body(const char *text)
+es_body(const char *text)
 {
 	MemoryContext caller = MemoryContextSwitchTo(http_context());
 	StringInfo	body = makeStringInfo();
@@ -370,7 +370,7 @@ elasticsearch_body(const char *text)
 
 /* Raise a problem. */
 void
-elasticsearch_raise(const char *problem)
+es_raise(const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
@@ -378,12 +378,12 @@ elasticsearch_raise(const char *problem)
 }
 
 /*
- * Make a request and wait for its answer: see elasticsearch_begin and
- * elasticsearch_json. *status becomes that of HTTP, 0 if there was no answer.
+ * Make a request and wait for its answer: see es_begin and
+ * es_json. *status becomes that of HTTP, 0 if there was no answer.
  * An error, as after an interruption, ends the request.
  */
 Jsonb *
-elasticsearch_call(const char *method, const char *path, StringInfo body, long timeout_ms,
+es_call(const char *method, const char *path, StringInfo body, long timeout_ms,
 				   int *status, const char **problem)
 {
 	HttpRequest *volatile request = NULL;
@@ -391,9 +391,9 @@ elasticsearch_call(const char *method, const char *path, StringInfo body, long t
 
 	PG_TRY();
 	{
-		request = elasticsearch_begin(method, path, body, timeout_ms);
+		request = es_begin(method, path, body, timeout_ms);
 		wait_until_done(request);
-		answer = elasticsearch_json(request, problem);
+		answer = es_json(request, problem);
 		*status = request->error == NULL ? request->status : 0;
 	}
 	PG_CATCH();

@@ -1,9 +1,9 @@
 /*
- * elasticsearch.h
- *	  Requests to Elasticsearch, and its answers: see elasticsearch.c.
+ * es_client.h
+ *	  Requests to Elasticsearch, and its answers: see es_client.c.
  */
-#ifndef PG_CHAT_ELASTICSEARCH_H
-#define PG_CHAT_ELASTICSEARCH_H
+#ifndef PG_CHAT_ES_CLIENT_H
+#define PG_CHAT_ES_CLIENT_H
 
 #include "postgres.h"
 
@@ -12,18 +12,18 @@
 
 #include "common/http_client.h"
 
-extern bool elasticsearch_url_is_valid(const char *url, const char **problem);
-extern bool elasticsearch_wanted(void);
+extern bool es_url_is_valid(const char *url, const char **problem);
+extern bool es_wanted(void);
 
 /* A body is allocated in http_context(), taken over, and freed by http_end. */
-extern HttpRequest *elasticsearch_begin(const char *method, const char *path, StringInfo body,
+extern HttpRequest *es_begin(const char *method, const char *path, StringInfo body,
 										long timeout_ms);
-extern StringInfo elasticsearch_body(const char *text);
-extern void elasticsearch_raise(const char *problem) __attribute__((noreturn));
-extern Jsonb *elasticsearch_json(const HttpRequest *request, const char **problem);
-extern Jsonb *elasticsearch_call(const char *method, const char *path, StringInfo body,
+extern StringInfo es_body(const char *text);
+extern void es_raise(const char *problem) __attribute__((noreturn));
+extern Jsonb *es_json(const HttpRequest *request, const char **problem);
+extern Jsonb *es_call(const char *method, const char *path, StringInfo body,
 								 long timeout_ms, int *status, const char **problem);
-extern char *elasticsearch_reason(const JsonbValue *error);
+extern char *es_reason(const JsonbValue *error);
 
 /* Looking into an answer. What is NULL, or not of the kind, is not there. */
 extern JsonbValue *json_member(const JsonbContainer *container, const char *key);
@@ -35,4 +35,4 @@ extern char *json_string(const JsonbValue *value);
 
 extern void json_append_string(StringInfo target, const char *bytes, int length);
 
-#endif							/* PG_CHAT_ELASTICSEARCH_H */
+#endif							/* PG_CHAT_ES_CLIENT_H */

@@ -1,5 +1,5 @@
 /*
- * comparison.c
+ * es_compare.c
  *	  A search index compared with the table.
  *
  * Both sides are walked in key order, slice by slice. Each tells the count and
@@ -77,7 +77,7 @@ typedef struct Suspects
 /* A slice while it is compared. */
 typedef struct Slice
 {
-	Comparison *comparison;
+	EsCompare *comparison;
 	MemoryContext memory;
 	KeyRange	range;
 	Bucket	   *buckets;		/* of the table */
@@ -93,7 +93,7 @@ static void
 begin_read(const Slice *slice, const char *activity)
 {
 	if (slice->comparison->in_worker)
-		worker_begin(activity);
+		worker_xact_begin(activity);
 }
 
 static void
@@ -101,7 +101,7 @@ end_read(const Slice *slice)
 {
 	SPI_freetuptable(SPI_tuptable);
 	if (slice->comparison->in_worker)
-		worker_commit();
+		worker_xact_commit();
 	MemoryContextSwitchTo(slice->memory);
 }
 
@@ -144,7 +144,7 @@ read_slice(Slice *slice)
 		" AND w.chat_number OPERATOR(pg_catalog.=) b.chat_number"
 		" ORDER BY b.application_id, b.chat_number, b.start",
 		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, INT4OID, INT4OID);
-	Comparison *comparison = slice->comparison;
+	EsCompare *comparison = slice->comparison;
 	Datum		values[8] = {
 		Int32GetDatum(comparison->position.application), Int32GetDatum(comparison->position.chat),
 		Int32GetDatum(comparison->position.number), Int32GetDatum(comparison->last_application),
@@ -282,7 +282,7 @@ read_documents(const Slice *slice, const KeyRange *ranges, int count)
 		documents.items = documents.items == NULL ?
 			palloc(documents.capacity * sizeof(Document)) :
 			repalloc_huge(documents.items, documents.capacity * sizeof(Document));
-		found = key_range_documents(&slice->comparison->access, ranges, count,
+		found = es_scan_documents(&slice->comparison->access, ranges, count,
 									documents.count > 0 ? &documents.items[documents.count - 1] : NULL,
 									documents.items + documents.count);
 		documents.count += found;
@@ -415,7 +415,7 @@ compare_messages(Slice *slice, const KeyRange *ranges, int count)
 	if (count == 0)
 		return;
 	rows = read_rows(slice, narrowed, count);
-	key_range_refresh(&slice->comparison->access);
+	es_scan_refresh(&slice->comparison->access);
 	documents = read_documents(slice, narrowed, count);
 	before = find_suspects(slice, &rows, &documents);
 	rows = read_rows(slice, narrowed, count);
@@ -507,7 +507,7 @@ compare_buckets(Slice *slice, int *next, const Bucket *buckets, int count, bool 
  * Elasticsearch cannot be read, 55000 if the index was replaced.
  */
 bool
-comparison_slice(Comparison *comparison)
+es_compare_slice(EsCompare *comparison)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Slice	   *slice = palloc0(sizeof(Slice));
@@ -521,7 +521,7 @@ comparison_slice(Comparison *comparison)
 	MemoryContextSwitchTo(slice->memory);
 
 	more = read_slice(slice);
-	key_range_refresh(&comparison->access);
+	es_scan_refresh(&comparison->access);
 	buckets = palloc(KEY_RANGE_PAGE * sizeof(Bucket));
 	count = 0;
 	do
@@ -529,7 +529,7 @@ comparison_slice(Comparison *comparison)
 		Bucket		after = count > 0 ? buckets[count - 1] : (Bucket) {0};
 
 		CHECK_FOR_INTERRUPTS();
-		count = key_range_buckets(&comparison->access, slice->range, count > 0 ? &after : NULL, buckets);
+		count = es_scan_buckets(&comparison->access, slice->range, count > 0 ? &after : NULL, buckets);
 		compare_buckets(slice, &next, buckets, count, count < KEY_RANGE_PAGE);
 	} while (count == KEY_RANGE_PAGE);
 	compare_differing(slice);

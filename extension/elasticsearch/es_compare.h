@@ -1,9 +1,9 @@
 /*
- * comparison.h
- *	  A search index compared with the table: see comparison.c.
+ * es_compare.h
+ *	  A search index compared with the table: see es_compare.c.
  */
-#ifndef PG_CHAT_COMPARISON_H
-#define PG_CHAT_COMPARISON_H
+#ifndef PG_CHAT_ES_COMPARE_H
+#define PG_CHAT_ES_COMPARE_H
 
 #include "postgres.h"
 
@@ -26,13 +26,13 @@ typedef struct Difference
 typedef void (*DifferenceCallback) (const Difference *differences, int count, void *context);
 
 /* Below every key. */
-#define COMPARISON_START ((MessageKey) {PG_INT32_MIN, PG_INT32_MIN, PG_INT32_MIN})
+#define ES_COMPARE_START ((MessageKey) {PG_INT32_MIN, PG_INT32_MIN, PG_INT32_MIN})
 
 /* Messages of a slice, at most. */
-#define COMPARISON_SLICE 20000
+#define ES_COMPARE_SLICE 20000
 
 /* A comparison that is under way; all of it is set by who begins it. */
-typedef struct Comparison
+typedef struct EsCompare
 {
 	int32		index;			/* of chat.search_indexes */
 	IndexAccess access;
@@ -44,8 +44,8 @@ typedef struct Comparison
 	uint64		compared;		/* messages so far; grows */
 	DifferenceCallback report;
 	void	   *context;
-} Comparison;
+} EsCompare;
 
-extern bool comparison_slice(Comparison *comparison);
+extern bool es_compare_slice(EsCompare *comparison);
 
-#endif							/* PG_CHAT_COMPARISON_H */
+#endif							/* PG_CHAT_ES_COMPARE_H */

@@ -1,5 +1,5 @@
 /*
- * document.c
+ * es_document.c
  *	  A message as Elasticsearch holds it.
  *
  * Elasticsearch has only to name candidates, which PostgreSQL then verifies. So
@@ -37,13 +37,13 @@ PG_FUNCTION_INFO_V1(chat_search_checksum);
  * Versions of deleted documents are remembered for longer than any request
  * may be under way (gc_deletes).
  */
-const char document_settings[] =
+const char es_document_settings[] =
 "\"refresh_interval\": \"-1\", \"gc_deletes\": \"1h\", \"auto_expand_replicas\": \"0-1\","
 " \"translog\": {\"durability\": \"request\"},"
 " \"analysis\": {\"tokenizer\": {\"trigrams\": {\"type\": \"ngram\", \"min_gram\": \"3\", \"max_gram\": \"3\"}},"
 " \"analyzer\": {\"trigrams\": {\"type\": \"custom\", \"tokenizer\": \"trigrams\"}}}";
 
-const char document_mappings[] =
+const char es_document_mappings[] =
 "{\"dynamic\": \"strict\", \"_source\": {\"enabled\": false}, \"_routing\": {\"required\": true}, \"properties\": {"
 "\"scope\": {\"type\": \"keyword\", \"doc_values\": false},"
 " \"application\": {\"type\": \"integer\"}, \"chat\": {\"type\": \"integer\"}, \"number\": {\"type\": \"integer\"},"
@@ -52,9 +52,9 @@ const char document_mappings[] =
 
 /* Write the _id of a message's document. */
 void
-document_id(MessageKey key, char id[DOCUMENT_ID_SIZE])
+es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE])
 {
-	snprintf(id, DOCUMENT_ID_SIZE, "%d.%d.%d", key.application, key.chat, key.number);
+	snprintf(id, ES_DOCUMENT_ID_SIZE, "%d.%d.%d", key.application, key.chat, key.number);
 }
 
 /*
@@ -63,7 +63,7 @@ document_id(MessageKey key, char id[DOCUMENT_ID_SIZE])
  * UTF-8.
  */
 char *
-document_fold(const text *body, int *length)
+es_document_fold(const text *body, int *length)
 {
 	text	   *folded = DatumGetTextPP(DirectFunctionCall1(chat_fold, PointerGetDatum(body)));
 	char	   *bytes = VARDATA_ANY(folded);
@@ -88,7 +88,7 @@ document_fold(const text *body, int *length)
 
 /* A checksum of a message's key and folded body. */
 uint32
-document_checksum(MessageKey key, const char *folded, int length)
+es_document_checksum(MessageKey key, const char *folded, int length)
 {
 	uint32		of_key = hash_bytes((const unsigned char *) &key, sizeof(key));
 
@@ -106,11 +106,11 @@ chat_search_checksum(PG_FUNCTION_ARGS)
 {
 	MessageKey	key = {PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2)};
 	int			length;
-	char	   *folded = document_fold(PG_GETARG_TEXT_PP(3), &length);
+	char	   *folded = es_document_fold(PG_GETARG_TEXT_PP(3), &length);
 
 	if (folded == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_INT64(document_checksum(key, folded, length));
+	PG_RETURN_INT64(es_document_checksum(key, folded, length));
 }
 
 /*
@@ -118,20 +118,20 @@ chat_search_checksum(PG_FUNCTION_ARGS)
  * appends nothing, if its body cannot be indexed.
  */
 bool
-document_append(StringInfo target, MessageKey key, const text *body, int64 version)
+es_document_append(StringInfo target, MessageKey key, const text *body, int64 version)
 {
 	int			length;
-	char	   *folded = document_fold(body, &length);
-	char		id[DOCUMENT_ID_SIZE];
+	char	   *folded = es_document_fold(body, &length);
+	char		id[ES_DOCUMENT_ID_SIZE];
 
 	if (folded == NULL)
 		return false;
-	document_id(key, id);
+	es_document_id(key, id);
 	appendStringInfo(target,
 					 "{\"index\":{\"_id\":\"%s\",\"routing\":\"%d\",\"version\":" INT64_FORMAT ",\"version_type\":\"external\"}}\n"
 					 "{\"scope\":[\"%d\",\"%d.%d\"],\"application\":%d,\"chat\":%d,\"number\":%d,\"checksum\":%u,\"grams\":",
 					 id, key.application, version, key.application, key.application, key.chat,
-					 key.application, key.chat, key.number, document_checksum(key, folded, length));
+					 key.application, key.chat, key.number, es_document_checksum(key, folded, length));
 	json_append_string(target, folded, length);
 	appendStringInfoString(target, "}\n");
 	return true;
@@ -139,11 +139,11 @@ document_append(StringInfo target, MessageKey key, const text *body, int64 versi
 
 /* Append the line that has _bulk delete a message's document. */
 void
-document_append_deletion(StringInfo target, MessageKey key, int64 version)
+es_document_append_deletion(StringInfo target, MessageKey key, int64 version)
 {
-	char		id[DOCUMENT_ID_SIZE];
+	char		id[ES_DOCUMENT_ID_SIZE];
 
-	document_id(key, id);
+	es_document_id(key, id);
 	appendStringInfo(target,
 					 "{\"delete\":{\"_id\":\"%s\",\"routing\":\"%d\",\"version\":" INT64_FORMAT ",\"version_type\":\"external\"}}\n",
 					 id, key.application, version);

@@ -1,9 +1,9 @@
 /*
- * document.h
- *	  A message as Elasticsearch holds it: see document.c.
+ * es_document.h
+ *	  A message as Elasticsearch holds it: see es_document.c.
  */
-#ifndef PG_CHAT_DOCUMENT_H
-#define PG_CHAT_DOCUMENT_H
+#ifndef PG_CHAT_ES_DOCUMENT_H
+#define PG_CHAT_ES_DOCUMENT_H
 
 #include "postgres.h"
 
@@ -18,15 +18,15 @@ typedef struct MessageKey
 } MessageKey;
 
 /* The longest _id, with its end. */
-#define DOCUMENT_ID_SIZE 36
+#define ES_DOCUMENT_ID_SIZE 36
 
-extern const char document_settings[];
-extern const char document_mappings[];
+extern const char es_document_settings[];
+extern const char es_document_mappings[];
 
-extern void document_id(MessageKey key, char id[DOCUMENT_ID_SIZE]);
-extern uint32 document_checksum(MessageKey key, const char *folded, int length);
-extern char *document_fold(const text *body, int *length);
-extern bool document_append(StringInfo target, MessageKey key, const text *body, int64 version);
-extern void document_append_deletion(StringInfo target, MessageKey key, int64 version);
+extern void es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE]);
+extern uint32 es_document_checksum(MessageKey key, const char *folded, int length);
+extern char *es_document_fold(const text *body, int *length);
+extern bool es_document_append(StringInfo target, MessageKey key, const text *body, int64 version);
+extern void es_document_append_deletion(StringInfo target, MessageKey key, int64 version);
 
-#endif							/* PG_CHAT_DOCUMENT_H */
+#endif							/* PG_CHAT_ES_DOCUMENT_H */

@@ -1,5 +1,5 @@
 /*
- * search_index.c
+ * es_index_lifecycle.c
  *	  The life of an index in Elasticsearch.
  *
  * An index has a row in chat.search_indexes before anything of it is in
@@ -16,7 +16,7 @@
  * Where a standby was promoted, or a backup or the disk's snapshot restored, the
  * index may have what was lost. So after each start of the server it is not
  * searched before it is proven: it has seen as many operations as were noted
- * (see operations.c), or else was verified. An index that belongs to another
+ * (see es_seq_no.c), or else was verified. An index that belongs to another
  * database, of which this one is a copy, is forgotten.
  *
  * Its name is its own, and never used again. For others to search it, an alias
@@ -70,7 +70,7 @@ PG_FUNCTION_INFO_V1(chat_reindex);
 static char *refused = NULL;
 static TimestampTz refused_at = 0;
 
-static SearchIndexState
+static EsIndexState
 state_from_name(const char *name)
 {
 	if (strcmp(name, "current") == 0)
@@ -82,8 +82,8 @@ state_from_name(const char *name)
 static int32
 server_hash(void)
 {
-	return (int32) hash_bytes((const unsigned char *) settings_elasticsearch_url,
-							  strlen(settings_elasticsearch_url));
+	return (int32) hash_bytes((const unsigned char *) guc_elasticsearch_url,
+							  strlen(guc_elasticsearch_url));
 }
 
 /*
@@ -94,7 +94,7 @@ server_hash(void)
  * there is none.
  */
 bool
-search_index_current(int32 *id, char **name)
+es_index_current(int32 *id, char **name)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id, name FROM chat.search_indexes"
@@ -105,9 +105,9 @@ search_index_current(int32 *id, char **name)
 	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[3];
 
-	if (!elasticsearch_wanted() || RecoveryInProgress())
+	if (!es_wanted() || RecoveryInProgress())
 		return false;
-	values[0] = CStringGetTextDatum(home_here());
+	values[0] = CStringGetTextDatum(database_identity_current());
 	values[1] = TimestampTzGetDatum(PgStartTime);
 	values[2] = Int32GetDatum(server_hash());
 	if (plan_query(&plan, values) == 0)
@@ -122,16 +122,16 @@ search_index_current(int32 *id, char **name)
  * An index is in step, but for what is pending, having seen so many operations.
  */
 void
-search_index_prove(const SearchIndex *index, int64 operations)
+es_index_mark_verified(const EsIndex *index, int64 operations)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.search_indexes SET proven_in = $2, operations = $3 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, TIMESTAMPTZOID, INT8OID);
 	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
 
-	worker_begin("noting that an index is in step");
+	worker_xact_begin("noting that an index is in step");
 	plan_modify(&plan, values, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
@@ -139,7 +139,7 @@ search_index_prove(const SearchIndex *index, int64 operations)
  * many as were noted. What is sent from now on has later versions than this.
  */
 void
-search_index_doubt(const SearchIndex *index, int64 operations, int64 version)
+es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.search_indexes SET proven_in = NULL, last_version = $2 WHERE id OPERATOR(pg_catalog.=) $1",
@@ -150,9 +150,9 @@ search_index_doubt(const SearchIndex *index, int64 operations, int64 version)
 			(errmsg("pg_chat: the index \"%s\" has seen what this server does not remember; it is verified", index->name),
 			 errdetail("It has seen " INT64_FORMAT " operations, and " INT64_FORMAT " are noted.",
 					   operations, index->operations)));
-	worker_begin("noting that an index may not be in step");
+	worker_xact_begin("noting that an index may not be in step");
 	plan_modify(&plan, values, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
@@ -173,12 +173,12 @@ search_indexes(int64 *last_version)
 	uint64		rows;
 
 	*last_version = 0;
-	worker_begin("looking for indexes");
+	worker_xact_begin("looking for indexes");
 	rows = plan_modify(&plan, &start, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
-		SearchIndex *index = palloc0(sizeof(SearchIndex));
+		EsIndex *index = palloc0(sizeof(EsIndex));
 		bool		isnull;
 
 		index->id = plan_result_int32(row, 1);
@@ -196,19 +196,19 @@ search_indexes(int64 *last_version)
 		indexes = lappend(indexes, index);
 		MemoryContextSwitchTo(caller);
 	}
-	worker_commit();
+	worker_xact_commit();
 	return indexes;
 }
 
 /* The index in a state; NULL if there is none. */
-SearchIndex *
-search_index_in_state(List *indexes, SearchIndexState state)
+EsIndex *
+es_index_in_state(List *indexes, EsIndexState state)
 {
 	ListCell   *cell;
 
 	foreach(cell, indexes)
 	{
-		SearchIndex *index = lfirst(cell);
+		EsIndex *index = lfirst(cell);
 
 		if (index->state == state)
 			return index;
@@ -236,7 +236,7 @@ alias_name(void)
 		if (!((*byte >= 'a' && *byte <= 'z') || (*byte >= '0' && *byte <= '9') || *byte == '_'))
 			*byte = '_';
 	}
-	return psprintf("pg_chat-%s-%s", part, home_here());
+	return psprintf("pg_chat-%s-%s", part, database_identity_current());
 }
 
 /* Give an index that is to be a row. */
@@ -250,15 +250,15 @@ insert_row(const char *state)
 	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
 	Datum		values[5] = {
 		CStringGetTextDatum(name), CStringGetTextDatum(alias),
-		CStringGetTextDatum(home_here()), TimestampTzGetDatum(PgStartTime),
+		CStringGetTextDatum(database_identity_current()), TimestampTzGetDatum(PgStartTime),
 		CStringGetTextDatum(state)
 	};
 
 	/* Durable before Elasticsearch has anything of it. */
-	worker_begin("beginning an index");
+	worker_xact_begin("beginning an index");
 	ForceSyncCommit();
 	plan_modify(&plan, values, NULL);
-	worker_commit();
+	worker_xact_commit();
 	ereport(LOG, (errmsg("pg_chat begins to build the index \"%s\" in Elasticsearch", name)));
 }
 
@@ -299,23 +299,23 @@ delete_orphans(void)
 		" (SELECT COALESCE(pg_catalog.min(id), $1) FROM chat.search_indexes)", INT4OID);
 	Datum		all = Int32GetDatum(PG_INT32_MAX);
 
-	worker_begin("tidying the queue");
+	worker_xact_begin("tidying the queue");
 	plan_modify(&plan, &all, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 static void
-forget(const SearchIndex *index)
+forget(const EsIndex *index)
 {
-	worker_begin("forgetting an index");
+	worker_xact_begin("forgetting an index");
 	delete_row(index->id);
-	worker_commit();
-	elders_forget(index->id);
+	worker_xact_commit();
+	old_transactions_forget(index->id);
 }
 
 /* An index can be used from now on, at this URL: write its uuid. */
 static void
-enable(const SearchIndex *index, const char *uuid)
+enable(const EsIndex *index, const char *uuid)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.search_indexes SET uuid = $2, server = $3 WHERE id OPERATOR(pg_catalog.=) $1",
@@ -324,9 +324,9 @@ enable(const SearchIndex *index, const char *uuid)
 		Int32GetDatum(index->id), CStringGetTextDatum(uuid), Int32GetDatum(server_hash())
 	};
 
-	worker_begin("enabling an index");
+	worker_xact_begin("enabling an index");
 	plan_modify(&plan, values, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
@@ -334,21 +334,21 @@ enable(const SearchIndex *index, const char *uuid)
  * nobody knows what it will be when it can be used again.
  */
 static void
-disable(const SearchIndex *index)
+disable(const EsIndex *index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.search_indexes SET uuid = NULL WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
 	Datum		value = Int32GetDatum(index->id);
 
-	worker_begin("disabling an index");
+	worker_xact_begin("disabling an index");
 	plan_modify(&plan, &value, NULL);
 	delete_watermarks(index->id);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /* In a transaction. */
 static void
-set_state(const SearchIndex *index, const char *state)
+set_state(const EsIndex *index, const char *state)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.search_indexes SET state = $2 WHERE id OPERATOR(pg_catalog.=) $1",
@@ -359,12 +359,12 @@ set_state(const SearchIndex *index, const char *state)
 }
 
 static void
-retire(const SearchIndex *index)
+retire(const EsIndex *index)
 {
-	worker_begin("retiring an index");
+	worker_xact_begin("retiring an index");
 	ForceSyncCommit();
 	set_state(index, "retired");
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
@@ -375,21 +375,21 @@ static Jsonb *
 ask(const char *method, const char *path, StringInfo body, int allowed, const char **problem)
 {
 	int			status;
-	Jsonb	   *answer = elasticsearch_call(method, path, body, INDEX_TIMEOUT_MS, &status, problem);
+	Jsonb	   *answer = es_call(method, path, body, INDEX_TIMEOUT_MS, &status, problem);
 
 	if (answer == NULL && !(status == allowed || (allowed == ANY_REFUSAL && status >= 400)))
-		elasticsearch_raise(*problem);
+		es_raise(*problem);
 	return answer;
 }
 
 /* Create an index in Elasticsearch. Returns NULL or, if it refuses, its reason. */
 static const char *
-create(const SearchIndex *index)
+create(const EsIndex *index)
 {
 	const char *problem;
-	StringInfo	body = elasticsearch_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
+	StringInfo	body = es_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
 										  " \"mappings\": %s, \"aliases\": {\"%s-write\": {}%s}}",
-										  settings_elasticsearch_shards, document_settings, document_mappings, index->name,
+										  guc_elasticsearch_shards, es_document_settings, es_document_mappings, index->name,
 										  index->state == INDEX_CURRENT ? psprintf(", \"%s\": {}", index->alias) : ""));
 
 	(void) ask("PUT", psprintf("/%s", index->name), body, ANY_REFUSAL, &problem);
@@ -398,14 +398,14 @@ create(const SearchIndex *index)
 
 /* Delete what Elasticsearch has of an index, if anything. Returns NULL or, if it refuses, its reason. */
 static const char *
-drop(const SearchIndex *index)
+drop(const EsIndex *index)
 {
 	const char *problem;
 	int			status;
 
-	if (elasticsearch_call("DELETE", psprintf("/%s", index->name), NULL, INDEX_TIMEOUT_MS, &status, &problem) == NULL &&
+	if (es_call("DELETE", psprintf("/%s", index->name), NULL, INDEX_TIMEOUT_MS, &status, &problem) == NULL &&
 		status < 400)
-		elasticsearch_raise(problem);
+		es_raise(problem);
 	return status == 404 ? NULL : problem;
 }
 
@@ -414,7 +414,7 @@ drop(const SearchIndex *index)
  * false, with the problem, if it is there in another form.
  */
 static bool
-examine(const SearchIndex *index, char **uuid, const char **problem)
+examine(const EsIndex *index, char **uuid, const char **problem)
 {
 	const char *missing;
 	Jsonb	   *answer = ask("GET", psprintf("/%s", index->name), NULL, 404, &missing);
@@ -426,8 +426,8 @@ examine(const SearchIndex *index, char **uuid, const char **problem)
 	if (answer == NULL)
 		return true;
 	if (*uuid == NULL)
-		elasticsearch_raise("Elasticsearch's description of the index lacks its uuid");
-	if (index_form_is_right(described))
+		es_raise("Elasticsearch's description of the index lacks its uuid");
+	if (es_mapping_matches(described))
 		return true;
 	*problem = psprintf("the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with,"
 						" and is not used; see whether a template applies to it, and restore it, or run SELECT chat.reindex()",
@@ -439,7 +439,7 @@ examine(const SearchIndex *index, char **uuid, const char **problem)
  * Have an alias stand for the index alone.
  */
 static void
-point_alias(const SearchIndex *index, const char *alias)
+point_alias(const EsIndex *index, const char *alias)
 {
 	const char *problem;
 	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", alias), NULL, 404, &problem);
@@ -477,7 +477,7 @@ point_alias(const SearchIndex *index, const char *alias)
 	if (right && !others)
 		return;
 	appendStringInfoString(&actions, "]}");
-	(void) ask("POST", "/_aliases", elasticsearch_body(actions.data), 0, &problem);
+	(void) ask("POST", "/_aliases", es_body(actions.data), 0, &problem);
 	ereport(LOG,
 			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
 					alias, index->name)));
@@ -515,7 +515,7 @@ note_refusal(const char *reason, const char **problem)
  * not, *problem says why.
  */
 static bool
-begin(SearchIndex *index, const char **problem)
+begin(EsIndex *index, const char **problem)
 {
 	char	   *uuid;
 
@@ -535,18 +535,18 @@ begin(SearchIndex *index, const char **problem)
 		if (index->state != INDEX_CURRENT && uuid == NULL && refusal != NULL)
 			return false;
 		if (uuid == NULL)
-			elasticsearch_raise(refusal != NULL ? refusal : "Elasticsearch created an index and does not have it");
+			es_raise(refusal != NULL ? refusal : "Elasticsearch created an index and does not have it");
 	}
-	if (!elders_have_ended(index->id, problem))
+	if (!old_transactions_ended(index->id, problem))
 		return false;
-	elders_forget(index->id);
+	old_transactions_forget(index->id);
 	enable(index, uuid);
 	return true;
 }
 
 /* Have an index be gone. Returns whether it is; if not, *problem says why. */
 static bool
-end(const SearchIndex *index, const char **problem)
+end(const EsIndex *index, const char **problem)
 {
 	const char *refusal;
 
@@ -565,7 +565,7 @@ end(const SearchIndex *index, const char **problem)
  * if it was changed, disabled; then *problem says so.
  */
 static bool
-is_still_there(const SearchIndex *index, const char **problem)
+is_still_there(const EsIndex *index, const char **problem)
 {
 	char	   *uuid;
 
@@ -597,19 +597,19 @@ is_still_there(const SearchIndex *index, const char **problem)
  * one cannot be used, if so.
  */
 bool
-search_indexes_maintain(List *indexes, bool check, const char **problem)
+es_indexes_maintain(List *indexes, bool check, const char **problem)
 {
-	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
-	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
+	EsIndex *current = es_index_in_state(indexes, INDEX_CURRENT);
+	EsIndex *building = es_index_in_state(indexes, INDEX_BUILDING);
 	ListCell   *cell;
 	bool		changed = false;
 
 	foreach(cell, indexes)
 	{
-		SearchIndex *index = lfirst(cell);
+		EsIndex *index = lfirst(cell);
 
 		/* This database is a copy; the index is the original's. */
-		if (strcmp(index->home, home_here()) != 0)
+		if (strcmp(index->home, database_identity_current()) != 0)
 		{
 			forget(index);
 			changed = true;
@@ -638,7 +638,7 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
 
 	foreach(cell, indexes)
 	{
-		SearchIndex *index = lfirst(cell);
+		EsIndex *index = lfirst(cell);
 
 		if (index->state == INDEX_RETIRED)
 			changed |= end(index, problem);
@@ -654,15 +654,15 @@ search_indexes_maintain(List *indexes, bool check, const char **problem)
  * Have an index take the place of the current one.
  */
 void
-search_index_replace(const SearchIndex *old, const SearchIndex *new)
+es_index_replace(const EsIndex *old, const EsIndex *new)
 {
 	point_alias(new, new->alias);
 	/* Durable before the old one is deleted. */
-	worker_begin("replacing an index");
+	worker_xact_begin("replacing an index");
 	ForceSyncCommit();
 	set_state(old, "retired");
 	set_state(new, "current");
-	worker_commit();
+	worker_xact_commit();
 	ereport(LOG, (errmsg("pg_chat: the index \"%s\" took the place of \"%s\"", new->name, old->name)));
 }
 
@@ -670,7 +670,7 @@ search_index_replace(const SearchIndex *old, const SearchIndex *new)
  * Forget all indexes: Elasticsearch is not used any more.
  */
 void
-search_indexes_forget(void)
+es_indexes_forget(void)
 {
 	int64		last_version;
 	ListCell   *cell;

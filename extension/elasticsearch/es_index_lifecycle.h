@@ -1,23 +1,23 @@
 /*
- * search_index.h
- *	  The life of an index in Elasticsearch: see search_index.c.
+ * es_index_lifecycle.h
+ *	  The life of an index in Elasticsearch: see es_index_lifecycle.c.
  */
-#ifndef PG_CHAT_SEARCH_INDEX_H
-#define PG_CHAT_SEARCH_INDEX_H
+#ifndef PG_CHAT_ES_INDEX_LIFECYCLE_H
+#define PG_CHAT_ES_INDEX_LIFECYCLE_H
 
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
 
-typedef enum SearchIndexState
+typedef enum EsIndexState
 {
 	INDEX_BUILDING,
 	INDEX_CURRENT,
 	INDEX_RETIRED
-} SearchIndexState;
+} EsIndexState;
 
 /* A row of chat.search_indexes. */
-typedef struct SearchIndex
+typedef struct EsIndex
 {
 	int32		id;
 	char	   *name;
@@ -28,17 +28,17 @@ typedef struct SearchIndex
 	int64		operations;		/* that it had seen, when last noted */
 	char	   *uuid;			/* NULL: it cannot be used, or not yet */
 	bool		elsewhere;		/* it was last found at another URL */
-	SearchIndexState state;
+	EsIndexState state;
 	bool		rebuild;
-} SearchIndex;
+} EsIndex;
 
-extern bool search_index_current(int32 *id, char **name);
-extern void search_index_prove(const SearchIndex *index, int64 operations);
-extern void search_index_doubt(const SearchIndex *index, int64 operations, int64 version);
+extern bool es_index_current(int32 *id, char **name);
+extern void es_index_mark_verified(const EsIndex *index, int64 operations);
+extern void es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version);
 extern List *search_indexes(int64 *last_version);
-extern SearchIndex *search_index_in_state(List *indexes, SearchIndexState state);
-extern bool search_indexes_maintain(List *indexes, bool check, const char **problem);
-extern void search_index_replace(const SearchIndex *old, const SearchIndex *new);
-extern void search_indexes_forget(void);
+extern EsIndex *es_index_in_state(List *indexes, EsIndexState state);
+extern bool es_indexes_maintain(List *indexes, bool check, const char **problem);
+extern void es_index_replace(const EsIndex *old, const EsIndex *new);
+extern void es_indexes_forget(void);
 
-#endif							/* PG_CHAT_SEARCH_INDEX_H */
+#endif							/* PG_CHAT_ES_INDEX_LIFECYCLE_H */

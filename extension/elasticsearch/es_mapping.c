@@ -1,5 +1,5 @@
 /*
- * index_form.c
+ * es_mapping.c
  *	  Whether an index in Elasticsearch is as it was created.
  *
  * Its mapping and its settings decide what a document becomes, and so what a
@@ -80,10 +80,10 @@ analyzes_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
  * refresh does not make a change visible in all copies.
  */
 bool
-index_form_is_right(const JsonbContainer *described)
+es_mapping_matches(const JsonbContainer *described)
 {
 	Jsonb	   *expected = parse(psprintf("{\"mappings\": %s, \"settings\": {\"index\": {%s}}}",
-										  document_mappings, document_settings));
+										  es_document_mappings, es_document_settings));
 	const JsonbContainer *settings = member(member(described, "settings"), "index");
 	JsonbIterator *actual_iterator = JsonbIteratorInit((JsonbContainer *) described);
 	JsonbIterator *expected_iterator = JsonbIteratorInit(&expected->root);

@@ -1,14 +1,14 @@
 /*
- * index_form.h
- *	  Whether an index in Elasticsearch is as it was created: see index_form.c.
+ * es_mapping.h
+ *	  Whether an index in Elasticsearch is as it was created: see es_mapping.c.
  */
-#ifndef PG_CHAT_INDEX_FORM_H
-#define PG_CHAT_INDEX_FORM_H
+#ifndef PG_CHAT_ES_MAPPING_H
+#define PG_CHAT_ES_MAPPING_H
 
 #include "postgres.h"
 
 #include "utils/jsonb.h"
 
-extern bool index_form_is_right(const JsonbContainer *described);
+extern bool es_mapping_matches(const JsonbContainer *described);
 
-#endif							/* PG_CHAT_INDEX_FORM_H */
+#endif							/* PG_CHAT_ES_MAPPING_H */

@@ -1,5 +1,5 @@
 /*
- * candidates.c
+ * es_query.c
  *	  Messages that Elasticsearch names for a search.
  *
  * It is asked for the documents that have all trigrams of the query. Those of
@@ -193,7 +193,7 @@ is_beyond(const Search *search, Position position)
  * order and where they were asked for.
  */
 static bool
-read_candidates(const Search *search, const JsonbContainer *answer, int size, Candidates *candidates)
+read_candidates(const Search *search, const JsonbContainer *answer, int size, EsCandidates *candidates)
 {
 	const JsonbContainer *hits = json_container(json_member(json_container(json_member(answer, "hits")), "hits"));
 	int			count;
@@ -203,7 +203,7 @@ read_candidates(const Search *search, const JsonbContainer *answer, int size, Ca
 	count = JsonContainerSize(hits);
 	if (count > size)
 		return false;
-	*candidates = (Candidates) {.positions = palloc((count + 1) * sizeof(Position)), .more = count == size};
+	*candidates = (EsCandidates) {.positions = palloc((count + 1) * sizeof(Position)), .more = count == size};
 	for (int i = 0; i < count; i++)
 	{
 		Position	position;
@@ -227,20 +227,20 @@ read_candidates(const Search *search, const JsonbContainer *answer, int size, Ca
  * or what went wrong, for people.
  */
 const char *
-candidates_ask(const Search *search, const char *index, int size, long timeout_ms,
-			   Candidates *candidates)
+es_query_candidates(const Search *search, const char *index, int size, long timeout_ms,
+			   EsCandidates *candidates)
 {
 	char	   *path = psprintf("/%s/_search?routing=%d&allow_partial_search_results=false",
 								index, search->application);
 	int			length;
-	const char *folded = document_fold(search->query, &length);
+	const char *folded = es_document_fold(search->query, &length);
 	const char *problem;
 	Jsonb	   *answer;
 	int			status;
 
 	if (folded == NULL)
 		return "the query has characters that UTF-8 lacks";
-	answer = elasticsearch_call("POST", path, request_body(search, folded, length, size, timeout_ms),
+	answer = es_call("POST", path, request_body(search, folded, length, size, timeout_ms),
 								timeout_ms, &status, &problem);
 	if (answer == NULL)
 		return problem;

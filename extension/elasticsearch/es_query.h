@@ -1,24 +1,24 @@
 /*
- * candidates.h
- *	  Messages that Elasticsearch names for a search: see candidates.c.
+ * es_query.h
+ *	  Messages that Elasticsearch names for a search: see es_query.c.
  */
-#ifndef PG_CHAT_CANDIDATES_H
-#define PG_CHAT_CANDIDATES_H
+#ifndef PG_CHAT_ES_QUERY_H
+#define PG_CHAT_ES_QUERY_H
 
 #include "search/search.h"
 
 /* Candidates, in the order of the search, all within its range. */
-typedef struct Candidates
+typedef struct EsCandidates
 {
 	Position   *positions;
 	int			count;
 	bool		more;			/* there may be more after the last one */
-} Candidates;
+} EsCandidates;
 
 /* Candidates that can be asked for at once. */
-#define CANDIDATES_MAX 5000
+#define ES_CANDIDATES_MAX 5000
 
-extern const char *candidates_ask(const Search *search, const char *index, int size, long timeout_ms,
-								  Candidates *candidates);
+extern const char *es_query_candidates(const Search *search, const char *index, int size, long timeout_ms,
+								  EsCandidates *candidates);
 
-#endif							/* PG_CHAT_CANDIDATES_H */
+#endif							/* PG_CHAT_ES_QUERY_H */

@@ -1,5 +1,5 @@
 /*
- * key_range.c
+ * es_scan.c
  *	  Documents of a range of keys.
  *
  * They are read from Elasticsearch in the order of their keys, which is the
@@ -55,12 +55,12 @@ call_patiently(const IndexAccess *index, const char *action, StringInfo body, co
 	Jsonb	   *answer;
 	int			status;
 
-	while ((answer = elasticsearch_call("POST", path, body, index->timeout_ms, &status, problem)) == NULL &&
+	while ((answer = es_call("POST", path, body, index->timeout_ms, &status, problem)) == NULL &&
 		   status == TOO_MANY_REQUESTS &&
 		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), index->timeout_ms))
 	{
-		wait_for("ChatHttp", 0, PGINVALID_SOCKET, BUSY_PAUSE_MS);
-		body = text != NULL ? elasticsearch_body(text) : NULL;
+		latch_wait("ChatHttp", 0, PGINVALID_SOCKET, BUSY_PAUSE_MS);
+		body = text != NULL ? es_body(text) : NULL;
 	}
 	return answer;
 }
@@ -104,7 +104,7 @@ raise_malformed(void)
 
 /* Make what Elasticsearch has visible to the other functions here. */
 void
-key_range_refresh(const IndexAccess *index)
+es_scan_refresh(const IndexAccess *index)
 {
 	(void) ask(index, "_refresh", NULL);
 }
@@ -259,7 +259,7 @@ require_page(const JsonbValue *value, int *count)
  * returns their number, less if there are no more.
  */
 int
-key_range_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets)
+es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets)
 {
 	StringInfo	body = begin_body(0, &range, 1);
 	const JsonbContainer *page;
@@ -306,7 +306,7 @@ key_range_buckets(const IndexAccess *index, KeyRange range, const Bucket *after,
  * number, less if there are no more.
  */
 int
-key_range_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
+es_scan_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
 					const Document *after, Document *documents)
 {
 	StringInfo	body = begin_body(KEY_RANGE_PAGE, ranges, ranges_count);

@@ -1,9 +1,9 @@
 /*
- * key_range.h
- *	  Documents of a range of keys: see key_range.c.
+ * es_scan.h
+ *	  Documents of a range of keys: see es_scan.c.
  */
-#ifndef PG_CHAT_KEY_RANGE_H
-#define PG_CHAT_KEY_RANGE_H
+#ifndef PG_CHAT_ES_SCAN_H
+#define PG_CHAT_ES_SCAN_H
 
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ typedef struct Document
 	int64		checksum;
 } Document;
 
-/* Ranges that key_range_documents takes at a time. */
+/* Ranges that es_scan_documents takes at a time. */
 #define KEY_RANGES_MAX 200
 
 /* Buckets, or documents, that are read at a time. */
@@ -49,9 +49,9 @@ typedef struct IndexAccess
 } IndexAccess;
 
 extern int	message_key_compare(MessageKey a, MessageKey b);
-extern void key_range_refresh(const IndexAccess *index);
-extern int	key_range_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
-extern int	key_range_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
+extern void es_scan_refresh(const IndexAccess *index);
+extern int	es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
+extern int	es_scan_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
 								const Document *after, Document *documents);
 
-#endif							/* PG_CHAT_KEY_RANGE_H */
+#endif							/* PG_CHAT_ES_SCAN_H */

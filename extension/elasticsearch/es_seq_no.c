@@ -1,5 +1,5 @@
 /*
- * operations.c
+ * es_seq_no.c
  *	  How many operations an index in Elasticsearch has seen.
  *
  * Each shard numbers what is done to its documents: 0, 1, 2, its sequence
@@ -53,13 +53,13 @@ read_index(const Jsonb *answer, const char *index)
 	int64		sum = 0;
 
 	if (shards == NULL || !JsonContainerIsObject(shards))
-		elasticsearch_raise("Elasticsearch does not tell of the shards of the index");
+		es_raise("Elasticsearch does not tell of the shards of the index");
 	for (uint32 i = 0; i < JsonContainerSize(shards); i++)
 	{
 		int64		operations;
 
 		if (!read_shard(json_container(json_member(shards, psprintf("%u", i))), &operations))
-			elasticsearch_raise("Elasticsearch does not tell what was done to a shard of the index");
+			es_raise("Elasticsearch does not tell what was done to a shard of the index");
 		sum += operations;
 	}
 	return sum;
@@ -70,9 +70,9 @@ read_index(const Jsonb *answer, const char *index)
  * is counted.
  */
 HttpRequest *
-operations_begin(const char *index)
+es_seq_no_begin(const char *index)
 {
-	return elasticsearch_begin("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS);
+	return es_begin("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS);
 }
 
 /*
@@ -80,13 +80,13 @@ operations_begin(const char *index)
  * Elasticsearch did not tell.
  */
 int64
-operations_read(const HttpRequest *request, const char *index)
+es_seq_no_read(const HttpRequest *request, const char *index)
 {
 	const char *problem;
-	Jsonb	   *answer = elasticsearch_json(request, &problem);
+	Jsonb	   *answer = es_json(request, &problem);
 
 	if (answer == NULL)
-		elasticsearch_raise(problem);
+		es_raise(problem);
 	return read_index(answer, index);
 }
 
@@ -95,13 +95,13 @@ operations_read(const HttpRequest *request, const char *index)
  * did not tell.
  */
 int64
-operations_count(const char *index)
+es_seq_no_count(const char *index)
 {
 	const char *problem;
 	int			status;
-	Jsonb	   *answer = elasticsearch_call("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS, &status, &problem);
+	Jsonb	   *answer = es_call("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS, &status, &problem);
 
 	if (answer == NULL)
-		elasticsearch_raise(problem);
+		es_raise(problem);
 	return read_index(answer, index);
 }

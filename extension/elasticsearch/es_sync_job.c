@@ -1,8 +1,8 @@
 /*
- * indexing.c
+ * es_sync_job.c
  *	  The worker's duty of keeping Elasticsearch in step.
  *
- * Each index has a feed, see feed.c. Its batches go to Elasticsearch by _bulk,
+ * Each index has a feed, see es_batch.c. Its batches go to Elasticsearch by _bulk,
  * several at a time. That one is acknowledged means that it is durable there,
  * not that searches find it: that is so after a refresh that begins later. Only
  * then are watermarks raised, and rows of the queue deleted. While there is more
@@ -124,9 +124,9 @@ next_version(void)
 	return last_version;
 }
 
-/* The indexes, when all has been done about them that can be. check: see search_indexes_maintain. */
+/* The indexes, when all has been done about them that can be. check: see es_indexes_maintain. */
 static List *
-maintained_indexes(bool check, Pass *pass)
+maintained_indexes(bool check, JobRun *pass)
 {
 	List	   *indexes;
 	int64		version;
@@ -137,26 +137,26 @@ maintained_indexes(bool check, Pass *pass)
 		indexes = search_indexes(&version);
 		if (last_version == 0 && version > 0)
 			last_version = version + VERSION_MARGIN_US;
-	} while (search_indexes_maintain(indexes, check, &pass->error));
+	} while (es_indexes_maintain(indexes, check, &pass->error));
 	return indexes;
 }
 
 /* Whether an index can be used, so that it has a feed. */
 static bool
-is_used(const SearchIndex *index)
+is_used(const EsIndex *index)
 {
 	return index->uuid != NULL && index->state != INDEX_RETIRED;
 }
 
 /* Whether the index of a feed can be used. */
 static bool
-is_fed(const Feed *feed, List *indexes)
+is_fed(const BatchReader *feed, List *indexes)
 {
 	ListCell   *cell;
 
 	foreach(cell, indexes)
 	{
-		SearchIndex *index = lfirst(cell);
+		EsIndex *index = lfirst(cell);
 
 		if (index->id == feed->index)
 			return is_used(index);
@@ -164,14 +164,14 @@ is_fed(const Feed *feed, List *indexes)
 	return false;
 }
 
-static Feed *
-feed_of(int32 index)
+static BatchReader *
+batch_reader_of(int32 index)
 {
 	ListCell   *cell;
 
 	foreach(cell, feeds)
 	{
-		Feed	   *feed = lfirst(cell);
+		BatchReader	   *feed = lfirst(cell);
 
 		if (feed->index == index)
 			return feed;
@@ -189,16 +189,16 @@ match_feeds(List *indexes)
 
 	foreach(cell, indexes)
 	{
-		SearchIndex *index = lfirst(cell);
-		Feed	   *feed = feed_of(index->id);
+		EsIndex *index = lfirst(cell);
+		BatchReader	   *feed = batch_reader_of(index->id);
 
 		if (!is_used(index))
 			continue;
-		matched = lappend(matched, feed != NULL ? feed : feed_create(index->id, index->name));
+		matched = lappend(matched, feed != NULL ? feed : batch_reader_create(index->id, index->name));
 	}
 	foreach(cell, feeds)
 		if (!list_member_ptr(matched, lfirst(cell)))
-			feed_free(lfirst(cell));
+			batch_reader_free(lfirst(cell));
 	list_free(feeds);
 	feeds = matched;
 	MemoryContextSwitchTo(caller);
@@ -209,20 +209,20 @@ static void
 deliver(void)
 {
 	static TimestampTz next_look = 0;
-	ChangedChat *changes;
+	ChatKey *changes;
 	ListCell   *cell;
 	bool		all;
-	int			count = inbox_take(INBOX_SEARCH, &changes, &all);
+	int			count = change_subscriber_take(SUBSCRIBER_SEARCH, &changes, &all);
 	bool		look_again = is_due(&next_look, LOOK_MS);
 
-	if (!shared_available() && is_due(&next_scan, SCAN_MS))
+	if (!shmem_available() && is_due(&next_scan, SCAN_MS))
 		all = true;
 	foreach(cell, feeds)
 	{
 		if (count > 0 || all)
-			feed_look_at(lfirst(cell), changes, count, all);
+			batch_reader_look_at(lfirst(cell), changes, count, all);
 		if (look_again)
-			feed_look_again(lfirst(cell));
+			batch_reader_look_again(lfirst(cell));
 	}
 }
 
@@ -247,7 +247,7 @@ differ_in_numbers_alone(const char *a, const char *b)
 
 /* Note a problem that does not end the pass; the log has it once. */
 static void
-note_problem(Pass *pass, const char *problem)
+note_problem(JobRun *pass, const char *problem)
 {
 	static char logged[1024];
 
@@ -259,7 +259,7 @@ note_problem(Pass *pass, const char *problem)
 
 /* Elasticsearch asked to go slower: smaller batches, after a pause. */
 static void
-go_slower(Feed *feed)
+go_slower(BatchReader *feed)
 {
 	feed->batch_size = Max(feed->batch_size / 2, 1);
 	slower_ms = Min(Max(slower_ms * 2, SLOWER_FIRST_MS), SLOWER_LAST_MS);
@@ -273,7 +273,7 @@ go_slower(Feed *feed)
  * with the others' success they would be put together again.
  */
 static void
-go_faster(Feed *feed)
+go_faster(BatchReader *feed)
 {
 	if (!feed->too_large)
 		feed->batch_size = Min(feed->batch_size + feed->batch_size / 8 + 1, FEED_BATCH_SIZE);
@@ -282,27 +282,27 @@ go_faster(Feed *feed)
 
 /* Send what can be sent now. */
 static void
-send_batches(Feed *feed)
+send_batches(BatchReader *feed)
 {
-	Batch	   *batch;
+	EsBatch	   *batch;
 
-	while (feed_requests(feed) < REQUESTS && list_length(feed->batches) < BATCHES &&
+	while (batch_reader_requests(feed) < REQUESTS && list_length(feed->batches) < BATCHES &&
 		   !is_to_come(slower_until, SLOWER_LAST_MS) &&
-		   (batch = feed_read(feed, next_version())) != NULL)
+		   (batch = batch_reader_read(feed, next_version())) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (batch->body != NULL)
-			bulk_begin(feed, batch);
+			es_bulk_begin(feed, batch);
 	}
 }
 
 /* Read the answer to a batch. */
 static void
-receive(Feed *feed, Batch *batch, Pass *pass)
+receive(BatchReader *feed, EsBatch *batch, JobRun *pass)
 {
 	const char *problem = NULL;
 
-	switch (bulk_end(feed, batch, &problem))
+	switch (es_bulk_end(feed, batch, &problem))
 	{
 		case BULK_DONE:
 			go_faster(feed);
@@ -319,23 +319,23 @@ receive(Feed *feed, Batch *batch, Pass *pass)
 			feed->too_large = false;
 			/* Is it the messages, or the index? */
 			if (!is_fed(feed, maintained_indexes(true, pass)))
-				elasticsearch_raise("Elasticsearch refused messages, since the index is not as it was created");
+				es_raise("Elasticsearch refused messages, since the index is not as it was created");
 			break;
 		case BULK_FAILED:
-			elasticsearch_raise(problem);
+			es_raise(problem);
 	}
 	batch->acknowledged = true;
 }
 
 /* Read the answers that are there. */
 static void
-receive_answers(Feed *feed, Pass *pass)
+receive_answers(BatchReader *feed, JobRun *pass)
 {
 	ListCell   *cell;
 
 	foreach(cell, feed->batches)
 	{
-		Batch	   *batch = lfirst(cell);
+		EsBatch	   *batch = lfirst(cell);
 
 		if (batch->request != NULL && batch->request->done)
 			receive(feed, batch, pass);
@@ -347,18 +347,18 @@ receive_answers(Feed *feed, Pass *pass)
  * nothing else is under way.
  */
 static void
-begin_refresh(Feed *feed)
+begin_refresh(BatchReader *feed)
 {
 	ListCell   *cell;
 	bool		any = false;
 
 	if (feed->refresh != NULL || feed->batches == NIL ||
-		(feed_requests(feed) > 0 && list_length(feed->batches) < BATCHES &&
+		(batch_reader_requests(feed) > 0 && list_length(feed->batches) < BATCHES &&
 		 GetCurrentTimestamp() < TimestampTzPlusMilliseconds(feed->refresh_began, REFRESH_PAUSE_MS)))
 		return;
 	foreach(cell, feed->batches)
 	{
-		Batch	   *batch = lfirst(cell);
+		EsBatch	   *batch = lfirst(cell);
 
 		batch->refreshing = batch->acknowledged;
 		any |= batch->acknowledged;
@@ -366,8 +366,8 @@ begin_refresh(Feed *feed)
 	if (!any)
 		return;
 	feed->refresh_began = GetCurrentTimestamp();
-	feed->operations = operations_begin(feed->name);
-	feed->refresh = elasticsearch_begin("POST", psprintf("/%s/_refresh", feed->name), NULL,
+	feed->operations = es_seq_no_begin(feed->name);
+	feed->refresh = es_begin("POST", psprintf("/%s/_refresh", feed->name), NULL,
 										REFRESH_TIMEOUT_MS);
 }
 
@@ -377,7 +377,7 @@ begin_refresh(Feed *feed)
  * seen too much. What one has seen that is not proven is noted when it is.
  */
 static void
-write_progress(const Feed *feed, int64 operations)
+write_progress(const BatchReader *feed, int64 operations)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.search_indexes AS i SET last_version = $2,"
@@ -395,26 +395,26 @@ write_progress(const Feed *feed, int64 operations)
 
 /* Note what searches find now. */
 static void
-finish_batches(Feed *feed, int64 operations, Pass *pass)
+finish_batches(BatchReader *feed, int64 operations, JobRun *pass)
 {
 	ListCell   *cell;
 	List	   *finished = NIL;
 
 	foreach(cell, feed->batches)
-		if (((Batch *) lfirst(cell))->refreshing)
+		if (((EsBatch *) lfirst(cell))->refreshing)
 			finished = lappend(finished, lfirst(cell));
-	worker_begin("noting what is indexed");
+	worker_xact_begin("noting what is indexed");
 	foreach(cell, finished)
-		pass->done += outcome_note(feed, lfirst(cell));
+		pass->done += es_batch_acknowledge(feed, lfirst(cell));
 	write_progress(feed, operations);
-	worker_commit();
+	worker_xact_commit();
 	foreach(cell, finished)
-		feed_forget(feed, lfirst(cell));
+		batch_reader_forget(feed, lfirst(cell));
 }
 
 /* If a refresh is done, note what searches find now. */
 static void
-end_refresh(Feed *feed, Pass *pass)
+end_refresh(BatchReader *feed, JobRun *pass)
 {
 	const char *problem;
 	Jsonb	   *answer;
@@ -423,35 +423,35 @@ end_refresh(Feed *feed, Pass *pass)
 
 	if (feed->refresh == NULL || !feed->refresh->done || !feed->operations->done)
 		return;
-	answer = elasticsearch_json(feed->refresh, &problem);
+	answer = es_json(feed->refresh, &problem);
 	if (answer == NULL)
-		elasticsearch_raise(problem);
+		es_raise(problem);
 	if (!json_integer(json_member(json_container(json_member(&answer->root, "_shards")), "failed"), &failed) ||
 		failed != 0)
-		elasticsearch_raise("Elasticsearch could not refresh all shards of the index");
-	operations = operations_read(feed->operations, feed->name);
-	feed_end_refresh(feed);
+		es_raise("Elasticsearch could not refresh all shards of the index");
+	operations = es_seq_no_read(feed->operations, feed->name);
+	batch_reader_end_refresh(feed);
 	finish_batches(feed, operations, pass);
 }
 
 /* Whether a feed has something to send, or to wait for. */
 static bool
-is_sending(const Feed *feed)
+is_sending(const BatchReader *feed)
 {
-	return feed->batches != NIL || feed->scanning || chat_queue_count(feed->chats) > 0;
+	return feed->batches != NIL || feed->scanning || chat_key_queue_count(feed->chats) > 0;
 }
 
 /* Do what can be done without waiting. Returns whether requests are under way. */
 static bool
-advance(Feed *feed, Pass *pass)
+advance(BatchReader *feed, JobRun *pass)
 {
 	receive_answers(feed, pass);
 	end_refresh(feed, pass);
-	if (!is_sending(feed) && chat_queue_count(feed->later) == 0 && feed->queue_ended)
+	if (!is_sending(feed) && chat_key_queue_count(feed->later) == 0 && feed->queue_ended)
 		feed->too_large = false;
 	send_batches(feed);
 	begin_refresh(feed);
-	return feed->refresh != NULL || feed_requests(feed) > 0;
+	return feed->refresh != NULL || batch_reader_requests(feed) > 0;
 }
 
 /*
@@ -460,21 +460,21 @@ advance(Feed *feed, Pass *pass)
  * nor when it is known that it has.
  */
 static void
-check_operations(SearchIndex *index)
+check_operations(EsIndex *index)
 {
-	Feed	   *feed = index ? feed_of(index->id) : NULL;
+	BatchReader	   *feed = index ? batch_reader_of(index->id) : NULL;
 	int64		operations;
 
 	if (feed == NULL || index->doubted || (index->proven && is_sending(feed)))
 		return;
-	operations = operations_count(index->name);
+	operations = es_seq_no_count(index->name);
 	if (operations != index->operations)
 	{
 		last_version = next_version() + VERSION_DOUBT_US;
-		search_index_doubt(index, operations, last_version);
+		es_index_mark_unverified(index, operations, last_version);
 	}
 	else if (!index->proven)
-		search_index_prove(index, operations);
+		es_index_mark_verified(index, operations);
 	index->proven = operations == index->operations;
 }
 
@@ -485,19 +485,19 @@ stop(void)
 	ListCell   *cell;
 
 	foreach(cell, feeds)
-		feed_free(lfirst(cell));
+		batch_reader_free(lfirst(cell));
 	list_free(feeds);
 	feeds = NIL;
 	unverified = false;
-	inbox_listen(INBOX_SEARCH, false);
-	search_indexes_forget();
+	change_subscriber_listen(SUBSCRIBER_SEARCH, false);
+	es_indexes_forget();
 }
 
 /*
- * Duty: send what changed, and note what searches find.
+ * Job: send what changed, and note what searches find.
  */
 long
-indexing_run(Pass *pass)
+es_sync_job_run(JobRun *pass)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	List	   *indexes;
@@ -506,21 +506,21 @@ indexing_run(Pass *pass)
 	bool		waiting;
 	bool		busy = false;
 
-	if (!elasticsearch_wanted())
+	if (!es_wanted())
 	{
 		stop();
 		pass->off = true;
-		return settings_reconcile_interval * 1000L;
+		return guc_reconcile_interval * 1000L;
 	}
 
-	inbox_listen(INBOX_SEARCH, true);
-	check = is_due(&next_check, settings_reconcile_interval * 1000L);
+	change_subscriber_listen(SUBSCRIBER_SEARCH, true);
+	check = is_due(&next_check, guc_reconcile_interval * 1000L);
 	indexes = maintained_indexes(check, pass);
 	if (pass->error != NULL)
 		note_problem(pass, pass->error);
 	match_feeds(indexes);
 	if (check)
-		check_operations(search_index_in_state(indexes, INDEX_CURRENT));
+		check_operations(es_index_in_state(indexes, INDEX_CURRENT));
 	deliver();
 	for (;;)
 	{
@@ -532,7 +532,7 @@ indexing_run(Pass *pass)
 			break;
 		http_wait(Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)));
 	}
-	unverified = indexing_unverified(indexes) != NULL;
+	unverified = es_sync_job_unverified(indexes) != NULL;
 
 	foreach(cell, feeds)
 		busy |= is_sending(lfirst(cell));
@@ -549,17 +549,17 @@ indexing_run(Pass *pass)
  * still what it had.
  */
 void
-indexing_recover(void)
+es_sync_job_recover(void)
 {
 	ListCell   *cell;
 
 	foreach(cell, feeds)
 	{
-		Feed	   *feed = lfirst(cell);
+		BatchReader	   *feed = lfirst(cell);
 
 		/* Should the batches be too large for it, or for the time it has. */
 		feed->batch_size = Max(feed->batch_size / 2, 1);
-		feed_reset(feed);
+		batch_reader_reset(feed);
 	}
 	next_check = 0;
 }
@@ -569,28 +569,28 @@ indexing_recover(void)
  * when there is nothing left to send of what was there when it began, or the
  * current one, if it is not proven.
  */
-SearchIndex *
-indexing_unverified(List *indexes)
+EsIndex *
+es_sync_job_unverified(List *indexes)
 {
-	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
-	SearchIndex *building = search_index_in_state(indexes, INDEX_BUILDING);
-	const Feed *feed = building != NULL && !building->rebuild ? feed_of(building->id) : NULL;
+	EsIndex *current = es_index_in_state(indexes, INDEX_CURRENT);
+	EsIndex *building = es_index_in_state(indexes, INDEX_BUILDING);
+	const BatchReader *feed = building != NULL && !building->rebuild ? batch_reader_of(building->id) : NULL;
 
 	if (feed != NULL && feed->caught_up)
 		return building;
-	return current != NULL && !current->proven && feed_of(current->id) != NULL ? current : NULL;
+	return current != NULL && !current->proven && batch_reader_of(current->id) != NULL ? current : NULL;
 }
 
 /* Whether an index has to be verified as a whole: as of the last pass. */
 bool
-indexing_wants_verification(void)
+es_sync_job_wants_verification(void)
 {
 	return unverified;
 }
 
 /* Whether there is something to send before it is time. */
 bool
-indexing_wanted(void)
+es_sync_job_wanted(void)
 {
-	return inbox_has_changes(INBOX_SEARCH);
+	return change_subscriber_has_changes(SUBSCRIBER_SEARCH);
 }

@@ -1,17 +1,17 @@
 /*
- * indexing.h
- *	  The worker's duty of keeping Elasticsearch in step: see indexing.c.
+ * es_sync_job.h
+ *	  The worker's duty of keeping Elasticsearch in step: see es_sync_job.c.
  */
-#ifndef PG_CHAT_INDEXING_H
-#define PG_CHAT_INDEXING_H
+#ifndef PG_CHAT_ES_SYNC_JOB_H
+#define PG_CHAT_ES_SYNC_JOB_H
 
 #include "bgworker/job.h"
 #include "elasticsearch/es_index_lifecycle.h"
 
-extern long indexing_run(Pass *pass);
-extern void indexing_recover(void);
-extern SearchIndex *indexing_unverified(List *indexes);
-extern bool indexing_wants_verification(void);
-extern bool indexing_wanted(void);
+extern long es_sync_job_run(JobRun *pass);
+extern void es_sync_job_recover(void);
+extern EsIndex *es_sync_job_unverified(List *indexes);
+extern bool es_sync_job_wants_verification(void);
+extern bool es_sync_job_wanted(void);
 
-#endif							/* PG_CHAT_INDEXING_H */
+#endif							/* PG_CHAT_ES_SYNC_JOB_H */

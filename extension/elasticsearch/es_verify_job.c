@@ -1,5 +1,5 @@
 /*
- * verify.c
+ * es_verify_job.c
  *	  Proof that the search index holds what the table holds.
  *
  * The worker verifies a slice of the current index in each pass of its duty,
@@ -100,19 +100,19 @@ queue_differences(int32 index, const Difference *differences, int count)
 	for (int i = 0; i < 3; i++)
 		values[i + 1] = int32_array_datum(&columns[i]);
 	plan_modify(&plan, values, NULL);
-	changes_note(differences[0].key.application, differences[0].key.chat);
+	change_tracking_note(differences[0].key.application, differences[0].key.chat);
 }
 
 /* The comparison that a caller wants, by the arguments application and chat. */
-static Comparison
+static EsCompare
 comparison_from_arguments(FunctionCallInfo fcinfo)
 {
-	Comparison	comparison = {
+	EsCompare	comparison = {
 		.access = {.timeout_ms = CALLER_TIMEOUT_MS},
-		.position = COMPARISON_START,
+		.position = ES_COMPARE_START,
 		.last_application = PG_INT32_MAX,
 		.last_chat = PG_INT32_MAX,
-		.slice_size = COMPARISON_SLICE
+		.slice_size = ES_COMPARE_SLICE
 	};
 	char	   *name;
 
@@ -121,7 +121,7 @@ comparison_from_arguments(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("a search index cannot be verified in a transaction that has one snapshot"),
 				 errhint("Use the isolation level READ COMMITTED.")));
-	if (!search_index_current(&comparison.index, &name))
+	if (!es_index_current(&comparison.index, &name))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no search index"),
@@ -129,7 +129,7 @@ comparison_from_arguments(FunctionCallInfo fcinfo)
 	comparison.access.name = name;
 
 	if (PG_ARGISNULL(0) && !PG_ARGISNULL(1))
-		problem_raise(application_not_found());
+		arg_error_raise(application_not_found());
 	if (PG_ARGISNULL(0))
 		return comparison;
 	comparison.last_application = PG_GETARG_INT32(0);
@@ -147,9 +147,9 @@ comparison_from_arguments(FunctionCallInfo fcinfo)
 
 /* Compare all that a caller wants. */
 static void
-compare(Comparison *comparison)
+compare(EsCompare *comparison)
 {
-	while (comparison_slice(comparison))
+	while (es_compare_slice(comparison))
 		CHECK_FOR_INTERRUPTS();
 }
 
@@ -178,9 +178,9 @@ store_differences(const Difference *differences, int count, void *context)
 Datum
 chat_verify_search(PG_FUNCTION_ARGS)
 {
-	Comparison	comparison;
+	EsCompare	comparison;
 
-	(void) api_result_store(fcinfo);
+	(void) sql_function_result_store(fcinfo);
 	SPI_connect();
 	comparison = comparison_from_arguments(fcinfo);
 	comparison.report = store_differences;
@@ -213,7 +213,7 @@ repair_differences(const Difference *differences, int count, void *context)
 Datum
 chat_repair_search(PG_FUNCTION_ARGS)
 {
-	Comparison	comparison;
+	EsCompare	comparison;
 	Repair		repair = {0};
 
 	SPI_connect();
@@ -245,7 +245,7 @@ chat_retry_parked(PG_FUNCTION_ARGS)
 	SPI_connect();
 	count = plan_modify(&plan, values, nulls);
 	if (count > 0)
-		changes_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
+		change_tracking_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
 	SPI_finish();
 	PG_RETURN_INT64(count);
 }
@@ -263,9 +263,9 @@ note_differences(const Difference *differences, int count, void *context)
 {
 	Finding    *finding = context;
 
-	worker_begin("queueing what differs in the search index");
+	worker_xact_begin("queueing what differs in the search index");
 	queue_differences(finding->index, differences, count);
-	worker_commit();
+	worker_xact_commit();
 	for (int i = 0; i < count && finding->differences + i < DIFFERENCES_LOGGED; i++)
 		ereport(LOG,
 				(errmsg("pg_chat found message %d of chat %d of application %d %s in the search index; it is indexed anew",
@@ -277,10 +277,10 @@ note_differences(const Difference *differences, int count, void *context)
 }
 
 /* A comparison of an index by the worker, from a position on. */
-static Comparison
+static EsCompare
 comparison_by_worker(Finding *finding, const char *name, MessageKey position, int slice_size)
 {
-	return (Comparison) {
+	return (EsCompare) {
 		.index = finding->index,
 		.access = {name, WORKER_TIMEOUT_MS},
 		.in_worker = true,
@@ -301,12 +301,12 @@ static MessageKey
 get_position(const MessageKey *last)
 {
 	bool		hurry;
-	ChangedChat chat = duty_position(DUTY, &hurry);
+	ChatKey chat = job_position(DUTY, &hurry);
 
 	if (chat.application == last->application && chat.chat == last->chat)
 		return *last;
 	if (chat.application == 0 && chat.chat == 0)
-		return COMPARISON_START;
+		return ES_COMPARE_START;
 	return (MessageKey) {chat.application, chat.chat, PG_INT32_MIN};
 }
 
@@ -320,7 +320,7 @@ static int
 next_slice_size(int size, TimestampTz started)
 {
 	if (elapsed_ms(started) < SLICE_SHORT_MS)
-		return Min(size * 2, COMPARISON_SLICE);
+		return Min(size * 2, ES_COMPARE_SLICE);
 	if (elapsed_ms(started) > SLICE_LONG_MS)
 		return Max(size / 2, SLICE_FIRST);
 	return size;
@@ -331,28 +331,28 @@ next_slice_size(int size, TimestampTz started)
  * time that this part has in the scrub interval.
  */
 static long
-verify_some(Pass *pass)
+verify_some(JobRun *pass)
 {
 	static MessageKey last = {0, 0, 0};
 	TimestampTz started = GetCurrentTimestamp();
 	MemoryContext context = CurrentMemoryContext;
-	long		interval_ms = settings_reconcile_interval * 1000L;
+	long		interval_ms = guc_reconcile_interval * 1000L;
 	Finding		finding = {0};
-	Comparison	comparison;
+	EsCompare	comparison;
 	char	   *name;
 	uint64		share = 0;
 	bool		found;
 	bool		more;
 
-	worker_begin("looking for what to verify in the search index");
+	worker_xact_begin("looking for what to verify in the search index");
 	MemoryContextSwitchTo(context);
-	found = search_index_current(&finding.index, &name);
+	found = es_index_current(&finding.index, &name);
 	if (found)
 	{
-		share = counting_scrub_share("chat.messages");
+		share = scrub_share("chat.messages");
 		comparison = comparison_by_worker(&finding, name, get_position(&last), SLICE_FIRST);
 	}
-	worker_commit();
+	worker_xact_commit();
 	if (!found)
 	{
 		pass->off = true;
@@ -364,11 +364,11 @@ verify_some(Pass *pass)
 		TimestampTz slice_started = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
-		more = comparison_slice(&comparison);
+		more = es_compare_slice(&comparison);
 		last = more ? comparison.position : (MessageKey) {0, 0, 0};
-		worker_begin("noting where verification stands");
-		duty_set_position(DUTY, (ChangedChat) {last.application, last.chat}, false);
-		worker_commit();
+		worker_xact_begin("noting where verification stands");
+		job_set_position(DUTY, (ChatKey) {last.application, last.chat}, false);
+		worker_xact_commit();
 		comparison.slice_size = next_slice_size(comparison.slice_size, slice_started);
 	} while (more && elapsed_ms(started) < (comparison.compared < share ? PASS_BUDGET_MS : PASS_MINIMUM_MS));
 
@@ -382,27 +382,27 @@ verify_some(Pass *pass)
  * Returns whether that is done, and sets *differences.
  */
 static bool
-verify_whole(const SearchIndex *index, Pass *pass, uint64 *differences)
+verify_whole(const EsIndex *index, JobRun *pass, uint64 *differences)
 {
 	static int32 begun = 0;		/* the index */
 	static MessageKey position;
 	static uint64 found;
 	TimestampTz started = GetCurrentTimestamp();
 	Finding		finding = {.index = index->id};
-	Comparison	comparison;
+	EsCompare	comparison;
 	bool		more = true;
 
 	if (begun != index->id)
 	{
-		position = COMPARISON_START;
+		position = ES_COMPARE_START;
 		found = 0;
 		begun = index->id;
 	}
-	comparison = comparison_by_worker(&finding, index->name, position, COMPARISON_SLICE);
+	comparison = comparison_by_worker(&finding, index->name, position, ES_COMPARE_SLICE);
 	while (more && elapsed_ms(started) < PASS_BUDGET_MS)
 	{
 		CHECK_FOR_INTERRUPTS();
-		more = comparison_slice(&comparison);
+		more = es_compare_slice(&comparison);
 		position = comparison.position;
 		found += finding.differences;
 		pass->mended += finding.differences;
@@ -417,34 +417,34 @@ verify_whole(const SearchIndex *index, Pass *pass, uint64 *differences)
 
 /* Have the index that was built take the place of the current one, once it holds what the table holds. */
 static void
-verify_built(const SearchIndex *current, const SearchIndex *built, Pass *pass)
+verify_built(const EsIndex *current, const EsIndex *built, JobRun *pass)
 {
 	uint64		differences;
 
 	if (!verify_whole(built, pass, &differences) || differences > 0)
 		return;
-	search_index_prove(built, operations_count(built->name));
-	search_index_replace(current, built);
+	es_index_mark_verified(built, es_seq_no_count(built->name));
+	es_index_replace(current, built);
 }
 
 /* Find out what differs in the current index: then that is pending, and the index proven. */
 static void
-verify_unproven(const SearchIndex *current, Pass *pass)
+verify_unproven(const EsIndex *current, JobRun *pass)
 {
 	uint64		differences;
 
 	if (verify_whole(current, pass, &differences))
-		search_index_prove(current, operations_count(current->name));
+		es_index_mark_verified(current, es_seq_no_count(current->name));
 }
 
 /* Verify what has to be verified as a whole. */
 static long
-verify_wholly(Pass *pass)
+verify_wholly(JobRun *pass)
 {
 	int64		last_version;
 	List	   *indexes = search_indexes(&last_version);
-	SearchIndex *current = search_index_in_state(indexes, INDEX_CURRENT);
-	SearchIndex *index = indexing_unverified(indexes);
+	EsIndex *current = es_index_in_state(indexes, INDEX_CURRENT);
+	EsIndex *index = es_sync_job_unverified(indexes);
 
 	if (index == NULL || current == NULL)
 		pass->off = true;
@@ -456,18 +456,18 @@ verify_wholly(Pass *pass)
 }
 
 /*
- * Duty: verify whole indexes where that is wanted, or else some of the current
+ * Job: verify whole indexes where that is wanted, or else some of the current
  * one.
  */
 long
-verify_run(Pass *pass)
+es_verify_job_run(JobRun *pass)
 {
-	return indexing_wants_verification() ? verify_wholly(pass) : verify_some(pass);
+	return es_sync_job_wants_verification() ? verify_wholly(pass) : verify_some(pass);
 }
 
 /* Whether there is something to verify before it is time. */
 bool
-verify_wanted(void)
+es_verify_job_wanted(void)
 {
-	return indexing_wants_verification();
+	return es_sync_job_wants_verification();
 }

@@ -1,5 +1,5 @@
 /*
- * elders.c
+ * old_transactions.c
  *	  Transactions that may not have seen an index.
  *
  * What is changed is queued for each index that has a row. A transaction that
@@ -68,7 +68,7 @@ elders_of(int32 index)
  * Nobody asks for the elders of an index any more.
  */
 void
-elders_forget(int32 index)
+old_transactions_forget(int32 index)
 {
 	ListCell   *cell;
 
@@ -102,17 +102,17 @@ prepared_before(TimestampTz time)
  * problem when that takes long.
  */
 bool
-elders_have_ended(int32 index, const char **problem)
+old_transactions_ended(int32 index, const char **problem)
 {
 	Elders	   *elders;
 	bool		ended;
 
-	worker_begin("waiting for older transactions");
+	worker_xact_begin("waiting for older transactions");
 	elders = elders_of(index);
 	while (elders->ended < elders->count && VirtualXactLock(elders->transactions[elders->ended], false))
 		elders->ended++;
 	ended = elders->ended == elders->count && !prepared_before(elders->noted);
-	worker_commit();
+	worker_xact_commit();
 	if (!ended && TimestampDifferenceExceeds(elders->noted, GetCurrentTimestamp(), PATIENCE_MS))
 		*problem = "an index waits until all transactions have ended that are older than it";
 	return ended;

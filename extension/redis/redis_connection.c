@@ -1,5 +1,5 @@
 /*
- * redis.c
+ * redis_connection.c
  *	  A connection to Redis.
  *
  * The worker has one at most. Commands are appended, then sent together in an
@@ -286,7 +286,7 @@ left_ms(TimestampTz deadline)
 static void
 wait_for_socket(uint32 events, TimestampTz deadline)
 {
-	while (!wait_for("ChatRedis", events, connection->fd, left_ms(deadline)))
+	while (!latch_wait("ChatRedis", events, connection->fd, left_ms(deadline)))
 		;
 }
 
@@ -365,7 +365,7 @@ log_in(const RedisUrl *parts, const char *password_file)
 				 errmsg("there is a password in pg_chat.redis_url and another in the file of pg_chat.redis_password_file"),
 				 errhint("Leave out one of them.")));
 	if (*password_file != '\0')
-		password = secret_read("pg_chat.redis_password_file", password_file);
+		password = secret_file_read("pg_chat.redis_password_file", password_file);
 	else if (parts->password != NULL)
 		password = pstrdup(parts->password);
 	else if (parts->user != NULL)
@@ -379,7 +379,7 @@ log_in(const RedisUrl *parts, const char *password_file)
 	else if (password != NULL)
 		redis_command(2, (const char *[]) {"AUTH", password});
 	if (password != NULL)
-		secret_forget(password);
+		secret_file_free(password);
 	redis_exchange(require_login, NULL);
 
 	if (parts->database != NULL)
@@ -397,13 +397,13 @@ log_in(const RedisUrl *parts, const char *password_file)
 static redisContext *
 begin_to_connect(const RedisUrl *parts, TimestampTz deadline)
 {
-	static Resolver resolver;
+	static DnsResolver resolver;
 	char		address[NI_MAXHOST];
 	const char *problem;
 
 	if (parts->host == NULL)
 		return redisConnectUnixNonBlock(parts->path);
-	problem = resolve_host(&resolver, parts->host, deadline, address);
+	problem = dns_resolve_host(&resolver, parts->host, deadline, address);
 	if (problem != NULL)
 		redis_raise("could not connect to", problem);
 	return redisConnectNonBlock(address, parts->port);
@@ -425,7 +425,7 @@ is_closed(void)
 /*
  * Connect, unless there is a connection that is open, and log in with the
  * password of the URL, or in a file, unless that is empty. Returns whether it is
- * a new one. Raises 08006 if it cannot be had, and what secret_read does.
+ * a new one. Raises 08006 if it cannot be had, and what secret_file_read does.
  */
 bool
 redis_connect(const char *url, const char *password_file)
@@ -471,7 +471,7 @@ redis_connect(const char *url, const char *password_file)
  * is not known.
  */
 const char *
-redis_history(void)
+redis_server_identity(void)
 {
 	return history;
 }

@@ -1,9 +1,9 @@
 /*
- * redis.h
- *	  A connection to Redis: see redis.c.
+ * redis_connection.h
+ *	  A connection to Redis: see redis_connection.c.
  */
-#ifndef PG_CHAT_REDIS_H
-#define PG_CHAT_REDIS_H
+#ifndef PG_CHAT_REDIS_CONNECTION_H
+#define PG_CHAT_REDIS_CONNECTION_H
 
 #include "postgres.h"
 
@@ -14,7 +14,7 @@ typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *contex
 
 extern bool redis_url_is_valid(const char *url, bool *has_password, const char **problem);
 extern bool redis_connect(const char *url, const char *password_file);
-extern const char *redis_history(void);
+extern const char *redis_server_identity(void);
 extern void redis_disconnect(void);
 extern void redis_command(int argc, const char **argv);
 extern void redis_exchange(RedisReplyCallback callback, void *context);
@@ -23,4 +23,4 @@ extern void redis_raise_answer(const char *what, const redisReply *reply) __attr
 extern void redis_require_written(int i, const redisReply *reply, void *context);
 extern bool redis_is_text(const redisReply *reply);
 
-#endif							/* PG_CHAT_REDIS_H */
+#endif							/* PG_CHAT_REDIS_CONNECTION_H */

@@ -1,5 +1,5 @@
 /*
- * retired.c
+ * redis_key_cleanup.c
  *	  Keys in Redis of what is gone.
  *
  * Deleted are the keys of what chat.retired_tokens names: what was deleted or
@@ -64,7 +64,7 @@ begin_retiring(void)
 												 ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(retiring_context);
 	strcpy(retiring_cursor, "0");
-	worker_begin("looking for tokens that were rotated");
+	worker_xact_begin("looking for tokens that were rotated");
 	count = plan_modify(&plan, &limit, NULL);
 	inner = MemoryContextSwitchTo(retiring_context);
 	for (uint64 row = 0; row < count; row++)
@@ -73,7 +73,7 @@ begin_retiring(void)
 		retired_at[row] = DatumGetTimestampTz(plan_result(row, 2, TIMESTAMPTZOID, NULL));
 	}
 	MemoryContextSwitchTo(inner);
-	worker_commit();
+	worker_xact_commit();
 	retiring_count = count;
 	return count > 0;
 }
@@ -111,7 +111,7 @@ end_retiring(List **living)
 	for (int i = 0; i < retiring_count; i++)
 		tokens[i] = CStringGetTextDatum(retiring[i]);
 	value = PointerGetDatum(construct_array(tokens, retiring_count, TEXTOID, -1, false, TYPALIGN_INT));
-	worker_begin("noting that keys of rotated tokens are deleted");
+	worker_xact_begin("noting that keys of rotated tokens are deleted");
 	for (int i = 0; i < retiring_count; i++)
 		mark_done(retiring[i], 0, retired_at[i]);
 	count = plan_modify(&find_living, &value, NULL);
@@ -119,7 +119,7 @@ end_retiring(List **living)
 	for (uint64 row = 0; row < count; row++)
 		*living = lappend_int(*living, plan_result_int32(row, 1));
 	MemoryContextSwitchTo(inner);
-	worker_commit();
+	worker_xact_commit();
 	retiring_count = 0;
 }
 
@@ -180,7 +180,7 @@ take_scanned(int i, const redisReply *reply, void *context)
  * living gets the applications that lack their keys now.
  */
 bool
-retired_delete_tokens(List **living)
+redis_key_cleanup_delete_tokens(List **living)
 {
 	List	   *keys = NIL;
 	ListCell   *cell;
@@ -202,7 +202,7 @@ retired_delete_tokens(List **living)
  * there again. Returns false if there are none.
  */
 bool
-retired_delete_chats(void)
+redis_key_cleanup_delete_chats(void)
 {
 	static SavedPlan next = SAVED_PLAN(
 		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_number, r.retired_at"
@@ -220,55 +220,55 @@ retired_delete_chats(void)
 	if (count == 0)
 		return false;
 	redis_counters_write(redis_counters_list(counters, count), count);
-	worker_begin("noting that keys of chats are deleted");
+	worker_xact_begin("noting that keys of chats are deleted");
 	for (int i = 0; i < count; i++)
 		mark_done(counters[i].token, counters[i].parent.chat, counters[i].retired_at);
-	worker_commit();
+	worker_xact_commit();
 	return true;
 }
 
 /* Whether keys of some tokens are deleted, and others of them not yet. */
 bool
-retired_under_way(void)
+redis_key_cleanup_under_way(void)
 {
 	return retiring_count > 0;
 }
 
 /* Stop the search that is under way, to begin anew. */
 void
-retired_stop(void)
+redis_key_cleanup_stop(void)
 {
 	retiring_count = 0;
 }
 
 /* Have all keys deleted again that were, and may be back. */
 void
-retired_do_again(void)
+redis_key_cleanup_do_again(void)
 {
 	static SavedPlan plan = SAVED_PLAN("UPDATE chat.retired_tokens SET due = true WHERE NOT due");
 
-	retired_stop();
-	worker_begin("having keys deleted again");
+	redis_key_cleanup_stop();
+	worker_xact_begin("having keys deleted again");
 	plan_modify(&plan, NULL, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /* Forget what was deleted more than a day ago. */
 void
-retired_forget_old(void)
+redis_key_cleanup_forget_old(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat.retired_tokens WHERE NOT due AND done_at OPERATOR(pg_catalog.<)"
 		" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '1 day'::pg_catalog.interval)");
 
-	worker_begin("forgetting keys that were deleted");
+	worker_xact_begin("forgetting keys that were deleted");
 	plan_modify(&plan, NULL, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /* Forget what is to be deleted: it is another database's. In a transaction. */
 void
-retired_forget_all(void)
+redis_key_cleanup_forget_all(void)
 {
 	static SavedPlan plan = SAVED_PLAN("DELETE FROM chat.retired_tokens");
 

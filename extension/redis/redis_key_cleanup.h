@@ -1,20 +1,20 @@
 /*
- * retired.h
- *	  Keys in Redis of what is gone: see retired.c.
+ * redis_key_cleanup.h
+ *	  Keys in Redis of what is gone: see redis_key_cleanup.c.
  */
-#ifndef PG_CHAT_RETIRED_H
-#define PG_CHAT_RETIRED_H
+#ifndef PG_CHAT_REDIS_KEY_CLEANUP_H
+#define PG_CHAT_REDIS_KEY_CLEANUP_H
 
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
 
-extern bool retired_delete_tokens(List **living);
-extern bool retired_delete_chats(void);
-extern bool retired_under_way(void);
-extern void retired_stop(void);
-extern void retired_do_again(void);
-extern void retired_forget_old(void);
-extern void retired_forget_all(void);
+extern bool redis_key_cleanup_delete_tokens(List **living);
+extern bool redis_key_cleanup_delete_chats(void);
+extern bool redis_key_cleanup_under_way(void);
+extern void redis_key_cleanup_stop(void);
+extern void redis_key_cleanup_do_again(void);
+extern void redis_key_cleanup_forget_old(void);
+extern void redis_key_cleanup_forget_all(void);
 
-#endif							/* PG_CHAT_RETIRED_H */
+#endif							/* PG_CHAT_REDIS_KEY_CLEANUP_H */

@@ -1,5 +1,5 @@
 /*
- * redis_counter.c
+ * redis_keys.c
  *	  Counters and their keys in Redis: read from the tables, written to Redis,
  *	  and asked for there.
  *
@@ -42,7 +42,7 @@ redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counter
 	MemoryContext inner;
 	uint64		count;
 
-	worker_begin("reading counters for Redis");
+	worker_xact_begin("reading counters for Redis");
 	count = plan_modify(plan, values, NULL);
 	inner = MemoryContextSwitchTo(context);
 	*counters = palloc0((count + 1) * sizeof(RedisCounter));
@@ -51,14 +51,14 @@ redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counter
 		RedisCounter *counter = &(*counters)[row];
 
 		counter->token = plan_result_string(row, 3, NULL);
-		counter->parent = (ChangedChat) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		counter->parent = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
 		counter->value = DatumGetInt32(plan_result(row, 4, INT4OID, &counter->gone));
 		if (SPI_tuptable->tupdesc->natts == 5)
 			counter->retired_at = DatumGetTimestampTz(plan_result(row, 5, TIMESTAMPTZOID, NULL));
 		name_key(counter);
 	}
 	MemoryContextSwitchTo(inner);
-	worker_commit();
+	worker_xact_commit();
 	return count;
 }
 
@@ -86,7 +86,7 @@ typedef struct Application
  * left out. What is returned ascends, too, and is in context.
  */
 static int
-read_applications(const ChangedChat *parents, int count, MemoryContext context,
+read_applications(const ChatKey *parents, int count, MemoryContext context,
 				  Application **applications)
 {
 	static SavedPlan plan = SAVED_PLAN(
@@ -132,7 +132,7 @@ read_applications(const ChangedChat *parents, int count, MemoryContext context,
  * Returns the number of rows of SPI_tuptable, which ascend too.
  */
 static uint64
-read_chats(const ChangedChat *parents, int count)
+read_chats(const ChatKey *parents, int count)
 {
 	static SavedPlan by_key = SAVED_PLAN(
 		"SELECT c.application_id, c.number, c.last_number"
@@ -148,8 +148,8 @@ read_chats(const ChangedChat *parents, int count)
 		" AND number OPERATOR(pg_catalog.>=) $2 AND number OPERATOR(pg_catalog.<=) $3"
 		" ORDER BY application_id, number",
 		INT4OID, INT4OID, INT4OID);
-	const ChangedChat *first = &parents[0];
-	const ChangedChat *last = &parents[count - 1];
+	const ChatKey *first = &parents[0];
+	const ChatKey *last = &parents[count - 1];
 	Datum		values[3];
 
 	if (first->application == last->application &&
@@ -160,7 +160,7 @@ read_chats(const ChangedChat *parents, int count)
 		values[2] = Int32GetDatum(last->chat);
 		return plan_query(&by_range, values);
 	}
-	reconcile_keys(parents, count, values);
+	recount_keys(parents, count, values);
 	return plan_query(&by_key, values);
 }
 
@@ -169,7 +169,7 @@ read_chats(const ChangedChat *parents, int count)
  * Returns false if it has none. Both ascend.
  */
 static bool
-find_row(ChangedChat parent, uint64 *row, uint64 rows)
+find_row(ChatKey parent, uint64 *row, uint64 rows)
 {
 	for (; *row < rows; (*row)++)
 	{
@@ -191,7 +191,7 @@ find_row(ChangedChat parent, uint64 *row, uint64 rows)
  * each, and not once for each chat.
  */
 int
-redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters)
+redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext inner;
@@ -202,7 +202,7 @@ redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters
 	int			found = 0;
 
 	*counters = palloc0((count + 1) * sizeof(RedisCounter));
-	worker_begin("reading counters for Redis");
+	worker_xact_begin("reading counters for Redis");
 	application_count = read_applications(parents, count, context, &applications);
 	rows = read_chats(parents, count);
 	inner = MemoryContextSwitchTo(context);
@@ -226,13 +226,13 @@ redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters
 		found++;
 	}
 	MemoryContextSwitchTo(inner);
-	worker_commit();
+	worker_xact_commit();
 	return found;
 }
 
 /* The first REDIS_COUNTERS_SLICE counters at most after a position, in the order of their keys. */
 int
-redis_counters_after(ChangedChat position, RedisCounter **counters)
+redis_counters_after(ChatKey position, RedisCounter **counters)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.application_id, k.number, a.token, k.last_number FROM"

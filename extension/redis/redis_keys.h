@@ -1,9 +1,9 @@
 /*
- * redis_counter.h
- *	  Counters and their keys in Redis: see redis_counter.c.
+ * redis_keys.h
+ *	  Counters and their keys in Redis: see redis_keys.c.
  */
-#ifndef PG_CHAT_REDIS_COUNTER_H
-#define PG_CHAT_REDIS_COUNTER_H
+#ifndef PG_CHAT_REDIS_KEYS_H
+#define PG_CHAT_REDIS_KEYS_H
 
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 /* A counter, as the tables have it. */
 typedef struct RedisCounter
 {
-	ChangedChat parent;			/* chat 0: the application's chats */
+	ChatKey parent;			/* chat 0: the application's chats */
 	char	   *token;			/* the application's */
 	char	   *key;
 	int32		value;
@@ -31,10 +31,10 @@ typedef struct RedisCounter
 } RedisCounter;
 
 extern int	redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters);
-extern int	redis_counters_of(const ChangedChat *parents, int count, RedisCounter **counters);
-extern int	redis_counters_after(ChangedChat position, RedisCounter **counters);
+extern int	redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters);
+extern int	redis_counters_after(ChatKey position, RedisCounter **counters);
 extern RedisCounter **redis_counters_list(RedisCounter *counters, int count);
 extern void redis_counters_write(RedisCounter **counters, int count);
 extern void redis_counters_ask(RedisCounter **counters, int count);
 
-#endif							/* PG_CHAT_REDIS_COUNTER_H */
+#endif							/* PG_CHAT_REDIS_KEYS_H */

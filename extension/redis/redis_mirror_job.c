@@ -1,5 +1,5 @@
 /*
- * mirror.c
+ * redis_mirror_job.c
  *	  The worker's duty of mirroring counters to Redis.
  *
  * For other programs that read them, the highest numbers stand in Redis under
@@ -36,7 +36,7 @@
  * - what lags or is missing where there is no shared memory: there, nothing is
  *   pushed, and lagging is no error.
  *
- * What is deleted: see retired.c.
+ * What is deleted: see redis_key_cleanup.c.
  */
 #include "postgres.h"
 
@@ -67,7 +67,7 @@
 /* A counter whose key differed when it was verified. */
 typedef struct Suspect
 {
-	ChangedChat parent;
+	ChatKey parent;
 	int32		value;			/* as the table had it then */
 	uint32		key_hash;		/* another one: the token was rotated since */
 } Suspect;
@@ -75,7 +75,7 @@ typedef struct Suspect
 /* The settings that the last connection was made with; NULL before the first. */
 static char *connected_with = NULL;
 
-/* The history of what is mirrored to, as redis_history tells it; NULL: none yet. */
+/* The history of what is mirrored to, as redis_server_identity tells it; NULL: none yet. */
 static char *mirrored_history = NULL;
 
 /*
@@ -86,17 +86,17 @@ static char *mirrored_history = NULL;
 static bool unbroken = false;	/* no error since the last connection */
 
 /* Changes that were taken from shared memory; NULL if all of them are pushed. */
-static ChangedChat *pending = NULL;
+static ChatKey *pending = NULL;
 static int	pending_count;
 static int	pending_pushed;
 
 /* Applications to fill, and how far the first of them is. */
 static List *fills = NIL;
-static ChangedChat fill_position = {0, 0};
+static ChatKey fill_position = {0, 0};
 
 /* Verification: where it stands, and when it began; 0: it is to begin now. */
 static bool verifying = false;
-static ChangedChat verify_position;
+static ChatKey verify_position;
 static TimestampTz last_verification = 0;
 static Suspect suspects[REDIS_COUNTERS_SLICE];
 static int	suspect_count = 0;
@@ -130,8 +130,8 @@ catch_up(void)
 static int
 compare_parents(const void *a, const void *b)
 {
-	const ChangedChat *x = a;
-	const ChangedChat *y = b;
+	const ChatKey *x = a;
+	const ChatKey *y = b;
 
 	if (x->application != y->application)
 		return x->application < y->application ? -1 : 1;
@@ -148,12 +148,12 @@ take_changes(void)
 	MemoryContext caller;
 	bool		all;
 
-	if (pending != NULL || !shared_available())
+	if (pending != NULL || !shmem_available())
 		return;
 	caller = MemoryContextSwitchTo(TopMemoryContext);
-	pending_count = inbox_take(INBOX_REDIS, &pending, &all);
+	pending_count = change_subscriber_take(SUBSCRIBER_REDIS, &pending, &all);
 	MemoryContextSwitchTo(caller);
-	qsort(pending, pending_count, sizeof(ChangedChat), compare_parents);
+	qsort(pending, pending_count, sizeof(ChatKey), compare_parents);
 	pending_pushed = 0;
 	if (all)
 		catch_up();
@@ -177,7 +177,7 @@ fill_new_applications(RedisCounter *counters, int count)
 
 /* Push a slice of what changed. */
 static void
-push_slice(Pass *pass)
+push_slice(JobRun *pass)
 {
 	RedisCounter *counters;
 	int			count = Min(REDIS_COUNTERS_SLICE, pending_count - pending_pushed);
@@ -200,7 +200,7 @@ push_slice(Pass *pass)
 
 /* Fill a slice of the first application that is to be. Returns false if there is none. */
 static bool
-fill_slice(Pass *pass)
+fill_slice(JobRun *pass)
 {
 	RedisCounter *counters;
 	int32		application;
@@ -211,7 +211,7 @@ fill_slice(Pass *pass)
 		return false;
 	application = linitial_int(fills);
 	if (fill_position.application != application)
-		fill_position = (ChangedChat) {application - 1, PG_INT32_MAX};
+		fill_position = (ChatKey) {application - 1, PG_INT32_MAX};
 	count = redis_counters_after(fill_position, &counters);
 	while (own < count && counters[own].parent.application == application)
 		own++;
@@ -222,7 +222,7 @@ fill_slice(Pass *pass)
 	else
 	{
 		fills = list_delete_first(fills);
-		fill_position = (ChangedChat) {0, 0};
+		fill_position = (ChatKey) {0, 0};
 	}
 	return true;
 }
@@ -260,15 +260,15 @@ is_reported(const RedisCounter *counter)
 		return false;
 	if (counter->answer == ANSWER_WRONG || counter->answer > counter->value)
 		return true;
-	return catching_up == 0 && shared_available() &&
-		!(counter->answer == ANSWER_MISSING && (counter->value == 0 || retired_under_way()));
+	return catching_up == 0 && shmem_available() &&
+		!(counter->answer == ANSWER_MISSING && (counter->value == 0 || redis_key_cleanup_under_way()));
 }
 
 /* Report keys that were wrong and are mended, those that are to be. */
 static void
-report_wrong(RedisCounter **wrong, int count, Pass *pass)
+report_wrong(RedisCounter **wrong, int count, JobRun *pass)
 {
-	worker_begin("recording what was mended in Redis");
+	worker_xact_begin("recording what was mended in Redis");
 	for (int i = 0; i < count; i++)
 	{
 		const RedisCounter *counter = wrong[i];
@@ -279,12 +279,12 @@ report_wrong(RedisCounter **wrong, int count, Pass *pass)
 			continue;
 		}
 		record_mended(counter, counter->answer);
-		duty_report_mended(counter->parent.application, counter->parent.chat, "the Redis key",
+		job_report_mended(counter->parent.application, counter->parent.chat, "the Redis key",
 						   counter->answer < 0 || counter->answer > PG_INT32_MAX ? NULL : &(int32) {counter->answer},
 						   counter->value, pass);
 		reported++;
 	}
-	worker_commit();
+	worker_xact_commit();
 }
 
 /*
@@ -292,9 +292,9 @@ report_wrong(RedisCounter **wrong, int count, Pass *pass)
  * if there are none.
  */
 static bool
-mend_suspects(Pass *pass)
+mend_suspects(JobRun *pass)
 {
-	ChangedChat parents[REDIS_COUNTERS_SLICE];
+	ChatKey parents[REDIS_COUNTERS_SLICE];
 	RedisCounter *now;
 	RedisCounter **wrong;
 	int			found;
@@ -329,7 +329,7 @@ mend_suspects(Pass *pass)
 static TimestampTz
 next_verification(void)
 {
-	return TimestampTzPlusMilliseconds(last_verification, settings_reconcile_interval * 1000L);
+	return TimestampTzPlusMilliseconds(last_verification, guc_reconcile_interval * 1000L);
 }
 
 /* Begin verification, if it is time. Returns whether it is under way. */
@@ -339,7 +339,7 @@ begin_verification(void)
 	if (!verifying && next_verification() <= GetCurrentTimestamp())
 	{
 		verifying = true;
-		verify_position = (ChangedChat) {0, 0};
+		verify_position = (ChatKey) {0, 0};
 		reported = 0;
 		last_verification = GetCurrentTimestamp();
 	}
@@ -350,7 +350,7 @@ static void
 end_verification(void)
 {
 	verifying = false;
-	retired_forget_old();
+	redis_key_cleanup_forget_old();
 	if ((catching_up > 0 || reported == REPORTED_MAX) && caught_up > 0)
 		ereport(LOG,
 				(errmsg("pg_chat wrote " UINT64_FORMAT " keys that Redis did not have, or not up to date",
@@ -365,7 +365,7 @@ end_verification(void)
  * suspects. Returns false if there is nothing to verify now.
  */
 static bool
-verify_slice(Pass *pass)
+verify_slice(JobRun *pass)
 {
 	RedisCounter *counters;
 	int			count;
@@ -398,7 +398,7 @@ delete_retired_tokens(void)
 	bool		more;
 
 	retiring_failed = true;
-	more = retired_delete_tokens(&living);
+	more = redis_key_cleanup_delete_tokens(&living);
 	retiring_failed = false;
 	foreach(cell, living)
 		add_fill(lfirst_int(cell));
@@ -418,25 +418,25 @@ claim_keys(void)
 		"SELECT home FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) $1", TEXTOID);
 	static SavedPlan claim = SAVED_PLAN(
 		"UPDATE chat.worker_duties SET home = $2 WHERE duty OPERATOR(pg_catalog.=) $1", TEXTOID, TEXTOID);
-	Datum		values[2] = {CStringGetTextDatum("redis"), CStringGetTextDatum(home_here())};
+	Datum		values[2] = {CStringGetTextDatum("redis"), CStringGetTextDatum(database_identity_current())};
 	char	   *original;
 	char	   *home = NULL;
 	bool		is_null = true;
 
-	worker_begin("looking whose the keys in Redis are");
+	worker_xact_begin("looking whose the keys in Redis are");
 	if (plan_modify(&find, values, NULL) > 0)
 		home = plan_result_string(0, 1, &is_null);
-	original = is_null ? NULL : home_of_original(home);
+	original = is_null ? NULL : database_identity_of_original(home);
 	if (original != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this database is a copy of \"%s\", and the keys in Redis are that one's", original),
 				 errhint("Do, in this order: SELECT chat.rotate_token(id) FROM chat.applications; UPDATE chat.worker_duties SET home = NULL WHERE duty = 'redis'")));
 	if (is_null)
-		retired_forget_all();
-	if (is_null || strcmp(home, home_here()) != 0)
+		redis_key_cleanup_forget_all();
+	if (is_null || strcmp(home, database_identity_current()) != 0)
 		plan_modify(&claim, values, NULL);
-	worker_commit();
+	worker_xact_commit();
 }
 
 /* Keep a copy of a text, in place of another one or of NULL. */
@@ -457,24 +457,24 @@ keep(char **kept, const char *text)
 static void
 connect_redis(void)
 {
-	char	   *settings = psprintf("%s\n%s", settings_redis_url, settings_redis_password_file);
+	char	   *settings = psprintf("%s\n%s", guc_redis_url, guc_redis_password_file);
 
 	if (connected_with != NULL && strcmp(connected_with, settings) != 0)
 	{
-		mirror_disconnect();
+		redis_mirror_job_disconnect();
 		verifying = false;
 	}
 	if (!unbroken)
 		claim_keys();
-	if (!redis_connect(settings_redis_url, settings_redis_password_file))
+	if (!redis_connect(guc_redis_url, guc_redis_password_file))
 		return;
 	keep(&connected_with, settings);
-	if (mirrored_history == NULL || *redis_history() == '\0' ||
-		strcmp(mirrored_history, redis_history()) != 0)
+	if (mirrored_history == NULL || *redis_server_identity() == '\0' ||
+		strcmp(mirrored_history, redis_server_identity()) != 0)
 	{
 		unbroken = false;
-		retired_do_again();
-		keep(&mirrored_history, redis_history());
+		redis_key_cleanup_do_again();
+		keep(&mirrored_history, redis_server_identity());
 	}
 	if (!unbroken)
 		catch_up();
@@ -487,14 +487,14 @@ connect_redis(void)
  * other, unless it fails. Returns false if there is nothing left.
  */
 static bool
-do_slice(Pass *pass)
+do_slice(JobRun *pass)
 {
 	static bool retire_first = false;
 
 	take_changes();
 	if (pending != NULL)
 		push_slice(pass);
-	if (pending != NULL || fill_slice(pass) || mend_suspects(pass) || retired_delete_chats())
+	if (pending != NULL || fill_slice(pass) || mend_suspects(pass) || redis_key_cleanup_delete_chats())
 		return true;
 	if (retiring_failed && verify_slice(pass))
 		return true;
@@ -514,22 +514,22 @@ suspects_wait(void)
 }
 
 /*
- * Duty: push what changed and, when it is time, verify everything.
+ * Job: push what changed and, when it is time, verify everything.
  */
 long
-mirror_run(Pass *pass)
+redis_mirror_job_run(JobRun *pass)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext slice;
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	bool		more;
 
-	inbox_listen(INBOX_REDIS, *settings_redis_url != '\0');
-	if (*settings_redis_url == '\0')
+	change_subscriber_listen(SUBSCRIBER_REDIS, *guc_redis_url != '\0');
+	if (*guc_redis_url == '\0')
 	{
-		mirror_disconnect();
+		redis_mirror_job_disconnect();
 		pass->off = true;
-		return settings_reconcile_interval * 1000L;
+		return guc_reconcile_interval * 1000L;
 	}
 
 	connect_redis();
@@ -552,7 +552,7 @@ mirror_run(Pass *pass)
  * the verification that follows the next connection.
  */
 void
-mirror_disconnect(void)
+redis_mirror_job_disconnect(void)
 {
 	redis_disconnect();
 	unbroken = false;
@@ -561,14 +561,14 @@ mirror_disconnect(void)
 	pending = NULL;
 	list_free(fills);
 	fills = NIL;
-	fill_position = (ChangedChat) {0, 0};
+	fill_position = (ChatKey) {0, 0};
 	suspect_count = 0;
-	retired_stop();
+	redis_key_cleanup_stop();
 }
 
 /* Whether there is something to push before it is time. */
 bool
-mirror_wanted(void)
+redis_mirror_job_wanted(void)
 {
-	return inbox_has_changes(INBOX_REDIS);
+	return change_subscriber_has_changes(SUBSCRIBER_REDIS);
 }

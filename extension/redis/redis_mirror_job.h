@@ -1,14 +1,14 @@
 /*
- * mirror.h
- *	  The worker's duty of mirroring counters to Redis: see mirror.c.
+ * redis_mirror_job.h
+ *	  The worker's duty of mirroring counters to Redis: see redis_mirror_job.c.
  */
-#ifndef PG_CHAT_MIRROR_H
-#define PG_CHAT_MIRROR_H
+#ifndef PG_CHAT_REDIS_MIRROR_JOB_H
+#define PG_CHAT_REDIS_MIRROR_JOB_H
 
 #include "bgworker/job.h"
 
-extern long mirror_run(Pass *pass);
-extern void mirror_disconnect(void);
-extern bool mirror_wanted(void);
+extern long redis_mirror_job_run(JobRun *pass);
+extern void redis_mirror_job_disconnect(void);
+extern bool redis_mirror_job_wanted(void);
 
-#endif							/* PG_CHAT_MIRROR_H */
+#endif							/* PG_CHAT_REDIS_MIRROR_JOB_H */

@@ -4,7 +4,7 @@
  *
  * A search goes through the messages of a chat or of an application in the
  * order of their keys, up or down, until it has found as many as are wanted.
- * PostgreSQL alone reads them all, or uses the search index of trigram.c.
+ * PostgreSQL alone reads them all, or uses the search index of trigram_index.c.
  *
  * Where there is an index in Elasticsearch, that gives candidates, and
  * PostgreSQL verifies them: it finds those that match in the calling query's
@@ -186,7 +186,7 @@ is_next(const Search *search, Range range)
  * they lead.
  */
 static int
-merge(const Search *search, const Candidates *candidates, Pending *pending, Range *ranges, Position *last)
+merge(const Search *search, const EsCandidates *candidates, UnindexedRanges *pending, Range *ranges, Position *last)
 {
 	int			count = 0;
 	int			next = 0;
@@ -226,7 +226,7 @@ batch_size(const Search *search, int previous)
 {
 	int64		size = search->missing + search->missing / 8 + 10;
 
-	return Min(Max(size, (int64) previous * 2), CANDIDATES_MAX);
+	return Min(Max(size, (int64) previous * 2), ES_CANDIDATES_MAX);
 }
 
 /*
@@ -236,17 +236,17 @@ batch_size(const Search *search, int previous)
  */
 static bool
 ask_if_sensible(const Search *search, const char *index, int size, long timeout_ms, bool whole_time,
-				Candidates *candidates)
+				EsCandidates *candidates)
 {
 	const char *problem;
 
-	if (timeout_ms < settings_search_timeout / 10 || !breaker_lets_pass())
+	if (timeout_ms < guc_search_timeout / 10 || !circuit_breaker_lets_pass())
 		return false;
-	problem = candidates_ask(search, index, size, timeout_ms, candidates);
+	problem = es_query_candidates(search, index, size, timeout_ms, candidates);
 	if (problem == NULL)
-		breaker_succeeded();
+		circuit_breaker_succeeded();
 	else
-		ereport(whole_time && breaker_failed() ? LOG : DEBUG1,
+		ereport(whole_time && circuit_breaker_failed() ? LOG : DEBUG1,
 				(errmsg("pg_chat searches without Elasticsearch"),
 		/* It may name the server, as does the setting that superusers alone can read. */
 				 superuser_arg(GetOuterUserId()) ? errdetail_internal("%s", problem) : errdetail_log("%s", problem),
@@ -256,7 +256,7 @@ ask_if_sensible(const Search *search, const char *index, int size, long timeout_
 
 /* Search the first range that is pending, which is next. */
 static void
-search_first_pending(Search *search, Pending *pending)
+search_first_pending(Search *search, UnindexedRanges *pending)
 {
 	Position	last = range_last(search, pending->ranges[0]);
 
@@ -271,15 +271,15 @@ search_first_pending(Search *search, Pending *pending)
  * whether it did to the end; if not, the search's range is what is left.
  */
 static bool
-search_with_index(Search *search, const char *index, Pending *pending)
+search_with_index(Search *search, const char *index, UnindexedRanges *pending)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), settings_search_timeout);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_search_timeout);
 	int			size = 0;
 	bool		first = true;
 
 	while (!search_is_over(search))
 	{
-		Candidates	candidates;
+		EsCandidates	candidates;
 		Range	   *ranges;
 		Position	last;
 		int			count;
@@ -352,10 +352,10 @@ search_find(Search *search)
 	bool		indexed = pg_mbstrlen_with_len(VARDATA_ANY(folded), VARSIZE_ANY_EXHDR(folded)) >= INDEXED_CHARACTERS;
 	int32		index;
 	char	   *index_name;
-	Pending		pending;
+	UnindexedRanges		pending;
 
-	if (indexed && !index_may_differ() && search_index_current(&index, &index_name) &&
-		pending_read(search, index, &pending))
+	if (indexed && !index_may_differ() && es_index_current(&index, &index_name) &&
+		unindexed_ranges_read(search, index, &pending))
 	{
 		if (message_level_is_interesting(DEBUG1))
 			report_lag(index);
@@ -398,7 +398,7 @@ store_backward(Tuplestorestate *from, RowStore to)
 static int64
 search_run(FunctionCallInfo fcinfo, Search *search)
 {
-	RowStore	result = api_result_store(fcinfo);
+	RowStore	result = sql_function_result_store(fcinfo);
 	int64		wanted = search->missing;
 	ErrorContextCallback hint = {.callback = add_hint, .previous = error_context_stack};
 
@@ -429,7 +429,7 @@ query_argument(FunctionCallInfo fcinfo, int n)
  * chat.search_messages(application, chat integer, query text, after integer,
  * before integer, "limit" integer) returns setof chat.message
  */
-API_FUNCTION(search_messages, API_READS)
+SQL_FUNCTION(search_messages, FUNCTION_READS)
 {
 	int32		chat = chat_argument(fcinfo);
 	text	   *query = query_argument(fcinfo, 2);
@@ -469,7 +469,7 @@ key_argument(FunctionCallInfo fcinfo, int n, const char *name)
  * chat.search_application(application, query text, after integer[], before
  * integer[], "limit" integer) returns setof chat.application_message
  */
-API_FUNCTION(search_application, API_READS)
+SQL_FUNCTION(search_application, FUNCTION_READS)
 {
 	Search		search = {
 		.application = application,

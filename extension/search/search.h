@@ -25,7 +25,7 @@ typedef struct Search
 	int32		application;
 	bool		within_chat;	/* in the chat of both bounds alone */
 	text	   *query;
-	text	   *pattern;		/* for a search index, see trigram.c; NULL: there is none */
+	text	   *pattern;		/* for a search index, see trigram_index.c; NULL: there is none */
 	Position	above;			/* in messages after this one */
 	Position	upto;			/* and up to this one */
 	bool		from_end;		/* the last of them first */

@@ -114,7 +114,7 @@ read_command(bool *drop)
 	char	   *schema;
 	char	   *command;
 
-	worker_begin("preparing to build the search index");
+	worker_xact_begin("preparing to build the search index");
 	state = trigram_state();
 	*drop = state == TRIGRAM_INVALID;
 	schema = trigram_schema();
@@ -126,7 +126,7 @@ read_command(bool *drop)
 					   " ON chat.messages USING gin (chat.fold(body) %s.gin_trgm_ops)",
 					   quote_identifier(schema));
 	command = MemoryContextStrdup(context, command);
-	worker_commit();
+	worker_xact_commit();
 	return state == TRIGRAM_VALID ? NULL : command;
 }
 
@@ -135,7 +135,7 @@ read_command(bool *drop)
  * not know which words are rare.
  */
 static long
-build(Pass *pass)
+build(JobRun *pass)
 {
 	bool		drop;
 	char	   *command = read_command(&drop);
@@ -146,10 +146,10 @@ build(Pass *pass)
 		run_at_top_level("DROP INDEX CONCURRENTLY chat." TRIGRAM_INDEX);
 	run_at_top_level(command);
 
-	worker_begin("gathering statistics of the search index");
+	worker_xact_begin("gathering statistics of the search index");
 	if (SPI_execute("ANALYZE chat.messages", false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not gather statistics");
-	worker_commit();
+	worker_xact_commit();
 	pass->done = 1;
 	return 0;
 }
@@ -160,7 +160,7 @@ build(Pass *pass)
 void
 pg_chat_build_main(Datum argument)
 {
-	Duty		duty = {.name = TRIGRAM_DUTY, .run = build};
+	Job		duty = {.name = TRIGRAM_JOB, .run = build};
 	LOCKTAG		tag;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -176,5 +176,5 @@ pg_chat_build_main(Datum argument)
 
 	tag = build_lock();
 	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
-		duty_run(&duty);
+		job_run(&duty);
 }

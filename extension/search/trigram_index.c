@@ -1,5 +1,5 @@
 /*
- * trigram.c
+ * trigram_index.c
  *	  The search index of PostgreSQL alone.
  *
  * It is a GIN index of pg_trgm's trigrams on chat.fold(body), which somebody
@@ -105,7 +105,7 @@ last_error(void)
 {
 	bool		isnull;
 	static SavedPlan plan = {
-		.sql = "SELECT last_error FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) '" TRIGRAM_DUTY "'"
+		.sql = "SELECT last_error FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) '" TRIGRAM_JOB "'"
 		" AND last_error_at OPERATOR(pg_catalog.>=) last_pass_at"
 	};
 

@@ -1,16 +1,16 @@
 /*
- * trigram.h
- *	  The search index of PostgreSQL alone: see trigram.c.
+ * trigram_index.h
+ *	  The search index of PostgreSQL alone: see trigram_index.c.
  */
-#ifndef PG_CHAT_TRIGRAM_H
-#define PG_CHAT_TRIGRAM_H
+#ifndef PG_CHAT_TRIGRAM_INDEX_H
+#define PG_CHAT_TRIGRAM_INDEX_H
 
 #include "postgres.h"
 
 #define TRIGRAM_INDEX "messages_body_trgm"
 
 /* The row of chat.worker_duties that tells what became of a build. */
-#define TRIGRAM_DUTY "search index"
+#define TRIGRAM_JOB "search index"
 
 typedef enum TrigramState
 {
@@ -26,4 +26,4 @@ extern char *trigram_schema(void);
 extern bool trigram_build_begin(void);
 extern bool trigram_build_runs(void);
 
-#endif							/* PG_CHAT_TRIGRAM_H */
+#endif							/* PG_CHAT_TRIGRAM_INDEX_H */

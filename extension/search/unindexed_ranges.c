@@ -1,5 +1,5 @@
 /*
- * pending.c
+ * unindexed_ranges.c
  *	  Messages that an index may lack.
  *
  * They are above their chat's watermark, or in the queue. As watermarks, queue
@@ -69,7 +69,7 @@ read_queue(const Search *search, int32 index)
 
 /* Add what of a range lies within the search. */
 static void
-add_range(Pending *pending, const Search *search, Range range)
+add_range(UnindexedRanges *pending, const Search *search, Range range)
 {
 	if (range.chat == search->above.chat)
 		range.above = Max(range.above, search->above.number);
@@ -98,7 +98,7 @@ compare_ranges(const void *a, const void *b)
  * what is queued may lie above the watermark.
  */
 static void
-sort_ranges(Pending *pending)
+sort_ranges(UnindexedRanges *pending)
 {
 	int			kept = 0;
 
@@ -114,7 +114,7 @@ sort_ranges(Pending *pending)
 }
 
 static void
-reverse_ranges(Pending *pending)
+reverse_ranges(UnindexedRanges *pending)
 {
 	for (int i = 0, j = pending->count - 1; i < j; i++, j--)
 	{
@@ -130,14 +130,14 @@ reverse_ranges(Pending *pending)
  * too much.
  */
 bool
-pending_read(const Search *search, int32 index, Pending *pending)
+unindexed_ranges_read(const Search *search, int32 index, UnindexedRanges *pending)
 {
 	uint64		ends = read_ends(search, index);
 	uint64		queued;
 
 	if (ends > PENDING_MAX)
 		return false;
-	*pending = (Pending) {.ranges = palloc((ends + PENDING_MAX) * sizeof(Range))};
+	*pending = (UnindexedRanges) {.ranges = palloc((ends + PENDING_MAX) * sizeof(Range))};
 	for (uint64 row = 0; row < ends; row++)
 	{
 		int32		indexed = plan_result_int32(row, 2);
