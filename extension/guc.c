@@ -100,7 +100,7 @@ guc_init(void)
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("pg_chat.reconcile_interval",
-							"Time between two passes of the worker that mend counts.",
+							"Time between two passes of the worker that repair counts.",
 							NULL,
 							&guc_reconcile_interval,
 							60, 1, 3600,

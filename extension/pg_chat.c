@@ -32,16 +32,16 @@
  *	launcher.c		the process that starts workers
  *	worker.c		the background worker of a database
  *	job.c			what a worker does again and again
- *	recount_jobs.c		its duties about counts
- *	change_subscribers.c			changes, handed to the duties that want them
+ *	recount_jobs.c		its jobs about counts
+ *	change_subscribers.c			changes, handed to the jobs that want them
  *	chat_key_queue.c	chats that wait for something
  *
- *	redis_mirror_job.c		the duty of mirroring counters to Redis
+ *	redis_mirror_job.c		the job of mirroring counters to Redis
  *	redis_keys.c	their keys and values
  *	redis_key_cleanup.c		keys that are to go
  *	redis_connection.c, redis_tls.c	a connection to Redis
  *
- *	es_sync_job.c		the duty of keeping Elasticsearch in step
+ *	es_sync_job.c		the job of keeping Elasticsearch in step
  *	es_index_lifecycle.c	the life of an index there
  *	es_mapping.c	whether it is as it was created
  *	old_transactions.c		transactions that may not have seen it

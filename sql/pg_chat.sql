@@ -11,6 +11,9 @@
 CREATE SCHEMA chat;
 COMMENT ON SCHEMA chat IS 'pg_chat: applications, chats and messages';
 
+CREATE SCHEMA chat_internal;
+COMMENT ON SCHEMA chat_internal IS 'pg_chat: queues, triggers and bookkeeping, for nobody but the extension itself';
+
 ---------------------------------------------------------------------------
 -- Text
 ---------------------------------------------------------------------------
@@ -64,14 +67,14 @@ COMMENT ON TABLE chat.application_counters IS 'One row for each application: the
 CREATE TABLE chat.chats (
 	application_id integer NOT NULL,
 	number integer NOT NULL,
-	last_number integer NOT NULL DEFAULT 0,
+	last_message_number integer NOT NULL DEFAULT 0,
 	messages_count integer NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT chats_pkey PRIMARY KEY (application_id, number),
 	CONSTRAINT chats_application_id_fkey
 		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
 ) WITH (fillfactor = 10);
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_number is the highest message number given, messages_count how many messages there are.';
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are.';
 
 CREATE TABLE chat.messages (
 	application_id integer NOT NULL,
@@ -101,128 +104,128 @@ SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
 --
 -- Whoever owns the tables may change them directly. Numbers are kept at once:
 -- a row inserted without one gets the next, and one inserted with one raises
--- the highest. Counts are mended by the worker, which finds here what to count
+-- the highest. Counts are repaired by the worker, which finds here what to count
 -- anew.
 ---------------------------------------------------------------------------
 
-CREATE TABLE chat.changed_chats (
+CREATE TABLE chat_internal.recount_queue (
 	application_id integer NOT NULL,
 	chat_number integer NOT NULL
 );
-CREATE INDEX changed_chats_key ON chat.changed_chats (application_id, chat_number);
-COMMENT ON TABLE chat.changed_chats IS 'Queue: chats whose messages were changed directly, and are to be counted anew. Chat 0 stands for the chats of the application; application 0 for everything.';
+CREATE INDEX recount_queue_key ON chat_internal.recount_queue (application_id, chat_number);
+COMMENT ON TABLE chat_internal.recount_queue IS 'Queue: chats whose messages were changed directly, and are to be counted anew. Chat 0 stands for the chats of the application; application 0 for everything.';
 
-CREATE FUNCTION chat.before_insert() RETURNS trigger
+CREATE FUNCTION chat_internal.before_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_insert' LANGUAGE C;
-COMMENT ON FUNCTION chat.before_insert() IS
+COMMENT ON FUNCTION chat_internal.before_insert() IS
 'Trigger: numbers a chat or message that is inserted directly. Errors: 23503 no such parent, 22003 number below 1, 54000 no number left.';
 
-CREATE FUNCTION chat.before_update_messages() RETURNS trigger
+CREATE FUNCTION chat_internal.before_update_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_update_messages' LANGUAGE C;
-COMMENT ON FUNCTION chat.before_update_messages() IS
+COMMENT ON FUNCTION chat_internal.before_update_messages() IS
 'Trigger: does as before_insert for a message whose key is updated. Errors: as there.';
 
-CREATE FUNCTION chat.before_update_chats() RETURNS trigger
+CREATE FUNCTION chat_internal.before_update_chats() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_update_chats' LANGUAGE C;
-COMMENT ON FUNCTION chat.before_update_chats() IS
+COMMENT ON FUNCTION chat_internal.before_update_chats() IS
 'Trigger: queues a chat whose counters or key are updated directly, and does as before_insert if its key is. Errors: as there.';
 
-CREATE FUNCTION chat.before_update_application_counters() RETURNS trigger
+CREATE FUNCTION chat_internal.before_update_application_counters() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_update_application_counters' LANGUAGE C;
-COMMENT ON FUNCTION chat.before_update_application_counters() IS
+COMMENT ON FUNCTION chat_internal.before_update_application_counters() IS
 'Trigger: queues an application whose counters are updated directly.';
 
-CREATE FUNCTION chat.after_application_counters() RETURNS trigger
+CREATE FUNCTION chat_internal.after_application_counters() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_application_counters' LANGUAGE C;
-COMMENT ON FUNCTION chat.after_application_counters() IS
+COMMENT ON FUNCTION chat_internal.after_application_counters() IS
 'Trigger: queues an application whose counters are inserted or deleted directly.';
 
-CREATE FUNCTION chat.after_insert() RETURNS trigger
+CREATE FUNCTION chat_internal.after_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
-COMMENT ON FUNCTION chat.after_insert() IS
+COMMENT ON FUNCTION chat_internal.after_insert() IS
 'Trigger: writes the highest numbers after a direct insertion or a change of chats'' keys, and queues what is to be counted.';
 
-CREATE FUNCTION chat.after_update_messages() RETURNS trigger
+CREATE FUNCTION chat_internal.after_update_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_update_messages' LANGUAGE C;
-COMMENT ON FUNCTION chat.after_update_messages() IS
+COMMENT ON FUNCTION chat_internal.after_update_messages() IS
 'Trigger: queues what is to be counted after an UPDATE of messages, and writes the highest numbers.';
 
-CREATE FUNCTION chat.after_delete_messages() RETURNS trigger
+CREATE FUNCTION chat_internal.after_delete_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_delete_messages' LANGUAGE C;
-COMMENT ON FUNCTION chat.after_delete_messages() IS
+COMMENT ON FUNCTION chat_internal.after_delete_messages() IS
 'Trigger: queues what is to be counted after a DELETE of messages.';
 
-CREATE FUNCTION chat.after_delete_chats() RETURNS trigger
+CREATE FUNCTION chat_internal.after_delete_chats() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_delete_chats' LANGUAGE C;
-COMMENT ON FUNCTION chat.after_delete_chats() IS
+COMMENT ON FUNCTION chat_internal.after_delete_chats() IS
 'Trigger: queues what is to be counted after a DELETE of chats.';
 
-CREATE FUNCTION chat.before_truncate() RETURNS trigger
+CREATE FUNCTION chat_internal.before_truncate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_truncate' LANGUAGE C;
-COMMENT ON FUNCTION chat.before_truncate() IS
+COMMENT ON FUNCTION chat_internal.before_truncate() IS
 'Trigger: queues everything, to be counted after a TRUNCATE.';
 
 CREATE TRIGGER before_insert BEFORE INSERT ON chat.messages
-	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.messages
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
 CREATE TRIGGER before_key_update BEFORE UPDATE OF application_id, chat_number, number ON chat.messages
-	FOR EACH ROW EXECUTE FUNCTION chat.before_update_messages();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_messages();
 CREATE TRIGGER after_update AFTER UPDATE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_update_messages();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_update_messages();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_messages();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_delete_messages();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.messages
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.before_truncate();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
 
 CREATE TRIGGER before_insert BEFORE INSERT ON chat.chats
-	FOR EACH ROW EXECUTE FUNCTION chat.before_insert();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.chats
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
 CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
-	FOR EACH ROW EXECUTE FUNCTION chat.before_update_chats();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_chats();
 CREATE TRIGGER after_key_update AFTER UPDATE OF application_id, number ON chat.chats
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_insert();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
 	REFERENCING OLD TABLE AS old_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.after_delete_chats();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_delete_chats();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.before_truncate();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
 
 CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
-	FOR EACH ROW EXECUTE FUNCTION chat.before_update_application_counters();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_application_counters();
 CREATE TRIGGER after_insert_or_delete AFTER INSERT OR DELETE ON chat.application_counters
-	FOR EACH ROW EXECUTE FUNCTION chat.after_application_counters();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_application_counters();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.application_counters
-	FOR EACH STATEMENT EXECUTE FUNCTION chat.before_truncate();
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
 
-CREATE TABLE chat.retired_tokens (
+CREATE TABLE chat_internal.redis_key_queue (
 	token text COLLATE "C" NOT NULL,
 	chat_number integer NOT NULL DEFAULT 0,
 	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	due boolean NOT NULL DEFAULT true,
 	done_at timestamptz
 );
-CREATE INDEX retired_tokens_due ON chat.retired_tokens (token, chat_number) WHERE due;
-CREATE INDEX retired_tokens_done ON chat.retired_tokens (done_at) WHERE NOT due;
-COMMENT ON TABLE chat.retired_tokens IS 'Queue: keys in Redis that are to be deleted: of a chat that is gone or, where chat_number is 0, all of a token that is nobody''s any more. due: to be done, or to be done again, since Redis may have them again; what was done is kept for a day. Empty where Redis is not used.';
+CREATE INDEX redis_key_queue_due ON chat_internal.redis_key_queue (token, chat_number) WHERE due;
+CREATE INDEX redis_key_queue_done ON chat_internal.redis_key_queue (done_at) WHERE NOT due;
+COMMENT ON TABLE chat_internal.redis_key_queue IS 'Queue: keys in Redis that are to be deleted: of a chat that is gone or, where chat_number is 0, all of a token that is nobody''s any more. due: to be done, or to be done again, since Redis may have them again; what was done is kept for a day. Empty where Redis is not used.';
 
-CREATE FUNCTION chat.after_token() RETURNS trigger
+CREATE FUNCTION chat_internal.after_token() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_token' LANGUAGE C;
-COMMENT ON FUNCTION chat.after_token() IS
+COMMENT ON FUNCTION chat_internal.after_token() IS
 'Trigger: queues the token of an application that got another, or was deleted.';
 
 CREATE TRIGGER after_update AFTER UPDATE OF token ON chat.applications
-	FOR EACH ROW WHEN (OLD.token IS DISTINCT FROM NEW.token) EXECUTE FUNCTION chat.after_token();
+	FOR EACH ROW WHEN (OLD.token IS DISTINCT FROM NEW.token) EXECUTE FUNCTION chat_internal.after_token();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
-	FOR EACH ROW EXECUTE FUNCTION chat.after_token();
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_token();
 
 ---------------------------------------------------------------------------
 -- Search
 --
--- Where Elasticsearch is used, the worker keeps an index there in step. What
+-- Where Elasticsearch is used, the worker keeps an index there in sync. What
 -- is appended to a chat needs no note: it lies above the chat's watermark.
 -- What is changed, deleted or inserted further down is queued, in the same
 -- transaction. Both move on when the index shows the change to searches; so a
@@ -230,12 +233,12 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 -- derived: a dump leaves it out.
 ---------------------------------------------------------------------------
 
-CREATE TABLE chat.search_indexes (
+CREATE TABLE chat_internal.search_indexes (
 	id integer GENERATED ALWAYS AS IDENTITY,
 	name text COLLATE "C" NOT NULL,
 	alias text COLLATE "C" NOT NULL,
-	home text COLLATE "C" NOT NULL,
-	proven_in timestamptz,
+	owner_database text COLLATE "C" NOT NULL,
+	verified_start timestamptz,
 	operations bigint NOT NULL DEFAULT 0,
 	uuid text COLLATE "C",
 	server integer,
@@ -247,19 +250,19 @@ CREATE TABLE chat.search_indexes (
 	CONSTRAINT search_indexes_name_key UNIQUE (name),
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
-CREATE UNIQUE INDEX search_indexes_current_key ON chat.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). home is the database and the cluster that it was built for: a copy of the database has the row, and not the index. proven_in: when the server started that last knew it to be in step; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+CREATE UNIQUE INDEX search_indexes_current_key ON chat_internal.search_indexes (state) WHERE state <> 'retired';
+COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
-CREATE TABLE chat.indexed_chats (
+CREATE TABLE chat_internal.search_watermarks (
 	index_id integer NOT NULL,
 	application_id integer NOT NULL,
 	chat_number integer NOT NULL,
 	indexed_number integer NOT NULL,
-	CONSTRAINT indexed_chats_pkey PRIMARY KEY (index_id, application_id, chat_number)
+	CONSTRAINT search_watermarks_pkey PRIMARY KEY (index_id, application_id, chat_number)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE chat.indexed_chats IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat.search_queue. A chat that is missing has none.';
+COMMENT ON TABLE chat_internal.search_watermarks IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat_internal.search_queue. A chat that is missing has none.';
 
-CREATE TABLE chat.search_queue (
+CREATE TABLE chat_internal.search_queue (
 	id bigint GENERATED ALWAYS AS IDENTITY,
 	index_id integer NOT NULL,
 	application_id integer NOT NULL,
@@ -269,20 +272,20 @@ CREATE TABLE chat.search_queue (
 	reason text,
 	CONSTRAINT search_queue_pkey PRIMARY KEY (id)
 );
-CREATE INDEX search_queue_key ON chat.search_queue (index_id, application_id, chat_number, number);
-CREATE INDEX search_queue_next ON chat.search_queue (index_id, id) WHERE reason IS NULL;
-COMMENT ON TABLE chat.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is parked: Elasticsearch refused it, and the worker does not try again before chat.retry_parked().';
+CREATE INDEX search_queue_key ON chat_internal.search_queue (index_id, application_id, chat_number, number);
+CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHERE reason IS NULL;
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
-CREATE FUNCTION chat.search_lag(index_id integer,
-		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT parked bigint, OUT seconds_behind double precision,
-		OUT proven boolean)
+CREATE FUNCTION chat_internal.search_lag(index_id integer,
+		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT failed bigint, OUT seconds_behind double precision,
+		OUT verified boolean)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH chats AS MATERIALIZED (
 			SELECT c.application_id, c.number, c.messages_count, coalesce(i.indexed_number, 0) AS indexed_number,
-				c.last_number - coalesce(i.indexed_number, 0) AS behind
+				c.last_message_number - coalesce(i.indexed_number, 0) AS behind
 			FROM chat.chats AS c
-			LEFT JOIN chat.indexed_chats AS i ON i.index_id = search_lag.index_id
+			LEFT JOIN chat_internal.search_watermarks AS i ON i.index_id = search_lag.index_id
 				AND i.application_id = c.application_id AND i.chat_number = c.number),
 		waiting AS (
 			SELECT m.created_at AS since
@@ -293,34 +296,34 @@ CREATE FUNCTION chat.search_lag(index_id integer,
 				ORDER BY m.number LIMIT 1) AS m
 			WHERE c.behind > 0
 			UNION ALL
-			SELECT queued_at FROM chat.search_queue AS q
+			SELECT queued_at FROM chat_internal.search_queue AS q
 			WHERE q.index_id = search_lag.index_id AND q.reason IS NULL)
 		SELECT
 			coalesce((SELECT sum(c.messages_count) FROM chats AS c), 0)::bigint,
 			coalesce((SELECT sum(c.behind) FROM chats AS c WHERE c.behind > 0), 0)::bigint,
-			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
-			(SELECT count(*) FROM chat.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
+			(SELECT count(*) FROM chat_internal.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
+			(SELECT count(*) FROM chat_internal.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
 			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision,
-			coalesce((SELECT i.proven_in = pg_postmaster_start_time() FROM chat.search_indexes AS i WHERE i.id = search_lag.index_id), false)
+			coalesce((SELECT i.verified_start = pg_postmaster_start_time() FROM chat_internal.search_indexes AS i WHERE i.id = search_lag.index_id), false)
 	$$;
-COMMENT ON FUNCTION chat.search_lag(integer) IS
-'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; parked, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; proven, whether the index was proven to be in step since this server started. Looks at every chat.';
+COMMENT ON FUNCTION chat_internal.search_lag(integer) IS
+'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; verified, whether the index was verified to be in sync since this server started. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
 		i.name AS index,
 		i.alias,
 		i.state,
-		i.uuid IS NOT NULL AND l.proven AS usable,
+		i.uuid IS NOT NULL AND l.verified AS usable,
 		i.created_at,
 		l.messages,
 		l.messages_behind,
 		l.queued,
-		l.parked,
+		l.failed,
 		l.seconds_behind
-	FROM chat.search_indexes AS i
-	CROSS JOIN LATERAL chat.search_lag(i.id) AS l;
-COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the duties search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
+	FROM chat_internal.search_indexes AS i
+	CROSS JOIN LATERAL chat_internal.search_lag(i.id) AS l;
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_reindex'
@@ -332,33 +335,33 @@ COMMENT ON FUNCTION chat.reindex() IS
 -- The worker
 ---------------------------------------------------------------------------
 
-CREATE TABLE chat.mended_counts (
-	mended_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+CREATE TABLE chat.repaired_counts (
+	repaired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	application_id integer NOT NULL,
 	chat_number integer,
 	counter text NOT NULL,
-	was integer,
-	mended_to integer NOT NULL
+	old_value integer,
+	new_value integer NOT NULL
 );
-CREATE INDEX mended_counts_mended_at ON chat.mended_counts (mended_at);
-COMMENT ON TABLE chat.mended_counts IS 'What reconciliation found wrong and mended, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
+CREATE INDEX repaired_counts_repaired_at ON chat.repaired_counts (repaired_at);
+COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
 
-CREATE TABLE chat.worker_duties (
-	duty text NOT NULL,
-	passes bigint NOT NULL DEFAULT 0,
-	last_pass_at timestamptz,
+CREATE TABLE chat_internal.worker_jobs (
+	job text NOT NULL,
+	runs bigint NOT NULL DEFAULT 0,
+	last_run_at timestamptz,
 	last_duration interval,
 	last_done bigint NOT NULL DEFAULT 0,
 	total_done bigint NOT NULL DEFAULT 0,
-	total_mended bigint NOT NULL DEFAULT 0,
+	total_repaired bigint NOT NULL DEFAULT 0,
 	errors bigint NOT NULL DEFAULT 0,
 	last_error text,
 	last_error_at timestamptz,
 	application_id integer NOT NULL DEFAULT 0,
 	chat_number integer NOT NULL DEFAULT 0,
-	hurry boolean NOT NULL DEFAULT false,
-	home text COLLATE "C",
-	CONSTRAINT worker_duties_pkey PRIMARY KEY (duty)
+	full_scan boolean NOT NULL DEFAULT false,
+	owner_database text COLLATE "C",
+	CONSTRAINT worker_jobs_pkey PRIMARY KEY (job)
 ) WITH (fillfactor = 50);
 CREATE FUNCTION chat.start_worker() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'chat_start_worker'
@@ -366,16 +369,16 @@ CREATE FUNCTION chat.start_worker() RETURNS boolean
 COMMENT ON FUNCTION chat.start_worker() IS
 'Starts this database''s worker until the next restart, where pg_chat is not in shared_preload_libraries; elsewhere the launcher does. Returns whether it runs; it does if it was there already. Errors: 53400 no background worker is free, 25006 on a standby.';
 
-CREATE FUNCTION chat.pending_changes() RETURNS bigint
+CREATE FUNCTION chat_internal.pending_changes() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_pending_changes'
 	LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION chat.pending_changes() IS
+COMMENT ON FUNCTION chat_internal.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
-CREATE FUNCTION chat.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
+CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
 	AS 'MODULE_PATHNAME', 'chat_worker_process'
 	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION chat.worker_process() IS
+COMMENT ON FUNCTION chat_internal.worker_process() IS
 'This database''s worker: its process, null if there is none, and since when it runs; and whether the server was started with pg_chat in shared_preload_libraries.';
 
 CREATE VIEW chat.worker_status AS
@@ -383,19 +386,19 @@ CREATE VIEW chat.worker_status AS
 		pg_catalog.current_database() AS database,
 		w.pid,
 		w.running_since,
-		d.duty,
-		d.passes,
-		d.last_pass_at,
+		d.job,
+		d.runs,
+		d.last_run_at,
 		d.last_duration,
 		d.last_done,
 		d.total_done,
-		d.total_mended,
+		d.total_repaired,
 		d.errors,
 		d.last_error,
 		d.last_error_at,
-		CASE d.duty
-			WHEN 'reconcile' THEN (SELECT pg_catalog.count(*) FROM chat.changed_chats)
-			WHEN 'redis' THEN chat.pending_changes()
+		CASE d.job
+			WHEN 'reconcile' THEN (SELECT pg_catalog.count(*) FROM chat_internal.recount_queue)
+			WHEN 'redis' THEN chat_internal.pending_changes()
 			WHEN 'search' THEN (SELECT s.messages_behind + s.queued FROM chat.search_status AS s WHERE s.state = 'current')
 		END AS backlog,
 		CASE
@@ -405,27 +408,27 @@ CREATE VIEW chat.worker_status AS
 			WHEN NOT w.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
-	FROM chat.worker_duties AS d
-	CROSS JOIN chat.worker_process() AS w;
-COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its duties: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
+	FROM chat_internal.worker_jobs AS d
+	CROSS JOIN chat_internal.worker_process() AS w;
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
-INSERT INTO chat.worker_duties (duty) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('search index');
-COMMENT ON TABLE chat.worker_duties IS 'What the worker did, a row for each of its duties, and where a scrub stands; kept over its restarts. home, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
+INSERT INTO chat_internal.worker_jobs (job) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('trigram index');
+COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs, and where a scrub stands; kept over its restarts. owner_database, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
 
 ---------------------------------------------------------------------------
 -- What the functions return
 ---------------------------------------------------------------------------
 
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);
-CREATE TYPE chat.chat AS (number integer, messages_count integer, last_number integer, created_at timestamptz);
+CREATE TYPE chat.chat AS (number integer, messages_count integer, last_message_number integer, created_at timestamptz);
 CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz);
 CREATE TYPE chat.application_message AS (chat_number integer, number integer, body text, created_at timestamptz);
 CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz);
 CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text);
-CREATE TYPE chat.mended AS (application_id integer, chat_number integer, counter text, was integer, mended_to integer);
+CREATE TYPE chat.repaired_count AS (application_id integer, chat_number integer, counter text, old_value integer, new_value integer);
 CREATE TYPE chat.search_difference AS (application_id integer, chat_number integer, number integer, difference text);
 COMMENT ON TYPE chat.search_difference IS 'A message of which table and search index say different things. difference: missing, the index does not have it; stale, it has another body; surplus, the table does not have it.';
-COMMENT ON TYPE chat.mended IS 'A counter that was wrong and was mended: of a chat or, where chat_number is null, of an application.';
+COMMENT ON TYPE chat.repaired_count IS 'A counter that was wrong and was repaired: of a chat or, where chat_number is null, of an application.';
 COMMENT ON TYPE chat.application IS 'An application with the count of its chats.';
 COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the highest number given to one.';
 COMMENT ON TYPE chat.message IS 'A message of a chat.';
@@ -651,33 +654,33 @@ CREATE FUNCTION chat.search_application(token text, query text, after integer[] 
 COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], integer) IS
 'As search_application(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.add_search_index() RETURNS text
-	AS 'MODULE_PATHNAME', 'chat_add_search_index'
+CREATE FUNCTION chat.add_trigram_index() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_add_trigram_index'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION chat.add_search_index() IS
-'Has a background process build an index (CREATE INDEX CONCURRENTLY: nobody waits for it) that makes searches without Elasticsearch fast in large chats and across applications; needs the extension pg_trgm. Returns at once and tells how it is with the index: being built, there, or why the last build failed; see also the duty "search index" in chat.worker_status. Every message costs more to write with it. A dump does not contain it: call this again after a restore. Build it anew after an upgrade of the operating system that changes the locale. Errors: 55000 pg_trgm is missing, 53400 no background worker is free, 25006 on a standby.';
+COMMENT ON FUNCTION chat.add_trigram_index() IS
+'Has a background process build an index (CREATE INDEX CONCURRENTLY: nobody waits for it) that makes searches without Elasticsearch fast in large chats and across applications; needs the extension pg_trgm. Returns at once and tells how it is with the index: being built, there, or why the last build failed; see also the job "trigram index" in chat.worker_status. Every message costs more to write with it. A dump does not contain it: call this again after a restore. Build it anew after an upgrade of the operating system that changes the locale. Errors: 55000 pg_trgm is missing, 53400 no background worker is free, 25006 on a standby.';
 
-CREATE FUNCTION chat.drop_search_index() RETURNS boolean
-	AS 'MODULE_PATHNAME', 'chat_drop_search_index'
+CREATE FUNCTION chat.drop_trigram_index() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_drop_trigram_index'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION chat.drop_search_index() IS
-'Drops what add_search_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
+COMMENT ON FUNCTION chat.drop_trigram_index() IS
+'Drops what add_trigram_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
 
 -- Counts
 
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
-	RETURNS SETOF chat.mended
+	RETURNS SETOF chat.repaired_count
 	AS 'MODULE_PATHNAME', 'chat_reconcile'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
-'Counts everything, the chats of an application, or the messages of a chat, mends the counters that are wrong, and returns them. Nobody waits while it counts; what it mended is locked until the transaction ends. Errors: P0002 no such application or chat.';
+'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat.';
 
 -- Proof of the search index
 
-CREATE FUNCTION chat.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
+CREATE FUNCTION chat_internal.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_search_checksum'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION chat.search_checksum(integer, integer, integer, text) IS
+COMMENT ON FUNCTION chat_internal.search_checksum(integer, integer, integer, text) IS
 'What the search index has of a message to prove that it is up to date: a checksum of its key and its folded body, 0 to 4294967295; null for a body that is not text.';
 
 CREATE FUNCTION chat.verify_search(application integer DEFAULT NULL, chat integer DEFAULT NULL)
@@ -693,10 +696,10 @@ CREATE FUNCTION chat.repair_search(application integer DEFAULT NULL, chat intege
 COMMENT ON FUNCTION chat.repair_search(integer, integer) IS
 'Does as verify_search and queues what differs, to be indexed anew; returns how many messages. Errors: as there.';
 
-CREATE FUNCTION chat.retry_parked(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'chat_retry_parked'
+CREATE FUNCTION chat.retry_failed_documents(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_retry_failed_documents'
 	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION chat.retry_parked(integer, integer) IS
+COMMENT ON FUNCTION chat.retry_failed_documents(integer, integer) IS
 'Has the worker try once more to index messages that Elasticsearch refused: all, those of an application, or of a chat; returns how many.';
 
 ---------------------------------------------------------------------------
@@ -707,11 +710,11 @@ COMMENT ON FUNCTION chat.retry_parked(integer, integer) IS
 -- cluster, so it may be there already, from another database.
 ---------------------------------------------------------------------------
 
-REVOKE ALL ON SCHEMA chat FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA chat FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat FROM PUBLIC;
+REVOKE ALL ON SCHEMA chat, chat_internal FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA chat, chat_internal FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat, chat_internal FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
-REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.mended, chat.search_difference FROM PUBLIC;
+REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.repaired_count, chat.search_difference FROM PUBLIC;
 
 
 CREATE FUNCTION chat.create_api_role() RETURNS void
@@ -720,7 +723,7 @@ CREATE FUNCTION chat.create_api_role() RETURNS void
 SELECT chat.create_api_role();
 DROP FUNCTION chat.create_api_role();
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA chat FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION

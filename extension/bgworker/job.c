@@ -2,8 +2,8 @@
  * job.c
  *	  What the worker does again and again.
  *
- * A duty is done in passes. What a pass did, or why it failed, is written to
- * chat.worker_duties, which outlives the worker. A pass that fails is tried
+ * A job is done in runs. What a run did, or why it failed, is written to
+ * chat_internal.worker_jobs, which outlives the worker. A run that fails is tried
  * again after a while that doubles with each failure; its error is logged when
  * it differs from the last one, so that a server that is away for a day leaves
  * one line.
@@ -26,7 +26,7 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_LAST_MS 15000
 
-/* Mended counters that a pass names in the log, before it only counts them. */
+/* Repaired counters that a run names in the log, before it only counts them. */
 #define MENDED_LOGGED 10
 
 /* Half to all of the wait for this number of failures in succession. */
@@ -42,96 +42,96 @@ retry_after_ms(int failures)
 }
 
 /*
- * Write what a pass did, or its error, if error is not NULL.
+ * Write what a run did, or its error, if error is not NULL.
  */
 static void
-record(const char *name, TimestampTz started, const JobRun *pass, const char *error)
+record(const char *name, TimestampTz started, const JobRun *run, const char *error)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.worker_duties SET passes = passes OPERATOR(pg_catalog.+) 1,"
-		" last_pass_at = $2,"
+		"UPDATE chat_internal.worker_jobs SET runs = runs OPERATOR(pg_catalog.+) 1,"
+		" last_run_at = $2,"
 		" last_duration = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) $2,"
 		" last_done = $3, total_done = total_done OPERATOR(pg_catalog.+) $3,"
-		" total_mended = total_mended OPERATOR(pg_catalog.+) $4,"
+		" total_repaired = total_repaired OPERATOR(pg_catalog.+) $4,"
 		" errors = errors OPERATOR(pg_catalog.+) ($5 IS NOT NULL)::pg_catalog.int4,"
 		" last_error = COALESCE($5, last_error),"
 		" last_error_at = CASE WHEN $5 IS NULL THEN last_error_at ELSE pg_catalog.clock_timestamp() END"
-		" WHERE duty OPERATOR(pg_catalog.=) $1",
+		" WHERE job OPERATOR(pg_catalog.=) $1",
 		TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID);
 	Datum		values[5] = {
 		CStringGetTextDatum(name), TimestampTzGetDatum(started),
-		Int64GetDatum(pass->done), Int64GetDatum(pass->mended), (Datum) 0
+		Int64GetDatum(run->done), Int64GetDatum(run->repaired), (Datum) 0
 	};
 	const char *nulls = error == NULL ? "    n" : "     ";
 
 	if (error != NULL)
 		values[4] = CStringGetTextDatum(error);
-	worker_xact_begin_as_owner_of("worker_duties", "recording what was done");
+	worker_xact_begin_as_owner_of("chat_internal", "worker_jobs", "recording what was done");
 	plan_modify(&plan, values, nulls);
 	worker_xact_commit();
 }
 
 /*
- * Where a scrub stands, and whether it is in a hurry: set to go through
+ * Where a scrub stands, and whether it is in a full_scan: set to go through
  * everything at once. In a transaction.
  */
 ChatKey
-job_position(const char *name, bool *hurry)
+job_position(const char *name, bool *full_scan)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT application_id, chat_number, hurry::pg_catalog.int4 FROM chat.worker_duties"
-		" WHERE duty OPERATOR(pg_catalog.=) $1",
+		"SELECT application_id, chat_number, full_scan::pg_catalog.int4 FROM chat_internal.worker_jobs"
+		" WHERE job OPERATOR(pg_catalog.=) $1",
 		TEXTOID);
 	Datum		value = CStringGetTextDatum(name);
 
-	*hurry = false;
+	*full_scan = false;
 	if (plan_modify(&plan, &value, NULL) == 0)
 		return (ChatKey) {0, 0};
-	*hurry = plan_result_int32(0, 3) != 0;
+	*full_scan = plan_result_int32(0, 3) != 0;
 	return (ChatKey) {plan_result_int32(0, 1), plan_result_int32(0, 2)};
 }
 
 /* Write where a scrub stands. In a transaction. */
 void
-job_set_position(const char *name, ChatKey position, bool hurry)
+job_set_position(const char *name, ChatKey position, bool full_scan)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.worker_duties SET application_id = $2, chat_number = $3, hurry = $4"
-		" WHERE duty OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat_internal.worker_jobs SET application_id = $2, chat_number = $3, full_scan = $4"
+		" WHERE job OPERATOR(pg_catalog.=) $1",
 		TEXTOID, INT4OID, INT4OID, BOOLOID);
 	Datum		values[4] = {
 		CStringGetTextDatum(name), Int32GetDatum(position.application),
-		Int32GetDatum(position.chat), BoolGetDatum(hurry)
+		Int32GetDatum(position.chat), BoolGetDatum(full_scan)
 	};
 
 	plan_modify(&plan, values, NULL);
 }
 
 /*
- * Log a counter that was mended, from *was; was is NULL if there was none. What
- * the pass mended is counted here.
+ * Log a counter that was repaired, from *was; was is NULL if there was none. What
+ * the run repaired is counted here.
  */
 void
-job_report_mended(int32 application, int32 chat, const char *counter,
-				   const int32 *was, int32 mended_to, JobRun *pass)
+job_report_repaired(int32 application, int32 chat, const char *counter,
+				   const int32 *was, int32 new_value, JobRun *run)
 {
-	pass->mended++;
-	if (pass->mended > MENDED_LOGGED)
+	run->repaired++;
+	if (run->repaired > MENDED_LOGGED)
 		return;
 	ereport(LOG,
-			(errmsg("pg_chat mended %s of %sapplication %d: it was %s, and is %d",
+			(errmsg("pg_chat repaired %s of %sapplication %d: it was %s, and is %d",
 					counter, chat == 0 ? "" : psprintf("chat %d of ", chat), application,
-					was == NULL ? "missing" : psprintf("%d", *was), mended_to)));
-	if (pass->mended == MENDED_LOGGED)
-		ereport(LOG, (errmsg("pg_chat: more of this pass are only counted; see chat.mended_counts")));
+					was == NULL ? "missing" : psprintf("%d", *was), new_value)));
+	if (run->repaired == MENDED_LOGGED)
+		ereport(LOG, (errmsg("pg_chat: more of this run are only counted; see chat.repaired_counts")));
 }
 
 /*
- * End a pass that failed: log the error unless it is the last one again, and
+ * End a run that failed: log the error unless it is the last one again, and
  * write it down.
  */
 static void
-fail(Job *duty, MemoryContext context, TimestampTz started)
+fail(Job *job, MemoryContext context, TimestampTz started)
 {
 	ErrorData  *error;
 	JobRun		nothing = {0};
@@ -139,20 +139,20 @@ fail(Job *duty, MemoryContext context, TimestampTz started)
 	MemoryContextSwitchTo(context);
 	HOLD_INTERRUPTS();
 	error = CopyErrorData();
-	if (strncmp(duty->last_error, error->message, sizeof(duty->last_error) - 1) != 0)
+	if (strncmp(job->last_error, error->message, sizeof(job->last_error) - 1) != 0)
 	{
-		strlcpy(duty->last_error, error->message, sizeof(duty->last_error));
+		strlcpy(job->last_error, error->message, sizeof(job->last_error));
 		EmitErrorReport();
 	}
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
-	if (duty->recover)
-		duty->recover();
+	if (job->recover)
+		job->recover();
 	RESUME_INTERRUPTS();
 
-	duty->failures++;
+	job->failures++;
 	MemoryContextSwitchTo(context);
-	record(duty->name, started, &nothing,
+	record(job->name, started, &nothing,
 		   error->hint == NULL ? error->message :
 		   psprintf("%s\nHINT:  %s", error->message, error->hint));
 }
@@ -162,11 +162,11 @@ fail(Job *duty, MemoryContext context, TimestampTz started)
  * log has it.
  */
 static void
-fail_surely(Job *duty, MemoryContext context, TimestampTz started)
+fail_surely(Job *job, MemoryContext context, TimestampTz started)
 {
 	PG_TRY();
 	{
-		fail(duty, context, started);
+		fail(job, context, started);
 	}
 	PG_CATCH();
 	{
@@ -178,70 +178,70 @@ fail_surely(Job *duty, MemoryContext context, TimestampTz started)
 	PG_END_TRY();
 }
 
-/* Whatever is logged during a pass says of which duty. */
+/* Whatever is logged during a run says of which job. */
 static void
 add_context(void *argument)
 {
-	const Job *duty = argument;
+	const Job *job = argument;
 
-	errcontext("duty \"%s\"", duty->name);
+	errcontext("job \"%s\"", job->name);
 }
 
 /*
- * Do a pass of a duty, and set the time of the next. Raises nothing: what goes
+ * Do a run of a job, and set the time of the next. Raises nothing: what goes
  * wrong is logged and recorded.
  */
 void
-job_run(Job *duty)
+job_run(Job *job)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_chat pass",
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_chat run",
 												  ALLOCSET_DEFAULT_SIZES);
 	TimestampTz started = GetCurrentTimestamp();
 	volatile long wait_ms = 0;
 	ErrorContextCallback error_context = {
-		.previous = error_context_stack, .callback = add_context, .arg = duty
+		.previous = error_context_stack, .callback = add_context, .arg = job
 	};
 
 	error_context_stack = &error_context;
 	PG_TRY();
 	{
-		JobRun		pass = {0};
+		JobRun		run = {0};
 
 		MemoryContextSwitchTo(context);
-		wait_ms = duty->run(&pass);
-		if (!pass.off)
-			record(duty->name, started, &pass, pass.error);
-		if (!pass.waits)
+		wait_ms = job->run(&run);
+		if (!run.off)
+			record(job->name, started, &run, run.error);
+		if (!run.waits)
 		{
-			duty->failures = 0;
-			duty->last_error[0] = '\0';
+			job->failures = 0;
+			job->last_error[0] = '\0';
 		}
 	}
 	PG_CATCH();
 	{
-		fail_surely(duty, context, started);
-		wait_ms = retry_after_ms(duty->failures);
+		fail_surely(job, context, started);
+		wait_ms = retry_after_ms(job->failures);
 	}
 	PG_END_TRY();
 	error_context_stack = error_context.previous;
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	duty->last_end = GetCurrentTimestamp();
-	duty->next_pass = TimestampTzPlusMilliseconds(duty->last_end, wait_ms);
+	job->last_end = GetCurrentTimestamp();
+	job->next_pass = TimestampTzPlusMilliseconds(job->last_end, wait_ms);
 }
 
 /*
- * How long until the next pass of a duty, in milliseconds.
+ * How long until the next run of a job, in milliseconds.
  */
 long
-job_wait_ms(const Job *duty)
+job_wait_ms(const Job *job)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz next = now < duty->last_end ? now : duty->next_pass;	/* the clock was set back */
+	TimestampTz next = now < job->last_end ? now : job->next_pass;	/* the clock was set back */
 
-	if (duty->wanted && duty->failures == 0 && duty->wanted())
-		next = Min(next, TimestampTzPlusMilliseconds(duty->last_end, duty->pause_ms));
+	if (job->wanted && job->failures == 0 && job->wanted())
+		next = Min(next, TimestampTzPlusMilliseconds(job->last_end, job->pause_ms));
 	return TimestampDifferenceMilliseconds(now, next);
 }

@@ -2,7 +2,7 @@
  * worker.c
  *	  The background worker of a database.
  *
- * It does its duties, each when it is due, and waits on its latch in between.
+ * It does its jobs, each when it is due, and waits on its latch in between.
  * Transactions are short, and none is open while it waits for the network. It
  * leaves when the extension is gone, when somebody needs the database free of
  * connections, and when it finds another worker there; it survives errors, since
@@ -58,17 +58,17 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 /* The longest wait: so soon it notices that the extension was dropped. */
 #define WAIT_MAX_MS 900
 
-/* The wait after an error outside of the duties. */
+/* The wait after an error outside of the jobs. */
 #define ERROR_WAIT_MS 1000
 
 /*
- * The wait before the first pass that uses the network, half to all of it:
- * should such a pass make the server crash, it serves in between, and workers
+ * The wait before the first run that uses the network, half to all of it:
+ * should such a run make the server crash, it serves in between, and workers
  * of many databases do not come to Redis all at once.
  */
 #define NETWORK_WAIT_MS 1500
 
-/* The first of the duties that use the network; they are the last. */
+/* The first of the jobs that use the network; they are the last. */
 #define NETWORK_DUTY 3
 
 /*
@@ -78,7 +78,7 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 #define PUSH_PAUSE_MS 750
 #define SEARCH_PAUSE_MS 100
 
-static Job duties[] = {
+static Job jobs[] = {
 	{.name = "reconcile", .run = recount_job_reconcile},
 	{.name = "scrub chats", .run = recount_job_scrub_chats},
 	{.name = "scrub applications", .run = recount_job_scrub_applications},
@@ -109,16 +109,16 @@ worker_description(Oid database)
 
 /* The owner of a table. */
 static Oid
-table_owner(const char *table)
+table_owner(const char *schema, const char *table)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid(table, get_namespace_oid("chat", false))));
+		get_relname_relid(table, get_namespace_oid(schema, false))));
 	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"chat.%s\" does not exist", table)));
+				 errmsg("relation \"%s.%s\" does not exist", schema, table)));
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -138,13 +138,13 @@ static MemoryContext outer_context = NULL;
  * rights last beyond the commit.
  */
 void
-worker_xact_begin_as_owner_of(const char *table, const char *activity)
+worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
 {
 	outer_context = CurrentMemoryContext;
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	SetUserIdAndSecContext(table_owner(table), SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
@@ -154,7 +154,7 @@ worker_xact_begin_as_owner_of(const char *table, const char *activity)
 void
 worker_xact_begin(const char *activity)
 {
-	worker_xact_begin_as_owner_of("chats", activity);
+	worker_xact_begin_as_owner_of("chat", "chats", activity);
 }
 
 /*
@@ -204,7 +204,7 @@ lock_database(void)
 
 /*
  * Settings of the database that would not do for the worker. What it writes
- * need not be on disk when it goes on: a crash takes back what it mended
+ * need not be on disk when it goes on: a crash takes back what it repaired
  * together with the note that it did. It waits for no lock for long: while it
  * does, others may wait for those that it has. But counting takes its time, and
  * errors do not end it. Not every version has all of them.
@@ -253,19 +253,19 @@ look_for_prepared(void)
  * the others in each round.
  */
 static long
-watch(JobRun *pass)
+watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
 	look_for_prepared();
-	pass->off = true;
+	run->off = true;
 	return 0;
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
 static Job watching = {.name = "watch", .run = watch};
 
-/* Do the duties that are due. Returns how long to wait for the next. */
+/* Do the jobs that are due. Returns how long to wait for the next. */
 static long
 do_duties(void)
 {
@@ -273,22 +273,22 @@ do_duties(void)
 
 	if (job_wait_ms(&watching) == 0)
 		job_run(&watching);
-	for (int i = 0; i < lengthof(duties); i++)
+	for (int i = 0; i < lengthof(jobs); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (job_wait_ms(&duties[i]) == 0)
-			job_run(&duties[i]);
-		wait_ms = Min(wait_ms, job_wait_ms(&duties[i]));
+		if (job_wait_ms(&jobs[i]) == 0)
+			job_run(&jobs[i]);
+		wait_ms = Min(wait_ms, job_wait_ms(&jobs[i]));
 	}
 	return wait_ms;
 }
 
-/* Have all duties done at the next occasion. */
+/* Have all jobs done at the next occasion. */
 static void
 make_all_due(void)
 {
-	for (int i = 0; i < lengthof(duties); i++)
-		duties[i].next_pass = 0;
+	for (int i = 0; i < lengthof(jobs); i++)
+		jobs[i].next_pass = 0;
 }
 
 /*
@@ -368,8 +368,8 @@ pg_chat_worker_main(Datum argument)
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
 	error_context_stack = &context;
 	srandom(MyProcPid);			/* for jitter */
-	for (int i = NETWORK_DUTY; i < lengthof(duties); i++)
-		duties[i].next_pass =
+	for (int i = NETWORK_DUTY; i < lengthof(jobs); i++)
+		jobs[i].next_pass =
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										NETWORK_WAIT_MS / 2 + random() % (NETWORK_WAIT_MS / 2));
 	pgstat_report_appname(WORKER_TYPE);
@@ -430,7 +430,7 @@ worker_runs(void)
 }
 
 /*
- * chat.worker_process() returns (pid, running_since, preloaded)
+ * chat_internal.worker_process() returns (pid, running_since, preloaded)
  *
  * Shared memory says it to every role.
  */

@@ -1,8 +1,8 @@
 /*
  * change_subscribers.c
- *	  Changed chats, handed to the duties that want them.
+ *	  Changed chats, handed to the jobs that want them.
  *
- * Shared memory tells the worker once what changed; several duties want to
+ * Shared memory tells the worker once what changed; several jobs want to
  * know. Each has a queue of its own here. As in shared memory, too many of
  * them are replaced by the remark that all may have changed.
  */
@@ -11,7 +11,7 @@
 #include "changes/change_subscribers.h"
 #include "changes/chat_key_queue.h"
 
-/* Changed chats that are kept for a duty, at most. */
+/* Changed chats that are kept for a job, at most. */
 #define INBOX_CAPACITY 16384
 
 typedef struct Inbox

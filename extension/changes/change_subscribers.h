@@ -1,6 +1,6 @@
 /*
  * change_subscribers.h
- *	  Changed chats, handed to the duties that want them: see change_subscribers.c.
+ *	  Changed chats, handed to the jobs that want them: see change_subscribers.c.
  */
 #ifndef PG_CHAT_CHANGE_SUBSCRIBERS_H
 #define PG_CHAT_CHANGE_SUBSCRIBERS_H

@@ -4,7 +4,7 @@
  *
  * A message that is appended to its chat lies above the chat's watermark, where
  * the worker finds it. One that is changed, deleted, or inserted at or below
- * the chat's highest number is put into chat.search_queue, in the same
+ * the chat's highest number is put into chat_internal.search_queue, in the same
  * transaction, for each index that is in use or being built; without an index,
  * all of this does nothing. What is queued is a key, not a change: the worker
  * looks at what the table has by then. So a row too many does no harm.
@@ -126,7 +126,7 @@ static Int32Array
 get_indexes(void)
 {
 	static SavedPlan plan = {
-		.sql = "SELECT id FROM chat.search_indexes WHERE state OPERATOR(pg_catalog.<>) 'retired'"
+		.sql = "SELECT id FROM chat_internal.search_indexes WHERE state OPERATOR(pg_catalog.<>) 'retired'"
 	};
 	Int32Array	indexes;
 	uint64		count = plan_modify_latest(&plan, NULL);
@@ -145,7 +145,7 @@ void
 search_queue_flush(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.search_queue (index_id, application_id, chat_number, number)"
+		"INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number)"
 		" SELECT i.id, k.application_id, k.chat_number, k.number FROM pg_catalog.unnest($1) AS i (id),"
 		" ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" AS k (application_id, chat_number, number)",
@@ -191,7 +191,7 @@ search_queue_add_from(const char *keys)
 
 	for (int i = 0; i < indexes.count; i++)
 	{
-		if (SPI_execute(psprintf("INSERT INTO chat.search_queue (index_id, application_id, chat_number, number)"
+		if (SPI_execute(psprintf("INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number)"
 								 " SELECT %d, k.application_id, k.chat_number, k.number FROM (%s) AS k",
 								 DatumGetInt32(indexes.values[i]), keys), false, 0) < 0)
 			elog(ERROR, "could not queue messages for the search index");
@@ -209,7 +209,7 @@ void
 search_queue_forget_chats(const Datum *keys)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.indexed_chats AS w"
+		"DELETE FROM chat_internal.search_watermarks AS w"
 		" USING pg_catalog.unnest($1) AS i (id),"
 		" ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (application_id, chat_number)"
 		" WHERE w.index_id OPERATOR(pg_catalog.=) i.id"
@@ -230,9 +230,9 @@ search_queue_forget_chats(const Datum *keys)
 void
 search_queue_forget_all(void)
 {
-	static SavedPlan watermarks = {.sql = "DELETE FROM chat.indexed_chats"};
-	static SavedPlan queue = {.sql = "DELETE FROM chat.search_queue"};
-	static SavedPlan rebuild = {.sql = "UPDATE chat.search_indexes SET rebuild = true WHERE NOT rebuild"};
+	static SavedPlan watermarks = {.sql = "DELETE FROM chat_internal.search_watermarks"};
+	static SavedPlan queue = {.sql = "DELETE FROM chat_internal.search_queue"};
+	static SavedPlan rebuild = {.sql = "UPDATE chat_internal.search_indexes SET rebuild = true WHERE NOT rebuild"};
 
 	plan_modify_latest(&watermarks, NULL);
 	plan_modify_latest(&queue, NULL);

@@ -632,7 +632,7 @@ shmem_take_changes(ChatKey **changes, bool *all)
 }
 
 /*
- * chat.pending_changes() returns bigint
+ * chat_internal.pending_changes() returns bigint
  *
  * Null where nobody listens, or nobody knows how many they are.
  */

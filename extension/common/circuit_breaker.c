@@ -61,19 +61,19 @@ circuit_breaker_lets_pass(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CircuitBreaker    *breaker = lock_breaker();
-	bool		passes = breaker->failures == 0;
+	bool		allowed = breaker->failures == 0;
 
 	/* A pause that ends later than any can is of a clock that was set back. */
-	if (!passes &&
+	if (!allowed &&
 		(now >= breaker->retry_at ||
 		 breaker->retry_at > TimestampTzPlusMilliseconds(now, PAUSE_MAX_MS)))
 	{
-		passes = true;
+		allowed = true;
 		breaker->probing = true;
 		breaker->retry_at = pause_end(now, breaker->failures);
 	}
 	unlock_breaker(breaker);
-	return passes;
+	return allowed;
 }
 
 /* Elasticsearch answered. */

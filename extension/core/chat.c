@@ -18,7 +18,7 @@
 #include "core/sql_function.h"
 
 #define CHAT_SELECT \
-	"SELECT number, messages_count, last_number, created_at FROM chat.chats" \
+	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \
 	" WHERE application_id OPERATOR(pg_catalog.=) $1"
 
 /*

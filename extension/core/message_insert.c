@@ -87,13 +87,13 @@ try_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
-		" UPDATE chat.chats SET last_number = last_number OPERATOR(pg_catalog.+) 1,"
+		" UPDATE chat.chats SET last_message_number = last_message_number OPERATOR(pg_catalog.+) 1,"
 		" messages_count = messages_count OPERATOR(pg_catalog.+) 1"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
-		" AND last_number OPERATOR(pg_catalog.<) 2147483647"
-		" RETURNING last_number)"
+		" AND last_message_number OPERATOR(pg_catalog.<) 2147483647"
+		" RETURNING last_message_number)"
 		" INSERT INTO chat.messages (application_id, chat_number, number, body)"
-		" SELECT $1, $2, last_number, $3 FROM counted RETURNING number",
+		" SELECT $1, $2, last_message_number, $3 FROM counted RETURNING number",
 		INT4OID, INT4OID, TEXTOID);
 	Datum		values[3] = {
 		Int32GetDatum(message->application),
@@ -120,7 +120,7 @@ static void
 create_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT last_number FROM chat.chats"
+		"SELECT last_message_number FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
 		INT4OID, INT4OID);
 	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
@@ -222,10 +222,10 @@ static uint64
 batch_lock(EsBatch *batch, bool wait)
 {
 #define LOCK_CHATS \
-	"SELECT k.item::pg_catalog.int4, c.last_number, c.ctid" \
+	"SELECT k.item::pg_catalog.int4, c.last_message_number, c.ctid" \
 	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
 	" WITH ORDINALITY AS k (application_id, number, item)," \
-	" LATERAL (SELECT last_number, ctid FROM chat.chats" \
+	" LATERAL (SELECT last_message_number, ctid FROM chat.chats" \
 	" WHERE application_id OPERATOR(pg_catalog.=) k.application_id" \
 	" AND number OPERATOR(pg_catalog.=) k.number FOR NO KEY UPDATE"
 	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
@@ -392,10 +392,10 @@ static void
 batch_count(EsBatch *batch)
 {
 	static SavedPlan plan = {
-		.sql = "UPDATE chat.chats AS c SET last_number = k.last_number,"
+		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
 		" messages_count = c.messages_count OPERATOR(pg_catalog.+) k.added"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (tid, last_number, added)"
+		" AS k (tid, last_message_number, added)"
 		" WHERE c.ctid OPERATOR(pg_catalog.=) k.tid",
 		.by_tid = true,
 		.nargs = 3,

@@ -71,20 +71,20 @@ void
 number_cache_flush(void)
 {
 	static SavedPlan update_chats = SAVED_PLAN(
-		"UPDATE chat.chats AS c SET last_number = k.last_number"
+		"UPDATE chat.chats AS c SET last_message_number = k.last_message_number"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, number, last_number)"
+		" AS k (application_id, number, last_message_number)"
 		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND c.number OPERATOR(pg_catalog.=) k.number"
-		" AND c.last_number OPERATOR(pg_catalog.<) k.last_number",
+		" AND c.last_message_number OPERATOR(pg_catalog.<) k.last_message_number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan update_applications = SAVED_PLAN(
-		"UPDATE chat.application_counters AS c SET last_chat_number = k.last_number"
+		"UPDATE chat.application_counters AS c SET last_chat_number = k.last_message_number"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, number, last_number)"
+		" AS k (application_id, number, last_message_number)"
 		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND k.number OPERATOR(pg_catalog.=) 0"
-		" AND c.last_chat_number OPERATOR(pg_catalog.<) k.last_number",
+		" AND c.last_chat_number OPERATOR(pg_catalog.<) k.last_message_number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	HASH_SEQ_STATUS scan;
 	NumberCounter    *counter;
@@ -228,7 +228,7 @@ lock_counter(NumberCounter *counter, Relation relation)
 	TableOwnerSwitch		caller = table_owner_become(relation);
 
 	static SavedPlan lock_chat = SAVED_PLAN(
-		"SELECT last_number FROM chat.chats"
+		"SELECT last_message_number FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
 		" FOR NO KEY UPDATE",
 		INT4OID, INT4OID);

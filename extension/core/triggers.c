@@ -10,7 +10,7 @@
  *	  number raises its parent's highest number, so that the next automatic
  *	  one does not meet it. The parent's row is locked from then on, as by the
  *	  functions.
- *	- What was changed is noted in chat.changed_chats, in the same
+ *	- What was changed is noted in chat_internal.recount_queue, in the same
  *	  transaction: the worker counts those chats anew.
  *	- So are messages that a search index holds as they were before: see
  *	  search_queue.c.
@@ -149,7 +149,7 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 	{
 		change_tracking_note(application, number);
 		if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
-			(int32_of(trigger, tuple, "last_number") != 0 ||
+			(int32_of(trigger, tuple, "last_message_number") != 0 ||
 			 int32_of(trigger, tuple, "messages_count") != 0))
 			number_cache_touch(application, number);
 	}
@@ -218,7 +218,7 @@ static void
 retire_chat(Relation relation, int32 application, int32 number)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.retired_tokens (token, chat_number)"
+		"INSERT INTO chat_internal.redis_key_queue (token, chat_number)"
 		" SELECT token, $2 FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
@@ -235,8 +235,8 @@ retire_chat(Relation relation, int32 application, int32 number)
 static bool
 lowers_last_number(const TriggerData *trigger)
 {
-	return int32_of(trigger, trigger->tg_newtuple, "last_number") <
-		int32_of(trigger, trigger->tg_trigtuple, "last_number");
+	return int32_of(trigger, trigger->tg_newtuple, "last_message_number") <
+		int32_of(trigger, trigger->tg_trigtuple, "last_message_number");
 }
 
 /*
@@ -272,7 +272,7 @@ Datum
 chat_before_update_chats(PG_FUNCTION_ARGS)
 {
 	static const char *const key[] = {"application_id", "number"};
-	static const char *const counts[] = {"last_number", "messages_count"};
+	static const char *const counts[] = {"last_message_number", "messages_count"};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	HeapTuple	tuple = trigger->tg_newtuple;
 	bool		moved;
@@ -442,7 +442,7 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 	if (SPI_processed > 0)
 		number_cache_raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
 
-	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
+	execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
 			" SELECT application_id, chat_number FROM"
 			" (SELECT application_id, chat_number, number FROM old_rows"
 			" EXCEPT SELECT application_id, chat_number, number FROM new_rows) AS o"
@@ -469,7 +469,7 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 	TableOwnerSwitch		caller = become_owner_with_transition_tables((TriggerData *) fcinfo->context);
 
 	/* Those of chats that were deleted are gone with them. */
-	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
+	execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
 			" SELECT o.application_id, o.chat_number"
 			" FROM (SELECT DISTINCT application_id, chat_number FROM old_rows) AS o"
 			" JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) o.application_id"
@@ -490,11 +490,11 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 	uint64		count;
 	Datum		keys[2];
 
-	execute("INSERT INTO chat.changed_chats (application_id, chat_number)"
+	execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
 			" SELECT o.application_id, 0 FROM (SELECT DISTINCT application_id FROM old_rows) AS o"
 			" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
 	if (*guc_redis_url != '\0')
-		execute("INSERT INTO chat.retired_tokens (token, chat_number)"
+		execute("INSERT INTO chat_internal.redis_key_queue (token, chat_number)"
 				" SELECT a.token, o.number FROM old_rows AS o"
 				" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) o.application_id");
 	execute("SELECT application_id, number FROM old_rows");
@@ -520,12 +520,12 @@ chat_before_truncate(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);
 
-	execute("INSERT INTO chat.changed_chats (application_id, chat_number) VALUES (0, 0)");
+	execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number) VALUES (0, 0)");
 	if (strcmp(RelationGetRelationName(trigger->tg_relation), "application_counters") != 0)
 		search_queue_forget_all();
 	if (*guc_redis_url != '\0' &&
 		strcmp(RelationGetRelationName(trigger->tg_relation), "chats") == 0)
-		execute("INSERT INTO chat.retired_tokens (token) SELECT token FROM chat.applications");
+		execute("INSERT INTO chat_internal.redis_key_queue (token) SELECT token FROM chat.applications");
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
@@ -539,7 +539,7 @@ chat_after_token(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.retired_tokens (token) VALUES ($1)", TEXTOID);
+		"INSERT INTO chat_internal.redis_key_queue (token) VALUES ($1)", TEXTOID);
 
 	if (*guc_redis_url != '\0')
 	{

@@ -13,8 +13,8 @@
  * in one commit, so in any snapshot the two agree, however many are writing;
  * what they differ by is the error, and it is added to the counter as it is
  * by then. Two reconciliations at a time would add it twice: a lock that only
- * they take keeps them apart. What is wrong is mended when all is counted, for
- * a counter that was mended is locked until the end of the transaction. A
+ * they take keeps them apart. What is wrong is repaired when all is counted, for
+ * a counter that was repaired is locked until the end of the transaction. A
  * parent may be deleted meanwhile, and another get its key: the error is not
  * that one's.
  */
@@ -44,7 +44,7 @@
 PG_FUNCTION_INFO_V1(chat_reconcile);
 
 #define CHAT_COUNTS \
-	"SELECT c.application_id, c.number, c.messages_count, c.last_number," \
+	"SELECT c.application_id, c.number, c.messages_count, c.last_message_number," \
 	" m.counted::pg_catalog.int4, COALESCE(m.highest, 0), c.created_at, 0"
 #define CHAT_CHILDREN \
 	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
@@ -70,7 +70,7 @@ lock_tag(void)
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId,
-					   get_relname_relid("changed_chats", get_namespace_oid("chat", false)), 1);
+					   get_relname_relid("recount_queue", get_namespace_oid("chat_internal", false)), 1);
 	return tag;
 }
 
@@ -108,7 +108,7 @@ int
 recount_queued(ChatKey *parents, int limit, ChatKey after)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT DISTINCT application_id, chat_number FROM chat.changed_chats"
+		"SELECT DISTINCT application_id, chat_number FROM chat_internal.recount_queue"
 		" WHERE (application_id, chat_number) OPERATOR(pg_catalog.>) ($1, $2)"
 		" ORDER BY application_id, chat_number LIMIT $3",
 		INT4OID, INT4OID, INT8OID);
@@ -149,7 +149,7 @@ void
 recount_dequeue(const ChatKey *parents, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.changed_chats AS q"
+		"DELETE FROM chat_internal.recount_queue AS q"
 		" USING ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
 		" WHERE q.application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND q.chat_number OPERATOR(pg_catalog.=) k.number",
@@ -169,7 +169,7 @@ void
 recount_enqueue(const Datum *keys)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.changed_chats (application_id, chat_number)"
+		"INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
 		" SELECT k.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
 		" WHERE EXISTS (SELECT FROM chat.applications AS a WHERE a.id OPERATOR(pg_catalog.=) k.application_id)",
 		INT4ARRAYOID, INT4ARRAYOID);
@@ -184,8 +184,8 @@ void
 recount_requeue(ChatKey parent)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.changed_chats (application_id, chat_number)"
-		" SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM chat.changed_chats"
+		"INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
+		" SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM chat_internal.recount_queue"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND chat_number OPERATOR(pg_catalog.=) $2)",
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
@@ -203,7 +203,7 @@ mend_chat(const RecountItem *chat)
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.chats"
 		" SET messages_count = (messages_count OPERATOR(pg_catalog.+) $4)::pg_catalog.int4,"
-		" last_number = GREATEST(last_number, $5)"
+		" last_message_number = GREATEST(last_message_number, $5)"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
 		" AND created_at OPERATOR(pg_catalog.=) $3",
 		INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID);
@@ -246,18 +246,18 @@ mend_application(const RecountItem *application)
 	return plan_modify(application->missing ? &create : &add, values, NULL) > 0;
 }
 
-/* A row of chat.mended_counts. */
+/* A row of chat.repaired_counts. */
 static void
-record_mended(int32 application, int32 chat, const char *counter,
-			  int32 was, int32 mended_to, void *context)
+record_repaired(int32 application, int32 chat, const char *counter,
+			  int32 was, int32 new_value, void *context)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.mended_counts (application_id, chat_number, counter, was, mended_to)"
+		"INSERT INTO chat.repaired_counts (application_id, chat_number, counter, old_value, new_value)"
 		" VALUES ($1, NULLIF($2, 0), $3, $4, $5)",
 		INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID);
 	Datum		values[5] = {
 		Int32GetDatum(application), Int32GetDatum(chat), CStringGetTextDatum(counter),
-		Int32GetDatum(was), Int32GetDatum(mended_to)
+		Int32GetDatum(was), Int32GetDatum(new_value)
 	};
 
 	plan_modify(&plan, values, NULL);
@@ -274,16 +274,16 @@ recount_repair(RecountResult *result)
 		RecountItem    *parent = &result->wrong[i];
 		int			previous = number_cache_function_begin();
 
-		parent->mended = parent->chat != 0 ? mend_chat(parent) : mend_application(parent);
+		parent->repaired = parent->chat != 0 ? mend_chat(parent) : mend_application(parent);
 		number_cache_function_end(previous);
-		if (parent->mended)
+		if (parent->repaired)
 			change_tracking_note(parent->application, parent->chat);
 	}
-	recount_report(result, record_mended, NULL);
+	recount_report(result, record_repaired, NULL);
 }
 
 /*
- * Call back for each counter that was mended.
+ * Call back for each counter that was repaired.
  */
 void
 recount_report(const RecountResult *result, RepairCallback callback, void *context)
@@ -293,7 +293,7 @@ recount_report(const RecountResult *result, RepairCallback callback, void *conte
 		const RecountItem *parent = &result->wrong[i];
 		bool		is_chat = parent->chat != 0;
 
-		if (!parent->mended)
+		if (!parent->repaired)
 			continue;
 		if (parent->counted != parent->count)
 			callback(parent->application, parent->chat,
@@ -301,7 +301,7 @@ recount_report(const RecountResult *result, RepairCallback callback, void *conte
 					 parent->count, parent->counted, context);
 		if (parent->highest > parent->last_number)
 			callback(parent->application, parent->chat,
-					 is_chat ? "last_number" : "last_chat_number",
+					 is_chat ? "last_message_number" : "last_chat_number",
 					 parent->last_number, parent->highest, context);
 	}
 }
@@ -419,13 +419,13 @@ recount_next_applications(ChatKey *parents, int limit, ChatKey after, int32 last
 
 /* A row of what chat.reconcile returns. */
 static void
-store_mended(int32 application, int32 chat, const char *counter,
-			 int32 was, int32 mended_to, void *context)
+store_repaired(int32 application, int32 chat, const char *counter,
+			 int32 was, int32 new_value, void *context)
 {
 	ReturnSetInfo *rsinfo = context;
 	Datum		values[5] = {
 		Int32GetDatum(application), Int32GetDatum(chat), CStringGetTextDatum(counter),
-		Int32GetDatum(was), Int32GetDatum(mended_to)
+		Int32GetDatum(was), Int32GetDatum(new_value)
 	};
 	bool		nulls[5] = {false, chat == 0, false, false, false};
 
@@ -452,7 +452,7 @@ count_all(int (*next) (ChatKey *, int, ChatKey, int32), ChatKey position,
 }
 
 /*
- * chat.reconcile(application integer, chat integer) returns setof chat.mended
+ * chat.reconcile(application integer, chat integer) returns setof chat.repaired_count
  */
 Datum
 chat_reconcile(PG_FUNCTION_ARGS)
@@ -484,7 +484,7 @@ chat_reconcile(PG_FUNCTION_ARGS)
 		count_all(recount_next_applications, start, application, &result);
 	}
 	recount_repair(&result);
-	recount_report(&result, store_mended, fcinfo->resultinfo);
+	recount_report(&result, store_repaired, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -25,7 +25,7 @@ typedef struct RecountItem
 	int32		last_number;
 	int32		counted;
 	int32		highest;
-	bool		mended;
+	bool		repaired;
 } RecountItem;
 
 /* What counting found. */
@@ -40,7 +40,7 @@ typedef struct RecountResult
 
 /* Called for each counter that was wrong; chat is 0 for the application's. */
 typedef void (*RepairCallback) (int32 application, int32 chat, const char *counter,
-								int32 was, int32 mended_to, void *context);
+								int32 was, int32 new_value, void *context);
 
 extern void recount_lock(void);
 extern bool recount_lock_is_free(void);

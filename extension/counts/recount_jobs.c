@@ -1,11 +1,11 @@
 /*
  * recount_jobs.c
- *	  The worker's duties about counts.
+ *	  The worker's jobs about counts.
  *
- * reconcile counts what the queue chat.changed_chats names, each
+ * reconcile counts what the queue chat_internal.recount_queue names, each
  * pg_chat.reconcile_interval. The scrubs walk over everything in key order, a
  * part each time, such that they come round in pg_chat.scrub_interval; they
- * find what nobody queued. They go through everything at once, in a hurry,
+ * find what nobody queued. They go through everything at once, in a full_scan,
  * after a change that the queue describes as "everything".
  */
 #include "postgres.h"
@@ -25,7 +25,7 @@
 #include "counts/recount_jobs.h"
 #include "guc.h"
 
-/* How long a scrub goes on in each pass, at least, in milliseconds. */
+/* How long a scrub goes on in each run, at least, in milliseconds. */
 #define SCRUB_MINIMUM_MS 50
 
 /* A slice that took less is followed by a larger one, one that took more by a smaller. */
@@ -33,7 +33,7 @@
 #define SLICE_SHORT_MS 20
 #define SLICE_LONG_MS 100
 
-/* Entries that are left in chat.mended_counts, or a few more. */
+/* Entries that are left in chat.repaired_counts, or a few more. */
 #define MENDED_KEPT 10000
 
 /* Parents whose counting failed, and was logged: not to be logged again. */
@@ -58,20 +58,20 @@ was_logged(ChatKey parent)
 	return false;
 }
 
-/* Report a counter that was mended; context is the JobRun. */
+/* Report a counter that was repaired; context is the JobRun. */
 static void
-report_mended(int32 application, int32 chat, const char *counter,
-			  int32 was, int32 mended_to, void *context)
+report_repaired(int32 application, int32 chat, const char *counter,
+			  int32 was, int32 new_value, void *context)
 {
-	job_report_mended(application, chat, counter, &was, mended_to, context);
+	job_report_repaired(application, chat, counter, &was, new_value, context);
 }
 
 /*
- * Take out of the queue and count, in one transaction. What was mended is
+ * Take out of the queue and count, in one transaction. What was repaired is
  * reported when it is committed.
  */
 static void
-count_together(const ChatKey *parents, int count, JobRun *pass)
+count_together(const ChatKey *parents, int count, JobRun *run)
 {
 	RecountResult	result = {.context = CurrentMemoryContext};
 
@@ -88,26 +88,26 @@ count_together(const ChatKey *parents, int count, JobRun *pass)
 	recount_count(parents, count, &result);
 	recount_repair(&result);
 	worker_xact_commit();
-	recount_report(&result, report_mended, pass);
-	pass->done += result.examined;
+	recount_report(&result, report_repaired, run);
+	run->done += result.examined;
 	if (result.wrong != NULL)
 		pfree(result.wrong);
 }
 
 /*
  * The same for one parent. What goes wrong is logged, once, and noted in the
- * pass; the parent is in the queue then, wherever it came from, since it may
+ * run; the parent is in the queue then, wherever it came from, since it may
  * just have been locked by somebody.
  */
 static void
-count_alone(ChatKey parent, JobRun *pass)
+count_alone(ChatKey parent, JobRun *run)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool counted = true;
 
 	PG_TRY();
 	{
-		count_together(&parent, 1, pass);
+		count_together(&parent, 1, run);
 	}
 	PG_CATCH();
 	{
@@ -116,7 +116,7 @@ count_alone(ChatKey parent, JobRun *pass)
 		MemoryContextSwitchTo(context);
 		HOLD_INTERRUPTS();
 		error = CopyErrorData();
-		pass->error = psprintf("chat %d of application %d: %s",
+		run->error = psprintf("chat %d of application %d: %s",
 							   parent.chat, parent.application, error->message);
 		if (!was_logged(parent))
 		{
@@ -145,7 +145,7 @@ count_alone(ChatKey parent, JobRun *pass)
  * or, where that fails, one by one, so that one does not stop the others.
  */
 static void
-count_slice(const ChatKey *parents, int count, JobRun *pass)
+count_slice(const ChatKey *parents, int count, JobRun *run)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool failed_together = false;
@@ -163,7 +163,7 @@ count_slice(const ChatKey *parents, int count, JobRun *pass)
 
 	PG_TRY();
 	{
-		count_together(parents, count, pass);
+		count_together(parents, count, run);
 	}
 	PG_CATCH();
 	{
@@ -179,7 +179,7 @@ count_slice(const ChatKey *parents, int count, JobRun *pass)
 	for (int i = 0; failed_together && i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		count_alone(parents[i], pass);
+		count_alone(parents[i], run);
 	}
 }
 
@@ -215,17 +215,17 @@ next_slice(ChatKey *parents, int limit, ChatKey after)
 	return count;
 }
 
-/* Keep the newest entries of chat.mended_counts, whoever wrote them. */
+/* Keep the newest entries of chat.repaired_counts, whoever wrote them. */
 static void
-trim_mended(void)
+trim_repaired(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.mended_counts WHERE mended_at OPERATOR(pg_catalog.<)"
-		" (SELECT mended_at FROM chat.mended_counts ORDER BY mended_at DESC OFFSET $1 LIMIT 1)",
+		"DELETE FROM chat.repaired_counts WHERE repaired_at OPERATOR(pg_catalog.<)"
+		" (SELECT repaired_at FROM chat.repaired_counts ORDER BY repaired_at DESC OFFSET $1 LIMIT 1)",
 		INT8OID);
 	Datum		kept = Int64GetDatum(MENDED_KEPT);
 
-	worker_xact_begin("trimming the list of what was mended");
+	worker_xact_begin("trimming the list of what was repaired");
 	plan_modify(&plan, &kept, NULL);
 	worker_xact_commit();
 }
@@ -234,7 +234,7 @@ trim_mended(void)
  * Job: count what the queue names.
  */
 long
-recount_job_reconcile(JobRun *pass)
+recount_job_reconcile(JobRun *run)
 {
 	ChatKey parents[RECOUNT_SLICE];
 	ChatKey after = {-1, 0};
@@ -249,17 +249,17 @@ recount_job_reconcile(JobRun *pass)
 		count = next_slice(parents, slice, after);
 		if (count == 0)
 			break;
-		count_slice(parents, count, pass);
+		count_slice(parents, count, run);
 		after = parents[count - 1];
 		slice = next_slice_size(slice, started);
 	} while (count > 0);
 
-	trim_mended();
+	trim_repaired();
 	return guc_reconcile_interval * 1000L;
 }
 
 /*
- * How many rows of a table a pass must look at, to come round in the scrub
+ * How many rows of a table a run must look at, to come round in the scrub
  * interval. One that was never analyzed is taken to have as many as chat.chats
  * has in that many pages. In a transaction.
  */
@@ -281,14 +281,14 @@ scrub_share(const char *table)
 typedef int (*NextParents) (ChatKey *parents, int limit, ChatKey after, int32 last_application);
 
 static long
-scrub(const char *duty, const char *table, NextParents next_parents, JobRun *pass)
+scrub(const char *job, const char *table, NextParents next_parents, JobRun *run)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	uint64		share = 0;
 	uint64		passed = 0;
 	int			slice = SLICE_FIRST;
 	bool		first = true;
-	bool		hurry;
+	bool		full_scan;
 	bool		at_end;
 
 	do
@@ -303,35 +303,35 @@ scrub(const char *duty, const char *table, NextParents next_parents, JobRun *pas
 		if (first)
 			share = scrub_share(table);
 		first = false;
-		position = job_position(duty, &hurry);
+		position = job_position(job, &full_scan);
 		count = next_parents(parents, slice, position, PG_INT32_MAX);
 		worker_xact_commit();
 
 		if (count > 0)
-			count_slice(parents, count, pass);
+			count_slice(parents, count, run);
 		passed += count;
 		at_end = count < slice;
 		position = at_end ? (ChatKey) {0, 0} : parents[count - 1];
 		worker_xact_begin("noting where counting in turn stands");
-		job_set_position(duty, position, hurry && !at_end);
+		job_set_position(job, position, full_scan && !at_end);
 		worker_xact_commit();
 
 		slice = next_slice_size(slice, slice_started);
-	} while (!at_end && (hurry || passed < share || elapsed_ms(started) < SCRUB_MINIMUM_MS));
+	} while (!at_end && (full_scan || passed < share || elapsed_ms(started) < SCRUB_MINIMUM_MS));
 
 	return guc_reconcile_interval * 1000L;
 }
 
 /* Job: count the messages of chats in turn. */
 long
-recount_job_scrub_chats(JobRun *pass)
+recount_job_scrub_chats(JobRun *run)
 {
-	return scrub("scrub chats", "chat.chats", recount_next_chats, pass);
+	return scrub("scrub chats", "chat.chats", recount_next_chats, run);
 }
 
 /* Job: count the chats of applications in turn. */
 long
-recount_job_scrub_applications(JobRun *pass)
+recount_job_scrub_applications(JobRun *run)
 {
-	return scrub("scrub applications", "chat.applications", recount_next_applications, pass);
+	return scrub("scrub applications", "chat.applications", recount_next_applications, run);
 }

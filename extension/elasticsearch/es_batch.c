@@ -5,7 +5,7 @@
  * There are two kinds of batches. One has what was appended: of some chats, the
  * messages above the watermark. Numbers are given in commit order, so what is
  * above a number that was read is all that was not. The other has the next rows
- * of chat.search_queue, each with the message as it is now, or its absence.
+ * of chat_internal.search_queue, each with the message as it is now, or its absence.
  *
  * Batches of a chat may be under way one behind the other. Its watermark is
  * raised only from where the batch began: so if one fails, those behind it have
@@ -42,7 +42,7 @@
 /* A body is sent once it has so many bytes. */
 #define BODY_BYTES (2 * 1024 * 1024)
 
-/* A message that is longer is parked: only who inserts directly can have written it. */
+/* A message that is longer is failed: only who inserts directly can have written it. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
 /* How far a chat was sent. */
@@ -194,13 +194,13 @@ static void
 look_up(BatchReader *feed, Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.item::pg_catalog.int4, c.last_number, i.indexed_number, c.messages_count"
+		"SELECT k.item::pg_catalog.int4, c.last_message_number, i.indexed_number, c.messages_count"
 		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3))"
 		" WITH ORDINALITY AS k (application_id, number, item)"
-		" JOIN LATERAL (SELECT last_number, messages_count FROM chat.chats"
+		" JOIN LATERAL (SELECT last_message_number, messages_count FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c ON true"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat.indexed_chats"
+		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
 		" WHERE index_id OPERATOR(pg_catalog.=) $1"
 		" AND application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND chat_number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS i ON true",
@@ -238,7 +238,7 @@ static bool
 adopt(BatchReader *feed, const Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.indexed_chats (index_id, application_id, chat_number, indexed_number)"
+		"INSERT INTO chat_internal.search_watermarks (index_id, application_id, chat_number, indexed_number)"
 		" SELECT $1, c.application_id, c.number, 0"
 		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (application_id, number),"
 		" LATERAL (SELECT application_id, number FROM chat.chats"
@@ -267,15 +267,15 @@ static void
 drop_too_high(BatchReader *feed, const Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.indexed_chats AS i"
+		"DELETE FROM chat_internal.search_watermarks AS i"
 		" USING ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (application_id, number),"
-		" LATERAL (SELECT last_number FROM chat.chats"
+		" LATERAL (SELECT last_message_number FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c"
 		" WHERE i.index_id OPERATOR(pg_catalog.=) $1"
 		" AND i.application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND i.chat_number OPERATOR(pg_catalog.=) k.number"
-		" AND i.indexed_number OPERATOR(pg_catalog.>) c.last_number",
+		" AND i.indexed_number OPERATOR(pg_catalog.>) c.last_message_number",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[3] = {Int32GetDatum(feed->index)};
 	bool		any = false;
@@ -335,11 +335,11 @@ scan_some(BatchReader *feed)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT c.application_id, c.number,"
-		" (c.last_number OPERATOR(pg_catalog.<>) COALESCE(i.indexed_number, 0))::pg_catalog.int4"
-		" FROM (SELECT application_id, number, last_number FROM chat.chats"
+		" (c.last_message_number OPERATOR(pg_catalog.<>) COALESCE(i.indexed_number, 0))::pg_catalog.int4"
+		" FROM (SELECT application_id, number, last_message_number FROM chat.chats"
 		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($2, $3)"
 		" ORDER BY application_id, number LIMIT $4) AS c"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat.indexed_chats"
+		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
 		" WHERE index_id OPERATOR(pg_catalog.=) $1"
 		" AND application_id OPERATOR(pg_catalog.=) c.application_id"
 		" AND chat_number OPERATOR(pg_catalog.=) c.number OFFSET 0) AS i ON true"
@@ -549,7 +549,7 @@ read_queue(BatchReader *feed, EsBatch *batch, int64 version)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT q.application_id, q.chat_number, q.number, q.id, m.body"
-		" FROM (SELECT * FROM chat.search_queue WHERE index_id OPERATOR(pg_catalog.=) $1 AND reason IS NULL"
+		" FROM (SELECT * FROM chat_internal.search_queue WHERE index_id OPERATOR(pg_catalog.=) $1 AND reason IS NULL"
 		" ORDER BY id LIMIT $2) AS q"
 		" LEFT JOIN LATERAL (SELECT body FROM chat.messages"
 		" WHERE application_id OPERATOR(pg_catalog.=) q.application_id"

@@ -31,7 +31,7 @@ typedef enum EsBatchItemFate
 typedef struct EsBatchItem
 {
 	MessageKey	key;
-	int64		queue_id;		/* of its row in chat.search_queue; 0: it was appended */
+	int64		queue_id;		/* of its row in chat_internal.search_queue; 0: it was appended */
 	int			segment;		/* of which it is a part, if it was appended */
 	bool		sent;			/* stands in the body */
 	EsBatchItemFate	fate;

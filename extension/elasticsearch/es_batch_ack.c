@@ -2,9 +2,9 @@
  * es_batch_ack.c
  *	  What became of a batch, noted in the tables when searches find it.
  *
- * Watermarks are raised, and what is done is deleted from chat.search_queue. What
+ * Watermarks are raised, and what is done is deleted from chat_internal.search_queue. What
  * has to be tried again is left as it is, and so read again; what Elasticsearch
- * refused for good is parked, which is to say that it stays in the queue, with
+ * refused for good is failed, which is to say that it stays in the queue, with
  * the reason.
  */
 #include "postgres.h"
@@ -53,13 +53,13 @@ raise_watermarks(BatchReader *feed, EsBatch *batch)
 		"SELECT k.item::pg_catalog.int4, i.ctid"
 		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" WITH ORDINALITY AS k (application_id, chat_number, from_number, item),"
-		" LATERAL (SELECT ctid FROM chat.indexed_chats WHERE index_id OPERATOR(pg_catalog.=) $1"
+		" LATERAL (SELECT ctid FROM chat_internal.search_watermarks WHERE index_id OPERATOR(pg_catalog.=) $1"
 		" AND application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
 		" AND indexed_number OPERATOR(pg_catalog.=) k.from_number FOR NO KEY UPDATE SKIP LOCKED) AS i",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan update = {
-		.sql = "UPDATE chat.indexed_chats AS i SET indexed_number = k.upto"
+		.sql = "UPDATE chat_internal.search_watermarks AS i SET indexed_number = k.upto"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (tid, upto)"
 		" WHERE i.ctid OPERATOR(pg_catalog.=) k.tid",
 		.by_tid = true,
@@ -107,14 +107,14 @@ raise_watermarks(BatchReader *feed, EsBatch *batch)
 }
 
 /*
- * Delete the rows of the queue that are done, and what was parked of the same
+ * Delete the rows of the queue that are done, and what was failed of the same
  * messages before.
  */
 static void
 dequeue(const BatchReader *feed, const EsBatch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.search_queue AS q"
+		"DELETE FROM chat_internal.search_queue AS q"
 		" USING ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))"
 		" AS k (id, application_id, chat_number, number)"
 		" WHERE q.index_id OPERATOR(pg_catalog.=) $1"
@@ -154,15 +154,15 @@ static void
 park(BatchReader *feed, const EsBatchItem *entry)
 {
 	static SavedPlan park_queued = SAVED_PLAN(
-		"UPDATE chat.search_queue SET reason = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat_internal.search_queue SET reason = $2 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT8OID, TEXTOID);
 	static SavedPlan park_appended = SAVED_PLAN(
-		"INSERT INTO chat.search_queue (index_id, application_id, chat_number, number, reason)"
+		"INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number, reason)"
 		" VALUES ($1, $2, $3, $4, $5)",
 		INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID);
 
 	ereport(LOG,
-			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed, and is parked: %s",
+			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed, and is failed: %s",
 					entry->key.number, entry->key.chat, entry->key.application, entry->reason)));
 	if (entry->queue_id != 0)
 	{

@@ -10,7 +10,7 @@
  *	409		done: the document has this version already, or a later one
  *	429, 5xx	again, more slowly; so is 403, which means that the index is blocked,
  *			for want of disk, most likely
- *	400, 413	the message cannot be indexed: it is parked
+ *	400, 413	the message cannot be indexed: it is failed
  *
  * Requests go to an alias that the index has for that, and must go to an alias:
  * Elasticsearch would create an index that is missing, with a mapping of its
@@ -155,7 +155,7 @@ es_bulk_end(const BatchReader *feed, EsBatch *batch, const char **problem)
 		return BULK_FAILED;
 	}
 
-	/* A request that is refused as a whole is sent in smaller parts, then parked. */
+	/* A request that is refused as a whole is sent in smaller parts, then failed. */
 	outcome = status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
 	if (status == 413 || status == 400)
 		outcome = batch->count > 1 ? BULK_SMALLER : BULK_REFUSED;

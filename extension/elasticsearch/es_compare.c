@@ -134,12 +134,12 @@ read_slice(Slice *slice)
 		" bucket::pg_catalog.int8 OPERATOR(pg_catalog.*) $7 AS start,"
 		" pg_catalog.count(*) AS count, pg_catalog.sum(checksum)::pg_catalog.int8 AS sum"
 		" FROM (SELECT application_id, chat_number, number, number OPERATOR(pg_catalog./) $7 AS bucket,"
-		" chat.search_checksum(application_id, chat_number, number, body) AS checksum FROM chat.messages"
+		" chat_internal.search_checksum(application_id, chat_number, number, body) AS checksum FROM chat.messages"
 		" WHERE (application_id, chat_number, number) OPERATOR(pg_catalog.>) ($1, $2, $3)"
 		" AND (application_id, chat_number) OPERATOR(pg_catalog.<=) ($4, $5)"
 		" ORDER BY application_id, chat_number, number LIMIT $6) AS m"
 		" GROUP BY application_id, chat_number, bucket) AS b"
-		" LEFT JOIN chat.indexed_chats AS w ON w.index_id OPERATOR(pg_catalog.=) $8"
+		" LEFT JOIN chat_internal.search_watermarks AS w ON w.index_id OPERATOR(pg_catalog.=) $8"
 		" AND w.application_id OPERATOR(pg_catalog.=) b.application_id"
 		" AND w.chat_number OPERATOR(pg_catalog.=) b.chat_number"
 		" ORDER BY b.application_id, b.chat_number, b.start",
@@ -193,7 +193,7 @@ static bool
 is_to_be_replaced(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT rebuild::pg_catalog.int4 FROM chat.search_indexes"
+		"SELECT rebuild::pg_catalog.int4 FROM chat_internal.search_indexes"
 		" WHERE id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.<>) 'retired'"
 		" AND uuid IS NOT NULL", INT4OID);
 	Datum		value = Int32GetDatum(index);
@@ -215,7 +215,7 @@ read_rows(Slice *slice, const KeyRange *ranges, int count)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT application_id, chat_number, number, pg_catalog.max(checksum), pg_catalog.max(pending) FROM ("
 		" SELECT k.application_id, k.chat_number, m.number,"
-		" COALESCE(chat.search_checksum(k.application_id, k.chat_number, m.number, m.body), $6) AS checksum,"
+		" COALESCE(chat_internal.search_checksum(k.application_id, k.chat_number, m.number, m.body), $6) AS checksum,"
 		" (m.number OPERATOR(pg_catalog.>) COALESCE(w.indexed_number, 0))::pg_catalog.int4 AS pending"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" AS k (application_id, chat_number, above, upto)"
@@ -223,14 +223,14 @@ read_rows(Slice *slice, const KeyRange *ranges, int count)
 		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
 		" AND number OPERATOR(pg_catalog.>) k.above AND number OPERATOR(pg_catalog.<=) k.upto OFFSET 0) AS m"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat.indexed_chats"
+		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
 		" WHERE index_id OPERATOR(pg_catalog.=) $5 AND application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number OFFSET 0) AS w ON true"
 		" UNION ALL"
 		" SELECT k.application_id, k.chat_number, q.number, NULL, 1"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" AS k (application_id, chat_number, above, upto)"
-		" CROSS JOIN LATERAL (SELECT number FROM chat.search_queue"
+		" CROSS JOIN LATERAL (SELECT number FROM chat_internal.search_queue"
 		" WHERE index_id OPERATOR(pg_catalog.=) $5 AND application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
 		" AND number OPERATOR(pg_catalog.>) k.above AND number OPERATOR(pg_catalog.<=) k.upto OFFSET 0) AS q"

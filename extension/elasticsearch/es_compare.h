@@ -34,7 +34,7 @@ typedef void (*DifferenceCallback) (const Difference *differences, int count, vo
 /* A comparison that is under way; all of it is set by who begins it. */
 typedef struct EsCompare
 {
-	int32		index;			/* of chat.search_indexes */
+	int32		index;			/* of chat_internal.search_indexes */
 	IndexAccess access;
 	bool		in_worker;		/* has transactions of its own, none while it waits */
 	MessageKey	position;		/* up to which it was compared; moves on */

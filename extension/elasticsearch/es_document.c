@@ -96,7 +96,7 @@ es_document_checksum(MessageKey key, const char *folded, int length)
 }
 
 /*
- * chat.search_checksum(application integer, chat integer, number integer, body
+ * chat_internal.search_checksum(application integer, chat integer, number integer, body
  * text) returns bigint
  *
  * Null for a body that cannot be indexed.

@@ -2,7 +2,7 @@
  * es_index_lifecycle.c
  *	  The life of an index in Elasticsearch.
  *
- * An index has a row in chat.search_indexes before anything of it is in
+ * An index has a row in chat_internal.search_indexes before anything of it is in
  * Elasticsearch, and until nothing of it is. From the row on, changes are
  * queued for it. It is used, that is, fed and searched, once its row has the
  * uuid that Elasticsearch gave it:
@@ -97,9 +97,9 @@ bool
 es_index_current(int32 *id, char **name)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id, name FROM chat.search_indexes"
+		"SELECT id, name FROM chat_internal.search_indexes"
 		" WHERE state OPERATOR(pg_catalog.=) 'current' AND uuid IS NOT NULL"
-		" AND home OPERATOR(pg_catalog.=) $1 AND proven_in OPERATOR(pg_catalog.=) $2"
+		" AND owner_database OPERATOR(pg_catalog.=) $1 AND verified_start OPERATOR(pg_catalog.=) $2"
 		" AND server OPERATOR(pg_catalog.=) $3",
 		TEXTOID, TIMESTAMPTZOID, INT4OID);
 	MemoryContext caller = CurrentMemoryContext;
@@ -125,7 +125,7 @@ void
 es_index_mark_verified(const EsIndex *index, int64 operations)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET proven_in = $2, operations = $3 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat_internal.search_indexes SET verified_start = $2, operations = $3 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, TIMESTAMPTZOID, INT8OID);
 	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
 
@@ -142,7 +142,7 @@ void
 es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET proven_in = NULL, last_version = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat_internal.search_indexes SET verified_start = NULL, last_version = $2 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, INT8OID);
 	Datum		values[2] = {Int32GetDatum(index->id), Int64GetDatum(version)};
 
@@ -163,10 +163,10 @@ List *
 search_indexes(int64 *last_version)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, home,"
-		" COALESCE(proven_in OPERATOR(pg_catalog.=) $1, false)::pg_catalog.int4, (proven_in IS NULL)::pg_catalog.int4,"
+		"SELECT id, name, alias, uuid, state, rebuild::pg_catalog.int4, last_version, owner_database,"
+		" COALESCE(verified_start OPERATOR(pg_catalog.=) $1, false)::pg_catalog.int4, (verified_start IS NULL)::pg_catalog.int4,"
 		" COALESCE(server, 0), operations"
-		" FROM chat.search_indexes ORDER BY id", TIMESTAMPTZOID);
+		" FROM chat_internal.search_indexes ORDER BY id", TIMESTAMPTZOID);
 	Datum		start = TimestampTzGetDatum(PgStartTime);
 	MemoryContext context = CurrentMemoryContext;
 	List	   *indexes = NIL;
@@ -244,7 +244,7 @@ static void
 insert_row(const char *state)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.search_indexes (name, alias, home, proven_in, state) VALUES ($1, $2, $3, $4, $5)",
+		"INSERT INTO chat_internal.search_indexes (name, alias, owner_database, verified_start, state) VALUES ($1, $2, $3, $4, $5)",
 		TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID);
 	char	   *alias = alias_name();
 	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
@@ -266,7 +266,7 @@ static void
 delete_watermarks(int32 id)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.indexed_chats WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
+		"DELETE FROM chat_internal.search_watermarks WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
 	Datum		value = Int32GetDatum(id);
 
 	plan_modify(&plan, &value, NULL);
@@ -277,9 +277,9 @@ static void
 delete_row(int32 id)
 {
 	static SavedPlan queue = SAVED_PLAN(
-		"DELETE FROM chat.search_queue WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
+		"DELETE FROM chat_internal.search_queue WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
 	static SavedPlan row = SAVED_PLAN(
-		"DELETE FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
+		"DELETE FROM chat_internal.search_indexes WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
 	Datum		value = Int32GetDatum(id);
 
 	plan_modify(&row, &value, NULL);
@@ -295,8 +295,8 @@ static void
 delete_orphans(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.search_queue WHERE index_id OPERATOR(pg_catalog.<)"
-		" (SELECT COALESCE(pg_catalog.min(id), $1) FROM chat.search_indexes)", INT4OID);
+		"DELETE FROM chat_internal.search_queue WHERE index_id OPERATOR(pg_catalog.<)"
+		" (SELECT COALESCE(pg_catalog.min(id), $1) FROM chat_internal.search_indexes)", INT4OID);
 	Datum		all = Int32GetDatum(PG_INT32_MAX);
 
 	worker_xact_begin("tidying the queue");
@@ -318,7 +318,7 @@ static void
 enable(const EsIndex *index, const char *uuid)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET uuid = $2, server = $3 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat_internal.search_indexes SET uuid = $2, server = $3 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, TEXTOID, INT4OID);
 	Datum		values[3] = {
 		Int32GetDatum(index->id), CStringGetTextDatum(uuid), Int32GetDatum(server_hash())
@@ -337,7 +337,7 @@ static void
 disable(const EsIndex *index)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET uuid = NULL WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
+		"UPDATE chat_internal.search_indexes SET uuid = NULL WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
 	Datum		value = Int32GetDatum(index->id);
 
 	worker_xact_begin("disabling an index");
@@ -351,7 +351,7 @@ static void
 set_state(const EsIndex *index, const char *state)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes SET state = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat_internal.search_indexes SET state = $2 WHERE id OPERATOR(pg_catalog.=) $1",
 		INT4OID, TEXTOID);
 	Datum		values[2] = {Int32GetDatum(index->id), CStringGetTextDatum(state)};
 
@@ -687,7 +687,7 @@ Datum
 chat_reindex(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"WITH rebuilt AS (UPDATE chat.search_indexes SET rebuild = true WHERE state OPERATOR(pg_catalog.<>) 'retired'"
+		"WITH rebuilt AS (UPDATE chat_internal.search_indexes SET rebuild = true WHERE state OPERATOR(pg_catalog.<>) 'retired'"
 		" RETURNING name, state) SELECT name FROM rebuilt WHERE state OPERATOR(pg_catalog.=) $1",
 		TEXTOID);
 	Datum		current = CStringGetTextDatum("current");

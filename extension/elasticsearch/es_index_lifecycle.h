@@ -16,7 +16,7 @@ typedef enum EsIndexState
 	INDEX_RETIRED
 } EsIndexState;
 
-/* A row of chat.search_indexes. */
+/* A row of chat_internal.search_indexes. */
 typedef struct EsIndex
 {
 	int32		id;

@@ -1,6 +1,6 @@
 /*
  * es_sync_job.c
- *	  The worker's duty of keeping Elasticsearch in step.
+ *	  The worker's job of keeping Elasticsearch in step.
  *
  * Each index has a feed, see es_batch.c. Its batches go to Elasticsearch by _bulk,
  * several at a time. That one is acknowledged means that it is durable there,
@@ -9,8 +9,8 @@
  * to send, refreshes are rare, since they are costly; when there is no more, one
  * follows at once.
  *
- * A pass ends after a short time, wherever it stands; requests stay under way
- * until the next pass. If a request fails as a whole, nothing is known of any
+ * A run ends after a short time, wherever it stands; requests stay under way
+ * until the next run. If a request fails as a whole, nothing is known of any
  * that are under way: all are ended, and what they had is read and sent again,
  * after a while. Elasticsearch is then asked whether its indexes are still what
  * they were.
@@ -37,7 +37,7 @@
 #include "elasticsearch/es_sync_job.h"
 #include "guc.h"
 
-/* When a pass ends if there is more to do. */
+/* When a run ends if there is more to do. */
 #define PASS_BUDGET_MS 200
 
 /* How often the queue is looked at, of which nobody may have told. */
@@ -76,7 +76,7 @@
 #define VERSION_TIME_BITS 51
 #define VERSION_TIMELINES 4096
 
-/* A pass that did nothing is recorded so often. */
+/* A run that did nothing is recorded so often. */
 #define RECORD_MS 60000
 
 /* The feeds, one for each index that is fed; all of this lasts until the worker ends. */
@@ -126,7 +126,7 @@ next_version(void)
 
 /* The indexes, when all has been done about them that can be. check: see es_indexes_maintain. */
 static List *
-maintained_indexes(bool check, JobRun *pass)
+maintained_indexes(bool check, JobRun *run)
 {
 	List	   *indexes;
 	int64		version;
@@ -137,7 +137,7 @@ maintained_indexes(bool check, JobRun *pass)
 		indexes = search_indexes(&version);
 		if (last_version == 0 && version > 0)
 			last_version = version + VERSION_MARGIN_US;
-	} while (es_indexes_maintain(indexes, check, &pass->error));
+	} while (es_indexes_maintain(indexes, check, &run->error));
 	return indexes;
 }
 
@@ -245,16 +245,16 @@ differ_in_numbers_alone(const char *a, const char *b)
 	}
 }
 
-/* Note a problem that does not end the pass; the log has it once. */
+/* Note a problem that does not end the run; the log has it once. */
 static void
-note_problem(JobRun *pass, const char *problem)
+note_problem(JobRun *run, const char *problem)
 {
 	static char logged[1024];
 
 	if (!differ_in_numbers_alone(logged, problem))
 		ereport(LOG, (errmsg("pg_chat: %s", problem)));
 	strlcpy(logged, problem, sizeof(logged));
-	pass->error = problem;
+	run->error = problem;
 }
 
 /* Elasticsearch asked to go slower: smaller batches, after a pause. */
@@ -298,7 +298,7 @@ send_batches(BatchReader *feed)
 
 /* Read the answer to a batch. */
 static void
-receive(BatchReader *feed, EsBatch *batch, JobRun *pass)
+receive(BatchReader *feed, EsBatch *batch, JobRun *run)
 {
 	const char *problem = NULL;
 
@@ -313,12 +313,12 @@ receive(BatchReader *feed, EsBatch *batch, JobRun *pass)
 			break;
 		case BULK_SLOWER:
 			go_slower(feed);
-			note_problem(pass, problem);
+			note_problem(run, problem);
 			break;
 		case BULK_REFUSED:
 			feed->too_large = false;
 			/* Is it the messages, or the index? */
-			if (!is_fed(feed, maintained_indexes(true, pass)))
+			if (!is_fed(feed, maintained_indexes(true, run)))
 				es_raise("Elasticsearch refused messages, since the index is not as it was created");
 			break;
 		case BULK_FAILED:
@@ -329,7 +329,7 @@ receive(BatchReader *feed, EsBatch *batch, JobRun *pass)
 
 /* Read the answers that are there. */
 static void
-receive_answers(BatchReader *feed, JobRun *pass)
+receive_answers(BatchReader *feed, JobRun *run)
 {
 	ListCell   *cell;
 
@@ -338,7 +338,7 @@ receive_answers(BatchReader *feed, JobRun *pass)
 		EsBatch	   *batch = lfirst(cell);
 
 		if (batch->request != NULL && batch->request->done)
-			receive(feed, batch, pass);
+			receive(feed, batch, run);
 	}
 }
 
@@ -380,9 +380,9 @@ static void
 write_progress(const BatchReader *feed, int64 operations)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_indexes AS i SET last_version = $2,"
-		" operations = CASE WHEN i.proven_in OPERATOR(pg_catalog.=) $4 THEN $3 ELSE i.operations END"
-		" FROM (SELECT id FROM chat.search_indexes WHERE id OPERATOR(pg_catalog.=) $1"
+		"UPDATE chat_internal.search_indexes AS i SET last_version = $2,"
+		" operations = CASE WHEN i.verified_start OPERATOR(pg_catalog.=) $4 THEN $3 ELSE i.operations END"
+		" FROM (SELECT id FROM chat_internal.search_indexes WHERE id OPERATOR(pg_catalog.=) $1"
 		" FOR NO KEY UPDATE SKIP LOCKED) AS l WHERE i.id OPERATOR(pg_catalog.=) l.id",
 		INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID);
 	Datum		values[4] = {
@@ -395,7 +395,7 @@ write_progress(const BatchReader *feed, int64 operations)
 
 /* Note what searches find now. */
 static void
-finish_batches(BatchReader *feed, int64 operations, JobRun *pass)
+finish_batches(BatchReader *feed, int64 operations, JobRun *run)
 {
 	ListCell   *cell;
 	List	   *finished = NIL;
@@ -405,7 +405,7 @@ finish_batches(BatchReader *feed, int64 operations, JobRun *pass)
 			finished = lappend(finished, lfirst(cell));
 	worker_xact_begin("noting what is indexed");
 	foreach(cell, finished)
-		pass->done += es_batch_acknowledge(feed, lfirst(cell));
+		run->done += es_batch_acknowledge(feed, lfirst(cell));
 	write_progress(feed, operations);
 	worker_xact_commit();
 	foreach(cell, finished)
@@ -414,7 +414,7 @@ finish_batches(BatchReader *feed, int64 operations, JobRun *pass)
 
 /* If a refresh is done, note what searches find now. */
 static void
-end_refresh(BatchReader *feed, JobRun *pass)
+end_refresh(BatchReader *feed, JobRun *run)
 {
 	const char *problem;
 	Jsonb	   *answer;
@@ -431,7 +431,7 @@ end_refresh(BatchReader *feed, JobRun *pass)
 		es_raise("Elasticsearch could not refresh all shards of the index");
 	operations = es_seq_no_read(feed->operations, feed->name);
 	batch_reader_end_refresh(feed);
-	finish_batches(feed, operations, pass);
+	finish_batches(feed, operations, run);
 }
 
 /* Whether a feed has something to send, or to wait for. */
@@ -443,10 +443,10 @@ is_sending(const BatchReader *feed)
 
 /* Do what can be done without waiting. Returns whether requests are under way. */
 static bool
-advance(BatchReader *feed, JobRun *pass)
+advance(BatchReader *feed, JobRun *run)
 {
-	receive_answers(feed, pass);
-	end_refresh(feed, pass);
+	receive_answers(feed, run);
+	end_refresh(feed, run);
 	if (!is_sending(feed) && chat_key_queue_count(feed->later) == 0 && feed->queue_ended)
 		feed->too_large = false;
 	send_batches(feed);
@@ -497,7 +497,7 @@ stop(void)
  * Job: send what changed, and note what searches find.
  */
 long
-es_sync_job_run(JobRun *pass)
+es_sync_job_run(JobRun *run)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	List	   *indexes;
@@ -509,15 +509,15 @@ es_sync_job_run(JobRun *pass)
 	if (!es_wanted())
 	{
 		stop();
-		pass->off = true;
+		run->off = true;
 		return guc_reconcile_interval * 1000L;
 	}
 
 	change_subscriber_listen(SUBSCRIBER_SEARCH, true);
 	check = is_due(&next_check, guc_reconcile_interval * 1000L);
-	indexes = maintained_indexes(check, pass);
-	if (pass->error != NULL)
-		note_problem(pass, pass->error);
+	indexes = maintained_indexes(check, run);
+	if (run->error != NULL)
+		note_problem(run, run->error);
 	match_feeds(indexes);
 	if (check)
 		check_operations(es_index_in_state(indexes, INDEX_CURRENT));
@@ -527,7 +527,7 @@ es_sync_job_run(JobRun *pass)
 		CHECK_FOR_INTERRUPTS();
 		waiting = false;
 		foreach(cell, feeds)
-			waiting |= advance(lfirst(cell), pass);
+			waiting |= advance(lfirst(cell), run);
 		if (!waiting || GetCurrentTimestamp() >= end)
 			break;
 		http_wait(Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)));
@@ -536,9 +536,9 @@ es_sync_job_run(JobRun *pass)
 
 	foreach(cell, feeds)
 		busy |= is_sending(lfirst(cell));
-	pass->waits = busy && pass->done == 0;
-	if (pass->done == 0 && pass->error == NULL && !is_due(&next_record, RECORD_MS))
-		pass->off = true;
+	run->waits = busy && run->done == 0;
+	if (run->done == 0 && run->error == NULL && !is_due(&next_record, RECORD_MS))
+		run->off = true;
 	if (busy && is_to_come(slower_until, SLOWER_LAST_MS))
 		return Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), slower_until));
 	return busy ? 1 : LOOK_MS;
@@ -581,7 +581,7 @@ es_sync_job_unverified(List *indexes)
 	return current != NULL && !current->proven && batch_reader_of(current->id) != NULL ? current : NULL;
 }
 
-/* Whether an index has to be verified as a whole: as of the last pass. */
+/* Whether an index has to be verified as a whole: as of the last run. */
 bool
 es_sync_job_wants_verification(void)
 {

@@ -1,6 +1,6 @@
 /*
  * es_sync_job.h
- *	  The worker's duty of keeping Elasticsearch in step: see es_sync_job.c.
+ *	  The worker's job of keeping Elasticsearch in step: see es_sync_job.c.
  */
 #ifndef PG_CHAT_ES_SYNC_JOB_H
 #define PG_CHAT_ES_SYNC_JOB_H
@@ -8,7 +8,7 @@
 #include "bgworker/job.h"
 #include "elasticsearch/es_index_lifecycle.h"
 
-extern long es_sync_job_run(JobRun *pass);
+extern long es_sync_job_run(JobRun *run);
 extern void es_sync_job_recover(void);
 extern EsIndex *es_sync_job_unverified(List *indexes);
 extern bool es_sync_job_wants_verification(void);

@@ -2,7 +2,7 @@
  * es_verify_job.c
  *	  Proof that the search index holds what the table holds.
  *
- * The worker verifies a slice of the current index in each pass of its duty,
+ * The worker verifies a slice of the current index in each run of its job,
  * such that it comes round in pg_chat.scrub_interval; what differs is queued,
  * to be indexed anew, and reported. Before that, whole indexes have to be
  * verified: one that was built, before it takes the place of the current one,
@@ -38,15 +38,15 @@
 
 PG_FUNCTION_INFO_V1(chat_verify_search);
 PG_FUNCTION_INFO_V1(chat_repair_search);
-PG_FUNCTION_INFO_V1(chat_retry_parked);
+PG_FUNCTION_INFO_V1(chat_retry_failed_documents);
 
-#define DUTY "verify search"
+#define JOB "verify search"
 
 /* How long Elasticsearch has for an answer: to who waits for it, and to the worker. */
 #define CALLER_TIMEOUT_MS 30000
 #define WORKER_TIMEOUT_MS 5000
 
-/* How long a pass goes on, at least, in milliseconds, and at most, or a slice more. */
+/* How long a run goes on, at least, in milliseconds, and at most, or a slice more. */
 #define PASS_MINIMUM_MS 50
 #define PASS_BUDGET_MS 200
 
@@ -58,7 +58,7 @@ PG_FUNCTION_INFO_V1(chat_retry_parked);
 #define SLICE_SHORT_MS 20
 #define SLICE_LONG_MS 100
 
-/* Differences that a pass names in the log, before it only counts them. */
+/* Differences that a run names in the log, before it only counts them. */
 #define DIFFERENCES_LOGGED 10
 
 static const char *
@@ -81,7 +81,7 @@ static void
 queue_differences(int32 index, const Difference *differences, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.search_queue (index_id, application_id, chat_number, number)"
+		"INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number)"
 		" SELECT $1, k.application_id, k.chat_number, k.number"
 		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" AS k (application_id, chat_number, number)",
@@ -227,13 +227,13 @@ chat_repair_search(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.retry_parked(application integer, chat integer) returns bigint
+ * chat.retry_failed_documents(application integer, chat integer) returns bigint
  */
 Datum
-chat_retry_parked(PG_FUNCTION_ARGS)
+chat_retry_failed_documents(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.search_queue SET reason = NULL WHERE reason IS NOT NULL"
+		"UPDATE chat_internal.search_queue SET reason = NULL WHERE reason IS NOT NULL"
 		" AND ($1 IS NULL OR application_id OPERATOR(pg_catalog.=) $1)"
 		" AND ($2 IS NULL OR chat_number OPERATOR(pg_catalog.=) $2)"
 		" RETURNING application_id, chat_number",
@@ -272,7 +272,7 @@ note_differences(const Difference *differences, int count, void *context)
 						differences[i].key.number, differences[i].key.chat, differences[i].key.application,
 						kind_name(differences[i].kind))));
 	if (finding->differences < DIFFERENCES_LOGGED && finding->differences + count >= DIFFERENCES_LOGGED)
-		ereport(LOG, (errmsg("pg_chat: more of this pass are only counted; see chat.worker_status")));
+		ereport(LOG, (errmsg("pg_chat: more of this run are only counted; see chat.worker_status")));
 	finding->differences += count;
 }
 
@@ -294,14 +294,14 @@ comparison_by_worker(Finding *finding, const char *name, MessageKey position, in
 }
 
 /*
- * Where the duty stands. The table has the chat; the number in it is known
+ * Where the job stands. The table has the chat; the number in it is known
  * until the worker ends, then the chat begins anew.
  */
 static MessageKey
 get_position(const MessageKey *last)
 {
-	bool		hurry;
-	ChatKey chat = job_position(DUTY, &hurry);
+	bool		full_scan;
+	ChatKey chat = job_position(JOB, &full_scan);
 
 	if (chat.application == last->application && chat.chat == last->chat)
 		return *last;
@@ -331,7 +331,7 @@ next_slice_size(int size, TimestampTz started)
  * time that this part has in the scrub interval.
  */
 static long
-verify_some(JobRun *pass)
+verify_some(JobRun *run)
 {
 	static MessageKey last = {0, 0, 0};
 	TimestampTz started = GetCurrentTimestamp();
@@ -355,7 +355,7 @@ verify_some(JobRun *pass)
 	worker_xact_commit();
 	if (!found)
 	{
-		pass->off = true;
+		run->off = true;
 		return interval_ms;
 	}
 
@@ -367,13 +367,13 @@ verify_some(JobRun *pass)
 		more = es_compare_slice(&comparison);
 		last = more ? comparison.position : (MessageKey) {0, 0, 0};
 		worker_xact_begin("noting where verification stands");
-		job_set_position(DUTY, (ChatKey) {last.application, last.chat}, false);
+		job_set_position(JOB, (ChatKey) {last.application, last.chat}, false);
 		worker_xact_commit();
 		comparison.slice_size = next_slice_size(comparison.slice_size, slice_started);
 	} while (more && elapsed_ms(started) < (comparison.compared < share ? PASS_BUDGET_MS : PASS_MINIMUM_MS));
 
-	pass->done = comparison.compared;
-	pass->mended = finding.differences;
+	run->done = comparison.compared;
+	run->repaired = finding.differences;
 	return more && comparison.compared < share ? interval_ms * comparison.compared / share : interval_ms;
 }
 
@@ -382,7 +382,7 @@ verify_some(JobRun *pass)
  * Returns whether that is done, and sets *differences.
  */
 static bool
-verify_whole(const EsIndex *index, JobRun *pass, uint64 *differences)
+verify_whole(const EsIndex *index, JobRun *run, uint64 *differences)
 {
 	static int32 begun = 0;		/* the index */
 	static MessageKey position;
@@ -405,10 +405,10 @@ verify_whole(const EsIndex *index, JobRun *pass, uint64 *differences)
 		more = es_compare_slice(&comparison);
 		position = comparison.position;
 		found += finding.differences;
-		pass->mended += finding.differences;
+		run->repaired += finding.differences;
 		finding.differences = 0;
 	}
-	pass->done = comparison.compared;
+	run->done = comparison.compared;
 	*differences = found;
 	if (!more)
 		begun = 0;
@@ -417,11 +417,11 @@ verify_whole(const EsIndex *index, JobRun *pass, uint64 *differences)
 
 /* Have the index that was built take the place of the current one, once it holds what the table holds. */
 static void
-verify_built(const EsIndex *current, const EsIndex *built, JobRun *pass)
+verify_built(const EsIndex *current, const EsIndex *built, JobRun *run)
 {
 	uint64		differences;
 
-	if (!verify_whole(built, pass, &differences) || differences > 0)
+	if (!verify_whole(built, run, &differences) || differences > 0)
 		return;
 	es_index_mark_verified(built, es_seq_no_count(built->name));
 	es_index_replace(current, built);
@@ -429,17 +429,17 @@ verify_built(const EsIndex *current, const EsIndex *built, JobRun *pass)
 
 /* Find out what differs in the current index: then that is pending, and the index proven. */
 static void
-verify_unproven(const EsIndex *current, JobRun *pass)
+verify_unproven(const EsIndex *current, JobRun *run)
 {
 	uint64		differences;
 
-	if (verify_whole(current, pass, &differences))
+	if (verify_whole(current, run, &differences))
 		es_index_mark_verified(current, es_seq_no_count(current->name));
 }
 
 /* Verify what has to be verified as a whole. */
 static long
-verify_wholly(JobRun *pass)
+verify_wholly(JobRun *run)
 {
 	int64		last_version;
 	List	   *indexes = search_indexes(&last_version);
@@ -447,11 +447,11 @@ verify_wholly(JobRun *pass)
 	EsIndex *index = es_sync_job_unverified(indexes);
 
 	if (index == NULL || current == NULL)
-		pass->off = true;
+		run->off = true;
 	else if (index == current)
-		verify_unproven(current, pass);
+		verify_unproven(current, run);
 	else
-		verify_built(current, index, pass);
+		verify_built(current, index, run);
 	return WHOLE_PAUSE_MS;
 }
 
@@ -460,9 +460,9 @@ verify_wholly(JobRun *pass)
  * one.
  */
 long
-es_verify_job_run(JobRun *pass)
+es_verify_job_run(JobRun *run)
 {
-	return es_sync_job_wants_verification() ? verify_wholly(pass) : verify_some(pass);
+	return es_sync_job_wants_verification() ? verify_wholly(run) : verify_some(run);
 }
 
 /* Whether there is something to verify before it is time. */

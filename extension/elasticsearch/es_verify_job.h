@@ -8,7 +8,7 @@
 #include "bgworker/job.h"
 #include "elasticsearch/es_compare.h"
 
-extern long es_verify_job_run(JobRun *pass);
+extern long es_verify_job_run(JobRun *run);
 extern bool es_verify_job_wanted(void);
 
 #endif							/* PG_CHAT_ES_VERIFY_JOB_H */

@@ -2,7 +2,7 @@
  * redis_key_cleanup.c
  *	  Keys in Redis of what is gone.
  *
- * Deleted are the keys of what chat.retired_tokens names: what was deleted or
+ * Deleted are the keys of what chat_internal.redis_key_queue names: what was deleted or
  * got another token since there has been a pg_chat.redis_url. No others are:
  * keys that look like ours may be another database's, or another program's.
  *
@@ -52,7 +52,7 @@ static bool
 begin_retiring(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT token, retired_at FROM chat.retired_tokens"
+		"SELECT token, retired_at FROM chat_internal.redis_key_queue"
 		" WHERE due AND chat_number OPERATOR(pg_catalog.=) 0 LIMIT $1",
 		INT8OID);
 	Datum		limit = Int64GetDatum(RETIRING_MAX);
@@ -83,7 +83,7 @@ static void
 mark_done(const char *token, int32 chat, TimestampTz at)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.retired_tokens SET due = false,"
+		"UPDATE chat_internal.redis_key_queue SET due = false,"
 		" done_at = COALESCE(done_at, pg_catalog.clock_timestamp())"
 		" WHERE due AND token OPERATOR(pg_catalog.=) $1"
 		" AND chat_number OPERATOR(pg_catalog.=) $2 AND retired_at OPERATOR(pg_catalog.=) $3",
@@ -205,8 +205,8 @@ bool
 redis_key_cleanup_delete_chats(void)
 {
 	static SavedPlan next = SAVED_PLAN(
-		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_number, r.retired_at"
-		" FROM (SELECT token, chat_number, retired_at FROM chat.retired_tokens"
+		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_message_number, r.retired_at"
+		" FROM (SELECT token, chat_number, retired_at FROM chat_internal.redis_key_queue"
 		" WHERE due AND chat_number OPERATOR(pg_catalog.>) 0 ORDER BY token, chat_number LIMIT $1) AS r"
 		" LEFT JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) r.token"
 		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) a.id"
@@ -245,7 +245,7 @@ redis_key_cleanup_stop(void)
 void
 redis_key_cleanup_do_again(void)
 {
-	static SavedPlan plan = SAVED_PLAN("UPDATE chat.retired_tokens SET due = true WHERE NOT due");
+	static SavedPlan plan = SAVED_PLAN("UPDATE chat_internal.redis_key_queue SET due = true WHERE NOT due");
 
 	redis_key_cleanup_stop();
 	worker_xact_begin("having keys deleted again");
@@ -258,7 +258,7 @@ void
 redis_key_cleanup_forget_old(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.retired_tokens WHERE NOT due AND done_at OPERATOR(pg_catalog.<)"
+		"DELETE FROM chat_internal.redis_key_queue WHERE NOT due AND done_at OPERATOR(pg_catalog.<)"
 		" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '1 day'::pg_catalog.interval)");
 
 	worker_xact_begin("forgetting keys that were deleted");
@@ -270,7 +270,7 @@ redis_key_cleanup_forget_old(void)
 void
 redis_key_cleanup_forget_all(void)
 {
-	static SavedPlan plan = SAVED_PLAN("DELETE FROM chat.retired_tokens");
+	static SavedPlan plan = SAVED_PLAN("DELETE FROM chat_internal.redis_key_queue");
 
 	plan_modify(&plan, NULL, NULL);
 }

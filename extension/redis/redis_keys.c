@@ -135,15 +135,15 @@ static uint64
 read_chats(const ChatKey *parents, int count)
 {
 	static SavedPlan by_key = SAVED_PLAN(
-		"SELECT c.application_id, c.number, c.last_number"
+		"SELECT c.application_id, c.number, c.last_message_number"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number),"
-		" LATERAL (SELECT application_id, number, last_number FROM chat.chats"
+		" LATERAL (SELECT application_id, number, last_message_number FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
 		" AND number OPERATOR(pg_catalog.=) k.number LIMIT 1) AS c"
 		" ORDER BY c.application_id, c.number",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan by_range = SAVED_PLAN(
-		"SELECT application_id, number, last_number FROM chat.chats"
+		"SELECT application_id, number, last_message_number FROM chat.chats"
 		" WHERE application_id OPERATOR(pg_catalog.=) $1"
 		" AND number OPERATOR(pg_catalog.>=) $2 AND number OPERATOR(pg_catalog.<=) $3"
 		" ORDER BY application_id, number",
@@ -235,8 +235,8 @@ int
 redis_counters_after(ChatKey position, RedisCounter **counters)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.application_id, k.number, a.token, k.last_number FROM"
-		" (SELECT * FROM ((SELECT application_id, number, last_number FROM chat.chats"
+		"SELECT k.application_id, k.number, a.token, k.last_message_number FROM"
+		" (SELECT * FROM ((SELECT application_id, number, last_message_number FROM chat.chats"
 		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
 		" ORDER BY application_id, number LIMIT $3)"
 		" UNION ALL (SELECT application_id, 0, last_chat_number FROM chat.application_counters"

@@ -27,7 +27,7 @@ typedef struct RedisCounter
 	int32		value;
 	bool		gone;			/* the chat does not exist any more */
 	int64		answer;			/* Redis's value, or ANSWER_... */
-	TimestampTz retired_at;		/* if it is read from chat.retired_tokens */
+	TimestampTz retired_at;		/* if it is read from chat_internal.redis_key_queue */
 } RedisCounter;
 
 extern int	redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters);

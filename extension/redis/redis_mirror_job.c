@@ -1,6 +1,6 @@
 /*
  * redis_mirror_job.c
- *	  The worker's duty of mirroring counters to Redis.
+ *	  The worker's job of mirroring counters to Redis.
  *
  * For other programs that read them, the highest numbers stand in Redis under
  * the keys
@@ -15,14 +15,14 @@
  * one that was flushed, replaced or written to by others is right again. One that
  * only closed the connection, having been asked nothing for a while, is the same.
  * To fill is to write all keys of an application: one that has just got a token.
- * All of it is done in slices, and a pass ends after a short time, wherever it
+ * All of it is done in slices, and a run ends after a short time, wherever it
  * stands, so that neither a large mirror nor a slow Redis keeps the worker from
- * its other duties.
+ * its other jobs.
  *
  * While a slice is compared, numbers go on rising. So a key that differs is a
- * suspect, which is looked at once more, in the next pass, after what changed
+ * suspect, which is looked at once more, in the next run, after what changed
  * meanwhile was pushed: it is wrong if it is lower than what the table said
- * first, or higher than what the table says now. What is wrong is mended and,
+ * first, or higher than what the table says now. What is wrong is repaired and,
  * if somebody else must have done it, reported. So this is written, but not
  * reported one by one:
  *
@@ -57,7 +57,7 @@
 #include "redis/redis_keys.h"
 #include "redis/redis_mirror_job.h"
 
-/* When a pass ends if there is more to do, and the pause before the next. */
+/* When a run ends if there is more to do, and the pause before the next. */
 #define PASS_BUDGET_MS 200
 #define PASS_PAUSE_MS 50
 
@@ -177,7 +177,7 @@ fill_new_applications(RedisCounter *counters, int count)
 
 /* Push a slice of what changed. */
 static void
-push_slice(JobRun *pass)
+push_slice(JobRun *run)
 {
 	RedisCounter *counters;
 	int			count = Min(REDIS_COUNTERS_SLICE, pending_count - pending_pushed);
@@ -189,7 +189,7 @@ push_slice(JobRun *pass)
 		fill_new_applications(counters, found);
 		redis_counters_write(redis_counters_list(counters, found), found);
 		pending_pushed += count;
-		pass->done += found;
+		run->done += found;
 	}
 	if (pending_pushed == pending_count)
 	{
@@ -200,7 +200,7 @@ push_slice(JobRun *pass)
 
 /* Fill a slice of the first application that is to be. Returns false if there is none. */
 static bool
-fill_slice(JobRun *pass)
+fill_slice(JobRun *run)
 {
 	RedisCounter *counters;
 	int32		application;
@@ -216,7 +216,7 @@ fill_slice(JobRun *pass)
 	while (own < count && counters[own].parent.application == application)
 		own++;
 	redis_counters_write(redis_counters_list(counters, own), own);
-	pass->done += own;
+	run->done += own;
 	if (own == REDIS_COUNTERS_SLICE)
 		fill_position = counters[own - 1].parent;
 	else
@@ -228,10 +228,10 @@ fill_slice(JobRun *pass)
 }
 
 static void
-record_mended(const RedisCounter *counter, int64 was)
+record_repaired(const RedisCounter *counter, int64 was)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.mended_counts (application_id, chat_number, counter, was, mended_to)"
+		"INSERT INTO chat.repaired_counts (application_id, chat_number, counter, old_value, new_value)"
 		" VALUES ($1, NULLIF($2, 0), 'redis', NULLIF($3, -1), $4)",
 		INT4OID, INT4OID, INT4OID, INT4OID);
 	Datum		values[4] = {
@@ -264,11 +264,11 @@ is_reported(const RedisCounter *counter)
 		!(counter->answer == ANSWER_MISSING && (counter->value == 0 || redis_key_cleanup_under_way()));
 }
 
-/* Report keys that were wrong and are mended, those that are to be. */
+/* Report keys that were wrong and are repaired, those that are to be. */
 static void
-report_wrong(RedisCounter **wrong, int count, JobRun *pass)
+report_wrong(RedisCounter **wrong, int count, JobRun *run)
 {
-	worker_xact_begin("recording what was mended in Redis");
+	worker_xact_begin("recording what was repaired in Redis");
 	for (int i = 0; i < count; i++)
 	{
 		const RedisCounter *counter = wrong[i];
@@ -278,21 +278,21 @@ report_wrong(RedisCounter **wrong, int count, JobRun *pass)
 			caught_up++;
 			continue;
 		}
-		record_mended(counter, counter->answer);
-		job_report_mended(counter->parent.application, counter->parent.chat, "the Redis key",
+		record_repaired(counter, counter->answer);
+		job_report_repaired(counter->parent.application, counter->parent.chat, "the Redis key",
 						   counter->answer < 0 || counter->answer > PG_INT32_MAX ? NULL : &(int32) {counter->answer},
-						   counter->value, pass);
+						   counter->value, run);
 		reported++;
 	}
 	worker_xact_commit();
 }
 
 /*
- * Look once more at the suspects, and mend those that are wrong. Returns false
+ * Look once more at the suspects, and repair those that are wrong. Returns false
  * if there are none.
  */
 static bool
-mend_suspects(JobRun *pass)
+mend_suspects(JobRun *run)
 {
 	ChatKey parents[REDIS_COUNTERS_SLICE];
 	RedisCounter *now;
@@ -320,7 +320,7 @@ mend_suspects(JobRun *pass)
 		n++;
 	}
 	redis_counters_write(wrong, wrong_count);
-	report_wrong(wrong, wrong_count, pass);
+	report_wrong(wrong, wrong_count, run);
 	suspect_count = 0;
 	return true;
 }
@@ -365,7 +365,7 @@ end_verification(void)
  * suspects. Returns false if there is nothing to verify now.
  */
 static bool
-verify_slice(JobRun *pass)
+verify_slice(JobRun *run)
 {
 	RedisCounter *counters;
 	int			count;
@@ -385,7 +385,7 @@ verify_slice(JobRun *pass)
 				counters[i].parent, counters[i].value, hash_key(&counters[i])
 			};
 	verify_position = counters[count - 1].parent;
-	pass->done += count;
+	run->done += count;
 	return true;
 }
 
@@ -415,9 +415,9 @@ static void
 claim_keys(void)
 {
 	static SavedPlan find = SAVED_PLAN(
-		"SELECT home FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) $1", TEXTOID);
+		"SELECT owner_database FROM chat_internal.worker_jobs WHERE job OPERATOR(pg_catalog.=) $1", TEXTOID);
 	static SavedPlan claim = SAVED_PLAN(
-		"UPDATE chat.worker_duties SET home = $2 WHERE duty OPERATOR(pg_catalog.=) $1", TEXTOID, TEXTOID);
+		"UPDATE chat_internal.worker_jobs SET owner_database = $2 WHERE job OPERATOR(pg_catalog.=) $1", TEXTOID, TEXTOID);
 	Datum		values[2] = {CStringGetTextDatum("redis"), CStringGetTextDatum(database_identity_current())};
 	char	   *original;
 	char	   *home = NULL;
@@ -431,7 +431,7 @@ claim_keys(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this database is a copy of \"%s\", and the keys in Redis are that one's", original),
-				 errhint("Do, in this order: SELECT chat.rotate_token(id) FROM chat.applications; UPDATE chat.worker_duties SET home = NULL WHERE duty = 'redis'")));
+				 errhint("Do, in this order: SELECT chat.rotate_token(id) FROM chat.applications; UPDATE chat_internal.worker_jobs SET owner_database = NULL WHERE job = 'redis'")));
 	if (is_null)
 		redis_key_cleanup_forget_all();
 	if (is_null || strcmp(home, database_identity_current()) != 0)
@@ -483,28 +483,28 @@ connect_redis(void)
 
 /*
  * Do a slice of what there is to do: what changed first, since nothing may be
- * mended before it is pushed. Neither of the two that take long waits for the
+ * repaired before it is pushed. Neither of the two that take long waits for the
  * other, unless it fails. Returns false if there is nothing left.
  */
 static bool
-do_slice(JobRun *pass)
+do_slice(JobRun *run)
 {
 	static bool retire_first = false;
 
 	take_changes();
 	if (pending != NULL)
-		push_slice(pass);
-	if (pending != NULL || fill_slice(pass) || mend_suspects(pass) || redis_key_cleanup_delete_chats())
+		push_slice(run);
+	if (pending != NULL || fill_slice(run) || mend_suspects(run) || redis_key_cleanup_delete_chats())
 		return true;
-	if (retiring_failed && verify_slice(pass))
+	if (retiring_failed && verify_slice(run))
 		return true;
 	retire_first = !retire_first;
-	return retire_first ? delete_retired_tokens() || verify_slice(pass) :
-		verify_slice(pass) || delete_retired_tokens();
+	return retire_first ? delete_retired_tokens() || verify_slice(run) :
+		verify_slice(run) || delete_retired_tokens();
 }
 
 /*
- * Whether suspects are to wait for the next pass: so that who has just changed
+ * Whether suspects are to wait for the next run: so that who has just changed
  * a number is not overtaken on the way to shared memory.
  */
 static bool
@@ -517,7 +517,7 @@ suspects_wait(void)
  * Job: push what changed and, when it is time, verify everything.
  */
 long
-redis_mirror_job_run(JobRun *pass)
+redis_mirror_job_run(JobRun *run)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext slice;
@@ -528,7 +528,7 @@ redis_mirror_job_run(JobRun *pass)
 	if (*guc_redis_url == '\0')
 	{
 		redis_mirror_job_disconnect();
-		pass->off = true;
+		run->off = true;
 		return guc_reconcile_interval * 1000L;
 	}
 
@@ -539,7 +539,7 @@ redis_mirror_job_run(JobRun *pass)
 	{
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(slice);
-		more = do_slice(pass);
+		more = do_slice(run);
 	} while (more && !suspects_wait() && GetCurrentTimestamp() < end);
 	MemoryContextSwitchTo(outer);
 	if (more)

@@ -333,8 +333,8 @@ static void
 report_lag(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT pg_catalog.format('%s messages, %s s', messages_behind OPERATOR(pg_catalog.+) queued OPERATOR(pg_catalog.+) parked,"
-		" pg_catalog.round(seconds_behind::pg_catalog.numeric, 1)) FROM chat.search_lag($1)",
+		"SELECT pg_catalog.format('%s messages, %s s', messages_behind OPERATOR(pg_catalog.+) queued OPERATOR(pg_catalog.+) failed,"
+		" pg_catalog.round(seconds_behind::pg_catalog.numeric, 1)) FROM chat_internal.search_lag($1)",
 		INT4OID);
 	Datum		value = Int32GetDatum(index);
 
@@ -374,7 +374,7 @@ static void
 add_hint(void *argument)
 {
 	if (geterrcode() == ERRCODE_QUERY_CANCELED)
-		errhint("Narrow the search with after or before, search within one chat, or have an index: see chat.add_search_index() and pg_chat.elasticsearch_url.");
+		errhint("Narrow the search with after or before, search within one chat, or have an index: see chat.add_trigram_index() and pg_chat.elasticsearch_url.");
 }
 
 /* Append the rows of a tuplestore, which allows random access, to another, the last first. */

@@ -5,7 +5,7 @@
  * CREATE INDEX CONCURRENTLY, which lets others write meanwhile, must not run
  * within a transaction, as a function does; and it waits for all older ones.
  * So it has a background worker of its own, which ends with it. What became of
- * it stands in chat.worker_duties.
+ * it stands in chat_internal.worker_jobs.
  */
 #include "postgres.h"
 
@@ -135,7 +135,7 @@ read_command(bool *drop)
  * not know which words are rare.
  */
 static long
-build(JobRun *pass)
+build(JobRun *run)
 {
 	bool		drop;
 	char	   *command = read_command(&drop);
@@ -150,7 +150,7 @@ build(JobRun *pass)
 	if (SPI_execute("ANALYZE chat.messages", false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not gather statistics");
 	worker_xact_commit();
-	pass->done = 1;
+	run->done = 1;
 	return 0;
 }
 
@@ -160,7 +160,7 @@ build(JobRun *pass)
 void
 pg_chat_build_main(Datum argument)
 {
-	Job		duty = {.name = TRIGRAM_JOB, .run = build};
+	Job		job = {.name = TRIGRAM_JOB, .run = build};
 	LOCKTAG		tag;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -176,5 +176,5 @@ pg_chat_build_main(Datum argument)
 
 	tag = build_lock();
 	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
-		job_run(&duty);
+		job_run(&job);
 }

@@ -24,10 +24,10 @@
 #include "common/spi_plan.h"
 #include "search/trigram_index.h"
 
-PG_FUNCTION_INFO_V1(chat_add_search_index);
-PG_FUNCTION_INFO_V1(chat_drop_search_index);
+PG_FUNCTION_INFO_V1(chat_add_trigram_index);
+PG_FUNCTION_INFO_V1(chat_drop_trigram_index);
 
-#define WHERE_TO_LOOK "pg_stat_progress_create_index shows how far it is. Call chat.add_search_index() again to see what became of it."
+#define WHERE_TO_LOOK "pg_stat_progress_create_index shows how far it is. Call chat.add_trigram_index() again to see what became of it."
 
 /* How it is with the index. */
 TrigramState
@@ -105,8 +105,8 @@ last_error(void)
 {
 	bool		isnull;
 	static SavedPlan plan = {
-		.sql = "SELECT last_error FROM chat.worker_duties WHERE duty OPERATOR(pg_catalog.=) '" TRIGRAM_JOB "'"
-		" AND last_error_at OPERATOR(pg_catalog.>=) last_pass_at"
+		.sql = "SELECT last_error FROM chat_internal.worker_jobs WHERE job OPERATOR(pg_catalog.=) '" TRIGRAM_JOB "'"
+		" AND last_error_at OPERATOR(pg_catalog.>=) last_run_at"
 	};
 
 	if (plan_modify(&plan, NULL, NULL) == 0)
@@ -153,10 +153,10 @@ begin_build(void)
 }
 
 /*
- * chat.add_search_index() returns text
+ * chat.add_trigram_index() returns text
  */
 Datum
-chat_add_search_index(PG_FUNCTION_ARGS)
+chat_add_trigram_index(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	const char *answer;
@@ -166,7 +166,7 @@ chat_add_search_index(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("a standby builds no index"),
-				 errhint("Call chat.add_search_index() on the primary.")));
+				 errhint("Call chat.add_trigram_index() on the primary.")));
 	SPI_connect();
 	require_pg_trgm();
 	if (trigram_build_runs())
@@ -182,10 +182,10 @@ chat_add_search_index(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.drop_search_index() returns boolean
+ * chat.drop_trigram_index() returns boolean
  */
 Datum
-chat_drop_search_index(PG_FUNCTION_ARGS)
+chat_drop_trigram_index(PG_FUNCTION_ARGS)
 {
 	bool		exists;
 

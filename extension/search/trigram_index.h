@@ -9,8 +9,8 @@
 
 #define TRIGRAM_INDEX "messages_body_trgm"
 
-/* The row of chat.worker_duties that tells what became of a build. */
-#define TRIGRAM_JOB "search index"
+/* The row of chat_internal.worker_jobs that tells what became of a build. */
+#define TRIGRAM_JOB "trigram index"
 
 typedef enum TrigramState
 {

@@ -27,10 +27,10 @@ read_ends(const Search *search, int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT c.chat, COALESCE(pg_catalog.max(c.indexed), 0), COALESCE(pg_catalog.max(c.last), 0) FROM ("
-		"SELECT number AS chat, last_number AS last, messages_count AS count, NULL::pg_catalog.int4 AS indexed"
+		"SELECT number AS chat, last_message_number AS last, messages_count AS count, NULL::pg_catalog.int4 AS indexed"
 		" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) $2"
 		" AND number OPERATOR(pg_catalog.>=) $3 AND number OPERATOR(pg_catalog.<=) $4"
-		" UNION ALL SELECT chat_number, NULL, NULL, indexed_number FROM chat.indexed_chats"
+		" UNION ALL SELECT chat_number, NULL, NULL, indexed_number FROM chat_internal.search_watermarks"
 		" WHERE index_id OPERATOR(pg_catalog.=) $1 AND application_id OPERATOR(pg_catalog.=) $2"
 		" AND chat_number OPERATOR(pg_catalog.>=) $3 AND chat_number OPERATOR(pg_catalog.<=) $4"
 		") AS c GROUP BY c.chat"
@@ -51,7 +51,7 @@ static uint64
 read_queue(const Search *search, int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT DISTINCT chat_number, number FROM chat.search_queue"
+		"SELECT DISTINCT chat_number, number FROM chat_internal.search_queue"
 		" WHERE index_id OPERATOR(pg_catalog.=) $1 AND application_id OPERATOR(pg_catalog.=) $2"
 		" AND ROW(chat_number, number) OPERATOR(pg_catalog.>) ROW($3, $4)"
 		" AND ROW(chat_number, number) OPERATOR(pg_catalog.<=) ROW($5, $6)"

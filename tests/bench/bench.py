@@ -114,7 +114,7 @@ def get_alone(bench):
 
 def counted(bench, query):
     """Ask the database counted: 1,000,000 messages in 10,000 chats as autovacuum leaves them, with nothing
-    to mend. It is made at the first call."""
+    to repair. It is made at the first call."""
     if not bench.counted:
         bench.counted = True
         bench.postgres.sql("CREATE DATABASE counted", database="postgres")
@@ -133,12 +133,12 @@ def counted(bench, query):
 
 def worker_pass(bench):
     """Have the worker do a pass at once. How many chats it counted, and in how many seconds."""
-    query = "SELECT passes FROM chat.worker_duties WHERE duty = 'reconcile'"
+    query = "SELECT passes FROM chat_internal.worker_jobs WHERE job = 'reconcile'"
     before = int(counted(bench, query))
     counted(bench, "SELECT pg_reload_conf()")
     wait_for(lambda: int(counted(bench, query)) > before, "a pass of the worker")
     done, seconds = counted(
-        bench, "SELECT last_done, extract(epoch FROM last_duration) FROM chat.worker_duties WHERE duty = 'reconcile'").split("|")
+        bench, "SELECT last_done, extract(epoch FROM last_duration) FROM chat_internal.worker_jobs WHERE job = 'reconcile'").split("|")
     return int(done), float(seconds)
 
 
@@ -205,7 +205,7 @@ def post_many_mirrored(bench):
     """The same while the counters are mirrored to a Redis, which holds all of them before and after."""
     def wait_for_mirror():  # each look is a session, whose CPU counts
         wait_for(lambda: bench.postgres.sql(
-            "SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'") == "t", "the mirror", every=0.25)
+            "SELECT backlog = 0 FROM chat.worker_status WHERE job = 'redis'") == "t", "the mirror", every=0.25)
     with HttpServer(lambda port: [
             "redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--logfile", "/dev/null"]) as redis:
         bench.postgres.set("pg_chat.redis_url", "redis://127.0.0.1:%d" % redis.port)

@@ -100,11 +100,11 @@ class Searched(Bench):
     def current(self, database):
         """The index in Elasticsearch that is searched, or nothing."""
         return self.postgres.sql(
-            "SELECT name FROM chat.search_indexes WHERE state = 'current' AND uuid IS NOT NULL", database)
+            "SELECT name FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL", database)
 
     def in_step(self):
         """Wait until everything is found in Elasticsearch, and noted. Costs PostgreSQL two statements."""
-        written = int(self.postgres.sql("SELECT sum(last_number) FROM chat.chats"))
+        written = int(self.postgres.sql("SELECT sum(last_message_number) FROM chat.chats"))
         wait_for(lambda: self.found(self.index) == written, "Elasticsearch", IN_STEP, every=0.1)
         wait_for(lambda: self.postgres.sql("SELECT messages_behind + queued FROM chat.search_status") == "0", "the worker",
                  every=0.1)
@@ -128,7 +128,7 @@ class Searched(Bench):
     def documents(self, above, each):
         """What document.c makes of a round's messages, whose numbers in each chat are above this one."""
         rows = self.postgres.sql("""
-            SELECT chat, number, chat.search_checksum(%s, chat, number, body), to_json(chat.fold(body))
+            SELECT chat, number, chat_internal.search_checksum(%s, chat, number, body), to_json(chat.fold(body))
             FROM (SELECT 1 + n / %d AS chat, %d + n %% %d + 1 AS number, body FROM (%s) m ORDER BY n) k""" % (
                 self.log, each, above, each, self.bodies(CHATS, each)))
         return [document(self.log, *line.split("|", 3)) for line in rows.split("\n")]
@@ -406,8 +406,8 @@ def beside_elasticsearch_rows(bench, rounds):
 def trigram_index_ready(search):
     """The index of pg_trgm, in use or not."""
     search.postgres.sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-    search.postgres.sql("SELECT chat.add_search_index()")
-    wait_for(lambda: search.postgres.sql("SELECT chat.add_search_index()") == "The search index is there.",
+    search.postgres.sql("SELECT chat.add_trigram_index()")
+    wait_for(lambda: search.postgres.sql("SELECT chat.add_trigram_index()") == "The search index is there.",
              "the index of pg_trgm", IN_STEP)
 
 
@@ -428,7 +428,7 @@ def ways_rows(bench, _rounds):
                 took[way][scope.name][name] = median_ms(search, scope, query, "" if way == "Elasticsearch" else ALONE)
             print("  search, %s, %s: %s" % (scope.name, way, ", ".join(
                 "%s %.2f ms" % each for each in took[way][scope.name].items())), file=sys.stderr)
-    search.postgres.sql("SELECT chat.drop_search_index()")
+    search.postgres.sql("SELECT chat.drop_trigram_index()")
     rows = []
     for scope in places:
         alone = max(took["alone"][scope.name].values())
@@ -473,7 +473,7 @@ def write_backlog(search, application, messages):
                 application, BODY, CHATS, each), "backlog")
     written = search.postgres.sql("SELECT clock_timestamp()")
     wait_for(lambda: search.postgres.sql(
-        "SELECT last_error_at > '%s' FROM chat.worker_duties WHERE duty = 'search'" % written, "backlog") == "t",
+        "SELECT last_error_at > '%s' FROM chat_internal.worker_jobs WHERE job = 'search'" % written, "backlog") == "t",
              "the worker to try again")
 
 

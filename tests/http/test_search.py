@@ -279,7 +279,7 @@ def test_a_search_that_takes_too_long(start_chatd, cluster, application):
         for path in ("/messages", "/chats/1/messages"):
             answer = server.get(search(application + path, "hello"))
             assert answer.status == 503 and answer.headers["retry-after"] == "1"
-            for words in ("too long", "after or before", "within one chat", "chat.add_search_index()", "elasticsearch"):
+            for words in ("too long", "after or before", "within one chat", "chat.add_trigram_index()", "elasticsearch"):
                 assert words in answer.json["error"]
         answer = server.get(application + "/chats/1/messages")
         assert (answer.status, answer.json) == (503, {"error": "The database took too long."})

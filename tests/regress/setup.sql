@@ -42,10 +42,10 @@ BEGIN
 		FROM chat.chats AS h WHERE h.application_id = c.application_id) AS r (rows, top)
 	WHERE (c.chats_count, c.last_chat_number) IS DISTINCT FROM (r.rows, r.top)
 	UNION ALL
-	SELECT 'messages', c.application_id, c.number, c.messages_count, c.last_number, r.*
+	SELECT 'messages', c.application_id, c.number, c.messages_count, c.last_message_number, r.*
 	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT count(*), coalesce(max(m.number), 0)
 		FROM chat.messages AS m WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS r (rows, top)
-	WHERE (c.messages_count, c.last_number) IS DISTINCT FROM (r.rows, r.top);
+	WHERE (c.messages_count, c.last_message_number) IS DISTINCT FROM (r.rows, r.top);
 END $$;
 
 \pset format unaligned

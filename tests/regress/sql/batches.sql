@@ -102,7 +102,7 @@ SELECT chat.create_chat(id('bank'), 50), chat.create_chat(id('bank'), 51);
 SELECT count(*), count(sqlstate), bool_and(number = (item + 1) / 2)
 FROM chat.create_messages(array_fill(token('bank'), ARRAY[1000]), (SELECT array_agg(50 + i % 2 ORDER BY i) FROM generate_series(1, 1000) AS i),
 	(SELECT array_agg('body ' || i ORDER BY i) FROM generate_series(1, 1000) AS i));
-SELECT number, messages_count, last_number FROM chat.list_chats(token('bank'), after => 49);
+SELECT number, messages_count, last_message_number FROM chat.list_chats(token('bank'), after => 49);
 SELECT bool_and(body = 'body ' || number * 2 - 1) FROM chat.list_messages(token('bank'), 51, "limit" => 1000);
 SELECT * FROM wrong_counters();
 

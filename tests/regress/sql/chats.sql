@@ -27,8 +27,8 @@ SELECT chats_count FROM chat.get_application(id('shop'));
 SELECT chat.create_chat(id('shop'));
 
 -- Shown by id and by token; a missing chat is no row.
-SELECT number, messages_count, last_number, created_at <= clock_timestamp() FROM chat.get_chat(id('shop'), 77);
-SELECT number, messages_count, last_number, created_at <= clock_timestamp() FROM chat.get_chat(token('shop'), 77);
+SELECT number, messages_count, last_message_number, created_at <= clock_timestamp() FROM chat.get_chat(id('shop'), 77);
+SELECT number, messages_count, last_message_number, created_at <= clock_timestamp() FROM chat.get_chat(token('shop'), 77);
 SELECT * FROM chat.get_chat(id('shop'), 999);
 SELECT * FROM chat.get_chat(token('shop'), 0);
 SELECT * FROM chat.get_chat(token('shop'), NULL);

@@ -2,7 +2,7 @@
 -- Changes of the tables by other ways than the functions: numbers are right at once; counts are, when
 -- they were reconciled, which is done by hand here.
 CREATE VIEW test.state AS
-	SELECT c.number AS chat, c.messages_count AS count, c.last_number AS last,
+	SELECT c.number AS chat, c.messages_count AS count, c.last_message_number AS last,
 		(SELECT string_agg(m.number::text, ' ' ORDER BY m.number) FROM chat.messages AS m
 		WHERE (m.application_id, m.chat_number) = (c.application_id, c.number)) AS numbers
 	FROM chat.chats AS c;
@@ -59,17 +59,17 @@ SELECT * FROM chat.reconcile();
 SELECT * FROM wrong_counters() WHERE chat <> 1 OR chat IS NULL;
 
 -- Counters that are changed: what is queued follows what was changed.
-DELETE FROM chat.changed_chats;
-UPDATE chat.chats SET messages_count = messages_count + 1, last_number = last_number + 1 WHERE number = 9;
-UPDATE chat.chats SET last_number = last_number, created_at = created_at;
+DELETE FROM chat_internal.recount_queue;
+UPDATE chat.chats SET messages_count = messages_count + 1, last_message_number = last_message_number + 1 WHERE number = 9;
+UPDATE chat.chats SET last_message_number = last_message_number, created_at = created_at;
 UPDATE chat.application_counters SET chats_count = chats_count;
-SELECT * FROM chat.changed_chats;
+SELECT * FROM chat_internal.recount_queue;
 UPDATE chat.application_counters SET chats_count = 100;
-SELECT * FROM chat.changed_chats ORDER BY 1, 2;
+SELECT * FROM chat_internal.recount_queue ORDER BY 1, 2;
 SELECT chat.create_chat(1), chat.create_message(1, 9, 'the function') AS after_a_raised_number;
-SELECT count(*) FROM chat.changed_chats;
+SELECT count(*) FROM chat_internal.recount_queue;
 UPDATE chat.chats SET number = 30 WHERE number = 20;
-SELECT DISTINCT * FROM chat.changed_chats ORDER BY 1, 2;
+SELECT DISTINCT * FROM chat_internal.recount_queue ORDER BY 1, 2;
 SELECT * FROM chat.reconcile();
 
 -- An application of somebody's own has no counter until it has a chat.
@@ -134,7 +134,7 @@ CREATE TRIGGER a_try BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTIO
 INSERT INTO chat.messages (application_id, chat_number, body) VALUES (77, :chat, 'h'), (77, :chat, 'try here'), (77, :chat, 'i') RETURNING number;
 SELECT number, body FROM chat.list_messages(77, :chat);
 DROP TRIGGER a_try ON chat.messages;
-SELECT counter, mended_to FROM chat.reconcile(77, :chat);
+SELECT counter, new_value FROM chat.reconcile(77, :chat);
 SELECT * FROM wrong_counters() WHERE application = 77 AND highest <> top;
 
 -- What each kind of statement queues: keys of chats, 0 for the chats of the application, 0/0 for all.
@@ -142,9 +142,9 @@ CREATE FUNCTION test.queued(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	keys text;
 BEGIN
-	DELETE FROM chat.changed_chats;
+	DELETE FROM chat_internal.recount_queue;
 	EXECUTE statement;
-	SELECT string_agg(DISTINCT application_id || '/' || chat_number, ' ') INTO keys FROM chat.changed_chats;
+	SELECT string_agg(DISTINCT application_id || '/' || chat_number, ' ') INTO keys FROM chat_internal.recount_queue;
 	RETURN coalesce(keys, 'nothing');
 END $$;
 SELECT id AS app FROM chat.create_application('queue') \gset
@@ -159,13 +159,13 @@ SELECT queued($$UPDATE chat.messages SET chat_number = 2, number = 50 WHERE (app
 SELECT queued($$DELETE FROM chat.messages WHERE application_id = test.id('queue') AND chat_number > 2$$);
 SELECT queued($$INSERT INTO chat.chats (application_id) VALUES (test.id('queue'))$$);
 SELECT queued($$INSERT INTO chat.chats (application_id, number, messages_count) VALUES (test.id('queue'), 50, 7)$$);
-SELECT queued($$INSERT INTO chat.chats (application_id, number, last_number) VALUES (test.id('queue'), 51, 99), (test.id('queue'), 52, 0)$$);
+SELECT queued($$INSERT INTO chat.chats (application_id, number, last_message_number) VALUES (test.id('queue'), 51, 99), (test.id('queue'), 52, 0)$$);
 SELECT queued($$DELETE FROM chat.chats WHERE application_id = test.id('queue') AND number IN (2, 50)$$);
-DELETE FROM chat.changed_chats;
+DELETE FROM chat_internal.recount_queue;
 COPY chat.messages (application_id, chat_number, body) FROM stdin;
 77	1	copied
 \.
-SELECT DISTINCT * FROM chat.changed_chats;
+SELECT DISTINCT * FROM chat_internal.recount_queue;
 SELECT queued('TRUNCATE chat.messages');
 SELECT * FROM chat.reconcile(:app);
 
@@ -187,16 +187,16 @@ SELECT queued('TRUNCATE chat.chats CASCADE');
 -- Counters that are off by more than an integer holds.
 SELECT chat.create_chat(77) AS chat \gset
 SELECT chat.create_message(77, :chat, 'a');
-UPDATE chat.chats SET messages_count = -2147483648, last_number = -2147483648 WHERE (application_id, number) = (77, :chat);
-SELECT counter, was, mended_to FROM chat.reconcile(77, :chat);
+UPDATE chat.chats SET messages_count = -2147483648, last_message_number = -2147483648 WHERE (application_id, number) = (77, :chat);
+SELECT counter, old_value, new_value FROM chat.reconcile(77, :chat);
 
 -- Rows that come through a partitioned table, where no trigger of the statement fires.
 CREATE TABLE test.everywhere (LIKE chat.messages INCLUDING DEFAULTS) PARTITION BY LIST (application_id);
 ALTER TABLE test.everywhere ATTACH PARTITION chat.messages DEFAULT;
-DELETE FROM chat.changed_chats;
+DELETE FROM chat_internal.recount_queue;
 INSERT INTO test.everywhere (application_id, chat_number, number, body) VALUES (77, :chat, 50, 'b'), (77, :chat, NULL, 'c');
 SELECT number FROM chat.list_messages(77, :chat);
-SELECT application_id, chat_number = :chat FROM chat.changed_chats;
+SELECT application_id, chat_number = :chat FROM chat_internal.recount_queue;
 BEGIN;
 SAVEPOINT s;
 INSERT INTO test.everywhere (application_id, chat_number, number, body) VALUES (77, :chat, 90, 'd');

@@ -5,20 +5,20 @@ WHERE deptype = 'n' AND classid = 'pg_extension'::regclass AND objid = (SELECT o
 
 -- Whatever is there has a comment.
 SELECT 'schema chat' WHERE obj_description('chat'::regnamespace, 'pg_namespace') IS NULL;
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'chat'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL;
-SELECT oid::regclass FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind = 'r' AND obj_description(oid, 'pg_class') IS NULL;
-SELECT oid::regtype FROM pg_type WHERE typnamespace = 'chat'::regnamespace AND typcategory <> 'A'
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND obj_description(oid, 'pg_proc') IS NULL;
+SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' AND obj_description(oid, 'pg_class') IS NULL;
+SELECT oid::regtype FROM pg_type WHERE typnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND typcategory <> 'A'
 AND obj_description(coalesce(nullif(typrelid, 0), oid), CASE typrelid WHEN 0 THEN 'pg_type' ELSE 'pg_class' END) IS NULL
 AND obj_description(oid, 'pg_type') IS NULL;
 SELECT obj_description(oid, 'pg_extension') IS NOT NULL FROM pg_extension WHERE extname = 'pg_chat';
 
 -- Whatever is there belongs to the extension, and what holds data is dumped.
 SELECT classid::regclass, objid FROM (
-	SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind NOT IN ('i', 'c')
-	UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'chat'::regnamespace) AS o (classid, objid)
+	SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind NOT IN ('i', 'c')
+	UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)) AS o (classid, objid)
 WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e')
 AND objid <> 'chat.applications_id_seq'::regclass;
-SELECT oid::regclass FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind IN ('r', 'S')
+SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'S')
 AND oid <> ALL ((SELECT extconfig FROM pg_extension WHERE extname = 'pg_chat')::oid[]) ORDER BY oid::regclass::text COLLATE "C";
 
 -- Not installed twice, not moved.

@@ -15,7 +15,7 @@ SELECT chat.create_message(id('shop'), 1, 'in the hole', 50);
 SELECT chat.create_message(token('shop'), 1, 'next to the third', number => 4);
 SELECT chat.create_message(token('shop'), 1, 'after it');
 SELECT number, body FROM chat.list_messages(id('shop'), 1);
-SELECT number, messages_count, last_number FROM chat.get_chat(id('shop'), 1);
+SELECT number, messages_count, last_message_number FROM chat.get_chat(id('shop'), 1);
 SELECT chat.create_message(id('shop'), 2, 'one', 3), chat.create_message(id('shop'), 2, 'two');
 
 -- Refused: taken, not positive, blank; nothing is counted.
@@ -27,7 +27,7 @@ SELECT error($$SELECT chat.create_message(id('shop'), 1, NULL)$$);
 SELECT error($$SELECT chat.create_message(token('shop'), 1, '')$$);
 SELECT error($$SELECT chat.create_message(token('shop'), 1, E' \n\t\r\f\x0b ')$$);
 SELECT error($$SELECT chat.create_message(token('shop'), 1, E'\u3000\u00a0\u2028\u0085')$$);
-SELECT messages_count, last_number FROM chat.get_chat(id('shop'), 1);
+SELECT messages_count, last_message_number FROM chat.get_chat(id('shop'), 1);
 SELECT body FROM chat.get_message(id('shop'), 1, 1);
 
 -- Shown by id and by token; a missing message is no row.
@@ -64,7 +64,7 @@ SELECT error($$SELECT chat.create_message(token('shop'), 2, 'one more')$$);
 SELECT error($$SELECT chat.create_message(token('shop'), 2, 'one more', 2147483647)$$);
 SELECT chat.create_message(token('shop'), 2, 'in a hole', 2);
 SELECT number, body FROM chat.list_messages(token('shop'), 2);
-SELECT messages_count, last_number FROM chat.get_chat(token('shop'), 2);
+SELECT messages_count, last_message_number FROM chat.get_chat(token('shop'), 2);
 
 -- Bodies: up to 65536 bytes, not characters.
 SELECT chat.create_chat(id('shop'));

@@ -3,20 +3,20 @@
 -- all that there may be: USAGE on the schema and EXECUTE on the forms by token, for chat_api.
 CREATE VIEW test.objects AS
 	SELECT 'schema' AS kind, oid::regnamespace::text AS name, nspowner AS owner, coalesce(nspacl, acldefault('n', nspowner)) AS acl
-	FROM pg_namespace WHERE nspname = 'chat'
+	FROM pg_namespace WHERE nspname IN ('chat', 'chat_internal')
 	UNION ALL
 	SELECT CASE relkind WHEN 'S' THEN 'sequence' ELSE 'relation' END, oid::regclass::text, relowner,
 		coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
-	FROM pg_class WHERE relnamespace = 'chat'::regnamespace
+	FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)
 	UNION ALL
 	SELECT 'column', attrelid::regclass || '.' || attname, relowner, attacl
-	FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'chat'::regnamespace AND attacl IS NOT NULL
+	FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND attacl IS NOT NULL
 	UNION ALL
 	SELECT 'function', oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
-	FROM pg_proc WHERE pronamespace = 'chat'::regnamespace
+	FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)
 	UNION ALL
 	SELECT 'type', oid::regtype::text, typowner, coalesce(typacl, acldefault('T', typowner))
-	FROM pg_type AS t WHERE typnamespace = 'chat'::regnamespace AND typcategory <> 'A'
+	FROM pg_type AS t WHERE typnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND typcategory <> 'A'
 	-- A table's row type cannot be anything but usable by all, as far as pg_dump goes; the table itself is above.
 	AND NOT EXISTS (SELECT FROM pg_class WHERE oid = t.typrelid AND relkind <> 'c');
 SELECT kind, name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege_type, is_grantable
@@ -31,8 +31,8 @@ SELECT count(*) FROM pg_auth_members WHERE member = 'chat_api'::regrole;
 SELECT deptype, classid::regclass, count(*) FROM pg_shdepend WHERE refobjid = 'chat_api'::regrole AND deptype <> 'i' GROUP BY 1, 2 ORDER BY 2::text COLLATE "C";
 
 -- Whoever runs with the owner's rights has a locked search_path; the others need no rights.
-SELECT proname, prosecdef, proconfig FROM pg_proc WHERE pronamespace = 'chat'::regnamespace AND NOT prosecdef ORDER BY 1;
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'chat'::regnamespace AND prosecdef AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}';
+SELECT proname, prosecdef, proconfig FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND NOT prosecdef ORDER BY 1;
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND prosecdef AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}';
 
 -- A role that has only chat_api's rights can use all forms by token.
 SELECT id FROM chat.create_application('shop');
@@ -62,7 +62,7 @@ SELECT error('SELECT * FROM chat.application_counters');
 SELECT error('SELECT * FROM chat.chats');
 SELECT error('SELECT * FROM chat.messages');
 SELECT error($$INSERT INTO chat.messages VALUES (1, 1, 9, 'x')$$);
-SELECT error('UPDATE chat.chats SET last_number = 0');
+SELECT error('UPDATE chat.chats SET last_message_number = 0');
 SELECT error('DELETE FROM chat.messages');
 SELECT error('TRUNCATE chat.messages');
 SELECT error('LOCK TABLE chat.messages IN ACCESS SHARE MODE');
@@ -112,7 +112,7 @@ CREATE FUNCTION public.contains(text, text) RETURNS boolean LANGUAGE sql AS 'SEL
 CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql AS 'SELECT public.trap()::text';
 CREATE TEMPORARY TABLE applications (id integer, token text, name text, created_at timestamptz);
 CREATE TEMPORARY TABLE application_counters (application_id integer, last_chat_number integer, chats_count integer);
-CREATE TEMPORARY TABLE chats (application_id integer, number integer, last_number integer, messages_count integer, created_at timestamptz);
+CREATE TEMPORARY TABLE chats (application_id integer, number integer, last_message_number integer, messages_count integer, created_at timestamptz);
 CREATE TEMPORARY TABLE messages (application_id integer, chat_number integer, number integer, body text, created_at timestamptz);
 CREATE TYPE pg_temp.int4 AS (planted text);
 CREATE TYPE pg_temp.text AS (planted pg_catalog.int4);

@@ -1,5 +1,5 @@
 \i setup.sql
--- chat.reconcile(): counts anew, mends, and returns what was wrong.
+-- chat.reconcile(): counts anew, repairs, and returns what was wrong.
 SELECT id FROM chat.create_application('shop');
 SELECT id FROM chat.create_application('bank');
 SELECT chat.create_chat(a) FROM (VALUES (1), (1), (2)) AS t (a);
@@ -8,16 +8,16 @@ SELECT * FROM chat.reconcile();
 
 -- A chat, an application, everything; nothing else is touched.
 CREATE PROCEDURE test.spoil() LANGUAGE sql AS $$
-	UPDATE chat.chats SET messages_count = messages_count + 10 * number, last_number = 1;
+	UPDATE chat.chats SET messages_count = messages_count + 10 * number, last_message_number = 1;
 	UPDATE chat.application_counters SET chats_count = 0, last_chat_number = 0;
-	TRUNCATE chat.mended_counts;
+	TRUNCATE chat.repaired_counts;
 $$;
 CALL spoil();
 SELECT * FROM chat.reconcile(1, 2);
 SELECT * FROM chat.reconcile(1);
 SELECT * FROM chat.reconcile();
 SELECT * FROM wrong_counters();
-SELECT application_id, chat_number, counter, was, mended_to FROM chat.mended_counts ORDER BY 1, 2, 3;
+SELECT application_id, chat_number, counter, old_value, new_value FROM chat.repaired_counts ORDER BY 1, 2, 3;
 
 -- A highest number is never lowered: the numbers below it were given.
 DELETE FROM chat.messages WHERE number > 2;
@@ -29,7 +29,7 @@ CALL spoil();
 BEGIN;
 SELECT count(*) FROM chat.reconcile();
 ROLLBACK;
-SELECT count(*) FROM chat.mended_counts;
+SELECT count(*) FROM chat.repaired_counts;
 SELECT count(*) FROM chat.reconcile();
 
 -- A counter that is missing, chats that are gone.
@@ -51,4 +51,4 @@ SELECT chat.start_worker();
 RESET ROLE;
 
 -- Without a worker the view says how to get one.
-SELECT duty, pid, passes, last_error, backlog IS NULL, hint FROM chat.worker_status ORDER BY duty;
+SELECT job, pid, runs, last_error, backlog IS NULL, hint FROM chat.worker_status ORDER BY job;

@@ -52,26 +52,26 @@ SELECT error('SELECT * FROM chat.search_application(' || arguments || ')') FROM 
 	$$id('shop'), 'x', '{1,NULL}'$$, $$id('shop'), 'x', '{-1,1}'$$, $$id('shop'), 'x', '{1,-1}'$$, $$id('shop'), 'x', NULL, '{}'$$, $$id('shop'), 'x', NULL, '{1}'$$, $$id('shop'), 'x', NULL, NULL, 0$$, $$id('shop'), 'x', NULL, NULL, 1001$$]) AS arguments;
 
 -- The index for searches without Elasticsearch. It needs pg_trgm.
-SELECT error('SELECT chat.add_search_index()');
-SELECT chat.drop_search_index();
+SELECT error('SELECT chat.add_trigram_index()');
+SELECT chat.drop_trigram_index();
 CREATE SCHEMA "trigrams'";
 CREATE EXTENSION pg_trgm SCHEMA "trigrams'";
 -- Wait until it is there, or what is asked for has failed. Each look has a transaction of its own, as the build waits for older ones.
-CREATE PROCEDURE test.wait_for_build(passes bigint) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE test.wait_for_build(runs bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	deadline timestamptz := clock_timestamp() + interval '60 s';
 BEGIN
-	WHILE (SELECT d.passes <> wait_for_build.passes FROM chat.worker_duties AS d WHERE duty = 'search index') OR chat.add_search_index() LIKE '%is being built. %' LOOP
+	WHILE (SELECT d.runs <> wait_for_build.runs FROM chat_internal.worker_jobs AS d WHERE job = 'trigram index') OR chat.add_trigram_index() LIKE '%is being built. %' LOOP
 		IF clock_timestamp() > deadline THEN
-			RAISE EXCEPTION 'no end: %', chat.add_search_index();
+			RAISE EXCEPTION 'no end: %', chat.add_trigram_index();
 		END IF;
 		COMMIT;
 	END LOOP;
 END $$;
-SELECT chat.add_search_index();
+SELECT chat.add_trigram_index();
 CALL test.wait_for_build(1);
-SELECT chat.add_search_index();
-SELECT last_done, errors, last_error FROM chat.worker_status WHERE duty = 'search index';
+SELECT chat.add_trigram_index();
+SELECT last_done, errors, last_error FROM chat.worker_status WHERE job = 'trigram index';
 SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index WHERE indexrelid = 'chat.messages_body_trgm'::regclass;
 
 -- The same answers: with the plans that are the best here, and with the index used wherever it can be.
@@ -93,13 +93,13 @@ SET client_min_messages = warning;
 
 -- In a transaction that is rolled back it is dropped for that alone.
 BEGIN;
-SELECT chat.drop_search_index();
+SELECT chat.drop_trigram_index();
 SELECT count(*) FROM chat.search_application(id('shop'), 'needle');
 ROLLBACK;
-SELECT chat.add_search_index();
+SELECT chat.add_trigram_index();
 -- It goes when it is told to; pg_trgm, only after it.
 SELECT error('DROP EXTENSION pg_trgm');
-SELECT chat.drop_search_index(), chat.drop_search_index();
+SELECT chat.drop_trigram_index(), chat.drop_trigram_index();
 SELECT * FROM test.differences();
 DROP EXTENSION pg_trgm;
 DROP SCHEMA "trigrams'";

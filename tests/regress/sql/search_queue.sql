@@ -1,14 +1,14 @@
 \i setup.sql
--- What a search index has to be told of. The rows of chat.search_indexes are written by hand here, and no
+-- What a search index has to be told of. The rows of chat_internal.search_indexes are written by hand here, and no
 -- worker reads what is queued.
 CREATE FUNCTION test.queued() RETURNS TABLE (messages text) LANGUAGE sql AS $$
-	WITH taken AS (DELETE FROM chat.search_queue RETURNING *)
+	WITH taken AS (DELETE FROM chat_internal.search_queue RETURNING *)
 	SELECT format('index %s, application %s, chat %s: %s', index_id, application_id, chat_number,
 		string_agg(number::text, ' ' ORDER BY number))
 	FROM taken GROUP BY index_id, application_id, chat_number ORDER BY index_id, application_id, chat_number
 $$;
 CREATE VIEW test.watermarks AS
-	SELECT index_id, application_id, chat_number, indexed_number FROM chat.indexed_chats ORDER BY 1, 2, 3;
+	SELECT index_id, application_id, chat_number, indexed_number FROM chat_internal.search_watermarks ORDER BY 1, 2, 3;
 SELECT id FROM chat.create_application('shop');
 SELECT chat.create_chat(1), chat.create_chat(1), chat.create_chat(1);
 SELECT count(chat.create_message(1, chat, 'hello')) FROM generate_series(1, 3) AS chat, generate_series(1, 5);
@@ -19,8 +19,8 @@ UPDATE chat.messages SET body = 'changed' WHERE (chat_number, number) = (1, 3);
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 2, 'again');
 SELECT * FROM queued();
 
-INSERT INTO chat.search_indexes (name, alias, home, state) VALUES ('one', 'search', 'here', 'current'), ('zero', 'search', 'here', 'retired');
-INSERT INTO chat.indexed_chats SELECT 1, 1, number, 5 FROM chat.chats;
+INSERT INTO chat_internal.search_indexes (name, alias, owner_database, state) VALUES ('one', 'search', 'here', 'current'), ('zero', 'search', 'here', 'retired');
+INSERT INTO chat_internal.search_watermarks SELECT 1, 1, number, 5 FROM chat.chats;
 
 -- What is appended is not queued, whoever appends it.
 SELECT chat.create_message(1, 1, 'next'), chat.create_message(1, 1, 'named', 10);
@@ -48,21 +48,21 @@ SELECT * FROM queued();
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 13, 'taken'), (1, 1, 14, 'free') ON CONFLICT DO NOTHING;
 SELECT * FROM queued();
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 14, 'taken') ON CONFLICT (application_id, chat_number, number) DO UPDATE SET body = EXCLUDED.body;
-SELECT DISTINCT number FROM chat.search_queue;
-DELETE FROM chat.search_queue;
+SELECT DISTINCT number FROM chat_internal.search_queue;
+DELETE FROM chat_internal.search_queue;
 -- More than are kept in memory.
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 3, 5000, 'high');
 INSERT INTO chat.messages (application_id, chat_number, number, body) SELECT 1, 3, n, 'below' FROM generate_series(1000, 4499) AS n;
-SELECT count(*), count(DISTINCT number), min(number), max(number) FROM chat.search_queue;
-DELETE FROM chat.search_queue;
+SELECT count(*), count(DISTINCT number), min(number), max(number) FROM chat_internal.search_queue;
+DELETE FROM chat_internal.search_queue;
 
 -- Each index that is not retired is told.
-INSERT INTO chat.search_indexes (name, alias, home, state) VALUES ('two', 'search', 'here', 'building');
+INSERT INTO chat_internal.search_indexes (name, alias, owner_database, state) VALUES ('two', 'search', 'here', 'building');
 SELECT chat.create_message(1, 1, 'named', 16);
 UPDATE chat.messages SET body = 'changed' WHERE (chat_number, number) = (1, 16);
 DELETE FROM chat.messages WHERE (chat_number, number) = (1, 17);
 SELECT * FROM queued();
-DELETE FROM chat.search_indexes WHERE name = 'two';
+DELETE FROM chat_internal.search_indexes WHERE name = 'two';
 
 -- An UPDATE: what has another body or key, by its old and its new key, once.
 UPDATE chat.messages SET body = body, created_at = created_at - interval '1 day';
@@ -114,20 +114,20 @@ DROP TRIGGER try ON chat.messages;
 
 -- Watermarks: of a chat whose highest number was lowered, that got another key, or is gone.
 SELECT * FROM watermarks;
-UPDATE chat.chats SET messages_count = messages_count, last_number = last_number + 1 WHERE number = 1;
+UPDATE chat.chats SET messages_count = messages_count, last_message_number = last_message_number + 1 WHERE number = 1;
 SELECT chat_number FROM watermarks;
-UPDATE chat.chats SET last_number = last_number - 1 WHERE number = 1;
+UPDATE chat.chats SET last_message_number = last_message_number - 1 WHERE number = 1;
 SELECT chat_number FROM watermarks;
 SELECT chat.create_chat(1), chat.create_chat(1);
-INSERT INTO chat.indexed_chats SELECT id, 1, number, 5 FROM chat.search_indexes, chat.chats WHERE state = 'current' ON CONFLICT DO NOTHING;
+INSERT INTO chat_internal.search_watermarks SELECT id, 1, number, 5 FROM chat_internal.search_indexes, chat.chats WHERE state = 'current' ON CONFLICT DO NOTHING;
 UPDATE chat.chats SET number = 40 WHERE number = 4;
 SELECT chat_number FROM watermarks;
 DELETE FROM chat.chats WHERE number = 2;
 SELECT chat_number FROM watermarks;
 SELECT * FROM queued();
 DELETE FROM chat.chats WHERE number = 3;
-SELECT count(*) FROM chat.search_queue;
-DELETE FROM chat.search_queue;
+SELECT count(*) FROM chat_internal.search_queue;
+DELETE FROM chat_internal.search_queue;
 DELETE FROM chat.applications;
 SELECT chat_number FROM watermarks;
 SELECT * FROM queued();
@@ -137,15 +137,15 @@ SELECT id FROM chat.create_application('after') \gset
 SELECT chat.create_chat(:id);
 SELECT chat.create_message(:id, 1, 'hello');
 UPDATE chat.messages SET body = 'changed';
-INSERT INTO chat.indexed_chats SELECT i.id, :id, 1, 1 FROM chat.search_indexes AS i WHERE state = 'current';
+INSERT INTO chat_internal.search_watermarks SELECT i.id, :id, 1, 1 FROM chat_internal.search_indexes AS i WHERE state = 'current';
 BEGIN;
 TRUNCATE chat.messages;
 SELECT count(*) FROM watermarks;
-SELECT name, rebuild FROM chat.search_indexes ORDER BY id;
+SELECT name, rebuild FROM chat_internal.search_indexes ORDER BY id;
 ROLLBACK;
 SELECT count(*) FROM watermarks;
-SELECT count(*) FROM chat.search_queue;
+SELECT count(*) FROM chat_internal.search_queue;
 TRUNCATE chat.chats CASCADE;
 SELECT count(*) FROM watermarks;
-SELECT count(*) FROM chat.search_queue;
-SELECT name, rebuild FROM chat.search_indexes ORDER BY id;
+SELECT count(*) FROM chat_internal.search_queue;
+SELECT name, rebuild FROM chat_internal.search_indexes ORDER BY id;

@@ -18,7 +18,7 @@ INSERT INTO orders VALUES (3, 2, chat.create_message(token('shop'), 2, 'order 3'
 SELECT messages_count FROM chat.get_chat(token('shop'), 1);
 ROLLBACK;
 SELECT * FROM orders;
-SELECT number, messages_count, last_number FROM chat.list_chats(id('shop'));
+SELECT number, messages_count, last_message_number FROM chat.list_chats(id('shop'));
 SELECT chats_count FROM chat.get_application(id('shop'));
 SELECT * FROM wrong_counters();
 
@@ -41,7 +41,7 @@ RELEASE SAVEPOINT one;
 COMMIT;
 SELECT number, body FROM chat.list_messages(id('shop'), 1);
 SELECT * FROM orders ORDER BY id;
-SELECT number, messages_count, last_number FROM chat.list_chats(id('shop'));
+SELECT number, messages_count, last_message_number FROM chat.list_chats(id('shop'));
 SELECT * FROM wrong_counters();
 
 -- After an error, back to the savepoint, and on.

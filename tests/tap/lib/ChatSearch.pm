@@ -72,14 +72,14 @@ sub index_name
 {
 	my ($node, $db) = @_;
 
-	return $node->safe_psql($db, q{SELECT name FROM chat.search_indexes WHERE state = 'current' AND uuid IS NOT NULL});
+	return $node->safe_psql($db, q{SELECT name FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL});
 }
 
 sub wait_for_index
 {
 	my ($node, $db) = @_;
 
-	wait_until($node, $db, q{SELECT count(*) = 1 FROM chat.search_indexes WHERE state = 'current' AND uuid IS NOT NULL}, "$db has an index");
+	wait_until($node, $db, q{SELECT count(*) = 1 FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL}, "$db has an index");
 	return index_name($node, $db);
 }
 
@@ -89,14 +89,14 @@ sub wait_until_idle
 	my ($node, $db) = @_;
 
 	return $node->poll_query_until($db, q{
-		SELECT (SELECT count(*) = 1 AND bool_and(state = 'current' AND uuid IS NOT NULL AND NOT rebuild) FROM chat.search_indexes)
+		SELECT (SELECT count(*) = 1 AND bool_and(state = 'current' AND uuid IS NOT NULL AND NOT rebuild) FROM chat_internal.search_indexes)
 			AND (SELECT bool_and(usable) FROM chat.search_status)
-			AND NOT EXISTS (SELECT FROM chat.search_queue)
+			AND NOT EXISTS (SELECT FROM chat_internal.search_queue)
 			AND NOT EXISTS (
 				SELECT FROM chat.chats AS c
-				FULL JOIN (SELECT i.* FROM chat.indexed_chats AS i JOIN chat.search_indexes AS s ON s.id = i.index_id WHERE s.state = 'current') AS i
+				FULL JOIN (SELECT i.* FROM chat_internal.search_watermarks AS i JOIN chat_internal.search_indexes AS s ON s.id = i.index_id WHERE s.state = 'current') AS i
 					ON (i.application_id, i.chat_number) = (c.application_id, c.number)
-				WHERE coalesce(i.indexed_number, 0) IS DISTINCT FROM c.last_number)});
+				WHERE coalesce(i.indexed_number, 0) IS DISTINCT FROM c.last_message_number)});
 }
 
 # What the index holds, as searches see it now: a line for each document, its id and its checksum.
@@ -131,7 +131,7 @@ sub rows
 	my ($node, $db) = @_;
 
 	return $node->safe_psql($db, q{
-		SELECT format('%s.%s.%s %s', application_id, chat_number, number, chat.search_checksum(application_id, chat_number, number, body))
+		SELECT format('%s.%s.%s %s', application_id, chat_number, number, chat_internal.search_checksum(application_id, chat_number, number, body))
 		FROM chat.messages ORDER BY application_id, chat_number, number});
 }
 
@@ -298,10 +298,10 @@ sub start_writers
 sub wait_for_writes
 {
 	my ($node, $db, $count, $what) = @_;
-	my $written = 'sum(last_number) FROM chat.chats WHERE application_id = 1';
+	my $written = 'sum(last_message_number) FROM chat.chats WHERE application_id = 1';
 	my $before = $node->safe_psql($db, "SELECT $written");
 
-	return wait_until($node, $db, "SELECT sum(last_number) >= $before + $count FROM chat.chats WHERE application_id = 1", "$what: writers go on");
+	return wait_until($node, $db, "SELECT sum(last_message_number) >= $before + $count FROM chat.chats WHERE application_id = 1", "$what: writers go on");
 }
 
 # Stop them. They may complain of a server that was killed, if it was, and of nothing else.

@@ -63,10 +63,10 @@ sub grants
 
 	return $node->safe_psql($db, q{
 		SELECT name, coalesce(r.rolname, 'PUBLIC'), privilege_type
-		FROM (SELECT nspname::text, nspacl FROM pg_namespace WHERE nspname = 'chat'
+		FROM (SELECT nspname::text, nspacl FROM pg_namespace WHERE nspname IN ('chat', 'chat_internal')
 			UNION ALL SELECT oid::regclass::text, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
-			FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind <> 'i'
-			UNION ALL SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'chat'::regnamespace) AS o (name, acl)
+			FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind <> 'i'
+			UNION ALL SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)) AS o (name, acl)
 		CROSS JOIN aclexplode(acl) LEFT JOIN pg_roles AS r ON r.oid = grantee
 		ORDER BY 1, 2, 3});
 }
@@ -93,10 +93,10 @@ sub wrong_chats
 	my ($node, $db) = @_;
 
 	return $node->safe_psql($db, q{
-		SELECT 'chat', c.application_id, c.number, c.last_number, c.messages_count, count(m.number), max(m.number)
+		SELECT 'chat', c.application_id, c.number, c.last_message_number, c.messages_count, count(m.number), max(m.number)
 		FROM chat.chats AS c LEFT JOIN chat.messages AS m ON (m.application_id, m.chat_number) = (c.application_id, c.number)
 		GROUP BY c.application_id, c.number
-		HAVING (c.last_number, c.messages_count) <> (count(m.number), count(m.number)) OR coalesce(max(m.number), 0) <> count(m.number);
+		HAVING (c.last_message_number, c.messages_count) <> (count(m.number), count(m.number)) OR coalesce(max(m.number), 0) <> count(m.number);
 		SELECT 'application', a.application_id, a.last_chat_number, a.chats_count, count(c.number), max(c.number)
 		FROM chat.application_counters AS a LEFT JOIN chat.chats AS c USING (application_id)
 		GROUP BY a.application_id

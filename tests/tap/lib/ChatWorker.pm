@@ -9,7 +9,7 @@ use Exporter 'import';
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until mended wrong_counts within each_within);
+our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until repaired wrong_counts within each_within);
 
 # A running cluster with pg_chat preloaded, whose workers reconcile each second.
 sub new_worker_cluster
@@ -89,15 +89,15 @@ sub each_within
 	return;
 }
 
-# What was mended, one counter a line, without the time.
-sub mended
+# What was repaired, one counter a line, without the time.
+sub repaired
 {
 	my ($node, $db, $where) = @_;
 
 	$where //= 'true';
 	return $node->safe_psql($db, qq{
-		SELECT application_id, chat_number, counter, was, mended_to FROM chat.mended_counts
-		WHERE $where ORDER BY mended_at, 1, 2, 3});
+		SELECT application_id, chat_number, counter, old_value, new_value FROM chat.repaired_counts
+		WHERE $where ORDER BY repaired_at, 1, 2, 3});
 }
 
 # A query for counters that are wrong: counts that differ from the rows, highest numbers below a row's.
@@ -107,7 +107,7 @@ sub wrong_counts
 		SELECT 'chat', c.application_id, c.number FROM chat.chats AS c
 		LEFT JOIN (SELECT application_id, chat_number, count(*) AS counted, max(number) AS highest
 			FROM chat.messages GROUP BY 1, 2) AS m ON (m.application_id, m.chat_number) = (c.application_id, c.number)
-		WHERE c.messages_count <> coalesce(m.counted, 0) OR c.last_number < coalesce(m.highest, 0)
+		WHERE c.messages_count <> coalesce(m.counted, 0) OR c.last_message_number < coalesce(m.highest, 0)
 		UNION ALL
 		SELECT 'application', a.id, NULL FROM chat.applications AS a
 		LEFT JOIN chat.application_counters AS k ON k.application_id = a.id

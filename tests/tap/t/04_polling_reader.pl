@@ -85,7 +85,7 @@ $reader->quit;
 cmp_ok($kept, '>=', 20000, "$kept messages were to be kept");
 cmp_ok($with_news, '>', 20, "the reader met the writers at work, in $with_news of $polls polls");
 is($out_of_order, 0, 'the reader saw every number after the one before it');
-is($node->safe_psql('postgres', 'SELECT number, last_number, messages_count FROM chat.chats ORDER BY 1'),
+is($node->safe_psql('postgres', 'SELECT number, last_message_number, messages_count FROM chat.chats ORDER BY 1'),
 	join("\n", map { "$_|$last[$_]|$last[$_]" } 1 .. $chats), 'and all of them');
 is($node->safe_psql('postgres', 'SELECT body, count(*) FROM chat.messages GROUP BY body'), "kept|$kept", 'what was kept, and nothing else');
 is(wrong_chats($node, 'postgres'), '', 'numbers gapless, counts exact');

@@ -107,7 +107,7 @@ sub load
 	return qq{
 		INSERT INTO chat.applications (id, token, name) SELECT a, 'token ' || a, 'name ' || a FROM generate_series($from, $to) AS a;
 		INSERT INTO chat.application_counters SELECT a, 5, 5 FROM generate_series($from, $to) AS a;
-		INSERT INTO chat.chats (application_id, number, last_number, messages_count)
+		INSERT INTO chat.chats (application_id, number, last_message_number, messages_count)
 			SELECT a, c, 100, 100 FROM generate_series($from, $to) AS a, generate_series(1, 5) AS c;
 		INSERT INTO chat.messages (application_id, chat_number, number, body)
 			SELECT a, c, m, 'message ' || m FROM generate_series($from, $to) AS a, generate_series(1, 5) AS c, generate_series(1, 100) AS m;

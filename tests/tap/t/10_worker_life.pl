@@ -74,7 +74,7 @@ sub lets_go
 		my $worker = wait_for_worker($node, $db);
 
 		return $worker if $how eq 'idle';
-		wait_until($node, $db, q{SELECT last_pass_at IS NOT NULL AND (last_error IS NULL OR errors > 0) FROM chat.worker_duties WHERE duty = 'redis'}, "$how: at work in $db");
+		wait_until($node, $db, q{SELECT last_run_at IS NOT NULL AND (last_error IS NULL OR errors > 0) FROM chat_internal.worker_jobs WHERE job = 'redis'}, "$how: at work in $db");
 		sql($db, q{SELECT chat.create_message(1, 1, 'in flight')});
 		return $worker;
 	};
@@ -118,7 +118,7 @@ sql('postgres', sprintf q{CREATE TABLESPACE elsewhere LOCATION '%s/elsewhere'}, 
 each_within(1, sub { lets_go('idle', @_) });
 $node->append_conf('postgresql.conf', "pg_chat.redis_url = 'unix://$redis->{socket}'");
 $node->reload;
-wait_until($node, 'one', q{SELECT passes > 0 FROM chat.worker_duties WHERE duty = 'redis'}, 'mirroring begins');
+wait_until($node, 'one', q{SELECT runs > 0 FROM chat_internal.worker_jobs WHERE job = 'redis'}, 'mirroring begins');
 $redis->hang;
 
 # It waits for Redis outside of any transaction, and counts what it writes for autovacuum.
@@ -136,11 +136,11 @@ is($node->safe_psql('one', q{
 		RETURN busy::float / looks;
 	END $$;
 	SELECT busy() < 0.3}), 't', 'Redis hangs: no transaction is open meanwhile');
-wait_until($node, 'one', q{SELECT n_tup_upd > 0 FROM pg_stat_user_tables WHERE relid = 'chat.worker_duties'::regclass}, 'what it writes is counted');
+wait_until($node, 'one', q{SELECT n_tup_upd > 0 FROM pg_stat_user_tables WHERE relid = 'chat_internal.worker_jobs'::regclass}, 'what it writes is counted');
 
 each_within(1, sub { lets_go('hanging Redis', @_) });
 sql('postgres', 'DROP TABLESPACE elsewhere');
-wait_until($node, 'one', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_duties WHERE duty = 'redis'},
+wait_until($node, 'one', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat_internal.worker_jobs WHERE job = 'redis'},
 	'Redis did hang meanwhile');
 $redis->go_on;
 

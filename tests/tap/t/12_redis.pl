@@ -22,7 +22,7 @@ sub expected_keys
 {
 	return join("\n", sort split /\n/, sql(q{
 		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
-		SELECT format('application:%s:chat:%s:number=%s', token, number, last_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
+		SELECT format('application:%s:chat:%s:number=%s', token, number, last_message_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
 }
 
 # Poll until the code is true. Returns whether it became so.
@@ -60,15 +60,15 @@ sub use_url
 fill($node, 'postgres');
 wait_for_worker($node, 'postgres');
 mirrored('at first');
-is(mended($node, 'postgres', q{counter <> 'redis'}), '', 'nothing was miscounted');
+is(repaired($node, 'postgres', q{counter <> 'redis'}), '', 'nothing was miscounted');
 
 # Pushed, not found by comparing: within a second or so, with an hour between comparisons.
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 3600');
 $node->restart;
 wait_for_worker($node, 'postgres');
 mirrored('restarted');
-wait_until($node, 'postgres', q{SELECT backlog = 0 FROM chat.worker_status WHERE duty = 'redis'}, 'nothing is waiting');
-sql('DELETE FROM chat.mended_counts');
+wait_until($node, 'postgres', q{SELECT backlog = 0 FROM chat.worker_status WHERE job = 'redis'}, 'nothing is waiting');
+sql('DELETE FROM chat.repaired_counts');
 foreach my $change (
 	[ 'create_message' => q{SELECT chat.create_message(1, 1, 'pushed')} ],
 	[ 'create_messages' => q{SELECT chat.create_messages(ARRAY[1, 2, 3], '{2,2,2}', '{a,b,c}')} ],
@@ -78,7 +78,7 @@ foreach my $change (
 	[ 'direct INSERT of a number' => q{INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (3, 4, 4444, 'x')} ],
 	[ 'direct INSERT of a chat' => q{INSERT INTO chat.chats (application_id, number) VALUES (3, 33)} ],
 	[ 'UPDATE of a number' => q{UPDATE chat.messages SET number = 900 WHERE (application_id, chat_number, number) = (3, 1, 5)} ],
-	[ 'UPDATE of a chat\'s last number' => q{UPDATE chat.chats SET last_number = 5000 WHERE (application_id, number) = (3, 4)} ],
+	[ 'UPDATE of a chat\'s last number' => q{UPDATE chat.chats SET last_message_number = 5000 WHERE (application_id, number) = (3, 4)} ],
 	[ 'UPDATE of a chat\'s number' => q{UPDATE chat.chats SET number = 34 WHERE (application_id, number) = (3, 33)} ],
 	[ 'UPDATE of the last chat number' => q{UPDATE chat.application_counters SET last_chat_number = 5000 WHERE application_id = 2} ],
 	[ 'deleted chat' => 'DELETE FROM chat.chats WHERE (application_id, number) = (2, 2)' ],
@@ -89,7 +89,7 @@ foreach my $change (
 }
 sql(q{BEGIN; SELECT chat.create_message(1, 1, 'x'); SELECT chat.create_chat(1); ROLLBACK});
 mirrored('rollback');
-is(mended($node, 'postgres'), '', 'all that was pushed, not mended');
+is(repaired($node, 'postgres'), '', 'all that was pushed, not repaired');
 each_within(1, sub {
 	my ($step) = @_;
 
@@ -114,7 +114,7 @@ mirrored('after the burst');
 sql('SELECT chat.rotate_token(1)');
 within(10, sub { mirrored('rotate_token') }, 'rotate_token');
 
-# A lying Redis: nothing is taken from it, and each wrong value is mended and reported.
+# A lying Redis: nothing is taken from it, and each wrong value is repaired and reported.
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
 my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
 my $key = "application:$token:chat:1:number";
@@ -126,16 +126,16 @@ foreach my $lie ([ 'too high', 'SET', $key, '100000' ], [ 'too low', 'SET', $key
 {
 	my ($what, @command) = @$lie;
 
-	sql('DELETE FROM chat.mended_counts');
+	sql('DELETE FROM chat.repaired_counts');
 	$redis->command('DEL', $command[1]);
 	$redis->command(@command);
 	is(sql(q{SELECT chat.create_message(1, 2, 'x') + 1 = chat.create_message(1, 2, 'x')}), 't', "$what: numbers go on");
 	$node->reload;
 	mirrored($what);
-	wait_until($node, 'postgres', q{SELECT count(*) > 0 FROM chat.mended_counts WHERE counter = 'redis'}, "$what: reported");
+	wait_until($node, 'postgres', q{SELECT count(*) > 0 FROM chat.repaired_counts WHERE counter = 'redis'}, "$what: reported");
 }
-is(sql('SELECT chat.create_message(1, 1, $$after all$$) = last_number FROM chat.chats WHERE (application_id, number) = (1, 1)'), 'f', 'the number is PostgreSQL\'s');
-like(slurp_file($node->logfile), qr/pg_chat mended the Redis key of chat 1 of application 1: it was 100000, and is 2\d/, 'logged');
+is(sql('SELECT chat.create_message(1, 1, $$after all$$) = last_message_number FROM chat.chats WHERE (application_id, number) = (1, 1)'), 'f', 'the number is PostgreSQL\'s');
+like(slurp_file($node->logfile), qr/pg_chat repaired the Redis key of chat 1 of application 1: it was 100000, and is 2\d/, 'logged');
 
 # Faults, each while 16 writers are at work: it begins, the writers have gone on, it ends.
 sql(q{SELECT chat.create_application('load'); SELECT chat.create_chat(id) FROM chat.applications, generate_series(1, 50) WHERE name = 'load'});
@@ -146,7 +146,7 @@ my $writers = IPC::Run::start(
 	[ 'pgbench', '-n', '-c', '16', '-j', '2', '-T', '600', '--rate', '800', '-f', "$out.load", $node->connstr('postgres') ],
 	'<', \undef, '>', \$report, '2>', \$complaints);
 
-sub written { return sql("SELECT sum(last_number) FROM chat.chats WHERE application_id = $load"); }
+sub written { return sql("SELECT sum(last_message_number) FROM chat.chats WHERE application_id = $load"); }
 
 # That the writers go on: that many messages more, in far less than a wait for Redis would take.
 sub goes_on
@@ -154,7 +154,7 @@ sub goes_on
 	my ($what) = @_;
 	my $before = written();
 
-	within(10, sub { wait_until($node, 'postgres', "SELECT sum(last_number) > $before + 500 FROM chat.chats WHERE application_id = $load", "$what: written") },
+	within(10, sub { wait_until($node, 'postgres', "SELECT sum(last_message_number) > $before + 500 FROM chat.chats WHERE application_id = $load", "$what: written") },
 		"$what: the writers go on");
 }
 
@@ -162,8 +162,8 @@ sub error_shown
 {
 	my ($what, $error) = @_;
 
-	wait_until($node, 'postgres', "SELECT last_error ~ '$error' AND last_error_at > now() - interval '1 hour' FROM chat.worker_status WHERE duty = 'redis'",
-		"$what: worker_status shows it") or diag(sql('SELECT last_error FROM chat.worker_duties'));
+	wait_until($node, 'postgres', "SELECT last_error ~ '$error' AND last_error_at > now() - interval '1 hour' FROM chat.worker_status WHERE job = 'redis'",
+		"$what: worker_status shows it") or diag(sql('SELECT last_error FROM chat_internal.worker_jobs'));
 }
 
 # The keys of what nobody writes to are right again, while the writers go on.
@@ -176,7 +176,7 @@ sub recovers
 	goes_on("after $what");
 }
 
-sub clear_error { sql(q{UPDATE chat.worker_duties SET last_error = NULL WHERE duty = 'redis'}); return; }
+sub clear_error { sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'redis'}); return; }
 
 sub fault
 {
@@ -215,8 +215,8 @@ unlike($complaints, qr/ERROR|FATAL|aborted/, 'no writer met an error');
 mirrored('in the end');
 wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'in the end: counts are right');
 is(sql("SELECT count(*) FROM chat.chats AS c WHERE application_id = $load AND (SELECT (count(*), max(number)) FROM chat.messages AS m
-	WHERE (m.application_id, m.chat_number) = (c.application_id, c.number)) IS DISTINCT FROM (last_number::bigint, last_number)"), '0', 'in the end: numbers have no gap');
-is(sql('SELECT count(*) FROM chat.retired_tokens WHERE due'), '0', 'in the end: no key is to be deleted');
+	WHERE (m.application_id, m.chat_number) = (c.application_id, c.number)) IS DISTINCT FROM (last_message_number::bigint, last_message_number)"), '0', 'in the end: numbers have no gap');
+is(sql('SELECT count(*) FROM chat_internal.redis_key_queue WHERE due'), '0', 'in the end: no key is to be deleted');
 sql('TRUNCATE chat.chats CASCADE');
 mirrored('TRUNCATE');
 sql('TRUNCATE chat.applications CASCADE');
@@ -296,7 +296,7 @@ foreach my $case (
 }
 write_password("hunter/2@\n");
 $guarded->command('-n', '5', 'FLUSHDB');
-mirrored('the file is mended', $guarded, 5);
+mirrored('the file is repaired', $guarded, 5);
 
 unlike(slurp_file($node->logfile), qr/topsecret|hunter/, 'no password in the log');
 
@@ -428,7 +428,7 @@ SKIP:
 
 # Off again: nothing is waited for.
 use_url('');
-wait_until($node, 'postgres', q{SELECT bool_and(backlog IS NULL) FROM chat.worker_status WHERE duty = 'redis'}, 'off: no backlog');
+wait_until($node, 'postgres', q{SELECT bool_and(backlog IS NULL) FROM chat.worker_status WHERE job = 'redis'}, 'off: no backlog');
 is(sql(q{SELECT chat.create_chat(id) FROM chat.applications WHERE name = 'shop'}), '1', 'off: writing goes on');
 
 # Not preloaded, where everybody could read it, a password is not taken.

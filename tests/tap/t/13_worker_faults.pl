@@ -92,14 +92,14 @@ unlike(slurp_file($node->logfile, $log), qr/all background workers are in use/, 
 unlike(slurp_file($node->logfile, $log), qr/invalid database/, 'what an interrupted DROP DATABASE left is not probed');
 sql('postgres', join(';', map { "DROP DATABASE empty$_" } 1 .. 8));
 
-# The first pass over the network waits, also after a crash.
+# The first run over the network waits, also after a crash.
 sql('postgres', q{ALTER SYSTEM SET pg_chat.reconcile_interval = '1h'; SELECT pg_reload_conf()});
 $pid = wait_for_worker($node, 'postgres');
 system_or_bail('pg_ctl', 'kill', 'KILL', $pid);
 $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
 wait_for_worker($node, 'postgres', $pid);
-wait_until($node, 'postgres', q{SELECT last_pass_at > running_since FROM chat.worker_status WHERE duty = 'redis'}, 'crash: mirroring goes on');
-is(sql('postgres', q{SELECT last_pass_at > running_since + interval '0.5 s' FROM chat.worker_status WHERE duty = 'redis'}), 't', 'crash: but not at once');
+wait_until($node, 'postgres', q{SELECT last_run_at > running_since FROM chat.worker_status WHERE job = 'redis'}, 'crash: mirroring goes on');
+is(sql('postgres', q{SELECT last_run_at > running_since + interval '0.5 s' FROM chat.worker_status WHERE job = 'redis'}), 't', 'crash: but not at once');
 
 # A prepared transaction's changes are mirrored when it is committed, not an hour later.
 my ($token) = sql('postgres', 'SELECT token FROM chat.applications');
@@ -114,35 +114,35 @@ sub mirrored
 	}
 	return like($redis->command('GET', "application:$token:chat:1:number"), qr/^$number\s*$/, $what);
 }
-wait_until($node, 'postgres', 'SELECT chat.pending_changes() = 0', 'mirrored before');
+wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'mirrored before');
 my $last = sql('postgres', q{BEGIN; SELECT chat.create_message(1, 1, 'prepared'); PREPARE TRANSACTION 'message'});
 sql('postgres', q{COMMIT PREPARED 'message'});
 mirrored($last, 'prepared: mirrored after its commit');
 
 # One that changed nothing costs nothing.
-wait_until($node, 'other', 'SELECT chat.pending_changes() = 0', 'other: mirrored before');
+wait_until($node, 'other', 'SELECT chat_internal.pending_changes() = 0', 'other: mirrored before');
 $redis->hang;
 sql('other', q{BEGIN; CREATE TABLE business (); PREPARE TRANSACTION 'business'});
 sql('other', q{COMMIT PREPARED 'business'});
-is(sql('other', 'SELECT chat.pending_changes()'), '0', 'a prepared transaction without changes: there is nothing to look for');
+is(sql('other', 'SELECT chat_internal.pending_changes()'), '0', 'a prepared transaction without changes: there is nothing to look for');
 $redis->go_on;
 
 # One database with many changes does not take the room of others, and does not keep it.
-wait_until($node, $_, 'SELECT chat.pending_changes() = 0', "$_: nothing pending") foreach qw(postgres other);
+wait_until($node, $_, 'SELECT chat_internal.pending_changes() = 0', "$_: nothing pending") foreach qw(postgres other);
 $redis->hang;
 sql('postgres', q{SELECT chat.create_chat(1)});
-wait_until($node, 'postgres', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_status WHERE duty = 'redis'}, 'Redis hangs');
+wait_until($node, 'postgres', q{SELECT last_error LIKE 'no answer from Redis%' FROM chat.worker_status WHERE job = 'redis'}, 'Redis hangs');
 sql('postgres', 'SELECT chat.create_chat(1) FROM generate_series(1, 17000)');
-is(sql('postgres', 'SELECT chat.pending_changes() IS NULL'), 't', 'many changes: more than its share is not kept');
+is(sql('postgres', 'SELECT chat_internal.pending_changes() IS NULL'), 't', 'many changes: more than its share is not kept');
 $redis->go_on;
-wait_until($node, 'postgres', 'SELECT chat.pending_changes() = 0', 'many changes: mirrored');
+wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'many changes: mirrored');
 
 # What README.md grants to a role that watches the worker is enough.
 sql('postgres', q{
 	CREATE ROLE monitor;
 	GRANT USAGE ON SCHEMA chat TO monitor;
 	GRANT SELECT ON chat.worker_status, chat.search_status TO monitor;
-	GRANT EXECUTE ON FUNCTION chat.worker_process(), chat.pending_changes(), chat.search_lag(integer) TO monitor});
+	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.search_lag(integer) TO monitor});
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
 
@@ -151,7 +151,7 @@ sql('postgres', q{
 	CREATE ROLE keeper;
 	ALTER SCHEMA chat OWNER TO keeper;
 	DO $$ DECLARE t regclass; BEGIN
-		FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind = 'r' LOOP
+		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
 			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
 		END LOOP;
 	END $$;
@@ -189,7 +189,7 @@ foreach my $count (7, 8)
 {
 	sql('postgres', "SET session_replication_role = replica; UPDATE chat.chats SET messages_count = $count WHERE (application_id, number) = (1, 1)");
 	$node->reload;
-	wait_until($node, 'postgres', 'SELECT messages_count = 0 FROM chat.chats WHERE (application_id, number) = (1, 1)', "a trigger that spoils the worker: it mends $count");
+	wait_until($node, 'postgres', 'SELECT messages_count = 0 FROM chat.chats WHERE (application_id, number) = (1, 1)', "a trigger that spoils the worker: it repairs $count");
 }
 wait_until($node, 'postgres', "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND locktype = 'advisory'", 'a trigger that gives up its lock: it has it again');
 sql('postgres', 'SELECT chat.start_worker(); SELECT chat.start_worker()');
@@ -199,22 +199,22 @@ sql('postgres', 'DROP FUNCTION public.spoil() CASCADE');
 # What fails is shown, with its place, also where the worker cannot begin.
 sub fails
 {
-	my ($duty, $error, $what) = @_;
+	my ($job, $error, $what) = @_;
 
-	wait_until($node, 'postgres', "SELECT errors >= 3 AND last_error LIKE '$error' FROM chat.worker_status WHERE duty = '$duty'", "$what: it is shown");
+	wait_until($node, 'postgres', "SELECT errors >= 3 AND last_error LIKE '$error' FROM chat.worker_status WHERE job = '$job'", "$what: it is shown");
 	my @lines = grep { /^.*ERROR:/ } split /\n(?!\t)/, slurp_file($node->logfile, $log);
 	my ($like) = map { s/%/.*/gr } $error;
 	is(scalar(grep { /$like/ } @lines), 1, "$what: logged once");
-	like(slurp_file($node->logfile, $log), qr/CONTEXT:  duty "$duty"\n\tpg_chat worker of database "postgres"/, "$what: with its place");
+	like(slurp_file($node->logfile, $log), qr/CONTEXT:  job "$job"\n\tpg_chat worker of database "postgres"/, "$what: with its place");
 }
-sql('postgres', 'UPDATE chat.worker_duties SET errors = 0, last_error = NULL; SELECT pg_reload_conf()');
+sql('postgres', 'UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL; SELECT pg_reload_conf()');
 $log = -s $node->logfile;
 my $blocker = $node->background_psql('postgres');
 $blocker->query('BEGIN; LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE MODE');
 fails('watch', '%lock timeout%', 'pg_extension is locked');
 $blocker->quit;
 sql('postgres', 'ALTER TABLE chat.chats RENAME TO rooms');
-wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE duty = 'reconcile'}, 'chat.chats is renamed: it is shown');
+wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'reconcile'}, 'chat.chats is renamed: it is shown');
 sql('postgres', 'ALTER TABLE chat.rooms RENAME TO chats');
 still_there($node, $pid, 'errors: it is the same');
 
@@ -227,7 +227,7 @@ sql('given', "SELECT pg_terminate_backend($given)");
 $given = wait_for_worker($node, 'given', $given);
 $blocker = $node->background_psql('given');
 $blocker->query('SET exit_on_error = off; BEGIN; LOCK TABLE chat.chats');
-wait_until($node, 'given', q{SELECT errors > 0 FROM chat.worker_duties WHERE duty = 'scrub chats'}, 'exit_on_error: an error');
+wait_until($node, 'given', q{SELECT errors > 0 FROM chat_internal.worker_jobs WHERE job = 'scrub chats'}, 'exit_on_error: an error');
 $blocker->quit;
 is(workers($node, 'given'), $given, 'exit_on_error: it is the same');
 
@@ -240,19 +240,19 @@ sub memory_used
 	$node->wait_for_log(qr/Grand total: .* used/, $before);
 	return slurp_file($node->logfile, $before) =~ /Grand total: .* (\d+) used/ ? $1 : undef;
 }
-sub passes
+sub runs
 {
 	my ($count) = @_;
-	my $done = q{min(passes) FROM chat.worker_duties WHERE duty <> 'watch' AND duty NOT LIKE '%search%'};
+	my $done = q{min(runs) FROM chat_internal.worker_jobs WHERE job <> 'watch' AND job NOT LIKE '%search%'};
 	my $target = sql('postgres', "SELECT $done") + $count;
 
 	$node->poll_query_until('postgres', "SELECT pg_reload_conf() AND $target <= $done");
 	return;
 }
-passes(5);
+runs(5);
 my $used = memory_used();
-passes(60);
-my @later = map { passes(5); memory_used() } 1 .. 5;	# caches come and go
+runs(60);
+my @later = map { runs(5); memory_used() } 1 .. 5;	# caches come and go
 cmp_ok(min(@later), '<', $used + 8192, 'its memory does not grow');
 $node->stop;
 

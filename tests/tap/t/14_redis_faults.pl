@@ -1,5 +1,5 @@
 # A Redis that answers what no Redis should, or slowly, or without end: the worker lives, says what
-# is wrong, and does its other duties. And what is reported as mended: what somebody else made wrong,
+# is wrong, and does its other jobs. And what is reported as repaired: what somebody else made wrong,
 # not what is new to Redis.
 use strict;
 use warnings;
@@ -91,10 +91,10 @@ END { local $?; stop_lying(); }
 fill($node, 'postgres');
 # Until it has been given a Redis, nothing that is gone can have keys there.
 use_url("unix://$directory/none");
-$node->poll_query_until('postgres', q{SELECT home IS NOT NULL FROM chat.worker_duties WHERE duty = 'redis'}) or die 'no home';
+$node->poll_query_until('postgres', q{SELECT owner_database IS NOT NULL FROM chat_internal.worker_jobs WHERE job = 'redis'}) or die 'no home';
 my $worker = wait_for_worker($node, 'postgres');
 
-# Counts are mended meanwhile, each within a few passes of their duty.
+# Counts are repaired meanwhile, each within a few runs of their job.
 sub counts_go_on
 {
 	my ($what) = @_;
@@ -130,11 +130,11 @@ foreach my $fault (
 {
 	my ($what, $error, %lies) = @$fault;
 
-	sql(q{UPDATE chat.worker_duties SET last_error = NULL WHERE duty = 'redis'});
-	sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)') if exists $lies{SCAN};
+	sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'redis'});
+	sql('INSERT INTO chat_internal.redis_key_queue (token) VALUES ($$retired$$)') if exists $lies{SCAN};
 	lie(%lies);
-	wait_until($node, 'postgres', "SELECT last_error ~ \$re\$^$error\$re\$ AND length(last_error) < 300 FROM chat.worker_duties WHERE duty = 'redis'", "$what: an error")
-	  or diag(sql(q{SELECT last_error FROM chat.worker_duties WHERE duty = 'redis'}));
+	wait_until($node, 'postgres', "SELECT last_error ~ \$re\$^$error\$re\$ AND length(last_error) < 300 FROM chat_internal.worker_jobs WHERE job = 'redis'", "$what: an error")
+	  or diag(sql(q{SELECT last_error FROM chat_internal.worker_jobs WHERE job = 'redis'}));
 	same_worker($what);
 }
 unlike(slurp_file($node->logfile), qr/(?:ERROR|DETAIL|HINT): .*application:[0-9a-f]/, 'and without a token');
@@ -144,23 +144,23 @@ counts_go_on('faults');
 # A token that is retired again while its keys are looked for is looked for again.
 my ($begun, $allowed) = ("$directory/begun", "$directory/allowed");
 use_url('');
-wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE duty = 'redis'}, 'off, so that nothing is looked for');
-sql(q{DELETE FROM chat.retired_tokens; INSERT INTO chat.retired_tokens (token, retired_at) VALUES ('twice', now()), ('later', now() + interval '1 hour')});
+wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE job = 'redis'}, 'off, so that nothing is looked for');
+sql(q{DELETE FROM chat_internal.redis_key_queue; INSERT INTO chat_internal.redis_key_queue (token, retired_at) VALUES ('twice', now()), ('later', now() + interval '1 hour')});
 lie(SCAN => sub { append_to_file($begun, 'x'); return sprintf("*2\r\n\$1\r\n%d\r\n*0\r\n", -e $allowed ? 0 : 7) });
 foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 {
 	last if -e $begun;
 	select(undef, undef, undef, 0.1);
 }
-sql(q{INSERT INTO chat.retired_tokens (token) VALUES ('twice')});
+sql(q{INSERT INTO chat_internal.redis_key_queue (token) VALUES ('twice')});
 append_to_file($allowed, '');
-wait_until($node, 'postgres', q{SELECT count(*) = 3 AND bool_and(NOT due) FROM chat.retired_tokens}, 'retired twice: looked for twice');
-is(sql(q{SELECT count(DISTINCT xmin::text) FROM chat.retired_tokens WHERE token = 'twice'}), '2', 'one after the other');
+wait_until($node, 'postgres', q{SELECT count(*) = 3 AND bool_and(NOT due) FROM chat_internal.redis_key_queue}, 'retired twice: looked for twice');
+is(sql(q{SELECT count(DISTINCT xmin::text) FROM chat_internal.redis_key_queue WHERE token = 'twice'}), '2', 'one after the other');
 
 # A list of keys that never ends, and slow answers: neither keeps the worker from anything.
-sql('INSERT INTO chat.retired_tokens (token) VALUES ($$retired$$)');
+sql('INSERT INTO chat_internal.redis_key_queue (token) VALUES ($$retired$$)');
 lie(SCAN => "*2\r\n\$1\r\n7\r\n*0\r\n");
-wait_until($node, 'postgres', q{SELECT last_done > 0 FROM chat.worker_duties WHERE duty = 'redis'}, 'no end: verified') for 1 .. 2;
+wait_until($node, 'postgres', q{SELECT last_done > 0 FROM chat_internal.worker_jobs WHERE job = 'redis'}, 'no end: verified') for 1 .. 2;
 counts_go_on('no end');
 lie(GETRANGE => sub { select(undef, undef, undef, 0.7); return "\$0\r\n\r\n" });
 counts_go_on('slow');
@@ -174,7 +174,7 @@ sub expected_keys
 {
 	return join("\n", sort split /\n/, sql(q{
 		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
-		SELECT format('application:%s:chat:%s:number=%s', token, number, last_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
+		SELECT format('application:%s:chat:%s:number=%s', token, number, last_message_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
 }
 
 sub mirrored
@@ -192,22 +192,22 @@ sub mirrored
 # A verification that begins after now has ended.
 sub verified
 {
-	my $done = sql(q{SELECT total_done FROM chat.worker_duties WHERE duty = 'redis'});
+	my $done = sql(q{SELECT total_done FROM chat_internal.worker_jobs WHERE job = 'redis'});
 
 	wait_until($node, 'postgres', qq{
-		SELECT total_done > $done + 2 * (SELECT count(*) FROM chat.applications LEFT JOIN chat.chats ON application_id = id) FROM chat.worker_duties WHERE duty = 'redis'}, 'verified');
+		SELECT total_done > $done + 2 * (SELECT count(*) FROM chat.applications LEFT JOIN chat.chats ON application_id = id) FROM chat_internal.worker_jobs WHERE job = 'redis'}, 'verified');
 	return;
 }
 
-sql(q{SELECT chat.create_chat(1) FROM generate_series(1, 2500); DELETE FROM chat.retired_tokens});
+sql(q{SELECT chat.create_chat(1) FROM generate_series(1, 2500); DELETE FROM chat_internal.redis_key_queue});
 use_url('');
 wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'counted');
 my $log = length slurp_file($node->logfile);
-sql('DELETE FROM chat.mended_counts');
+sql('DELETE FROM chat.repaired_counts');
 use_url("unix://$redis->{socket}");
 mirrored('an empty Redis');
 verified();
-is(mended($node, 'postgres'), '', 'an empty Redis: nothing is reported');
+is(repaired($node, 'postgres'), '', 'an empty Redis: nothing is reported');
 my @lines = slurp_file($node->logfile, $log) =~ /pg_chat wrote \d+ keys that Redis did not have/g;
 is(scalar @lines, 1, 'but in one line of the log');
 
@@ -222,9 +222,9 @@ foreach my $change (
 	sql($statement);
 	mirrored($what);
 	verified();
-	is(mended($node, 'postgres', q{counter = 'redis'}), '', "$what: nothing is reported");
+	is(repaired($node, 'postgres', q{counter = 'redis'}), '', "$what: nothing is reported");
 }
-unlike(slurp_file($node->logfile, $log), qr/pg_chat mended the Redis key/, 'nor logged');
+unlike(slurp_file($node->logfile, $log), qr/pg_chat repaired the Redis key/, 'nor logged');
 
 # Flushed: a hundred keys are reported, the others counted. By the verification that it came amid,
 # and by the next one.
@@ -234,7 +234,7 @@ verified();
 $log = length slurp_file($node->logfile);
 $redis->command('FLUSHALL');
 mirrored('flushed');
-wait_until($node, 'postgres', q{SELECT count(*) BETWEEN 100 AND 199 AND bool_and(was IS NULL) FROM chat.mended_counts WHERE counter = 'redis'}, 'flushed: reported');
+wait_until($node, 'postgres', q{SELECT count(*) BETWEEN 100 AND 199 AND bool_and(old_value IS NULL) FROM chat.repaired_counts WHERE counter = 'redis'}, 'flushed: reported');
 verified();
 like(slurp_file($node->logfile, $log), qr/pg_chat wrote \d+ keys that Redis did not have/, 'flushed: counted');
 
@@ -243,13 +243,13 @@ my ($token) = sql('SELECT token FROM chat.applications WHERE id = 1');
 my @others = ("application:$token", "application:$token:chat:x:number", "application:$token:chat:1:numbers", "application:x$token:number", "application:another:number");
 $redis->command('SET', $_, '1') foreach @others;
 sql('SELECT chat.create_chat(1); SELECT chat.rotate_token(1)');
-wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens WHERE due)', 'rotated');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat_internal.redis_key_queue WHERE due)', 'rotated');
 is($redis->command('EXISTS', @others), scalar @others, 'the keys of others are there');
 is($redis->command('KEYS', "application:$token:*number"), "application:$token:chat:x:number", 'those of the token are not');
 $redis->command('DEL', @others);
-wait_until($node, 'postgres', 'WITH old AS (UPDATE chat.retired_tokens SET done_at = done_at - $$1 day$$::interval) SELECT NOT EXISTS (SELECT FROM chat.retired_tokens)', 'what was deleted is forgotten in the end');
+wait_until($node, 'postgres', 'WITH old AS (UPDATE chat_internal.redis_key_queue SET done_at = done_at - $$1 day$$::interval) SELECT NOT EXISTS (SELECT FROM chat_internal.redis_key_queue)', 'what was deleted is forgotten in the end');
 sql('UPDATE chat.applications SET token = token');
-is(sql('SELECT count(*) FROM chat.retired_tokens'), '0', 'a token that stays is not retired');
+is(sql('SELECT count(*) FROM chat_internal.redis_key_queue'), '0', 'a token that stays is not retired');
 
 # Redis restarts from what it saved before: what was deleted since is deleted again.
 mirrored('before it is saved');
@@ -258,7 +258,7 @@ mirrored('saved');
 $redis->command('SAVE');
 sql(q{SELECT chat.rotate_token(2); DELETE FROM chat.chats WHERE (application_id, number) = (1, (SELECT max(number) FROM chat.chats WHERE application_id = 1))});
 mirrored('after it was saved');
-wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens WHERE due)', 'all deleted');
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat_internal.redis_key_queue WHERE due)', 'all deleted');
 $redis->kill9;
 $redis->start;
 mirrored('restarted from what it saved');
@@ -283,28 +283,28 @@ $redis->command('CONFIG', 'SET', 'timeout', '1');
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 3');
 $node->reload;
 becomes('closed while idle', \&unconnected);
-my $errors = sql(q{SELECT errors FROM chat.worker_duties WHERE duty = 'redis'});
+my $errors = sql(q{SELECT errors FROM chat_internal.worker_jobs WHERE job = 'redis'});
 my $idle_key = sql(q{SELECT format('application:%s:chat:%s:number', token, min(number)) FROM chat.applications JOIN chat.chats ON application_id = id WHERE id = 2 GROUP BY token});
-sql('DELETE FROM chat.mended_counts');
+sql('DELETE FROM chat.repaired_counts');
 foreach my $lie (0, 99)
 {
 	becomes("closed again, before $lie", \&unconnected);
 	$redis->command('SET', $idle_key, $lie);
 	mirrored('idle');
-	wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.mended_counts WHERE was = $lie", "idle: $lie is reported");
+	wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.repaired_counts WHERE old_value = $lie", "idle: $lie is reported");
 }
-is(sql(q{SELECT errors FROM chat.worker_duties WHERE duty = 'redis'}), $errors, 'idle: no error');
+is(sql(q{SELECT errors FROM chat_internal.worker_jobs WHERE job = 'redis'}), $errors, 'idle: no error');
 $redis->command('CONFIG', 'SET', 'timeout', '0');
 
 # What is too high is reported even when Redis is a new one.
 use_url('');
-wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE duty = 'redis'}, 'off');
+wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE job = 'redis'}, 'off');
 $redis->command('SET', $idle_key, '77');
 $redis->kill9;
 $redis->start;
 $redis->command('SET', $idle_key, '88');
 use_url("unix://$redis->{socket}");
-wait_until($node, 'postgres', 'SELECT count(*) = 1 FROM chat.mended_counts WHERE was = 88', 'a value that leads is reported');
+wait_until($node, 'postgres', 'SELECT count(*) = 1 FROM chat.repaired_counts WHERE old_value = 88', 'a value that leads is reported');
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
 
 # A user that may not list the keys: those of retired tokens stay, all else is right.
@@ -312,10 +312,10 @@ sql(q{SELECT chat.create_chat(1) FROM generate_series(1, 2500)});
 mirrored('2500 chats');
 $redis->command('ACL', 'SETUSER', 'default', '-scan');
 sql('SELECT chat.rotate_token(3)');
-wait_until($node, 'postgres', q{SELECT last_error ~ 'list the keys of Redis: NOPERM' FROM chat.worker_duties WHERE duty = 'redis'}, 'may not list: an error');
+wait_until($node, 'postgres', q{SELECT last_error ~ 'list the keys of Redis: NOPERM' FROM chat_internal.worker_jobs WHERE job = 'redis'}, 'may not list: an error');
 my $last_key = sql(q{SELECT format('application:%s:chat:%s:number', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id WHERE id = 1});
 $redis->command('DEL', $last_key);
-becomes('may not list: the last key is mended', sub { $redis->command('GET', $last_key) ne '' });
+becomes('may not list: the last key is repaired', sub { $redis->command('GET', $last_key) ne '' });
 $redis->command('ACL', 'SETUSER', 'default', '+scan');
 mirrored('may list again');
 
@@ -325,26 +325,26 @@ sub copy_sql { my ($text) = @_; return $node->safe_psql('copy', $text); }
 $node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
 $worker = wait_for_worker($node, 'postgres');
 copy_sql('SELECT chat.start_worker()');
-wait_until($node, 'copy', q{SELECT last_error ~ '^this database is a copy of "postgres", and .*\nHINT:  .*rotate_token' FROM chat.worker_status WHERE duty = 'redis'}, 'a copy: an error');
+wait_until($node, 'copy', q{SELECT last_error ~ '^this database is a copy of "postgres", and .*\nHINT:  .*rotate_token' FROM chat.worker_status WHERE job = 'redis'}, 'a copy: an error');
 copy_sql('SELECT chat.create_chat(1)');
 my $original = expected_keys();
 copy_sql('SELECT chat.rotate_token(id) FROM chat.applications');
 is($redis->keys_and_values, $original, 'a copy: the keys are the original\'s');
-copy_sql(q{UPDATE chat.worker_duties SET home = NULL WHERE duty = 'redis'});
+copy_sql(q{UPDATE chat_internal.worker_jobs SET owner_database = NULL WHERE job = 'redis'});
 my $copied = copy_sql(q{
 	SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
-	SELECT format('application:%s:chat:%s:number=%s', token, number, last_number) FROM chat.applications JOIN chat.chats ON application_id = id});
+	SELECT format('application:%s:chat:%s:number=%s', token, number, last_message_number) FROM chat.applications JOIN chat.chats ON application_id = id});
 becomes('a copy with tokens of its own: both are right', sub { $redis->keys_and_values eq join("\n", sort split(/\n/, $original), split(/\n/, $copied)) });
 sql('SELECT chat.rotate_token(2)');
 copy_sql('SELECT chat.rotate_token(2)');
-wait_until($node, $_, 'SELECT NOT EXISTS (SELECT FROM chat.retired_tokens WHERE due)', "a copy: $_ rotates") foreach 'postgres', 'copy';
+wait_until($node, $_, 'SELECT NOT EXISTS (SELECT FROM chat_internal.redis_key_queue WHERE due)', "a copy: $_ rotates") foreach 'postgres', 'copy';
 $node->safe_psql('postgres', 'DROP DATABASE copy');
 $redis->command('FLUSHALL');
 mirrored('without the copy');
 
 # Names are looked up; one that is nobody's is an error.
 use_url('redis://no.such.host.invalid');
-wait_until($node, 'postgres', q{SELECT last_error ~ '^could not connect to Redis: ' FROM chat.worker_duties WHERE duty = 'redis'}, 'no such host');
+wait_until($node, 'postgres', q{SELECT last_error ~ '^could not connect to Redis: ' FROM chat_internal.worker_jobs WHERE job = 'redis'}, 'no such host');
 $redis->command('FLUSHALL');
 use_url("redis://localhost:$redis->{port}");
 mirrored('localhost');

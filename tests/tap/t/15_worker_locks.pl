@@ -23,18 +23,18 @@ my $idle = $node->background_psql('postgres');
 $idle->query_safe(q{BEGIN; SELECT chat.create_message(1, 2, 'held')});
 sql(q{INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, c, 'direct' FROM generate_series(1, 3, 2) AS c});
 sql(q{SET session_replication_role = replica; INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 2, 100, 'unseen')});
-sql(q{INSERT INTO chat.changed_chats VALUES (1, 2)});
+sql(q{INSERT INTO chat_internal.recount_queue VALUES (1, 2)});
 wait_until($node, 'postgres', q{SELECT bool_and(messages_count = 1) FROM chat.chats WHERE number <> 2}, 'the chats beside it are counted');
-wait_until($node, 'postgres', q{SELECT last_error ~ 'lock timeout' FROM chat.worker_status WHERE duty = 'reconcile'}, 'that one is shown as locked');
+wait_until($node, 'postgres', q{SELECT last_error ~ 'lock timeout' FROM chat.worker_status WHERE job = 'reconcile'}, 'that one is shown as locked');
 is(sql(q{SET statement_timeout = '5s'; SELECT chat.create_message(1, c, 'goes on') FROM generate_series(1, 3, 2) AS c}), "2\n2", 'who posts to them does not wait for it');
 $idle->query_safe('COMMIT');
 wait_until($node, 'postgres', count_of(2, 2), 'it is counted when it is free');
-is(sql(q{SELECT last_number FROM chat.chats WHERE number = 2}), '100', 'and its highest number is right');
+is(sql(q{SELECT last_message_number FROM chat.chats WHERE number = 2}), '100', 'and its highest number is right');
 
 # Somebody reconciles by hand, and leaves the transaction open.
 $idle->query_safe('BEGIN; SELECT chat.reconcile()');
 sql(q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 3, 'direct')});
-wait_until($node, 'postgres', q{SELECT last_error = 'another reconciliation is under way' FROM chat.worker_status WHERE duty = 'reconcile'},
+wait_until($node, 'postgres', q{SELECT last_error = 'another reconciliation is under way' FROM chat.worker_status WHERE job = 'reconcile'},
 	'another reconciliation is shown');
 is(sql(count_of(3, 2)), "t", 'and nothing is counted twice');
 $idle->query_safe('COMMIT');

@@ -18,9 +18,10 @@ sub give_away
 	return $node->safe_psql('postgres', q{
 		CREATE ROLE keeper;
 		ALTER SCHEMA chat OWNER TO keeper;
-		GRANT ALL ON ALL FUNCTIONS IN SCHEMA chat TO keeper;
+		ALTER SCHEMA chat_internal OWNER TO keeper;
+		GRANT ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper;
 		DO $$ DECLARE t regclass; BEGIN
-			FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind IN ('r', 'v') LOOP
+			FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
 				EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
 			END LOOP;
 		END $$});
@@ -52,7 +53,7 @@ my @calls = (
 		q{chat.search_messages(1, 1, 'message')}, q{chat.search_messages(1, 1, 'message', before => 9)},
 		q{chat.search_application(1, 'message')}, q{chat.search_application(1, 'message', before => ARRAY[3, 9])},
 		q{chat.get_application(1)}, q{chat.list_applications()}, q{chat.get_chat(1, 1)}, q{chat.list_chats(1)},
-		q{chat.reconcile()}, q{chat.reconcile(1, 1)}, q{chat.retry_parked()}, q{chat.rotate_token(1)}),
+		q{chat.reconcile()}, q{chat.reconcile(1, 1)}, q{chat.retry_failed_documents()}, q{chat.rotate_token(1)}),
 	(map { my $call = $_; $call =~ s/TOKEN/current_setting('test.token')/; "SELECT $call" }
 		q{chat.get_application(TOKEN)}, q{chat.get_message(TOKEN, 1, 1)}, q{chat.create_message(TOKEN, 1, 'm')},
 		q{chat.create_messages(ARRAY[TOKEN], ARRAY[1], ARRAY['a'])}, q{chat.get_messages(ARRAY[TOKEN], ARRAY[1], ARRAY[1])}),
@@ -67,34 +68,34 @@ my $all = q{
 		target record; change text; call text; freed boolean; done int := 0; changed int := 0;
 		-- Some of what is referred to cannot be changed before what refers to it is gone.
 		free text := (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname), ';')
-			FROM pg_constraint WHERE connamespace = 'chat'::regnamespace AND contype = 'f')
+			FROM pg_constraint WHERE connamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND contype = 'f')
 			|| '; DROP INDEX chat.applications_name_key;'
 			|| (SELECT string_agg(format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass), ';') FROM pg_trigger WHERE tgattr <> '' AND NOT tgisinternal);
 		calls text[] := ARRAY[CALLS] || (
 			SELECT array_agg(format('DELETE FROM %s', oid::regclass) ORDER BY relname) || array_agg(format('TRUNCATE %s CASCADE', oid::regclass) ORDER BY relname)
-			FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relname IN ('messages', 'chats', 'applications', 'application_counters'));
+			FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relname IN ('messages', 'chats', 'applications', 'application_counters'));
 	BEGIN
 		FOREACH call IN ARRAY calls LOOP
 			BEGIN EXECUTE call; RAISE EXCEPTION 'undo'; EXCEPTION WHEN raise_exception THEN END;
 		END LOOP;
 		FOR target IN
-			SELECT c.relname AS table, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
+			SELECT c.relnamespace::regnamespace AS schema, c.relname AS table, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
 				(SELECT string_agg(CASE WHEN o.attname = a.attname THEN format('%L::bigint AS %I', 140000000000, o.attname) ELSE quote_ident(o.attname) END, ', ' ORDER BY o.attnum)
 				FROM pg_attribute AS o WHERE o.attrelid = c.oid AND o.attnum > 0) AS columns
 			FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-			WHERE c.relnamespace = 'chat'::regnamespace AND c.relkind = 'r' ORDER BY 1, a.attnum
+			WHERE c.relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND c.relkind = 'r' ORDER BY 1, 2, a.attnum
 		LOOP
 			FOREACH change IN ARRAY ARRAY[
-				'ALTER TABLE chat.%1$I RENAME COLUMN %2$I TO other',
-				'ALTER TABLE chat.%1$I DROP COLUMN %2$I CASCADE',
-				'ALTER TABLE chat.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE bigint USING 8000',
-				'ALTER TABLE chat.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE bigint USING 140000000000',
-				'ALTER TABLE chat.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE text',
-				'ALTER TABLE chat.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE name',
-				'ALTER TABLE chat.%1$I RENAME TO other; CREATE VIEW chat.%1$I AS SELECT %3$s FROM chat.other',
-				'ALTER TABLE chat.%1$I RENAME TO other; CREATE VIEW chat.%1$I AS SELECT *, 140000000000 AS ctid FROM chat.other']
+				'ALTER TABLE %4$s.%1$I RENAME COLUMN %2$I TO other',
+				'ALTER TABLE %4$s.%1$I DROP COLUMN %2$I CASCADE',
+				'ALTER TABLE %4$s.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE bigint USING 8000',
+				'ALTER TABLE %4$s.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE bigint USING 140000000000',
+				'ALTER TABLE %4$s.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE text',
+				'ALTER TABLE %4$s.%1$I ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE name',
+				'ALTER TABLE %4$s.%1$I RENAME TO other; CREATE VIEW %4$s.%1$I AS SELECT %3$s FROM %4$s.other',
+				'ALTER TABLE %4$s.%1$I RENAME TO other; CREATE VIEW %4$s.%1$I AS SELECT *, 140000000000 AS ctid FROM %4$s.other']
 			LOOP
-				change := format(change, target.table, target.column, target.columns);
+				change := format(change, target.table, target.column, target.columns, target.schema);
 				FOREACH freed IN ARRAY ARRAY[false, true] LOOP
 					BEGIN
 						IF freed THEN EXECUTE free; END IF;
@@ -105,7 +106,7 @@ my $all = q{
 								attrelid::regclass, attname, attname, attname, format_type(atttypid, atttypmod)) ORDER BY attrelid, attnum)
 							FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
 							WHERE attnum > 0 AND NOT attisdropped AND atttypid IN ('integer'::regtype, 'bigint'::regtype, 'text'::regtype)
-							AND relnamespace = 'chat'::regnamespace AND relname IN ('messages', 'chats', 'applications', 'application_counters') AND relkind = 'r')
+							AND relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relname IN ('messages', 'chats', 'applications', 'application_counters') AND relkind = 'r')
 						LOOP
 							done := done + 1;
 							BEGIN
@@ -158,15 +159,15 @@ sub keeper
 	return $err =~ /ERROR:  (\w{5})/ ? $1 : $err;
 }
 
-# Each duty has passed, well or with an error, since the change.
+# Each job has passed, well or with an error, since the change.
 sub worker_passes
 {
 	my ($what) = @_;
 	my $since = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
 
 	return wait_until($node, 'postgres', qq{
-		SELECT pg_reload_conf() AND bool_and(greatest(last_pass_at, last_error_at) > '$since')
-		FROM chat.worker_duties WHERE duty IN ('redis', 'reconcile')}, "$what: the worker passes");
+		SELECT pg_reload_conf() AND bool_and(greatest(last_run_at, last_error_at) > '$since')
+		FROM chat_internal.worker_jobs WHERE job IN ('redis', 'reconcile')}, "$what: the worker runs");
 }
 
 foreach my $case (
@@ -178,15 +179,15 @@ foreach my $case (
 	[ 'a body that is a small number', 'ALTER TABLE chat.messages RENAME body TO kept; ALTER TABLE chat.messages ADD body bigint DEFAULT 8000',
 		'ALTER TABLE chat.messages DROP body; ALTER TABLE chat.messages RENAME kept TO body',
 		'SELECT chat.get_message(1, 1, 1)' => '42804', 'SELECT chat.get_messages(ARRAY[1], ARRAY[1], ARRAY[1])' => '42804' ],
-	[ 'wide counts', 'ALTER TABLE chat.chats ALTER last_number TYPE bigint, ALTER messages_count TYPE bigint', 'ALTER TABLE chat.chats ALTER last_number TYPE integer, ALTER messages_count TYPE integer',
+	[ 'wide counts', 'ALTER TABLE chat.chats ALTER last_message_number TYPE bigint, ALTER messages_count TYPE bigint', 'ALTER TABLE chat.chats ALTER last_message_number TYPE integer, ALTER messages_count TYPE integer',
 		'SELECT chat.get_chat(1, 1)' => '42804', q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'x')} => '42804',
 		'UPDATE chat.chats SET messages_count = 0' => '42804', q{SELECT chat.create_messages(ARRAY[1], ARRAY[1], ARRAY['x'])} => '42804' ],
 	[ 'a chat number by another name', 'ALTER TABLE chat.chats RENAME number TO numero', 'ALTER TABLE chat.chats RENAME numero TO number',
 		q{INSERT INTO chat.chats VALUES (1, 99)} => '42703', 'UPDATE chat.chats SET numero = numero + 1000' => '42703' ],
-	[ 'a queue of texts', 'ALTER TABLE chat.changed_chats ALTER application_id TYPE text', 'ALTER TABLE chat.changed_chats ALTER application_id TYPE integer USING application_id::integer',
+	[ 'a queue of texts', 'ALTER TABLE chat_internal.recount_queue ALTER application_id TYPE text', 'ALTER TABLE chat_internal.recount_queue ALTER application_id TYPE integer USING application_id::integer',
 		'DELETE FROM chat.messages' => '42804|' ],
-	[ 'times that are texts', 'ALTER TABLE chat.retired_tokens ALTER retired_at DROP DEFAULT, ALTER retired_at TYPE text',
-		'ALTER TABLE chat.retired_tokens ALTER retired_at TYPE timestamptz USING retired_at::timestamptz, ALTER retired_at SET DEFAULT pg_catalog.clock_timestamp()',
+	[ 'times that are texts', 'ALTER TABLE chat_internal.redis_key_queue ALTER retired_at DROP DEFAULT, ALTER retired_at TYPE text',
+		'ALTER TABLE chat_internal.redis_key_queue ALTER retired_at TYPE timestamptz USING retired_at::timestamptz, ALTER retired_at SET DEFAULT pg_catalog.clock_timestamp()',
 		'SELECT chat.get_message(1, 1, 1)' => '' ],
 	[ 'a view of applications', 'ALTER TABLE chat.applications RENAME TO real; CREATE VIEW chat.applications AS SELECT id, 140000000000 AS token, name, created_at FROM chat.real',
 		'DROP VIEW chat.applications; ALTER TABLE chat.real RENAME TO applications',
@@ -207,12 +208,12 @@ is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'), $started, 
 is(workers($node, 'postgres'), $pid, 'worker: it is the same');
 is(contents($node, 'postgres'), $before, 'worker: the data is as it was');
 wait_until($node, 'postgres', q{
-	SELECT pg_reload_conf() AND bool_and(last_pass_at > last_error_at) FROM chat.worker_duties WHERE last_error_at IS NOT NULL}, 'worker: no duty fails');
+	SELECT pg_reload_conf() AND bool_and(last_run_at > last_error_at) FROM chat_internal.worker_jobs WHERE last_error_at IS NOT NULL}, 'worker: no job fails');
 $node->safe_psql('postgres', 'DELETE FROM chat.messages WHERE (application_id, chat_number, number) = (1, 1, 5)');
 wait_until($node, 'postgres', 'SELECT messages_count = 19 FROM chat.chats WHERE (application_id, number) = (1, 1)', 'worker: it counts');
 my $last = $node->safe_psql('postgres', q{SELECT chat.create_message(1, 1, 'x')});
 $token = $node->safe_psql('postgres', 'SELECT token FROM chat.applications WHERE id = 1');
-wait_until($node, 'postgres', 'SELECT chat.pending_changes() = 0', 'worker: it mirrors');
+wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'worker: it mirrors');
 is($redis->command('GET', "application:$token:chat:1:number"), $last, 'worker: Redis is right');
 $node->stop;
 done_testing();

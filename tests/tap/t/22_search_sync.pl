@@ -45,7 +45,7 @@ my $elder = $node->background_psql('postgres');
 $elder->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before' WHERE (application_id, chat_number, number) = (1, 1, 5); DELETE FROM chat.messages WHERE (application_id, chat_number, number) = (1, 1, 6)});
 sql(q{BEGIN; UPDATE chat.messages SET body = 'prepared before' WHERE (application_id, chat_number, number) = (1, 1, 7); PREPARE TRANSACTION 'elder'});
 set_url($node, $elasticsearch);
-wait_until($node, 'postgres', q{SELECT last_error LIKE '%waits until all transactions have ended%' FROM chat.worker_status WHERE duty = 'search'}, 'an open transaction: the index waits, and says so');
+wait_until($node, 'postgres', q{SELECT last_error LIKE '%waits until all transactions have ended%' FROM chat.worker_status WHERE job = 'search'}, 'an open transaction: the index waits, and says so');
 sql(q{SELECT chat.create_message(1, 2, 'Sent Meanwhile')});
 is(found('sent meanwhile'), '1.2.1001' =~ s/^1\.//r, 'an open transaction: searches find what was sent');
 $elder->query_safe('COMMIT');
@@ -92,7 +92,7 @@ is(found('of this number'), '', 'what a former chat of the number held is not fo
 change('DELETE of an application', q{DELETE FROM chat.applications WHERE id = 2});
 change('highest numbers lowered', q{
 	BEGIN; DELETE FROM chat.messages WHERE (application_id, chat_number) = (1, 2) AND number > 10;
-	UPDATE chat.chats SET last_number = 10 WHERE (application_id, number) = (1, 2); COMMIT;
+	UPDATE chat.chats SET last_message_number = 10 WHERE (application_id, number) = (1, 2); COMMIT;
 	SELECT chat.create_message(1, 2, 'a number that was given before')});
 
 # What is rolled back leaves nothing, what is prepared comes when it is committed.
@@ -219,13 +219,13 @@ $node = $standby;
 my $late = $node->background_psql('postgres');
 $late->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before it was off' WHERE number = 2});
 set_url($node, undef);
-wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM chat.search_indexes)}, 'turned off');
+wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM chat_internal.search_indexes)}, 'turned off');
 $late->query_safe('COMMIT');
 $late->quit;
-wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM chat.search_indexes) AND NOT EXISTS (SELECT FROM chat.indexed_chats) AND NOT EXISTS (SELECT FROM chat.search_queue)}, 'turned off: no rows');
+wait_until($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM chat_internal.search_indexes) AND NOT EXISTS (SELECT FROM chat_internal.search_watermarks) AND NOT EXISTS (SELECT FROM chat_internal.search_queue)}, 'turned off: no rows');
 sql(q{SELECT chat.create_message(1, 1, 'while it is off'); UPDATE chat.messages SET body = 'edited while it is off' WHERE number = 9; DELETE FROM chat.messages WHERE number = 10});
-is(sql('SELECT count(*) FROM chat.search_queue'), '0', 'turned off: nothing is queued');
-is(found('while it is OFF'), join(' ', map { "$_.9" } 1 .. 4) =~ s/1\.9\K/ 1.@{[ sql('SELECT last_number FROM chat.chats WHERE (application_id, number) = (1, 1)') ]}/r, 'turned off: searches find it');
+is(sql('SELECT count(*) FROM chat_internal.search_queue'), '0', 'turned off: nothing is queued');
+is(found('while it is OFF'), join(' ', map { "$_.9" } 1 .. 4) =~ s/1\.9\K/ 1.@{[ sql('SELECT last_message_number FROM chat.chats WHERE (application_id, number) = (1, 1)') ]}/r, 'turned off: searches find it');
 my ($status, $stdout, $stderr) = $node->psql('postgres', 'SELECT chat.verify_search()');
 like($stderr, qr/there is no search index/, 'turned off: nothing to verify');
 set_url($node, $elasticsearch);

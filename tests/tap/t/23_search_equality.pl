@@ -123,11 +123,11 @@ sub right_now
 				SELECT * FROM chat.messages WHERE application_id = 1 AND chat.contains(body, \$q\$$query\$q\$) ORDER BY chat_number, number LIMIT 1000) AS m)});
 }
 
-wait_until($node, 'postgres', 'SELECT sum(indexed_number) > 2000 FROM chat.indexed_chats', 'indexing goes on during the load');
+wait_until($node, 'postgres', 'SELECT sum(indexed_number) > 2000 FROM chat_internal.search_watermarks', 'indexing goes on during the load');
 my ($asked, $wrong) = (0, 0);
 while ($loader->pumpable && $loader->pump_nb)
 {
-	last if !defined sql(q{SELECT 1 FROM chat.chats WHERE last_number = 0 LIMIT 1});
+	last if !defined sql(q{SELECT 1 FROM chat.chats WHERE last_message_number = 0 LIMIT 1});
 	last if sql('SELECT count(*) FROM chat.messages') >= 196_123;
 	$asked++;
 	right_now($_) eq 't' || $wrong++ foreach qw(ubuntu wzq);

@@ -37,8 +37,8 @@ sub reported
 {
 	my ($what, $error) = @_;
 
-	return wait_until($node, 'postgres', "SELECT last_error ~ '$error' FROM chat.worker_status WHERE duty = 'search'", "$what: worker_status shows it")
-	  || diag(sql(q{SELECT last_error FROM chat.worker_status WHERE duty = 'search'}));
+	return wait_until($node, 'postgres', "SELECT last_error ~ '$error' FROM chat.worker_status WHERE job = 'search'", "$what: worker_status shows it")
+	  || diag(sql(q{SELECT last_error FROM chat.worker_status WHERE job = 'search'}));
 }
 
 # Check searches; what is wrong with them.
@@ -58,7 +58,7 @@ sub round
 	my ($what, $fault, %options) = @_;
 
 	note("ROUND: $what");
-	sql(q{UPDATE chat.worker_duties SET last_error = NULL WHERE duty = 'search'});
+	sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'search'});
 	$writers = start_writers($node, 'postgres');
 	wrote($what);
 	$fault->($what, index_name($node, 'postgres'));
@@ -87,7 +87,7 @@ sub rebuilt
 {
 	my ($what, $index) = @_;
 
-	return wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.search_indexes WHERE state = 'current' AND uuid IS NOT NULL AND name <> '$index'", "$what: another index is built");
+	return wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL AND name <> '$index'", "$what: another index is built");
 }
 
 make_checks($node, 'postgres');
@@ -144,11 +144,11 @@ round('the index is deleted', sub {
 
 round('the alias points elsewhere', sub {
 	my ($what, $index) = @_;
-	my $alias = sql(q{SELECT alias FROM chat.search_indexes WHERE state = 'current'});
+	my $alias = sql(q{SELECT alias FROM chat_internal.search_indexes WHERE state = 'current'});
 
 	request('PUT', '/elsewhere', {});
 	request('POST', '/_aliases', { actions => [ { remove => { index => $index, alias => $alias } }, { add => { index => 'elsewhere', alias => $alias } } ] });
-	ok(poll(sub { join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$alias"))[1] }) eq $index }), "$what: it is mended");
+	ok(poll(sub { join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$alias"))[1] }) eq $index }), "$what: it is repaired");
 	is(request('GET', '/elsewhere/_count')->{count}, 0, "$what: nothing went there");
 	request('DELETE', '/elsewhere');
 });
@@ -159,7 +159,7 @@ round('the alias for writes points elsewhere', sub {
 
 	request('PUT', '/elsewhere', {});
 	request('POST', '/_aliases', { actions => [ { remove => { index => $index, alias => "$index-write" } }, { add => { index => 'elsewhere', alias => "$index-write" } } ] });
-	ok(poll(sub { join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$index-write"))[1] }) eq $index }), "$what: it is mended");
+	ok(poll(sub { join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$index-write"))[1] }) eq $index }), "$what: it is repaired");
 	request('DELETE', '/elsewhere');
 });
 
@@ -167,7 +167,7 @@ round('the alias for writes is removed', sub {
 	my ($what, $index) = @_;
 
 	request('POST', '/_aliases', { actions => [ { remove => { index => $index, alias => "$index-write" } } ] });
-	ok(poll(sub { join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$index-write"))[1] }) eq $index }), "$what: it is mended");
+	ok(poll(sub { join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$index-write"))[1] }) eq $index }), "$what: it is repaired");
 });
 
 # A disk that is full: what Elasticsearch does above the flood stage.
@@ -180,7 +180,7 @@ round('the disk is full', sub {
 	settings($index, 'index.blocks.read_only_allow_delete' => undef);
 });
 
-# Mapping conflicts: said, not used, not overwritten, nothing parked.
+# Mapping conflicts: said, not used, not overwritten, nothing failed.
 sub unusable
 {
 	my ($what) = @_;
@@ -188,7 +188,7 @@ sub unusable
 	reported($what, 'has another mapping or other settings than it was created with');
 	is(sql('SELECT bool_or(usable) FROM chat.search_status'), 'f', "$what: it is not used");
 	wrote($what);
-	is(sql('SELECT count(*) FROM chat.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is parked");
+	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is failed");
 	return;
 }
 
@@ -229,7 +229,7 @@ round('a template', sub {
 	is(index_name($node, 'postgres'), $index, "$what: the index stays that was right");
 	wait_for_writes($node, 'postgres', 10, $what);
 	request('DELETE', '/_template/tokens');
-	request('DELETE', '/' . sql(q{SELECT name FROM chat.search_indexes WHERE state = 'building'}));
+	request('DELETE', '/' . sql(q{SELECT name FROM chat_internal.search_indexes WHERE state = 'building'}));
 	rebuilt($what, $index);
 });
 
@@ -241,9 +241,9 @@ round('a new index is refused', sub {
 	sql('SELECT chat.reindex()');
 	reported($what, 'maximum');
 	sql(q{SELECT chat.create_message(2, 1, 'while it is refused')});
-	wait_until($node, 'postgres', q{SELECT indexed_number = last_number FROM chat.chats AS c
-		JOIN chat.indexed_chats AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
-		JOIN chat.search_indexes AS s ON s.id = i.index_id AND s.state = 'current'
+	wait_until($node, 'postgres', q{SELECT indexed_number = last_message_number FROM chat.chats AS c
+		JOIN chat_internal.search_watermarks AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
+		JOIN chat_internal.search_indexes AS s ON s.id = i.index_id AND s.state = 'current'
 		WHERE c.application_id = 2 AND c.number = 1}, "$what: what is written reaches the index");
 	request('PUT', '/_cluster/settings', { persistent => { 'cluster.max_shards_per_node' => undef } });
 	rebuilt($what, $index);
@@ -260,16 +260,16 @@ round('too many requests', sub {
 	reported($what, '429');
 	wrote($what);
 	ok($node->poll_query_until('postgres', q{
-		SELECT bool_and(indexed_number = last_number)
-		FROM chat.chats AS c LEFT JOIN chat.indexed_chats AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
+		SELECT bool_and(indexed_number = last_message_number)
+		FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
 		WHERE c.application_id = 2}),
 		"$what: all gets there, in smaller parts");
-	is(sql('SELECT count(*) FROM chat.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is parked");
+	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is failed");
 	$elasticsearch->{settings} = {};
 	$elasticsearch->restart;
 });
 
-# What is changed in the index behind our back, in the quiet application: found out, and mended. The
+# What is changed in the index behind our back, in the quiet application: found out, and repaired. The
 # worker verifies by itself, so it is kept from that at first.
 sub tamper
 {
@@ -293,10 +293,10 @@ round('documents are changed', sub {
 	configure($node, 'pg_chat.reconcile_interval', 3600);
 	sql("SELECT pg_terminate_backend($worker)");
 	wait_for_worker($node, 'postgres', $worker);
-	wait_until($node, 'postgres', q{SELECT last_pass_at > running_since FROM chat.worker_status WHERE duty = 'verify search'}, "$what: the worker has verified");
+	wait_until($node, 'postgres', q{SELECT last_run_at > running_since FROM chat.worker_status WHERE job = 'verify search'}, "$what: the worker has verified");
 	sql(q{SELECT chat.create_message(2, 5, 'indexed after the first look')});
-	wait_until($node, 'postgres', q{SELECT indexed_number = last_number FROM chat.chats AS c
-		JOIN chat.indexed_chats AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
+	wait_until($node, 'postgres', q{SELECT indexed_number = last_message_number FROM chat.chats AS c
+		JOIN chat_internal.search_watermarks AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
 		WHERE (c.application_id, c.number) = (2, 5)}, "$what: the worker has looked");
 	tamper($index);
 	is(sql('SELECT * FROM chat.verify_search() ORDER BY 1, 2, 3'), join("\n", @differences), "$what: verify_search() shows them, and nothing else");
@@ -305,15 +305,15 @@ round('documents are changed', sub {
 	is(sql('SELECT chat.repair_search(2, 2)'), '2', "$what: repair_search() of a chat");
 	is(sql('SELECT chat.repair_search()'), '4', "$what: repair_search() of the others");
 	ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM chat.verify_search()'), "$what: repaired");
-	my $mended = sql(q{SELECT total_mended FROM chat.worker_duties WHERE duty = 'verify search'});
+	my $repaired = sql(q{SELECT total_repaired FROM chat_internal.worker_jobs WHERE job = 'verify search'});
 	tamper($index);
 	configure($node, 'pg_chat.reconcile_interval', 1);
-	wait_until($node, 'postgres', "SELECT total_mended >= $mended + 6 FROM chat.worker_duties WHERE duty = 'verify search'", "$what: the worker finds them by itself");
+	wait_until($node, 'postgres', "SELECT total_repaired >= $repaired + 6 FROM chat_internal.worker_jobs WHERE job = 'verify search'", "$what: the worker finds them by itself");
 	ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM chat.verify_search()'), "$what: and repairs them");
 });
 like(slurp_file($node->logfile), qr/pg_chat found message 150 of chat 1 of application 2 missing in the search index; it is indexed anew/, 'and says so');
 
-is(sql(q{SELECT count(*) FROM chat.search_queue}), '0', 'in the end: nothing is queued');
+is(sql(q{SELECT count(*) FROM chat_internal.search_queue}), '0', 'in the end: nothing is queued');
 in_step($node, 'postgres', $elasticsearch, 'in the end');
 $node->stop;
 $elasticsearch->stop;

@@ -1,6 +1,6 @@
 # The worker lets go of its database at once, also in the middle of a request to an Elasticsearch that
 # hangs; chat.reindex() comes to an end through every interruption; a message that Elasticsearch
-# refuses is parked, and holds up no other; and passwords stay secret.
+# refuses is failed, and holds up no other; and passwords stay secret.
 use strict;
 use warnings;
 
@@ -68,7 +68,7 @@ each_within(1, sub {
 	hang_in('one');
 	$timed->('a reload', sub {
 		configure($node, 'pg_chat.elasticsearch_url', '');
-		wait_until($node, 'one', 'SELECT NOT EXISTS (SELECT FROM chat.search_indexes)', 'a reload: it is off');
+		wait_until($node, 'one', 'SELECT NOT EXISTS (SELECT FROM chat_internal.search_indexes)', 'a reload: it is off');
 	});
 	set_url($node, $elasticsearch);
 	hang_in('one');
@@ -98,7 +98,7 @@ sub reindexed
 {
 	my ($what, $interrupt, $killed) = @_;
 	my $before = index_name($node, 'postgres');
-	my $alias = sql('postgres', 'SELECT alias FROM chat.search_indexes');
+	my $alias = sql('postgres', 'SELECT alias FROM chat_internal.search_indexes');
 	my $others = indexes_of($alias);
 	my $writers = start_writers($node, 'postgres');
 
@@ -126,7 +126,7 @@ reindexed('reindex, the worker is killed', sub {
 }, 1);
 reindexed('reindex, Elasticsearch is killed', sub { $elasticsearch->kill9; $elasticsearch->start });
 reindexed('reindex, the new index is deleted', sub {
-	$elasticsearch->request('DELETE', '/' . sql('postgres', q{SELECT coalesce((SELECT name FROM chat.search_indexes WHERE state = 'building'), 'none')}));
+	$elasticsearch->request('DELETE', '/' . sql('postgres', q{SELECT coalesce((SELECT name FROM chat_internal.search_indexes WHERE state = 'building'), 'none')}));
 });
 
 # Called again while an index is being built, here one that waits for an older transaction, it begins anew.
@@ -135,14 +135,14 @@ my $replaced = index_name($node, 'postgres');
 $elder->query_safe('BEGIN; SELECT pg_current_xact_id()');
 sql('postgres', 'SELECT chat.reindex()');
 wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building'}, 'reindex, again: one is built');
-my $begun = sql('postgres', q{SELECT name FROM chat.search_indexes WHERE state = 'building'});
+my $begun = sql('postgres', q{SELECT name FROM chat_internal.search_indexes WHERE state = 'building'});
 is(sql('postgres', 'SELECT chat.reindex()'), $replaced, 'reindex, again: it names the old index');
 wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building' AND index <> '$begun'", 'reindex, again: another is built');
 $elder->query_safe('COMMIT');
 $elder->quit;
 wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index NOT IN ('$replaced', '$begun') AND usable) FROM chat.search_status", 'reindex, again: replaced');
 
-# A message that is larger than what Elasticsearch accepts is parked; others flow, searches find it, and
+# A message that is larger than what Elasticsearch accepts is failed; others flow, searches find it, and
 # an Elasticsearch that accepts it gets it when somebody says so.
 restart_with('http.max_content_length' => '200kb');
 sql('postgres', q{
@@ -151,23 +151,23 @@ sql('postgres', q{
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 2, 'needle ' || string_agg(md5(i::text), ' ') FROM generate_series(1, 8000) AS i;
 	SELECT chat.create_message(1, 1 + i % 3, 'after the large one') FROM generate_series(1, 500) AS i;
 	COMMIT});
-wait_until($node, 'postgres', q{SELECT parked = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message is parked, others flow');
-my $large = sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_queue WHERE reason ~ '413'});
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message is failed, others flow');
+my $large = sql('postgres', q{SELECT chat_number || '.' || number FROM chat_internal.search_queue WHERE reason ~ '413'});
 is($large, sql('postgres', q{SELECT chat_number || '.' || number FROM chat.messages WHERE body LIKE 'needle%'}), 'too large: it is named, with the reason');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'too large: a search finds it');
 no_difference($node, 'postgres', 'too large');
-is(sql('postgres', 'SELECT chat.retry_parked()'), '1', 'too large: tried again');
-wait_until($node, 'postgres', q{SELECT parked = 1 AND queued = 0 FROM chat.search_status}, 'too large: refused again');
+is(sql('postgres', 'SELECT chat.retry_failed_documents()'), '1', 'too large: tried again');
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 FROM chat.search_status}, 'too large: refused again');
 restart_with();
-is(sql('postgres', 'SELECT chat.retry_parked(1, 1)'), '0', 'accepted: none in another chat');
-is(sql('postgres', 'SELECT chat.retry_parked(1, 2)'), '1', 'accepted: tried again');
+is(sql('postgres', 'SELECT chat.retry_failed_documents(1, 1)'), '0', 'accepted: none in another chat');
+is(sql('postgres', 'SELECT chat.retry_failed_documents(1, 2)'), '1', 'accepted: tried again');
 in_step($node, 'postgres', $elasticsearch, 'accepted');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'accepted: a search finds it');
 
 # One that is longer than any that the functions take is not even sent.
 sql('postgres', q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 2, 'haystack' || repeat('-', 17000000)), (1, 2, 'behind it')});
-wait_until($node, 'postgres', q{SELECT parked = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it is parked, others flow');
-is(sql('postgres', q{SELECT reason FROM chat.search_queue}), 'its body is too long', 'too long: with the reason');
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it is failed, others flow');
+is(sql('postgres', q{SELECT reason FROM chat_internal.search_queue}), 'its body is too long', 'too long: with the reason');
 is(sql('postgres', q{SELECT count(*) FROM chat.search_application(1, 'HAYSTACK')}), '1', 'too long: a search finds it');
 sql('postgres', q{DELETE FROM chat.messages WHERE length(body) > 16777216});
 in_step($node, 'postgres', $elasticsearch, 'too long, deleted');
@@ -176,8 +176,8 @@ in_step($node, 'postgres', $elasticsearch, 'too long, deleted');
 sql('postgres', q{CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'});
 sql('bytes', q{CREATE EXTENSION pg_chat; SELECT chat.create_application('shop'); SELECT chat.create_chat(1);
 	SELECT chat.create_message(1, 1, 'text'); SELECT chat.create_message(1, 1, 'Bytes ' || E'\xe4\xff'); SELECT chat.create_message(1, 1, 'more text')});
-wait_until($node, 'bytes', q{SELECT parked = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status WHERE usable}, 'bytes: parked');
-is(sql('bytes', q{SELECT number, reason FROM chat.search_queue}), '2|its body is not UTF-8', 'bytes: with the reason');
+wait_until($node, 'bytes', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status WHERE usable}, 'bytes: failed');
+is(sql('bytes', q{SELECT number, reason FROM chat_internal.search_queue}), '2|its body is not UTF-8', 'bytes: with the reason');
 is(sql('bytes', q{SELECT string_agg(number::text, ' ') FROM chat.search_messages(1, 1, 'bytes')}), '2', 'bytes: found');
 is(sql('bytes', q{SELECT * FROM chat.verify_search()}), '', 'bytes: verify_search() finds nothing');
 sql('bytes', q{UPDATE chat.messages SET body = 'text after all' WHERE number = 2});
@@ -200,8 +200,8 @@ sub login_fails
 {
 	my ($what, $error) = @_;
 
-	return wait_until($node, 'postgres', "SELECT last_error ~ '$error' FROM chat.worker_status WHERE duty = 'search'", "$what: worker_status shows it")
-	  || diag(sql('postgres', q{SELECT last_error FROM chat.worker_status WHERE duty = 'search'}));
+	return wait_until($node, 'postgres', "SELECT last_error ~ '$error' FROM chat.worker_status WHERE job = 'search'", "$what: worker_status shows it")
+	  || diag(sql('postgres', q{SELECT last_error FROM chat.worker_status WHERE job = 'search'}));
 }
 
 write_secret('password', "topsecret\n");

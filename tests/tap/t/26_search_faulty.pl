@@ -26,7 +26,7 @@ my $elasticsearch = Elasticsearch->new;
 my $elsewhere = FaultyElasticsearch->new;
 my $faulty = FaultyElasticsearch->new($elasticsearch->url, redirect_to => $elsewhere->url);
 
-# An hour between passes that nothing calls for; each reload calls for one of each duty.
+# An hour between passes that nothing calls for; each reload calls for one of each job.
 my $node = new_search_cluster('main', $faulty, conf => "pg_chat.reconcile_interval = 3600\n");
 
 sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
@@ -59,8 +59,8 @@ sub write_some
 sub state
 {
 	return sql(q{
-		SELECT 'watermark', i.* FROM chat.indexed_chats AS i ORDER BY i;
-		SELECT 'queued', id, reason FROM chat.search_queue ORDER BY id});
+		SELECT 'watermark', i.* FROM chat_internal.search_watermarks AS i ORDER BY i;
+		SELECT 'queued', id, reason FROM chat_internal.search_queue ORDER BY id});
 }
 
 # What is held for indexed is found by searches, as it is now; what is deleted is not. To be asked
@@ -70,13 +70,13 @@ sub no_false_claim
 	my ($what) = @_;
 	my ($claims, $others) = split /^others$/m, sql(q{
 		CREATE TEMPORARY TABLE pending AS
-			SELECT application_id, chat_number, number FROM chat.search_queue JOIN chat.search_indexes AS s ON s.id = index_id WHERE s.state = 'current';
+			SELECT application_id, chat_number, number FROM chat_internal.search_queue JOIN chat_internal.search_indexes AS s ON s.id = index_id WHERE s.state = 'current';
 		CREATE TEMPORARY VIEW claims AS
 			SELECT m.* FROM chat.messages AS m
-			JOIN chat.indexed_chats AS i USING (application_id, chat_number) JOIN chat.search_indexes AS s ON s.id = i.index_id
+			JOIN chat_internal.search_watermarks AS i USING (application_id, chat_number) JOIN chat_internal.search_indexes AS s ON s.id = i.index_id
 			WHERE s.state = 'current' AND m.number <= i.indexed_number
 			AND NOT EXISTS (SELECT FROM pending AS p WHERE (p.application_id, p.chat_number, p.number) = (m.application_id, m.chat_number, m.number));
-		SELECT format('%s.%s.%s %s', application_id, chat_number, number, chat.search_checksum(application_id, chat_number, number, body)) FROM claims;
+		SELECT format('%s.%s.%s %s', application_id, chat_number, number, chat_internal.search_checksum(application_id, chat_number, number, body)) FROM claims;
 		SELECT 'others';
 		SELECT format('%s.%s.%s', application_id, chat_number, number) FROM (SELECT * FROM pending UNION SELECT application_id, chat_number, number FROM chat.messages) AS o});
 	my @documents = split /\n/, documents($elasticsearch, index_name($node, 'postgres'));
@@ -102,11 +102,11 @@ sub reported
 {
 	my ($what, $error, $times) = @_;
 
-	return wait_until($node, 'postgres', "SELECT errors >= " . ($times // 1) . " AND last_error ~ '$error' FROM chat.worker_status WHERE duty = 'search'", "$what: worker_status shows it")
-	  || diag(sql(q{SELECT errors, last_error FROM chat.worker_status WHERE duty = 'search'}));
+	return wait_until($node, 'postgres', "SELECT errors >= " . ($times // 1) . " AND last_error ~ '$error' FROM chat.worker_status WHERE job = 'search'", "$what: worker_status shows it")
+	  || diag(sql(q{SELECT errors, last_error FROM chat.worker_status WHERE job = 'search'}));
 }
 
-sub forget_errors { return sql('UPDATE chat.worker_duties SET errors = 0, last_error = NULL'); }
+sub forget_errors { return sql('UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL'); }
 
 # Wait until the stand-in got a request like this.
 sub requested
@@ -156,15 +156,15 @@ sub round
 	my ($status, $differences) = $node->psql('postgres', 'SELECT * FROM chat.verify_search()');
 	is($differences, '', "$what: verify_search() shows no difference, where there is none");
 	is(workers($node, 'postgres'), $worker, "$what: the worker lives");
-	my $failed = sql("SELECT count(*) FROM chat.worker_duties WHERE last_error ~ '$error'");
+	my $failed = sql("SELECT count(*) FROM chat_internal.worker_jobs WHERE last_error ~ '$error'");
 	$faulty->mode('pass');
 	over($what);
 	my $logged = slurp_file($node->logfile, $log);
 	# An error in between, as when a reload ends a request, has it logged anew.
 	my $reloaded = () = $logged =~ /\[$worker\] ERROR:  the settings were reloaded/g;
 	my $times = () = $logged =~ /\[$worker\] ERROR:  .*(?:$error)/g;
-	ok($times >= $failed && $times <= $failed + $reloaded, "$what: the log has it once, for each duty that failed")
-	  || diag("$times times, for $failed duties, and $reloaded reloads");
+	ok($times >= $failed && $times <= $failed + $reloaded, "$what: the log has it once, for each job that failed")
+	  || diag("$times times, for $failed jobs, and $reloaded reloads");
 	if ($search_error)
 	{
 		my @lines = $logged =~ /LOG:  pg_chat searches without Elasticsearch\n.*DETAIL:  (.*)/g;
@@ -254,7 +254,7 @@ like($differences, qr/\Amissing\|15\nstale\|\d+\nsurplus\|1\z/, 'a lie: verify_s
 blocked(undef);
 $faulty->mode('pass');
 configure($node, 'pg_chat.reconcile_interval', 1);	# from here on, each second has its pass
-ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM chat.verify_search()'), 'a lie: the worker finds out, and mends it');
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM chat.verify_search()'), 'a lie: the worker finds out, and repairs it');
 over('a lie');
 
 # 30 s of silence, and what holds meanwhile.
@@ -403,7 +403,7 @@ my $log = slurp_file($node->logfile);
 foreach my $secret (@secrets, map { encode_base64("elastic:$_", '') } @secrets)
 {
 	ok(index($log, $secret) < 0, 'a secret is not in the log');
-	is(sql("SELECT count(*) FROM chat.worker_duties WHERE strpos(last_error, '$secret') > 0") , '0', 'nor in worker_status');
+	is(sql("SELECT count(*) FROM chat_internal.worker_jobs WHERE strpos(last_error, '$secret') > 0") , '0', 'nor in worker_status');
 }
 close $tls_life;
 $node->stop;
