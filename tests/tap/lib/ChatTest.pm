@@ -63,7 +63,7 @@ sub grants
 
 	return $node->safe_psql($db, q{
 		SELECT name, coalesce(r.rolname, 'PUBLIC'), privilege_type
-		FROM (SELECT nspname::text, nspacl FROM pg_namespace WHERE nspname IN ('chat', 'chat_internal')
+		FROM (SELECT nspname::text, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname IN ('chat', 'chat_internal')
 			UNION ALL SELECT oid::regclass::text, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
 			FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind <> 'i'
 			UNION ALL SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)) AS o (name, acl)

@@ -243,7 +243,7 @@ sub memory_used
 sub runs
 {
 	my ($count) = @_;
-	my $done = q{min(runs) FROM chat_internal.worker_jobs WHERE job <> 'watch' AND job NOT LIKE '%search%'};
+	my $done = q{min(runs) FROM chat_internal.worker_jobs WHERE job <> 'watch' AND job <> 'trigram index' AND job NOT LIKE '%search%'};
 	my $target = sql('postgres', "SELECT $done") + $count;
 
 	$node->poll_query_until('postgres', "SELECT pg_reload_conf() AND $target <= $done");
