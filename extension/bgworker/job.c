@@ -67,7 +67,7 @@ record(const char *name, TimestampTz started, const JobRun *run, const char *err
 	if (error != NULL)
 		values[4] = CStringGetTextDatum(error);
 	worker_xact_begin_as_owner_of("chat_internal", "worker_jobs", "recording what was done");
-	plan_modify(&plan, values, nulls);
+	spi_plan_write(&plan, values, nulls);
 	worker_xact_commit();
 }
 
@@ -85,10 +85,10 @@ job_position(const char *name, bool *full_scan)
 	Datum		value = CStringGetTextDatum(name);
 
 	*full_scan = false;
-	if (plan_modify(&plan, &value, NULL) == 0)
+	if (spi_plan_write(&plan, &value, NULL) == 0)
 		return (ChatKey) {0, 0};
-	*full_scan = plan_result_int32(0, 3) != 0;
-	return (ChatKey) {plan_result_int32(0, 1), plan_result_int32(0, 2)};
+	*full_scan = spi_result_int32(0, 3) != 0;
+	return (ChatKey) {spi_result_int32(0, 1), spi_result_int32(0, 2)};
 }
 
 /* Write where a scrub stands. In a transaction. */
@@ -104,7 +104,7 @@ job_set_position(const char *name, ChatKey position, bool full_scan)
 		Int32GetDatum(position.chat), BoolGetDatum(full_scan)
 	};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*

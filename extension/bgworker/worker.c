@@ -242,7 +242,7 @@ look_for_prepared(void)
 	if (done || !shmem_available())
 		return;
 	worker_xact_begin("looking for prepared transactions");
-	if (plan_query(&plan, &database) > 0)
+	if (spi_plan_read(&plan, &database) > 0)
 		shmem_note_prepared();
 	worker_xact_commit();
 	done = true;
@@ -411,10 +411,10 @@ worker_process(TimestampTz *since)
 
 	*since = 0;
 	SPI_connect();
-	if (plan_query(&plan, values) > 0)
+	if (spi_plan_read(&plan, values) > 0)
 	{
-		pid = plan_result_int32(0, 1);
-		*since = DatumGetTimestampTz(plan_result(0, 2, TIMESTAMPTZOID, &isnull));
+		pid = spi_result_int32(0, 1);
+		*since = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, &isnull));
 	}
 	SPI_finish();
 	return pid;

@@ -129,11 +129,11 @@ get_indexes(void)
 		.sql = "SELECT id FROM chat_internal.search_indexes WHERE state OPERATOR(pg_catalog.<>) 'retired'"
 	};
 	Int32Array	indexes;
-	uint64		count = plan_modify_latest(&plan, NULL);
+	uint64		count = spi_plan_write_latest(&plan, NULL);
 
 	int32_array_init(&indexes, count);
 	for (uint64 row = 0; row < count; row++)
-		int32_array_append(&indexes, plan_result_int32(row, 1));
+		int32_array_append(&indexes, spi_result_int32(row, 1));
 	return indexes;
 }
 
@@ -173,7 +173,7 @@ search_queue_flush(void)
 		}
 		for (int i = 0; i < 4; i++)
 			values[i] = int32_array_datum(&columns[i]);
-		plan_modify(&plan, values, NULL);
+		spi_plan_write(&plan, values, NULL);
 	}
 	collected_count = first;
 }
@@ -220,7 +220,7 @@ search_queue_forget_chats(const Datum *keys)
 	Datum		values[3] = {int32_array_datum(&indexes), keys[0], keys[1]};
 
 	if (indexes.count > 0)
-		plan_modify_latest(&plan, values);
+		spi_plan_write_latest(&plan, values);
 }
 
 /*
@@ -234,7 +234,7 @@ search_queue_forget_all(void)
 	static SavedPlan queue = {.sql = "DELETE FROM chat_internal.search_queue"};
 	static SavedPlan rebuild = {.sql = "UPDATE chat_internal.search_indexes SET rebuild = true WHERE NOT rebuild"};
 
-	plan_modify_latest(&watermarks, NULL);
-	plan_modify_latest(&queue, NULL);
-	plan_modify_latest(&rebuild, NULL);
+	spi_plan_write_latest(&watermarks, NULL);
+	spi_plan_write_latest(&queue, NULL);
+	spi_plan_write_latest(&rebuild, NULL);
 }

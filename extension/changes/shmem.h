@@ -11,13 +11,7 @@
 #include "datatype/timestamp.h"
 
 #include "common/circuit_breaker.h"
-
-/* A chat of which something changed. Has no padding, since it is hashed. */
-typedef struct ChatKey
-{
-	int32		application;
-	int32		chat;
-} ChatKey;
+#include "common/keys.h"
 
 /* Whether a database has the extension, as a worker found when it last looked. */
 typedef enum ExtensionState

@@ -35,3 +35,34 @@ int32_array_datum(const Int32Array *array)
 	return PointerGetDatum(construct_array(array->values, array->count, INT4OID,
 										   sizeof(int32), true, TYPALIGN_INT));
 }
+
+/*
+ * Begin an empty set of at most capacity rows, in the current memory context.
+ */
+void
+int_columns_init(IntColumns *rows, int columns, int capacity)
+{
+	Assert(columns <= INT_COLUMNS_MAX);
+	rows->columns = columns;
+	rows->count = 0;
+	for (int i = 0; i < columns; i++)
+		rows->values[i] = palloc(Max(capacity, 1) * sizeof(Datum));
+}
+
+/* Add a row of as many integers as there are columns. */
+void
+int_columns_append(IntColumns *rows, const int32 *row)
+{
+	for (int i = 0; i < rows->columns; i++)
+		rows->values[i][rows->count] = Int32GetDatum(row[i]);
+	rows->count++;
+}
+
+/* One integer[] for each column, in the current memory context. */
+void
+int_columns_to_arrays(const IntColumns *rows, Datum *arrays)
+{
+	for (int i = 0; i < rows->columns; i++)
+		arrays[i] = PointerGetDatum(construct_array(rows->values[i], rows->count, INT4OID,
+													sizeof(int32), true, TYPALIGN_INT));
+}

@@ -45,7 +45,7 @@ static const char *const plan_settings[] = {
  * Make the statement's plan, unless the session has one that is still valid.
  */
 static void
-plan_prepare(SavedPlan *plan)
+prepare(SavedPlan *plan)
 {
 	int			nest_level;
 	CachedPlan *generic;
@@ -81,11 +81,11 @@ plan_prepare(SavedPlan *plan)
 }
 
 static uint64
-plan_execute(SavedPlan *plan, const Datum *values, const char *nulls, bool read_only)
+execute(SavedPlan *plan, const Datum *values, const char *nulls, bool read_only)
 {
 	int			result;
 
-	plan_prepare(plan);
+	prepare(plan);
 	result = SPI_execute_plan(plan->plan, (Datum *) values, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s",
@@ -98,9 +98,19 @@ plan_execute(SavedPlan *plan, const Datum *values, const char *nulls, bool read_
  * Returns the number of rows; they are in SPI_tuptable.
  */
 uint64
-plan_query(SavedPlan *plan, const Datum *values)
+spi_plan_read(SavedPlan *plan, const Datum *values)
 {
-	return plan_execute(plan, values, NULL, true);
+	return execute(plan, values, NULL, true);
+}
+
+/*
+ * Run a statement that only reads, as of a snapshot taken now: it sees what
+ * has been committed since the calling query began, and what this command did.
+ */
+uint64
+spi_plan_read_fresh(SavedPlan *plan, const Datum *values)
+{
+	return execute(plan, values, NULL, false);
 }
 
 /*
@@ -109,9 +119,9 @@ plan_query(SavedPlan *plan, const Datum *values)
  * in SPI_tuptable.
  */
 uint64
-plan_modify(SavedPlan *plan, const Datum *values, const char *nulls)
+spi_plan_write(SavedPlan *plan, const Datum *values, const char *nulls)
 {
-	return plan_execute(plan, values, nulls, false);
+	return execute(plan, values, nulls, false);
 }
 
 /*
@@ -120,11 +130,11 @@ plan_modify(SavedPlan *plan, const Datum *values, const char *nulls)
  * that another changes at the same time.
  */
 uint64
-plan_modify_latest(SavedPlan *plan, const Datum *values)
+spi_plan_write_latest(SavedPlan *plan, const Datum *values)
 {
 	int			result;
 
-	plan_prepare(plan);
+	prepare(plan);
 	result = SPI_execute_snapshot(plan->plan, (Datum *) values, NULL, GetLatestSnapshot(),
 								  InvalidSnapshot, false, true, 0);
 	if (result < 0)
@@ -164,12 +174,12 @@ store_options(const SavedPlan *plan, const Datum *values, RowStore store)
  * number of rows. Raises 42804 if their columns are not those of the store.
  */
 uint64
-plan_store(SavedPlan *plan, const Datum *values, RowStore store)
+spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store)
 {
 	SPIExecuteOptions options = store_options(plan, values, store);
 	int			result;
 
-	plan_prepare(plan);
+	prepare(plan);
 	result = SPI_execute_plan_extended(plan->plan, &options);
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s",
@@ -183,7 +193,7 @@ plan_store(SavedPlan *plan, const Datum *values, RowStore store)
  * for a statement whose best plan depends on what is searched for.
  */
 uint64
-plan_store_fresh(const SavedPlan *plan, const Datum *values, RowStore store)
+spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStore store)
 {
 	SPIExecuteOptions options = store_options(plan, values, store);
 	int			nest_level = NewGUCNestLevel();
@@ -206,7 +216,7 @@ plan_store_fresh(const SavedPlan *plan, const Datum *values, RowStore store)
  * Raise 42804 unless a column has the type that is wanted.
  */
 void
-plan_require_type(const char *column, Oid found, Oid wanted)
+spi_require_type(const char *column, Oid found, Oid wanted)
 {
 	if (found != wanted)
 		ereport(ERROR,
@@ -217,19 +227,35 @@ plan_require_type(const char *column, Oid found, Oid wanted)
 }
 
 /*
+ * The place, from 1 on, of a column of SPI_tuptable. Raises 42703 if there is
+ * none of this name.
+ */
+int
+spi_column(const char *name)
+{
+	int			column = SPI_fnumber(SPI_tuptable->tupdesc, name);
+
+	if (column <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" does not exist", name)));
+	return column;
+}
+
+/*
  * The value in a column (from 1 on) of a row (from 0 on) of SPI_tuptable, which
  * has this type. Raises 42804 if it has not, and 22004 if the value is null and
  * isnull is NULL.
  */
 Datum
-plan_result(uint64 row, int column, Oid type, bool *isnull)
+spi_result(uint64 row, int column, Oid type, bool *isnull)
 {
 	TupleDesc	descriptor = SPI_tuptable->tupdesc;
 	Form_pg_attribute attribute = TupleDescAttr(descriptor, column - 1);
 	bool		found_null;
 	Datum		value;
 
-	plan_require_type(NameStr(attribute->attname), attribute->atttypid, type);
+	spi_require_type(NameStr(attribute->attname), attribute->atttypid, type);
 	value = SPI_getbinval(SPI_tuptable->vals[row], descriptor, column, &found_null);
 	if (isnull != NULL)
 		*isnull = found_null;
@@ -240,34 +266,41 @@ plan_result(uint64 row, int column, Oid type, bool *isnull)
 	return value;
 }
 
-/* An integer that is not null, as plan_result has it. */
+/* An integer that is not null, as spi_result has it. */
 int32
-plan_result_int32(uint64 row, int column)
+spi_result_int32(uint64 row, int column)
 {
-	return DatumGetInt32(plan_result(row, column, INT4OID, NULL));
+	return DatumGetInt32(spi_result(row, column, INT4OID, NULL));
 }
 
-/* A bigint that is not null, as plan_result has it. */
+/* A bigint that is not null, as spi_result has it. */
 int64
-plan_result_int64(uint64 row, int column)
+spi_result_int64(uint64 row, int column)
 {
-	return DatumGetInt64(plan_result(row, column, INT8OID, NULL));
+	return DatumGetInt64(spi_result(row, column, INT8OID, NULL));
 }
 
-/* A text, as plan_result has it; NULL if it is null and may be. */
-text *
-plan_result_text(uint64 row, int column, bool *isnull)
+/* A boolean that is not null, as spi_result has it. */
+bool
+spi_result_bool(uint64 row, int column)
 {
-	Datum		value = plan_result(row, column, TEXTOID, isnull);
+	return DatumGetBool(spi_result(row, column, BOOLOID, NULL));
+}
+
+/* A text, as spi_result has it; NULL if it is null and may be. */
+text *
+spi_result_text(uint64 row, int column, bool *isnull)
+{
+	Datum		value = spi_result(row, column, TEXTOID, isnull);
 
 	return isnull != NULL && *isnull ? NULL : DatumGetTextPP(value);
 }
 
 /* The same as a string, in the current memory context. */
 char *
-plan_result_string(uint64 row, int column, bool *isnull)
+spi_result_string(uint64 row, int column, bool *isnull)
 {
-	text	   *value = plan_result_text(row, column, isnull);
+	text	   *value = spi_result_text(row, column, isnull);
 
 	return value == NULL ? NULL : text_to_cstring(value);
 }

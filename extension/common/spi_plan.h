@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "utils/tuplestore.h"
 
-#define PLAN_MAX_ARGS 8
+#define SPI_PLAN_MAX_ARGS 8
 
 /*
  * A statement with parameters $1 to $nargs. Defined as a static variable with
@@ -19,7 +19,7 @@ typedef struct SavedPlan
 	const char *sql;
 	bool		by_tid;			/* reaches its rows by ctid, not by key */
 	int			nargs;
-	Oid			argtypes[PLAN_MAX_ARGS];
+	Oid			argtypes[SPI_PLAN_MAX_ARGS];
 	SPIPlanPtr	plan;
 } SavedPlan;
 
@@ -37,16 +37,19 @@ typedef struct RowStore
 	TupleDesc	descriptor;
 } RowStore;
 
-extern uint64 plan_query(SavedPlan *plan, const Datum *values);
-extern uint64 plan_modify(SavedPlan *plan, const Datum *values, const char *nulls);
-extern uint64 plan_modify_latest(SavedPlan *plan, const Datum *values);
-extern uint64 plan_store_fresh(const SavedPlan *plan, const Datum *values, RowStore store);
-extern uint64 plan_store(SavedPlan *plan, const Datum *values, RowStore store);
-extern void plan_require_type(const char *column, Oid found, Oid wanted);
-extern Datum plan_result(uint64 row, int column, Oid type, bool *isnull);
-extern int32 plan_result_int32(uint64 row, int column);
-extern int64 plan_result_int64(uint64 row, int column);
-extern text *plan_result_text(uint64 row, int column, bool *isnull);
-extern char *plan_result_string(uint64 row, int column, bool *isnull);
+extern uint64 spi_plan_read(SavedPlan *plan, const Datum *values);
+extern uint64 spi_plan_read_fresh(SavedPlan *plan, const Datum *values);
+extern uint64 spi_plan_write(SavedPlan *plan, const Datum *values, const char *nulls);
+extern uint64 spi_plan_write_latest(SavedPlan *plan, const Datum *values);
+extern uint64 spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStore store);
+extern uint64 spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store);
+extern void spi_require_type(const char *column, Oid found, Oid wanted);
+extern int	spi_column(const char *name);
+extern Datum spi_result(uint64 row, int column, Oid type, bool *isnull);
+extern int32 spi_result_int32(uint64 row, int column);
+extern int64 spi_result_int64(uint64 row, int column);
+extern bool spi_result_bool(uint64 row, int column);
+extern text *spi_result_text(uint64 row, int column, bool *isnull);
+extern char *spi_result_string(uint64 row, int column, bool *isnull);
 
 #endif							/* PG_CHAT_SPI_PLAN_H */

@@ -63,9 +63,9 @@ application_resolve_token(Datum token, SqlFunctionAccess access)
 		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) $1",
 		TEXTOID);
 
-	if ((access == FUNCTION_READS ? plan_query(&plan, &token) : plan_modify(&plan, &token, NULL)) == 0)
+	if ((access == FUNCTION_READS ? spi_plan_read(&plan, &token) : spi_plan_write(&plan, &token, NULL)) == 0)
 		arg_error_raise(application_not_found());
-	return plan_result_int32(0, 1);
+	return spi_result_int32(0, 1);
 }
 
 /*
@@ -79,7 +79,7 @@ application_require(int32 application)
 		INT4OID);
 	Datum		value = Int32GetDatum(application);
 
-	if (plan_query(&plan, &value) == 0)
+	if (spi_plan_read(&plan, &value) == 0)
 		arg_error_raise(application_not_found());
 }
 
@@ -128,12 +128,12 @@ chat_create_application(PG_FUNCTION_ARGS)
 	previous = number_cache_function_begin();
 	values[0] = PointerGetDatum(name);
 	values[1] = CStringGetTextDatum(token);
-	if (plan_modify(&insert, values, NULL) == 0)
+	if (spi_plan_write(&insert, values, NULL) == 0)
 		arg_error_raise(arg_error_taken("application", "name",
 									psprintf("There is an application named \"%s\", perhaps in another letter case.",
 											 text_to_cstring(name)),
 									NULL));
-	values[0] = Int32GetDatum(plan_result_int32(0, 1));
+	values[0] = Int32GetDatum(spi_result_int32(0, 1));
 	number_cache_function_end(previous);
 	SPI_finish();
 	change_tracking_note(DatumGetInt32(values[0]), 0);
@@ -157,7 +157,7 @@ rotate_token(FunctionCallInfo fcinfo, SavedPlan *update)
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
-	if (plan_modify(update, values, NULL) == 0)
+	if (spi_plan_write(update, values, NULL) == 0)
 		arg_error_raise(application_not_found());
 	SPI_finish();
 	PG_RETURN_DATUM(values[1]);
@@ -200,7 +200,7 @@ get_application(FunctionCallInfo fcinfo, SavedPlan *plan)
 		return (Datum) 0;
 	value = PG_GETARG_DATUM(0);
 	SPI_connect();
-	plan_store(plan, &value, store);
+	spi_plan_read_into(plan, &value, store);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -31,7 +31,7 @@ chat_require(int32 application, int32 chat)
 		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
 
-	if (plan_query(&plan, values) == 0)
+	if (spi_plan_read(&plan, values) == 0)
 	{
 		application_require(application);
 		arg_error_raise(chat_not_found(application, chat));
@@ -82,7 +82,7 @@ chat_create_counters(int32 application)
 		INT4OID);
 	Datum		value = Int32GetDatum(application);
 
-	plan_modify(&plan, &value, NULL);
+	spi_plan_write(&plan, &value, NULL);
 }
 
 /*
@@ -93,12 +93,12 @@ chat_create_counters(int32 application)
 static uint64
 change_counters(SavedPlan *plan, const Datum *values)
 {
-	uint64		count = plan_modify(plan, values, NULL);
+	uint64		count = spi_plan_write(plan, values, NULL);
 
 	if (count > 0)
 		return count;
 	chat_create_counters(DatumGetInt32(values[0]));
-	return plan_modify(plan, values, NULL);
+	return spi_plan_write(plan, values, NULL);
 }
 
 /* Create a chat with the next number. */
@@ -122,9 +122,9 @@ create_numbered(int32 application)
 	Datum		value = Int32GetDatum(application);
 
 	if (change_counters(&plan, &value) == 0)
-		arg_error_raise(plan_modify(&find, &value, NULL) == 0 ?
+		arg_error_raise(spi_plan_write(&find, &value, NULL) == 0 ?
 					  application_not_found() : arg_error_numbers_exhausted("chat"));
-	return plan_result_int32(0, 1);
+	return spi_result_int32(0, 1);
 }
 
 /* Create a chat with the number that the caller named. */
@@ -147,7 +147,7 @@ create_named(int32 application, int32 number)
 		arg_error_raise(arg_error_number_range("chat", number));
 	if (change_counters(&count, values) == 0)
 		arg_error_raise(application_not_found());
-	if (plan_modify(&insert, values, NULL) == 0)
+	if (spi_plan_write(&insert, values, NULL) == 0)
 		arg_error_raise(arg_error_taken("chat", "number",
 									psprintf("There is a chat number %d.", number),
 									"Leave the number out to get the next one."));
@@ -182,7 +182,7 @@ SQL_FUNCTION(get_chat, FUNCTION_READS)
 	Datum		values[2] = {Int32GetDatum(application), PG_GETARG_DATUM(1)};
 	RowStore	store = sql_function_result_store(fcinfo);
 
-	if (PG_ARGISNULL(1) || plan_store(&plan, values, store) == 0)
+	if (PG_ARGISNULL(1) || spi_plan_read_into(&plan, values, store) == 0)
 		application_require(application);
 	return (Datum) 0;
 }

@@ -77,14 +77,14 @@ resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
 		" WHERE token OPERATOR(pg_catalog.=) t.token LIMIT 1) AS a ON true",
 		TEXTARRAYOID);
 	Datum		tokens = PG_GETARG_DATUM(0);
-	uint64		rows = plan_modify(&plan, &tokens, NULL);
+	uint64		rows = spi_plan_write(&plan, &tokens, NULL);
 
 	memset(applications->nulls, true, applications->count * sizeof(bool));
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			item = plan_result_int32(row, 1) - 1;
+		int			item = spi_result_int32(row, 1) - 1;
 
-		applications->values[item] = Int32GetDatum(plan_result_int32(row, 2));
+		applications->values[item] = Int32GetDatum(spi_result_int32(row, 2));
 		applications->nulls[item] = false;
 	}
 }
@@ -192,7 +192,7 @@ SQL_FUNCTION(get_message, FUNCTION_READS)
 	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat_argument(fcinfo)), PG_GETARG_DATUM(2)};
 	RowStore	store = sql_function_result_store(fcinfo);
 
-	if (PG_ARGISNULL(2) || plan_store(&plan, values, store) == 0)
+	if (PG_ARGISNULL(2) || spi_plan_read_into(&plan, values, store) == 0)
 		chat_require(application, DatumGetInt32(values[1]));
 	return (Datum) 0;
 }

@@ -101,12 +101,12 @@ try_next(MessageInsert *message)
 		PointerGetDatum(message->body)
 	};
 	int			previous = number_cache_function_begin();
-	uint64		created = plan_modify(&plan, values, NULL);
+	uint64		created = spi_plan_write(&plan, values, NULL);
 
 	number_cache_function_end(previous);
 	if (created == 0)
 		return false;
-	message->number = plan_result_int32(0, 1);
+	message->number = spi_result_int32(0, 1);
 	change_tracking_note(message->application, message->chat);
 	return true;
 }
@@ -127,9 +127,9 @@ create_next(MessageInsert *message)
 
 	if (try_next(message))
 		return;
-	if (plan_modify(&plan, key, NULL) == 0)
+	if (spi_plan_write(&plan, key, NULL) == 0)
 		message->problem = chat_not_found(message->application, message->chat);
-	else if (plan_result_int32(0, 1) == PG_INT32_MAX)
+	else if (spi_result_int32(0, 1) == PG_INT32_MAX)
 		message->problem = arg_error_numbers_exhausted("message");
 	else if (!try_next(message))
 		message->problem = arg_error_locked(psprintf("chat %d", message->chat));
@@ -234,14 +234,14 @@ batch_lock(EsBatch *batch, bool wait)
 	uint64		rows;
 
 	group_keys(batch, values);
-	rows = plan_modify(wait ? &lock : &try_lock, values, NULL);
+	rows = spi_plan_write(wait ? &lock : &try_lock, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		ChatGroup  *group = &batch->groups[plan_result_int32(row, 1) - 1];
+		ChatGroup  *group = &batch->groups[spi_result_int32(row, 1) - 1];
 
 		group->found = true;
-		group->last_number = group->last_before = plan_result_int32(row, 2);
-		group->tid = *(ItemPointer) DatumGetPointer(plan_result(row, 3, TIDOID, NULL));
+		group->last_number = group->last_before = spi_result_int32(row, 2);
+		group->tid = *(ItemPointer) DatumGetPointer(spi_result(row, 3, TIDOID, NULL));
 	}
 	return rows;
 }
@@ -267,9 +267,9 @@ batch_refuse_unfound(EsBatch *batch, bool wait)
 	uint64		rows;
 
 	group_keys(batch, values);
-	rows = plan_modify(&plan, values, NULL);
+	rows = spi_plan_write(&plan, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
-		exists[plan_result_int32(row, 1) - 1] = true;
+		exists[spi_result_int32(row, 1) - 1] = true;
 	for (int g = 0; wait && g < batch->groups_count; g++)
 	{
 		if (!exists[g] || batch->groups[g].found)
@@ -338,11 +338,11 @@ batch_find_occupied(EsBatch *batch)
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < 3; i++)
 		values[i] = int32_array_datum(&columns[i]);
-	rows = plan_modify(&plan, values, NULL);
+	rows = spi_plan_write(&plan, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		OccupiedNumber key = {
-			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)
+			spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)
 		};
 
 		hash_search(batch->occupied, &key, HASH_ENTER, NULL);
@@ -423,7 +423,7 @@ batch_count(EsBatch *batch)
 												false, TYPALIGN_SHORT));
 	for (int i = 0; i < 2; i++)
 		values[i + 1] = int32_array_datum(&columns[i]);
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -458,7 +458,7 @@ batch_insert(EsBatch *batch, int accepted)
 	for (int i = 0; i < 3; i++)
 		values[i] = int32_array_datum(&columns[i]);
 	values[3] = PointerGetDatum(construct_array(bodies, count, TEXTOID, -1, false, TYPALIGN_INT));
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*

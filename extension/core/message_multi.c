@@ -81,7 +81,7 @@ get_messages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 	array_arg_of_count(fcinfo, 2, INT4OID, "numbers", count);
 	for (int i = 0; i < 3; i++)
 		values[i] = PG_GETARG_DATUM(i);
-	plan_store(plan, values, store);
+	spi_plan_read_into(plan, values, store);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -159,7 +159,7 @@ list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 	values[3] = int32_array_datum(&upto);
 	values[4] = int32_array_datum(&rows);
 	values[5] = PointerGetDatum(construct_array(from_end, count, BOOLOID, sizeof(bool), true, TYPALIGN_CHAR));
-	plan_store(plan, values, store);
+	spi_plan_read_into(plan, values, store);
 	SPI_finish();
 	return (Datum) 0;
 }

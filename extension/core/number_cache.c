@@ -118,8 +118,8 @@ number_cache_flush(void)
 	for (int i = 0; i < 3; i++)
 		values[i] = int32_array_datum(&columns[i]);
 	previous = enter_functions();
-	plan_modify(&update_chats, values, NULL);
-	plan_modify(&update_applications, values, NULL);
+	spi_plan_write(&update_chats, values, NULL);
+	spi_plan_write(&update_applications, values, NULL);
 	number_cache_function_end(previous);
 	recount_enqueue(values);
 }
@@ -240,18 +240,18 @@ lock_counter(NumberCounter *counter, Relation relation)
 	uint64		found;
 
 	if (counter->chat != COUNTER_OF_CHATS)
-		found = plan_modify(&lock_chat, values, NULL);
+		found = spi_plan_write(&lock_chat, values, NULL);
 	else
 	{
 		/* An application that was inserted directly has no counter at first. */
-		found = plan_modify(&lock_application, values, NULL);
+		found = spi_plan_write(&lock_application, values, NULL);
 		if (found == 0)
 		{
 			int			previous = enter_functions();
 
 			chat_create_counters(counter->application);
 			number_cache_function_end(previous);
-			found = plan_modify(&lock_application, values, NULL);
+			found = spi_plan_write(&lock_application, values, NULL);
 		}
 	}
 	if (found == 0 && counter->chat == COUNTER_OF_CHATS)
@@ -260,7 +260,7 @@ lock_counter(NumberCounter *counter, Relation relation)
 				 errmsg("application %d does not exist", counter->application)));
 	if (found == 0)
 		number_cache_raise_no_chat(counter->application, counter->chat);
-	counter->last_number = counter->last_before = plan_result_int32(0, 1);
+	counter->last_number = counter->last_before = spi_result_int32(0, 1);
 	table_owner_leave(caller);
 }
 

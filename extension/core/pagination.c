@@ -93,12 +93,12 @@ uint64
 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 		   RowStore store)
 {
-	Datum		values[PLAN_MAX_ARGS];
+	Datum		values[SPI_PLAN_MAX_ARGS];
 
 	for (int i = 0; i < count; i++)
 		values[i] = arguments[i];
 	values[count] = Int32GetDatum(page.above);
 	values[count + 1] = Int32GetDatum(page.upto);
 	values[count + 2] = Int64GetDatum(page.limit);
-	return plan_store(page.from_end ? &plans->from_end : &plans->from_start, values, store);
+	return spi_plan_read_into(page.from_end ? &plans->from_end : &plans->from_start, values, store);
 }

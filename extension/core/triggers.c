@@ -83,7 +83,7 @@ value_of(Relation relation, HeapTuple tuple, const char *column, Oid type, bool 
 				 errmsg("table \"%s\" has no column \"%s\", which pg_chat gave it",
 						RelationGetRelationName(relation), column),
 				 errhint("Give the column its name again with ALTER TABLE ... RENAME COLUMN.")));
-	plan_require_type(column, SPI_gettypeid(descriptor, number), type);
+	spi_require_type(column, SPI_gettypeid(descriptor, number), type);
 	return heap_getattr(tuple, number, descriptor, isnull);
 }
 
@@ -206,7 +206,7 @@ queue_changed(Relation relation, const ChatKey *parents, int count)
 	TableOwnerSwitch		caller = table_owner_become(relation);
 	Datum		keys[2];
 
-	recount_keys(parents, count, keys);
+	chat_keys_to_arrays(parents, count, keys);
 	recount_enqueue(keys);
 	for (int i = 0; i < count; i++)
 		change_tracking_note(parents[i].application, parents[i].chat);
@@ -227,7 +227,7 @@ retire_chat(Relation relation, int32 application, int32 number)
 	{
 		TableOwnerSwitch		caller = table_owner_become(relation);
 
-		plan_modify(&plan, values, NULL);
+		spi_plan_write(&plan, values, NULL);
 		table_owner_leave(caller);
 	}
 }
@@ -255,8 +255,8 @@ forget_watermark(Relation relation, int32 application, int32 number)
 	Datum		keys[2];
 	TableOwnerSwitch		caller = table_owner_become(relation);
 
-	plan_modify(&lock, key, NULL);
-	recount_keys(&chat, 1, keys);
+	spi_plan_write(&lock, key, NULL);
+	chat_keys_to_arrays(&chat, 1, keys);
 	search_queue_forget_chats(keys);
 	table_owner_leave(caller);
 }
@@ -420,7 +420,7 @@ queue_rows_for_search(const char *keys)
 	if (!search_queue_add_from(keys))
 		return;
 	execute("SELECT application_id, chat_number FROM old_rows LIMIT 1");
-	change_tracking_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
+	change_tracking_note(spi_result_int32(0, 1), spi_result_int32(0, 2));
 }
 
 /*
@@ -435,12 +435,12 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 
 	execute("SELECT number FROM new_rows WHERE number OPERATOR(pg_catalog.<) 1 LIMIT 1");
 	if (SPI_processed > 0)
-		arg_error_raise(arg_error_number_range("message", plan_result_int32(0, 1)));
+		arg_error_raise(arg_error_number_range("message", spi_result_int32(0, 1)));
 	execute("SELECT application_id, chat_number FROM new_rows AS n WHERE NOT EXISTS"
 			" (SELECT FROM chat.chats AS c WHERE c.application_id OPERATOR(pg_catalog.=) n.application_id"
 			" AND c.number OPERATOR(pg_catalog.=) n.chat_number) LIMIT 1");
 	if (SPI_processed > 0)
-		number_cache_raise_no_chat(plan_result_int32(0, 1), plan_result_int32(0, 2));
+		number_cache_raise_no_chat(spi_result_int32(0, 1), spi_result_int32(0, 2));
 
 	execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
 			" SELECT application_id, chat_number FROM"
@@ -502,10 +502,10 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 	deleted = MemoryContextAllocHuge(CurrentMemoryContext, (count + 1) * sizeof(ChatKey));
 	for (uint64 row = 0; row < count; row++)
 	{
-		deleted[row] = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		deleted[row] = (ChatKey) {spi_result_int32(row, 1), spi_result_int32(row, 2)};
 		change_tracking_note(deleted[row].application, deleted[row].chat);
 	}
-	recount_keys(deleted, count, keys);
+	chat_keys_to_arrays(deleted, count, keys);
 	search_queue_forget_chats(keys);
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
@@ -548,7 +548,7 @@ chat_after_token(PG_FUNCTION_ARGS)
 		Datum		token = value_of(trigger->tg_relation, trigger->tg_trigtuple, "token", TEXTOID, &isnull);
 
 		if (!isnull)
-			plan_modify(&plan, &token, NULL);
+			spi_plan_write(&plan, &token, NULL);
 		change_tracking_note(int32_of(trigger, trigger->tg_trigtuple, "id"), 0);
 		table_owner_leave(caller);
 	}

@@ -115,30 +115,11 @@ recount_queued(ChatKey *parents, int limit, ChatKey after)
 	Datum		values[3] = {
 		Int32GetDatum(after.application), Int32GetDatum(after.chat), Int64GetDatum(limit)
 	};
-	uint64		count = plan_modify(&plan, values, NULL);
+	uint64		count = spi_plan_write(&plan, values, NULL);
 
 	for (uint64 row = 0; row < count; row++)
-		parents[row] = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		parents[row] = (ChatKey) {spi_result_int32(row, 1), spi_result_int32(row, 2)};
 	return count;
-}
-
-/*
- * The keys of parents, as the first two parameters of a statement.
- */
-void
-recount_keys(const ChatKey *parents, int count, Datum *values)
-{
-	Int32Array	columns[2];
-
-	for (int i = 0; i < 2; i++)
-		int32_array_init(&columns[i], count);
-	for (int i = 0; i < count; i++)
-	{
-		int32_array_append(&columns[0], parents[i].application);
-		int32_array_append(&columns[1], parents[i].chat);
-	}
-	for (int i = 0; i < 2; i++)
-		values[i] = int32_array_datum(&columns[i]);
 }
 
 /*
@@ -156,8 +137,8 @@ recount_dequeue(const ChatKey *parents, int count)
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 
-	recount_keys(parents, count, values);
-	plan_modify(&plan, values, NULL);
+	chat_keys_to_arrays(parents, count, values);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -174,7 +155,7 @@ recount_enqueue(const Datum *keys)
 		" WHERE EXISTS (SELECT FROM chat.applications AS a WHERE a.id OPERATOR(pg_catalog.=) k.application_id)",
 		INT4ARRAYOID, INT4ARRAYOID);
 
-	plan_modify(&plan, keys, NULL);
+	spi_plan_write(&plan, keys, NULL);
 }
 
 /*
@@ -190,7 +171,7 @@ recount_requeue(ChatKey parent)
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -213,7 +194,7 @@ mend_chat(const RecountItem *chat)
 		Int64GetDatum((int64) chat->counted - chat->count), Int32GetDatum(chat->highest)
 	};
 
-	return plan_modify(&plan, values, NULL) > 0;
+	return spi_plan_write(&plan, values, NULL) > 0;
 }
 
 /*
@@ -243,7 +224,7 @@ mend_application(const RecountItem *application)
 		Int32GetDatum(application->highest)
 	};
 
-	return plan_modify(application->missing ? &create : &add, values, NULL) > 0;
+	return spi_plan_write(application->missing ? &create : &add, values, NULL) > 0;
 }
 
 /* A row of chat.repaired_counts. */
@@ -260,7 +241,7 @@ record_repaired(int32 application, int32 chat, const char *counter,
 		Int32GetDatum(was), Int32GetDatum(new_value)
 	};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -310,19 +291,19 @@ recount_report(const RecountResult *result, RepairCallback callback, void *conte
 static void
 count_with(SavedPlan *plan, const Datum *values, RecountResult *result)
 {
-	uint64		count = plan_modify(plan, values, NULL);
+	uint64		count = spi_plan_write(plan, values, NULL);
 
 	for (uint64 row = 0; row < count; row++)
 	{
 		RecountItem		parent = {
-			.application = plan_result_int32(row, 1),
-			.chat = plan_result_int32(row, 2),
-			.count = plan_result_int32(row, 3),
-			.last_number = plan_result_int32(row, 4),
-			.counted = plan_result_int32(row, 5),
-			.highest = plan_result_int32(row, 6),
-			.created_at = DatumGetTimestampTz(plan_result(row, 7, TIMESTAMPTZOID, NULL)),
-			.missing = plan_result_int32(row, 8) != 0
+			.application = spi_result_int32(row, 1),
+			.chat = spi_result_int32(row, 2),
+			.count = spi_result_int32(row, 3),
+			.last_number = spi_result_int32(row, 4),
+			.counted = spi_result_int32(row, 5),
+			.highest = spi_result_int32(row, 6),
+			.created_at = DatumGetTimestampTz(spi_result(row, 7, TIMESTAMPTZOID, NULL)),
+			.missing = spi_result_int32(row, 8) != 0
 		};
 
 		if (parent.counted == parent.count && parent.highest <= parent.last_number)
@@ -363,7 +344,7 @@ recount_count(const ChatKey *parents, int count, RecountResult *result)
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 
-	recount_keys(parents, count, values);
+	chat_keys_to_arrays(parents, count, values);
 	count_with(&count_chats, values, result);
 	count_with(&count_applications, values, result);
 }
@@ -376,10 +357,10 @@ next_parents(SavedPlan *plan, ChatKey *parents, int limit, ChatKey after, int32 
 		Int32GetDatum(after.application), Int32GetDatum(after.chat),
 		Int32GetDatum(last_application), Int64GetDatum(limit)
 	};
-	uint64		count = plan_modify(plan, values, NULL);
+	uint64		count = spi_plan_write(plan, values, NULL);
 
 	for (uint64 row = 0; row < count; row++)
-		parents[row] = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		parents[row] = (ChatKey) {spi_result_int32(row, 1), spi_result_int32(row, 2)};
 	SPI_freetuptable(SPI_tuptable);
 	return count;
 }

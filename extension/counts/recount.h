@@ -45,7 +45,6 @@ typedef void (*RepairCallback) (int32 application, int32 chat, const char *count
 extern void recount_lock(void);
 extern bool recount_lock_is_free(void);
 extern int	recount_queued(ChatKey *parents, int limit, ChatKey after);
-extern void recount_keys(const ChatKey *parents, int count, Datum *values);
 extern void recount_enqueue(const Datum *keys);
 extern void recount_dequeue(const ChatKey *parents, int count);
 extern void recount_requeue(ChatKey parent);

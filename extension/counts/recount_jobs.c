@@ -226,7 +226,7 @@ trim_repaired(void)
 	Datum		kept = Int64GetDatum(MENDED_KEPT);
 
 	worker_xact_begin("trimming the list of what was repaired");
-	plan_modify(&plan, &kept, NULL);
+	spi_plan_write(&plan, &kept, NULL);
 	worker_xact_commit();
 }
 
@@ -273,7 +273,7 @@ scrub_share(const char *table)
 							 " END::pg_catalog.int8 FROM pg_catalog.pg_class"
 							 " WHERE oid OPERATOR(pg_catalog.=) '%s'::pg_catalog.regclass", table),
 					true, 1) == SPI_OK_SELECT && SPI_processed == 1)
-		rows = plan_result_int64(0, 1);
+		rows = spi_result_int64(0, 1);
 	return ceil(rows * guc_reconcile_interval / guc_scrub_interval);
 }
 

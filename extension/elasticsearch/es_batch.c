@@ -214,15 +214,15 @@ look_up(BatchReader *feed, Candidate *candidates, int count)
 		candidates[i].known = false;
 		candidates[i].last_number = 0;
 	}
-	rows = plan_modify(&plan, values, NULL);
+	rows = spi_plan_write(&plan, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		Candidate  *candidate = &candidates[plan_result_int32(row, 1) - 1];
+		Candidate  *candidate = &candidates[spi_result_int32(row, 1) - 1];
 		bool		isnull;
-		Datum		indexed = plan_result(row, 3, INT4OID, &isnull);
+		Datum		indexed = spi_result(row, 3, INT4OID, &isnull);
 
-		candidate->last_number = plan_result_int32(row, 2);
-		candidate->messages_count = plan_result_int32(row, 4);
+		candidate->last_number = spi_result_int32(row, 2);
+		candidate->messages_count = spi_result_int32(row, 4);
 		candidate->known = candidate->sent_before || !isnull;
 		if (!candidate->sent_before && !isnull)
 			candidate->from = DatumGetInt32(indexed);
@@ -256,7 +256,7 @@ adopt(BatchReader *feed, const Candidate *candidates, int count)
 	if (fresh_count == 0)
 		return false;
 	candidate_keys(fresh, fresh_count, values + 1);
-	return plan_modify(&plan, values, NULL) > 0;
+	return spi_plan_write(&plan, values, NULL) > 0;
 }
 
 /*
@@ -285,7 +285,7 @@ drop_too_high(BatchReader *feed, const Candidate *candidates, int count)
 	if (!any)
 		return;
 	candidate_keys(candidates, count, values + 1);
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 	scan(feed);
 }
 
@@ -349,13 +349,13 @@ scan_some(BatchReader *feed)
 		Int32GetDatum(feed->index), Int32GetDatum(feed->scan_position.application),
 		Int32GetDatum(feed->scan_position.chat), Int64GetDatum(CHATS_IN_SCAN)
 	};
-	uint64		rows = plan_modify(&plan, values, NULL);
+	uint64		rows = spi_plan_write(&plan, values, NULL);
 
 	for (uint64 row = 0; row < rows; row++)
 	{
-		ChatKey chat = {plan_result_int32(row, 1), plan_result_int32(row, 2)};
+		ChatKey chat = {spi_result_int32(row, 1), spi_result_int32(row, 2)};
 
-		if (plan_result_int32(row, 3) != 0 && !chat_key_queue_add(feed->chats, chat))
+		if (spi_result_int32(row, 3) != 0 && !chat_key_queue_add(feed->chats, chat))
 			return;				/* goes on from here when there is room */
 		feed->scan_position = chat;
 	}
@@ -471,7 +471,7 @@ read_messages(BatchReader *feed, EsBatch *batch, const Candidate *candidates, in
 	candidate_keys(candidates, count, values);
 	values[2] = int32_array_datum(&from);
 	values[3] = Int64GetDatum(feed->batch_size);
-	rows = plan_modify(&plan, values, NULL);
+	rows = spi_plan_write(&plan, values, NULL);
 	all = rows < feed->batch_size;
 
 	for (int i = 0; i < count; i++)
@@ -480,17 +480,17 @@ read_messages(BatchReader *feed, EsBatch *batch, const Candidate *candidates, in
 		int32		upto = candidate->from;
 		bool		whole;
 
-		while (row < rows && plan_result_int32(row, 1) == i + 1 && !is_full(feed, batch))
+		while (row < rows && spi_result_int32(row, 1) == i + 1 && !is_full(feed, batch))
 		{
 			EsBatchItem	   *entry;
 
-			upto = plan_result_int32(row, 2);
+			upto = spi_result_int32(row, 2);
 			entry = add_entry(batch, (MessageKey) {candidate->chat.application, candidate->chat.chat, upto});
 			entry->segment = batch->segments_count;
-			append_message(batch, entry, plan_result_text(row, 3, NULL), version);
+			append_message(batch, entry, spi_result_text(row, 3, NULL), version);
 			row++;
 		}
-		whole = row < rows ? plan_result_int32(row, 1) > i + 1 : all;
+		whole = row < rows ? spi_result_int32(row, 1) > i + 1 : all;
 
 		/*
 		 * A whole chat is done up to its last number, whose message may be gone.
@@ -557,18 +557,18 @@ read_queue(BatchReader *feed, EsBatch *batch, int64 version)
 		" AND number OPERATOR(pg_catalog.=) q.number OFFSET 0) AS m ON true",
 		INT4OID, INT8OID);
 	Datum		values[2] = {Int32GetDatum(feed->index), Int64GetDatum(feed->batch_size)};
-	uint64		rows = plan_modify(&plan, values, NULL);
+	uint64		rows = spi_plan_write(&plan, values, NULL);
 
 	batch->of_queue = rows > 0;
 	for (uint64 row = 0; row < rows && !is_full(feed, batch); row++)
 	{
 		EsBatchItem	   *entry = add_entry(batch, (MessageKey) {
-			plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)
+			spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)
 		});
 		bool		is_gone;
-		text	   *body = plan_result_text(row, 5, &is_gone);
+		text	   *body = spi_result_text(row, 5, &is_gone);
 
-		entry->queue_id = plan_result_int64(row, 4);
+		entry->queue_id = spi_result_int64(row, 4);
 		if (!is_gone)
 			append_message(batch, entry, body, version);
 		else

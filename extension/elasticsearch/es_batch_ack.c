@@ -85,21 +85,21 @@ raise_watermarks(BatchReader *feed, EsBatch *batch)
 	}
 	for (int i = 0; i < 3; i++)
 		values[i + 1] = int32_array_datum(&columns[i]);
-	rows = plan_modify(&lock, values, NULL);
+	rows = spi_plan_write(&lock, values, NULL);
 	tids = palloc((rows + 1) * sizeof(Datum));
 	int32_array_init(&upto, rows);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			segment = plan_result_int32(row, 1) - 1;
+		int			segment = spi_result_int32(row, 1) - 1;
 
 		batch->segments[segment].raised = true;
-		tids[row] = plan_result(row, 2, TIDOID, NULL);
+		tids[row] = spi_result(row, 2, TIDOID, NULL);
 		int32_array_append(&upto, batch->segments[segment].upto);
 	}
 	values[0] = PointerGetDatum(construct_array(tids, rows, TIDOID, sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
 	values[1] = int32_array_datum(&upto);
-	plan_modify(&update, values, NULL);
+	spi_plan_write(&update, values, NULL);
 
 	for (int i = 0; i < batch->segments_count; i++)
 		if (!batch->segments[i].raised)
@@ -146,7 +146,7 @@ dequeue(const BatchReader *feed, const EsBatch *batch)
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	for (int i = 0; i < 3; i++)
 		values[i + 2] = int32_array_datum(&columns[i]);
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /* Park a message that Elasticsearch refused. */
@@ -168,7 +168,7 @@ park(BatchReader *feed, const EsBatchItem *entry)
 	{
 		Datum		values[2] = {Int64GetDatum(entry->queue_id), CStringGetTextDatum(entry->reason)};
 
-		plan_modify(&park_queued, values, NULL);
+		spi_plan_write(&park_queued, values, NULL);
 	}
 	else
 	{
@@ -178,7 +178,7 @@ park(BatchReader *feed, const EsBatchItem *entry)
 			CStringGetTextDatum(entry->reason)
 		};
 
-		plan_modify(&park_appended, values, NULL);
+		spi_plan_write(&park_appended, values, NULL);
 	}
 }
 

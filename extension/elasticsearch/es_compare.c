@@ -109,7 +109,7 @@ static int64
 result_int64(uint64 row, int column, int64 if_null)
 {
 	bool		isnull;
-	Datum		value = plan_result(row, column, INT8OID, &isnull);
+	Datum		value = spi_result(row, column, INT8OID, &isnull);
 
 	return isnull ? if_null : DatumGetInt64(value);
 }
@@ -117,7 +117,7 @@ result_int64(uint64 row, int column, int64 if_null)
 static MessageKey
 result_key(uint64 row)
 {
-	return (MessageKey) {plan_result_int32(row, 1), plan_result_int32(row, 2), plan_result_int32(row, 3)};
+	return (MessageKey) {spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)};
 }
 
 /*
@@ -156,15 +156,15 @@ read_slice(Slice *slice)
 	bool		more;
 
 	begin_read(slice, "reading messages to compare with the search index");
-	found = plan_modify(&plan, values, NULL);
+	found = spi_plan_write(&plan, values, NULL);
 	slice->buckets = MemoryContextAlloc(slice->memory, (found + 1) * sizeof(Bucket));
 	slice->range.from = comparison->position;
 	for (uint64 row = 0; row < found; row++)
 	{
-		bool		pending = plan_result_int32(row, 7) != 0;
+		bool		pending = spi_result_int32(row, 7) != 0;
 		Bucket		bucket = {
-			.application = plan_result_int32(row, 1),
-			.chat = plan_result_int32(row, 2),
+			.application = spi_result_int32(row, 1),
+			.chat = spi_result_int32(row, 2),
 			.start = result_int64(row, 4, 0),
 			.count = result_int64(row, 5, 0),
 			.sum = result_int64(row, 6, 0)
@@ -198,12 +198,12 @@ is_to_be_replaced(int32 index)
 		" AND uuid IS NOT NULL", INT4OID);
 	Datum		value = Int32GetDatum(index);
 
-	if (plan_modify(&plan, &value, NULL) == 0)
+	if (spi_plan_write(&plan, &value, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the search index was replaced meanwhile, or cannot be used any more"),
 				 errhint("Try again; see chat.search_status.")));
-	return plan_result_int32(0, 1) != 0;
+	return spi_result_int32(0, 1) != 0;
 }
 
 /*
@@ -255,11 +255,11 @@ read_rows(Slice *slice, const KeyRange *ranges, int count)
 	values[5] = Int64GetDatum(CHECKSUM_UNKNOWN);
 
 	begin_read(slice, "reading messages to compare with documents of the search index");
-	rows.count = plan_modify(&plan, values, NULL);
+	rows.count = spi_plan_write(&plan, values, NULL);
 	rows.items = MemoryContextAlloc(slice->memory, (rows.count + 1) * sizeof(Row));
 	for (int i = 0; i < rows.count; i++)
 		rows.items[i] = (Row) {
-			result_key(i), result_int64(i, 4, CHECKSUM_NONE), plan_result_int32(i, 5) != 0
+			result_key(i), result_int64(i, 4, CHECKSUM_NONE), spi_result_int32(i, 5) != 0
 		};
 	SPI_freetuptable(SPI_tuptable);
 	/* Last, so that it is known when a TRUNCATE is seen above. */

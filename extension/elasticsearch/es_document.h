@@ -9,13 +9,7 @@
 
 #include "lib/stringinfo.h"
 
-/* The key of a message. */
-typedef struct MessageKey
-{
-	int32		application;
-	int32		chat;
-	int32		number;
-} MessageKey;
+#include "common/keys.h"
 
 /* The longest _id, with its end. */
 #define ES_DOCUMENT_ID_SIZE 36

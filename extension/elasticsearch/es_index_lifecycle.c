@@ -110,11 +110,11 @@ es_index_current(int32 *id, char **name)
 	values[0] = CStringGetTextDatum(database_identity_current());
 	values[1] = TimestampTzGetDatum(PgStartTime);
 	values[2] = Int32GetDatum(server_hash());
-	if (plan_query(&plan, values) == 0)
+	if (spi_plan_read(&plan, values) == 0)
 		return false;
 	MemoryContextSwitchTo(caller);
-	*id = plan_result_int32(0, 1);
-	*name = plan_result_string(0, 2, NULL);
+	*id = spi_result_int32(0, 1);
+	*name = spi_result_string(0, 2, NULL);
 	return true;
 }
 
@@ -130,7 +130,7 @@ es_index_mark_verified(const EsIndex *index, int64 operations)
 	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
 
 	worker_xact_begin("noting that an index is in step");
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 	worker_xact_commit();
 }
 
@@ -151,7 +151,7 @@ es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
 			 errdetail("It has seen " INT64_FORMAT " operations, and " INT64_FORMAT " are noted.",
 					   operations, index->operations)));
 	worker_xact_begin("noting that an index may not be in step");
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 	worker_xact_commit();
 }
 
@@ -174,25 +174,25 @@ search_indexes(int64 *last_version)
 
 	*last_version = 0;
 	worker_xact_begin("looking for indexes");
-	rows = plan_modify(&plan, &start, NULL);
+	rows = spi_plan_write(&plan, &start, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
 		EsIndex *index = palloc0(sizeof(EsIndex));
 		bool		isnull;
 
-		index->id = plan_result_int32(row, 1);
-		index->name = plan_result_string(row, 2, NULL);
-		index->alias = plan_result_string(row, 3, NULL);
-		index->uuid = plan_result_string(row, 4, &isnull);
-		index->state = state_from_name(plan_result_string(row, 5, NULL));
-		index->rebuild = plan_result_int32(row, 6) != 0;
-		*last_version = Max(*last_version, plan_result_int64(row, 7));
-		index->home = plan_result_string(row, 8, NULL);
-		index->proven = plan_result_int32(row, 9) != 0;
-		index->doubted = plan_result_int32(row, 10) != 0;
-		index->elsewhere = plan_result_int32(row, 11) != server_hash();
-		index->operations = plan_result_int64(row, 12);
+		index->id = spi_result_int32(row, 1);
+		index->name = spi_result_string(row, 2, NULL);
+		index->alias = spi_result_string(row, 3, NULL);
+		index->uuid = spi_result_string(row, 4, &isnull);
+		index->state = state_from_name(spi_result_string(row, 5, NULL));
+		index->rebuild = spi_result_int32(row, 6) != 0;
+		*last_version = Max(*last_version, spi_result_int64(row, 7));
+		index->home = spi_result_string(row, 8, NULL);
+		index->proven = spi_result_int32(row, 9) != 0;
+		index->doubted = spi_result_int32(row, 10) != 0;
+		index->elsewhere = spi_result_int32(row, 11) != server_hash();
+		index->operations = spi_result_int64(row, 12);
 		indexes = lappend(indexes, index);
 		MemoryContextSwitchTo(caller);
 	}
@@ -257,7 +257,7 @@ insert_row(const char *state)
 	/* Durable before Elasticsearch has anything of it. */
 	worker_xact_begin("beginning an index");
 	ForceSyncCommit();
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 	worker_xact_commit();
 	ereport(LOG, (errmsg("pg_chat begins to build the index \"%s\" in Elasticsearch", name)));
 }
@@ -269,7 +269,7 @@ delete_watermarks(int32 id)
 		"DELETE FROM chat_internal.search_watermarks WHERE index_id OPERATOR(pg_catalog.=) $1", INT4OID);
 	Datum		value = Int32GetDatum(id);
 
-	plan_modify(&plan, &value, NULL);
+	spi_plan_write(&plan, &value, NULL);
 }
 
 /* Delete the row of an index, and all that is noted of it. In a transaction. */
@@ -282,9 +282,9 @@ delete_row(int32 id)
 		"DELETE FROM chat_internal.search_indexes WHERE id OPERATOR(pg_catalog.=) $1", INT4OID);
 	Datum		value = Int32GetDatum(id);
 
-	plan_modify(&row, &value, NULL);
+	spi_plan_write(&row, &value, NULL);
 	delete_watermarks(id);
-	plan_modify(&queue, &value, NULL);
+	spi_plan_write(&queue, &value, NULL);
 }
 
 /*
@@ -300,7 +300,7 @@ delete_orphans(void)
 	Datum		all = Int32GetDatum(PG_INT32_MAX);
 
 	worker_xact_begin("tidying the queue");
-	plan_modify(&plan, &all, NULL);
+	spi_plan_write(&plan, &all, NULL);
 	worker_xact_commit();
 }
 
@@ -325,7 +325,7 @@ enable(const EsIndex *index, const char *uuid)
 	};
 
 	worker_xact_begin("enabling an index");
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 	worker_xact_commit();
 }
 
@@ -341,7 +341,7 @@ disable(const EsIndex *index)
 	Datum		value = Int32GetDatum(index->id);
 
 	worker_xact_begin("disabling an index");
-	plan_modify(&plan, &value, NULL);
+	spi_plan_write(&plan, &value, NULL);
 	delete_watermarks(index->id);
 	worker_xact_commit();
 }
@@ -355,7 +355,7 @@ set_state(const EsIndex *index, const char *state)
 		INT4OID, TEXTOID);
 	Datum		values[2] = {Int32GetDatum(index->id), CStringGetTextDatum(state)};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 static void
@@ -695,13 +695,13 @@ chat_reindex(PG_FUNCTION_ARGS)
 	text	   *name;
 
 	SPI_connect();
-	if (plan_modify(&plan, &current, NULL) == 0)
+	if (spi_plan_write(&plan, &current, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("Elasticsearch is not used in this database"),
 				 errhint("Set pg_chat.elasticsearch_url, and see chat.worker_status.")));
 	MemoryContextSwitchTo(caller);
-	name = cstring_to_text(plan_result_string(0, 1, NULL));
+	name = cstring_to_text(spi_result_string(0, 1, NULL));
 	SPI_finish();
 	PG_RETURN_TEXT_P(name);
 }

@@ -30,17 +30,6 @@ typedef struct Box
 	int64		high[KEY_COLUMNS];
 } Box;
 
-/* Below, at or above 0, as a is below, at or above b. */
-int
-message_key_compare(MessageKey a, MessageKey b)
-{
-	if (a.application != b.application)
-		return a.application < b.application ? -1 : 1;
-	if (a.chat != b.chat)
-		return a.chat < b.chat ? -1 : 1;
-	return a.number < b.number ? -1 : a.number > b.number;
-}
-
 /*
  * Make a request, and again for as long as Elasticsearch has, should it answer
  * that it has too much to do. Returns NULL and sets *problem if there is no

@@ -48,7 +48,6 @@ typedef struct IndexAccess
 	long		timeout_ms;		/* how long Elasticsearch has for an answer */
 } IndexAccess;
 
-extern int	message_key_compare(MessageKey a, MessageKey b);
 extern void es_scan_refresh(const IndexAccess *index);
 extern int	es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
 extern int	es_scan_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,

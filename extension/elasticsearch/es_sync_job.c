@@ -390,7 +390,7 @@ write_progress(const BatchReader *feed, int64 operations)
 		TimestampTzGetDatum(PgStartTime)
 	};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /* Note what searches find now. */

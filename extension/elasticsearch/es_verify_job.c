@@ -99,7 +99,7 @@ queue_differences(int32 index, const Difference *differences, int count)
 	}
 	for (int i = 0; i < 3; i++)
 		values[i + 1] = int32_array_datum(&columns[i]);
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 	change_tracking_note(differences[0].key.application, differences[0].key.chat);
 }
 
@@ -243,9 +243,9 @@ chat_retry_failed_documents(PG_FUNCTION_ARGS)
 	uint64		count;
 
 	SPI_connect();
-	count = plan_modify(&plan, values, nulls);
+	count = spi_plan_write(&plan, values, nulls);
 	if (count > 0)
-		change_tracking_note(plan_result_int32(0, 1), plan_result_int32(0, 2));
+		change_tracking_note(spi_result_int32(0, 1), spi_result_int32(0, 2));
 	SPI_finish();
 	PG_RETURN_INT64(count);
 }

@@ -94,7 +94,7 @@ prepared_before(TimestampTz time)
 		" AND prepared OPERATOR(pg_catalog.<=) $1", TIMESTAMPTZOID);
 	Datum		value = TimestampTzGetDatum(time);
 
-	return plan_modify(&plan, &value, NULL) > 0;
+	return spi_plan_write(&plan, &value, NULL) > 0;
 }
 
 /*

@@ -65,12 +65,12 @@ begin_retiring(void)
 	MemoryContextReset(retiring_context);
 	strcpy(retiring_cursor, "0");
 	worker_xact_begin("looking for tokens that were rotated");
-	count = plan_modify(&plan, &limit, NULL);
+	count = spi_plan_write(&plan, &limit, NULL);
 	inner = MemoryContextSwitchTo(retiring_context);
 	for (uint64 row = 0; row < count; row++)
 	{
-		retiring[row] = plan_result_string(row, 1, NULL);
-		retired_at[row] = DatumGetTimestampTz(plan_result(row, 2, TIMESTAMPTZOID, NULL));
+		retiring[row] = spi_result_string(row, 1, NULL);
+		retired_at[row] = DatumGetTimestampTz(spi_result(row, 2, TIMESTAMPTZOID, NULL));
 	}
 	MemoryContextSwitchTo(inner);
 	worker_xact_commit();
@@ -90,7 +90,7 @@ mark_done(const char *token, int32 chat, TimestampTz at)
 		TEXTOID, INT4OID, TIMESTAMPTZOID);
 	Datum		values[3] = {CStringGetTextDatum(token), Int32GetDatum(chat), TimestampTzGetDatum(at)};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -114,10 +114,10 @@ end_retiring(List **living)
 	worker_xact_begin("noting that keys of rotated tokens are deleted");
 	for (int i = 0; i < retiring_count; i++)
 		mark_done(retiring[i], 0, retired_at[i]);
-	count = plan_modify(&find_living, &value, NULL);
+	count = spi_plan_write(&find_living, &value, NULL);
 	inner = MemoryContextSwitchTo(outer);
 	for (uint64 row = 0; row < count; row++)
-		*living = lappend_int(*living, plan_result_int32(row, 1));
+		*living = lappend_int(*living, spi_result_int32(row, 1));
 	MemoryContextSwitchTo(inner);
 	worker_xact_commit();
 	retiring_count = 0;
@@ -249,7 +249,7 @@ redis_key_cleanup_do_again(void)
 
 	redis_key_cleanup_stop();
 	worker_xact_begin("having keys deleted again");
-	plan_modify(&plan, NULL, NULL);
+	spi_plan_write(&plan, NULL, NULL);
 	worker_xact_commit();
 }
 
@@ -262,7 +262,7 @@ redis_key_cleanup_forget_old(void)
 		" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '1 day'::pg_catalog.interval)");
 
 	worker_xact_begin("forgetting keys that were deleted");
-	plan_modify(&plan, NULL, NULL);
+	spi_plan_write(&plan, NULL, NULL);
 	worker_xact_commit();
 }
 
@@ -272,5 +272,5 @@ redis_key_cleanup_forget_all(void)
 {
 	static SavedPlan plan = SAVED_PLAN("DELETE FROM chat_internal.redis_key_queue");
 
-	plan_modify(&plan, NULL, NULL);
+	spi_plan_write(&plan, NULL, NULL);
 }

@@ -43,18 +43,18 @@ redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counter
 	uint64		count;
 
 	worker_xact_begin("reading counters for Redis");
-	count = plan_modify(plan, values, NULL);
+	count = spi_plan_write(plan, values, NULL);
 	inner = MemoryContextSwitchTo(context);
 	*counters = palloc0((count + 1) * sizeof(RedisCounter));
 	for (uint64 row = 0; row < count; row++)
 	{
 		RedisCounter *counter = &(*counters)[row];
 
-		counter->token = plan_result_string(row, 3, NULL);
-		counter->parent = (ChatKey) {plan_result_int32(row, 1), plan_result_int32(row, 2)};
-		counter->value = DatumGetInt32(plan_result(row, 4, INT4OID, &counter->gone));
+		counter->token = spi_result_string(row, 3, NULL);
+		counter->parent = (ChatKey) {spi_result_int32(row, 1), spi_result_int32(row, 2)};
+		counter->value = DatumGetInt32(spi_result(row, 4, INT4OID, &counter->gone));
 		if (SPI_tuptable->tupdesc->natts == 5)
-			counter->retired_at = DatumGetTimestampTz(plan_result(row, 5, TIMESTAMPTZOID, NULL));
+			counter->retired_at = DatumGetTimestampTz(spi_result(row, 5, TIMESTAMPTZOID, NULL));
 		name_key(counter);
 	}
 	MemoryContextSwitchTo(inner);
@@ -107,15 +107,15 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 		if (i == 0 || parents[i].application != parents[i - 1].application)
 			int32_array_append(&ids, parents[i].application);
 	value = int32_array_datum(&ids);
-	found = plan_query(&plan, &value);
+	found = spi_plan_read(&plan, &value);
 
 	inner = MemoryContextSwitchTo(context);
 	*applications = palloc((found + 1) * sizeof(Application));
 	for (uint64 row = 0; row < found; row++)
 		(*applications)[row] = (Application) {
-			plan_result_int32(row, 1),
-			plan_result_string(row, 2, NULL),
-			plan_result_int32(row, 3)
+			spi_result_int32(row, 1),
+			spi_result_string(row, 2, NULL),
+			spi_result_int32(row, 3)
 		};
 	MemoryContextSwitchTo(inner);
 	return found;
@@ -158,10 +158,10 @@ read_chats(const ChatKey *parents, int count)
 		values[0] = Int32GetDatum(first->application);
 		values[1] = Int32GetDatum(first->chat);
 		values[2] = Int32GetDatum(last->chat);
-		return plan_query(&by_range, values);
+		return spi_plan_read(&by_range, values);
 	}
-	recount_keys(parents, count, values);
-	return plan_query(&by_key, values);
+	chat_keys_to_arrays(parents, count, values);
+	return spi_plan_read(&by_key, values);
 }
 
 /*
@@ -173,8 +173,8 @@ find_row(ChatKey parent, uint64 *row, uint64 rows)
 {
 	for (; *row < rows; (*row)++)
 	{
-		int32		application = plan_result_int32(*row, 1);
-		int32		chat = plan_result_int32(*row, 2);
+		int32		application = spi_result_int32(*row, 1);
+		int32		chat = spi_result_int32(*row, 2);
 
 		if (application > parent.application ||
 			(application == parent.application && chat >= parent.chat))
@@ -219,7 +219,7 @@ redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 		if (parents[i].chat == 0)
 			counter->value = applications[a].last_chat_number;
 		else if (find_row(parents[i], &row, rows))
-			counter->value = plan_result_int32(row, 3);
+			counter->value = spi_result_int32(row, 3);
 		else
 			counter->gone = true;
 		name_key(counter);

@@ -240,7 +240,7 @@ record_repaired(const RedisCounter *counter, int64 was)
 		Int32GetDatum(counter->value)
 	};
 
-	plan_modify(&plan, values, NULL);
+	spi_plan_write(&plan, values, NULL);
 }
 
 static uint32
@@ -424,8 +424,8 @@ claim_keys(void)
 	bool		is_null = true;
 
 	worker_xact_begin("looking whose the keys in Redis are");
-	if (plan_modify(&find, values, NULL) > 0)
-		home = plan_result_string(0, 1, &is_null);
+	if (spi_plan_write(&find, values, NULL) > 0)
+		home = spi_result_string(0, 1, &is_null);
 	original = is_null ? NULL : database_identity_of_original(home);
 	if (original != NULL)
 		ereport(ERROR,
@@ -435,7 +435,7 @@ claim_keys(void)
 	if (is_null)
 		redis_key_cleanup_forget_all();
 	if (is_null || strcmp(home, database_identity_current()) != 0)
-		plan_modify(&claim, values, NULL);
+		spi_plan_write(&claim, values, NULL);
 	worker_xact_commit();
 }
 

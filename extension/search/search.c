@@ -105,10 +105,10 @@ search_alone(Search *search)
 	};
 
 	if (search->pattern != NULL)
-		search->missing -= plan_store_fresh(&with_pattern[search->within_chat][search->from_end],
+		search->missing -= spi_plan_read_into_replanned(&with_pattern[search->within_chat][search->from_end],
 											values, search->found);
 	else
-		search->missing -= plan_store(&scans[search->within_chat][search->from_end],
+		search->missing -= spi_plan_read_into(&scans[search->within_chat][search->from_end],
 									  values, search->found);
 }
 
@@ -138,7 +138,7 @@ search_ranges(Search *search, const Range *ranges, int count)
 	values[3] = int32_array_datum(&above);
 	values[4] = int32_array_datum(&upto);
 	values[5] = Int64GetDatum(search->missing);
-	search->missing -= plan_store(&plans[search->within_chat][search->from_end], values, search->found);
+	search->missing -= spi_plan_read_into(&plans[search->within_chat][search->from_end], values, search->found);
 }
 
 /* The first and the last position of a range, in the order of a search. */
@@ -325,7 +325,7 @@ is_small(const Search *search)
 		" AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(search->application), Int32GetDatum(search->above.chat)};
 
-	return search->within_chat && plan_query(&plan, values) == 1 && plan_result_int32(0, 1) < SMALL_CHAT;
+	return search->within_chat && spi_plan_read(&plan, values) == 1 && spi_result_int32(0, 1) < SMALL_CHAT;
 }
 
 /* Tell in the log how far the index is behind that a search uses. */
@@ -338,10 +338,10 @@ report_lag(int32 index)
 		INT4OID);
 	Datum		value = Int32GetDatum(index);
 
-	plan_query(&plan, &value);
+	spi_plan_read(&plan, &value);
 	ereport(DEBUG1,
 			(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
-							 plan_result_string(0, 1, NULL))));
+							 spi_result_string(0, 1, NULL))));
 }
 
 /* Find what is missing, with whatever there is to find it by. */

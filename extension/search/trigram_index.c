@@ -77,9 +77,9 @@ trigram_schema(void)
 		" WHERE e.extname OPERATOR(pg_catalog.=) 'pg_trgm'"
 	};
 
-	if (plan_modify(&plan, NULL, NULL) == 0)
+	if (spi_plan_write(&plan, NULL, NULL) == 0)
 		return NULL;
-	return plan_result_string(0, 1, NULL);
+	return spi_result_string(0, 1, NULL);
 }
 
 /* Raise 55000 unless pg_trgm is there. */
@@ -95,7 +95,7 @@ require_pg_trgm(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the search index needs the extension pg_trgm"),
-			 plan_query(&plan, NULL) > 0 ? errhint("CREATE EXTENSION pg_trgm, then try again.")
+			 spi_plan_read(&plan, NULL) > 0 ? errhint("CREATE EXTENSION pg_trgm, then try again.")
 			 : errhint("It comes with PostgreSQL's contrib modules; install them, CREATE EXTENSION pg_trgm, then try again.")));
 }
 
@@ -109,9 +109,9 @@ last_error(void)
 		" AND last_error_at OPERATOR(pg_catalog.>=) last_run_at"
 	};
 
-	if (plan_modify(&plan, NULL, NULL) == 0)
+	if (spi_plan_write(&plan, NULL, NULL) == 0)
 		return NULL;
-	return plan_result_string(0, 1, &isnull);
+	return spi_result_string(0, 1, &isnull);
 }
 
 /*

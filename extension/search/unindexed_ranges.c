@@ -43,7 +43,7 @@ read_ends(const Search *search, int32 index)
 		Int32GetDatum(search->upto.chat), Int64GetDatum(PENDING_MAX + 1)
 	};
 
-	return plan_query(&plan, values);
+	return spi_plan_read(&plan, values);
 }
 
 /* Read the keys that are queued. */
@@ -64,7 +64,7 @@ read_queue(const Search *search, int32 index)
 		Int64GetDatum(PENDING_MAX + 1)
 	};
 
-	return plan_query(&plan, values);
+	return spi_plan_read(&plan, values);
 }
 
 /* Add what of a range lies within the search. */
@@ -140,12 +140,12 @@ unindexed_ranges_read(const Search *search, int32 index, UnindexedRanges *pendin
 	*pending = (UnindexedRanges) {.ranges = palloc((ends + PENDING_MAX) * sizeof(Range))};
 	for (uint64 row = 0; row < ends; row++)
 	{
-		int32		indexed = plan_result_int32(row, 2);
+		int32		indexed = spi_result_int32(row, 2);
 
 		/* A watermark that is too high says nothing. */
-		if (indexed > plan_result_int32(row, 3))
+		if (indexed > spi_result_int32(row, 3))
 			indexed = 0;
-		add_range(pending, search, (Range) {plan_result_int32(row, 1), indexed, PG_INT32_MAX});
+		add_range(pending, search, (Range) {spi_result_int32(row, 1), indexed, PG_INT32_MAX});
 	}
 
 	queued = read_queue(search, index);
@@ -153,9 +153,9 @@ unindexed_ranges_read(const Search *search, int32 index, UnindexedRanges *pendin
 		return false;
 	for (uint64 row = 0; row < queued; row++)
 	{
-		int32		number = plan_result_int32(row, 2);
+		int32		number = spi_result_int32(row, 2);
 
-		add_range(pending, search, (Range) {plan_result_int32(row, 1), number - 1, number});
+		add_range(pending, search, (Range) {spi_result_int32(row, 1), number - 1, number});
 	}
 
 	sort_ranges(pending);

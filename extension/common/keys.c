@@ -1,0 +1,58 @@
+/*
+ * keys.c
+ *	  Keys of chats and messages, in the order of the tables' primary keys.
+ */
+#include "postgres.h"
+
+#include "common/int_array.h"
+#include "common/keys.h"
+
+static int
+compare(int32 a, int32 b)
+{
+	return (a > b) - (a < b);
+}
+
+/* Negative, zero or positive, as qsort wants it. */
+int
+chat_key_compare(ChatKey a, ChatKey b)
+{
+	int			order = compare(a.application, b.application);
+
+	return order != 0 ? order : compare(a.chat, b.chat);
+}
+
+/* The same for messages. */
+int
+message_key_compare(MessageKey a, MessageKey b)
+{
+	int			order = compare(a.application, b.application);
+
+	if (order == 0)
+		order = compare(a.chat, b.chat);
+	return order != 0 ? order : compare(a.number, b.number);
+}
+
+/* Parallel integer[] of applications and chats, to be a statement's parameters. */
+void
+chat_keys_to_arrays(const ChatKey *keys, int count, Datum arrays[2])
+{
+	IntColumns	columns;
+
+	int_columns_init(&columns, 2, count);
+	for (int i = 0; i < count; i++)
+		int_columns_append(&columns, (int32[]) {keys[i].application, keys[i].chat});
+	int_columns_to_arrays(&columns, arrays);
+}
+
+/* Parallel integer[] of applications, chats and numbers. */
+void
+message_keys_to_arrays(const MessageKey *keys, int count, Datum arrays[3])
+{
+	IntColumns	columns;
+
+	int_columns_init(&columns, 3, count);
+	for (int i = 0; i < count; i++)
+		int_columns_append(&columns, (int32[]) {keys[i].application, keys[i].chat, keys[i].number});
+	int_columns_to_arrays(&columns, arrays);
+}
