@@ -165,7 +165,7 @@ worker_runs()
 
 upgrade()
 {
-	cd /share/next && example upgrade && cd /
+	cd /share/next && example upgrade && cd /src
 }
 
 upgraded()
@@ -206,7 +206,7 @@ install_packages()
 	chmod 755 /usr/sbin/policy-rc.d
 	apt update
 	apt install curl iproute2
-	cd /share/this && example deb-install && cd /
+	(cd /share/this && example deb-install)
 }
 
 tests()
