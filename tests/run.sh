@@ -56,7 +56,7 @@ make_stage()
 	trap 'exit 130' INT TERM
 	mkdir "$stage/tmp" "$stage/build"
 	cp -R "$top/tests" "$stage/tests"
-	cp "$top/README.md" "$stage/"
+	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	stage_engine
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"

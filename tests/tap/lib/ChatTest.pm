@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_cluster fill contents grants next_numbers wrong_chats start_psql);
+our @EXPORT = qw(new_cluster fill contents grants next_numbers wrong_chats start_psql example run_example);
 
 # A running cluster with the extension in the database postgres. conf is appended to its
 # configuration; the other parameters are those of init().
@@ -114,6 +114,30 @@ sub start_psql
 	return IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $file ],
 		'<', \undef, '>', $out, '2>', "$out.err");
+}
+
+# The text of the example of this name in one of the READMEs.
+sub example
+{
+	my ($name) = @_;
+	my $text = qx('$ENV{TESTDIR}/../examples.sh' '$name');
+
+	die "no example $name" if $?;
+	return $text;
+}
+
+# Run an example of the shell's on a node, in the directory where files of this test lie. Names are
+# replaced: example's => test's.
+sub run_example
+{
+	my ($node, $name, %names) = @_;
+	my $script = example($name);
+
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	$script =~ s/\b\Q$_\E\b/$names{$_}/g foreach keys %names;
+	command_ok([ 'bash', '-euc', "cd '$PostgreSQL::Test::Utils::tmp_check'\n$script" ], "the example $name");
+	return;
 }
 
 1;

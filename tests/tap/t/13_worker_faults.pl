@@ -137,12 +137,8 @@ is(sql('postgres', 'SELECT chat_internal.pending_changes() IS NULL'), 't', 'many
 $redis->go_on;
 wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'many changes: mirrored');
 
-# What README.md grants to a role that watches the worker is enough.
-sql('postgres', q{
-	CREATE ROLE monitor;
-	GRANT USAGE ON SCHEMA chat TO monitor;
-	GRANT SELECT ON chat.worker_status, chat.search_status TO monitor;
-	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.search_lag(integer) TO monitor});
+# What sql/README.md grants to a role that watches the worker is enough.
+sql('postgres', example('monitor'));
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
 

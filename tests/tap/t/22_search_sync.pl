@@ -58,6 +58,12 @@ is(found('edited before'), '1.5', 'what an older transaction edited is found');
 is(found('prepared before'), '1.7', 'what a prepared one edited is found');
 asks_elasticsearch($node, 'postgres', 1, 'turned on');
 
+# The example of OPERATION.md: there are no differences, so nothing is queued; the index is built anew.
+is(sql(example('search-repair')), "0\n$index", 'verify, repair, reindex');
+wait_until($node, 'postgres', qq{SELECT usable AND index <> '$index' FROM chat.search_status WHERE state = 'current'}, 'a new index takes its place');
+$index = wait_for_index($node, 'postgres');
+holds('reindexed');
+
 # Every way to change a message.
 change('functions', q{
 	SELECT chat.create_message(1, 1, 'ÄÖÜ ß ' || i) FROM generate_series(1, 30) AS i;
