@@ -69,7 +69,7 @@ $(SUITES:%=test-%): test-%: install-extension
 test-engines: install-extension ## the tests of search on each Elasticsearch and OpenSearch
 	@$(PACKAGES) test
 	@status=0; for engine in $(ENGINES); do \
-		CHAT_ENGINE=$$engine TESTS='t/2*.pl' tests/run.sh tap || status=1; done; exit $$status
+		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
