@@ -38,6 +38,7 @@ staged()
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
 		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }
 
@@ -49,6 +50,7 @@ stage_engine()
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
 
+# make_stage SUITE... - with what these need.
 make_stage()
 {
 	stage=$(mktemp -d "${TMPDIR:-/tmp}/pg_chat.XXXXXX")
@@ -58,7 +60,9 @@ make_stage()
 	cp -R "$top/tests" "$stage/tests"
 	cp "$top/README.md" "$stage/"
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
-	stage_engine
+	case " $* " in
+		*" tap "* | *" http "*) stage_engine ;;
+	esac
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }
 
@@ -184,7 +188,7 @@ run_suite()
 
 summary=
 rm -rf "$logs"
-make_stage
+make_stage "$@"
 for suite; do
 	run_suite "$suite"
 done
