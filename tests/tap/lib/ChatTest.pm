@@ -11,10 +11,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_cluster sql configure poll fill contents grants next_numbers wrong_chats start_psql kill_process
+our @EXPORT = qw(new_cluster use_cluster sql configure poll fill contents grants next_numbers wrong_chats start_psql kill_process
   give_away write_secret new_certificate);
 
-# The test's cluster: the first that new_cluster() makes.
+# The test's cluster: the first that new_cluster() makes, until use_cluster() names another.
 my $main;
 
 # A running cluster with the extension in the database postgres. conf is appended to its
@@ -31,6 +31,12 @@ sub new_cluster
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_chat');
 	$main //= $node;
 	return $node;
+}
+
+sub use_cluster
+{
+	($main) = @_;
+	return;
 }
 
 # sql([DATABASE,] STATEMENTS): run them in the test's cluster, in the database postgres unless said.

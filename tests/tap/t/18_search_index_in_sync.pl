@@ -215,6 +215,7 @@ asks_elasticsearch($standby, 'postgres', 1, 'promoted');
 
 # Turned off: no rows, nothing is queued but by who began before. On again: all is as before.
 $node = $standby;
+use_cluster($node);
 my $late = $node->background_psql('postgres');
 $late->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before it was off' WHERE number = 2});
 set_url($node, undef);
