@@ -10,7 +10,8 @@
 # them as the user postgres, who owns the stage and need not be able to enter the clone.
 #
 # PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
-# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said.
+# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
+# a time: 2 unless said. They wait more than they work.
 
 set -uo pipefail
 
@@ -105,7 +106,7 @@ suite_isolation()
 suite_tap()
 {
 	# shellcheck disable=SC2086
-	staged prove --timer --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
+	staged prove --timer --jobs "${JOBS:-2}" --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
 }
 
 suite_http()
