@@ -17,7 +17,6 @@ plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', undef, allows_streaming => 1, conf => "max_prepared_transactions = 5\nwal_writer_delay = 10s\n");
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
 sub holds { my ($what) = @_; return in_step($node, 'postgres', $elasticsearch, $what); }
 
 # The keys of what a search in application 1 finds.
@@ -222,6 +221,7 @@ asks_elasticsearch($standby, 'postgres', 1, 'promoted');
 
 # Turned off: no rows, nothing is queued but by who began before. On again: all is as before.
 $node = $standby;
+use_cluster($node);
 my $late = $node->background_psql('postgres');
 $late->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before it was off' WHERE number = 2});
 set_url($node, undef);
