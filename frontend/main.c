@@ -18,14 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "database.h"
-#include "log.h"
-#include "loop.h"
-#include "reads.h"
-#include "server.h"
-#include "settings.h"
-#include "writes.h"
+#include "http/connection.h"
+#include "db/session.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "db/reads.h"
+#include "http/server.h"
+#include "common/settings.h"
+#include "db/writes.h"
 
 #define TICK 1000
 #define STOP_TIMEOUT 5000		/* for what was accepted, ms */

@@ -1,0 +1,65 @@
+/*
+ * array.c
+ *		Arrays as parameters of a statement.
+ *
+ * They are in PostgreSQL's binary format: a header, then each element with its
+ * length before it, -1 for null; all integers in network order.
+ */
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/parameters.h"
+#include "common/log.h"
+
+static void
+append(Array *array, const void *bytes, size_t length)
+{
+	if (array->used + length > array->size)
+	{
+		array->size = (array->used + length) * 2;
+		array->bytes = realloc(array->bytes, array->size);
+		if (array->bytes == NULL)
+		{
+			log_event("out of memory");
+			abort();
+		}
+	}
+	memcpy(array->bytes + array->used, bytes, length);
+	array->used += length;
+}
+
+static void
+append_integer(Array *array, int32_t number)
+{
+	uint32_t	value = htonl((uint32_t) number);
+
+	append(array, &value, sizeof(value));
+}
+
+void
+array_begin(Array *array, ArrayType type, int count)
+{
+	array->used = 0;
+	append_integer(array, 1);	/* dimensions */
+	append_integer(array, 1);	/* there may be nulls */
+	append_integer(array, type);
+	append_integer(array, count);
+	append_integer(array, 1);	/* index of the first */
+}
+
+void
+array_add_text(Array *array, const char *text, size_t length)
+{
+	append_integer(array, (int32_t) length);
+	append(array, text, length);
+}
+
+void
+array_add_number(Array *array, int number)
+{
+	append_integer(array, number ? (int32_t) sizeof(int32_t) : -1);
+	if (number)
+		append_integer(array, number);
+}
