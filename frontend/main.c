@@ -1,10 +1,10 @@
 /*
  * main.c
- *		Starts chatd, turns its loop, stops it.
+ *		Starts chatd, runs its event loop, stops it.
  *
- * chatd is one process with one loop, or, with --loops, as many such processes
- * as the user asked for and a parent that starts them, hands signals on and
- * ends when they have ended. They share the port and nothing else.
+ * chatd is one process with one event loop. With --loops it is several such
+ * processes and a parent, which starts them, forwards signals and exits once they
+ * have exited. They share the port and nothing else.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,36 +18,39 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "http/connection.h"
-#include "db/session.h"
+#include "api/routes.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "db/reads.h"
-#include "http/server.h"
 #include "common/settings.h"
+#include "db/reads.h"
+#include "db/session.h"
 #include "db/writes.h"
+#include "http/connection.h"
+#include "http/daemon.h"
+#include "http/listener.h"
+#include "http/server.h"
 
 #define TICK 1000
-#define STOP_TIMEOUT 5000		/* for what was accepted, ms */
-#define GOODBYE_TIMEOUT 500		/* for answers on their way after that, ms */
+#define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
+#define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
 
 static Timer tick;
 static Timer stop_timer;
-static bool gave_up;			/* waiting for the database, while stopping */
+static bool gave_up;			/* stopping: no longer waits for the database */
 static bool finished;
 
 static void
 on_tick(void *unused)
 {
 	(void) unused;
-	clients_tick();
-	database_tick();
+	connections_tick();
+	sessions_tick();
 	reads_tick();
 	writes_tick();
 	loop_arm(&tick, loop_now() + TICK);
 }
 
-/* The time to stop is over: first for the database, then for the clients. */
+/* The time limit for stopping: first for the database, then for the clients. */
 static void
 on_stop_timeout(void *unused)
 {
@@ -55,8 +58,8 @@ on_stop_timeout(void *unused)
 	if (gave_up)
 		finished = true;
 	gave_up = true;
-	database_close();
-	loop_arm(&stop_timer, loop_now() + GOODBYE_TIMEOUT);
+	sessions_close();
+	loop_arm(&stop_timer, loop_now() + DRAIN_TIMEOUT);
 }
 
 static void
@@ -66,14 +69,14 @@ on_signal(void *owner, uint32_t events)
 	struct signalfd_siginfo info;
 
 	(void) events;
-	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || server_is_stopping())
+	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
 	log_event("stopping");
-	server_stop();
+	daemon_stop();
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
 
-/* Blocks the signals that end chatd, so that they are read from a descriptor. */
+/* Blocks the signals that stop chatd; the loop reads them from a descriptor. */
 static sigset_t
 block_signals(void)
 {
@@ -88,7 +91,7 @@ block_signals(void)
 	return signals;
 }
 
-/* Clients, the database, and a few for the process itself. */
+/* For clients, the database, and the process itself. */
 static void
 raise_descriptor_limit(void)
 {
@@ -106,7 +109,7 @@ raise_descriptor_limit(void)
 	}
 }
 
-/* Serves a listening socket until a signal ends it. Returns the exit status. */
+/* Serves a listening socket until a signal stops it. Returns the exit status. */
 static int
 serve(int listen_fd, const sigset_t *signals)
 {
@@ -118,30 +121,30 @@ serve(int listen_fd, const sigset_t *signals)
 	tick.fire = on_tick;
 	stop_timer.fire = on_stop_timeout;
 	loop_arm(&tick, loop_now() + TICK);
-	database_open();
-	server_open(listen_fd);
+	sessions_open();
+	server_open(listen_fd, &api_service);
 
 	while (!finished)
 	{
-		loop_turn(server_is_busy());
-		server_turn();
-		writes_turn();
-		reads_turn();
-		database_turn();
-		if (server_is_stopping() && !server_is_busy() && clients_close_incomplete() == 0)
+		loop_turn(daemon_is_busy());
+		daemon_run();
+		writes_dispatch();
+		reads_dispatch();
+		sessions_flush();
+		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0)
 			finished = true;
 	}
-	database_close();
-	writes_turn();
-	reads_turn();
-	server_close();
+	sessions_close();
+	writes_dispatch();
+	reads_dispatch();
+	daemon_close();
 	log_event("stopped");
 	return 0;
 }
 
 /*
- * The parent of several loops: hands signals on until all have ended. If one
- * ends by itself, so do the others. Returns the exit status.
+ * The parent of several loops: forwards signals until all have exited. If one
+ * exits by itself, stops the others. Returns the exit status.
  */
 static int
 supervise(const pid_t *children, int count, const sigset_t *signals)
@@ -177,8 +180,8 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 }
 
 /*
- * Starts a process for each listening socket, and becomes their parent. Returns
- * the exit status, in the parent and in each of them.
+ * Starts a process for each listening socket and becomes their parent. Returns
+ * the exit status, in the parent and in each of the processes.
  */
 static int
 run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
@@ -188,7 +191,7 @@ run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *sig
 		children[i] = fork();
 		if (children[i] < 0)
 		{
-			/* The loops that were started end with their parent. */
+			/* The loops that were started exit with their parent. */
 			log_event("cannot start a loop: %s", strerror(errno));
 			return 1;
 		}
@@ -230,8 +233,8 @@ main(int argc, char **argv)
 	port = settings.port;
 	for (int i = 0; i < settings.loops; i++)
 	{
-		listen_fds[i] = server_listen(port, settings.loops > 1);
-		port = server_port(listen_fds[i]);
+		listen_fds[i] = listener_open(port, settings.loops > 1);
+		port = listener_port(listen_fds[i]);
 	}
 	log_event("listening on %s port %d", settings.listen, port);
 	if (settings.loops == 1)

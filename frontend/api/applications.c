@@ -1,16 +1,14 @@
 /*
  * applications.c
- *		The routes of applications.
+ *		Handlers of applications.
  */
-#include "http/body.h"
+#include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
-#include "db/query.h"
-#include "db/reads.h"
+#include "http/body.h"
 #include "http/response.h"
-#include "db/writes.h"
 
-/* Columns of the statements that show applications. */
+/* Columns of the statements that return applications. */
 enum
 {
 	COLUMN_ID,
@@ -22,8 +20,8 @@ enum
 void
 application_missing(Request *request)
 {
-	answer_error(request, MHD_HTTP_NOT_FOUND, "Application with token %s not found",
-				 request->token.bytes);
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Application with token %s not found",
+				 path_token(request));
 }
 
 static void
@@ -46,9 +44,9 @@ applications_list(Request *request)
 {
 	if (!page_read(request, PAGE_OF_LIST))
 		return;
-	query_begin(request, LIST_APPLICATIONS, answer_list, NULL);
+	call_begin(request, LIST_APPLICATIONS, answer_list, NULL);
 	page_add_bounds(request);
-	reads_submit(request, LANE_READ);
+	call_read(request);
 }
 
 static void
@@ -56,7 +54,7 @@ answer_created(Request *request, const Rows *rows)
 {
 	json_t	   *name = json_object_get(request->fields, "name");
 
-	answer_json(request, MHD_HTTP_CREATED,
+	respond_json(request, MHD_HTTP_CREATED,
 				json_pack("{s:s,s:O,s:i}", "token", PQgetvalue(rows->result, 0, 0),
 						  "name", name, "chats_count", 0));
 }
@@ -64,7 +62,7 @@ answer_created(Request *request, const Rows *rows)
 static void
 name_unstorable(Request *request)
 {
-	answer_fault(request, "name", UNSTORABLE_TEXT);
+	respond_invalid(request, "name", UNSTORABLE_TEXT);
 }
 
 void
@@ -73,33 +71,33 @@ application_create(Request *request)
 	const char *name;
 	size_t		length;
 
-	if (!fields_read(request))
+	if (!body_read(request))
 		return;
-	name = fields_text(request, "name", &length);
+	name = body_text(request, "name", &length);
 	if (request->faults)
 	{
-		answer_faults(request, json_incref(request->faults));
+		respond_invalid_body(request);
 		return;
 	}
-	query_begin(request, CREATE_APPLICATION, answer_created, NULL);
-	request->work.unstorable = name_unstorable;
-	query_add_text(request, name);
-	writes_submit(request);
+	call_begin(request, CREATE_APPLICATION, answer_created, NULL);
+	call_of(request)->unstorable = name_unstorable;
+	call_add_text(request, name, length);
+	call_write(request);
 }
 
 static void
-answer_shown(Request *request, const Rows *rows)
+answer_one(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
 		application_missing(request);
 	else
-		answer_found(request, rows_object(rows, print_application));
+		respond_ok(request, rows_object(rows, print_application), NULL);
 }
 
 void
 application_show(Request *request)
 {
-	query_begin(request, GET_APPLICATION, answer_shown, application_missing);
-	query_add_text(request, request->token.bytes);
-	reads_submit(request, LANE_READ);
+	call_begin(request, GET_APPLICATION, answer_one, application_missing);
+	call_add_token(request);
+	call_read(request);
 }

@@ -1,16 +1,14 @@
 /*
  * chats.c
- *		The routes of chats.
+ *		Handlers of chats.
  */
-#include "http/body.h"
+#include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
-#include "db/query.h"
-#include "db/reads.h"
+#include "http/body.h"
 #include "http/response.h"
-#include "db/writes.h"
 
-/* Columns of the statements that show chats. */
+/* Columns of the statements that return chats. */
 enum
 {
 	COLUMN_NUMBER,
@@ -20,8 +18,8 @@ enum
 static void
 chat_missing(Request *request)
 {
-	answer_error(request, MHD_HTTP_NOT_FOUND, "Chat with number %s not found",
-				 request->chat_text.bytes);
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat with number %s not found",
+				 path_chat_text(request));
 }
 
 static void
@@ -43,27 +41,27 @@ chats_list(Request *request)
 {
 	if (!page_read(request, PAGE_OF_LIST))
 		return;
-	query_begin(request, LIST_CHATS, answer_list, application_missing);
-	query_add_text(request, request->token.bytes);
+	call_begin(request, LIST_CHATS, answer_list, application_missing);
+	call_add_token(request);
 	page_add_bounds(request);
-	reads_submit(request, LANE_READ);
+	call_read(request);
 }
 
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	answer_json(request, MHD_HTTP_CREATED,
+	respond_json(request, MHD_HTTP_CREATED,
 				json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
 }
 
-/* The fields are at fault, but a missing application comes first. */
+/* The body is invalid, but if the application is missing, that is said instead. */
 static void
-answer_refused(Request *request, const Rows *rows)
+answer_invalid(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
 		application_missing(request);
 	else
-		answer_faults(request, json_incref(request->faults));
+		respond_invalid_body(request);
 }
 
 void
@@ -71,41 +69,41 @@ chat_create(Request *request)
 {
 	int			number;
 
-	if (!fields_read(request))
+	if (!body_read(request))
 		return;
-	number = fields_number(request, "number");
+	number = body_number(request, "number");
 	if (request->faults)
 	{
-		query_begin(request, GET_APPLICATION, answer_refused, application_missing);
-		query_add_text(request, request->token.bytes);
-		reads_submit(request, LANE_READ);
+		call_begin(request, GET_APPLICATION, answer_invalid, application_missing);
+		call_add_token(request);
+		call_read(request);
 		return;
 	}
-	query_begin(request, CREATE_CHAT, answer_created, application_missing);
-	query_add_text(request, request->token.bytes);
-	query_add_number(request, number);
-	writes_submit(request);
+	call_begin(request, CREATE_CHAT, answer_created, application_missing);
+	call_add_token(request);
+	call_add_number(request, number);
+	call_write(request);
 }
 
 static void
-answer_shown(Request *request, const Rows *rows)
+answer_one(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
 		chat_missing(request);
 	else
-		answer_found(request, rows_object(rows, print_chat));
+		respond_ok(request, rows_object(rows, print_chat), NULL);
 }
 
 void
 chat_show(Request *request)
 {
-	if (request->chat == 0)
+	if (path_chat(request) == 0)
 	{
 		chat_missing(request);
 		return;
 	}
-	query_begin(request, GET_CHAT, answer_shown, application_missing);
-	query_add_text(request, request->token.bytes);
-	query_add_number(request, request->chat);
-	reads_submit(request, LANE_READ);
+	call_begin(request, GET_CHAT, answer_one, application_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
 }

@@ -1,6 +1,6 @@
 /*
  * handlers.h
- *		One function per route. Each answers the request or starts its work.
+ *		The handlers of the API, one per route and method.
  */
 #ifndef CHATD_HANDLERS_H
 #define CHATD_HANDLERS_H
@@ -12,7 +12,7 @@ extern void applications_list(Request *request);
 extern void application_create(Request *request);
 extern void application_show(Request *request);
 
-/* Answers 404: there is no application with the token. */
+/* Responds with 404: no application has the token. */
 extern void application_missing(Request *request);
 
 /* chats.c */

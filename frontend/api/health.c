@@ -1,14 +1,15 @@
 /*
  * health.c
- *		Is chatd alive, and can it serve?
+ *		Handlers that say whether chatd is alive, and whether it can serve.
  */
 #include "api/handlers.h"
+#include "db/session.h"
 #include "http/response.h"
 
 void
 health_show(Request *request)
 {
-	answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ok"));
+	respond_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ok"));
 }
 
 void
@@ -18,9 +19,9 @@ readiness_show(Request *request)
 	{
 		if (!database_ready(lane))
 		{
-			answer_unavailable(request, database_reason());
+			respond_unavailable(request, database_reason());
 			return;
 		}
 	}
-	answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
+	respond_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
 }

@@ -1,23 +1,21 @@
 /*
  * messages.c
- *		The routes of messages.
+ *		Handlers of messages.
  */
-#include "http/body.h"
+#include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
-#include "db/query.h"
-#include "db/reads.h"
+#include "http/body.h"
 #include "http/response.h"
-#include "db/writes.h"
 
-/* Columns of the statements that show messages. */
+/* Columns of the statements that return messages. */
 enum
 {
 	COLUMN_NUMBER,
 	COLUMN_BODY
 };
 
-/* Columns of the statement that searches all chats. */
+/* Columns of the statement that searches all chats of an application. */
 enum
 {
 	FOUND_CHAT,
@@ -28,13 +26,13 @@ enum
 static void
 chat_missing(Request *request)
 {
-	answer_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
 }
 
 static void
 message_missing(Request *request)
 {
-	answer_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
 }
 
 static void
@@ -69,44 +67,41 @@ messages_list(Request *request)
 
 	if (!page_read(request, PAGE_OF_MESSAGES))
 		return;
-	if (request->chat == 0)
+	if (path_chat(request) == 0)
 	{
 		chat_missing(request);
 		return;
 	}
-	last = request->page->last > 0;
-	query_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, answer_list, chat_missing);
-	query_add_text(request, request->token.bytes);
-	query_add_number(request, request->chat);
+	last = call_of(request)->page.last > 0;
+	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, answer_list, chat_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
 	if (last)
-		query_add_number(request, request->page->last);
+		call_add_number(request, call_of(request)->page.last);
 	else
 		page_add_bounds(request);
-	reads_submit(request, LANE_READ);
+	call_read(request);
 }
 
-/*
- * Reads what a search asks for. Returns false if that is wrong, with the
- * request answered.
- */
+/* Reads the parameters of a search. If they are invalid, responds and returns false. */
 static bool
 read_search(Request *request, PageKind kind)
 {
 	if (!page_read(request, kind))
 		return false;
-	if (request->page->search.length == 0)
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'query' is missing.");
+	if (call_of(request)->page.search.length == 0)
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'query' is missing.");
 	return request->status == 0;
 }
 
-/* Answers with no matches, for what no message can hold; the row is the parent's. */
+/* No message can contain the text: no matches, unless the parent, whose row it is, is missing. */
 static void
 answer_none(Request *request, const Rows *rows)
 {
 	Rows		none = {.result = rows->result};
 
 	if (rows->count == 0)
-		request->work.missing(request);
+		call_of(request)->missing(request);
 	else
 		page_answer(request, &none, COLUMN_NUMBER, print_message);
 }
@@ -114,16 +109,16 @@ answer_none(Request *request, const Rows *rows)
 static void
 search_unstorable(Request *request)
 {
-	query_begin(request, GET_CHAT, answer_none, chat_missing);
-	query_add_text(request, request->token.bytes);
-	query_add_number(request, request->chat);
-	reads_submit(request, LANE_READ);
+	call_begin(request, GET_CHAT, answer_none, chat_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
 }
 
 static void
 body_unstorable(Request *request)
 {
-	answer_fault(request, "body", UNSTORABLE_TEXT);
+	respond_invalid(request, "body", UNSTORABLE_TEXT);
 }
 
 void
@@ -131,18 +126,18 @@ messages_search(Request *request)
 {
 	if (!read_search(request, PAGE_OF_LIST))
 		return;
-	if (request->chat == 0)
+	if (path_chat(request) == 0)
 	{
 		chat_missing(request);
 		return;
 	}
-	query_begin(request, SEARCH_MESSAGES, answer_list, chat_missing);
-	request->work.unstorable = search_unstorable;
-	query_add_text(request, request->token.bytes);
-	query_add_number(request, request->chat);
-	query_add_text(request, request->page->search.bytes);
+	call_begin(request, SEARCH_MESSAGES, answer_list, chat_missing);
+	call_of(request)->unstorable = search_unstorable;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
 	page_add_bounds(request);
-	reads_submit(request, LANE_SEARCH);
+	call_search(request);
 }
 
 static void
@@ -154,9 +149,9 @@ answer_found_all(Request *request, const Rows *rows)
 static void
 search_all_unstorable(Request *request)
 {
-	query_begin(request, GET_APPLICATION, answer_none, application_missing);
-	query_add_text(request, request->token.bytes);
-	reads_submit(request, LANE_READ);
+	call_begin(request, GET_APPLICATION, answer_none, application_missing);
+	call_add_token(request);
+	call_read(request);
 }
 
 void
@@ -164,68 +159,83 @@ messages_search_all(Request *request)
 {
 	if (!read_search(request, PAGE_ACROSS_CHATS))
 		return;
-	query_begin(request, SEARCH_APPLICATION, answer_found_all, application_missing);
-	request->work.unstorable = search_all_unstorable;
-	query_add_text(request, request->token.bytes);
-	query_add_text(request, request->page->search.bytes);
+	call_begin(request, SEARCH_APPLICATION, answer_found_all, application_missing);
+	call_of(request)->unstorable = search_all_unstorable;
+	call_add_token(request);
+	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
 	page_add_bounds(request);
-	reads_submit(request, LANE_SEARCH);
+	call_search(request);
 }
 
 static void
-answer_shown(Request *request, const Rows *rows)
+answer_one(Request *request, const Rows *rows)
 {
-	answer_found(request, rows_object(rows, print_message));
+	respond_ok(request, rows_object(rows, print_message), NULL);
 }
 
 void
 message_show(Request *request)
 {
-	if (request->chat == 0 || request->message == 0)
+	if (path_chat(request) == 0 || path_message(request) == 0)
 	{
 		message_missing(request);
 		return;
 	}
-	query_begin(request, GET_MESSAGES, answer_shown, message_missing);
-	query_add_text(request, request->token.bytes);
-	query_add_number(request, request->chat);
-	query_add_number(request, request->message);
-	reads_submit(request, LANE_READ);
+	call_begin(request, GET_MESSAGES, answer_one, message_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_add_number(request, path_message(request));
+	call_read(request);
 }
 
-/* The fields are at fault, but a missing chat comes first. */
+/* The body is invalid, but if the chat is missing, that is said instead. */
 static void
-answer_refused(Request *request, const Rows *rows)
+answer_invalid(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
 		chat_missing(request);
 	else
-		answer_faults(request, json_incref(request->faults));
+		respond_invalid_body(request);
+}
+
+static void
+answer_created(Request *request, const Rows *rows)
+{
+	json_t	   *body = json_object_get(request->fields, "body");
+
+	respond_json(request, MHD_HTTP_CREATED,
+				 json_pack("{s:i,s:O}", "number", rows_number(rows, 0, 0), "body", body));
 }
 
 void
 message_create(Request *request)
 {
-	NewMessage *message = &request->new_message;
+	const char *body;
+	size_t		length;
+	int			number;
 
-	if (!fields_read(request))
+	if (!body_read(request))
 		return;
-	if (request->chat == 0)
+	if (path_chat(request) == 0)
 	{
 		chat_missing(request);
 		return;
 	}
-	message->body = fields_text(request, "body", &message->length);
-	message->number = fields_number(request, "number");
+	body = body_text(request, "body", &length);
+	number = body_number(request, "number");
 	if (request->faults)
 	{
-		query_begin(request, GET_CHAT, answer_refused, chat_missing);
-		query_add_text(request, request->token.bytes);
-		query_add_number(request, request->chat);
-		reads_submit(request, LANE_READ);
+		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
+		call_add_token(request);
+		call_add_number(request, path_chat(request));
+		call_read(request);
 		return;
 	}
-	request->work.missing = chat_missing;
-	request->work.unstorable = body_unstorable;
-	writes_submit_message(request);
+	call_begin(request, CREATE_MESSAGES, answer_created, chat_missing);
+	call_of(request)->unstorable = body_unstorable;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_add_text(request, body, length);
+	call_add_number(request, number);
+	call_write(request);
 }

@@ -1,21 +1,21 @@
 /*
- * page.c
- *		Pages of lists: what a client asks for, and how the next one is found.
+ * pagination.c
+ *		Lists are returned page by page, with links to the pages around.
  */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/call.h"
 #include "api/pagination.h"
-#include "db/query.h"
+#include "http/connection.h"
 #include "http/response.h"
-#include "http/server.h"
 
-/* Of a connection's memory, for all but the target and the Link header. */
+/* Of a connection's memory: reserved for all but the target and the Link header. */
 #define OTHER_HEADERS 6144
 
-/* Of JSON in one page, unless it is one row. */
+/* JSON in one page, unless it is one row. */
 #define PAGE_BYTES (1024 * 1024)
 
 typedef struct Parameter
@@ -28,7 +28,7 @@ typedef struct Parameter
 	int		   *number;
 } Parameter;
 
-/* Reads a parameter's value; returns false if it is wrong. */
+/* Parses a parameter's value; returns false if it is invalid. */
 static bool
 read_value(const Parameter *parameter, Text value)
 {
@@ -51,12 +51,12 @@ read_value(const Parameter *parameter, Text value)
 	return *parameter->number <= parameter->maximum;
 }
 
-/* Takes one parameter; on a wrong one the request is answered. */
+/* Takes one parameter; responds and returns false if it is invalid. */
 static bool
 take_parameter(void *owner, Text name, Text value)
 {
 	Request    *request = owner;
-	Page	   *page = request->page;
+	Page	   *page = &call_of(request)->page;
 	bool		across = page->kind == PAGE_ACROSS_CHATS;
 	const Parameter numbers[] = {
 		{"limit", 1, PAGE_MAXIMUM, page->limit_given, NULL, &page->limit},
@@ -75,7 +75,7 @@ take_parameter(void *owner, Text name, Text value)
 		if (number->given)
 			twice = true;
 		else if (!read_value(number, value))
-			answer_error(request, MHD_HTTP_BAD_REQUEST,
+			respond_error(request, MHD_HTTP_BAD_REQUEST,
 						 "Query parameter '%s' must be %s from %d to %d.", number->name,
 						 number->chat ? "CHAT.NUMBER, two integers" : "an integer",
 						 number->minimum, number->maximum);
@@ -92,7 +92,7 @@ take_parameter(void *owner, Text name, Text value)
 		}
 	}
 	if (twice)
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter '%s' is given more than once.",
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter '%s' is given more than once.",
 					 name.bytes);
 	free(name.bytes);
 	free(value.bytes);
@@ -102,45 +102,31 @@ take_parameter(void *owner, Text name, Text value)
 bool
 page_read(Request *request, PageKind kind)
 {
-	Page	   *page = calloc(1, sizeof(Page));
+	Page	   *page = &call_of(request)->page;
 
-	if (page == NULL)
-	{
-		answer_unavailable(request, "Out of memory.");
-		return false;
-	}
 	*page = (Page) {.kind = kind, .limit = PAGE_DEFAULT, .last = -1, .after = {0, -1}, .before = {0, -1}};
-	request->page = page;
 	if (!uri_each_pair(request->query, strlen(request->query), take_parameter, request))
 	{
 		if (request->status == 0)
-			answer_error(request, MHD_HTTP_BAD_REQUEST, "The query is not correctly encoded UTF-8.");
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The query is not correctly encoded UTF-8.");
 		return false;
 	}
 	if (page->last > 0 && kind != PAGE_OF_MESSAGES)
 	{
-		answer_error(request, MHD_HTTP_BAD_REQUEST,
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
 					 "Query parameter 'last' is for the list of a chat's messages only.");
 		return false;
 	}
 	if (page->last > 0 && (page->limit_given || page->after.number >= 0 || page->before.number >= 0))
 	{
-		answer_error(request, MHD_HTTP_BAD_REQUEST,
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
 					 "Query parameter 'last' cannot be combined with 'limit', 'after' or 'before'.");
 		return false;
 	}
 	return true;
 }
 
-void
-page_free(Page *page)
-{
-	if (page)
-		free(page->search.bytes);
-	free(page);
-}
-
-/* Is there a bound? There is none at the start of a list. */
+/* Is it a bound? The start of a list is none. */
 static bool
 is_bound(Place place)
 {
@@ -150,19 +136,19 @@ is_bound(Place place)
 static void
 add_bound(Request *request, Place place)
 {
-	if (request->page->kind == PAGE_ACROSS_CHATS)
-		query_add_key(request, place.chat, place.number);
+	if (call_of(request)->page.kind == PAGE_ACROSS_CHATS)
+		query_add_pair(&call_of(request)->query, place.chat, place.number);
 	else
-		query_add_number(request, is_bound(place) ? place.number : 0);
+		call_add_number(request, is_bound(place) ? place.number : 0);
 }
 
 void
 page_add_bounds(Request *request)
 {
-	add_bound(request, request->page->after);
-	add_bound(request, request->page->before);
-	query_add_number(request, request->page->limit);
-	request->work.rows = request->page->limit;
+	add_bound(request, call_of(request)->page.after);
+	add_bound(request, call_of(request)->page.before);
+	call_add_number(request, call_of(request)->page.limit);
+	call_of(request)->query.max_rows = call_of(request)->page.limit;
 }
 
 static Place
@@ -173,7 +159,7 @@ row_place(const Page *page, const Rows *rows, int row, int column)
 	return (Place) {rows_number(rows, row, column), rows_number(rows, row, column + 1)};
 }
 
-/* The place that follows, if one does. */
+/* The next place; the same if there is none. */
 static Place
 place_behind(Place place)
 {
@@ -201,14 +187,14 @@ print_bound(FILE *stream, const char *name, Place place)
 }
 
 /*
- * Writes one link; the search text is already encoded, or NULL; before is
- * another bound, or none.
+ * Writes one link. search is the encoded search text, or NULL; before is a second
+ * bound, or none.
  */
 static void
-print_link(FILE *stream, const Request *request, const char *search,
+print_link(FILE *stream, Request *request, const char *search,
 		   const char *bound, Place place, Place before, const char *relation)
 {
-	const Page *page = request->page;
+	const Page *page = &call_of(request)->page;
 
 	if (ftell(stream) > 0)
 		fputs(", ", stream);
@@ -225,7 +211,7 @@ print_link(FILE *stream, const Request *request, const char *search,
 	fprintf(stream, ">; rel=\"%s\"", relation);
 }
 
-/* Are the rows those nearest to the end of what was asked for? */
+/* Does the page have the rows closest to its upper bound? */
 static bool
 is_backward(const Page *page)
 {
@@ -243,7 +229,7 @@ row_bytes(const Rows *rows, int row)
 	return bytes;
 }
 
-/* As many of the rows as make a page, from the side where it begins. */
+/* As many rows as fit into a page, from the side where it begins. */
 static Rows
 page_cut(const Page *page, const Rows *rows)
 {
@@ -262,14 +248,14 @@ page_cut(const Page *page, const Rows *rows)
 }
 
 /*
- * The Link header, malloc'ed, or NULL for none. A full page may have one after
- * it, up to the bound that the client gave; so has one that ended where the
- * client said, without that bound. With only_next the link back is left out.
+ * The Link header, malloc'ed; NULL for none. A full page may have a next one, up
+ * to the bound that the client gave. A page that ends at a bound of the client's
+ * has a next one without that bound. only_next leaves out the link back.
  */
 static char *
-page_link(const Request *request, const Rows *rows, bool full, int place_column, bool only_next)
+page_link(Request *request, const Rows *rows, bool full, int place_column, bool only_next)
 {
-	const Page *page = request->page;
+	const Page *page = &call_of(request)->page;
 	bool		empty = rows->count == 0;
 	Place		first = empty ? place_behind(page->after) : row_place(page, rows, 0, place_column);
 	Place		last = empty ? first : row_place(page, rows, rows->count - 1, place_column);
@@ -301,9 +287,9 @@ page_link(const Request *request, const Rows *rows, bool full, int place_column,
 	return link;
 }
 
-/* Does the header fit into the connection's memory, beside the request? */
+/* Does the header fit into the connection's memory beside the request? */
 static bool
-link_fits(const Request *request, const char *link)
+link_fits(Request *request, const char *link)
 {
 	return link == NULL ||
 		strlen(link) + strlen(request->target) + OTHER_HEADERS < CONNECTION_MEMORY;
@@ -312,9 +298,9 @@ link_fits(const Request *request, const char *link)
 void
 page_answer(Request *request, const Rows *rows, int place_column, RowPrinter print)
 {
-	Rows		kept = page_cut(request->page, rows);
+	Rows		kept = page_cut(&call_of(request)->page, rows);
 	bool		full = kept.count < rows->count ||
-		rows->count == (request->page->last > 0 ? request->page->last : request->page->limit);
+		rows->count == (call_of(request)->page.last > 0 ? call_of(request)->page.last : call_of(request)->page.limit);
 	char	   *link;
 
 	link = page_link(request, &kept, full, place_column, false);
@@ -324,10 +310,10 @@ page_answer(Request *request, const Rows *rows, int place_column, RowPrinter pri
 		link = page_link(request, &kept, full, place_column, true);
 	}
 	if (link_fits(request, link))
-		answer_page(request, rows_array(&kept, print), link);
+		respond_ok(request, rows_array(&kept, print), link);
 	else
-		/* Without a link the client would lose the rest unawares. */
-		answer_error(request, MHD_HTTP_URI_TOO_LONG,
+		/* Without a link the client would miss the rest and not know. */
+		respond_error(request, MHD_HTTP_URI_TOO_LONG,
 					 "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
 	free(link);
 }

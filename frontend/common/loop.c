@@ -1,6 +1,6 @@
 /*
  * loop.c
- *		The one event loop: descriptors and timers.
+ *		The event loop: file descriptors and timers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 static int	loop_fd = -1;
 static uint64_t now;
-static Timer *timers;			/* few: connections to the database, and a tick */
+static Timer *timers;			/* few: one per database session, and a tick */
 
 static void
 read_clock(void)
@@ -75,15 +75,15 @@ void
 loop_arm(Timer *timer, uint64_t due)
 {
 	timer->due = due;
-	if (!timer->known)
+	if (!timer->linked)
 	{
-		timer->known = true;
+		timer->linked = true;
 		timer->next = timers;
 		timers = timer;
 	}
 }
 
-/* Milliseconds until the first timer is due, -1 without one. */
+/* Milliseconds until the first timer is due; -1 if none is armed. */
 static int
 time_left(void)
 {
@@ -109,7 +109,7 @@ loop_turn(bool busy)
 	{
 		Watcher    *watcher = events[i].data.ptr;
 
-		/* An earlier event of this turn may have ended the watch. */
+		/* An earlier callback of this iteration may have ended the watch. */
 		if (watcher->fd >= 0)
 			watcher->ready(watcher->owner, events[i].events);
 	}

@@ -1,10 +1,10 @@
 /*
  * loop.h
- *		The one event loop: descriptors and timers.
+ *		The event loop: file descriptors and timers.
  *
- * A watcher waits for a descriptor, a timer for a moment. Both are embedded in
- * whatever they belong to and must stay where they are while in use. Times are
- * milliseconds of a clock that never jumps.
+ * A watcher waits for a descriptor, a timer for a point in time. Both are
+ * embedded in the struct that they serve and must not move while in use. Times
+ * are milliseconds of the monotonic clock.
  */
 #ifndef CHATD_LOOP_H
 #define CHATD_LOOP_H
@@ -25,29 +25,29 @@ typedef struct Timer
 	uint64_t	due;			/* 0: not armed */
 	void		(*fire) (void *owner);
 	void	   *owner;
-	bool		known;
+	bool		linked;			/* into the loop's list, for good */
 	struct Timer *next;
 } Timer;
 
-/* Opens the loop; call once in each process. Ends the process on failure. */
+/* Creates the loop; call once per process. Exits on failure. */
 extern void loop_open(void);
 
 /*
- * Watches fd for epoll's events; if the watcher already watches fd, changes
- * the events, without a system call if they are the same.
+ * Watches fd for a set of epoll events. If the watcher already watches fd, only
+ * the events change; if they are the same, no system call is made.
  */
 extern void loop_watch(Watcher *watcher, int fd, uint32_t events);
 extern void loop_unwatch(Watcher *watcher);
 
-/* Fires the timer once at a moment; 0 disarms it. */
+/* Makes the timer fire once when it is due; 0 disarms it. */
 extern void loop_arm(Timer *timer, uint64_t due);
 
-/* The time at which the current turn began. */
+/* The time at which the current iteration began. */
 extern uint64_t loop_now(void);
 
 /*
- * One turn: waits for events (not at all if busy), then calls what is ready
- * and what is due.
+ * One iteration: waits for events (does not block if busy), then calls the
+ * watchers that are ready and the timers that are due.
  */
 extern void loop_turn(bool busy);
 

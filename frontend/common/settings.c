@@ -1,6 +1,6 @@
 /*
  * settings.c
- *		What the user can choose: one table for flags, environment and --help.
+ *		The user's settings: one table for flags, environment variables and --help.
  */
 #include <errno.h>
 #include <limits.h>
@@ -26,7 +26,7 @@ Settings	settings = {
 	.statement_timeout = 10,
 };
 
-/* A setting is a text, or a number between min and max (a switch: 0 or 1). */
+/* A setting is a string, or an integer from min to max (a switch: 0 or 1). */
 typedef struct Setting
 {
 	const char *flag;
@@ -95,9 +95,9 @@ fail(const char *source, const char *name, const char *problem)
 	exit(2);
 }
 
-/* Takes a value for a setting; a wrong one ends the process. */
+/* Sets a setting; exits if the value is invalid. */
 static void
-take(const Setting *setting, const char *source, const char *name, const char *value)
+set_value(const Setting *setting, const char *source, const char *name, const char *value)
 {
 	char		problem[96];
 	char	   *end;
@@ -135,7 +135,7 @@ settings_read(int argc, char **argv)
 		const char *value = getenv(table[i].variable);
 
 		if (value && *value)
-			take(&table[i], "", table[i].variable, value);
+			set_value(&table[i], "", table[i].variable, value);
 	}
 	for (int i = 1; i < argc; i++)
 	{
@@ -160,11 +160,11 @@ settings_read(int argc, char **argv)
 		if (setting == NULL)
 			fail("", argv[i], "is not a flag; try --help");
 		if (*equals)
-			take(setting, "--", setting->flag, equals + 1);
+			set_value(setting, "--", setting->flag, equals + 1);
 		else if (setting->operand == NULL)
-			take(setting, "--", setting->flag, "1");
+			set_value(setting, "--", setting->flag, "1");
 		else if (i + 1 < argc)
-			take(setting, "--", setting->flag, argv[++i]);
+			set_value(setting, "--", setting->flag, argv[++i]);
 		else
 			fail("--", setting->flag, "needs a value");
 	}

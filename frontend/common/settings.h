@@ -1,6 +1,6 @@
 /*
  * settings.h
- *		What the user can choose, read once at the start.
+ *		The user's settings, read once at startup.
  */
 #ifndef CHATD_SETTINGS_H
 #define CHATD_SETTINGS_H
@@ -12,9 +12,9 @@
 typedef struct Settings
 {
 	const char *listen;			/* numeric address to listen on */
-	const char *database;		/* connection string, or NULL: libpq's own */
+	const char *database;		/* connection string; NULL: libpq's defaults */
 	int			port;			/* 0: any free one */
-	int			loops;			/* processes on the port */
+	int			loops;			/* processes that share the port */
 	int			max_connections;	/* of clients, for each loop */
 	int			max_queue;		/* requests waiting for the database */
 	int			max_body;		/* bytes of a request's body */
@@ -31,9 +31,9 @@ typedef struct Settings
 extern Settings settings;
 
 /*
- * Fills settings from the environment and then from the flags. Ends the
- * process after --help and --version, and with status 2 and a message that
- * names the setting when one is wrong.
+ * Fills in settings from the environment, then from the flags. Exits with status
+ * 0 after --help and --version, and with status 2 and a message that names the
+ * setting if one is invalid.
  */
 extern void settings_read(int argc, char **argv);
 

@@ -1,9 +1,9 @@
 /*
- * array.c
+ * parameters.c
  *		Arrays as parameters of a statement.
  *
- * They are in PostgreSQL's binary format: a header, then each element with its
- * length before it, -1 for null; all integers in network order.
+ * They are in PostgreSQL's binary format: a header, then each element preceded by
+ * its length, -1 for null; all integers in network byte order.
  */
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -46,7 +46,7 @@ array_begin(Array *array, ArrayType type, int count)
 	append_integer(array, 1);	/* there may be nulls */
 	append_integer(array, type);
 	append_integer(array, count);
-	append_integer(array, 1);	/* index of the first */
+	append_integer(array, 1);	/* lower bound */
 }
 
 void

@@ -1,117 +1,75 @@
 /*
  * query.c
- *		A request's statement: its parameters, its way out, its answer.
+ *		A query: one statement with its parameters, and what becomes of it.
  */
-#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/loop.h"
-#include "db/query.h"
-#include "http/response.h"
 #include "common/settings.h"
+#include "db/query.h"
 
 void
-query_begin(Request *request, StatementId statement,
-			void (*answer) (Request *request, const Rows *rows),
-			void (*missing) (Request *request))
+query_push(QueryQueue *queue, Query *query)
 {
-	request->work.statement = statement;
-	request->work.answer = answer;
-	request->work.missing = missing;
-	request->work.unstorable = NULL;
-	request->work.count = 0;
-	request->work.rows = 1;
-}
-
-void
-query_add_text(Request *request, const char *text)
-{
-	request->work.values[request->work.count++] = (QueryValue) {.text = text};
-}
-
-void
-query_add_number(Request *request, int number)
-{
-	request->work.values[request->work.count++] = (QueryValue) {.number = number};
-}
-
-void
-query_add_key(Request *request, int chat, int number)
-{
-	request->work.values[request->work.count++] = (QueryValue) {.chat = chat, .number = chat ? number : 0};
-}
-
-void
-query_answer(Request *request, const Rows *rows)
-{
-	request->work.answer(request, rows);
-	request_resume(request);
-}
-
-/* No application has a token that is not in ASCII. */
-static bool
-token_is_ascii(const Request *request)
-{
-	for (size_t i = 0; i < request->token.length; i++)
-		if (request->token.bytes[i] & 0x80)
-			return false;
-	return true;
-}
-
-void
-query_refuse(Request *request, const PGresult *result)
-{
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	Query	   *query = &request->work;
-
-	if (sqlstate == NULL)
-		answer_sql_error(request, "none", NULL, "no answer", NULL);
-	else if (strcmp(sqlstate, NO_SUCH_ROW) == 0 && query->missing)
-		query->missing(request);
-	else if (strcmp(sqlstate, UNSTORABLE) == 0 && !token_is_ascii(request))
-		query->missing(request);
-	else if (strcmp(sqlstate, UNSTORABLE) == 0 && query->unstorable)
-		query->unstorable(request);
+	query->next = NULL;
+	if (queue->last)
+		queue->last->next = query;
 	else
-		answer_sql_error(request, sqlstate, PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
-						 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
-						 PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
+		queue->first = query;
+	queue->last = query;
+	queue->count++;
 }
 
 void
-query_fail(Request *request, const PGresult *result)
+query_prepend(QueryQueue *queue, QueryQueue *other)
 {
-	if (result == NULL)
-		answer_unavailable(request, "The connection to the database was lost.");
-	else
-		query_refuse(request, result);
-	if (request->status)
-		request_resume(request);
+	if (other->first == NULL)
+		return;
+	other->last->next = queue->first;
+	queue->first = other->first;
+	if (queue->last == NULL)
+		queue->last = other->last;
+	queue->count += other->count;
+	*other = (QueryQueue) {NULL};
+}
+
+Query *
+query_pop(QueryQueue *queue)
+{
+	Query	   *query = queue->first;
+
+	if (query)
+	{
+		queue->first = query->next;
+		if (queue->first == NULL)
+			queue->last = NULL;
+		queue->count--;
+	}
+	return query;
 }
 
 void
-query_finish(Request *request, const PGresult *result)
+query_add_text(Query *query, const char *text, size_t length)
 {
-	Rows		rows = {.result = result, .count = PQntuples(result)};
-
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		query_answer(request, &rows);
-	else
-		query_fail(request, result);
-}
-
-Request *
-query_request(Operation *operation)
-{
-	return (Request *) ((char *) operation - offsetof(Request, work.operation));
+	query->values[query->count++] = (QueryValue) {.text = text, .length = length};
 }
 
 void
-query_send(Session *session, Request *request,
+query_add_number(Query *query, int number)
+{
+	query->values[query->count++] = (QueryValue) {.number = number};
+}
+
+void
+query_add_pair(Query *query, int first, int second)
+{
+	query->values[query->count++] = (QueryValue) {.first = first, .number = first ? second : 0};
+}
+
+void
+query_send(Session *session, Query *query,
 		   void (*done) (Operation *operation, const PGresult *result))
 {
-	const Query *query = &request->work;
 	char		numbers[QUERY_VALUES][sizeof("{2147483647,2147483647}")];
 	const char *values[QUERY_VALUES];
 	Parameters	parameters = {.count = query->count, .values = values};
@@ -120,32 +78,72 @@ query_send(Session *session, Request *request,
 	{
 		const QueryValue *value = &query->values[i];
 
-		values[i] = value->text ? value->text : value->chat || value->number ? numbers[i] : NULL;
-		if (value->chat)
-			snprintf(numbers[i], sizeof(numbers[i]), "{%d,%d}", value->chat, value->number);
+		values[i] = value->text ? value->text : value->first || value->number ? numbers[i] : NULL;
+		if (value->first)
+			snprintf(numbers[i], sizeof(numbers[i]), "{%d,%d}", value->first, value->number);
 		else
 			snprintf(numbers[i], sizeof(numbers[i]), "%d", value->number);
 	}
-	request->work.operation.done = done;
-	session_send(session, &request->work.operation, query->statement, &parameters);
+	query->operation.done = done;
+	session_send(session, &query->operation, query->statement, &parameters);
+}
+
+Query *
+query_of(Operation *operation)
+{
+	return (Query *) ((char *) operation - offsetof(Query, operation));
 }
 
 void
-queue_expire(RequestQueue *queue, bool all)
+query_refuse(Query *query, const char *message)
+{
+	query->failed(query, &(Failure) {.message = message});
+}
+
+void
+query_fail(Query *query, const PGresult *result)
+{
+	Failure		failure = {"none", NULL, "no answer", NULL};
+
+	if (result == NULL)
+	{
+		query_refuse(query, "The connection to the database was lost.");
+		return;
+	}
+	if (PQresultErrorField(result, PG_DIAG_SQLSTATE))
+		failure = (Failure) {
+			.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+			.column = PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
+			.message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+			.hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT),
+		};
+	query->failed(query, &failure);
+}
+
+void
+query_finish(Query *query, const PGresult *result)
+{
+	Rows		rows = {.result = result, .count = PQntuples(result)};
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		query->succeeded(query, &rows);
+	else
+		query_fail(query, result);
+}
+
+void
+queries_expire(QueryQueue *queue, bool all)
 {
 	uint64_t	limit = (uint64_t) settings.request_timeout * 1000;
 
 	for (int count = queue->count; count > 0; count--)
 	{
-		Request    *request = queue_pop(queue);
+		Query	   *query = query_pop(queue);
 
-		if (!all && loop_now() - request->started_at <= limit)
-		{
-			queue_push(queue, request);
-			continue;
-		}
-		answer_unavailable(request, all ? "The database is not available."
-						   : "The request waited too long for the database.");
-		request_resume(request);
+		if (!all && loop_now() - query->since <= limit)
+			query_push(queue, query);
+		else
+			query_refuse(query, all ? "The database is not available."
+						 : "The request waited too long for the database.");
 	}
 }

@@ -1,57 +1,113 @@
 /*
  * query.h
- *		A request's statement: its parameters, its way out, its answer.
+ *		A query: one statement with its parameters, and what becomes of it.
+ *
+ * A query is embedded in the struct that it serves. Whoever submits it to
+ * reads.c or writes.c fills it in and keeps it, and the texts it refers to, until
+ * one of its two callbacks is called; either is called once, possibly before the
+ * submission returns.
  */
 #ifndef CHATD_QUERY_H
 #define CHATD_QUERY_H
 
-#include "http/request.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/rows.h"
+#include "db/session.h"
+#include "db/statements.h"
 
 /* SQLSTATEs */
-#define NO_SUCH_ROW "P0002"		/* a missing parent */
-#define LOCKED "55P03"			/* another transaction is at it */
+#define NO_SUCH_ROW "P0002"		/* a parent is missing */
+#define LOCKED "55P03"			/* another transaction has a lock on it */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
-/*
- * Begins a request's statement. answer is called with its rows, missing when
- * the database says that there is no such parent.
- */
-extern void query_begin(Request *request, StatementId statement,
-						void (*answer) (Request *request, const Rows *rows),
-						void (*missing) (Request *request));
+#define QUERY_VALUES 6			/* parameters, at most */
 
-/* The parameters, from left to right. A text must live as long as the request. */
-extern void query_add_text(Request *request, const char *text);
+/* A parameter: a text, a number, or the array of two numbers. */
+typedef struct QueryValue
+{
+	const char *text;			/* NULL: a number */
+	size_t		length;			/* of the text */
+	int			first;			/* if not 0: the array's first number */
+	int			number;			/* 0: null */
+} QueryValue;
 
-/* A number; 0 stands for SQL's null. */
-extern void query_add_number(Request *request, int number);
+/* Why a query has no rows. */
+typedef struct Failure
+{
+	const char *sqlstate;		/* NULL: the server did not report an error */
+	const char *column;			/* that the error is about, or NULL */
+	const char *message;
+	const char *hint;			/* or NULL */
+} Failure;
 
-/* The array of a chat's number and a message's; chat 0 stands for SQL's null. */
-extern void query_add_key(Request *request, int chat, int number);
+typedef struct Query Query;
 
-/* Sends the statement, whose operation will be done by the function given. */
-extern void query_send(Session *session, Request *request,
+struct Query
+{
+	Operation	operation;
+	StatementId statement;
+	Lane		lane;			/* of a read */
+	int			count;
+	QueryValue	values[QUERY_VALUES];
+	int			max_rows;		/* of a read's result */
+	uint64_t	since;			/* when its wait began, see queries_expire() */
+
+	/* The rows of the result, which are valid during the call. */
+	void		(*succeeded) (Query *query, const Rows *rows);
+
+	/* The query failed, or was not sent; failure is valid during the call. */
+	void		(*failed) (Query *query, const Failure *failure);
+
+	Query	   *next;			/* in a queue or a batch */
+
+	/* of a write that found a lock */
+	int			refusals;
+	uint64_t	retry_at;
+	bool		awaits_batch;	/* or when a batch ends, if that is sooner */
+};
+
+/* Queries, first in, first out. */
+typedef struct QueryQueue
+{
+	Query	   *first;
+	Query	   *last;
+	int			count;
+} QueryQueue;
+
+extern void query_push(QueryQueue *queue, Query *query);
+
+/* Puts all of another queue in front, and empties that. */
+extern void query_prepend(QueryQueue *queue, QueryQueue *other);
+
+/* Takes the oldest; NULL if the queue is empty. */
+extern Query *query_pop(QueryQueue *queue);
+
+/* Add a parameter, from left to right. The number 0 stands for null. */
+extern void query_add_text(Query *query, const char *text, size_t length);
+extern void query_add_number(Query *query, int number);
+
+/* Adds the array of two numbers; null if the first is 0. */
+extern void query_add_pair(Query *query, int first, int second);
+
+/* Sends the query by itself; done is called with its operation. */
+extern void query_send(Session *session, Query *query,
 					   void (*done) (Operation *operation, const PGresult *result));
 
-/* The request whose statement the operation is. */
-extern Request *query_request(Operation *operation);
+/* The query that an operation belongs to. */
+extern Query *query_of(Operation *operation);
 
-/* Answers and resumes a request with the result of its statement, NULL if there is none. */
-extern void query_finish(Request *request, const PGresult *result);
+/* Ends a query with the result of its statement; NULL: the connection was lost. */
+extern void query_finish(Query *query, const PGresult *result);
 
-/* Answers and resumes a request whose rows are there. */
-extern void query_answer(Request *request, const Rows *rows);
+/* Ends a query with a failed result; NULL: the connection was lost. */
+extern void query_fail(Query *query, const PGresult *result);
 
-/* Answers a request, which is not resumed, with an error of the database. */
-extern void query_refuse(Request *request, const PGresult *result);
+/* Ends a query that the server reported no error for; message is for people. */
+extern void query_refuse(Query *query, const char *message);
 
-/* Answers and resumes one that failed; result is NULL if the connection was lost. */
-extern void query_fail(Request *request, const PGresult *result);
-
-/*
- * Answers and resumes requests in a queue with 503: those that have waited too
- * long, or all.
- */
-extern void queue_expire(RequestQueue *queue, bool all);
+/* Fails the queries of a queue that have waited longer than the request timeout, or all. */
+extern void queries_expire(QueryQueue *queue, bool all);
 
 #endif

@@ -1,82 +1,80 @@
 /*
  * reads.c
- *		Queries that change nothing, over a few sessions.
+ *		Queries that change nothing.
  *
  * DESIGN
  *
- * Messages are what is read most, and they are read in batches: while a session
- * works, requests queue up, and then all of one kind go to it in one call,
- * which costs the database far less than a call for each. Other reads are
- * pipelined. A batch that fails, and a read that the server skipped because one
- * before it in the pipeline failed, say nothing of a single request: each of
- * them is sent once more, alone.
+ * Messages are read most, and in batches: while the sessions are busy, queries
+ * queue up, and all of one statement then go to a session in one call, which
+ * costs the database far less than a call for each. Other reads are pipelined. If
+ * a batch fails, or the server skips a read because an earlier one in the
+ * pipeline failed, that says nothing about a single query: each is sent again,
+ * alone.
  *
- * Searches have a lane of their own, one at a time on each session, since one
- * may be slow and a read that follows it in a pipeline has to wait.
+ * Searches have a lane of their own, with one search at a time per session: a
+ * search may be slow, and a read behind it in a pipeline would have to wait.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include "db/parameters.h"
 #include "common/log.h"
-#include "db/query.h"
-#include "db/reads.h"
-#include "http/response.h"
 #include "common/settings.h"
+#include "db/parameters.h"
+#include "db/reads.h"
 
-#define BATCH_REQUESTS 200		/* at most, in one call */
-#define BATCH_ROWS 2000			/* at most, unless it is one request */
-#define BATCHES_IN_FLIGHT 2		/* on a session: one is made while the other is sent */
+#define BATCH_QUERIES 200		/* in one call, at most */
+#define BATCH_ROWS 2000			/* in one call, at most, unless it is one query */
+#define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
 
 typedef struct Batch
 {
 	Operation	operation;
-	RequestQueue requests;
+	QueryQueue	queries;
 } Batch;
 
 static const int depths[LANE_COUNT] = {[LANE_READ] = 32, [LANE_SEARCH] = 1};
-static RequestQueue queues[LANE_COUNT];
+static QueryQueue queues[LANE_COUNT];
 
 void
-reads_submit(Request *request, Lane lane)
+reads_submit(Query *query)
 {
-	request->work.lane = lane;
+	Lane		lane = query->lane;
+
 	if (!database_ready(lane))
-		answer_unavailable(request, "The database is not available.");
+		query_refuse(query, "The database is not available.");
 	else if (queues[lane].count >= settings.max_queue)
-		answer_unavailable(request, "The server is busy.");
+		query_refuse(query, "The server is busy.");
 	else
-		queue_push(&queues[lane], request);
+		query_push(&queues[lane], query);
 }
 
-/* Queues a read again, alone, that another's failure kept from being executed. */
+/* Queues a read, which was not executed because another failed, to be sent alone. */
 static void
-read_again(Request *request)
+read_again(Query *query)
 {
-	request->work.operation.alone = true;
-	queue_push(&queues[request->work.lane], request);
+	query->operation.alone = true;
+	query_push(&queues[query->lane], query);
 }
 
 static void
 read_done(Operation *operation, const PGresult *result)
 {
-	Request    *request = query_request(operation);
+	Query	   *query = query_of(operation);
 
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
-		read_again(request);
+		read_again(query);
 	else
-		query_finish(request, result);
+		query_finish(query, result);
 }
 
-/* Answers the batch's requests, each with its own rows. */
+/* Ends the batch's queries, each with its own rows. */
 static void
-batch_answer(Batch *batch, const PGresult *result)
+batch_succeed(Batch *batch, const PGresult *result)
 {
 	Rows		rows = {.result = result};
 	int			item_column = PQnfields(result) - 1;
-	Request    *request;
+	Query	   *query;
 
-	for (int item = 1; (request = queue_pop(&batch->requests)) != NULL; item++)
+	for (int item = 1; (query = query_pop(&batch->queries)) != NULL; item++)
 	{
 		rows.first += rows.count;
 		rows.count = 0;
@@ -84,14 +82,11 @@ batch_answer(Batch *batch, const PGresult *result)
 			   rows_number(&rows, rows.count, item_column) == item)
 			rows.count++;
 		if (rows.count == 0)
-		{
-			request->work.missing(request);
-			request_resume(request);
-		}
+			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
 		else if (PQgetisnull(result, rows.first, 0))
-			query_answer(request, &(Rows) {.result = result});
+			query->succeeded(query, &(Rows) {.result = result});
 		else
-			query_answer(request, &rows);
+			query->succeeded(query, &rows);
 	}
 }
 
@@ -100,26 +95,26 @@ batch_done(Operation *operation, const PGresult *result)
 {
 	Batch	   *batch = (Batch *) operation;
 	bool		again = result && !operation->alone;
-	Request    *request;
+	Query	   *query;
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		batch_answer(batch, result);
-	while ((request = queue_pop(&batch->requests)) != NULL)
+		batch_succeed(batch, result);
+	while ((query = query_pop(&batch->queries)) != NULL)
 	{
 		if (again)
-			read_again(request);
+			read_again(query);
 		else
-			query_fail(request, result);
+			query_fail(query, result);
 	}
 	free(batch);
 }
 
-/* Takes requests of one kind from the front of a queue. */
+/* Takes queries of one statement from the front of a queue. */
 static Batch *
-batch_fill(RequestQueue *queue)
+batch_fill(QueryQueue *queue)
 {
 	Batch	   *batch = calloc(1, sizeof(Batch));
-	StatementId statement = queue->first->work.statement;
+	StatementId statement = queue->first->statement;
 	int			rows = 0;
 
 	if (batch == NULL)
@@ -130,15 +125,15 @@ batch_fill(RequestQueue *queue)
 	batch->operation.done = batch_done;
 	do
 	{
-		Request    *request = queue_pop(queue);
+		Query	   *query = query_pop(queue);
 
-		rows += request->work.rows;
-		batch->operation.alone = request->work.operation.alone;
-		queue_push(&batch->requests, request);
+		rows += query->max_rows;
+		batch->operation.alone = query->operation.alone;
+		query_push(&batch->queries, query);
 	}
-	while (!batch->operation.alone && batch->requests.count < BATCH_REQUESTS &&
-		   queue->first && queue->first->work.statement == statement &&
-		   !queue->first->work.operation.alone && rows + queue->first->work.rows <= BATCH_ROWS);
+	while (!batch->operation.alone && batch->queries.count < BATCH_QUERIES &&
+		   queue->first && queue->first->statement == statement &&
+		   !queue->first->operation.alone && rows + queue->first->max_rows <= BATCH_ROWS);
 	return batch;
 }
 
@@ -146,7 +141,7 @@ static void
 batch_send(Session *session, Batch *batch)
 {
 	static Array arrays[QUERY_VALUES];
-	const Query *first = &batch->requests.first->work;
+	const Query *first = batch->queries.first;
 	const char *values[QUERY_VALUES];
 	int			lengths[QUERY_VALUES];
 	int			formats[QUERY_VALUES];
@@ -156,13 +151,13 @@ batch_send(Session *session, Batch *batch)
 	{
 		bool		is_text = first->values[i].text != NULL;
 
-		array_begin(&arrays[i], is_text ? ARRAY_OF_TEXTS : ARRAY_OF_INTEGERS, batch->requests.count);
-		for (Request *request = batch->requests.first; request; request = request->next)
+		array_begin(&arrays[i], is_text ? ARRAY_OF_TEXTS : ARRAY_OF_INTEGERS, batch->queries.count);
+		for (Query *query = batch->queries.first; query; query = query->next)
 		{
-			const QueryValue *value = &request->work.values[i];
+			const QueryValue *value = &query->values[i];
 
 			if (is_text)
-				array_add_text(&arrays[i], value->text, strlen(value->text));
+				array_add_text(&arrays[i], value->text, value->length);
 			else
 				array_add_number(&arrays[i], value->number);
 		}
@@ -173,30 +168,30 @@ batch_send(Session *session, Batch *batch)
 	session_send(session, &batch->operation, first->statement, &parameters);
 }
 
-/* Sends the first of a queue, or all of its kind. Returns false if it has to wait. */
+/* Sends the first query, or a batch of its kind. Returns false if no session is free. */
 static bool
 dispatch(Lane lane)
 {
-	RequestQueue *queue = &queues[lane];
-	bool		batch = statements[queue->first->work.statement].batch;
-	Session    *session = database_session(lane, batch ? BATCHES_IN_FLIGHT : depths[lane]);
+	QueryQueue *queue = &queues[lane];
+	bool		batch = statements[queue->first->statement].batch;
+	Session    *session = session_pick(lane, batch ? BATCHES_IN_FLIGHT : depths[lane]);
 
 	if (session == NULL)
 		return false;
 	if (batch)
 		batch_send(session, batch_fill(queue));
 	else
-		query_send(session, queue_pop(queue), read_done);
+		query_send(session, query_pop(queue), read_done);
 	return true;
 }
 
 void
-reads_turn(void)
+reads_dispatch(void)
 {
 	for (Lane lane = LANE_READ; lane <= LANE_SEARCH; lane++)
 	{
 		if (queues[lane].first && !database_ready(lane))
-			queue_expire(&queues[lane], true);
+			queries_expire(&queues[lane], true);
 		while (queues[lane].first && dispatch(lane))
 			;
 	}
@@ -205,6 +200,6 @@ reads_turn(void)
 void
 reads_tick(void)
 {
-	queue_expire(&queues[LANE_READ], false);
-	queue_expire(&queues[LANE_SEARCH], false);
+	queries_expire(&queues[LANE_READ], false);
+	queries_expire(&queues[LANE_SEARCH], false);
 }

@@ -1,22 +1,22 @@
 /*
  * reads.h
- *		Queries that change nothing, over a few sessions.
+ *		Queries that change nothing.
  */
 #ifndef CHATD_READS_H
 #define CHATD_READS_H
 
-#include "http/request.h"
+#include "db/query.h"
 
 /*
- * Queues request->work for a lane of reads. The request is answered at once if
- * the database is away or the queue is full.
+ * Queues a query for the lane it names, LANE_READ or LANE_SEARCH. Fails it at
+ * once if the lane is not connected or its queue is full.
  */
-extern void reads_submit(Request *request, Lane lane);
+extern void reads_submit(Query *query);
 
-/* At the end of a turn: sends what is queued. */
-extern void reads_turn(void);
+/* At the end of an iteration of the loop: sends what is queued. */
+extern void reads_dispatch(void);
 
-/* Once a second: answers what has waited too long. */
+/* Once a second: fails queries that have waited too long. */
 extern void reads_tick(void);
 
 #endif

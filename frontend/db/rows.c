@@ -1,9 +1,9 @@
 /*
  * rows.c
- *		Rows of a result, and the JSON made of them.
+ *		Rows of a result, and JSON made of them.
  *
- * PostgreSQL sends text as JSON already (see statements.c) and numbers look the
- * same in both, so that values only have to be put together.
+ * The statements return text as JSON already (see statements.c), and numbers are
+ * the same in both, so that values only have to be concatenated.
  */
 #include <stdlib.h>
 

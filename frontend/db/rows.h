@@ -1,6 +1,6 @@
 /*
  * rows.h
- *		Rows of a result, and the JSON made of them.
+ *		Rows of a result, and JSON made of them.
  */
 #ifndef CHATD_ROWS_H
 #define CHATD_ROWS_H
@@ -8,7 +8,7 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 
-/* Those rows of a result that answer one request. */
+/* The rows of a result that belong to one query. */
 typedef struct Rows
 {
 	const PGresult *result;
@@ -16,13 +16,13 @@ typedef struct Rows
 	int			count;
 } Rows;
 
-/* Prints a row of a result as a JSON object. */
+/* Writes a row of a result as a JSON object. */
 typedef void (*RowPrinter) (FILE *stream, const PGresult *result, int row);
 
-/* The number in a column of a row, counted from the first of these rows. */
+/* The number in a column of a row, where row 0 is the first of these rows. */
 extern int	rows_number(const Rows *rows, int row, int column);
 
-/* The first row as an object, all rows as an array; malloc'ed, NULL without memory. */
+/* The first row as an object, or all as an array; malloc'ed, NULL without memory. */
 extern char *rows_object(const Rows *rows, RowPrinter print);
 extern char *rows_array(const Rows *rows, RowPrinter print);
 

@@ -1,18 +1,18 @@
 /*
- * database.c
+ * session.c
  *		Asynchronous connections to PostgreSQL.
  *
- * A session goes from DOWN to CONNECTING to PREPARING to READY, and back to
- * DOWN from anywhere; a timer then starts it again after a pause that grows
- * from failure to failure and is spread at random, so that many chatd do not
- * come back at the same moment.
+ * A session goes from DOWN to CONNECTING to PREPARING to READY, and from each of
+ * them back to DOWN. A timer then starts it again, after a pause that grows with
+ * each failure and is random in part, so that many chatd do not reconnect at the
+ * same time.
  *
- * Statements are pipelined. A write has a synchronisation point of its own, so
- * that it is its own transaction; it is done when that point is reached, which
- * is after the commit. Reads that are sent in one turn of the loop share one,
- * which spares both sides most of their system calls; each is done with its
- * result. When one of them fails the server skips the rest up to that point,
- * and these are sent once more, now each with its own.
+ * Statements are pipelined. A write has a synchronization point of its own, and
+ * so is a transaction of its own; it is done when that point is reached, which is
+ * after the commit. The reads that are sent in one iteration of the loop share a
+ * point, which saves most of the system calls on both sides; each is done with
+ * its result. If one of them fails, the server skips the rest up to the point,
+ * and whoever sent those sends them again, alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@
 
 #define CONNECT_TIMEOUT 5000	/* for connecting and preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
-#define WRITE_LOCK_TIMEOUT "200ms"	/* others' writes wait for the same session */
-#define PAUSE_FIRST 50			/* before the next attempt, ms */
+#define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
+#define PAUSE_FIRST 50			/* before the next attempt to connect, ms */
 #define PAUSE_LAST 2000
 
 typedef enum SessionState
@@ -45,15 +45,15 @@ struct Session
 	PGconn	   *connection;
 	Watcher		watcher;
 	Timer		retry;
-	uint64_t	started_at;		/* of connecting */
+	uint64_t	connecting_since;
 	int			pause;
 	Operation  *first;			/* in flight, oldest first */
 	Operation  *last;
 	int			in_flight;
-	PGresult   *result;			/* of the first in flight, until its end */
+	PGresult   *result;			/* of the first in flight, until it is done */
 	bool		unsynced;		/* something was sent since the last sync */
 	bool		broken;			/* sending failed */
-	bool		stale;			/* the server is not what it was at the start */
+	bool		stale;			/* see result_is_stale() */
 };
 
 static Session *sessions;
@@ -78,7 +78,7 @@ database_ready(Lane lane)
 }
 
 Session *
-database_session(Lane lane, int depth)
+session_pick(Lane lane, int depth)
 {
 	Session    *best = NULL;
 
@@ -97,8 +97,8 @@ database_session(Lane lane, int depth)
 }
 
 /*
- * Closes the connection, tells all that was in flight, and plans the next
- * attempt. The words go to the log and, short, to readyz.
+ * Closes the connection, ends the operations in flight, and schedules the next
+ * attempt. what and detail go to the log, what alone to /readyz.
  */
 static void
 session_down(Session *session, const char *what, const char *detail)
@@ -137,10 +137,10 @@ log_notice(void *unused, const char *message)
 }
 
 /*
- * Sends everything that a new connection needs before its first statement. What
- * the role or the database may have set otherwise must not make an answer
- * untrue: a 201 is for what is committed and, unless the server says otherwise
- * for all (fsync), on disk; and functions want to see what others committed.
+ * Sends what a new connection needs before its first statement. Settings of the
+ * role or the database must not make a response untrue: 201 means committed and,
+ * unless the server has fsync off, on disk; and the functions have to see what
+ * others have committed.
  */
 static bool
 send_preparation(Session *session)
@@ -170,7 +170,7 @@ send_preparation(Session *session)
 	return PQpipelineSync(connection) == 1;
 }
 
-/* Is it a version whose functions these statements fit? */
+/* Do the statements fit this version of the extension? */
 static bool
 version_fits(const char *version)
 {
@@ -181,21 +181,20 @@ version_fits(const char *version)
 }
 
 /*
- * Looks at one result of the preparation, which has none of its own operations.
- * Returns false if the session went down.
+ * Takes one result of the preparation. Returns false if that ended the session.
  */
 static bool
-session_prepared(Session *session, PGresult *result)
+session_take_preparation(Session *session, PGresult *result)
 {
-	const char *problem = NULL;
+	const char *mismatch = NULL;
 
 	switch (PQresultStatus(result))
 	{
 		case PGRES_TUPLES_OK:
 			if (PQgetisnull(result, 0, 0))
-				problem = "the extension pg_chat is not in this database";
+				mismatch = "the extension pg_chat is not in this database";
 			else if (!version_fits(PQgetvalue(result, 0, 0)))
-				problem = "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
+				mismatch = "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
 			else if (*PQgetvalue(result, 0, 1) == 't')
 				log_event("database: synchronous_commit was off, and is on for this connection");
 			break;
@@ -207,16 +206,16 @@ session_prepared(Session *session, PGresult *result)
 			log_event("database: connected");
 			break;
 		default:
-			problem = "cannot prepare the statements";
+			mismatch = "cannot prepare the statements";
 			break;
 	}
-	if (problem)
+	if (mismatch)
 	{
 		char		detail[512];
 
 		snprintf(detail, sizeof(detail), "%s", PQresultErrorMessage(result));
 		PQclear(result);
-		session_down(session, problem, *detail ? detail : NULL);
+		session_down(session, mismatch, *detail ? detail : NULL);
 		return false;
 	}
 	PQclear(result);
@@ -232,12 +231,12 @@ result_is_stale(const PGresult *result)
 		return false;
 	if (strcmp(state, "25006") == 0)
 		return true;
-	/* With a context, it is an error of something that the statement called. */
+	/* With a context, it is an error inside a function that the statement called. */
 	return PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL &&
 		(strncmp(state, "42", 2) == 0 || strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0);
 }
 
-/* The oldest operation has come to its end. */
+/* The first operation in flight is done. */
 static void
 session_finish_first(Session *session)
 {
@@ -248,7 +247,7 @@ session_finish_first(Session *session)
 	if (session->first == NULL)
 		session->last = NULL;
 	else
-		session->first->begun_at = loop_now();
+		session->first->started_at = loop_now();
 	session->in_flight--;
 	session->result = NULL;
 	if (result_is_stale(result))
@@ -257,7 +256,7 @@ session_finish_first(Session *session)
 	PQclear(result);
 }
 
-/* Takes all results that have arrived. */
+/* Takes the results that have arrived. */
 static void
 session_take_results(Session *session)
 {
@@ -275,7 +274,7 @@ session_take_results(Session *session)
 		}
 		if (session->state == PREPARING)
 		{
-			if (!session_prepared(session, result))
+			if (!session_take_preparation(session, result))
 				return;
 		}
 		else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
@@ -295,11 +294,11 @@ session_take_results(Session *session)
 }
 
 static void
-session_connect_on(Session *session)
+session_connect_further(Session *session)
 {
 	PostgresPollingStatusType status = PQconnectPoll(session->connection);
 
-	/* libpq may have closed a socket and opened another under the same number. */
+	/* libpq may have closed its socket and opened another with the same number. */
 	loop_unwatch(&session->watcher);
 	switch (status)
 	{
@@ -322,13 +321,13 @@ session_connect_on(Session *session)
 }
 
 static void
-session_ready(void *owner, uint32_t events)
+on_socket_ready(void *owner, uint32_t events)
 {
 	Session    *session = owner;
 
 	if (session->state == CONNECTING)
 	{
-		session_connect_on(session);
+		session_connect_further(session);
 		return;
 	}
 	if (events & ~EPOLLOUT)
@@ -347,7 +346,7 @@ session_start(void *owner)
 {
 	Session    *session = owner;
 
-	/* What comes after dbname overrides it; what comes before, it overrides. */
+	/* dbname overrides the keywords before it, and those after it override dbname. */
 	static const char *const keywords[] = {
 		"tcp_user_timeout", "keepalives_idle", "keepalives_interval",
 		"fallback_application_name", "dbname", "client_encoding", NULL
@@ -357,7 +356,7 @@ session_start(void *owner)
 	};
 
 	session->state = CONNECTING;
-	session->started_at = loop_now();
+	session->connecting_since = loop_now();
 	session->connection = PQconnectStartParams(keywords, values, 1);
 	if (session->connection == NULL || PQstatus(session->connection) == CONNECTION_BAD)
 	{
@@ -369,7 +368,7 @@ session_start(void *owner)
 }
 
 void
-database_open(void)
+sessions_open(void)
 {
 	const int	sizes[LANE_COUNT] = {settings.writers, settings.readers, settings.searchers};
 
@@ -388,7 +387,7 @@ database_open(void)
 
 			session->lane = lane;
 			session->pause = PAUSE_FIRST;
-			session->watcher = (Watcher) {.fd = -1, .ready = session_ready, .owner = session};
+			session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
 			session->retry = (Timer) {.fire = session_start, .owner = session};
 			session_start(session);
 		}
@@ -410,7 +409,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	bool		alone = operation->alone || session->lane == LANE_WRITE;
 
 	operation->next = NULL;
-	operation->begun_at = loop_now();
+	operation->started_at = loop_now();
 	if (alone)
 		session_sync(session);
 	if (session->last)
@@ -429,7 +428,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 }
 
 void
-database_turn(void)
+sessions_flush(void)
 {
 	for (int i = 0; i < session_count; i++)
 	{
@@ -443,7 +442,7 @@ database_turn(void)
 		if (session->broken || unsent < 0)
 			session_down(session, "the connection was lost", PQerrorMessage(session->connection));
 		else if (session->stale && session->first == NULL)
-			session_down(session, "the database has changed, connecting anew", NULL);
+			session_down(session, "the database has changed, connecting again", NULL);
 		else
 			loop_watch(&session->watcher, PQsocket(session->connection),
 					   unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -451,7 +450,7 @@ database_turn(void)
 }
 
 void
-database_tick(void)
+sessions_tick(void)
 {
 	uint64_t	limit = (uint64_t) settings.statement_timeout * 1000 + ANSWER_GRACE;
 
@@ -460,15 +459,15 @@ database_tick(void)
 		Session    *session = &sessions[i];
 
 		if ((session->state == CONNECTING || session->state == PREPARING) &&
-			loop_now() - session->started_at > CONNECT_TIMEOUT)
+			loop_now() - session->connecting_since > CONNECT_TIMEOUT)
 			session_down(session, "cannot connect in time", NULL);
-		else if (session->first && loop_now() - session->first->begun_at > limit)
+		else if (session->first && loop_now() - session->first->started_at > limit)
 			session_down(session, "the database does not answer", NULL);
 	}
 }
 
 void
-database_close(void)
+sessions_close(void)
 {
 	for (int i = 0; i < session_count; i++)
 	{

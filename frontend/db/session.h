@@ -1,14 +1,14 @@
 /*
- * database.h
+ * session.h
  *		Asynchronous connections to PostgreSQL.
  *
- * A session is one connection that chatd keeps up: it connects, prepares the
- * statements, and after a failure tries again. A lane is a set of sessions
- * for one kind of work. An operation is one statement that was sent and whose
- * result is awaited; it is embedded in whatever asked for it.
+ * A session is one connection that chatd maintains: it connects, prepares the
+ * statements, and reconnects after a failure. A lane is the set of sessions for
+ * one kind of statement. An operation is a statement that was sent and whose
+ * result is pending; it is embedded in the struct that it serves.
  */
-#ifndef CHATD_DATABASE_H
-#define CHATD_DATABASE_H
+#ifndef CHATD_SESSION_H
+#define CHATD_SESSION_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -27,18 +27,18 @@ typedef enum Lane
 typedef struct Session Session;
 
 /*
- * done is called once for every operation sent, with the result, or with NULL
- * when the connection was lost and nobody knows what became of it. The result
- * is freed by the caller. Its status is PGRES_PIPELINE_ABORTED when the
- * operation was not executed because one before it failed; that happens only
- * outside of LANE_WRITE, and not to one that is sent with alone set.
+ * done is called once for each operation that was sent, with the result, which
+ * the caller frees, or with NULL if the connection was lost, and with it what
+ * became of the operation. The status is PGRES_PIPELINE_ABORTED if the operation
+ * was not executed because an earlier one failed; that happens neither in
+ * LANE_WRITE nor to an operation that was sent with alone set.
  */
 typedef struct Operation
 {
 	void		(*done) (struct Operation *operation, const PGresult *result);
 	bool		alone;
 	struct Operation *next;
-	uint64_t	begun_at;		/* when it was the session's first: its own time */
+	uint64_t	started_at;		/* when it became the first in flight */
 } Operation;
 
 /* Parameters of a statement, as PQsendQueryPrepared() takes them. */
@@ -51,38 +51,38 @@ typedef struct Parameters
 	int			result_format;
 } Parameters;
 
-/* Starts connecting all sessions of all lanes. */
-extern void database_open(void);
+/* Starts connecting the sessions of all lanes. */
+extern void sessions_open(void);
 
-/* Ends all sessions; what was in flight is done with NULL. */
-extern void database_close(void);
+/* Ends all sessions; operations in flight are done with NULL. */
+extern void sessions_close(void);
 
-/* Is any session of the lane up? */
+/* Is any session of the lane connected? */
 extern bool database_ready(Lane lane);
 
-/* Why the database cannot be used, for people; no secrets in it. */
+/* Why the database cannot be used, for people; has nothing secret in it. */
 extern const char *database_reason(void);
 
 /*
- * The session of the lane with the fewest operations in flight, if it is up
- * and has fewer than depth; else NULL.
+ * The connected session of the lane with the fewest operations in flight; NULL
+ * if none has fewer than depth.
  */
-extern Session *database_session(Lane lane, int depth);
+extern Session *session_pick(Lane lane, int depth);
 
-/* Sends a statement. Whatever happens, operation->done will be called, later. */
+/* Sends a statement. In any case operation->done is called, and not before this returns. */
 extern void session_send(Session *session, Operation *operation, StatementId statement,
 						 const Parameters *parameters);
 
 /*
- * Does the error mean that its connection will never serve, though another may?
- * So after an upgrade of the extension, or on a server that became a standby.
+ * Does the error mean that this session will always fail, though a new one may
+ * not? So it is after an upgrade of the extension, or if the server is a standby.
  */
 extern bool result_is_stale(const PGresult *result);
 
-/* At the end of a turn: sends what is still buffered, ends what is broken. */
-extern void database_turn(void);
+/* At the end of an iteration of the loop: flushes sessions, ends broken ones. */
+extern void sessions_flush(void);
 
-/* Once a second: ends sessions that do not answer. */
-extern void database_tick(void);
+/* Once a second: ends sessions whose server does not respond. */
+extern void sessions_tick(void);
 
 #endif

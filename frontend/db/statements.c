@@ -1,9 +1,9 @@
 /*
  * statements.c
- *		The statements that chatd sends, prepared on every connection.
+ *		The statements that chatd sends, prepared in every session.
  *
- * The casts choose the forms by token of the extension's functions. Text that
- * goes into answers as it is comes as JSON.
+ * The casts select the variants of the extension's functions that take a token.
+ * Text that is copied into responses is returned as JSON.
  */
 #include "db/statements.h"
 

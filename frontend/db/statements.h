@@ -1,6 +1,6 @@
 /*
  * statements.h
- *		The statements that chatd sends, prepared on every connection.
+ *		The statements that chatd sends, prepared in every session.
  */
 #ifndef CHATD_STATEMENTS_H
 #define CHATD_STATEMENTS_H
@@ -25,11 +25,11 @@ typedef enum StatementId
 } StatementId;
 
 /*
- * batch: the statement serves many requests in one call. Its parameters are
- * arrays with an element for each of them; its last column tells which element
- * a row is for, from 1 on, and its rows are in that order. A request for which
- * there is no row asked for something that is missing; a row whose first
- * column is null stands for an empty list.
+ * A batch statement serves many queries in one call. Its parameters are arrays
+ * with one element per query. The last column has the position of the element
+ * that a row is for, from 1 on, and the rows are in that order. If an element has
+ * no row, what its query names does not exist; a row whose first column is null
+ * stands for an empty list.
  */
 typedef struct Statement
 {

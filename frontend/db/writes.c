@@ -7,7 +7,7 @@
  * Messages queue up while the writers are busy. As soon as one is idle, the
  * queue goes to it as one batch: one call of the extension's function, one
  * transaction, one commit for all. Each message has its own outcome in the
- * result, and each request is answered with its own after the commit.
+ * result, and each query is answered with its own after the commit.
  *
  * A batch that fails as a whole was rolled back. If one message may be to blame
  * it is cut in two and tried again, until the culprit is alone; after a deadlock
@@ -24,17 +24,14 @@
  * They go one by one, so that they leave the other writers to the messages. One
  * that waits too long for a lock is held, with all of the same application.
  */
-#include <arpa/inet.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/parameters.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "db/query.h"
-#include "http/response.h"
 #include "common/settings.h"
+#include "db/parameters.h"
 #include "db/writes.h"
 
 #define BATCH_MESSAGES 1000		/* at most, in one call */
@@ -49,16 +46,16 @@
 typedef struct Batch
 {
 	Operation	operation;
-	RequestQueue messages;
+	QueryQueue messages;
 	bool		tried;			/* and rolled back by the database */
 	struct Batch *next;
 } Batch;
 
-static RequestQueue messages;
+static QueryQueue messages;
 static size_t messages_bytes;
-static RequestQueue held_messages;
-static RequestQueue creations;
-static RequestQueue held_creations;
+static QueryQueue held_messages;
+static QueryQueue creations;
+static QueryQueue held_creations;
 static Batch *retries;			/* to be sent before anything else */
 static int	batches_in_flight;
 static bool awaiting_batch;		/* do messages that are held? */
@@ -70,54 +67,53 @@ static void batch_finish(Batch *batch, const PGresult *result);
 
 static Timer wake = {.fire = on_wake};
 
-/* Answers the request if nothing more can be queued. */
+/* Fails the query if no more can be queued. */
 static bool
-refused(Request *request, bool full)
+refused(Query *query, bool full)
 {
 	if (!database_ready(LANE_WRITE))
-		answer_unavailable(request, "The database is not available.");
+		query_refuse(query, "The database is not available.");
 	else if (full)
-		answer_unavailable(request, "The server is busy.");
-	return request->status != 0;
+		query_refuse(query, "The server is busy.");
+	else
+		return false;
+	return true;
 }
 
 void
-writes_submit(Request *request)
+writes_submit(Query *query)
 {
-	if (!refused(request, creations.count + held_creations.count >= settings.max_queue))
-		queue_push(&creations, request);
-}
+	bool		is_message = query->statement == CREATE_MESSAGES;
 
-void
-writes_submit_message(Request *request)
-{
-	if (!refused(request, messages.count + held_messages.count >= settings.max_queue ||
-				 messages_bytes >= QUEUE_BYTES))
+	if (is_message && !refused(query, messages.count + held_messages.count >= settings.max_queue ||
+							   messages_bytes >= QUEUE_BYTES))
 	{
-		queue_push(&messages, request);
-		messages_bytes += request->new_message.length;
+		query_push(&messages, query);
+		messages_bytes += query->values[MESSAGE_BODY].length;
 	}
+	else if (!is_message && !refused(query, creations.count + held_creations.count >= settings.max_queue))
+		query_push(&creations, query);
 }
 
-/* Puts a request aside that found a lock. */
+/* Puts a query aside that found a lock. */
 static void
-hold(RequestQueue *held, Request *request, uint64_t until)
+hold(QueryQueue *held, Query *query, uint64_t until)
 {
-	request->hold.until = until;
-	queue_push(held, request);
+	query->retry_at = until;
+	query_push(held, query);
 	if (wake.due == 0 || wake.due > until)
 		loop_arm(&wake, until);
 }
 
 /* The moment of the next attempt, after one more refusal. */
 static uint64_t
-next_attempt(Request *request, int first, int last)
+next_attempt(Query *query, int first, int last)
 {
 	int			pause = first;
 
-	for (int i = 0; i < request->hold.refusals && pause < last; i++)
+	for (int i = 0; i < query->refusals && pause < last; i++)
 		pause *= 2;
-	request->hold.refusals++;
+	query->refusals++;
 	return loop_now() + pause;
 }
 
@@ -126,30 +122,31 @@ next_attempt(Request *request, int first, int last)
  * that are held, so that they stay in their order.
  */
 static void
-hold_message(Request *request)
+hold_message(Query *query)
 {
-	Request    *other = held_messages.first;
+	Query	   *other = held_messages.first;
 	uint64_t	until;
 
-	while (other && (other->chat != request->chat ||
-					 strcmp(other->token.bytes, request->token.bytes) != 0))
+	while (other && (other->values[MESSAGE_CHAT].number != query->values[MESSAGE_CHAT].number ||
+					 strcmp(other->values[MESSAGE_TOKEN].text, query->values[MESSAGE_TOKEN].text) != 0))
 		other = other->next;
 	if (other)
 	{
-		request->hold = other->hold;
-		until = other->hold.until;
+		query->refusals = other->refusals;
+		query->awaits_batch = other->awaits_batch;
+		until = other->retry_at;
 	}
 	else
 	{
-		until = next_attempt(request, MESSAGE_PAUSE_FIRST, MESSAGE_PAUSE_LAST);
-		if (request->hold.refusals <= AWAITS && batches_in_flight > 0)
+		until = next_attempt(query, MESSAGE_PAUSE_FIRST, MESSAGE_PAUSE_LAST);
+		if (query->refusals <= AWAITS && batches_in_flight > 0)
 		{
-			request->hold.awaits_batch = awaiting_batch = true;
+			query->awaits_batch = awaiting_batch = true;
 			until = loop_now() + MESSAGE_PAUSE_LAST;
 		}
 	}
-	messages_bytes += request->new_message.length;
-	hold(&held_messages, request, until);
+	messages_bytes += query->values[MESSAGE_BODY].length;
+	hold(&held_messages, query, until);
 }
 
 /*
@@ -157,42 +154,42 @@ hold_message(Request *request)
  * wait for the same.
  */
 static void
-hold_creation(Request *request)
+hold_creation(Query *query)
 {
-	uint64_t	until = next_attempt(request, CREATION_PAUSE_FIRST, CREATION_PAUSE_LAST);
+	uint64_t	until = next_attempt(query, CREATION_PAUSE_FIRST, CREATION_PAUSE_LAST);
 
-	hold(&held_creations, request, until);
+	hold(&held_creations, query, until);
 	for (int count = creations.count; count > 0; count--)
 	{
-		Request    *other = queue_pop(&creations);
+		Query	   *other = query_pop(&creations);
 
-		if (request->token.bytes && other->token.bytes &&
-			strcmp(request->token.bytes, other->token.bytes) == 0)
+		if (query->statement == CREATE_CHAT && other->statement == CREATE_CHAT &&
+			strcmp(query->values[0].text, other->values[0].text) == 0)
 			hold(&held_creations, other, until);
 		else
-			queue_push(&creations, other);
+			query_push(&creations, other);
 	}
 }
 
 /* Puts what was held long enough in front of its queue; a batch may have ended. */
 static void
-release(RequestQueue *held, RequestQueue *queue, bool batch_ended)
+release(QueryQueue *held, QueryQueue *queue, bool batch_ended)
 {
-	RequestQueue released = {NULL};
+	QueryQueue released = {NULL};
 
 	for (int count = held->count; count > 0; count--)
 	{
-		Request    *request = queue_pop(held);
+		Query	   *query = query_pop(held);
 
-		if (request->hold.until <= loop_now() || (batch_ended && request->hold.awaits_batch))
+		if (query->retry_at <= loop_now() || (batch_ended && query->awaits_batch))
 		{
-			request->hold.awaits_batch = false;
-			queue_push(&released, request);
+			query->awaits_batch = false;
+			query_push(&released, query);
 		}
 		else
-			hold(held, request, request->hold.until);
+			hold(held, query, query->retry_at);
 	}
-	queue_prepend(queue, &released);
+	query_prepend(queue, &released);
 }
 
 static void
@@ -202,15 +199,6 @@ on_wake(void *unused)
 	awaiting_batch = false;
 	release(&held_messages, &messages, false);
 	release(&held_creations, &creations, false);
-}
-
-static int
-result_integer(const PGresult *result, int row, int column)
-{
-	uint32_t	value;
-
-	memcpy(&value, PQgetvalue(result, row, column), sizeof(value));
-	return (int) ntohl(value);
 }
 
 static void
@@ -226,18 +214,20 @@ batch_send(Session *session, Batch *batch)
 	const char *values[4];
 	int			lengths[4];
 	const int	formats[4] = {1, 1, 1, 1};
-	Parameters	parameters = {4, values, lengths, formats, 1};
+	Parameters	parameters = {4, values, lengths, formats, 0};
 
 	array_begin(&arrays[0], ARRAY_OF_TEXTS, batch->messages.count);
 	array_begin(&arrays[1], ARRAY_OF_INTEGERS, batch->messages.count);
 	array_begin(&arrays[2], ARRAY_OF_TEXTS, batch->messages.count);
 	array_begin(&arrays[3], ARRAY_OF_INTEGERS, batch->messages.count);
-	for (Request *request = batch->messages.first; request; request = request->next)
+	for (Query *query = batch->messages.first; query; query = query->next)
 	{
-		array_add_text(&arrays[0], request->token.bytes, request->token.length);
-		array_add_number(&arrays[1], request->chat);
-		array_add_text(&arrays[2], request->new_message.body, request->new_message.length);
-		array_add_number(&arrays[3], request->new_message.number);
+		const QueryValue *values = query->values;
+
+		array_add_text(&arrays[0], values[MESSAGE_TOKEN].text, values[MESSAGE_TOKEN].length);
+		array_add_number(&arrays[1], values[MESSAGE_CHAT].number);
+		array_add_text(&arrays[2], values[MESSAGE_BODY].text, values[MESSAGE_BODY].length);
+		array_add_number(&arrays[3], values[MESSAGE_NUMBER].number);
 	}
 	for (int i = 0; i < 4; i++)
 	{
@@ -270,13 +260,13 @@ batch_fill(void)
 	size_t		bytes = 0;
 
 	while (messages.first && batch->messages.count < BATCH_MESSAGES &&
-		   (bytes == 0 || bytes + messages.first->new_message.length <= BATCH_BYTES))
+		   (bytes == 0 || bytes + messages.first->values[MESSAGE_BODY].length <= BATCH_BYTES))
 	{
-		Request    *request = queue_pop(&messages);
+		Query	   *query = query_pop(&messages);
 
-		bytes += request->new_message.length;
-		messages_bytes -= request->new_message.length;
-		queue_push(&batch->messages, request);
+		bytes += query->values[MESSAGE_BODY].length;
+		messages_bytes -= query->values[MESSAGE_BODY].length;
+		query_push(&batch->messages, query);
 	}
 	return batch;
 }
@@ -296,36 +286,30 @@ batch_halve(Batch *batch)
 	int			count = batch->messages.count / 2;
 
 	for (int i = 0; i < count; i++)
-		queue_push(&half->messages, queue_pop(&batch->messages));
+		query_push(&half->messages, query_pop(&batch->messages));
 	retry_later(batch);
 	retry_later(half);
 }
 
 /* Answers one message with its row of the batch's result, or holds it. */
 static void
-take_outcome(Request *request, const PGresult *result, int row)
+take_outcome(Query *query, const PGresult *result, int row)
 {
 	const char *sqlstate = PQgetvalue(result, row, 1);
 
 	if (strcmp(sqlstate, LOCKED) == 0)
 	{
-		hold_message(request);
+		hold_message(query);
 		return;
 	}
 	if (PQgetisnull(result, row, 1))
-	{
-		json_t	   *body = json_object_get(request->fields, "body");
-
-		answer_json(request, MHD_HTTP_CREATED,
-					json_pack("{s:i,s:O}", "number", result_integer(result, row, 0), "body", body));
-	}
-	else if (strcmp(sqlstate, NO_SUCH_ROW) == 0)
-		request->work.missing(request);
+		query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
 	else
-		answer_sql_error(request, sqlstate,
-						 PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2),
-						 PQgetvalue(result, row, 3), NULL);
-	request_resume(request);
+		query->failed(query, &(Failure) {
+			.sqlstate = sqlstate,
+			.column = PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2),
+			.message = PQgetvalue(result, row, 3),
+		});
 }
 
 /*
@@ -355,13 +339,15 @@ is_transient(const char *sqlstate)
 static void
 batch_fail(Batch *batch, const PGresult *result)
 {
-	for (Request *request; (request = queue_pop(&batch->messages)) != NULL; request_resume(request))
+	Query	   *query;
+
+	while ((query = query_pop(&batch->messages)) != NULL)
 	{
 		if (result)
-			query_refuse(request, result);
+			query_fail(query, result);
 		else
-			answer_unavailable(request, "The connection to the database was lost: "
-							   "the message may be stored or not.");
+			query_refuse(query, "The connection to the database was lost: "
+						 "the message may be stored or not.");
 	}
 }
 
@@ -378,11 +364,11 @@ batch_finish(Batch *batch, const PGresult *result)
 		PQntuples(result) == batch->messages.count)
 	{
 		for (int row = 0; row < PQntuples(result); row++)
-			take_outcome(queue_pop(&batch->messages), result, row);
+			take_outcome(query_pop(&batch->messages), result, row);
 	}
 	else if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
-		for (Request *request; (request = queue_pop(&batch->messages)) != NULL;)
-			hold_message(request);
+		for (Query *query; (query = query_pop(&batch->messages)) != NULL;)
+			hold_message(query);
 	else if (sqlstate && one_is_to_blame(result) && batch->messages.count > 1)
 	{
 		batch_halve(batch);
@@ -402,21 +388,21 @@ batch_finish(Batch *batch, const PGresult *result)
 static void
 creation_done(Operation *operation, const PGresult *result)
 {
-	Request    *request = query_request(operation);
+	Query	   *query = query_of(operation);
 	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
 	creation_in_flight = false;
 	if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
-		hold_creation(request);
+		hold_creation(query);
 	else
-		query_finish(request, result);
+		query_finish(query, result);
 }
 
 /* Sends one batch, or one creation. Returns false if there is none, or no writer. */
 static bool
 dispatch(void)
 {
-	Session    *session = database_session(LANE_WRITE, 1);
+	Session    *session = session_pick(LANE_WRITE, 1);
 	bool		creation = creations.first && !creation_in_flight;
 	bool		message = messages.first && !awaiting_batch;
 
@@ -433,7 +419,7 @@ dispatch(void)
 	{
 		creations_turn = false;
 		creation_in_flight = true;
-		query_send(session, queue_pop(&creations), creation_done);
+		query_send(session, query_pop(&creations), creation_done);
 	}
 	else if (message)
 	{
@@ -457,15 +443,15 @@ give_up(void)
 		batch_fail(batch, NULL);
 		free(batch);
 	}
-	queue_expire(&creations, true);
-	queue_expire(&held_creations, true);
-	queue_expire(&messages, true);
-	queue_expire(&held_messages, true);
+	queries_expire(&creations, true);
+	queries_expire(&held_creations, true);
+	queries_expire(&messages, true);
+	queries_expire(&held_messages, true);
 	messages_bytes = 0;
 }
 
 void
-writes_turn(void)
+writes_dispatch(void)
 {
 	if (!database_ready(LANE_WRITE))
 	{
@@ -479,15 +465,15 @@ writes_turn(void)
 void
 writes_tick(void)
 {
-	RequestQueue *const waiting[] = {&messages, &held_messages};
+	QueryQueue *const waiting[] = {&messages, &held_messages};
 
-	queue_expire(&creations, false);
-	queue_expire(&held_creations, false);
+	queries_expire(&creations, false);
+	queries_expire(&held_creations, false);
 	messages_bytes = 0;
 	for (int i = 0; i < 2; i++)
 	{
-		queue_expire(waiting[i], false);
-		for (Request *request = waiting[i]->first; request; request = request->next)
-			messages_bytes += request->new_message.length;
+		queries_expire(waiting[i], false);
+		for (Query *query = waiting[i]->first; query; query = query->next)
+			messages_bytes += query->values[MESSAGE_BODY].length;
 	}
 }

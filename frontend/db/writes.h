@@ -1,23 +1,31 @@
 /*
  * writes.h
- *		What changes the database: messages in batches, the rest one by one.
+ *		Queries that create: messages in batches, applications and chats one by one.
  */
 #ifndef CHATD_WRITES_H
 #define CHATD_WRITES_H
 
-#include "http/request.h"
+#include "db/query.h"
+
+/* Parameters of CREATE_MESSAGES, of which each query creates one. */
+enum
+{
+	MESSAGE_TOKEN,
+	MESSAGE_CHAT,
+	MESSAGE_BODY,
+	MESSAGE_NUMBER
+};
 
 /*
- * Queue request->work, or request->new_message. The request is answered at once
- * if the database is away or the queue is full.
+ * Queues a query that creates an application, a chat or a message. Fails it at
+ * once if the database is not connected or the queue is full.
  */
-extern void writes_submit(Request *request);
-extern void writes_submit_message(Request *request);
+extern void writes_submit(Query *query);
 
-/* At the end of a turn: sends what is queued to writers that are idle. */
-extern void writes_turn(void);
+/* At the end of an iteration of the loop: sends what is queued to idle sessions. */
+extern void writes_dispatch(void);
 
-/* Once a second: answers what has waited too long. */
+/* Once a second: fails queries that have waited too long. */
 extern void writes_tick(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * fields.c
+ * body.c
  *		The fields of a request's body, sent as JSON or as a form.
  *
  * Both kinds become one JSON object. In JSON the fields stand in an object
@@ -24,6 +24,12 @@ typedef enum MediaType
 	MEDIA_JSON,
 	MEDIA_FORM
 } MediaType;
+
+void
+respond_invalid_body(Request *request)
+{
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_incref(request->faults));
+}
 
 static void
 add_fault(Request *request, const char *field, const char *predicate)
@@ -82,10 +88,10 @@ answer_bad_json(Request *request, const json_error_t *error)
 	{
 		if (near == NULL || !utf8_is_valid(near, strlen(near)))
 			near = "";
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has a key twice%s.", near);
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has a key twice%s.", near);
 	}
 	else
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "The body is not valid JSON: line %d, column %d.",
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "The body is not valid JSON: line %d, column %d.",
 					 error->line, error->column);
 }
 
@@ -106,9 +112,9 @@ read_json(Request *request)
 	}
 	data = json_object_get(root, "data");
 	if (!json_is_object(root))
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
 	else if (data && !json_is_null(data) && !json_is_object(data))
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an object.");
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an object.");
 	else if (json_is_object(data))
 		request->fields = json_incref(data);
 	else
@@ -144,12 +150,12 @@ read_form(Request *request)
 	request->fields = json_object();
 	if (uri_each_pair(request->body, request->body_length, take_pair, request))
 		return true;
-	answer_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
+	respond_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
 	return false;
 }
 
 bool
-fields_read(Request *request)
+body_read(Request *request)
 {
 	if (request->body_length == 0)
 	{
@@ -163,7 +169,7 @@ fields_read(Request *request)
 		case MEDIA_FORM:
 			return read_form(request);
 		default:
-			answer_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+			respond_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 						 "The body must be application/json or application/x-www-form-urlencoded, in UTF-8.");
 			return false;
 	}
@@ -208,7 +214,7 @@ is_blank(const char *text)
 }
 
 const char *
-fields_text(Request *request, const char *name, size_t *length)
+body_text(Request *request, const char *name, size_t *length)
 {
 	json_t	   *field = json_object_get(request->fields, name);
 	const char *text = json_string_value(field);
@@ -243,7 +249,7 @@ number_of_text(const char *text, size_t length)
 }
 
 int
-fields_number(Request *request, const char *name)
+body_number(Request *request, const char *name)
 {
 	json_t	   *field = json_object_get(request->fields, name);
 	double		number = NAN;

@@ -1,15 +1,15 @@
 /*
- * client.c
- *		The connections of clients and how long each may take.
+ * connection.c
+ *		Connections of clients, and the time limits of each.
  *
- * libmicrohttpd has a timeout for silence only: a client that sends a byte now
- * and then lives for ever. Here every state of a connection has a limit, looked
- * at once a second. Ending a connection is a shutdown of its socket, which
- * libmicrohttpd then finds closed.
+ * libmicrohttpd only has a timeout for inactivity: a client that sends a byte now
+ * and then keeps its connection for ever. Here every state of a connection has a
+ * time limit, checked once a second. Connections are ended by a shutdown of the
+ * socket, which libmicrohttpd then finds closed.
  *
- * A request is known from its first line on. Before that, bytes that arrive are
- * seen in the socket's statistics: an idle client whose count grows from one
- * look to the next is sending the first line slowly.
+ * libmicrohttpd reports a request once its first line is complete. Before that,
+ * the socket's statistics tell: if the count of bytes received grows while the
+ * connection is idle, the client is sending the request line slowly.
  */
 #include <netinet/in.h>
 /* Not netinet/tcp.h, whose tcp_info ends before the field needed here. */
@@ -20,34 +20,34 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "http/connection.h"
 #include "common/loop.h"
-#include "http/response.h"
-#include "http/server.h"
 #include "common/settings.h"
+#include "http/connection.h"
+#include "http/daemon.h"
+#include "http/error_body.h"
 
 #define DRAIN_READS 16
 
-static Client *clients;
+static Connection *connections;
 
 void
-client_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
+connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	Client	   *client = *socket_context;
+	Connection *client = *socket_context;
 
 	(void) unused;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 	{
-		client = calloc(1, sizeof(Client));
+		client = calloc(1, sizeof(Connection));
 		if (client == NULL)
 			return;
 		client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 		client->since = loop_now();
-		client->next = clients;
-		if (clients)
-			clients->previous = client;
-		clients = client;
+		client->next = connections;
+		if (connections)
+			connections->previous = client;
+		connections = client;
 		*socket_context = client;
 	}
 	else if (client)
@@ -57,133 +57,133 @@ client_notify(void *unused, struct MHD_Connection *connection, void **socket_con
 		if (client->previous)
 			client->previous->next = client->next;
 		else
-			clients = client->next;
+			connections = client->next;
 		free(client);
 		*socket_context = NULL;
-		server_wake();			/* there is room for another */
+		daemon_wake();			/* there is room for another */
 	}
 }
 
-Client *
-client_of(struct MHD_Connection *connection)
+Connection *
+connection_of(struct MHD_Connection *connection)
 {
 	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 void
-client_enter(Client *client, ClientState state)
+connection_enter(Connection *client, ConnectionState state)
 {
 	client->state = state;
 	client->since = loop_now();
-	client->looked_at = false;
+	client->examined = false;
 	client->trickling = 0;
 }
 
 static void
-client_close(Client *client)
+connection_close(Connection *client)
 {
 	shutdown(client->fd, SHUT_RDWR);
 }
 
 void
-client_refuse(Client *client, unsigned status, const char *text)
+connection_refuse(Connection *client, unsigned status, const char *text)
 {
 	char	   *body = error_body(text);
-	char		answer[1024];
+	char		response[1024];
 	char		scrap[16384];
 	int			length;
 
 	client->refused = status;
 	if (body)
 	{
-		length = snprintf(answer, sizeof(answer),
+		length = snprintf(response, sizeof(response),
 						  "HTTP/1.1 %u %s\r\nConnection: close\r\n"
 						  "Content-Type: application/json; charset=utf-8\r\n"
 						  "Content-Length: %zu\r\n\r\n%s",
 						  status, MHD_get_reason_phrase_for(status), strlen(body), body);
-		send(client->fd, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send(client->fd, response, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 		free(body);
 	}
-	/* An answer can get lost if its connection is closed with something unread. */
+	/* A response can be lost if the connection is closed while received data is unread. */
 	for (int i = 0; i < DRAIN_READS && recv(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0; i++)
 		;
-	client_close(client);
+	connection_close(client);
 }
 
 /*
- * Have bytes moved since the last look, in the direction that matters to the
- * state? The first look in a state tells nothing.
+ * Have bytes moved in the direction that matters to the state, since it was last
+ * examined? The first time in a state there is nothing to compare with.
  */
 static bool
-client_moved(Client *client)
+connection_progressed(Connection *client)
 {
 	struct tcp_info info;
 	socklen_t	size = sizeof(info);
-	uint64_t	before = client->moved;
-	bool		looked_at = client->looked_at;
+	uint64_t	before = client->progress;
+	bool		examined = client->examined;
 
 	memset(&info, 0, sizeof(info));
 	getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
-	client->moved = client->state == CLIENT_WRITING ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
-	client->looked_at = true;
-	return looked_at && client->moved != before;
+	client->progress = client->state == CONNECTION_WRITING ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
+	client->examined = true;
+	return examined && client->progress != before;
 }
 
 static void
-idle_client_tick(Client *client)
+idle_tick(Connection *client)
 {
-	if (client_moved(client) && client->trickling == 0)
+	if (connection_progressed(client) && client->trickling == 0)
 		client->trickling = loop_now();
 	if (client->trickling &&
 		loop_now() - client->trickling >= (uint64_t) settings.request_timeout * 1000)
-		client_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
+		connection_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
 	else if (loop_now() - client->since >= (uint64_t) settings.idle_timeout * 1000)
-		client_close(client);
+		connection_close(client);
 }
 
-/* An answer may take long on a slow line, as long as it goes on. */
+/* On a slow line a response may take long, as long as it makes progress. */
 static void
-writing_client_tick(Client *client)
+writing_tick(Connection *client)
 {
-	if (client_moved(client))
+	if (connection_progressed(client))
 		client->since = loop_now();
 	else if (loop_now() - client->since >= (uint64_t) settings.write_timeout * 1000)
-		client_close(client);
+		connection_close(client);
 }
 
 void
-clients_tick(void)
+connections_tick(void)
 {
-	for (Client *client = clients; client; client = client->next)
+	for (Connection *client = connections; client; client = client->next)
 	{
 		uint64_t	age = loop_now() - client->since;
 
-		if (client->state == CLIENT_IDLE)
-			idle_client_tick(client);
-		else if (client->state == CLIENT_READING && age >= (uint64_t) settings.request_timeout * 1000)
-			client_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
-		else if (client->state == CLIENT_WRITING)
-			writing_client_tick(client);
+		if (client->state == CONNECTION_IDLE)
+			idle_tick(client);
+		else if (client->state == CONNECTION_READING && age >= (uint64_t) settings.request_timeout * 1000)
+			connection_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
+		else if (client->state == CONNECTION_WRITING)
+			writing_tick(client);
 	}
 }
 
 int
-clients_close_incomplete(void)
+connections_close_incomplete(void)
 {
 	int			remaining = 0;
 
-	for (Client *client = clients; client; client = client->next)
+	for (Connection *client = connections; client; client = client->next)
 	{
 		int			unread = 0;
 
 		remaining++;
-		if (client->state > CLIENT_READING || client->refused ||
+		if (client->state > CONNECTION_READING || client->refused ||
 			ioctl(client->fd, FIONREAD, &unread) < 0 || unread > 0)
 			continue;
-		if (client->state == CLIENT_READING)
-			client_refuse(client, MHD_HTTP_SERVICE_UNAVAILABLE, "The server is stopping.");
+		if (client->state == CONNECTION_READING)
+			connection_refuse(client, MHD_HTTP_SERVICE_UNAVAILABLE, "The server is stopping.");
 		else
-			client_close(client);
+			connection_close(client);
 	}
 	return remaining;
 }

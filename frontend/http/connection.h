@@ -1,57 +1,60 @@
 /*
- * client.h
- *		The connections of clients and how long each may take.
+ * connection.h
+ *		Connections of clients, and the time limits of each.
  */
-#ifndef CHATD_CLIENT_H
-#define CHATD_CLIENT_H
+#ifndef CHATD_CONNECTION_H
+#define CHATD_CONNECTION_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum ClientState
-{
-	CLIENT_IDLE,				/* no request has begun */
-	CLIENT_READING,				/* a request is arriving */
-	CLIENT_WAITING,				/* for the database */
-	CLIENT_WRITING				/* an answer is on its way */
-} ClientState;
+/* Memory of a connection: request line and headers, and headers of the response. */
+#define CONNECTION_MEMORY (32 * 1024)
 
-typedef struct Client
+typedef enum ConnectionState
+{
+	CONNECTION_IDLE,				/* no request has begun */
+	CONNECTION_READING,				/* a request is arriving */
+	CONNECTION_WAITING,				/* its request waits for the database */
+	CONNECTION_WRITING				/* a response is on its way */
+} ConnectionState;
+
+typedef struct Connection
 {
 	int			fd;
-	ClientState state;
-	uint64_t	since;			/* when the state was entered; writing: or went on */
-	uint64_t	moved;			/* bytes received or taken, when it was looked at */
-	bool		looked_at;		/* since the state was entered */
-	uint64_t	trickling;		/* idle, but bytes arrive: since when, or 0 */
-	unsigned	refused;		/* the status with which libmicrohttpd or a limit ended it */
-	struct Client *next;
-	struct Client *previous;
-} Client;
+	ConnectionState state;
+	uint64_t	since;			/* when the state was entered, or writing made progress */
+	uint64_t	progress;		/* bytes received or acknowledged, when last examined */
+	bool		examined;		/* since the state was entered */
+	uint64_t	trickling;		/* when bytes first arrived while idle, or 0 */
+	unsigned	refused;		/* the status with which connection_refuse() ended it, or 0 */
+	struct Connection *next;
+	struct Connection *previous;
+} Connection;
 
-/* libmicrohttpd's callback for new and ended connections. */
-extern void client_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
+/* libmicrohttpd's callback for connections that begin and end. */
+extern void connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
 						  enum MHD_ConnectionNotificationCode code);
 
-/* The record of a connection; NULL when there was no memory for it. */
-extern Client *client_of(struct MHD_Connection *connection);
+/* Our record of a connection; NULL if there was no memory for it. */
+extern Connection *connection_of(struct MHD_Connection *connection);
 
-extern void client_enter(Client *client, ClientState state);
-
-/*
- * Ends a connection on which no answer has begun, with a JSON answer that
- * libmicrohttpd does not know of, as far as the socket takes it.
- */
-extern void client_refuse(Client *client, unsigned status, const char *text);
-
-/* Once a second: ends connections that are over their time. */
-extern void clients_tick(void);
+extern void connection_enter(Connection *client, ConnectionState state);
 
 /*
- * Ends connections that have sent nothing to answer, or not the whole of it yet;
- * returns how many remain.
+ * Ends a connection on which no response has begun, with a JSON response past
+ * libmicrohttpd, as far as the socket takes it without blocking.
  */
-extern int	clients_close_incomplete(void);
+extern void connection_refuse(Connection *client, unsigned status, const char *text);
+
+/* Once a second: ends connections that have exceeded a time limit. */
+extern void connections_tick(void);
+
+/*
+ * Ends connections without a complete request. Returns how many connections
+ * there were.
+ */
+extern int	connections_close_incomplete(void);
 
 #endif

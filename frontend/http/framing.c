@@ -1,14 +1,15 @@
 /*
- * guard.c
- *		Refuses requests whose limits on the wire could be read in two ways.
+ * framing.c
+ *		Refuses requests whose framing is ambiguous.
  *
- * libmicrohttpd 0.9.75 takes many requests that a proxy in front of it may read
- * otherwise: two lengths, a space before a colon, a line that ends in a bare
- * line feed, a NUL in the middle. It parses in place, and so leaves a trace of
- * most: name and value of each header lie where they were received, each line
- * behind the one before. A line must therefore begin exactly two bytes (CR LF)
- * behind the end of the former value; a bare LF, a folded line and a NUL each
- * break that. Version 1 refuses these by itself.
+ * libmicrohttpd 0.9.75 accepts many requests that a proxy in front of it may read
+ * differently, so that a part of one request runs as another (request
+ * smuggling): two lengths, a space before a colon, a line that ends in a bare
+ * line feed, a NUL in the middle. It parses in place, which leaves traces: name
+ * and value of each header stay where they were received, each line after the
+ * previous one. A line must therefore begin exactly two bytes (CR LF) after the
+ * end of the previous value; a bare LF, a folded line and a NUL each break that.
+ * Version 1 refuses these by itself.
  */
 #include <ctype.h>
 #include <string.h>
@@ -28,7 +29,7 @@ typedef struct Walk
 	int			codings;
 } Walk;
 
-/* Is it a token, as names of headers and methods must be? */
+/* Is it a token of HTTP, as names of headers and methods must be? */
 static bool
 is_token(const char *text, size_t length)
 {
@@ -61,8 +62,8 @@ refuse(Refusal *refusal, unsigned status, const char *reason)
 }
 
 /*
- * Is it host[:port] as a URI has it, perhaps with nothing in it? Two proxies may
- * find different hosts in anything else.
+ * Is it the host[:port] of a URI, or empty? Two proxies may find different hosts
+ * in anything else.
  */
 static bool
 is_host(const char *value, size_t length)
@@ -71,7 +72,7 @@ is_host(const char *value, size_t length)
 	bool		literal = length > 0 && *value == '[';
 	const char *host = value + literal;
 
-	/* An address in brackets has colons, and a name has none. */
+	/* An address in brackets has colons, a name has none. */
 	for (value = host; value < end; value++)
 	{
 		if (*value == '%' && !literal && end - value > 2 &&
@@ -163,8 +164,8 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 }
 
 /*
- * Checks the target. Where it was received, libmicrohttpd ended it with a NUL,
- * and the version follows.
+ * Checks the target. In libmicrohttpd's buffer it ends with a NUL, which is
+ * followed by the version.
  */
 static void
 check_target(Refusal *refusal, const char *method, const char *target, const char *received,
@@ -182,7 +183,7 @@ check_target(Refusal *refusal, const char *method, const char *target, const cha
 }
 
 Refusal
-guard_check(struct MHD_Connection *connection, const char *method, const char *target,
+framing_check(struct MHD_Connection *connection, const char *method, const char *target,
 			const char *received, const char *version, Headers *headers)
 {
 	Walk		walk = {.headers = headers};

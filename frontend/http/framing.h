@@ -1,9 +1,9 @@
 /*
- * guard.h
- *		Refuses requests whose limits on the wire could be read in two ways.
+ * framing.h
+ *		Refuses requests whose framing is ambiguous.
  */
-#ifndef CHATD_GUARD_H
-#define CHATD_GUARD_H
+#ifndef CHATD_FRAMING_H
+#define CHATD_FRAMING_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -12,13 +12,13 @@
 /* What the rest of chatd needs of the headers. */
 typedef struct Headers
 {
-	const char *content_type;	/* NULL: none; libmicrohttpd's */
+	const char *content_type;	/* in libmicrohttpd's buffer; NULL: none */
 	uint64_t	content_length;
 	bool		chunked;
 	bool		expects_continue;
 } Headers;
 
-/* A refusal; status 0 is none. */
+/* The response to a refused request; status 0: it is not refused. */
 typedef struct Refusal
 {
 	unsigned	status;
@@ -26,12 +26,12 @@ typedef struct Refusal
 } Refusal;
 
 /*
- * Looks at the request line and the raw headers. received is where
- * libmicrohttpd has the target, of which it may have changed the bytes since.
- * The headers are filled in if there is no refusal; after a refusal the
- * connection must be closed.
+ * Checks the request line and the raw headers. received points at the target in
+ * libmicrohttpd's buffer, which may have been overwritten since. Fills in the
+ * headers if the request is not refused; otherwise the connection must be closed
+ * after the response, as what follows may belong to the request.
  */
-extern Refusal guard_check(struct MHD_Connection *connection, const char *method,
+extern Refusal framing_check(struct MHD_Connection *connection, const char *method,
 						   const char *target, const char *received, const char *version,
 						   Headers *headers);
 

@@ -1,15 +1,15 @@
 /*
- * problem.c
- *		libmicrohttpd's own error answers, as JSON.
+ * queue_response.c
+ *		Makes libmicrohttpd's own error responses JSON.
  *
- * Where a request cannot be parsed or does not fit into a connection's memory,
- * libmicrohttpd answers by itself, with an HTML page, and offers no way to
- * change it; of some of these pages 0.9.75 even sends the headers twice. It
- * queues the page by its own public function. The definition here takes that
- * function's place in the program, so that the library calls it: it sends a
- * JSON answer straight to the socket and shuts it down. The page is queued
- * nevertheless, since the library may crash when that fails; it finds the
- * socket closed. chatd queues its own answers by library_queue_response().
+ * If a request cannot be parsed or does not fit into a connection's memory,
+ * libmicrohttpd responds by itself with an HTML page, and has no setting to
+ * change that; 0.9.75 even sends the headers of some pages twice. It queues the
+ * page with its own public function. The definition here takes that function's
+ * place in the program, so that the library calls it: it sends a JSON response
+ * straight to the socket and shuts the socket down. The page is queued all the
+ * same, since the library may crash if that fails; it finds the socket closed.
+ * chatd queues its own responses with library_queue_response().
  */
 #include <dlfcn.h>
 #include <microhttpd.h>
@@ -32,7 +32,7 @@ library_queue_response(struct MHD_Connection *connection, unsigned status,
 }
 
 static const char *
-text_of(unsigned status)
+error_text(unsigned status)
 {
 	switch (status)
 	{
@@ -55,12 +55,12 @@ enum MHD_Result
 MHD_queue_response(struct MHD_Connection *connection, unsigned status,
 				   struct MHD_Response *response)
 {
-	Client	   *client = client_of(connection);
+	Connection *client = connection_of(connection);
 
-	/* Version 1 redirects to what it guesses that the path was meant to be. */
+	/* Version 1 redirects to the path that it guesses was meant. */
 	unsigned	refusal = status < MHD_HTTP_BAD_REQUEST ? MHD_HTTP_BAD_REQUEST : status;
 
 	if (client)
-		client_refuse(client, refusal, text_of(refusal));
+		connection_refuse(client, refusal, error_text(refusal));
 	return library_queue_response(connection, status, response);
 }

@@ -1,13 +1,13 @@
 /*
- * problem.h
- *		libmicrohttpd's own error answers, as JSON.
+ * queue_response.h
+ *		Makes libmicrohttpd's own error responses JSON.
  */
-#ifndef CHATD_PROBLEM_H
-#define CHATD_PROBLEM_H
+#ifndef CHATD_QUEUE_RESPONSE_H
+#define CHATD_QUEUE_RESPONSE_H
 
 #include <microhttpd.h>
 
-/* What MHD_queue_response() does in the library: queues just this response. */
+/* The library's MHD_queue_response(): queues this very response. */
 extern enum MHD_Result library_queue_response(struct MHD_Connection *connection, unsigned status,
 										  struct MHD_Response *response);
 

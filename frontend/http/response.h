@@ -1,58 +1,42 @@
 /*
  * response.h
- *		The only ways to answer a request. Every body is JSON.
+ *		The ways to respond to a request. Every body is JSON.
  *
- * Each puts the answer into the request; a request is answered once.
+ * A request gets one response. If its connection is suspended, the response
+ * resumes it. Without memory for a response the connection is closed.
  */
 #ifndef CHATD_RESPONSE_H
 #define CHATD_RESPONSE_H
 
 #include "http/request.h"
 
-/* The text of {"error": ...} as a malloc'ed string. */
-extern char *error_body(const char *text);
-
-/* An object or an array; takes over the reference. */
-extern void answer_json(Request *request, unsigned status, json_t *body);
+/* Responds with an object or an array, whose reference is taken over. */
+extern void respond_json(Request *request, unsigned status, json_t *body);
 
 /*
- * Answers 200 with a body that is JSON already; takes over body, NULL where
- * there was no memory for it. Answers 503 if too much is in memory already that
- * clients have not taken yet.
+ * Responds with 200 and a body that is JSON already, malloc'ed, which is taken
+ * over; NULL if there was no memory for it. link is the Link header, or NULL.
+ * Responds with 503 instead if clients have yet to take too much.
  */
-extern void answer_found(Request *request, char *body);
+extern void respond_ok(Request *request, char *body, const char *link);
 
-/* The same with a Link header, if link is not NULL. */
-extern void answer_page(Request *request, char *body, const char *link);
-
-/* {"error": ...}. */
-extern void answer_error(Request *request, unsigned status, const char *format,...)
+/* Responds with {"error": ...}. */
+extern void respond_error(Request *request, unsigned status, const char *format,...)
 			__attribute__((format(printf, 3, 4)));
 
-#define UNSTORABLE_TEXT "has a character that the database cannot store"
+/* Responds with 503, Retry-After and {"error": text}. */
+extern void respond_unavailable(Request *request, const char *text);
 
-/* 422 with {"field": ["predicate"]}; answer_faults takes over the reference. */
-extern void answer_fault(Request *request, const char *field, const char *predicate);
-extern void answer_faults(Request *request, json_t *faults);
+/* Responds with 422 and {"field": ["predicate"]}. */
+extern void respond_invalid(Request *request, const char *field, const char *predicate);
 
-/* 503 with Retry-After. */
-extern void answer_unavailable(Request *request, const char *text);
+/* Responds with 405, or to OPTIONS with 204; methods is the Allow header. */
+extern void respond_allow(Request *request, unsigned status, const char *methods);
 
-/* Gives the answer's memory back, if there is an answer. */
-extern void answer_free(Request *request);
+/* Has the connection closed after the response, if there is one. */
+extern void response_close(Request *request);
 
-/* Has the connection closed behind the answer that the request was given, if any. */
-extern void answer_last(Request *request);
-
-/* 405, or 204 for OPTIONS, with Allow. */
-extern void answer_allow(Request *request, unsigned status, const char *methods);
-
-/*
- * Answers with an error of the database, but for what does not exist; field is
- * the one at fault, or NULL. The hint, if not NULL, is given to the client of a
- * statement that took too long.
- */
-extern void answer_sql_error(Request *request, const char *sqlstate, const char *field,
-							 const char *message, const char *hint);
+/* Frees the response, if there is one. */
+extern void response_free(Request *request);
 
 #endif

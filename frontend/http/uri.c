@@ -1,6 +1,6 @@
 /*
  * uri.c
- *		Request targets: strict percent decoding, numbers, queries.
+ *		Strict percent-decoding, numbers in paths, queries and forms.
  */
 #include <ctype.h>
 #include <jansson.h>

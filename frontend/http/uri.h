@@ -1,8 +1,8 @@
 /*
  * uri.h
- *		Request targets: strict percent decoding, numbers, queries.
+ *		Strict percent-decoding, numbers in paths, queries and forms.
  *
- * Everything is looked at in the bytes that the client sent.
+ * All of it works on the bytes as the client sent them.
  */
 #ifndef CHATD_URI_H
 #define CHATD_URI_H
@@ -10,37 +10,37 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A decoded text; owned by whoever asked for it, always ends in a NUL too. */
+/* A decoded text, malloc'ed and owned by the caller; a NUL follows its end. */
 typedef struct Text
 {
-	char	   *bytes;			/* NULL: not there */
+	char	   *bytes;			/* NULL: none */
 	size_t		length;
 } Text;
 
-/* Is it UTF-8, without overlong forms, surrogates and the like? */
+/* Is it UTF-8 (without overlong forms and surrogates)? */
 extern bool utf8_is_valid(const char *bytes, size_t length);
 
 /*
- * Decodes percent-encoding, with plus as space if it is a form or a query.
- * Returns false when the encoding or the UTF-8 in it is wrong; text is then
- * untouched. A NUL is decoded like any other byte.
+ * Decodes percent-encoding, and plus as space if it is a form or a query. A NUL
+ * is decoded like any other byte. Returns false if the encoding or the decoded
+ * UTF-8 is invalid, or without memory; text is then unchanged.
  */
 extern bool uri_decode(const char *raw, size_t length, bool form, Text *text);
 
 /*
- * Calls take for each name=value pair of a query or a form, decoded; take owns
- * the two texts. Stops and returns false when one cannot be decoded or take
- * returns false.
+ * Calls take with each name=value pair of a query or a form, decoded; take owns
+ * both texts. Stops and returns false if a pair cannot be decoded or take returns
+ * false.
  */
 extern bool uri_each_pair(const char *raw, size_t length,
 						  bool (*take) (void *owner, Text name, Text value), void *owner);
 
-/* Percent-encodes all but unreserved characters; returns a malloc'ed string. */
+/* Percent-encodes all but unreserved characters; malloc'ed, NULL without memory. */
 extern char *uri_encode(const char *bytes, size_t length);
 
 /*
- * Reads digits only, without a leading zero (but for 0 itself): a number from
- * minimum to 2^31 - 1. Returns false when it is anything else.
+ * Parses a number from minimum to 2^31 - 1: digits only, without a leading zero.
+ * Returns false if it is anything else; number is then unchanged.
  */
 extern bool uri_number(const char *text, size_t length, int minimum, int *number);
 
