@@ -52,11 +52,11 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	json_t	   *name = json_object_get(request->fields, "name");
+	const QueryValue *name = &call_of(request)->query.values[0];
 
 	respond_json(request, MHD_HTTP_CREATED,
-				json_pack("{s:s,s:O,s:i}", "token", PQgetvalue(rows->result, 0, 0),
-						  "name", name, "chats_count", 0));
+				 json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
+						   "name", name->text, name->length, "chats_count", 0));
 }
 
 static void
@@ -71,8 +71,6 @@ application_create(Request *request)
 	const char *name;
 	size_t		length;
 
-	if (!body_read(request))
-		return;
 	name = body_text(request, "name", &length);
 	if (request->faults)
 	{

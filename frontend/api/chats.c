@@ -69,8 +69,6 @@ chat_create(Request *request)
 {
 	int			number;
 
-	if (!body_read(request))
-		return;
 	number = body_number(request, "number");
 	if (request->faults)
 	{

@@ -5,6 +5,7 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
+#include "db/writes.h"
 #include "http/body.h"
 #include "http/response.h"
 
@@ -201,10 +202,10 @@ answer_invalid(Request *request, const Rows *rows)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	json_t	   *body = json_object_get(request->fields, "body");
+	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
 
 	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:O}", "number", rows_number(rows, 0, 0), "body", body));
+				 json_pack("{s:i,s:s%}", "number", rows_number(rows, 0, 0), "body", body->text, body->length));
 }
 
 void
@@ -214,8 +215,6 @@ message_create(Request *request)
 	size_t		length;
 	int			number;
 
-	if (!body_read(request))
-		return;
 	if (path_chat(request) == 0)
 	{
 		chat_missing(request);

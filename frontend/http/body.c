@@ -1,22 +1,17 @@
 /*
  * body.c
- *		The fields of a request's body, sent as JSON or as a form.
- *
- * Both kinds become one JSON object. In JSON the fields stand in an object
- * under "data", in a form they are named data[field].
+ *		The body of a request: its fields, sent as JSON or as a form.
  */
-#include <ctype.h>
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/body.h"
+#include "http/form_reader.h"
+#include "http/json_reader.h"
 #include "http/response.h"
-
-#define FORM_PREFIX "data["
 
 typedef enum MediaType
 {
@@ -25,21 +20,17 @@ typedef enum MediaType
 	MEDIA_FORM
 } MediaType;
 
-void
-respond_invalid_body(Request *request)
+struct BodyReader
 {
-	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_incref(request->faults));
-}
+	MediaType	type;
+	union
+	{
+		JsonReader	json;
+		FormReader	form;
+	};
+};
 
-static void
-add_fault(Request *request, const char *field, const char *predicate)
-{
-	if (request->faults == NULL)
-		request->faults = json_object();
-	json_object_set_new(request->faults, field, json_pack("[s]", predicate));
-}
-
-/* Do the parameters after the media type leave the charset at UTF-8? */
+/* Do the parameters of the media type leave the charset at UTF-8? */
 static bool
 charset_is_utf8(const char *parameters)
 {
@@ -78,166 +69,179 @@ media_type(const char *content_type)
 	return MEDIA_UNKNOWN;
 }
 
-/* Answers a body that jansson refused. */
-static void
-answer_bad_json(Request *request, const json_error_t *error)
-{
-	const char *near = strstr(error->text, " near ");
-
-	if (json_error_code(error) == json_error_duplicate_key)
-	{
-		if (near == NULL || !utf8_is_valid(near, strlen(near)))
-			near = "";
-		respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has a key twice%s.", near);
-	}
-	else
-		respond_error(request, MHD_HTTP_BAD_REQUEST, "The body is not valid JSON: line %d, column %d.",
-					 error->line, error->column);
-}
-
+/* Begins to parse the body. If that cannot be done, responds and returns false. */
 static bool
-read_json(Request *request)
+begin(Request *request)
 {
-	json_error_t error;
-	json_t	   *root;
-	json_t	   *data;
+	MediaType	type = media_type(request->headers.content_type);
+	BodyReader *reader;
 
-	root = json_loadb(request->body, request->body_length,
-					  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL |
-					  JSON_DECODE_ANY, &error);
-	if (root == NULL)
+	if (type == MEDIA_UNKNOWN)
 	{
-		answer_bad_json(request, &error);
+		respond_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+					  "The body must be application/json or application/x-www-form-urlencoded, in UTF-8.");
 		return false;
 	}
-	data = json_object_get(root, "data");
-	if (!json_is_object(root))
-		respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
-	else if (data && !json_is_null(data) && !json_is_object(data))
-		respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an object.");
-	else if (json_is_object(data))
-		request->fields = json_incref(data);
-	else
-		request->fields = json_object();
-	json_decref(root);
-	return request->fields != NULL;
-}
-
-/* Takes one pair of a form; all but data[field] are ignored. */
-static bool
-take_pair(void *owner, Text name, Text value)
-{
-	Request    *request = owner;
-	size_t		prefix = strlen(FORM_PREFIX);
-	char	   *field = name.bytes + prefix;
-
-	if (name.length > prefix + 1 && strlen(name.bytes) == name.length &&
-		strncmp(name.bytes, FORM_PREFIX, prefix) == 0 && name.bytes[name.length - 1] == ']')
+	reader = malloc(sizeof(BodyReader));
+	if (reader == NULL)
 	{
-		name.bytes[name.length - 1] = '\0';
-		if (json_object_get(request->fields, field))
-			add_fault(request, field, "is given more than once");
-		json_object_set_new(request->fields, field, json_stringn(value.bytes, value.length));
+		respond_unavailable(request, "Out of memory.");
+		return false;
 	}
-	free(name.bytes);
-	free(value.bytes);
+	reader->type = type;
+	if (type == MEDIA_JSON)
+		json_reader_begin(&reader->json, &request->fields);
+	else
+		form_reader_begin(&reader->form, &request->fields);
+	request->reader = reader;
 	return true;
 }
 
-static bool
-read_form(Request *request)
+static void
+respond_json_error(Request *request, const JsonReader *reader)
 {
-	request->fields = json_object();
-	if (uri_each_pair(request->body, request->body_length, take_pair, request))
-		return true;
-	respond_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
-	return false;
+	switch (reader->error)
+	{
+		case JSON_KEY_REPEATED:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has the key '%s' twice.", reader->key);
+			break;
+		case JSON_NOT_AN_OBJECT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
+			break;
+		case JSON_DATA_NOT_AN_OBJECT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an object.");
+			break;
+		case JSON_TOO_LARGE:
+			respond_unavailable(request, "The server is busy.");
+			break;
+		default:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The body is not valid JSON: line %d, column %d.",
+						  reader->line, reader->column);
+	}
 }
 
-bool
-body_read(Request *request)
+static void
+respond_body_error(Request *request)
 {
-	if (request->body_length == 0)
+	const BodyReader *reader = request->reader;
+
+	if (reader->type == MEDIA_JSON)
+		respond_json_error(request, &reader->json);
+	else if (reader->form.error == FORM_TOO_LARGE)
+		respond_unavailable(request, "The server is busy.");
+	else
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
+	body_reader_free(request);
+}
+
+void
+body_take(Request *request, const char *bytes, size_t length)
+{
+	BodyReader *reader;
+
+	if (request->reader == NULL && !begin(request))
+		return;
+	reader = request->reader;
+	if (!(reader->type == MEDIA_JSON ? json_reader_feed(&reader->json, bytes, length)
+		  : form_reader_feed(&reader->form, bytes, length)))
+		respond_body_error(request);
+}
+
+void
+body_end(Request *request)
+{
+	BodyReader *reader = request->reader;
+
+	if (reader == NULL)
+		return;
+	if (reader->type == MEDIA_JSON ? json_reader_end(&reader->json) : form_reader_end(&reader->form))
+		body_reader_free(request);
+	else
+		respond_body_error(request);
+}
+
+void
+body_reader_free(Request *request)
+{
+	free(request->reader);
+	request->reader = NULL;
+}
+
+void
+respond_invalid_body(Request *request)
+{
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_incref(request->faults));
+}
+
+static void
+add_fault(Request *request, const char *field, const char *predicate)
+{
+	if (request->faults == NULL)
+		request->faults = json_object();
+	json_object_set_new(request->faults, field, json_pack("[s]", predicate));
+}
+
+/* A wanted field. If it is repeated, adds a fault and returns NULL. */
+static const Field *
+find_field(Request *request, const char *name)
+{
+	const Field *field = fields_find(&request->fields, name, strlen(name));
+
+	if (!field->repeated)
+		return field;
+	add_fault(request, name, "is given more than once");
+	return NULL;
+}
+
+/* Is it white space by the property of Unicode? */
+static bool
+is_white_space(uint32_t character)
+{
+	return (character >= 0x09 && character <= 0x0d) || character == 0x20 || character == 0x85 ||
+		character == 0xa0 || character == 0x1680 || (character >= 0x2000 && character <= 0x200a) ||
+		character == 0x2028 || character == 0x2029 || character == 0x202f || character == 0x205f ||
+		character == 0x3000;
+}
+
+static bool
+is_blank(const char *text, size_t length)
+{
+	uint32_t	character;
+	int			size;
+
+	for (; length > 0; text += size, length -= size)
 	{
-		request->fields = json_object();
-		return true;
-	}
-	switch (media_type(request->headers.content_type))
-	{
-		case MEDIA_JSON:
-			return read_json(request);
-		case MEDIA_FORM:
-			return read_form(request);
-		default:
-			respond_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-						 "The body must be application/json or application/x-www-form-urlencoded, in UTF-8.");
+		size = utf8_decode(text, length, &character);
+		if (size == 0 || !is_white_space(character))
 			return false;
 	}
-}
-
-/* Is there a fault in the field already? Then it is not looked at again. */
-static bool
-is_faulty(const Request *request, const char *name)
-{
-	return json_object_get(request->faults, name) != NULL;
-}
-
-/*
- * The length of the white space (as Unicode's property says) that the text
- * begins with, 0 if none.
- */
-static size_t
-space_length(const char *text)
-{
-	static const char *const spaces[] = {
-		"\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005",
-		"\u2006", "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f",
-		"\u3000",
-	};
-
-	if (*text && strchr(" \t\n\v\f\r", *text))
-		return 1;
-	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
-		if (strncmp(text, spaces[i], strlen(spaces[i])) == 0)
-			return strlen(spaces[i]);
-	return 0;
-}
-
-static bool
-is_blank(const char *text)
-{
-	size_t		length;
-
-	while ((length = space_length(text)) > 0)
-		text += length;
-	return *text == '\0';
+	return true;
 }
 
 const char *
 body_text(Request *request, const char *name, size_t *length)
 {
-	json_t	   *field = json_object_get(request->fields, name);
-	const char *text = json_string_value(field);
+	const Field *field = find_field(request, name);
 
-	if (is_faulty(request, name))
+	if (field == NULL)
 		return NULL;
-	if (field == NULL || json_is_null(field))
+	if (field->type == FIELD_ABSENT || field->type == FIELD_NULL)
 		add_fault(request, name, "can't be blank");
-	else if (text == NULL)
+	else if (field->type != FIELD_TEXT)
 		add_fault(request, name, "must be a string");
-	else if (strlen(text) != json_string_length(field))
+	else if (field->length > 0 && memchr(field->text, '\0', field->length))
 		add_fault(request, name, "can't contain a null byte");
-	else if (is_blank(text))
+	else if (is_blank(field->text, field->length))
 		add_fault(request, name, "can't be blank");
 	else
 	{
-		*length = json_string_length(field);
-		return text;
+		*length = field->length;
+		return field->text;
 	}
 	return NULL;
 }
 
-/* The number that digits (and a sign) say; NAN if they are something else. */
+/* The number that a string of digits, with or without a sign, stands for; else NAN. */
 static double
 number_of_text(const char *text, size_t length)
 {
@@ -251,15 +255,15 @@ number_of_text(const char *text, size_t length)
 int
 body_number(Request *request, const char *name)
 {
-	json_t	   *field = json_object_get(request->fields, name);
+	const Field *field = find_field(request, name);
 	double		number = NAN;
 
-	if (field == NULL || json_is_null(field) || is_faulty(request, name))
+	if (field == NULL || field->type == FIELD_ABSENT || field->type == FIELD_NULL)
 		return 0;
-	if (json_is_real(field))
-		number = json_real_value(field);
-	else if (json_is_string(field))
-		number = number_of_text(json_string_value(field), json_string_length(field));
+	if (field->type == FIELD_NUMBER)
+		number = strtod(field->text, NULL);
+	else if (field->type == FIELD_TEXT && field->length > 0)
+		number = number_of_text(field->text, field->length);
 
 	if (isnan(number) || number != floor(number))
 		add_fault(request, name, "is not a number");

@@ -1,6 +1,9 @@
 /*
  * body.h
- *		The fields of a request's body, sent as JSON or as a form.
+ *		The body of a request: its fields, sent as JSON or as a form.
+ *
+ * The route names the fields that its handler wants. The body is parsed as it
+ * arrives, only these fields are kept, and they are freed with the response.
  *
  * An invalid field gets a predicate, such as "can't be blank", in the request's
  * faults. The handler decides when to respond with them.
@@ -10,11 +13,14 @@
 
 #include "http/request.h"
 
-/*
- * Parses the body into request->fields, an object. If it cannot be parsed,
- * responds and returns false.
- */
-extern bool body_read(Request *request);
+/* Takes a piece of the body. On an error it responds. */
+extern void body_take(Request *request, const char *bytes, size_t length);
+
+/* The body is complete. On an error it responds. */
+extern void body_end(Request *request);
+
+/* Frees what only parsing needs. */
+extern void body_reader_free(Request *request);
 
 /*
  * The text of a mandatory field; NULL if the field is invalid. The text belongs

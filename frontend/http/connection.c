@@ -30,35 +30,57 @@
 
 static Connection *connections;
 
+/* Makes a record of a new connection; NULL without memory. */
+static Connection *
+connection_begin(struct MHD_Connection *connection)
+{
+	Connection *client = calloc(1, sizeof(Connection));
+
+	if (client == NULL)
+		return NULL;
+	client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	client->share = share_join(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+	client->since = loop_now();
+	client->next = connections;
+	if (connections)
+		connections->previous = client;
+	connections = client;
+	return client;
+}
+
+static void
+connection_end(Connection *client)
+{
+	if (client->next)
+		client->next->previous = client->previous;
+	if (client->previous)
+		client->previous->next = client->next;
+	else
+		connections = client->next;
+	if (client->share)
+		share_leave(client->share);
+	free(client);
+}
+
 void
 connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
-			  enum MHD_ConnectionNotificationCode code)
+				  enum MHD_ConnectionNotificationCode code)
 {
 	Connection *client = *socket_context;
 
 	(void) unused;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 	{
-		client = calloc(1, sizeof(Connection));
+		client = connection_begin(connection);
 		if (client == NULL)
 			return;
-		client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-		client->since = loop_now();
-		client->next = connections;
-		if (connections)
-			connections->previous = client;
-		connections = client;
 		*socket_context = client;
+		if (client->share == NULL || (size_t) client->share->connections > share_of(settings.max_connections))
+			connection_refuse(client, MHD_HTTP_SERVICE_UNAVAILABLE, "There are too many connections from this address.");
 	}
 	else if (client)
 	{
-		if (client->next)
-			client->next->previous = client->previous;
-		if (client->previous)
-			client->previous->next = client->next;
-		else
-			connections = client->next;
-		free(client);
+		connection_end(client);
 		*socket_context = NULL;
 		daemon_wake();			/* there is room for another */
 	}

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http/share.h"
+
 /* Memory of a connection: request line and headers, and headers of the response. */
 #define CONNECTION_MEMORY (32 * 1024)
 
@@ -23,6 +25,7 @@ typedef enum ConnectionState
 typedef struct Connection
 {
 	int			fd;
+	Share	   *share;			/* of its address; NULL without memory for it */
 	ConnectionState state;
 	uint64_t	since;			/* when the state was entered, or writing made progress */
 	uint64_t	progress;		/* bytes received or acknowledged, when last examined */

@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "common/settings.h"
 #include "http/access_log.h"
+#include "http/body.h"
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "http/framing.h"
@@ -22,11 +23,6 @@
  */
 #define DISCARD_LIMIT (1024 * 1024)
 
-/* Of all bodies in memory. */
-#define BODIES_LIMIT (64 * 1024 * 1024)
-
-static size_t bodies_size;
-
 void *
 exchange_begin(void *service, const char *target, struct MHD_Connection *connection)
 {
@@ -37,6 +33,7 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 		return NULL;
 	request->connection = connection;
 	request->started_at = loop_now();
+	request->share = client ? client->share : NULL;
 	request->received_target = target;
 	request->target = strdup(target ? target : "");
 	if (request->target)
@@ -68,12 +65,11 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 		access_log(request, request->status == 0 && client ? client->refused : request->status);
 	((const Service *) service)->release(request);
 	response_free(request);
-	bodies_size -= request->body_size;
-	json_decref(request->fields);
+	body_reader_free(request);
+	fields_free(&request->fields);
 	json_decref(request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
-	free(request->body);
 	free(request->target);
 	free(request);
 }
@@ -97,22 +93,13 @@ exchange_respond(Request *request)
 	return library_queue_response(request->connection, request->status, request->response);
 }
 
-/* Refuses the body: what has arrived and what is to come is discarded. */
+/* The body is too large: responds, and throws away what has arrived. */
 static void
-exchange_refuse_body(Request *request, unsigned status, const char *text)
+exchange_refuse_body(Request *request)
 {
-	if (request->response == NULL)
-	{
-		if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-			respond_unavailable(request, text);
-		else
-			respond_error(request, status, "%s", text);
-		response_close(request);
-	}
-	bodies_size -= request->body_size;
-	free(request->body);
-	request->body = NULL;
-	request->body_length = request->body_size = 0;
+	respond_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
+	response_close(request);
+	body_reader_free(request);
 }
 
 /* The headers are complete. */
@@ -135,70 +122,34 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	router_find(service, request);
 	if (request->headers.content_length > (uint64_t) settings.max_body)
 	{
-		if (request->response == NULL)
-			exchange_refuse_body(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
+		if (request->status == 0)
+			exchange_refuse_body(request);
 		if (request->headers.expects_continue ||
 			request->headers.content_length > (uint64_t) settings.max_body + DISCARD_LIMIT)
 			return exchange_respond(request);
 	}
 	/* A client that asks before it sends its body is refused at once. */
-	if (request->response && request->headers.expects_continue)
+	if (request->status && request->headers.expects_continue)
 		return exchange_respond(request);
 	return MHD_YES;
-}
-
-/* Makes room for length more bytes of the body. */
-static bool
-exchange_grow_body(Request *request, size_t length)
-{
-	size_t		needed = request->body_length + length;
-	size_t		size = request->body_size ? request->body_size * 2 : 512;
-	char	   *body;
-
-	if (needed <= request->body_size)
-		return true;
-	if (size < needed)
-		size = needed;
-	if (request->body_size == 0 && request->headers.content_length >= needed)
-		size = request->headers.content_length;
-	if (bodies_size + size - request->body_size > BODIES_LIMIT)
-		return false;
-	body = realloc(request->body, size);
-	if (body == NULL)
-		return false;
-	bodies_size += size - request->body_size;
-	request->body = body;
-	request->body_size = size;
-	return true;
 }
 
 /* A piece of the body. */
 static enum MHD_Result
 exchange_take_body(Request *request, const char *upload, size_t length)
 {
-	if (request->response == NULL)
-	{
-		if (request->body_length + length > (size_t) settings.max_body)
-			exchange_refuse_body(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
-		else if (!exchange_grow_body(request, length))
-			exchange_refuse_body(request, MHD_HTTP_SERVICE_UNAVAILABLE, "The server is busy.");
-		else
-		{
-			memcpy(request->body + request->body_length, upload, length);
-			request->body_length += length;
-			return MHD_YES;
-		}
-	}
-	request->body_discarded += length;
-	if (request->body_discarded > (uint64_t) settings.max_body + DISCARD_LIMIT)
-	{
-		Connection *client = connection_of(request->connection);
+	Connection *client = connection_of(request->connection);
 
-		if (client)
-			connection_refuse(client, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
-		return MHD_NO;
-	}
-	return MHD_YES;
+	request->body_received += length;
+	if (request->status == 0 && request->body_received > (uint64_t) settings.max_body)
+		exchange_refuse_body(request);
+	if (request->status == 0 && request->wanted)
+		body_take(request, upload, length);
+	if (request->status == 0 || request->body_received <= (uint64_t) settings.max_body + DISCARD_LIMIT)
+		return MHD_YES;
+	if (client)
+		connection_refuse(client, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
+	return MHD_NO;
 }
 
 /* The request is complete. */
@@ -208,6 +159,8 @@ exchange_run(Request *request)
 	Connection *client = connection_of(request->connection);
 
 	request->phase = PHASE_HANDLER;
+	if (request->status == 0)
+		body_end(request);
 	if (request->status == 0)
 		request->handler(request);
 	if (request->status)

@@ -15,13 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http/field.h"
 #include "http/framing.h"
+#include "http/share.h"
 #include "http/uri.h"
 
 /* Variable segments of a path, at most. */
 #define PATH_SEGMENTS 3
 
 typedef struct Request Request;
+typedef struct BodyReader BodyReader;
 
 typedef void (*Handler) (Request *request);
 
@@ -45,6 +48,7 @@ typedef struct Segment
 struct Request
 {
 	struct MHD_Connection *connection;
+	Share	   *share;			/* of the client's address; NULL without memory for it */
 	RequestPhase phase;
 	uint64_t	started_at;
 	const char *received_target;	/* in libmicrohttpd's buffer, only for framing.c */
@@ -59,11 +63,10 @@ struct Request
 	Handler		handler;
 
 	/* the body */
-	char	   *body;
-	size_t		body_length;
-	size_t		body_size;
-	uint64_t	body_discarded;
-	json_t	   *fields;
+	const char *const *wanted;	/* names of fields; NULL: the body is thrown away */
+	uint64_t	body_received;	/* bytes */
+	BodyReader *reader;			/* NULL unless the body is being parsed; see body.c */
+	Fields		fields;
 	json_t	   *faults;			/* predicates of invalid fields, by name; see body.h */
 
 	/* the response */

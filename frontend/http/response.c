@@ -13,12 +13,10 @@
 
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
-/* Of all responses in memory; beyond it respond_ok() gives no more. */
-#define RESPONSES_LIMIT (64 * 1024 * 1024)
-
-static size_t responses_size;
-
-/* Responds with a malloc'ed body, or NULL for none, and takes it over. */
+/*
+ * Responds with a malloc'ed body, or NULL for none, and takes it over. The fields
+ * of the request's body have served, and are freed.
+ */
 static void
 respond(Request *request, unsigned status, char *body)
 {
@@ -29,7 +27,7 @@ respond(Request *request, unsigned status, char *body)
 	request->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
 	if (request->response)
 	{
-		responses_size += length;
+		share_take(request->share, MEMORY_OF_RESPONSES, length);
 		if (body)
 			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
 		if (daemon_is_stopping())
@@ -37,6 +35,7 @@ respond(Request *request, unsigned status, char *body)
 	}
 	else
 		free(body);
+	fields_free(&request->fields);
 	if (request->phase == PHASE_SUSPENDED)
 		daemon_resume(request->connection);
 }
@@ -62,7 +61,7 @@ respond_ok(Request *request, char *body, const char *link)
 {
 	if (body == NULL)
 		respond_unavailable(request, "Out of memory.");
-	else if (responses_size > 0 && responses_size + strlen(body) > RESPONSES_LIMIT)
+	else if (!share_has_room(request->share, MEMORY_OF_RESPONSES, strlen(body)))
 	{
 		free(body);
 		respond_unavailable(request, "The server is busy: too many clients take their answers slowly.");
@@ -126,7 +125,7 @@ response_free(Request *request)
 {
 	if (request->response == NULL)
 		return;
-	responses_size -= request->response_length;
+	share_give(request->share, MEMORY_OF_RESPONSES, request->response_length);
 	MHD_destroy_response(request->response);
 	request->response = NULL;
 }

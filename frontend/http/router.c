@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "http/response.h"
 #include "http/router.h"
 
@@ -118,7 +119,11 @@ router_find(const Service *service, Request *request)
 	else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
 		request->handler = route->get;
 	else if (strcmp(method, "POST") == 0 && route->post)
+	{
 		request->handler = route->post;
+		request->wanted = route->fields;
+		fields_begin(&request->fields, route->fields, request->share);
+	}
 	else
 		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
 

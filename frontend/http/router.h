@@ -16,6 +16,7 @@ typedef struct Route
 	const char *pattern;
 	Handler		get;
 	Handler		post;			/* or NULL */
+	const char *const *fields;	/* of the body that post wants, up to a NULL */
 } Route;
 
 /*

@@ -3,29 +3,13 @@
  *		Strict percent-decoding, numbers in paths, queries and forms.
  */
 #include <ctype.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "http/uri.h"
-
-bool
-utf8_is_valid(const char *bytes, size_t length)
-{
-	json_t	   *string;
-	bool		ascii = true;
-
-	for (size_t i = 0; i < length && ascii; i++)
-		ascii = (signed char) bytes[i] >= 0;
-	if (ascii)
-		return true;
-	/* jansson makes a string of valid UTF-8 only. */
-	string = json_stringn(bytes, length);
-	json_decref(string);
-	return string != NULL;
-}
 
 static int
 hex_value(char digit)

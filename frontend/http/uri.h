@@ -17,9 +17,6 @@ typedef struct Text
 	size_t		length;
 } Text;
 
-/* Is it UTF-8 (without overlong forms and surrogates)? */
-extern bool utf8_is_valid(const char *bytes, size_t length);
-
 /*
  * Decodes percent-encoding, and plus as space if it is a form or a query. A NUL
  * is decoded like any other byte. Returns false if the encoding or the decoded
