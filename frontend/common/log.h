@@ -6,8 +6,8 @@
 #define CHATD_LOG_H
 
 /*
- * Writes one line with the time and the process. Line breaks and other control
- * characters become spaces. Never fails: a log that cannot be written is lost.
+ * Writes one line with the time and the process. Control characters, whoever sent
+ * them, become spaces or escapes. A line that cannot be written is lost.
  */
 extern void log_event(const char *format,...) __attribute__((format(printf, 1, 2)));
 
