@@ -184,6 +184,7 @@ call_begin(Request *request, StatementId statement,
 		.statement = statement,
 		.max_rows = 1,
 		.since = request->started_at,
+		.waiting = request->share ? &request->share->queued : NULL,
 		.succeeded = on_success,
 		.failed = on_failure,
 	};

@@ -11,20 +11,22 @@
 #include <string.h>
 
 #include "db/parameters.h"
-#include "common/log.h"
 
 static void
 append(Array *array, const void *bytes, size_t length)
 {
 	if (array->used + length > array->size)
 	{
-		array->size = (array->used + length) * 2;
-		array->bytes = realloc(array->bytes, array->size);
-		if (array->bytes == NULL)
+		size_t		size = (array->used + length) * 2;
+		char	   *grown = realloc(array->bytes, size);
+
+		if (grown == NULL)
 		{
-			log_event("out of memory");
-			abort();
+			array->failed = true;
+			return;
 		}
+		array->bytes = grown;
+		array->size = size;
 	}
 	memcpy(array->bytes + array->used, bytes, length);
 	array->used += length;
@@ -42,6 +44,7 @@ void
 array_begin(Array *array, ArrayType type, int count)
 {
 	array->used = 0;
+	array->failed = false;
 	append_integer(array, 1);	/* dimensions */
 	append_integer(array, 1);	/* there may be nulls */
 	append_integer(array, type);
@@ -62,4 +65,10 @@ array_add_number(Array *array, int number)
 	append_integer(array, number ? (int32_t) sizeof(int32_t) : -1);
 	if (number)
 		append_integer(array, number);
+}
+
+bool
+array_is_complete(const Array *array)
+{
+	return !array->failed;
 }

@@ -7,6 +7,7 @@
 #ifndef CHATD_PARAMETERS_H
 #define CHATD_PARAMETERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum ArrayType
@@ -19,6 +20,7 @@ typedef struct Array
 {
 	char	   *bytes;
 	size_t		used;
+	bool		failed;			/* there was no memory for all of it */
 	size_t		size;
 } Array;
 
@@ -29,5 +31,8 @@ extern void array_add_text(Array *array, const char *text, size_t length);
 
 /* The number 0 stands for null. */
 extern void array_add_number(Array *array, int number);
+
+/* Was there memory for all of the elements? */
+extern bool array_is_complete(const Array *array);
 
 #endif

@@ -20,19 +20,6 @@ query_push(QueryQueue *queue, Query *query)
 	queue->count++;
 }
 
-void
-query_prepend(QueryQueue *queue, QueryQueue *other)
-{
-	if (other->first == NULL)
-		return;
-	other->last->next = queue->first;
-	queue->first = other->first;
-	if (queue->last == NULL)
-		queue->last = other->last;
-	queue->count += other->count;
-	*other = (QueryQueue) {NULL};
-}
-
 Query *
 query_pop(QueryQueue *queue)
 {
@@ -46,6 +33,38 @@ query_pop(QueryQueue *queue)
 		queue->count--;
 	}
 	return query;
+}
+
+bool
+query_may_wait(const Query *query, int others)
+{
+	int			share = settings.max_queue - settings.max_queue / 8;
+
+	return others < settings.max_queue && (query->waiting == NULL || *query->waiting < share);
+}
+
+void
+query_begin_wait(Query *query)
+{
+	if (query->waiting)
+		++*query->waiting;
+}
+
+void
+query_end_wait(Query *query)
+{
+	if (query->waiting)
+		--*query->waiting;
+}
+
+size_t
+query_size(const Query *query)
+{
+	size_t		size = 0;
+
+	for (int i = 0; i < query->count; i++)
+		size += query->values[i].length;
+	return size;
 }
 
 void
@@ -141,9 +160,12 @@ queries_expire(QueryQueue *queue, bool all)
 		Query	   *query = query_pop(queue);
 
 		if (!all && loop_now() - query->since <= limit)
+		{
 			query_push(queue, query);
-		else
-			query_refuse(query, all ? "The database is not available."
-						 : "The request waited too long for the database.");
+			continue;
+		}
+		query_end_wait(query);
+		query_refuse(query, all ? "The database is not available."
+					 : "The request waited too long for the database.");
 	}
 }

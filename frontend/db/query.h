@@ -62,10 +62,11 @@ struct Query
 
 	Query	   *next;			/* in a queue or a batch */
 
-	/* of a write that found a lock */
-	int			refusals;
-	uint64_t	retry_at;
-	bool		awaits_batch;	/* or when a batch ends, if that is sooner */
+	uint64_t	order;			/* see keyed_queue.c and fair_queue.c */
+	struct QueryKey *key;		/* see keyed_queue.c */
+
+	/* How many queries wait for whoever this one is for; NULL: nobody is counted. */
+	int		   *waiting;
 };
 
 /* Queries, first in, first out. */
@@ -78,11 +79,21 @@ typedef struct QueryQueue
 
 extern void query_push(QueryQueue *queue, Query *query);
 
-/* Puts all of another queue in front, and empties that. */
-extern void query_prepend(QueryQueue *queue, QueryQueue *other);
-
 /* Takes the oldest; NULL if the queue is empty. */
 extern Query *query_pop(QueryQueue *queue);
+
+/*
+ * May one more query wait beside those that do? Not if they are as many as the
+ * setting allows, or those of whoever it is for are most of that.
+ */
+extern bool query_may_wait(const Query *query, int others);
+
+/* Count the query among those that wait. */
+extern void query_begin_wait(Query *query);
+extern void query_end_wait(Query *query);
+
+/* The bytes of its texts. */
+extern size_t query_size(const Query *query);
 
 /* Add a parameter, from left to right. The number 0 stands for null. */
 extern void query_add_text(Query *query, const char *text, size_t length);
@@ -107,7 +118,10 @@ extern void query_fail(Query *query, const PGresult *result);
 /* Ends a query that the server reported no error for; message is for people. */
 extern void query_refuse(Query *query, const char *message);
 
-/* Fails the queries of a queue that have waited longer than the request timeout, or all. */
+/*
+ * Fails the waiting queries of a queue of which the wait exceeds the request
+ * timeout, or all.
+ */
 extern void queries_expire(QueryQueue *queue, bool all);
 
 #endif

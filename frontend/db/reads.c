@@ -13,17 +13,22 @@
  *
  * Searches have a lane of their own, with one search at a time per session: a
  * search may be slow, and a read behind it in a pipeline would have to wait.
+ * Applications take turns, and none has more than half of the sessions, so that
+ * the slow searches of one delay those of another by little.
+ *
+ * Without memory for a batch its queries stay in the queue.
  */
 #include <stdlib.h>
 
-#include "common/log.h"
 #include "common/settings.h"
+#include "db/fair_queue.h"
 #include "db/parameters.h"
 #include "db/reads.h"
 
 #define BATCH_QUERIES 200		/* in one call, at most */
 #define BATCH_ROWS 2000			/* in one call, at most, unless it is one query */
 #define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
+#define READS_IN_FLIGHT 32		/* per session */
 
 typedef struct Batch
 {
@@ -31,20 +36,37 @@ typedef struct Batch
 	QueryQueue	queries;
 } Batch;
 
-static const int depths[LANE_COUNT] = {[LANE_READ] = 32, [LANE_SEARCH] = 1};
-static QueryQueue queues[LANE_COUNT];
+static QueryQueue reads;
+static FairQueue searches;
+
+static void
+push_read(Query *query)
+{
+	query_begin_wait(query);
+	query_push(&reads, query);
+}
+
+static Query *
+pop_read(void)
+{
+	Query	   *query = query_pop(&reads);
+
+	query_end_wait(query);
+	return query;
+}
 
 void
 reads_submit(Query *query)
 {
-	Lane		lane = query->lane;
+	bool		search = query->lane == LANE_SEARCH;
 
-	if (!database_ready(lane))
+	if (!database_ready(query->lane))
 		query_refuse(query, "The database is not available.");
-	else if (queues[lane].count >= settings.max_queue)
+	else if (!query_may_wait(query, search ? searches.waiting.count : reads.count) ||
+			 (search && !fair_queue_add(&searches, query, settings.max_queue / 8 + 1)))
 		query_refuse(query, "The server is busy.");
-	else
-		query_push(&queues[lane], query);
+	else if (!search)
+		push_read(query);
 }
 
 /* Queues a read, which was not executed because another failed, to be sent alone. */
@@ -52,7 +74,16 @@ static void
 read_again(Query *query)
 {
 	query->operation.alone = true;
-	query_push(&queues[query->lane], query);
+	push_read(query);
+}
+
+static void
+search_done(Operation *operation, const PGresult *result)
+{
+	Query	   *query = query_of(operation);
+
+	fair_queue_end(&searches, query);
+	query_finish(query, result);
 }
 
 static void
@@ -109,31 +140,28 @@ batch_done(Operation *operation, const PGresult *result)
 	free(batch);
 }
 
-/* Takes queries of one statement from the front of a queue. */
+/* Takes queries of one statement from the front of the queue; NULL without memory. */
 static Batch *
-batch_fill(QueryQueue *queue)
+batch_fill(void)
 {
 	Batch	   *batch = calloc(1, sizeof(Batch));
-	StatementId statement = queue->first->statement;
+	StatementId statement = reads.first->statement;
 	int			rows = 0;
 
 	if (batch == NULL)
-	{
-		log_event("out of memory");
-		abort();
-	}
+		return NULL;
 	batch->operation.done = batch_done;
 	do
 	{
-		Query	   *query = query_pop(queue);
+		Query	   *query = pop_read();
 
 		rows += query->max_rows;
 		batch->operation.alone = query->operation.alone;
 		query_push(&batch->queries, query);
 	}
 	while (!batch->operation.alone && batch->queries.count < BATCH_QUERIES &&
-		   queue->first && queue->first->statement == statement &&
-		   !queue->first->operation.alone && rows + queue->first->max_rows <= BATCH_ROWS);
+		   reads.first && reads.first->statement == statement &&
+		   !reads.first->operation.alone && rows + reads.first->max_rows <= BATCH_ROWS);
 	return batch;
 }
 
@@ -146,6 +174,7 @@ batch_send(Session *session, Batch *batch)
 	int			lengths[QUERY_VALUES];
 	int			formats[QUERY_VALUES];
 	Parameters	parameters = {first->count, values, lengths, formats, 0};
+	bool		complete = true;
 
 	for (int i = 0; i < first->count; i++)
 	{
@@ -161,45 +190,66 @@ batch_send(Session *session, Batch *batch)
 			else
 				array_add_number(&arrays[i], value->number);
 		}
+		complete = complete && array_is_complete(&arrays[i]);
 		values[i] = arrays[i].bytes;
 		lengths[i] = (int) arrays[i].used;
 		formats[i] = 1;
 	}
-	session_send(session, &batch->operation, first->statement, &parameters);
+	if (complete)
+		session_send(session, &batch->operation, first->statement, &parameters);
+	else
+		batch_done(&batch->operation, NULL);
 }
 
-/* Sends the first query, or a batch of its kind. Returns false if no session is free. */
+/* Sends the first read, or a batch of its kind. Returns false if that has to wait. */
 static bool
-dispatch(Lane lane)
+dispatch_read(void)
 {
-	QueryQueue *queue = &queues[lane];
-	bool		batch = statements[queue->first->statement].batch;
-	Session    *session = session_pick(lane, batch ? BATCHES_IN_FLIGHT : depths[lane]);
+	bool		is_batch = statements[reads.first->statement].batch;
+	Session    *session = session_pick(LANE_READ, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
+	Batch	   *batch;
 
 	if (session == NULL)
 		return false;
+	if (!is_batch)
+	{
+		query_send(session, pop_read(), read_done);
+		return true;
+	}
+	batch = batch_fill();
 	if (batch)
-		batch_send(session, batch_fill(queue));
-	else
-		query_send(session, query_pop(queue), read_done);
-	return true;
+		batch_send(session, batch);
+	return batch != NULL;
+}
+
+/* Sends a search. Returns false if that has to wait. */
+static bool
+dispatch_search(void)
+{
+	Session    *session = session_pick(LANE_SEARCH, 1);
+	Query	   *query = session ? fair_queue_take(&searches, (settings.searchers + 1) / 2) : NULL;
+
+	if (query)
+		query_send(session, query, search_done);
+	return query != NULL;
 }
 
 void
 reads_dispatch(void)
 {
-	for (Lane lane = LANE_READ; lane <= LANE_SEARCH; lane++)
-	{
-		if (queues[lane].first && !database_ready(lane))
-			queries_expire(&queues[lane], true);
-		while (queues[lane].first && dispatch(lane))
-			;
-	}
+	if (!database_ready(LANE_READ))
+		queries_expire(&reads, true);
+	if (!database_ready(LANE_SEARCH))
+		queries_expire(&searches.waiting, true);
+	while (reads.first && dispatch_read())
+		;
+	while (searches.waiting.first && dispatch_search())
+		;
 }
 
 void
 reads_tick(void)
 {
-	queries_expire(&queues[LANE_READ], false);
-	queries_expire(&queues[LANE_SEARCH], false);
+	queries_expire(&reads, false);
+	queries_expire(&searches.waiting, false);
 }

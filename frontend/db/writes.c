@@ -1,324 +1,178 @@
 /*
  * writes.c
- *		What changes the database: messages in batches, the rest one by one.
+ *		Queries that create: messages in batches, applications and chats one by one.
  *
  * DESIGN
  *
- * Messages queue up while the writers are busy. As soon as one is idle, the
- * queue goes to it as one batch: one call of the extension's function, one
- * transaction, one commit for all. Each message has its own outcome in the
- * result, and each query is answered with its own after the commit.
+ * Messages queue up while the sessions are busy. As soon as one is idle, what is in
+ * the queue goes to it as one batch: one call of the extension's function, one
+ * transaction, one commit for all. Each message has its own outcome in the result,
+ * and each query ends with its own after the commit.
  *
- * A batch that fails as a whole was rolled back. If one message may be to blame
- * it is cut in two and tried again, until the culprit is alone; after a deadlock
- * or a serialization failure it is tried once more; else all of it gets 503.
- * When the connection is lost nobody knows whether the commit came through: all
- * of it gets 503 too, and is not tried again.
+ * A batch that fails as a whole was rolled back. If one message may be the cause,
+ * the batch is split into halves, which are tried one after the other, until the
+ * cause is alone. After a deadlock or a serialization failure it is tried once
+ * more. Otherwise all of it fails. If the connection is lost, nobody knows whether
+ * the commit came through: all of it fails, and is not tried again.
  *
- * Nobody waits for a chat that another transaction has locked: its messages come
- * back and are held, and the rest of the batch is stored. If it may be another
- * batch that has the chat, they are held until that has ended, and so is the
- * queue, which would only find the same; later for a pause that grows.
+ * Nothing waits for a chat that another transaction has locked: its messages come
+ * back and are tried again after a pause, while the rest of the batch is stored.
+ * The messages of a chat stay in the order in which they arrived; those of one
+ * chat are therefore never in two batches at a time (keyed_queue.c).
  *
- * Creations of applications and chats take turns with batches for the writers.
- * They go one by one, so that they leave the other writers to the messages. One
- * that waits too long for a lock is held, with all of the same application.
+ * Creations of applications and chats alternate with batches. Only one is in flight
+ * at a time, so that the other sessions are left to the messages. One that waits
+ * too long for a lock is tried again after a pause, before those of the same
+ * application that came after it.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/settings.h"
+#include "db/keyed_queue.h"
 #include "db/parameters.h"
 #include "db/writes.h"
 
-#define BATCH_MESSAGES 1000		/* at most, in one call */
-#define BATCH_BYTES (1024 * 1024)	/* of bodies in one call, unless it is one body */
-#define QUEUE_BYTES (64 * 1024 * 1024)	/* of bodies that wait */
-#define AWAITS 4				/* refusals for which another batch may be the cause */
-#define MESSAGE_PAUSE_FIRST 2	/* of messages that are held, ms */
-#define MESSAGE_PAUSE_LAST 64
-#define CREATION_PAUSE_FIRST 100	/* of creations */
-#define CREATION_PAUSE_LAST 800
+#define BATCH_MESSAGES 1000		/* in one call, at most */
+#define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is one message */
+#define MESSAGE_VALUES 4
+
+/* Columns of the result of CREATE_MESSAGES. */
+enum
+{
+	OUTCOME_NUMBER,
+	OUTCOME_SQLSTATE,			/* null: the message was created */
+	OUTCOME_FIELD,
+	OUTCOME_MESSAGE
+};
 
 typedef struct Batch
 {
 	Operation	operation;
-	QueryQueue messages;
-	bool		tried;			/* and rolled back by the database */
-	struct Batch *next;
+	QueryQueue	messages;
+	bool		retried;		/* after the database rolled it back */
+	struct Batch *rest;			/* the other half, to be sent after this one */
+	struct Batch *next;			/* in retries */
 } Batch;
 
-static QueryQueue messages;
-static size_t messages_bytes;
-static QueryQueue held_messages;
-static QueryQueue creations;
-static QueryQueue held_creations;
-static Batch *retries;			/* to be sent before anything else */
-static int	batches_in_flight;
-static bool awaiting_batch;		/* do messages that are held? */
+static KeyedQueue messages = {.first_pause = 2, .last_pause = 64};
+static KeyedQueue creations = {.first_pause = 100, .last_pause = 800};
+static Batch *retries;			/* batches to be sent before anything else */
 static bool creation_in_flight;
-static bool creations_turn;
-
-static void on_wake(void *unused);
-static void batch_finish(Batch *batch, const PGresult *result);
-
-static Timer wake = {.fire = on_wake};
-
-/* Fails the query if no more can be queued. */
-static bool
-refused(Query *query, bool full)
-{
-	if (!database_ready(LANE_WRITE))
-		query_refuse(query, "The database is not available.");
-	else if (full)
-		query_refuse(query, "The server is busy.");
-	else
-		return false;
-	return true;
-}
+static bool creation_is_next;	/* if there are both */
 
 void
 writes_submit(Query *query)
 {
 	bool		is_message = query->statement == CREATE_MESSAGES;
+	KeyedQueue *queue = is_message ? &messages : &creations;
+	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
 
-	if (is_message && !refused(query, messages.count + held_messages.count >= settings.max_queue ||
-							   messages_bytes >= QUEUE_BYTES))
-	{
-		query_push(&messages, query);
-		messages_bytes += query->values[MESSAGE_BODY].length;
-	}
-	else if (!is_message && !refused(query, creations.count + held_creations.count >= settings.max_queue))
-		query_push(&creations, query);
+	if (!database_ready(LANE_WRITE))
+		query_refuse(query, "The database is not available.");
+	else if (!query_may_wait(query, queue->count))
+		query_refuse(query, "The server is busy.");
+	/* What locks: the chat, the application, or the name of a new application. */
+	else if (!keyed_queue_add(queue, query, query->values[0].text, number))
+		query_refuse(query, "Out of memory.");
 }
 
-/* Puts a query aside that found a lock. */
+/* Fails all messages of a batch, with a text. */
 static void
-hold(QueryQueue *held, Query *query, uint64_t until)
+batch_refuse(Batch *batch, const char *text)
 {
-	query->retry_at = until;
-	query_push(held, query);
-	if (wake.due == 0 || wake.due > until)
-		loop_arm(&wake, until);
+	Query	   *query;
+
+	while ((query = query_pop(&batch->messages)) != NULL)
+	{
+		keyed_queue_end(&messages, query);
+		query_refuse(query, text);
+	}
 }
 
-/* The moment of the next attempt, after one more refusal. */
-static uint64_t
-next_attempt(Query *query, int first, int last)
-{
-	int			pause = first;
-
-	for (int i = 0; i < query->refusals && pause < last; i++)
-		pause *= 2;
-	query->refusals++;
-	return loop_now() + pause;
-}
-
-/*
- * Holds a message that found its chat locked: as long as those of the same chat
- * that are held, so that they stay in their order.
- */
+/* Fails all messages of a batch, with its failed result. */
 static void
-hold_message(Query *query)
+batch_fail(Batch *batch, const PGresult *result)
 {
-	Query	   *other = held_messages.first;
-	uint64_t	until;
+	Query	   *query;
 
-	while (other && (other->values[MESSAGE_CHAT].number != query->values[MESSAGE_CHAT].number ||
-					 strcmp(other->values[MESSAGE_TOKEN].text, query->values[MESSAGE_TOKEN].text) != 0))
-		other = other->next;
-	if (other)
+	while ((query = query_pop(&batch->messages)) != NULL)
 	{
-		query->refusals = other->refusals;
-		query->awaits_batch = other->awaits_batch;
-		until = other->retry_at;
+		keyed_queue_end(&messages, query);
+		query_fail(query, result);
 	}
-	else
-	{
-		until = next_attempt(query, MESSAGE_PAUSE_FIRST, MESSAGE_PAUSE_LAST);
-		if (query->refusals <= AWAITS && batches_in_flight > 0)
-		{
-			query->awaits_batch = awaiting_batch = true;
-			until = loop_now() + MESSAGE_PAUSE_LAST;
-		}
-	}
-	messages_bytes += query->values[MESSAGE_BODY].length;
-	hold(&held_messages, query, until);
-}
-
-/*
- * Holds a creation that waited too long for a lock, and with it all that would
- * wait for the same.
- */
-static void
-hold_creation(Query *query)
-{
-	uint64_t	until = next_attempt(query, CREATION_PAUSE_FIRST, CREATION_PAUSE_LAST);
-
-	hold(&held_creations, query, until);
-	for (int count = creations.count; count > 0; count--)
-	{
-		Query	   *other = query_pop(&creations);
-
-		if (query->statement == CREATE_CHAT && other->statement == CREATE_CHAT &&
-			strcmp(query->values[0].text, other->values[0].text) == 0)
-			hold(&held_creations, other, until);
-		else
-			query_push(&creations, other);
-	}
-}
-
-/* Puts what was held long enough in front of its queue; a batch may have ended. */
-static void
-release(QueryQueue *held, QueryQueue *queue, bool batch_ended)
-{
-	QueryQueue released = {NULL};
-
-	for (int count = held->count; count > 0; count--)
-	{
-		Query	   *query = query_pop(held);
-
-		if (query->retry_at <= loop_now() || (batch_ended && query->awaits_batch))
-		{
-			query->awaits_batch = false;
-			query_push(&released, query);
-		}
-		else
-			hold(held, query, query->retry_at);
-	}
-	query_prepend(queue, &released);
 }
 
 static void
-on_wake(void *unused)
-{
-	(void) unused;
-	awaiting_batch = false;
-	release(&held_messages, &messages, false);
-	release(&held_creations, &creations, false);
-}
-
-static void
-batch_done(Operation *operation, const PGresult *result)
-{
-	batch_finish((Batch *) operation, result);
-}
-
-static void
-batch_send(Session *session, Batch *batch)
-{
-	static Array arrays[4];
-	const char *values[4];
-	int			lengths[4];
-	const int	formats[4] = {1, 1, 1, 1};
-	Parameters	parameters = {4, values, lengths, formats, 0};
-
-	array_begin(&arrays[0], ARRAY_OF_TEXTS, batch->messages.count);
-	array_begin(&arrays[1], ARRAY_OF_INTEGERS, batch->messages.count);
-	array_begin(&arrays[2], ARRAY_OF_TEXTS, batch->messages.count);
-	array_begin(&arrays[3], ARRAY_OF_INTEGERS, batch->messages.count);
-	for (Query *query = batch->messages.first; query; query = query->next)
-	{
-		const QueryValue *values = query->values;
-
-		array_add_text(&arrays[0], values[MESSAGE_TOKEN].text, values[MESSAGE_TOKEN].length);
-		array_add_number(&arrays[1], values[MESSAGE_CHAT].number);
-		array_add_text(&arrays[2], values[MESSAGE_BODY].text, values[MESSAGE_BODY].length);
-		array_add_number(&arrays[3], values[MESSAGE_NUMBER].number);
-	}
-	for (int i = 0; i < 4; i++)
-	{
-		values[i] = arrays[i].bytes;
-		lengths[i] = (int) arrays[i].used;
-	}
-	batch->operation.done = batch_done;
-	batches_in_flight++;
-	session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);
-}
-
-static Batch *
-batch_new(void)
-{
-	Batch	   *batch = calloc(1, sizeof(Batch));
-
-	if (batch == NULL)
-	{
-		log_event("out of memory");
-		abort();
-	}
-	return batch;
-}
-
-/* Takes messages from the queue as far as they fit into a batch. */
-static Batch *
-batch_fill(void)
-{
-	Batch	   *batch = batch_new();
-	size_t		bytes = 0;
-
-	while (messages.first && batch->messages.count < BATCH_MESSAGES &&
-		   (bytes == 0 || bytes + messages.first->values[MESSAGE_BODY].length <= BATCH_BYTES))
-	{
-		Query	   *query = query_pop(&messages);
-
-		bytes += query->values[MESSAGE_BODY].length;
-		messages_bytes -= query->values[MESSAGE_BODY].length;
-		query_push(&batch->messages, query);
-	}
-	return batch;
-}
-
-static void
-retry_later(Batch *batch)
+batch_retry(Batch *batch)
 {
 	batch->next = retries;
 	retries = batch;
 }
 
-/* Puts the batch back as two halves, of which each will be tried again. */
+/* A batch has ended: its other half is next. */
 static void
-batch_halve(Batch *batch)
+batch_end(Batch *batch)
 {
-	Batch	   *half = batch_new();
-	int			count = batch->messages.count / 2;
-
-	for (int i = 0; i < count; i++)
-		query_push(&half->messages, query_pop(&batch->messages));
-	retry_later(batch);
-	retry_later(half);
+	if (batch->rest)
+		batch_retry(batch->rest);
+	free(batch);
 }
 
-/* Answers one message with its row of the batch's result, or holds it. */
+/* Puts a batch back as two halves; without memory for that it fails. */
 static void
-take_outcome(Query *query, const PGresult *result, int row)
+batch_split(Batch *batch, const PGresult *result)
 {
-	const char *sqlstate = PQgetvalue(result, row, 1);
+	Batch	   *half = calloc(1, sizeof(Batch));
+	int			count = batch->messages.count / 2;
 
-	if (strcmp(sqlstate, LOCKED) == 0)
+	if (half == NULL)
 	{
-		hold_message(query);
+		batch_fail(batch, result);
+		batch_end(batch);
 		return;
 	}
-	if (PQgetisnull(result, row, 1))
-		query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
-	else
-		query->failed(query, &(Failure) {
-			.sqlstate = sqlstate,
-			.column = PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2),
-			.message = PQgetvalue(result, row, 3),
-		});
+	for (int i = 0; i < count; i++)
+		query_push(&half->messages, query_pop(&batch->messages));
+	half->rest = batch;
+	batch_retry(half);
+}
+
+/* Ends each message of a batch with its row, or puts it back into the queue. */
+static void
+batch_take_outcomes(Batch *batch, const PGresult *result)
+{
+	QueryQueue	locked = {NULL};
+
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		Query	   *query = query_pop(&batch->messages);
+		const char *sqlstate = PQgetvalue(result, row, OUTCOME_SQLSTATE);
+
+		if (strcmp(sqlstate, LOCKED) == 0)
+		{
+			query_push(&locked, query);
+			continue;
+		}
+		keyed_queue_end(&messages, query);
+		if (PQgetisnull(result, row, OUTCOME_SQLSTATE))
+			query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
+		else
+			query->failed(query, &(Failure) {
+				.sqlstate = sqlstate,
+				.column = PQgetisnull(result, row, OUTCOME_FIELD) ? NULL : PQgetvalue(result, row, OUTCOME_FIELD),
+				.message = PQgetvalue(result, row, OUTCOME_MESSAGE),
+			});
+	}
+	keyed_queue_return(&messages, &locked);
 }
 
 /*
- * May one message be to blame for the failure, so that the others do better
- * without it? It is not if the error's class is about the connection, a
- * read-only server, a rollback, resources, locks, an operator, or the system.
+ * May one message be the cause of the failure, so that the others fare better
+ * without it? Not if the class of the error is about the connection, a read-only
+ * server, a rollback, resources, locks, an operator or the system.
  */
 static bool
-one_is_to_blame(const PGresult *result)
+may_have_one_cause(const PGresult *result)
 {
 	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", "XX"};
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -335,54 +189,106 @@ is_transient(const char *sqlstate)
 	return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0;
 }
 
-/* Answers all messages of a batch that failed with an error, or without any. */
 static void
-batch_fail(Batch *batch, const PGresult *result)
+batch_done(Operation *operation, const PGresult *result)
 {
-	Query	   *query;
-
-	while ((query = query_pop(&batch->messages)) != NULL)
-	{
-		if (result)
-			query_fail(query, result);
-		else
-			query_refuse(query, "The connection to the database was lost: "
-						 "the message may be stored or not.");
-	}
-}
-
-/* The result of a batch is there, NULL if the connection was lost. */
-static void
-batch_finish(Batch *batch, const PGresult *result)
-{
+	Batch	   *batch = (Batch *) operation;
 	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-	batches_in_flight--;
-	awaiting_batch = false;
-	release(&held_messages, &messages, true);
-	if (result && PQresultStatus(result) == PGRES_TUPLES_OK &&
-		PQntuples(result) == batch->messages.count)
-	{
-		for (int row = 0; row < PQntuples(result); row++)
-			take_outcome(query_pop(&batch->messages), result, row);
-	}
+	if (result == NULL)
+		batch_refuse(batch, "The connection to the database was lost: the message may be stored or not.");
+	else if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == batch->messages.count)
+		batch_take_outcomes(batch, result);
 	else if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
-		for (Query *query; (query = query_pop(&batch->messages)) != NULL;)
-			hold_message(query);
-	else if (sqlstate && one_is_to_blame(result) && batch->messages.count > 1)
+		keyed_queue_return(&messages, &batch->messages);
+	else if (sqlstate && may_have_one_cause(result) && batch->messages.count > 1)
 	{
-		batch_halve(batch);
+		batch_split(batch, result);
 		return;
 	}
-	else if (sqlstate && is_transient(sqlstate) && !batch->tried)
+	else if (sqlstate && is_transient(sqlstate) && !batch->retried)
 	{
-		batch->tried = true;
-		retry_later(batch);
+		batch->retried = true;
+		batch_retry(batch);
 		return;
 	}
 	else
 		batch_fail(batch, result);
-	free(batch);
+	batch_end(batch);
+}
+
+static void
+batch_send(Session *session, Batch *batch)
+{
+	static Array arrays[MESSAGE_VALUES];
+	const char *values[MESSAGE_VALUES];
+	int			lengths[MESSAGE_VALUES];
+	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1};
+	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
+	int			count = batch->messages.count;
+	bool		complete = true;
+
+	array_begin(&arrays[MESSAGE_TOKEN], ARRAY_OF_TEXTS, count);
+	array_begin(&arrays[MESSAGE_CHAT], ARRAY_OF_INTEGERS, count);
+	array_begin(&arrays[MESSAGE_BODY], ARRAY_OF_TEXTS, count);
+	array_begin(&arrays[MESSAGE_NUMBER], ARRAY_OF_INTEGERS, count);
+	for (const Query *query = batch->messages.first; query; query = query->next)
+	{
+		const QueryValue *message = query->values;
+
+		array_add_text(&arrays[MESSAGE_TOKEN], message[MESSAGE_TOKEN].text, message[MESSAGE_TOKEN].length);
+		array_add_number(&arrays[MESSAGE_CHAT], message[MESSAGE_CHAT].number);
+		array_add_text(&arrays[MESSAGE_BODY], message[MESSAGE_BODY].text, message[MESSAGE_BODY].length);
+		array_add_number(&arrays[MESSAGE_NUMBER], message[MESSAGE_NUMBER].number);
+	}
+	for (int i = 0; i < MESSAGE_VALUES; i++)
+	{
+		complete = complete && array_is_complete(&arrays[i]);
+		values[i] = arrays[i].bytes;
+		lengths[i] = (int) arrays[i].used;
+	}
+	if (complete)
+	{
+		batch->operation.done = batch_done;
+		session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);
+	}
+	else
+	{
+		batch_refuse(batch, "Out of memory.");
+		batch_end(batch);
+	}
+}
+
+/* Takes a batch from the queue; NULL without memory. */
+static Batch *
+batch_fill(void)
+{
+	Batch	   *batch = calloc(1, sizeof(Batch));
+
+	if (batch)
+		keyed_queue_take(&messages, &batch->messages, BATCH_MESSAGES, BATCH_BYTES);
+	return batch;
+}
+
+/*
+ * Takes the batch that is to be tried again. Messages of which earlier ones of the
+ * same chat have come back meanwhile follow those.
+ */
+static Batch *
+batch_refill(void)
+{
+	Batch	   *batch = retries;
+	QueryQueue	behind = {NULL};
+
+	retries = batch->next;
+	for (int count = batch->messages.count; count > 0; count--)
+	{
+		Query	   *query = query_pop(&batch->messages);
+
+		query_push(keyed_queue_is_behind(query) ? &behind : &batch->messages, query);
+	}
+	keyed_queue_return(&messages, &behind);
+	return batch;
 }
 
 static void
@@ -393,45 +299,63 @@ creation_done(Operation *operation, const PGresult *result)
 
 	creation_in_flight = false;
 	if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
-		hold_creation(query);
+	{
+		QueryQueue	locked = {NULL};
+
+		query_push(&locked, query);
+		keyed_queue_return(&creations, &locked);
+	}
 	else
+	{
+		keyed_queue_end(&creations, query);
 		query_finish(query, result);
+	}
 }
 
-/* Sends one batch, or one creation. Returns false if there is none, or no writer. */
+static void
+send_creation(Session *session)
+{
+	QueryQueue	taken = {NULL};
+
+	keyed_queue_take(&creations, &taken, 1, SIZE_MAX);
+	creation_in_flight = true;
+	query_send(session, query_pop(&taken), creation_done);
+}
+
+/* Sends one batch or creation. Returns false if there is none, or no idle session. */
 static bool
 dispatch(void)
 {
 	Session    *session = session_pick(LANE_WRITE, 1);
-	bool		creation = creations.first && !creation_in_flight;
-	bool		message = messages.first && !awaiting_batch;
+	bool		creation = !creation_in_flight && keyed_queue_is_ready(&creations);
+	bool		message = keyed_queue_is_ready(&messages);
+	Batch	   *batch;
 
 	if (session == NULL)
 		return false;
 	if (retries)
+		batch = batch_refill();
+	else if (creation && (creation_is_next || !message))
 	{
-		Batch	   *batch = retries;
-
-		retries = batch->next;
-		batch_send(session, batch);
-	}
-	else if (creation && (creations_turn || !message))
-	{
-		creations_turn = false;
-		creation_in_flight = true;
-		query_send(session, query_pop(&creations), creation_done);
-	}
-	else if (message)
-	{
-		creations_turn = true;
-		batch_send(session, batch_fill());
+		creation_is_next = false;
+		send_creation(session);
+		return true;
 	}
 	else
+	{
+		batch = message ? batch_fill() : NULL;
+		creation_is_next = true;
+	}
+	if (batch == NULL)
 		return false;
+	if (batch->messages.count > 0)
+		batch_send(session, batch);
+	else
+		batch_end(batch);
 	return true;
 }
 
-/* Nobody can write: answers all that waits. */
+/* Fails all that waits: no session is connected. */
 static void
 give_up(void)
 {
@@ -440,14 +364,11 @@ give_up(void)
 		Batch	   *batch = retries;
 
 		retries = batch->next;
-		batch_fail(batch, NULL);
-		free(batch);
+		batch_refuse(batch, "The database is not available.");
+		batch_end(batch);
 	}
-	queries_expire(&creations, true);
-	queries_expire(&held_creations, true);
-	queries_expire(&messages, true);
-	queries_expire(&held_messages, true);
-	messages_bytes = 0;
+	keyed_queue_expire(&creations, true);
+	keyed_queue_expire(&messages, true);
 }
 
 void
@@ -465,15 +386,6 @@ writes_dispatch(void)
 void
 writes_tick(void)
 {
-	QueryQueue *const waiting[] = {&messages, &held_messages};
-
-	queries_expire(&creations, false);
-	queries_expire(&held_creations, false);
-	messages_bytes = 0;
-	for (int i = 0; i < 2; i++)
-	{
-		queries_expire(waiting[i], false);
-		for (Query *query = waiting[i]->first; query; query = query->next)
-			messages_bytes += query->values[MESSAGE_BODY].length;
-	}
+	keyed_queue_expire(&creations, false);
+	keyed_queue_expire(&messages, false);
 }
