@@ -33,6 +33,8 @@
 #define TICK 1000
 #define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
 #define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
+#define PROCESS_DESCRIPTORS 32
+#define SESSION_DESCRIPTORS 4	/* the socket, and what libpq opens to connect */
 
 static Timer tick;
 static Timer stop_timer;
@@ -91,22 +93,36 @@ block_signals(void)
 	return signals;
 }
 
-/* For clients, the database, and the process itself. */
+/*
+ * Makes sure that clients leave descriptors to the rest of the process: without
+ * them it could not reconnect to the database. Where the limit of descriptors
+ * cannot be raised, there are fewer connections of clients.
+ */
 static void
-raise_descriptor_limit(void)
+reserve_descriptors(void)
 {
 	struct rlimit limit;
-	rlim_t		wanted = settings.max_connections + 128;
+	int			sessions = settings.writers + settings.readers + settings.searchers;
+	rlim_t		reserved = PROCESS_DESCRIPTORS + settings.loops + SESSION_DESCRIPTORS * sessions;
+	rlim_t		wanted = settings.max_connections + reserved;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted;
+	if (limit.rlim_max < wanted)
+		limit.rlim_max = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= reserved)
 	{
-		limit.rlim_cur = wanted;
-		if (limit.rlim_max < wanted)
-			limit.rlim_max = wanted;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_event("cannot raise the limit of descriptors to %lu: %s",
-					  (unsigned long) wanted, strerror(errno));
+		log_event("the limit of descriptors is too low: %lu, at least %lu are needed",
+				  (unsigned long) limit.rlim_cur, (unsigned long) reserved + 1);
+		exit(1);
 	}
+	settings.max_connections = (int) (limit.rlim_cur - reserved);
+	log_event("the limit of descriptors is %lu: %d connections of clients are possible",
+			  (unsigned long) limit.rlim_cur, settings.max_connections);
 }
 
 /* Serves a listening socket until a signal stops it. Returns the exit status. */
@@ -221,7 +237,7 @@ main(int argc, char **argv)
 
 	settings_read(argc, argv);
 	signals = block_signals();
-	raise_descriptor_limit();
+	reserve_descriptors();
 
 	listen_fds = calloc(settings.loops, sizeof(int));
 	children = calloc(settings.loops, sizeof(pid_t));

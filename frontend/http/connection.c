@@ -27,6 +27,7 @@
 #include "http/error_body.h"
 
 #define DRAIN_READS 16
+#define WRITE_RATE 1024			/* bytes per second that a client must take, at least */
 
 static Connection *connections;
 
@@ -132,30 +133,27 @@ connection_refuse(Connection *client, unsigned status, const char *text)
 	connection_close(client);
 }
 
-/*
- * Have bytes moved in the direction that matters to the state, since it was last
- * examined? The first time in a state there is nothing to compare with.
- */
-static bool
-connection_progressed(Connection *client)
+/* The bytes that have moved so far in the direction that matters to the state. */
+static uint64_t
+connection_bytes(const Connection *client)
 {
 	struct tcp_info info;
 	socklen_t	size = sizeof(info);
-	uint64_t	before = client->progress;
-	bool		examined = client->examined;
 
 	memset(&info, 0, sizeof(info));
 	getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
-	client->progress = client->state == CONNECTION_WRITING ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
-	client->examined = true;
-	return examined && client->progress != before;
+	return client->state == CONNECTION_WRITING ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
 }
 
 static void
 idle_tick(Connection *client)
 {
-	if (connection_progressed(client) && client->trickling == 0)
+	uint64_t	bytes = connection_bytes(client);
+
+	if (client->examined && bytes != client->progress && client->trickling == 0)
 		client->trickling = loop_now();
+	client->progress = bytes;
+	client->examined = true;
 	if (client->trickling &&
 		loop_now() - client->trickling >= (uint64_t) settings.request_timeout * 1000)
 		connection_refuse(client, MHD_HTTP_REQUEST_TIMEOUT, "The request took too long.");
@@ -163,12 +161,25 @@ idle_tick(Connection *client)
 		connection_close(client);
 }
 
-/* On a slow line a response may take long, as long as it makes progress. */
+/*
+ * On a slow line a response may take long, but not as long as the client likes:
+ * its memory is shared. Each period of the timeout needs its progress.
+ */
 static void
 writing_tick(Connection *client)
 {
-	if (connection_progressed(client))
+	uint64_t	bytes = connection_bytes(client);
+
+	if (!client->examined)
+	{
+		client->progress = bytes;
+		client->examined = true;
+	}
+	else if (bytes - client->progress >= (uint64_t) WRITE_RATE * settings.write_timeout)
+	{
+		client->progress = bytes;
 		client->since = loop_now();
+	}
 	else if (loop_now() - client->since >= (uint64_t) settings.write_timeout * 1000)
 		connection_close(client);
 }

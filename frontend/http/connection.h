@@ -27,8 +27,8 @@ typedef struct Connection
 	int			fd;
 	Share	   *share;			/* of its address; NULL without memory for it */
 	ConnectionState state;
-	uint64_t	since;			/* when the state was entered, or writing made progress */
-	uint64_t	progress;		/* bytes received or acknowledged, when last examined */
+	uint64_t	since;			/* when the state was entered, or writing last made its progress */
+	uint64_t	progress;		/* bytes received, when last examined; acknowledged, at since */
 	bool		examined;		/* since the state was entered */
 	uint64_t	trickling;		/* when bytes first arrived while idle, or 0 */
 	unsigned	refused;		/* the status with which connection_refuse() ended it, or 0 */
