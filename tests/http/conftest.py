@@ -95,12 +95,12 @@ class Cluster:
         shutil.rmtree(self.directory)
 
 
-def wait_for_attempt(cluster):
-    """Wait until a chatd has tried to create messages, or tried again those that it holds."""
+def wait_for_attempt(cluster, function="create_messages"):
+    """Wait until a chatd has tried to create something, or tried again what waits for a lock."""
     began = cluster.sql("SELECT clock_timestamp()")
     wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chatd' AND state = 'idle'"
-                                   " AND query LIKE '%%chat.create_messages%%' AND query_start > '%s'" % began) != "0",
-               "an attempt to create messages")
+                                   " AND query LIKE '%%chat.%s%%' AND query_start > '%s'" % (function, began)) != "0",
+               "an attempt")
 
 
 Answer = collections.namedtuple("Answer", "status headers body json")
@@ -116,8 +116,8 @@ def parse_json(body):
 class Wire:
     """A connection on which any bytes can be sent."""
 
-    def __init__(self, port, timeout=15):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=15, address="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (address, 0))
         self.received = b""
 
     def __enter__(self):
@@ -164,9 +164,9 @@ class Wire:
 class Chatd:
     """A chatd of one's own."""
 
-    def __init__(self, database, *flags, cwd=None):
+    def __init__(self, database, *flags, cwd=None, prefix=()):
         self.log_file = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([CHATD, "--port", "0", "--database", database, *flags], env=ENVIRONMENT,
+        self.process = subprocess.Popen([*prefix, CHATD, "--port", "0", "--database", database, *flags], env=ENVIRONMENT,
                                         stdin=subprocess.DEVNULL, stderr=self.log_file, cwd=cwd)
         wait_until(lambda: " listening on " in self.log() or self.process.poll() is not None, "chatd")
         assert self.process.poll() is None, self.log()
@@ -174,7 +174,7 @@ class Chatd:
 
     def log(self):
         self.log_file.flush()
-        return os.pread(self.log_file.fileno(), 1 << 20, 0).decode()
+        return os.pread(self.log_file.fileno(), 1 << 20, 0).decode(errors="replace")
 
     def ready(self):
         wait_until(lambda: self.get("/readyz").status == 200, "a ready chatd")
@@ -245,11 +245,11 @@ def chatd(cluster):
 
 @pytest.fixture
 def start_chatd(cluster):
-    """Starts a chatd with flags of one's own; it is stopped after the test."""
+    """Starts a chatd with flags of one's own, perhaps by another command; it is stopped after the test."""
     started = []
 
-    def start(*flags, database=None):
-        started.append(Chatd(database or cluster.conninfo(), *flags))
+    def start(*flags, database=None, prefix=()):
+        started.append(Chatd(database or cluster.conninfo(), *flags, prefix=prefix))
         return started[-1]
 
     yield start
