@@ -141,7 +141,7 @@ batch_split(Batch *batch, const PGresult *result)
 static void
 batch_take_outcomes(Batch *batch, const PGresult *result)
 {
-	QueryQueue	locked = {NULL};
+	QueryQueue	locked = {0};
 
 	for (int row = 0; row < PQntuples(result); row++)
 	{
@@ -278,7 +278,7 @@ static Batch *
 batch_refill(void)
 {
 	Batch	   *batch = retries;
-	QueryQueue	behind = {NULL};
+	QueryQueue	behind = {0};
 
 	retries = batch->next;
 	for (int count = batch->messages.count; count > 0; count--)
@@ -300,7 +300,7 @@ creation_done(Operation *operation, const PGresult *result)
 	creation_in_flight = false;
 	if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
 	{
-		QueryQueue	locked = {NULL};
+		QueryQueue	locked = {0};
 
 		query_push(&locked, query);
 		keyed_queue_return(&creations, &locked);
@@ -315,7 +315,7 @@ creation_done(Operation *operation, const PGresult *result)
 static void
 send_creation(Session *session)
 {
-	QueryQueue	taken = {NULL};
+	QueryQueue	taken = {0};
 
 	keyed_queue_take(&creations, &taken, 1, SIZE_MAX);
 	creation_in_flight = true;
