@@ -30,16 +30,47 @@
 #define WRITE_RATE 1024			/* bytes per second that a client must take, at least */
 
 static Connection *connections;
+static Connection **by_fd;
+static int	by_fd_size;
 
-/* Makes a record of a new connection; NULL without memory. */
+/* Makes room in the table by descriptor. Returns false without memory. */
+static bool
+reserve_fd(int fd)
+{
+	int			size = (fd + 1) * 2;
+	Connection **grown;
+
+	if (fd < by_fd_size)
+		return true;
+	grown = realloc(by_fd, size * sizeof(Connection *));
+	if (grown == NULL)
+		return false;
+	memset(grown + by_fd_size, 0, (size - by_fd_size) * sizeof(Connection *));
+	by_fd = grown;
+	by_fd_size = size;
+	return true;
+}
+
+Connection *
+connection_on(int fd)
+{
+	return fd >= 0 && fd < by_fd_size ? by_fd[fd] : NULL;
+}
+
+/* Makes a record of a new connection. Without memory ends it and returns NULL. */
 static Connection *
 connection_begin(struct MHD_Connection *connection)
 {
-	Connection *client = calloc(1, sizeof(Connection));
+	int			fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	Connection *client = reserve_fd(fd) ? calloc(1, sizeof(Connection)) : NULL;
 
 	if (client == NULL)
+	{
+		shutdown(fd, SHUT_RDWR);
 		return NULL;
-	client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	}
+	by_fd[fd] = client;
+	client->fd = fd;
 	client->share = share_join(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
 	client->since = loop_now();
 	client->next = connections;
@@ -60,6 +91,7 @@ connection_end(Connection *client)
 		connections = client->next;
 	if (client->share)
 		share_leave(client->share);
+	by_fd[client->fd] = NULL;
 	free(client);
 }
 

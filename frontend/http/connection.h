@@ -32,6 +32,8 @@ typedef struct Connection
 	bool		examined;		/* since the state was entered */
 	uint64_t	trickling;		/* when bytes first arrived while idle, or 0 */
 	unsigned	refused;		/* the status with which connection_refuse() ended it, or 0 */
+	bool		ends_in_nul;	/* what was received so far */
+	bool		has_nul_line;	/* a line ended in NUL LF, see received.c */
 	struct Connection *next;
 	struct Connection *previous;
 } Connection;
@@ -42,6 +44,9 @@ extern void connection_notify(void *unused, struct MHD_Connection *connection, v
 
 /* Our record of a connection; NULL if there was no memory for it. */
 extern Connection *connection_of(struct MHD_Connection *connection);
+
+/* The record of the connection on a socket; NULL if it is none. */
+extern Connection *connection_on(int fd);
 
 extern void connection_enter(Connection *client, ConnectionState state);
 
