@@ -216,14 +216,14 @@ call_add_number(Request *request, int number)
 void
 call_read(Request *request)
 {
-	call_of(request)->query.lane = LANE_READ;
+	call_of(request)->query.pool = POOL_READ;
 	reads_submit(&call_of(request)->query);
 }
 
 void
 call_search(Request *request)
 {
-	call_of(request)->query.lane = LANE_SEARCH;
+	call_of(request)->query.pool = POOL_SEARCH;
 	reads_submit(&call_of(request)->query);
 }
 

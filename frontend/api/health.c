@@ -15,9 +15,9 @@ health_show(Request *request)
 void
 readiness_show(Request *request)
 {
-	for (Lane lane = 0; lane < LANE_COUNT; lane++)
+	for (Pool pool = 0; pool < POOL_COUNT; pool++)
 	{
-		if (!database_ready(lane))
+		if (!database_ready(pool))
 		{
 			respond_unavailable(request, database_reason());
 			return;

@@ -48,7 +48,7 @@ struct Query
 {
 	Operation	operation;
 	StatementId statement;
-	Lane		lane;			/* of a read */
+	Pool		pool;			/* of a read */
 	int			count;
 	QueryValue	values[QUERY_VALUES];
 	int			max_rows;		/* of a read's result */

@@ -11,7 +11,7 @@
  * pipeline failed, that says nothing about a single query: each is sent again,
  * alone.
  *
- * Searches have a lane of their own, with one search at a time per session: a
+ * Searches have a pool of their own, with one search at a time per session: a
  * search may be slow, and a read behind it in a pipeline would have to wait.
  * Applications take turns, and none has more than half of the sessions, so that
  * the slow searches of one delay those of another by little.
@@ -58,9 +58,9 @@ pop_read(void)
 void
 reads_submit(Query *query)
 {
-	bool		search = query->lane == LANE_SEARCH;
+	bool		search = query->pool == POOL_SEARCH;
 
-	if (!database_ready(query->lane))
+	if (!database_ready(query->pool))
 		query_refuse(query, "The database is not available.");
 	else if (!query_may_wait(query, search ? searches.waiting.count : reads.count) ||
 			 (search && !fair_queue_add(&searches, query, settings.max_queue / 8 + 1)))
@@ -206,7 +206,7 @@ static bool
 dispatch_read(void)
 {
 	bool		is_batch = statements[reads.first->statement].batch;
-	Session    *session = session_pick(LANE_READ, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
+	Session    *session = session_pick(POOL_READ, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
 	Batch	   *batch;
 
 	if (session == NULL)
@@ -226,7 +226,7 @@ dispatch_read(void)
 static bool
 dispatch_search(void)
 {
-	Session    *session = session_pick(LANE_SEARCH, 1);
+	Session    *session = session_pick(POOL_SEARCH, 1);
 	Query	   *query = session ? fair_queue_take(&searches, (settings.searchers + 1) / 2) : NULL;
 
 	if (query)
@@ -237,9 +237,9 @@ dispatch_search(void)
 void
 reads_dispatch(void)
 {
-	if (!database_ready(LANE_READ))
+	if (!database_ready(POOL_READ))
 		queries_expire(&reads, true);
-	if (!database_ready(LANE_SEARCH))
+	if (!database_ready(POOL_SEARCH))
 		queries_expire(&searches.waiting, true);
 	while (reads.first && dispatch_read())
 		;

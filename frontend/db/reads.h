@@ -8,8 +8,8 @@
 #include "db/query.h"
 
 /*
- * Queues a query for the lane it names, LANE_READ or LANE_SEARCH. Fails it at
- * once if the lane is not connected or its queue is full.
+ * Queues a query for the pool it names, POOL_READ or POOL_SEARCH. Fails it at
+ * once if the pool is not connected or its queue is full.
  */
 extern void reads_submit(Query *query);
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "db/preparation.h"
 #include "db/session.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -26,7 +27,6 @@
 
 #define CONNECT_TIMEOUT 5000	/* for connecting and preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
-#define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
 #define PAUSE_FIRST 50			/* before the next attempt to connect, ms */
 #define PAUSE_LAST 2000
 
@@ -41,7 +41,7 @@ typedef enum SessionState
 struct Session
 {
 	SessionState state;
-	Lane		lane;
+	Pool		pool;
 	PGconn	   *connection;
 	Watcher		watcher;
 	Timer		retry;
@@ -69,16 +69,16 @@ database_reason(void)
 }
 
 bool
-database_ready(Lane lane)
+database_ready(Pool pool)
 {
 	for (int i = 0; i < session_count; i++)
-		if (sessions[i].lane == lane && sessions[i].state == READY)
+		if (sessions[i].pool == pool && sessions[i].state == READY)
 			return true;
 	return false;
 }
 
 Session *
-session_pick(Lane lane, int depth)
+session_pick(Pool pool, int depth)
 {
 	Session    *best = NULL;
 
@@ -86,7 +86,7 @@ session_pick(Lane lane, int depth)
 	{
 		Session    *session = &sessions[i];
 
-		if (session->lane == lane && session->state == READY &&
+		if (session->pool == pool && session->state == READY &&
 			!session->broken && !session->stale && session->in_flight < depth)
 		{
 			best = session;
@@ -136,87 +136,25 @@ log_notice(void *unused, const char *message)
 	log_event("database: %s", message);
 }
 
-/*
- * Sends what a new connection needs before its first statement. Settings of the
- * role or the database must not make a response untrue: 201 means committed and,
- * unless the server has fsync off, on disk; and the functions have to see what
- * others have committed.
- */
-static bool
-send_preparation(Session *session)
-{
-	PGconn	   *connection = session->connection;
-	char		timeout[16];
-	const char *values[2] = {timeout, session->lane == LANE_WRITE ? WRITE_LOCK_TIMEOUT : timeout};
-
-	snprintf(timeout, sizeof(timeout), "%ds", settings.statement_timeout);
-	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection) ||
-		!PQsendQueryParams(connection,
-						   "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_chat'),"
-						   " durability = 'off',"
-						   " pg_catalog.set_config('synchronous_commit',"
-						   " CASE durability WHEN 'off' THEN 'on' ELSE durability END, false),"
-						   " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
-						   " pg_catalog.set_config('default_transaction_read_only', 'off', false),"
-						   " pg_catalog.set_config('statement_timeout', $1::text, false),"
-						   " pg_catalog.set_config('lock_timeout', $2::text, false),"
-						   " pg_catalog.set_config('idle_in_transaction_session_timeout', $1::text, false)"
-						   " FROM pg_catalog.current_setting('synchronous_commit') AS durability",
-						   2, NULL, values, NULL, NULL, 0))
-		return false;
-	for (int i = 0; i < STATEMENT_COUNT; i++)
-		if (!PQsendPrepare(connection, statements[i].name, statements[i].text, 0, NULL))
-			return false;
-	return PQpipelineSync(connection) == 1;
-}
-
-/* Do the statements fit this version of the extension? */
-static bool
-version_fits(const char *version)
-{
-	size_t		length = strlen(CHATD_VERSION);
-
-	return strncmp(version, CHATD_VERSION, length) == 0 &&
-		(version[length] == '\0' || version[length] == '.');
-}
-
-/*
- * Takes one result of the preparation. Returns false if that ended the session.
- */
+/* Takes one result of the preparation. Returns false if that ended the session. */
 static bool
 session_take_preparation(Session *session, PGresult *result)
 {
-	const char *mismatch = NULL;
+	const char *mismatch = preparation_check(result);
+	char		detail[512];
 
-	switch (PQresultStatus(result))
-	{
-		case PGRES_TUPLES_OK:
-			if (PQgetisnull(result, 0, 0))
-				mismatch = "the extension pg_chat is not in this database";
-			else if (!version_fits(PQgetvalue(result, 0, 0)))
-				mismatch = "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
-			else if (*PQgetvalue(result, 0, 1) == 't')
-				log_event("database: synchronous_commit was off, and is on for this connection");
-			break;
-		case PGRES_COMMAND_OK:
-			break;
-		case PGRES_PIPELINE_SYNC:
-			session->state = READY;
-			session->pause = PAUSE_FIRST;
-			log_event("database: connected");
-			break;
-		default:
-			mismatch = "cannot prepare the statements";
-			break;
-	}
 	if (mismatch)
 	{
-		char		detail[512];
-
 		snprintf(detail, sizeof(detail), "%s", PQresultErrorMessage(result));
 		PQclear(result);
 		session_down(session, mismatch, *detail ? detail : NULL);
 		return false;
+	}
+	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
+	{
+		session->state = READY;
+		session->pause = PAUSE_FIRST;
+		log_event("database: connected");
 	}
 	PQclear(result);
 	return true;
@@ -268,7 +206,7 @@ session_take_results(Session *session)
 		{
 			if (PQstatus(session->connection) == CONNECTION_BAD)
 				return;
-			if (session->result && session->lane != LANE_WRITE)
+			if (session->result && session->pool != POOL_WRITE)
 				session_finish_first(session);
 			continue;
 		}
@@ -280,7 +218,7 @@ session_take_results(Session *session)
 		else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 		{
 			PQclear(result);
-			if (session->lane == LANE_WRITE)
+			if (session->pool == POOL_WRITE)
 				session_finish_first(session);
 		}
 		else
@@ -311,7 +249,7 @@ session_connect_further(Session *session)
 		case PGRES_POLLING_OK:
 			loop_watch(&session->watcher, PQsocket(session->connection), EPOLLIN);
 			session->state = PREPARING;
-			if (!send_preparation(session))
+			if (!preparation_send(session->connection, session->pool == POOL_WRITE))
 				session->broken = true;
 			break;
 		default:
@@ -370,7 +308,7 @@ session_start(void *owner)
 void
 sessions_open(void)
 {
-	const int	sizes[LANE_COUNT] = {settings.writers, settings.readers, settings.searchers};
+	const int	sizes[POOL_COUNT] = {settings.writers, settings.readers, settings.searchers};
 
 	session_count = settings.writers + settings.readers + settings.searchers;
 	sessions = calloc(session_count, sizeof(Session));
@@ -379,13 +317,13 @@ sessions_open(void)
 		log_event("out of memory");
 		exit(1);
 	}
-	for (int lane = 0, i = 0; lane < LANE_COUNT; lane++)
+	for (int pool = 0, i = 0; pool < POOL_COUNT; pool++)
 	{
-		for (int n = 0; n < sizes[lane]; n++, i++)
+		for (int n = 0; n < sizes[pool]; n++, i++)
 		{
 			Session    *session = &sessions[i];
 
-			session->lane = lane;
+			session->pool = pool;
 			session->pause = PAUSE_FIRST;
 			session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
 			session->retry = (Timer) {.fire = session_start, .owner = session};
@@ -406,7 +344,7 @@ void
 session_send(Session *session, Operation *operation, StatementId statement,
 			 const Parameters *parameters)
 {
-	bool		alone = operation->alone || session->lane == LANE_WRITE;
+	bool		alone = operation->alone || session->pool == POOL_WRITE;
 
 	operation->next = NULL;
 	operation->started_at = loop_now();

@@ -3,7 +3,7 @@
  *		Asynchronous connections to PostgreSQL.
  *
  * A session is one connection that chatd maintains: it connects, prepares the
- * statements, and reconnects after a failure. A lane is the set of sessions for
+ * statements, and reconnects after a failure. A pool is the set of sessions for
  * one kind of statement. An operation is a statement that was sent and whose
  * result is pending; it is embedded in the struct that it serves.
  */
@@ -16,13 +16,13 @@
 
 #include "db/statements.h"
 
-typedef enum Lane
+typedef enum Pool
 {
-	LANE_WRITE,
-	LANE_READ,
-	LANE_SEARCH,
-	LANE_COUNT
-} Lane;
+	POOL_WRITE,
+	POOL_READ,
+	POOL_SEARCH,
+	POOL_COUNT
+} Pool;
 
 typedef struct Session Session;
 
@@ -31,7 +31,7 @@ typedef struct Session Session;
  * the caller frees, or with NULL if the connection was lost, and with it what
  * became of the operation. The status is PGRES_PIPELINE_ABORTED if the operation
  * was not executed because an earlier one failed; that happens neither in
- * LANE_WRITE nor to an operation that was sent with alone set.
+ * POOL_WRITE nor to an operation that was sent with alone set.
  */
 typedef struct Operation
 {
@@ -51,23 +51,23 @@ typedef struct Parameters
 	int			result_format;
 } Parameters;
 
-/* Starts connecting the sessions of all lanes. */
+/* Starts connecting the sessions of all pools. */
 extern void sessions_open(void);
 
 /* Ends all sessions; operations in flight are done with NULL. */
 extern void sessions_close(void);
 
-/* Is any session of the lane connected? */
-extern bool database_ready(Lane lane);
+/* Is any session of the pool connected? */
+extern bool database_ready(Pool pool);
 
 /* Why the database cannot be used, for people; has nothing secret in it. */
 extern const char *database_reason(void);
 
 /*
- * The connected session of the lane with the fewest operations in flight; NULL
+ * The connected session of the pool with the fewest operations in flight; NULL
  * if none has fewer than depth.
  */
-extern Session *session_pick(Lane lane, int depth);
+extern Session *session_pick(Pool pool, int depth);
 
 /* Sends a statement. In any case operation->done is called, and not before this returns. */
 extern void session_send(Session *session, Operation *operation, StatementId statement,

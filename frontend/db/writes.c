@@ -67,7 +67,7 @@ writes_submit(Query *query)
 	KeyedQueue *queue = is_message ? &messages : &creations;
 	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
 
-	if (!database_ready(LANE_WRITE))
+	if (!database_ready(POOL_WRITE))
 		query_refuse(query, "The database is not available.");
 	else if (!query_may_wait(query, queue->count))
 		query_refuse(query, "The server is busy.");
@@ -326,7 +326,7 @@ send_creation(Session *session)
 static bool
 dispatch(void)
 {
-	Session    *session = session_pick(LANE_WRITE, 1);
+	Session    *session = session_pick(POOL_WRITE, 1);
 	bool		creation = !creation_in_flight && keyed_queue_is_ready(&creations);
 	bool		message = keyed_queue_is_ready(&messages);
 	Batch	   *batch;
@@ -374,7 +374,7 @@ give_up(void)
 void
 writes_dispatch(void)
 {
-	if (!database_ready(LANE_WRITE))
+	if (!database_ready(POOL_WRITE))
 	{
 		give_up();
 		return;
