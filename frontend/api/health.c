@@ -15,13 +15,14 @@ health_show(Request *request)
 void
 readiness_show(Request *request)
 {
+	bool		ready = database_tried();
+
 	for (Pool pool = 0; pool < POOL_COUNT; pool++)
+		ready = ready && database_ready(pool);
+	if (!ready)
 	{
-		if (!database_ready(pool))
-		{
-			respond_unavailable(request, database_reason());
-			return;
-		}
+		respond_unavailable(request, database_reason());
+		return;
 	}
 	respond_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
 }

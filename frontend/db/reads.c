@@ -63,7 +63,7 @@ reads_submit(Query *query)
 	if (!database_ready(query->pool))
 		query_refuse(query, "The database is not available.");
 	else if (!query_may_wait(query, search ? searches.waiting.count : reads.count) ||
-			 (search && !fair_queue_add(&searches, query, settings.max_queue / 8 + 1)))
+			 (search && !fair_queue_add(&searches, query, settings.max_queue / 8 + 2)))
 		query_refuse(query, "The server is busy.");
 	else if (!search)
 		push_read(query);

@@ -47,6 +47,7 @@ struct Session
 	Timer		retry;
 	uint64_t	connecting_since;
 	int			pause;
+	bool		tried;			/* to connect, with or without success */
 	Operation  *first;			/* in flight, oldest first */
 	Operation  *last;
 	int			in_flight;
@@ -66,6 +67,15 @@ const char *
 database_reason(void)
 {
 	return reason;
+}
+
+bool
+database_tried(void)
+{
+	for (int i = 0; i < session_count; i++)
+		if (!sessions[i].tried)
+			return false;
+	return true;
 }
 
 bool
@@ -114,6 +124,7 @@ session_down(Session *session, const char *what, const char *detail)
 	PQclear(session->result);
 	session->result = NULL;
 	session->state = DOWN;
+	session->tried = true;
 	session->unsynced = session->broken = session->stale = false;
 	session->first = session->last = NULL;
 	session->in_flight = 0;
@@ -153,6 +164,7 @@ session_take_preparation(Session *session, PGresult *result)
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 	{
 		session->state = READY;
+		session->tried = true;
 		session->pause = PAUSE_FIRST;
 		log_event("database: connected");
 	}

@@ -57,6 +57,9 @@ extern void sessions_open(void);
 /* Ends all sessions; operations in flight are done with NULL. */
 extern void sessions_close(void);
 
+/* Has each session connected, or failed to, since the start? */
+extern bool database_tried(void);
+
 /* Is any session of the pool connected? */
 extern bool database_ready(Pool pool);
 
