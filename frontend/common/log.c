@@ -6,6 +6,7 @@
  * a line or make a terminal do anything: what controls a terminal, or the order in
  * which a line is shown, is written as an escape.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 
-#define LINE_SIZE 2048
+#define LINE_SIZE 2048			/* below PIPE_BUF */
 #define ESCAPE_SIZE sizeof("\\U0010FFFF")
 
 /*
@@ -78,6 +79,7 @@ log_event(const char *format,...)
 {
 	char		line[LINE_SIZE];
 	char		text[LINE_SIZE];
+	struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
 	struct timespec now;
 	struct tm	utc;
 	size_t		length;
@@ -95,7 +97,10 @@ log_event(const char *format,...)
 	while (length > 0 && line[length - 1] == ' ')
 		length--;
 	line[length++] = '\n';
-	/* A log that cannot be written must not stop the service. */
-	if (write(STDERR_FILENO, line, length) < 0)
+	/*
+	 * A log that cannot be written must not stop the service, nor a pipe that nobody
+	 * reads block it: one that is ready takes this much at once.
+	 */
+	if (poll(&output, 1, 0) > 0 && write(STDERR_FILENO, line, length) < 0)
 		return;
 }

@@ -7,7 +7,7 @@
 
 /*
  * Writes one line with the time and the process. Control characters, whoever sent
- * them, become spaces or escapes. A line that cannot be written is lost.
+ * them, become spaces or escapes. A line that cannot be written at once is lost.
  */
 extern void log_event(const char *format,...) __attribute__((format(printf, 1, 2)));
 

@@ -338,3 +338,12 @@ def test_log_shows_no_controls(start_chatd, cluster, messages):
     for words in ("caf\u00e9\\u009B31m\\u202Emoc.elpmaxe\\u2028x [2J", "/a\\u009B31m", "/b\\u202Emoc", "/c?\\u2066x\\u200E", "/raw\\x9B31m",
                   "/f\\U000E0041g"):
         assert words in text
+
+
+def test_log_that_nobody_reads(start_chatd):
+    """Its pipe fills, and requests are served all the same."""
+    reader = "head -n 1 >&2; tail --pid=$$ -f /dev/null"
+    server = start_chatd("--access-log", prefix=["bash", "-c", 'exec "$@" 2> >(%s)' % reader, "bash"])
+    with server.wire() as wire:
+        for _ in range(400):
+            assert wire.send(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 400)).answer().status == 404
