@@ -137,6 +137,20 @@ batch_split(Batch *batch, const PGresult *result)
 	batch_retry(half);
 }
 
+/* Fails a message with its row of the result. */
+static void
+message_fail(Query *query, const PGresult *result, int row)
+{
+	Failure		failure = {
+		.sqlstate = PQgetvalue(result, row, OUTCOME_SQLSTATE),
+		.message = PQgetvalue(result, row, OUTCOME_MESSAGE),
+	};
+
+	if (!PQgetisnull(result, row, OUTCOME_FIELD))
+		failure.column = PQgetvalue(result, row, OUTCOME_FIELD);
+	query->failed(query, &failure);
+}
+
 /* Ends each message of a batch with its row, or puts it back into the queue. */
 static void
 batch_take_outcomes(Batch *batch, const PGresult *result)
@@ -157,11 +171,7 @@ batch_take_outcomes(Batch *batch, const PGresult *result)
 		if (PQgetisnull(result, row, OUTCOME_SQLSTATE))
 			query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
 		else
-			query->failed(query, &(Failure) {
-				.sqlstate = sqlstate,
-				.column = PQgetisnull(result, row, OUTCOME_FIELD) ? NULL : PQgetvalue(result, row, OUTCOME_FIELD),
-				.message = PQgetvalue(result, row, OUTCOME_MESSAGE),
-			});
+			message_fail(query, result, row);
 	}
 	keyed_queue_return(&messages, &locked);
 }

@@ -32,8 +32,7 @@ typedef struct Connection
 	bool		examined;		/* since the state was entered */
 	uint64_t	trickling;		/* when bytes first arrived while idle, or 0 */
 	unsigned	refused;		/* the status with which connection_refuse() ended it, or 0 */
-	bool		ends_in_nul;	/* what was received so far */
-	bool		has_nul_line;	/* a line ended in NUL LF, see received.c */
+	bool		has_nul;		/* a NUL was received, see received.c */
 	struct Connection *next;
 	struct Connection *previous;
 } Connection;

@@ -85,7 +85,7 @@ exchange_respond(Request *request)
 	request->phase = PHASE_RESPONSE;
 	if (client)
 		connection_enter(client, CONNECTION_WRITING);
-	if (client && client->has_nul_line)
+	if (client && client->has_nul)
 		response_close(request);
 #if MHD_VERSION < 0x01000000
 	/* It tolerates bare line feeds in chunks: what follows may belong to the body. */
@@ -115,8 +115,8 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	request->method = method;
 	refusal = framing_check(request->connection, method, request->target, request->received_target,
 							version, &request->headers);
-	if (refusal.status == 0 && client && client->has_nul_line)
-		refusal = (Refusal) {MHD_HTTP_BAD_REQUEST, "A line has a NUL in it."};
+	if (refusal.status == 0 && client && client->has_nul)
+		refusal = (Refusal) {MHD_HTTP_BAD_REQUEST, "The request has a NUL in it."};
 	if (refusal.status)
 	{
 		/* Responding before the body keeps libmicrohttpd from reading further. */

@@ -2,13 +2,14 @@
  * received.c
  *		Finds what libmicrohttpd 0.9.75 hides of the bytes that it received.
  *
- * It parses in place and overwrites the end of each line with NULs, so that a line
- * which ended in NUL LF looks as if it had ended in CR LF, and framing.c cannot
- * tell. The definition of recv() here takes the place of the C library's in the
- * program, so that the library calls it, and looks at the bytes as they come.
+ * It parses in place and ends each line with a NUL, so that a NUL that was sent can
+ * hide a line's wrong end from framing.c: NUL LF looks like CR LF, and a line that
+ * begins with a NUL like an empty one. The definition of recv() here takes the place
+ * of the C library's in the program, so that the library calls it, and looks at the
+ * bytes as they come.
  *
- * Whether the NUL was in a head or in a body is not known. No valid body has a NUL
- * either, so that the request is refused, or the connection is closed after it.
+ * Whether a NUL was in a head or in a body is not known. No valid body has one
+ * either, so that the request is refused, or the connection closed after it.
  */
 #include <microhttpd.h>
 #include <string.h>
@@ -22,13 +23,9 @@ recv(int fd, void *buffer, size_t length, int flags)
 {
 	ssize_t		received = recvfrom(fd, buffer, length, flags, NULL, NULL);
 	Connection *client = received > 0 ? connection_on(fd) : NULL;
-	const char *bytes = buffer;
 
-	if (client == NULL)
-		return received;
-	if ((client->ends_in_nul && bytes[0] == '\n') || memmem(bytes, received, "\0\n", 2))
-		client->has_nul_line = true;
-	client->ends_in_nul = bytes[received - 1] == '\0';
+	if (client && memchr(buffer, '\0', received))
+		client->has_nul = true;
 	return received;
 }
 #endif

@@ -4,8 +4,8 @@
  *
  * Here stand two of the library's functions, which report the headers where they
  * were received. What the check accepts must be strict: every line ends in CR LF,
- * and there is one way to find the end of the body. Lines that end in NUL LF are
- * left out: http/received.c is there to find them.
+ * and there is one way to find the end of the body. Heads with a NUL are left out:
+ * http/received.c is there to find them.
  */
 #include <assert.h>
 #include <ctype.h>
@@ -106,10 +106,7 @@ static void
 check_accepted(const char *original, size_t size, const char *method, const char *target, const Headers *found)
 {
 	for (size_t i = 0; i < size; i++)
-	{
-		assert(original[i] != '\0');
 		assert((original[i] == '\n') == (i > 0 && original[i - 1] == '\r'));
-	}
 	assert(*method && (*target == '/' || strcmp(target, "*") == 0));
 	assert(count_headers("Host") <= 1 && count_headers("Content-Length") <= 1);
 	assert(count_headers("Transfer-Encoding") == found->chunked);
@@ -138,7 +135,8 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	char	   *version;
 	Headers		found = {0};
 
-	assert(head && copy);
+	if (head == NULL || copy == NULL)
+		abort();
 	memcpy(head, data, size);
 	memcpy(copy, data, size);
 	head[size] = copy[size] = '\0';
@@ -146,7 +144,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	target = line ? strchr(line, ' ') : NULL;
 	version = target ? strrchr(target + 1, ' ') : NULL;
 	/* The library has looked at the version already. */
-	if (version && memmem(data, size, "\0\n", 2) == NULL && (strcmp(version, " HTTP/1.0") == 0 || strcmp(version, " HTTP/1.1") == 0) &&
+	if (version && memchr(data, '\0', size) == NULL && (strcmp(version, " HTTP/1.0") == 0 || strcmp(version, " HTTP/1.1") == 0) &&
 		parse_headers(&at, head + size))
 	{
 		char	   *sent;

@@ -53,6 +53,8 @@ REFUSED = {
     "NUL before the LF of the last header": (400, post(b"Host: x\0\n", HIDDEN)),
     "NUL before the LF of a length": (400, post(HOST + b"Content-Length: %d\0\n" % len(HIDDEN), HIDDEN)),
     "NUL before the LF at the end of the head": (400, b"POST /applications HTTP/1.1\r\nHost: x\r\n\0\n" + HIDDEN),
+    "NUL and a character before the LF of the last header": (400, b"POST /applications HTTP/1.1\r\nHost: x\0y\n\n" + HIDDEN),
+    "line that begins with a NUL": (400, b"POST /applications HTTP/1.1\r\nHost: x\n\0y\n" + HIDDEN),
     "signed length": (400, post(HOST + b"Content-Length: +5\r\n", HIDDEN)),
     "negative length": (400, post(HOST + b"Content-Length: -1\r\n", HIDDEN)),
     "hexadecimal length": (400, post(HOST + b"Content-Length: 0x5\r\n", HIDDEN)),
