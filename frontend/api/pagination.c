@@ -229,9 +229,12 @@ row_bytes(const Rows *rows, int row)
 	return bytes;
 }
 
-/* As many rows as fit into a page, from the side where it begins. */
+/*
+ * As many rows as fit into a page, from the side where it begins. Sets cut if the
+ * rows exceed a page: the database, which stops there too, may have had more.
+ */
 static Rows
-page_cut(const Page *page, const Rows *rows)
+page_cut(const Page *page, const Rows *rows, bool *cut)
 {
 	Rows		kept = *rows;
 	size_t		bytes = 0;
@@ -242,6 +245,7 @@ page_cut(const Page *page, const Rows *rows)
 		if (kept.count > 0 && bytes > PAGE_BYTES)
 			break;
 	}
+	*cut = bytes > PAGE_BYTES;
 	if (is_backward(page))
 		kept.first += rows->count - kept.count;
 	return kept;
@@ -298,9 +302,10 @@ link_fits(Request *request, const char *link)
 void
 page_answer(Request *request, const Rows *rows, int place_column, RowPrinter print)
 {
-	Rows		kept = page_cut(&call_of(request)->page, rows);
-	bool		full = kept.count < rows->count ||
-		rows->count == (call_of(request)->page.last > 0 ? call_of(request)->page.last : call_of(request)->page.limit);
+	const Page *page = &call_of(request)->page;
+	bool		cut;
+	Rows		kept = page_cut(page, rows, &cut);
+	bool		full = cut || rows->count == (page->last > 0 ? page->last : page->limit);
 	char	   *link;
 
 	link = page_link(request, &kept, full, place_column, false);
