@@ -89,9 +89,9 @@ print_help(void)
 }
 
 static void
-fail(const char *source, const char *name, const char *problem)
+fail(const char *source, const char *name, const char *message)
 {
-	fprintf(stderr, "chatd: %s%s %s\n", source, name, problem);
+	fprintf(stderr, "chatd: %s%s %s\n", source, name, message);
 	exit(2);
 }
 
@@ -99,7 +99,7 @@ fail(const char *source, const char *name, const char *problem)
 static void
 set_value(const Setting *setting, const char *source, const char *name, const char *value)
 {
-	char		problem[96];
+	char		message[96];
 	char	   *end;
 	long		number;
 
@@ -112,8 +112,8 @@ set_value(const Setting *setting, const char *source, const char *name, const ch
 	number = strtol(value, &end, 10);
 	if (errno || end == value || *end || number < setting->min || number > setting->max)
 	{
-		snprintf(problem, sizeof(problem), "must be an integer from %d to %d", setting->min, setting->max);
-		fail(source, name, problem);
+		snprintf(message, sizeof(message), "must be an integer from %d to %d", setting->min, setting->max);
+		fail(source, name, message);
 	}
 	*setting->number = (int) number;
 }

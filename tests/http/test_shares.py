@@ -1,6 +1,7 @@
 """Nobody takes what all share: memory, connections, queues, descriptors, searches."""
 
 import os
+import resource
 import select
 import signal
 
@@ -281,3 +282,24 @@ def test_searches_of_one_application_are_bounded(start_chatd, cluster, token, wi
             assert other.answer().status == 404
     finally:
         locker.communicate()
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes memory of its own")
+@pytest.mark.parametrize("megabytes", [2, 6, 10, 14])
+def test_memory_that_runs_out(start_chatd, messages, wires, megabytes):
+    """Requests fail, and chatd goes on."""
+    server = start_chatd().ready()
+    with open("/proc/%d/statm" % server.process.pid) as sizes:
+        size = int(sizes.read().split()[0]) * resource.getpagesize() + (megabytes << 20)
+    resource.prlimit(server.process.pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+    text = b'{"data":{"body":"' + b"x" * 60000 + b'"}}'
+    for _ in range(300):
+        wires.append(server.wire().send(HEAD % messages.encode() + b"Content-Length: %d\r\n\r\n" % len(text) + text[:-1]))
+    for wire in wires:
+        wire.send(text[-1:])
+    answers = [wire.answer() for wire in wires]
+    assert {answer.status for answer in answers if answer} <= {201, 503}
+    for wire in wires:
+        wire.socket.close()
+    wait_until(lambda: server.get("/readyz").status == 200, "chatd to be ready again")
+    assert server.post(messages, {"body": "x"}).status == 201
