@@ -189,9 +189,11 @@ def test_queue_of_one_address(start_chatd, cluster, messages, wires):
     pid = int(cluster.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'queue' AND query LIKE '%create_messages%'"))
     os.kill(pid, signal.SIGSTOP)
     try:
-        for _ in range(24):
+        for number in range(24):
             wires.append(server.wire())
             post(wires[-1], messages, b"data[body]=x")
+            if number == 0:
+                all_processed(server)   # it is on its way to the database, alone
         wait_until(lambda: len(select.select([wire.socket for wire in wires], [], [], 0)[0]) >= 7, "refusals")
         wires.append(server.wire(address="127.0.0.2"))
         post(wires[-1], messages, b"data[body]=x")
