@@ -2,7 +2,7 @@
 #
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
-# Groups: build (compile, install and run), test, bench, load, lint, format (lay out the C), tags (for
+# Groups: build (compile, install and run), test, fuzz, bench, load, lint, format (lay out the C), tags (for
 # editors), coverage, valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is
 # taken in the major version that PG_CONFIG reports, else in the release's default; a PG_CONFIG with its
 # own server and headers (not Debian's) needs neither.
@@ -53,6 +53,7 @@ group_packages()
 		build) echo gcc libc6-dev make pkg-config curl postgresql \
 			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl default-jdk-headless maven ;;
+		fuzz) echo clang libclang-rt-dev ;;
 		bench) echo python3 wrk redis-server default-jdk-headless maven ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 pg-bsd-indent ;;
