@@ -27,7 +27,10 @@ PG_CONFIG=$private CHATD=$build/chatd GCOV_PREFIX=$directory/counts "$top/tests/
 cp -R "$directory/counts$build/." "$build"
 
 cd "$top"
-gcovr --root . --object-directory "$build" --csv "$build/files.csv" --html-details "$build/index.html" \
-	"$build" >/dev/null
+# Each part is compiled in a directory of its own.
+gcovr --root . --object-directory "$build/extension" --json "$build/extension.json" "$build/extension"
+gcovr --root . --object-directory "$top/frontend" --json "$build/frontend.json" "$build/frontend"
+gcovr --root . --add-tracefile "$build/extension.json" --add-tracefile "$build/frontend.json" \
+	--csv "$build/files.csv" --html-details "$build/index.html" >/dev/null
 "$top/tests/coverage/report.py" "$build/files.csv"
 exit "$status"
