@@ -59,6 +59,7 @@ struct Session
 static Session *sessions;
 static int	session_count;
 static char reason[128] = "not connected to the database yet";
+static bool unfit;				/* the reason is about versions */
 
 static void session_start(void *owner);
 
@@ -66,6 +67,17 @@ const char *
 database_reason(void)
 {
 	return reason;
+}
+
+const char *
+database_unavailable(void)
+{
+	static char text[sizeof(reason) + 64];
+
+	if (!unfit)
+		return "The database is not available.";
+	snprintf(text, sizeof(text), "The database is not available: %s.", reason);
+	return text;
 }
 
 bool
@@ -107,6 +119,7 @@ session_down(Session *session, const char *what, const char *detail)
 
 	log_event("database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
 	snprintf(reason, sizeof(reason), "%s", what);
+	unfit = false;
 
 	loop_unwatch(&session->watcher);
 	PQfinish(session->connection);
@@ -164,6 +177,9 @@ send_preparation(Session *session)
 						   " FROM pg_catalog.current_setting('synchronous_commit') AS durability",
 						   2, NULL, values, NULL, NULL, 0))
 		return false;
+	/* Finds nothing, unless the extension's library does not fit the schema: then it fails. */
+	if (!PQsendQueryParams(connection, "SELECT FROM chat.get_application(''::text)", 0, NULL, NULL, NULL, NULL, 0))
+		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		if (!PQsendPrepare(connection, statements[i].name, statements[i].text, 0, NULL))
 			return false;
@@ -188,14 +204,20 @@ static bool
 session_prepared(Session *session, PGresult *result)
 {
 	const char *problem = NULL;
+	bool		versions = false;
 
 	switch (PQresultStatus(result))
 	{
 		case PGRES_TUPLES_OK:
+			if (PQnfields(result) == 0)
+				break;
 			if (PQgetisnull(result, 0, 0))
 				problem = "the extension pg_chat is not in this database";
 			else if (!version_fits(PQgetvalue(result, 0, 0)))
+			{
 				problem = "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
+				versions = true;
+			}
 			else if (*PQgetvalue(result, 0, 1) == 't')
 				log_event("database: synchronous_commit was off, and is on for this connection");
 			break;
@@ -207,20 +229,30 @@ session_prepared(Session *session, PGresult *result)
 			log_event("database: connected");
 			break;
 		default:
-			problem = "cannot prepare the statements";
+			versions = result_is_version_error(result);
+			problem = versions ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "cannot prepare the statements";
 			break;
 	}
 	if (problem)
 	{
-		char		detail[512];
+		const char *detail = PQresultErrorMessage(result);
 
-		snprintf(detail, sizeof(detail), "%s", PQresultErrorMessage(result));
-		PQclear(result);
 		session_down(session, problem, *detail ? detail : NULL);
+		unfit = versions;
+		PQclear(result);
 		return false;
 	}
 	PQclear(result);
 	return true;
+}
+
+bool
+result_is_version_error(const PGresult *result)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *column = result ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
+
+	return state && strcmp(state, "55000") == 0 && column && strcmp(column, "extversion") == 0;
 }
 
 bool
@@ -230,7 +262,7 @@ result_is_stale(const PGresult *result)
 
 	if (state == NULL)
 		return false;
-	if (strcmp(state, "25006") == 0)
+	if (strcmp(state, "25006") == 0 || result_is_version_error(result))
 		return true;
 	/* With a context, it is an error of something that the statement called. */
 	return PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL &&

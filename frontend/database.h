@@ -63,6 +63,9 @@ extern bool database_ready(Lane lane);
 /* Why the database cannot be used, for people; no secrets in it. */
 extern const char *database_reason(void);
 
+/* The same as a sentence for clients, who are told the reason if it is about versions. */
+extern const char *database_unavailable(void);
+
 /*
  * The session of the lane with the fewest operations in flight, if it is up
  * and has fewer than depth; else NULL.
@@ -78,6 +81,9 @@ extern void session_send(Session *session, Operation *operation, StatementId sta
  * So after an upgrade of the extension, or on a server that became a standby.
  */
 extern bool result_is_stale(const PGresult *result);
+
+/* Is it the error that the extension's library does not fit its schema? */
+extern bool result_is_version_error(const PGresult *result);
 
 /* At the end of a turn: sends what is still buffered, ends what is broken. */
 extern void database_turn(void);

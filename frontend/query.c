@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log.h"
 #include "loop.h"
 #include "query.h"
 #include "response.h"
@@ -59,6 +60,17 @@ token_is_ascii(const Request *request)
 	return true;
 }
 
+/* The extension's library does not fit its schema: the client is told the versions. */
+static void
+refuse_version(Request *request, const char *reason)
+{
+	char		text[256];
+
+	log_event("database: %s", reason);
+	snprintf(text, sizeof(text), "The database is not available: %s.", reason);
+	answer_unavailable(request, text);
+}
+
 void
 query_refuse(Request *request, const PGresult *result)
 {
@@ -67,6 +79,8 @@ query_refuse(Request *request, const PGresult *result)
 
 	if (sqlstate == NULL)
 		answer_sql_error(request, "none", NULL, "no answer", NULL);
+	else if (result_is_version_error(result))
+		refuse_version(request, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 	else if (strcmp(sqlstate, NO_SUCH_ROW) == 0 && query->missing)
 		query->missing(request);
 	else if (strcmp(sqlstate, UNSTORABLE) == 0 && !token_is_ascii(request))
@@ -144,7 +158,7 @@ queue_expire(RequestQueue *queue, bool all)
 			queue_push(queue, request);
 			continue;
 		}
-		answer_unavailable(request, all ? "The database is not available."
+		answer_unavailable(request, all ? database_unavailable()
 						   : "The request waited too long for the database.");
 		request_resume(request);
 	}

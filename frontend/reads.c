@@ -42,7 +42,7 @@ reads_submit(Request *request, Lane lane)
 {
 	request->work.lane = lane;
 	if (!database_ready(lane))
-		answer_unavailable(request, "The database is not available.");
+		answer_unavailable(request, database_unavailable());
 	else if (queues[lane].count >= settings.max_queue)
 		answer_unavailable(request, "The server is busy.");
 	else

@@ -75,7 +75,7 @@ static bool
 refused(Request *request, bool full)
 {
 	if (!database_ready(LANE_WRITE))
-		answer_unavailable(request, "The database is not available.");
+		answer_unavailable(request, database_unavailable());
 	else if (full)
 		answer_unavailable(request, "The server is busy.");
 	return request->status != 0;

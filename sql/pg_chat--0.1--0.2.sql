@@ -13,12 +13,11 @@
 
 CREATE SCHEMA chat_internal;
 COMMENT ON SCHEMA chat_internal IS 'pg_chat: queues, triggers and bookkeeping, for nobody but the extension itself';
-REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
-
 CREATE FUNCTION chat_internal.own_schema() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_schema' LANGUAGE C;
 SELECT chat_internal.own_schema();
 DROP FUNCTION chat_internal.own_schema();
+REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
 
 ---------------------------------------------------------------------------
 -- Tables

@@ -148,14 +148,18 @@ schema_version_fits(VersionMismatch *mismatch)
 	return false;
 }
 
-/* Raise 55000 with the reason. */
+/*
+ * Raise 55000 with the reason; a client knows it by the column that the error is
+ * about, extversion.
+ */
 void
 schema_version_raise(const VersionMismatch *mismatch)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("%s", mismatch->message),
-			 errhint("%s", mismatch->hint)));
+			 errhint("%s", mismatch->hint),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, "extversion")));
 }
 
 /* Raise 55000 unless the library fits the schema: schema_version_require's slow way. */
