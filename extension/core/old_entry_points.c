@@ -26,7 +26,10 @@ refuse(void)
 /* The argument is the C name of a function. */
 #define OLD_ENTRY_POINT(name) \
 	PG_FUNCTION_INFO_V1(name); \
-	Datum name(PG_FUNCTION_ARGS) { return refuse(); }
+	Datum name(PG_FUNCTION_ARGS) \
+	{ \
+		return refuse(); \
+	}
 
 /* Of 0.1. */
 OLD_ENTRY_POINT(chat_add_search_index)
