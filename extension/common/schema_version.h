@@ -19,7 +19,7 @@ typedef struct VersionMismatch
 extern bool schema_version_verified;
 
 extern bool schema_version_fits(VersionMismatch *mismatch);
-extern void schema_version_raise(const VersionMismatch *mismatch) pg_attribute_noreturn();
+extern void schema_version_raise(const VersionMismatch *mismatch);
 extern void schema_version_verify(void);
 
 /*
