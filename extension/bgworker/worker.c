@@ -41,9 +41,11 @@
 
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
+#include "bgworker/worker_version.h"
 #include "changes/shmem.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "counts/recount_jobs.h"
 #include "elasticsearch/es_sync_job.h"
@@ -51,7 +53,7 @@
 #include "redis/redis_mirror_job.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
-PG_FUNCTION_INFO_V1(chat_worker_process);
+PG_FUNCTION_INFO_V1(chat_worker_status);
 
 PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
@@ -135,7 +137,8 @@ static MemoryContext outer_context = NULL;
  * activity. It has the rights of the table's owner, and not those of the worker,
  * which are a superuser's: not even SET ROLE leads back to them. Deferred
  * triggers are allowed, unlike in a security-restricted operation, since these
- * rights last beyond the commit.
+ * rights last beyond the commit. Raises 55000 if the library does not fit the
+ * schema any more.
  */
 void
 worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
@@ -144,6 +147,7 @@ worker_xact_begin_as_owner_of(const char *schema, const char *table, const char 
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	schema_version_require();
 	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -257,13 +261,22 @@ watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
-	look_for_prepared();
+	if (worker_version_fits())
+		look_for_prepared();
 	run->off = true;
 	return 0;
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
 static Job watching = {.name = "watch", .run = watch};
+
+/* Have all jobs done at the next occasion. */
+static void
+make_all_due(void)
+{
+	for (int i = 0; i < lengthof(jobs); i++)
+		jobs[i].next_pass = 0;
+}
 
 /* Do the jobs that are due. Returns how long to wait for the next. */
 static long
@@ -273,6 +286,11 @@ do_duties(void)
 
 	if (job_wait_ms(&watching) == 0)
 		job_run(&watching);
+	if (!worker_version_fits())
+	{
+		make_all_due();
+		return WAIT_MAX_MS;
+	}
 	for (int i = 0; i < lengthof(jobs); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -281,14 +299,6 @@ do_duties(void)
 		wait_ms = Min(wait_ms, job_wait_ms(&jobs[i]));
 	}
 	return wait_ms;
-}
-
-/* Have all jobs done at the next occasion. */
-static void
-make_all_due(void)
-{
-	for (int i = 0; i < lengthof(jobs); i++)
-		jobs[i].next_pass = 0;
 }
 
 /*
@@ -430,23 +440,29 @@ worker_runs(void)
 }
 
 /*
- * chat_internal.worker_process() returns (pid, running_since, preloaded)
+ * chat_internal.worker_process() returns (pid, running_since, preloaded, problem)
  *
- * Shared memory says it to every role.
+ * Shared memory says it to every role. problem is why the library does not fit
+ * the schema, null if it does: this function answers in any case.
  */
 Datum
-chat_worker_process(PG_FUNCTION_ARGS)
+chat_worker_status(PG_FUNCTION_ARGS)
 {
 	TupleDesc	descriptor;
+	VersionMismatch mismatch;
+	bool		fits = schema_version_fits(&mismatch);
 	TimestampTz since;
 	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
-	Datum		values[3] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
+	Datum		values[4] = {
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available()), (Datum) 0
 	};
-	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
+	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	if (!fits)
+		values[3] = CStringGetTextDatum(psprintf("%s. %s", mismatch.message, mismatch.hint));
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE ||
+		descriptor->natts != lengthof(values))
+		elog(ERROR, "return type must be a row of %d columns", (int) lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
@@ -463,6 +479,7 @@ chat_start_worker(PG_FUNCTION_ARGS)
 	BackgroundWorkerHandle *handle;
 	pid_t		pid;
 
+	schema_version_require();
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

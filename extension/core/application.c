@@ -17,6 +17,7 @@
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "core/application.h"
 #include "core/pagination.h"
@@ -113,13 +114,16 @@ chat_create_application(PG_FUNCTION_ARGS)
 		" INSERT INTO chat.application_counters (application_id)"
 		" SELECT id FROM created RETURNING application_id",
 		TEXTOID, TEXTOID);
-	text	   *name = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
-	char	   *token = token_generate();
+	text	   *name;
+	char	   *token;
 	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 	int			previous;
 
+	schema_version_require();
+	name = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
+	token = token_generate();
 	check_name(name);
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -153,6 +157,7 @@ rotate_token(FunctionCallInfo fcinfo, SavedPlan *update)
 	char	   *token = token_generate();
 	Datum		values[2] = {0, CStringGetTextDatum(token)};
 
+	schema_version_require();
 	SPI_connect();
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
@@ -242,8 +247,8 @@ chat_list_applications(PG_FUNCTION_ARGS)
 		SAVED_PLAN(PAGE_SQL_FROM_END(APPLICATION_SELECT "true", "a.id", "$1", "$2", "$3"),
 		INT4OID, INT4OID, INT8OID)
 	};
-	ListPage		page = page_from_arguments(fcinfo, 0);
 	RowStore	store = sql_function_result_store(fcinfo);
+	ListPage		page = page_from_arguments(fcinfo, 0);
 
 	SPI_connect();
 	page_store(&plans, NULL, 0, page, store);

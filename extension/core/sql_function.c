@@ -4,7 +4,8 @@
  *
  * Nearly every function takes its application first, by id or by token. What
  * it does is written once, for the id; here the one form becomes the other.
- * A body runs connected to SPI, so what it allocates ends with the call.
+ * A body runs connected to SPI, so what it allocates ends with the call. No
+ * argument is read unless the schema is of the library's version.
  */
 #include "postgres.h"
 
@@ -13,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 
+#include "common/schema_version.h"
 #include "core/application.h"
 #include "core/arg_error.h"
 #include "core/sql_function.h"
@@ -27,6 +29,7 @@ sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFuncti
 {
 	Datum		result;
 
+	schema_version_require();
 	SPI_connect();
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
@@ -44,6 +47,7 @@ sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFun
 {
 	Datum		result;
 
+	schema_version_require();
 	SPI_connect();
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
@@ -54,7 +58,8 @@ sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFun
 
 /*
  * Make the function return the rows of a store, which is empty and which the
- * caller fills. Raises 0A000 if the calling query cannot take rows.
+ * caller fills. A function that is not called by the above calls this before it
+ * reads an argument. Raises 0A000 if the calling query cannot take rows.
  */
 RowStore
 sql_function_result_store(FunctionCallInfo fcinfo)
@@ -62,6 +67,7 @@ sql_function_result_store(FunctionCallInfo fcinfo)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller;
 
+	schema_version_require();
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
 		(rsinfo->allowedModes & SFRM_Materialize) == 0)
 		ereport(ERROR,

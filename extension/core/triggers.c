@@ -33,6 +33,7 @@
 
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/arg_error.h"
@@ -164,6 +165,7 @@ chat_before_insert(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
+	schema_version_require();
 	return PointerGetDatum(number_row(trigger, trigger->tg_trigtuple));
 }
 
@@ -194,6 +196,7 @@ chat_before_update_messages(PG_FUNCTION_ARGS)
 	static const char *const key[] = {"application_id", "chat_number", "number"};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
+	schema_version_require();
 	if (!changes_any(trigger, key, lengthof(key)))
 		return PointerGetDatum(trigger->tg_newtuple);
 	return PointerGetDatum(number_row(trigger, trigger->tg_newtuple));
@@ -277,6 +280,7 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	HeapTuple	tuple = trigger->tg_newtuple;
 	bool		moved;
 
+	schema_version_require();
 	if (number_cache_in_function())
 		return PointerGetDatum(tuple);
 	moved = changes_any(trigger, key, lengthof(key));
@@ -309,6 +313,7 @@ chat_before_update_application_counters(PG_FUNCTION_ARGS)
 	static const char *const columns[] = {"application_id", "last_chat_number", "chats_count"};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
+	schema_version_require();
 	if (!number_cache_in_function() && changes_any(trigger, columns, lengthof(columns)))
 	{
 		ChatKey parents[] = {
@@ -331,6 +336,7 @@ chat_after_application_counters(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
+	schema_version_require();
 	if (!number_cache_in_function())
 	{
 		ChatKey parent = {int32_of(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS};
@@ -361,6 +367,7 @@ flush(Relation relation)
 Datum
 chat_after_insert(PG_FUNCTION_ARGS)
 {
+	schema_version_require();
 	flush(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
 }
@@ -403,8 +410,10 @@ execute(const char *statement)
 static TableOwnerSwitch
 become_owner_with_transition_tables(TriggerData *trigger)
 {
-	TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);
+	TableOwnerSwitch		caller;
 
+	schema_version_require();
+	caller = table_owner_become(trigger->tg_relation);
 	if (SPI_register_trigger_data(trigger) < 0)
 		elog(ERROR, "could not register a trigger's transition tables");
 	return caller;
@@ -518,8 +527,10 @@ Datum
 chat_before_truncate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);
+	TableOwnerSwitch		caller;
 
+	schema_version_require();
+	caller = table_owner_become(trigger->tg_relation);
 	execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number) VALUES (0, 0)");
 	if (strcmp(RelationGetRelationName(trigger->tg_relation), "application_counters") != 0)
 		search_queue_forget_all();
@@ -541,6 +552,7 @@ chat_after_token(PG_FUNCTION_ARGS)
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat_internal.redis_key_queue (token) VALUES ($1)", TEXTOID);
 
+	schema_version_require();
 	if (*guc_redis_url != '\0')
 	{
 		TableOwnerSwitch		caller = table_owner_become(trigger->tg_relation);

@@ -438,12 +438,14 @@ count_all(int (*next) (ChatKey *, int, ChatKey, int32), ChatKey position,
 Datum
 chat_reconcile(PG_FUNCTION_ARGS)
 {
-	bool		everything = PG_ARGISNULL(0);
-	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
+	bool		everything;
+	int32		application;
 	RecountResult	result = {.context = CurrentMemoryContext};
 
 	PreventCommandDuringRecovery("chat.reconcile()");
 	(void) sql_function_result_store(fcinfo);
+	everything = PG_ARGISNULL(0);
+	application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
 	SPI_connect();
 	if (everything && !PG_ARGISNULL(1))
 		arg_error_raise(application_not_found());

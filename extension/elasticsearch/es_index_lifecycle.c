@@ -44,6 +44,7 @@
 #include "bgworker/worker.h"
 #include "common/compat.h"
 #include "common/database_identity.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
@@ -694,6 +695,7 @@ chat_reindex(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *name;
 
+	schema_version_require();
 	SPI_connect();
 	if (spi_plan_write(&plan, &current, NULL) == 0)
 		ereport(ERROR,

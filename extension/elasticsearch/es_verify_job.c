@@ -23,6 +23,7 @@
 #include "changes/change_tracking.h"
 #include "common/compat.h"
 #include "common/int_array.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "core/application.h"
 #include "core/arg_error.h"
@@ -216,6 +217,7 @@ chat_repair_search(PG_FUNCTION_ARGS)
 	EsCompare	comparison;
 	Repair		repair = {0};
 
+	schema_version_require();
 	SPI_connect();
 	comparison = comparison_from_arguments(fcinfo);
 	repair.index = comparison.index;
@@ -238,10 +240,17 @@ chat_retry_failed_documents(PG_FUNCTION_ARGS)
 		" AND ($2 IS NULL OR chat_number OPERATOR(pg_catalog.=) $2)"
 		" RETURNING application_id, chat_number",
 		INT4OID, INT4OID);
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	char		nulls[3] = {PG_ARGISNULL(0) ? 'n' : ' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
+	Datum		values[2];
+	char		nulls[3] = "  ";
 	uint64		count;
 
+	schema_version_require();
+	for (int i = 0; i < 2; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		if (PG_ARGISNULL(i))
+			nulls[i] = 'n';
+	}
 	SPI_connect();
 	count = spi_plan_write(&plan, values, nulls);
 	if (count > 0)

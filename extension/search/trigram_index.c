@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 
 #include "common/compat.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "search/trigram_index.h"
 
@@ -162,6 +163,7 @@ chat_add_trigram_index(PG_FUNCTION_ARGS)
 	const char *answer;
 	text	   *result;
 
+	schema_version_require();
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
@@ -189,6 +191,7 @@ chat_drop_trigram_index(PG_FUNCTION_ARGS)
 {
 	bool		exists;
 
+	schema_version_require();
 	if (trigram_build_runs())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),

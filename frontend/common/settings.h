@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#define CHATD_VERSION "0.1"
+#define CHATD_VERSION "0.2"
 
 typedef struct Settings
 {

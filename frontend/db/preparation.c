@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "db/preparation.h"
+#include "db/session.h"
 #include "db/statements.h"
 
 #define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
@@ -37,6 +38,9 @@ preparation_send(PGconn *connection, bool writes)
 						   " FROM pg_catalog.current_setting('synchronous_commit') AS durability",
 						   2, NULL, values, NULL, NULL, 0))
 		return false;
+	/* Finds nothing, unless the extension's library does not fit the schema: then it fails. */
+	if (!PQsendQueryParams(connection, "SELECT FROM chat.get_application(''::text)", 0, NULL, NULL, NULL, NULL, 0))
+		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		if (!PQsendPrepare(connection, statements[i].name, statements[i].text, 0, NULL))
 			return false;
@@ -54,14 +58,18 @@ version_fits(const char *version)
 }
 
 const char *
-preparation_check(const PGresult *result)
+preparation_check(const PGresult *result, bool *versions)
 {
+	*versions = false;
 	switch (PQresultStatus(result))
 	{
 		case PGRES_TUPLES_OK:
+			if (PQnfields(result) == 0)
+				return NULL;
 			if (PQgetisnull(result, 0, 0))
 				return "the extension pg_chat is not in this database";
-			if (!version_fits(PQgetvalue(result, 0, 0)))
+			*versions = !version_fits(PQgetvalue(result, 0, 0));
+			if (*versions)
 				return "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
 			if (*PQgetvalue(result, 0, 1) == 't')
 				log_event("database: synchronous_commit was off, and is on for this connection");
@@ -70,6 +78,7 @@ preparation_check(const PGresult *result)
 		case PGRES_PIPELINE_SYNC:
 			return NULL;
 		default:
-			return "cannot prepare the statements";
+			*versions = result_is_version_error(result);
+			return *versions ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "cannot prepare the statements";
 	}
 }

@@ -16,8 +16,9 @@ extern bool preparation_send(PGconn *connection, bool writes);
 
 /*
  * Checks one of the results up to that point. Returns NULL, or why the session
- * cannot be used, for people.
+ * cannot be used, for people, as long as the result is there. versions: whether that
+ * is since versions do not fit each other.
  */
-extern const char *preparation_check(const PGresult *result);
+extern const char *preparation_check(const PGresult *result, bool *versions);
 
 #endif

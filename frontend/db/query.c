@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
 #include "db/query.h"
@@ -129,6 +130,16 @@ query_fail(Query *query, const PGresult *result)
 		query_refuse(query, "The connection to the database was lost.");
 		return;
 	}
+	if (result_is_version_error(result))
+	{
+		const char *reason = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+		char		text[256];
+
+		log_event("database: %s", reason);
+		snprintf(text, sizeof(text), "The database is not available: %s.", reason);
+		query_refuse(query, text);
+		return;
+	}
 	if (PQresultErrorField(result, PG_DIAG_SQLSTATE))
 		failure = (Failure) {
 			.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
@@ -165,7 +176,7 @@ queries_expire(QueryQueue *queue, bool all)
 			continue;
 		}
 		query_end_wait(query);
-		query_refuse(query, all ? "The database is not available."
+		query_refuse(query, all ? database_unavailable()
 					 : "The request waited too long for the database.");
 	}
 }

@@ -61,7 +61,7 @@ reads_submit(Query *query)
 	bool		search = query->pool == POOL_SEARCH;
 
 	if (!database_ready(query->pool))
-		query_refuse(query, "The database is not available.");
+		query_refuse(query, database_unavailable());
 	else if (!query_may_wait(query, search ? searches.waiting.count : reads.count) ||
 			 (search && !fair_queue_add(&searches, query, settings.max_queue / 8 + 2)))
 		query_refuse(query, "The server is busy.");

@@ -60,6 +60,7 @@ struct Session
 static Session *sessions;
 static int	session_count;
 static char reason[128] = "not connected to the database yet";
+static bool unfit;				/* the reason is about versions */
 
 static void session_start(void *owner);
 
@@ -67,6 +68,17 @@ const char *
 database_reason(void)
 {
 	return reason;
+}
+
+const char *
+database_unavailable(void)
+{
+	static char text[sizeof(reason) + 64];
+
+	if (!unfit)
+		return "The database is not available.";
+	snprintf(text, sizeof(text), "The database is not available: %s.", reason);
+	return text;
 }
 
 bool
@@ -117,6 +129,7 @@ session_down(Session *session, const char *what, const char *detail)
 
 	log_event("database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
 	snprintf(reason, sizeof(reason), "%s", what);
+	unfit = false;
 
 	loop_unwatch(&session->watcher);
 	PQfinish(session->connection);
@@ -151,14 +164,16 @@ log_notice(void *unused, const char *message)
 static bool
 session_take_preparation(Session *session, PGresult *result)
 {
-	const char *mismatch = preparation_check(result);
-	char		detail[512];
+	bool		versions;
+	const char *mismatch = preparation_check(result, &versions);
 
 	if (mismatch)
 	{
-		snprintf(detail, sizeof(detail), "%s", PQresultErrorMessage(result));
-		PQclear(result);
+		const char *detail = PQresultErrorMessage(result);
+
 		session_down(session, mismatch, *detail ? detail : NULL);
+		unfit = versions;
+		PQclear(result);
 		return false;
 	}
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
@@ -173,13 +188,22 @@ session_take_preparation(Session *session, PGresult *result)
 }
 
 bool
+result_is_version_error(const PGresult *result)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *column = result ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
+
+	return state && strcmp(state, "55000") == 0 && column && strcmp(column, "extversion") == 0;
+}
+
+bool
 result_is_stale(const PGresult *result)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
 	if (state == NULL)
 		return false;
-	if (strcmp(state, "25006") == 0)
+	if (strcmp(state, "25006") == 0 || result_is_version_error(result))
 		return true;
 	/* With a context, it is an error inside a function that the statement called. */
 	return PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL &&

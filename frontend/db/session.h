@@ -66,6 +66,9 @@ extern bool database_ready(Pool pool);
 /* Why the database cannot be used, for people; has nothing secret in it. */
 extern const char *database_reason(void);
 
+/* The same as a sentence for clients, who are told the reason if it is about versions. */
+extern const char *database_unavailable(void);
+
 /*
  * The connected session of the pool with the fewest operations in flight; NULL
  * if none has fewer than depth.
@@ -81,6 +84,9 @@ extern void session_send(Session *session, Operation *operation, StatementId sta
  * not? So it is after an upgrade of the extension, or if the server is a standby.
  */
 extern bool result_is_stale(const PGresult *result);
+
+/* Is it the error that the extension's library does not fit its schema? */
+extern bool result_is_version_error(const PGresult *result);
 
 /* At the end of an iteration of the loop: flushes sessions, ends broken ones. */
 extern void sessions_flush(void);

@@ -68,7 +68,7 @@ writes_submit(Query *query)
 	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
 
 	if (!database_ready(POOL_WRITE))
-		query_refuse(query, "The database is not available.");
+		query_refuse(query, database_unavailable());
 	else if (!query_may_wait(query, queue->count))
 		query_refuse(query, "The server is busy.");
 	/* What locks: the chat, the application, or the name of a new application. */
@@ -374,7 +374,7 @@ give_up(void)
 		Batch	   *batch = retries;
 
 		retries = batch->next;
-		batch_refuse(batch, "The database is not available.");
+		batch_refuse(batch, database_unavailable());
 		batch_end(batch);
 	}
 	keyed_queue_expire(&creations, true);
