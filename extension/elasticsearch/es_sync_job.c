@@ -35,7 +35,6 @@
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_sync_job.h"
-#include "guc.h"
 
 /* When a run ends if there is more to do. */
 #define PASS_BUDGET_MS 200
