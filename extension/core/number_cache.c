@@ -11,7 +11,8 @@
  * The functions insert rows too, and count themselves: for them the triggers do
  * nothing. They are told apart by the depth of nested triggers, so that an
  * insertion by somebody's own trigger, within an insertion by the functions, is
- * still seen as a direct one.
+ * still seen as a direct one. Functions may be called by such triggers, too, and
+ * fail within a subtransaction that those survive: so there is a stack of them.
  */
 #include "postgres.h"
 
@@ -33,8 +34,17 @@
 /* The counters of the statements under way; NULL if there are none. */
 static HTAB *counters = NULL;
 
-/* Depth of triggers at which rows come from the functions; 0: nowhere. */
-static int	sql_function_depth = 0;
+/* A function that is under way. */
+typedef struct FunctionCall
+{
+	int			trigger_depth;	/* of triggers that its statements fire */
+	SubTransactionId subtransaction;	/* in which it began */
+} FunctionCall;
+
+/* Those of this transaction, the innermost last; in its memory. */
+static FunctionCall *calls = NULL;
+static int	calls_count = 0;
+static int	calls_capacity = 0;
 
 static int
 trigger_depth(void)
@@ -46,16 +56,23 @@ trigger_depth(void)
 bool
 number_cache_in_function(void)
 {
-	return sql_function_depth != 0 && trigger_depth() == sql_function_depth;
+	return calls_count > 0 && trigger_depth() == calls[calls_count - 1].trigger_depth;
 }
 
-/* What is done next is done by the functions. Returns what was before. */
+/* What is done next is done by the functions. Returns what number_cache_function_end wants. */
 static int
 enter_functions(void)
 {
-	int			previous = sql_function_depth;
+	int			previous = calls_count;
 
-	sql_function_depth = trigger_depth() + 1;
+	if (calls == NULL || calls_count == calls_capacity)
+	{
+		calls_capacity = calls == NULL ? 8 : calls_capacity * 2;
+		calls = calls == NULL ?
+			MemoryContextAlloc(TopTransactionContext, calls_capacity * sizeof(FunctionCall)) :
+			repalloc(calls, calls_capacity * sizeof(FunctionCall));
+	}
+	calls[calls_count++] = (FunctionCall) {trigger_depth() + 1, GetCurrentSubTransactionId()};
 	return previous;
 }
 
@@ -142,7 +159,7 @@ number_cache_function_begin(void)
 void
 number_cache_function_end(int previous)
 {
-	sql_function_depth = previous;
+	calls_count = previous;
 }
 
 /*
@@ -182,8 +199,9 @@ on_transaction_end(XactEvent event, void *argument)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			counters = NULL;	/* its memory ends with the transaction */
-			sql_function_depth = 0;
+			counters = NULL;	/* their memory ends with the transaction */
+			calls = NULL;
+			calls_count = 0;
 			break;
 		default:
 			break;
@@ -203,7 +221,8 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
 	NumberCounter *counter;
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		sql_function_depth = 0;
+		while (calls_count > 0 && calls[calls_count - 1].subtransaction == subtransaction)
+			calls_count--;
 	if (counters == NULL ||
 		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
 		return;
