@@ -142,7 +142,7 @@ sql('postgres', q{
 	CREATE ROLE monitor;
 	GRANT USAGE ON SCHEMA chat TO monitor;
 	GRANT SELECT ON chat.worker_status, chat.search_status TO monitor;
-	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.search_lag(integer) TO monitor});
+	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.job_status(), chat_internal.search_status() TO monitor});
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
 
@@ -150,6 +150,8 @@ is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT
 sql('postgres', q{
 	CREATE ROLE keeper;
 	ALTER SCHEMA chat OWNER TO keeper;
+	ALTER SCHEMA chat_internal OWNER TO keeper;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper;
 	DO $$ DECLARE t regclass; BEGIN
 		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
 			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
