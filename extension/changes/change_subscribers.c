@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "changes/change_set.h"
 #include "changes/change_subscribers.h"
 #include "changes/chat_key_queue.h"
 
@@ -53,9 +54,9 @@ fetch(void)
 	bool		all;
 	int			count;
 
-	if (!shmem_available() || !shmem_has_changes())
+	if (!shmem_available() || change_set_is_empty())
 		return;
-	count = shmem_take_changes(&changes, &all);
+	count = change_set_take(&changes, &all);
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 		if (inboxes[i].listening)
 			put(&inboxes[i], changes, count, all);
@@ -87,7 +88,7 @@ change_subscriber_listen(ChangeSubscriber reader, bool listen)
 		all &= inboxes[i].asked;
 	}
 	if (shmem_available() && (all || anyone))
-		shmem_listen(anyone);
+		change_set_listen(anyone);
 }
 
 /*
@@ -100,7 +101,8 @@ change_subscriber_has_changes(ChangeSubscriber reader)
 	Inbox	   *inbox = &inboxes[reader];
 
 	return inbox->listening &&
-		(inbox->all || chat_key_queue_count(inbox->chats) > 0 || shmem_has_changes());
+		(inbox->all || chat_key_queue_count(inbox->chats) > 0 ||
+		 (shmem_available() && !change_set_is_empty()));
 }
 
 /*

@@ -26,6 +26,7 @@
 
 #include "bgworker/worker.h"
 #include "changes/change_subscribers.h"
+#include "changes/shmem.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_batch.h"
