@@ -35,8 +35,8 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 #define SEARCH_STATUS(columns, condition) \
 	"SELECT " columns " FROM chat_internal.search_indexes AS i" \
 	" CROSS JOIN LATERAL (SELECT" \
-	" COALESCE(sum(c.messages_count), 0)::pg_catalog.int8 AS messages," \
-	" COALESCE(sum(c.behind) FILTER (WHERE c.behind > 0), 0)::pg_catalog.int8 AS behind," \
+	" COALESCE(sum(c.messages_count), 0)::int8 AS messages," \
+	" COALESCE(sum(c.behind) FILTER (WHERE c.behind > 0), 0)::int8 AS behind," \
 	" min(c.since) FILTER (WHERE isfinite(c.since)) AS since FROM (" \
 	"SELECT c.messages_count, b.behind, CASE WHEN b.behind > 0 THEN (" \
 	"SELECT m.created_at FROM chat.messages AS m WHERE m.application_id = c.application_id" \
@@ -44,14 +44,14 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	" ORDER BY m.number LIMIT 1) END AS since" \
 	" FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS w" \
 	" ON w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number" \
-	" CROSS JOIN LATERAL (SELECT c.last_message_number::pg_catalog.int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
+	" CROSS JOIN LATERAL (SELECT c.last_message_number::int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
 	") AS c) AS c" \
 	" CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE q.reason IS NULL) AS queued," \
 	" count(*) FILTER (WHERE q.reason IS NOT NULL) AS failed," \
 	" min(q.queued_at) FILTER (WHERE q.reason IS NULL AND isfinite(q.queued_at)) AS since" \
 	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id) AS q" \
 	" CROSS JOIN LATERAL (SELECT COALESCE(GREATEST(" \
-	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::pg_catalog.float8 AS behind) AS seconds" \
+	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
 	" WHERE " condition
 
 /* Return what a statement without parameters finds. */
@@ -96,7 +96,7 @@ status_of_index(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		SEARCH_STATUS("format('%s messages, %s s', c.behind + q.queued + q.failed,"
-					  " round(seconds.behind::pg_catalog.numeric, 1)) AS status", "i.id = $1"),
+					  " round(seconds.behind::numeric, 1)) AS status", "i.id = $1"),
 		INT4OID);
 	Datum		value = Int32GetDatum(index);
 
