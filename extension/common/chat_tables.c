@@ -95,15 +95,11 @@ chat_tables_init(void)
 static void
 look_up(void)
 {
-	Oid			schema_oids[lengthof(schemas)];
-
 	/* What changes meanwhile makes the cache invalid again. */
 	oids_valid = true;
-	for (int i = 0; i < lengthof(schemas); i++)
-		schema_oids[i] = get_namespace_oid(schemas[i], true);
 	for (int i = 0; i < CHAT_TABLES; i++)
 	{
-		Oid			schema = schema_oids[strcmp(tables[i].schema, schemas[0]) == 0 ? 0 : 1];
+		Oid			schema = get_namespace_oid(tables[i].schema, true);
 
 		oids[i] = OidIsValid(schema) ? get_relname_relid(tables[i].name, schema) : InvalidOid;
 	}
