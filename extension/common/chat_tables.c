@@ -158,9 +158,9 @@ require_privileges(Oid role)
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		Oid			function =
-			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(functions[i].name),
-							PointerGetDatum(buildoidvector(functions[i].args, functions[i].nargs)),
-							ObjectIdGetDatum(get_namespace_oid(functions[i].schema, true)));
+		GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(functions[i].name),
+						PointerGetDatum(buildoidvector(functions[i].args, functions[i].nargs)),
+						ObjectIdGetDatum(get_namespace_oid(functions[i].schema, true)));
 
 		if (OidIsValid(function) && compat_function_aclcheck(function, role, ACL_EXECUTE) != ACLCHECK_OK)
 			ereport(ERROR,
