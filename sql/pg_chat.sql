@@ -348,11 +348,11 @@ CREATE FUNCTION chat_internal.pending_changes() RETURNS bigint
 COMMENT ON FUNCTION chat_internal.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
-CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
-	AS 'MODULE_PATHNAME', 'chat_worker_process'
+CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean, OUT problem text)
+	AS 'MODULE_PATHNAME', 'chat_worker_status'
 	LANGUAGE C STABLE;
 COMMENT ON FUNCTION chat_internal.worker_process() IS
-'This database''s worker: its process, null if there is none, and since when it runs; and whether the server was started with pg_chat in shared_preload_libraries.';
+'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
 CREATE FUNCTION chat_internal.job_status(
 		OUT job text, OUT runs bigint, OUT last_run_at timestamptz, OUT last_duration interval, OUT last_done bigint, OUT total_done bigint,
@@ -380,6 +380,7 @@ CREATE VIEW chat.worker_status AS
 		d.last_error_at,
 		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
 		CASE
+			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'

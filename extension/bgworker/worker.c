@@ -41,11 +41,13 @@
 
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
+#include "bgworker/worker_version.h"
 #include "changes/change_set.h"
 #include "changes/database_registry.h"
 #include "common/chat_tables.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "common/sql_signature.h"
 #include "counts/recount_jobs.h"
@@ -54,7 +56,7 @@
 #include "redis/redis_mirror_job.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
-PG_FUNCTION_INFO_V1(chat_worker_process);
+PG_FUNCTION_INFO_V1(chat_worker_status);
 
 PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
@@ -121,6 +123,7 @@ static MemoryContext outer_context = NULL;
  * pg_stat_activity shows activity. The worker's own rights are a superuser's,
  * and not even SET ROLE leads back to them. Triggers deferred to the commit are
  * allowed, unlike in table_owner_become(), since these rights last beyond it.
+ * Raises 55000 if the library does not fit the schema any more.
  */
 static void
 begin_as(Oid (*role) (void), const char *activity)
@@ -129,6 +132,7 @@ begin_as(Oid (*role) (void), const char *activity)
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	schema_version_require();
 	SetUserIdAndSecContext(role(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -260,13 +264,22 @@ watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
-	look_for_prepared();
+	if (worker_version_fits())
+		look_for_prepared();
 	run->off = true;
 	return 0;
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
 static Job watching = {.name = "watch", .run = watch};
+
+/* Have all jobs done at the next occasion. */
+static void
+make_all_due(void)
+{
+	for (int i = 0; i < lengthof(jobs); i++)
+		jobs[i].next_pass = 0;
+}
 
 /* Do the jobs that are due. Returns how long to wait for the next. */
 static long
@@ -276,6 +289,11 @@ do_duties(void)
 
 	if (job_wait_ms(&watching) == 0)
 		job_run(&watching);
+	if (!worker_version_fits())
+	{
+		make_all_due();
+		return WAIT_MAX_MS;
+	}
 	for (int i = 0; i < lengthof(jobs); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -284,14 +302,6 @@ do_duties(void)
 		wait_ms = Min(wait_ms, job_wait_ms(&jobs[i]));
 	}
 	return wait_ms;
-}
-
-/* Have all jobs done at the next occasion. */
-static void
-make_all_due(void)
-{
-	for (int i = 0; i < lengthof(jobs); i++)
-		jobs[i].next_pass = 0;
 }
 
 /*
@@ -433,24 +443,31 @@ worker_runs(void)
 }
 
 /*
- * chat_internal.worker_process() returns (pid, running_since, preloaded)
+ * chat_internal.worker_process() returns (pid, running_since, preloaded, problem)
  *
- * Shared memory says it to every role.
+ * Shared memory says it to every role. problem is why the library does not fit
+ * the schema, null if it does: this function answers in any case.
  */
 Datum
-chat_worker_process(PG_FUNCTION_ARGS)
+chat_worker_status(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID)};
+	static SqlSignature signature = {
+		SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID), .any_version = true
+	};
 	TupleDesc	descriptor;
+	VersionMismatch mismatch;
+	bool		fits = schema_version_fits(&mismatch);
 	TimestampTz since;
 	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
-	Datum		values[3] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
+	Datum		values[4] = {
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available()), (Datum) 0
 	};
-	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
+	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
+	if (!fits)
+		values[3] = CStringGetTextDatum(psprintf("%s. %s", mismatch.message, mismatch.hint));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
