@@ -42,11 +42,14 @@
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
 #include "bgworker/worker_version.h"
-#include "changes/shmem.h"
+#include "changes/change_set.h"
+#include "changes/database_registry.h"
+#include "common/chat_tables.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
 #include "common/schema_version.h"
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
 #include "counts/recount_jobs.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
@@ -109,23 +112,6 @@ worker_description(Oid database)
 	return worker;
 }
 
-/* The owner of a table. */
-static Oid
-table_owner(const char *schema, const char *table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid(table, get_namespace_oid(schema, false))));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", schema, table)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* The name of this database. */
 static NameData database_name;
 
@@ -133,32 +119,47 @@ static NameData database_name;
 static MemoryContext outer_context = NULL;
 
 /*
- * Begin a transaction for one table, connected to SPI; pg_stat_activity shows
- * activity. It has the rights of the table's owner, and not those of the worker,
- * which are a superuser's: not even SET ROLE leads back to them. Deferred
- * triggers are allowed, unlike in a security-restricted operation, since these
- * rights last beyond the commit. Raises 55000 if the library does not fit the
- * schema any more.
+ * Begin a transaction with the rights of a role, connected to SPI;
+ * pg_stat_activity shows activity. The worker's own rights are a superuser's,
+ * and not even SET ROLE leads back to them. Triggers deferred to the commit are
+ * allowed, unlike in table_owner_become(), since these rights last beyond it.
+ * Raises 55000 if the library does not fit the schema any more.
  */
-void
-worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
+static void
+begin_as(Oid (*role) (void), const char *activity)
 {
 	outer_context = CurrentMemoryContext;
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	schema_version_require();
-	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(role(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* The same for all tables; they belong to one role. */
+/* Begin a transaction as the owner of all tables. Raises 55000 if they have several. */
 void
 worker_xact_begin(const char *activity)
 {
-	worker_xact_begin_as_owner_of("chat", "chats", activity);
+	begin_as(chat_tables_owner, activity);
+}
+
+static Oid
+owner_of_jobs(void)
+{
+	return chat_table_owner(TABLE_WORKER_JOBS);
+}
+
+/*
+ * Begin one that touches nothing but chat_internal.worker_jobs: also where the
+ * tables have several owners, which is to be told there.
+ */
+void
+worker_xact_begin_for_jobs(const char *activity)
+{
+	begin_as(owner_of_jobs, activity);
 }
 
 /*
@@ -181,14 +182,14 @@ worker_xact_commit(void)
 static bool
 extension_exists(void)
 {
-	uint32		invitations = shmem_available() ? shmem_invitations() : 0;
+	uint32		invitations = shmem_available() ? registry_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
 	if (shmem_available())
-		shmem_report_extension(exists, invitations);
+		registry_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -211,7 +212,8 @@ lock_database(void)
  * need not be on disk when it goes on: a crash takes back what it repaired
  * together with the note that it did. It waits for no lock for long: while it
  * does, others may wait for those that it has. But counting takes its time, and
- * errors do not end it. Not every version has all of them.
+ * errors do not end it. What it may not see it must not take for absent. Not
+ * every version has all of them.
  */
 static void
 fix_settings(void)
@@ -222,6 +224,7 @@ fix_settings(void)
 		{"transaction_timeout", "0"},
 		{"exit_on_error", "off"},
 		{"search_path", "pg_catalog, pg_temp"},
+		{"row_security", "off"},
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_isolation", "read committed"}
 	};
@@ -247,7 +250,7 @@ look_for_prepared(void)
 		return;
 	worker_xact_begin("looking for prepared transactions");
 	if (spi_plan_read(&plan, &database) > 0)
-		shmem_note_prepared();
+		change_set_note_prepared();
 	worker_xact_commit();
 	done = true;
 }
@@ -372,7 +375,7 @@ pg_chat_worker_main(Datum argument)
 	fix_settings();
 	if (!lock_database())
 		proc_exit(0);
-	if (shmem_available() && !shmem_register_worker())
+	if (shmem_available() && !registry_add_worker())
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
@@ -448,21 +451,23 @@ worker_runs(void)
 Datum
 chat_worker_status(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {
+		SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID), .any_version = true
+	};
 	TupleDesc	descriptor;
 	VersionMismatch mismatch;
 	bool		fits = schema_version_fits(&mismatch);
 	TimestampTz since;
-	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
+	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
 	Datum		values[4] = {
 		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available()), (Datum) 0
 	};
 	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
 	if (!fits)
 		values[3] = CStringGetTextDatum(psprintf("%s. %s", mismatch.message, mismatch.hint));
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE ||
-		descriptor->natts != lengthof(values))
-		elog(ERROR, "return type must be a row of %d columns", (int) lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
@@ -475,11 +480,12 @@ chat_worker_status(PG_FUNCTION_ARGS)
 Datum
 chat_start_worker(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(BOOLOID)};
 	BackgroundWorker worker = worker_description(MyDatabaseId);
 	BackgroundWorkerHandle *handle;
 	pid_t		pid;
 
-	schema_version_require();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
