@@ -13,7 +13,7 @@
 #include "common/compat.h"
 #include "elasticsearch/es_client.h"
 #include "guc.h"
-#include "redis/redis_connection.h"
+#include "redis/redis_url.h"
 
 int			guc_max_body_size;
 int			guc_reconcile_interval;

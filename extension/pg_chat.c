@@ -80,6 +80,7 @@
 #include "core/number_cache.h"
 #include "core/triggers.h"
 #include "guc.h"
+#include "jobs.h"
 
 PG_MODULE_MAGIC;
 
@@ -93,6 +94,7 @@ _PG_init(void)
 	number_cache_init();
 	triggers_init();
 	search_queue_init();
+	jobs_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		shmem_init();

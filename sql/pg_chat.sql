@@ -86,12 +86,18 @@ CREATE TABLE chat.messages (
 	CONSTRAINT messages_chat_fkey
 		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
 );
+COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+
 -- The key holds for what happens to chats: their messages go with them, and a
 -- restore loads them first. Its check of each inserted message is off: the
 -- functions hold the chat's row locked, the trigger below locks it for others,
 -- and a second lock would cost each message a lookup and a WAL record.
-ALTER TABLE chat.messages DISABLE TRIGGER ALL;
-COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+CREATE FUNCTION chat.disable_redundant_checks() RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
+	LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION chat.disable_redundant_checks() IS
+'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+SELECT chat.disable_redundant_checks();
 
 SELECT pg_catalog.pg_extension_config_dump('chat.applications', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
@@ -106,13 +112,19 @@ SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
 -- a row inserted without one gets the next, and one inserted with one raises
 -- the highest. Counts are repaired by the worker, which finds here what to count
 -- anew.
+--
+-- All tables may be published to another database that has the extension, by
+-- FOR ALL TABLES. Those that both write themselves have keys that no two
+-- databases choose alike: a row that arrives never collides with one that is
+-- there.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.recount_queue (
 	application_id integer NOT NULL,
-	chat_number integer NOT NULL
+	chat_number integer NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT recount_queue_pkey PRIMARY KEY (application_id, chat_number, id)
 );
-CREATE INDEX recount_queue_key ON chat_internal.recount_queue (application_id, chat_number);
 COMMENT ON TABLE chat_internal.recount_queue IS 'Queue: chats whose messages were changed directly, and are to be counted anew. Chat 0 stands for the chats of the application; application 0 for everything.';
 
 CREATE FUNCTION chat_internal.before_insert() RETURNS trigger
@@ -206,7 +218,9 @@ CREATE TABLE chat_internal.redis_key_queue (
 	chat_number integer NOT NULL DEFAULT 0,
 	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	due boolean NOT NULL DEFAULT true,
-	done_at timestamptz
+	done_at timestamptz,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT redis_key_queue_pkey PRIMARY KEY (token, chat_number, id)
 );
 CREATE INDEX redis_key_queue_due ON chat_internal.redis_key_queue (token, chat_number) WHERE due;
 CREATE INDEX redis_key_queue_done ON chat_internal.redis_key_queue (done_at) WHERE NOT due;
@@ -283,7 +297,7 @@ CREATE FUNCTION chat_internal.search_lag(index_id integer,
 	AS $$
 		WITH chats AS MATERIALIZED (
 			SELECT c.application_id, c.number, c.messages_count, coalesce(i.indexed_number, 0) AS indexed_number,
-				c.last_message_number - coalesce(i.indexed_number, 0) AS behind
+				c.last_message_number::bigint - coalesce(i.indexed_number, 0) AS behind
 			FROM chat.chats AS c
 			LEFT JOIN chat_internal.search_watermarks AS i ON i.index_id = search_lag.index_id
 				AND i.application_id = c.application_id AND i.chat_number = c.number),
@@ -303,11 +317,12 @@ CREATE FUNCTION chat_internal.search_lag(index_id integer,
 			coalesce((SELECT sum(c.behind) FROM chats AS c WHERE c.behind > 0), 0)::bigint,
 			(SELECT count(*) FROM chat_internal.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
 			(SELECT count(*) FROM chat_internal.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
-			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision,
+			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp()) - extract(epoch FROM min(w.since)), 0)
+				FROM waiting AS w WHERE isfinite(w.since)), 0)::double precision,
 			coalesce((SELECT i.verified_start = pg_postmaster_start_time() FROM chat_internal.search_indexes AS i WHERE i.id = search_lag.index_id), false)
 	$$;
 COMMENT ON FUNCTION chat_internal.search_lag(integer) IS
-'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; verified, whether the index was verified to be in sync since this server started. Looks at every chat.';
+'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits and has one, its time being finite; verified, whether the index was verified to be in sync since this server started. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
@@ -341,13 +356,16 @@ CREATE TABLE chat.repaired_counts (
 	chat_number integer,
 	counter text NOT NULL,
 	old_value integer,
-	new_value integer NOT NULL
+	new_value integer NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT repaired_counts_pkey PRIMARY KEY (application_id, id)
 );
 CREATE INDEX repaired_counts_repaired_at ON chat.repaired_counts (repaired_at);
 COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
 
 CREATE TABLE chat_internal.worker_jobs (
-	job text NOT NULL,
+	owner_database text COLLATE "C" NOT NULL,
+	job text COLLATE "C" NOT NULL,
 	runs bigint NOT NULL DEFAULT 0,
 	last_run_at timestamptz,
 	last_duration interval,
@@ -360,12 +378,14 @@ CREATE TABLE chat_internal.worker_jobs (
 	application_id integer NOT NULL DEFAULT 0,
 	chat_number integer NOT NULL DEFAULT 0,
 	full_scan boolean NOT NULL DEFAULT false,
-	owner_database text COLLATE "C",
-	CONSTRAINT worker_jobs_pkey PRIMARY KEY (job)
+	claimed boolean NOT NULL DEFAULT false,
+	CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job)
 ) WITH (fillfactor = 50);
+COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
+
 CREATE FUNCTION chat.start_worker() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'chat_start_worker'
-	LANGUAGE C VOLATILE STRICT;
+	LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION chat.start_worker() IS
 'Starts this database''s worker until the next restart, where pg_chat is not in shared_preload_libraries; elsewhere the launcher does. Returns whether it runs; it does if it was there already. Errors: 53400 no background worker is free, 25006 on a standby.';
 
@@ -375,28 +395,28 @@ CREATE FUNCTION chat_internal.pending_changes() RETURNS bigint
 COMMENT ON FUNCTION chat_internal.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
-CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
+CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean, OUT owner_database text)
 	AS 'MODULE_PATHNAME', 'chat_worker_process'
 	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION chat_internal.worker_process() IS
-'This database''s worker: its process, null if there is none, and since when it runs; and whether the server was started with pg_chat in shared_preload_libraries.';
+'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and what this database is called in chat_internal.worker_jobs.';
 
 CREATE VIEW chat.worker_status AS
 	SELECT
 		pg_catalog.current_database() AS database,
 		w.pid,
 		w.running_since,
-		d.job,
-		d.runs,
+		jobs.job,
+		coalesce(d.runs, 0) AS runs,
 		d.last_run_at,
 		d.last_duration,
-		d.last_done,
-		d.total_done,
-		d.total_repaired,
-		d.errors,
+		coalesce(d.last_done, 0) AS last_done,
+		coalesce(d.total_done, 0) AS total_done,
+		coalesce(d.total_repaired, 0) AS total_repaired,
+		coalesce(d.errors, 0) AS errors,
 		d.last_error,
 		d.last_error_at,
-		CASE d.job
+		CASE jobs.job
 			WHEN 'reconcile' THEN (SELECT pg_catalog.count(*) FROM chat_internal.recount_queue)
 			WHEN 'redis' THEN chat_internal.pending_changes()
 			WHEN 'search' THEN (SELECT s.messages_behind + s.queued FROM chat.search_status AS s WHERE s.state = 'current')
@@ -408,12 +428,11 @@ CREATE VIEW chat.worker_status AS
 			WHEN NOT w.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
-	FROM chat_internal.worker_jobs AS d
-	CROSS JOIN chat_internal.worker_process() AS w;
-COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
-
-INSERT INTO chat_internal.worker_jobs (job) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('trigram index');
-COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs, and where a scrub stands; kept over its restarts. owner_database, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
+	FROM (VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'),
+		('trigram index')) AS jobs (job)
+	CROSS JOIN chat_internal.worker_process() AS w
+	LEFT JOIN chat_internal.worker_jobs AS d ON d.owner_database = w.owner_database AND d.job = jobs.job;
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
 ---------------------------------------------------------------------------
 -- What the functions return
@@ -671,9 +690,9 @@ COMMENT ON FUNCTION chat.drop_trigram_index() IS
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
 	RETURNS SETOF chat.repaired_count
 	AS 'MODULE_PATHNAME', 'chat_reconcile'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
+	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 10;
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
-'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat.';
+'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat, 42501 a policy hides rows from the tables'' owner, 25006 on a standby.';
 
 -- Proof of the search index
 

@@ -24,12 +24,12 @@
 #include "utils/memutils.h"
 
 #include "changes/change_tracking.h"
+#include "changes/recount_queue.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/chat.h"
 #include "core/number_cache.h"
-#include "counts/recount.h"
 
 #define COUNTER_KEY_SIZE (2 * sizeof(int32))
 
@@ -91,11 +91,14 @@ number_cache_flush(void)
 	Int32Array	columns[3];
 	Datum		values[3];
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
+	ChatKey    *parents;
+	int			count = 0;
 	int			previous;
 
 	if (counters == NULL)
 		return;
 
+	parents = palloc(hash_get_num_entries(counters) * sizeof(ChatKey));
 	for (int i = 0; i < 3; i++)
 		int32_array_init(&columns[i], hash_get_num_entries(counters));
 	hash_seq_init(&scan, counters);
@@ -104,6 +107,7 @@ number_cache_flush(void)
 		int32_array_append(&columns[0], counter->application);
 		int32_array_append(&columns[1], counter->chat);
 		int32_array_append(&columns[2], counter->last_number);
+		parents[count++] = (ChatKey) {counter->application, counter->chat};
 		change_tracking_note(counter->application, counter->chat);
 		counter->stale = true;
 		if (counter->subtransaction == subtransaction)
@@ -121,7 +125,7 @@ number_cache_flush(void)
 	spi_plan_write(&update_chats, values, NULL);
 	spi_plan_write(&update_applications, values, NULL);
 	number_cache_function_end(previous);
-	recount_enqueue(values);
+	recount_queue_add(parents, count);
 }
 
 /*

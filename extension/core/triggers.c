@@ -32,13 +32,13 @@
 #include "utils/snapmgr.h"
 
 #include "changes/change_tracking.h"
+#include "changes/recount_queue.h"
 #include "changes/search_queue.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/arg_error.h"
 #include "core/number_cache.h"
 #include "core/triggers.h"
-#include "counts/recount.h"
 #include "guc.h"
 
 PG_FUNCTION_INFO_V1(chat_before_insert);
@@ -204,10 +204,8 @@ static void
 queue_changed(Relation relation, const ChatKey *parents, int count)
 {
 	TableOwnerSwitch		caller = table_owner_become(relation);
-	Datum		keys[2];
 
-	chat_keys_to_arrays(parents, count, keys);
-	recount_enqueue(keys);
+	recount_queue_add(parents, count);
 	for (int i = 0; i < count; i++)
 		change_tracking_note(parents[i].application, parents[i].chat);
 	table_owner_leave(caller);
