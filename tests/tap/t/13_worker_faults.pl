@@ -150,6 +150,7 @@ is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT
 sql('postgres', q{
 	CREATE ROLE keeper;
 	ALTER SCHEMA chat OWNER TO keeper;
+	ALTER SCHEMA chat_internal OWNER TO keeper;
 	DO $$ DECLARE t regclass; BEGIN
 		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
 			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
