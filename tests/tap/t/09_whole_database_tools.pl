@@ -195,7 +195,7 @@ SKIP:
 		skip 'pg_repack is not installed', 1;
 	}
 	$first->safe_psql('restored', 'CREATE EXTENSION pg_repack');
-	command_ok([ 'pg_repack', '--no-superuser-check', map({ ('-t', $_) } @tables), '-d', $first->connstr('restored') ], 'pg_repack');
+	$first->command_ok([ 'pg_repack', map({ ('-t', $_) } @tables), '-d', 'restored' ], 'pg_repack');
 	still_counts('pg_repack');
 	checks_are_off($first, 'restored', 'pg_repack');
 }
