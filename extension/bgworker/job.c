@@ -30,6 +30,9 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_LAST_MS 15000
 
+int			guc_reconcile_interval;
+int			guc_scrub_interval;
+
 /* Half to all of the pause for this number of failures in succession. */
 static long
 retry_after_ms(int failures)
@@ -79,7 +82,7 @@ record(const char *name, TimestampTz started, const JobRun *run, const char *err
 
 	if (error != NULL)
 		values[5] = CStringGetTextDatum(error);
-	worker_xact_begin_as_owner_of("chat_internal", "worker_jobs", "recording what was done");
+	worker_xact_begin_for_jobs("recording what was done");
 	spi_plan_write(&plan, values, nulls);
 	worker_xact_commit();
 }

@@ -18,9 +18,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "bgworker/job.h"
 #include "bgworker/job_pacing.h"
 #include "common/spi_plan.h"
-#include "guc.h"
 
 /* A slice that took less is followed by a larger one, one that took more by a smaller. */
 #define SLICE_SHORT_MS 20

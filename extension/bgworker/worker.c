@@ -30,7 +30,8 @@
 
 #include "bgworker/worker.h"
 #include "bgworker/worker_xact.h"
-#include "changes/shmem.h"
+#include "changes/change_set.h"
+#include "changes/database_registry.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
 #include "common/spi_plan.h"
@@ -91,14 +92,14 @@ worker_description(Oid database)
 static bool
 extension_exists(void)
 {
-	uint32		invitations = shmem_available() ? shmem_invitations() : 0;
+	uint32		invitations = shmem_available() ? registry_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
 	if (shmem_available())
-		shmem_report_extension(exists, invitations);
+		registry_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -132,7 +133,7 @@ look_for_prepared(void)
 		return;
 	worker_xact_begin("looking for prepared transactions");
 	if (spi_plan_read(&plan, &database) > 0)
-		shmem_note_prepared();
+		change_set_note_prepared();
 	worker_xact_commit();
 	done = true;
 }
@@ -250,7 +251,7 @@ pg_chat_worker_main(Datum argument)
 	worker_xact_fix_settings();
 	if (!lock_database())
 		proc_exit(0);
-	if (shmem_available() && !shmem_register_worker())
+	if (shmem_available() && !registry_add_worker())
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};

@@ -19,9 +19,9 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/worker.h"
-#include "changes/shmem.h"
-#include "common/database_identity.h"
+#include "changes/database_registry.h"
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
 PG_FUNCTION_INFO_V1(chat_worker_process);
@@ -34,9 +34,11 @@ static int
 worker_process(TimestampTz *since)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT l.pid, a.backend_start FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid"
-		" WHERE l.locktype = 'advisory' AND l.database = $1 AND l.classid = $2"
-		" AND l.objid = 0::oid AND l.objsubid = $3 AND l.granted",
+		"SELECT l.pid, a.backend_start FROM pg_catalog.pg_locks AS l"
+		" LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid"
+		" WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'"
+		" AND l.database OPERATOR(pg_catalog.=) $1 AND l.classid OPERATOR(pg_catalog.=) $2"
+		" AND l.objid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $3 AND l.granted",
 		OIDOID, OIDOID, INT2OID);
 	Datum		values[3] = {
 		ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(WORKER_LOCK_KEY), Int16GetDatum(WORKER_LOCK_CLASS)
@@ -66,25 +68,25 @@ worker_runs(void)
 
 /*
  * chat_internal.worker_process() returns (pid integer, running_since timestamptz,
- * preloaded boolean, owner_database text)
+ * preloaded boolean)
  *
- * The first two are null where there is no worker; owner_database is what this
- * database is called in chat_internal.worker_jobs.
+ * The first two are null where there is no worker. Shared memory says it to every
+ * role.
  */
 Datum
 chat_worker_process(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID)};
 	TupleDesc	descriptor;
 	TimestampTz since;
-	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
-	Datum		values[4] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available()),
-		CStringGetTextDatum(database_identity_current())
+	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
+	Datum		values[3] = {
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
 	};
-	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, false};
+	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
@@ -98,10 +100,12 @@ chat_worker_process(PG_FUNCTION_ARGS)
 Datum
 chat_start_worker(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(BOOLOID)};
 	BackgroundWorker worker = worker_description(MyDatabaseId);
 	BackgroundWorkerHandle *handle;
 	pid_t		pid;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

@@ -9,21 +9,17 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timeout.h"
 
 #include "bgworker/worker_xact.h"
+#include "common/chat_tables.h"
 
 /* The memory context to return to after the transaction. */
 static MemoryContext outer_context = NULL;
@@ -63,49 +59,48 @@ worker_xact_fix_settings(void)
 			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-/* The owner of a table. Raises 42P01 if there is no such table. */
-static Oid
-table_owner(const char *schema, const char *table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid(table, get_namespace_oid(schema, false))));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", schema, table)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /*
- * Begin a transaction for one table, connected to SPI, with a snapshot;
- * pg_stat_activity shows activity.
+ * Begin a transaction with the rights of a role, connected to SPI, with a
+ * snapshot; pg_stat_activity shows activity.
  *
- * It has the rights of the table's owner: not even SET ROLE leads back to those
- * of the worker. Deferred triggers are allowed, unlike in a security-restricted
- * operation, since these rights last beyond the commit.
+ * Not even SET ROLE leads back to the worker's own rights, which are a
+ * superuser's. Triggers deferred to the commit are allowed, unlike in
+ * table_owner_become(), since these rights last beyond it.
  */
-void
-worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
+static void
+begin_as(Oid (*role) (void), const char *activity)
 {
 	outer_context = CurrentMemoryContext;
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(role(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* The same for all tables, which belong to one role. */
+/* Begin a transaction as the owner of all tables. Raises 55000 if they have several. */
 void
 worker_xact_begin(const char *activity)
 {
-	worker_xact_begin_as_owner_of("chat", "chats", activity);
+	begin_as(chat_tables_owner, activity);
+}
+
+static Oid
+owner_of_jobs(void)
+{
+	return chat_table_owner(TABLE_WORKER_JOBS);
+}
+
+/*
+ * Begin one that touches nothing but chat_internal.worker_jobs: also where the
+ * tables have several owners, which is to be told there.
+ */
+void
+worker_xact_begin_for_jobs(const char *activity)
+{
+	begin_as(owner_of_jobs, activity);
 }
 
 /*

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 extern void worker_xact_fix_settings(void);
-extern void worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity);
+extern void worker_xact_begin_for_jobs(const char *activity);
 extern void worker_xact_begin(const char *activity);
 extern void worker_xact_limit(int timeout_ms);
 extern void worker_xact_commit(void);

@@ -36,6 +36,25 @@ recount_queue_add(const ChatKey *parents, int count)
 }
 
 /*
+ * Queue the parents that a query finds: it has two columns, application_id and
+ * chat_number, and may name a trigger's transition tables.
+ */
+void
+recount_queue_add_from(const char *parents)
+{
+	spi_execute(psprintf("INSERT INTO chat_internal.recount_queue (application_id, chat_number) %s", parents));
+}
+
+/*
+ * Queue all that there is, as application 0.
+ */
+void
+recount_queue_add_everything(void)
+{
+	spi_execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number) VALUES (0, 0)");
+}
+
+/*
  * Queue a parent that could not be counted, unless it is queued.
  */
 void
@@ -84,8 +103,8 @@ recount_queue_remove(const ChatKey *parents, int count)
 {
 	static SavedPlan find = SAVED_PLAN(
 		"SELECT q.ctid FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
-		" LATERAL (SELECT ctid FROM chat_internal.recount_queue"
-		" WHERE application_id = k.application_id AND chat_number = k.number FOR UPDATE) AS q",
+		" LATERAL (SELECT r.ctid FROM chat_internal.recount_queue AS r"
+		" WHERE r.application_id = k.application_id AND r.chat_number = k.number FOR UPDATE) AS q",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan delete = {
 		.sql = "DELETE FROM chat_internal.recount_queue AS q USING unnest($1) AS k (tid) WHERE q.ctid = k.tid",

@@ -10,6 +10,8 @@
 #include "common/keys.h"
 
 extern void recount_queue_add(const ChatKey *parents, int count);
+extern void recount_queue_add_from(const char *parents);
+extern void recount_queue_add_everything(void);
 extern void recount_queue_add_back(ChatKey parent);
 extern int	recount_queue_first(ChatKey *parents, int limit, ChatKey after);
 extern void recount_queue_remove(const ChatKey *parents, int count);

@@ -19,6 +19,7 @@
 #include "fmgr.h"
 
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_disable_redundant_checks);
 
@@ -31,15 +32,18 @@ PG_FUNCTION_INFO_V1(chat_disable_redundant_checks);
 Datum
 chat_disable_redundant_checks(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(INT4OID)};
 	static SavedPlan plan = {
-		.sql = "SELECT format('ALTER TABLE chat.messages DISABLE TRIGGER %I', t.tgname) AS command"
-		" FROM pg_trigger AS t JOIN pg_constraint AS c ON c.oid = t.tgconstraint"
-		" WHERE t.tgrelid = 'chat.messages'::regclass AND t.tgisinternal AND t.tgenabled <> 'D'"
-		" AND c.conrelid = t.tgrelid AND c.conname = 'messages_chat_fkey'"
+		.sql = "SELECT pg_catalog.format('ALTER TABLE chat.messages DISABLE TRIGGER %I', t.tgname) AS command"
+		" FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_constraint AS c ON c.oid OPERATOR(pg_catalog.=) t.tgconstraint"
+		" WHERE t.tgrelid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
+		" AND t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'"
+		" AND c.conrelid OPERATOR(pg_catalog.=) t.tgrelid AND c.conname OPERATOR(pg_catalog.=) 'messages_chat_fkey'"
 	};
 	SPITupleTable *commands;
 	uint64		count;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	SPI_connect();
 	count = spi_plan_read_fresh(&plan, NULL);
 	commands = SPI_tuptable;

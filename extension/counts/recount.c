@@ -238,22 +238,22 @@ recount_count(const ChatKey *parents, int count, RecountResult *result)
 		" c.messages_count AS stored_count, c.last_message_number AS stored_highest,"
 		" m.counted::int4, COALESCE(m.highest, 0) AS highest"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
-		" LATERAL (SELECT * FROM chat.chats"
-		" WHERE application_id = k.application_id AND number = k.number LIMIT 1) AS c,"
-		" LATERAL (SELECT count(*) AS counted, max(number) AS highest FROM chat.messages"
-		" WHERE application_id = c.application_id AND chat_number = c.number) AS m",
+		" LATERAL (SELECT c.* FROM chat.chats AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number LIMIT 1) AS c,"
+		" LATERAL (SELECT count(*) AS counted, max(m.number) AS highest FROM chat.messages AS m"
+		" WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS m",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan count_applications = SAVED_PLAN(
 		"SELECT a.id AS application_id, 0 AS chat_number, a.created_at, s.application_id IS NULL AS missing,"
 		" COALESCE(s.chats_count, 0) AS stored_count, COALESCE(s.last_chat_number, 0) AS stored_highest,"
 		" c.counted::int4, COALESCE(c.highest, 0) AS highest"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
-		" LATERAL (SELECT id, created_at FROM chat.applications"
-		" WHERE id = k.application_id AND k.number = 0 LIMIT 1) AS a"
-		" LEFT JOIN LATERAL (SELECT * FROM chat.application_counters"
-		" WHERE application_id = a.id LIMIT 1) AS s ON true,"
-		" LATERAL (SELECT count(*) AS counted, max(number) AS highest FROM chat.chats"
-		" WHERE application_id = a.id) AS c",
+		" LATERAL (SELECT a.id, a.created_at FROM chat.applications AS a"
+		" WHERE a.id = k.application_id AND k.number = 0 LIMIT 1) AS a"
+		" LEFT JOIN LATERAL (SELECT s.* FROM chat.application_counters AS s"
+		" WHERE s.application_id = a.id LIMIT 1) AS s ON true,"
+		" LATERAL (SELECT count(*) AS counted, max(c.number) AS highest FROM chat.chats AS c"
+		" WHERE c.application_id = a.id) AS c",
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
 

@@ -4,15 +4,16 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 
-#include "core/application.h"
+#include "common/sql_signature.h"
+#include "common/table_owner.h"
 #include "core/arg_error.h"
-#include "core/chat.h"
+#include "core/entity_lookup.h"
 #include "core/sql_function.h"
 #include "counts/recount.h"
 
@@ -62,13 +63,18 @@ count_all(RecountWalk walk, ChatKey position, int32 last_application, RecountRes
 Datum
 chat_reconcile(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {
+		SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID)
+	};
 	bool		everything = PG_ARGISNULL(0);
 	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
 	RecountResult result = {.context = CurrentMemoryContext};
+	TableOwnerSwitch caller;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	PreventCommandDuringRecovery("chat.reconcile()");
-	(void) sql_function_result_store(fcinfo);
-	SPI_connect();
+	(void) sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	if (everything && !PG_ARGISNULL(1))
 		arg_error_raise(application_not_found());
 	recount_lock();
@@ -90,6 +96,6 @@ chat_reconcile(PG_FUNCTION_ARGS)
 	}
 	recount_repair(&result);
 	recount_report(&result, store_repaired, fcinfo->resultinfo);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }

@@ -24,7 +24,6 @@
 #include "changes/recount_queue.h"
 #include "counts/recount.h"
 #include "counts/recount_jobs.h"
-#include "guc.h"
 
 /* How long a run goes on if there is more to do, and a scrub at least. */
 #define RUN_BUDGET_MS 100
@@ -157,19 +156,13 @@ require_lock_free(void)
 				 errmsg("another reconciliation is under way")));
 }
 
-/*
- * Take parents out of the queue, if they are there, and count them: together
- * or, where that fails, one by one, so that one does not stop the others.
- * Returns how many of them were counted, at least one, before the time was up.
- */
-static int
-count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *run)
+/* Count parents together. Returns false if that fails, whatever the reason. */
+static bool
+try_together(const ChatKey *parents, int count, JobRun *run)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool counted = true;
-	int			done = 0;
 
-	require_lock_free();
 	PG_TRY();
 	{
 		count_together(parents, count, run);
@@ -180,9 +173,22 @@ count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *
 		counted = false;
 	}
 	PG_END_TRY();
-	if (counted)
-		return count;
+	return counted;
+}
 
+/*
+ * Take parents out of the queue, if they are there, and count them: together
+ * or, where that fails, one by one, so that one does not stop the others.
+ * Returns how many of them were counted, at least one, before the time was up.
+ */
+static int
+count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *run)
+{
+	int			done = 0;
+
+	require_lock_free();
+	if (try_together(parents, count, run))
+		return count;
 	do
 	{
 		CHECK_FOR_INTERRUPTS();

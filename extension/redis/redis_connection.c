@@ -45,6 +45,8 @@
  */
 #define EXCHANGE_BYTES_MAX (512 * 1024)
 
+char	   *guc_redis_password_file;
+
 /* What the server calls the history of its data; empty if it does not say. */
 #define HISTORY_LENGTH 40
 static char history[HISTORY_LENGTH + 1];

@@ -89,8 +89,8 @@ mark_done(QueueRow *rows, int count)
 {
 	static SavedPlan find = SAVED_PLAN(
 		"SELECT q.ctid FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (token, chat_number, id),"
-		" LATERAL (SELECT ctid FROM chat_internal.redis_key_queue"
-		" WHERE token = k.token AND chat_number = k.chat_number AND id = k.id FOR NO KEY UPDATE) AS q",
+		" LATERAL (SELECT r.ctid FROM chat_internal.redis_key_queue AS r"
+		" WHERE r.token = k.token AND r.chat_number = k.chat_number AND r.id = k.id FOR NO KEY UPDATE) AS q",
 		TEXTARRAYOID, INT4ARRAYOID, UUIDARRAYOID);
 	static SavedPlan update = {
 		.sql = "UPDATE chat_internal.redis_key_queue AS q SET due = false, done_at = COALESCE(q.done_at, clock_timestamp())"
@@ -258,9 +258,9 @@ redis_key_cleanup_delete_chats(void)
 		"SELECT COALESCE(a.id, 0) AS application_id, q.chat_number, q.token, c.last_message_number AS last_number, q.id"
 		" FROM (SELECT token, chat_number, id FROM chat_internal.redis_key_queue"
 		" WHERE due AND chat_number > 0 ORDER BY token, chat_number LIMIT $1) AS q"
-		" LEFT JOIN LATERAL (SELECT id FROM chat.applications WHERE token = q.token LIMIT 1) AS a ON true"
-		" LEFT JOIN LATERAL (SELECT last_message_number FROM chat.chats"
-		" WHERE application_id = a.id AND number = q.chat_number LIMIT 1) AS c ON true",
+		" LEFT JOIN LATERAL (SELECT a.id FROM chat.applications AS a WHERE a.token = q.token LIMIT 1) AS a ON true"
+		" LEFT JOIN LATERAL (SELECT c.last_message_number FROM chat.chats AS c"
+		" WHERE c.application_id = a.id AND c.number = q.chat_number LIMIT 1) AS c ON true",
 		INT8OID);
 	Datum		limit = Int64GetDatum(REDIS_COUNTERS_SLICE);
 	MemoryContext context = CurrentMemoryContext;

@@ -91,9 +91,9 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT a.id, a.token, COALESCE(c.last_chat_number, 0) AS last_chat_number"
 		" FROM unnest($1) AS k (id),"
-		" LATERAL (SELECT id, token FROM chat.applications WHERE id = k.id LIMIT 1) AS a"
-		" LEFT JOIN LATERAL (SELECT last_chat_number FROM chat.application_counters"
-		" WHERE application_id = a.id LIMIT 1) AS c ON true"
+		" LATERAL (SELECT a.id, a.token FROM chat.applications AS a WHERE a.id = k.id LIMIT 1) AS a"
+		" LEFT JOIN LATERAL (SELECT c.last_chat_number FROM chat.application_counters AS c"
+		" WHERE c.application_id = a.id LIMIT 1) AS c ON true"
 		" ORDER BY a.id",
 		INT4ARRAYOID);
 	Int32Array	ids;
@@ -136,8 +136,8 @@ read_chats(const ChatKey *parents, int count)
 	static SavedPlan by_key = SAVED_PLAN(
 		"SELECT c.application_id, c.number, c.last_message_number"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
-		" LATERAL (SELECT application_id, number, last_message_number FROM chat.chats"
-		" WHERE application_id = k.application_id AND number = k.number LIMIT 1) AS c"
+		" LATERAL (SELECT c.application_id, c.number, c.last_message_number FROM chat.chats AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number LIMIT 1) AS c"
 		" ORDER BY c.application_id, c.number",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan by_range = SAVED_PLAN(
@@ -259,7 +259,7 @@ redis_counters_after(ChatKey position, RedisCounter **counters)
 		" UNION ALL (SELECT application_id, 0, last_chat_number FROM chat.application_counters"
 		" WHERE application_id > $1 ORDER BY application_id LIMIT $3)) AS u"
 		" ORDER BY application_id, chat_number LIMIT $3) AS k,"
-		" LATERAL (SELECT token FROM chat.applications WHERE id = k.application_id LIMIT 1) AS a"
+		" LATERAL (SELECT a.token FROM chat.applications AS a WHERE a.id = k.application_id LIMIT 1) AS a"
 		" ORDER BY k.application_id, k.chat_number",
 		INT4OID, INT4OID, INT8OID);
 	Datum		values[3] = {

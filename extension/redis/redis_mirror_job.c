@@ -39,7 +39,7 @@
 #include "utils/timestamp.h"
 
 #include "changes/change_subscribers.h"
-#include "guc.h"
+#include "changes/redis_key_queue.h"
 #include "redis/redis_claim.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_key_cleanup.h"

@@ -46,7 +46,6 @@
 #include "bgworker/repaired_counts.h"
 #include "bgworker/worker_xact.h"
 #include "changes/shmem.h"
-#include "guc.h"
 #include "redis/redis_key_cleanup.h"
 #include "redis/redis_verify.h"
 

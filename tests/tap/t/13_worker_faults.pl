@@ -142,7 +142,7 @@ sql('postgres', q{
 	CREATE ROLE monitor;
 	GRANT USAGE ON SCHEMA chat TO monitor;
 	GRANT SELECT ON chat.worker_status, chat.search_status TO monitor;
-	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.search_lag(integer) TO monitor});
+	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.job_status(), chat_internal.search_status() TO monitor});
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
 
@@ -151,6 +151,7 @@ sql('postgres', q{
 	CREATE ROLE keeper;
 	ALTER SCHEMA chat OWNER TO keeper;
 	ALTER SCHEMA chat_internal OWNER TO keeper;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper;
 	DO $$ DECLARE t regclass; BEGIN
 		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
 			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
@@ -215,7 +216,7 @@ $blocker->query('BEGIN; LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE M
 fails('watch', '%lock timeout%', 'pg_extension is locked');
 $blocker->quit;
 sql('postgres', 'ALTER TABLE chat.chats RENAME TO rooms');
-wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'reconcile'}, 'chat.chats is renamed: it is shown');
+wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'scrub chats'}, 'chat.chats is renamed: it is shown');
 sql('postgres', 'ALTER TABLE chat.rooms RENAME TO chats');
 still_there($node, $pid, 'errors: it is the same');
 

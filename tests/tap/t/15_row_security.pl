@@ -26,8 +26,7 @@ sql(q{
 		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
 			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
 		END LOOP;
-	END $$;
-	ALTER FUNCTION chat.reconcile(integer, integer) OWNER TO keeper});
+	END $$});
 wait_until($node, 'postgres', q{SELECT bool_and(last_run_at > clock_timestamp() - interval '10 s') FROM chat.worker_status WHERE job IN ('reconcile', 'redis')}, 'the jobs go on');
 my $counters = 'SELECT application_id, number, messages_count, last_message_number FROM chat.chats UNION ALL SELECT application_id, 0, chats_count, last_chat_number FROM chat.application_counters ORDER BY 1, 2';
 my $before = sql($counters);
