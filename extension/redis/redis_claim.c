@@ -19,7 +19,6 @@
 #include "common/spi_plan.h"
 #include "redis/redis_claim.h"
 #include "redis/redis_key_cleanup.h"
-#include "redis/redis_mirror_job.h"
 
 /*
  * Raise 55000 if one of the databases of SPI_tuptable, which claimed the keys, is
@@ -42,14 +41,14 @@ refuse_copy(uint64 count)
 }
 
 /*
- * Have the keys be this database's. Raises 55000 if they are another's, which
- * this one is a copy of.
+ * Have the keys be this database's, which is noted in the row of a job. Raises
+ * 55000 if they are another's, which this one is a copy of.
  *
  * Where nobody had claimed them, as when a copy was given tokens of its own, the
  * keys that it lost are not its own to delete.
  */
 void
-redis_claim_keys(void)
+redis_claim_keys(const char *job)
 {
 	static SavedPlan find = SAVED_PLAN(
 		"SELECT owner_database, owner_database = $1 AS is_ours FROM chat_internal.worker_jobs"
@@ -60,7 +59,7 @@ redis_claim_keys(void)
 		" ON CONFLICT (owner_database, job) DO UPDATE SET claimed = true",
 		TEXTOID, TEXTOID);
 	Datum		values[2] = {
-		CStringGetTextDatum(database_identity_current()), CStringGetTextDatum(redis_mirror_job.name)
+		CStringGetTextDatum(database_identity_current()), CStringGetTextDatum(job)
 	};
 	uint64		claims;
 

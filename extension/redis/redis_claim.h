@@ -7,6 +7,6 @@
 
 #include "postgres.h"
 
-extern void redis_claim_keys(void);
+extern void redis_claim_keys(const char *job);
 
 #endif							/* PG_CHAT_REDIS_CLAIM_H */

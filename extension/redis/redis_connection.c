@@ -5,10 +5,10 @@
  * The worker has one at most. Commands are appended, then sent together in an
  * exchange, which ends with the last reply. hiredis does the protocol, without
  * blocking, on bytes that redis_reply_scan.c has found fit for it. The waiting is
- * done here, on the worker's latch together with the socket, and ends after a
- * deadline, whatever the server does. After an error the connection is of no
- * more use, and redis_disconnect must be called; it also frees what the error
- * left behind.
+ * done here, on the worker's latch together with the socket; how long a run of
+ * the job may wait in all is bounded, whatever the server does. After an error
+ * the connection is of no more use, and redis_disconnect must be called; it also
+ * frees what the error left behind.
  *
  * The password is read at each login, and not kept. No error message shows it,
  * nor the URL, which may have one.
@@ -34,8 +34,8 @@
 #endif
 
 /*
- * How long an exchange may take, or connecting and logging in together: other
- * jobs of the worker wait meanwhile.
+ * How long a run of the job may wait in all, for exchanges, or to connect and
+ * log in: other jobs of the worker wait meanwhile.
  */
 #define TIMEOUT_MS 1000
 
@@ -52,40 +52,49 @@ char	   *guc_redis_password_file;
 static char history[HISTORY_LENGTH + 1];
 
 static redisContext *connection = NULL;
+static long left_ms = 0;		/* of the time that a run may wait */
 static int	commands = 0;		/* appended, whose replies are not there yet */
 static void *reply = NULL;		/* the one in hand: freed here after an error, too */
 
-/* The time until the deadline. Raises 08006 if there is none. */
-static long
-left_ms(TimestampTz deadline)
+/*
+ * A run of the job begins: from now on, it may wait for TIMEOUT_MS in all.
+ */
+void
+redis_begin_run(void)
 {
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	left_ms = TIMEOUT_MS;
+}
 
-	if (left <= 0)
+/* Some of the time has been spent waiting. Raises 08006 if there is none left. */
+static void
+spend_time(TimestampTz since)
+{
+	left_ms -= TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	if (left_ms <= 0)
 		redis_raise("no answer from", "it took longer than 1 s");
-	return left;
 }
 
 /*
- * Wait until the socket is ready for events. Raises 08006 at the deadline.
+ * Wait until the socket is ready for events. Raises 08006 if the time is over.
  */
 static void
-wait_for_socket(uint32 events, TimestampTz deadline)
+wait_for_socket(uint32 events)
 {
-	while (!latch_wait("ChatRedis", events, connection->fd, left_ms(deadline)))
-		;
-}
+	bool		ready;
 
-static TimestampTz
-deadline_from_now(void)
-{
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TIMEOUT_MS);
+	do
+	{
+		TimestampTz since = GetCurrentTimestamp();
+
+		ready = latch_wait("ChatRedis", events, connection->fd, left_ms);
+		spend_time(since);
+	} while (!ready);
 }
 
 #ifdef CHAT_REDIS_TLS
 /* Speak TLS from now on; the server proves that it is the host. */
 static void
-start_tls(const char *host, TimestampTz deadline)
+start_tls(const char *host)
 {
 	const char *problem;
 	SSL		   *tls = redis_tls_begin(connection, host, &problem);
@@ -94,7 +103,7 @@ start_tls(const char *host, TimestampTz deadline)
 	if (tls == NULL)
 		redis_raise("could not speak TLS to", problem);
 	while ((events = redis_tls_go_on(tls, &problem)) != 0)
-		wait_for_socket(events, deadline);
+		wait_for_socket(events);
 	if (problem != NULL)
 		redis_raise("could not speak TLS to", problem);
 }
@@ -132,9 +141,14 @@ receive(RedisReplyScan *scan)
 	return received;
 }
 
-/* The same as redis_exchange, until a deadline. */
-static void
-exchange_until(TimestampTz deadline, RedisReplyCallback callback, void *context)
+/*
+ * Send what was appended, and pass each reply to callback, in order. Sends and
+ * receives at the same time, so that neither side can wait for the other with
+ * full buffers. Raises 08006 if that takes more than the run's time, or the
+ * server answers what is no reply, or more than was asked.
+ */
+void
+redis_exchange(RedisReplyCallback callback, void *context)
 {
 	RedisReplyScan scan = redis_reply_scan_begin(commands);
 	int			total = commands;
@@ -147,7 +161,6 @@ exchange_until(TimestampTz deadline, RedisReplyCallback callback, void *context)
 		CHECK_FOR_INTERRUPTS();
 		if (redisGetReplyFromReader(connection, &reply) != REDIS_OK)
 			redis_raise("could not understand", connection->errstr);
-		(void) left_ms(deadline);
 		if (reply != NULL)
 		{
 			callback(replies++, reply, context);
@@ -158,25 +171,12 @@ exchange_until(TimestampTz deadline, RedisReplyCallback callback, void *context)
 
 		if (!sent && redisBufferWrite(connection, &sent) != REDIS_OK)
 			redis_raise("could not write to", connection->errstr);
-		wait_for_socket(sent ? WL_SOCKET_READABLE : WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE,
-						deadline);
+		wait_for_socket(sent ? WL_SOCKET_READABLE : WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE);
 		bytes += receive(&scan);
 		if (bytes > EXCHANGE_BYTES_MAX)
 			redis_raise("could not read from", "the answer is too long");
 	}
 	commands = 0;
-}
-
-/*
- * Send what was appended, and pass each reply to callback, in order. Sends and
- * receives at the same time, so that neither side can wait for the other with
- * full buffers. Raises 08006 if that cannot be done in TIMEOUT_MS, or the server
- * answers what is no reply, or more than was asked.
- */
-void
-redis_exchange(RedisReplyCallback callback, void *context)
-{
-	exchange_until(deadline_from_now(), callback, context);
 }
 
 /*
@@ -260,7 +260,7 @@ read_password(const RedisUrl *parts, const char *password_file)
  * long it takes follows the server's distance.
  */
 static void
-log_in(const RedisUrl *parts, const char *password_file, TimestampTz deadline)
+log_in(const RedisUrl *parts, const char *password_file)
 {
 	char	   *password = read_password(parts, password_file);
 	RedisReplyCallback callbacks[3];
@@ -282,7 +282,7 @@ log_in(const RedisUrl *parts, const char *password_file, TimestampTz deadline)
 	}
 	redis_command(2, (const char *[]) {"INFO", "replication"});
 	callbacks[count++] = take_history;
-	exchange_until(deadline, take_login_reply, callbacks);
+	redis_exchange(take_login_reply, callbacks);
 }
 
 /*
@@ -290,17 +290,19 @@ log_in(const RedisUrl *parts, const char *password_file, TimestampTz deadline)
  * wait for it as long as it takes.
  */
 static redisContext *
-begin_to_connect(const RedisUrl *parts, TimestampTz deadline)
+begin_to_connect(const RedisUrl *parts)
 {
 	static DnsResolver resolver;
+	TimestampTz since = GetCurrentTimestamp();
 	char		address[NI_MAXHOST];
 	const char *problem;
 
 	if (parts->host == NULL)
 		return redisConnectUnixNonBlock(parts->path);
-	problem = dns_resolve_host(&resolver, parts->host, deadline, address);
+	problem = dns_resolve_host(&resolver, parts->host, TimestampTzPlusMilliseconds(since, left_ms), address);
 	if (problem != NULL)
 		redis_raise("could not connect to", problem);
+	spend_time(since);
 	return redisConnectNonBlock(address, parts->port);
 }
 
@@ -327,7 +329,6 @@ redis_connect(const char *url, const char *password_file)
 {
 	RedisUrl	parts;
 	const char *problem;
-	TimestampTz deadline = deadline_from_now();
 	int			error = 0;
 	socklen_t	size = sizeof(error);
 
@@ -340,22 +341,22 @@ redis_connect(const char *url, const char *password_file)
 				 errmsg("pg_chat.redis_url is not valid"),
 				 errdetail("%s", problem)));
 
-	connection = begin_to_connect(&parts, deadline);
+	connection = begin_to_connect(&parts);
 	if (connection == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (connection->err)
 		redis_raise("could not connect to", connection->errstr);
 
-	wait_for_socket(WL_SOCKET_WRITEABLE, deadline);
+	wait_for_socket(WL_SOCKET_WRITEABLE);
 	if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
 		error = errno;
 	if (error != 0)
 		redis_raise("could not connect to", strerror(error));
 #ifdef CHAT_REDIS_TLS
 	if (parts.tls)
-		start_tls(parts.host, deadline);
+		start_tls(parts.host);
 #endif
-	log_in(&parts, password_file, deadline);
+	log_in(&parts, password_file);
 	return true;
 }
 

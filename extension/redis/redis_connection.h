@@ -7,14 +7,15 @@
 
 #include "postgres.h"
 
+#include <hiredis/hiredis.h>
+
 /* pg_chat.redis_password_file: has the password; empty: there is none. */
 extern char *guc_redis_password_file;
-
-#include <hiredis/hiredis.h>
 
 /* A reply arrived: the i-th of an exchange. It is freed after the call. */
 typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *context);
 
+extern void redis_begin_run(void);
 extern bool redis_connect(const char *url, const char *password_file);
 extern const char *redis_server_identity(void);
 extern void redis_disconnect(void);

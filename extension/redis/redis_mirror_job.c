@@ -128,7 +128,7 @@ connect_to_redis(void)
 		redis_verify_stop(&mirror.verify);
 	}
 	if (mirror.state == MIRROR_DISCONNECTED)
-		redis_claim_keys();
+		redis_claim_keys(redis_mirror_job.name);
 	if (!redis_connect(guc_redis_url, guc_redis_password_file))
 		return false;
 	keep(&mirror.settings, settings);
@@ -219,6 +219,7 @@ run_mirror(JobRun *run)
 		return guc_reconcile_interval * 1000L;
 	}
 
+	redis_begin_run();
 	if (connect_to_redis())
 	{
 		run->off = true;

@@ -170,7 +170,7 @@ sub still_counts
 }
 
 my @tables = split /\n/, $first->safe_psql('restored', q{SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)});
-$first->safe_psql('restored', 'CREATE ROLE keeper; ALTER SCHEMA chat OWNER TO keeper; ALTER SCHEMA chat_internal OWNER TO keeper; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat TO keeper, owner');
+$first->safe_psql('restored', 'CREATE ROLE keeper; ALTER SCHEMA chat OWNER TO keeper; ALTER SCHEMA chat_internal OWNER TO keeper; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper, owner');
 # What they check with is of whoever owns the tables.
 $first->safe_psql('restored', 'ALTER TABLE people OWNER TO keeper; ALTER TABLE orders OWNER TO keeper; GRANT USAGE, CREATE ON SCHEMA public TO keeper, owner');
 foreach my $table (@tables)
