@@ -10,7 +10,8 @@
 # them as the user postgres, who owns the stage and need not be able to enter the clone.
 #
 # PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
-# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said.
+# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
+# a time: 2 unless said. They wait more than they work.
 
 set -uo pipefail
 
@@ -38,6 +39,7 @@ staged()
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
 		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }
 
@@ -49,6 +51,7 @@ stage_engine()
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
 
+# make_stage SUITE... - with what these need.
 make_stage()
 {
 	stage=$(mktemp -d "${TMPDIR:-/tmp}/pg_chat.XXXXXX")
@@ -56,9 +59,11 @@ make_stage()
 	trap 'exit 130' INT TERM
 	mkdir "$stage/tmp" "$stage/build"
 	cp -R "$top/tests" "$stage/tests"
-	cp "$top/README.md" "$stage/"
+	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
-	stage_engine
+	case " $* " in
+		*" tap "* | *" http "*) stage_engine ;;
+	esac
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }
 
@@ -101,7 +106,7 @@ suite_isolation()
 suite_tap()
 {
 	# shellcheck disable=SC2086
-	staged prove --timer --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
+	staged prove --timer --jobs "${JOBS:-2}" --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
 }
 
 suite_http()
@@ -184,7 +189,7 @@ run_suite()
 
 summary=
 rm -rf "$logs"
-make_stage
+make_stage "$@"
 for suite; do
 	run_suite "$suite"
 done

@@ -12,31 +12,15 @@ use Test::More;
 
 my $redis = RedisServer->new;
 my $node = new_worker_cluster('main', conf => "pg_chat.redis_url = 'unix://$redis->{socket}'\n");
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
 
 fill($node, 'postgres');
 wait_for_worker($node, 'postgres');
-sql(q{
-	CREATE ROLE installer SUPERUSER;
-	CREATE ROLE keeper;
-	ALTER SCHEMA chat OWNER TO keeper;
-	ALTER SCHEMA chat_internal OWNER TO keeper;
-	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper;
-	DO $$ DECLARE t regclass; BEGIN
-		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
-			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
-		END LOOP;
-	END $$});
+give_away($node);
 wait_until($node, 'postgres', q{SELECT bool_and(last_run_at > clock_timestamp() - interval '10 s') FROM chat.worker_status WHERE job IN ('reconcile', 'redis')}, 'the jobs go on');
 my $counters = 'SELECT application_id, number, messages_count, last_message_number FROM chat.chats UNION ALL SELECT application_id, 0, chats_count, last_chat_number FROM chat.application_counters ORDER BY 1, 2';
 my $before = sql($counters);
-my $keys = '';
-foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-{
-	$keys = $redis->keys_and_values;
-	last if 16 == split /\n/, $keys;
-	select(undef, undef, undef, 0.1);
-}
+my $keys;
+ok(poll(sub { $keys = $redis->keys_and_values; return 16 == split /\n/, $keys }), 'all is mirrored');
 sql('DELETE FROM chat.repaired_counts');
 
 foreach my $case ([ 'chat.messages', 'reconcile', 'scrub chats' ], [ 'chat.chats', 'reconcile', 'scrub chats', 'scrub applications', 'redis' ], [ 'chat.applications', 'scrub applications', 'redis' ])

@@ -12,7 +12,6 @@ use Test::More;
 
 my $redis = RedisServer->new;
 my $node = new_worker_cluster('main', conf => "autovacuum = off\npg_chat.redis_url = 'unix://$redis->{socket}'\n");
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
 
 # How many index entries of a queue were read since the last look.
 sub entries_read
