@@ -37,10 +37,9 @@ typedef struct Job
 	const char *name;
 
 	/*
-	 * Do one run; returns the time until the next in milliseconds, 0 for at
-	 * once, after other jobs. Called outside of a transaction, in a memory
-	 * context that ends with the run. Raises what goes wrong. Other jobs wait
-	 * meanwhile: a run is to end within a few tenths of a second.
+	 * Do one run; returns the time until the next in milliseconds, 0 for at once, after other
+	 * jobs. Called outside of a transaction, in a memory context that ends with the run. Raises
+	 * what goes wrong. Other jobs wait meanwhile: a run is to end within a few tenths of a second.
 	 */
 	long		(*run) (JobRun *run);
 

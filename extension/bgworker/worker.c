@@ -153,7 +153,7 @@ watch(JobRun *run)
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
-static Job watch_job = {.name = "watch", .run = watch};
+static Job	watch_job = {.name = "watch", .run = watch};
 
 /* Do the jobs that are due. Returns how long to wait for the next. */
 static long

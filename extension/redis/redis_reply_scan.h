@@ -17,7 +17,7 @@ typedef struct RedisReplyScan
 	int			awaited;		/* replies that are still to begin or to end */
 	int			elements;		/* of arrays, as announced so far */
 	int			depth;			/* arrays that are open */
-	int			missing[REDIS_REPLY_DEPTH];	/* elements that each of them lacks */
+	int			missing[REDIS_REPLY_DEPTH]; /* elements that each of them lacks */
 	char		type;			/* of the line that is being read, or 0 */
 	bool		carriage_return;	/* was the last byte of it */
 	bool		negative;		/* the number in it has a sign */

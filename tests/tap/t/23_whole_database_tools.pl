@@ -17,7 +17,7 @@ my %number = (first => 0, second => 1);
 my %nodes = map { $_ => new_worker_cluster($_, allows_streaming => 'logical',
 	conf => "pg_chat.redis_url = 'unix://$redis->{socket}?db=$number{$_}'\nmax_logical_replication_workers = 8\nmax_worker_processes = 16\n") } keys %number;
 
-# Of others: a table that refers to messages, one that messages refer to, and a trigger that comes at the commit.
+# Of others: a table that refers to messages, one that messages refer to, and a constraint trigger.
 my $business = q{
 	CREATE TABLE people (id integer PRIMARY KEY);
 	ALTER TABLE chat.messages ADD author integer CONSTRAINT author REFERENCES people;
@@ -25,7 +25,7 @@ my $business = q{
 		CONSTRAINT orders_message FOREIGN KEY (application_id, chat_number, number) REFERENCES chat.messages);
 	CREATE FUNCTION no_spam() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
 		IF NEW.body = 'spam' THEN RAISE 'this is spam'; END IF; RETURN NULL; END$$;
-	CREATE CONSTRAINT TRIGGER no_spam AFTER INSERT ON chat.messages DEFERRABLE INITIALLY DEFERRED
+	CREATE CONSTRAINT TRIGGER no_spam AFTER INSERT ON chat.messages DEFERRABLE INITIALLY IMMEDIATE
 		FOR EACH ROW EXECUTE FUNCTION no_spam()};
 
 # That they hold, in a database that has message 1 of chat 1 of application 1, which order 1 refers to.
