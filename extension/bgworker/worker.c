@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "bgworker/worker_version.h"
 #include "bgworker/worker_xact.h"
 #include "changes/change_set.h"
@@ -67,26 +68,6 @@ worker_set_jobs(Job *const *list, int count)
 {
 	jobs = list;
 	jobs_count = count;
-}
-
-/*
- * How to register a worker for a database.
- */
-BackgroundWorker
-worker_description(Oid database)
-{
-	BackgroundWorker worker = {
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
-		.bgw_restart_time = BGW_NEVER_RESTART,
-		.bgw_main_arg = ObjectIdGetDatum(database)
-	};
-
-	strlcpy(worker.bgw_library_name, "pg_chat", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "pg_chat_worker_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, WORKER_TYPE, BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_chat worker for database %u", database);
-	return worker;
 }
 
 /* Whether this database has the extension. The launcher is told. */

@@ -18,7 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "changes/database_registry.h"
 #include "common/schema_version.h"
 #include "common/spi_plan.h"
