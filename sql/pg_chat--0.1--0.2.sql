@@ -232,6 +232,10 @@ CREATE FUNCTION chat_internal.job_status(
 	LANGUAGE C STABLE ROWS 8;
 COMMENT ON FUNCTION chat_internal.job_status() IS
 'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
+CREATE FUNCTION chat_internal.own_functions() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
+SELECT chat_internal.own_functions();
+DROP FUNCTION chat_internal.own_functions();
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
@@ -251,7 +255,18 @@ WHERE d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalo
 
 ALTER VIEW chat.search_status RENAME COLUMN parked TO failed;
 CREATE OR REPLACE VIEW chat.search_status AS
-	SELECT * FROM chat_internal.search_status();
+	SELECT
+		s.index COLLATE "C" AS index,
+		s.alias COLLATE "C" AS alias,
+		s.state COLLATE "C" AS state,
+		s.usable,
+		s.created_at,
+		s.messages,
+		s.messages_behind,
+		s.queued,
+		s.failed,
+		s.seconds_behind
+	FROM chat_internal.search_status() AS s;
 COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
 
 ALTER VIEW chat.worker_status RENAME COLUMN duty TO job;

@@ -309,7 +309,18 @@ COMMENT ON FUNCTION chat_internal.search_status() IS
 'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
-	SELECT * FROM chat_internal.search_status();
+	SELECT
+		s.index COLLATE "C" AS index,
+		s.alias COLLATE "C" AS alias,
+		s.state COLLATE "C" AS state,
+		s.usable,
+		s.created_at,
+		s.messages,
+		s.messages_behind,
+		s.queued,
+		s.failed,
+		s.seconds_behind
+	FROM chat_internal.search_status() AS s;
 COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
