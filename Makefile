@@ -113,7 +113,7 @@ test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (r
 	@$(PACKAGES) tree
 	@tests/package/tree.sh $(RELEASE) make test
 
-lint: ## warnings as errors, static analysis
+lint: ## includes, warnings as errors, layout, static analysis, documentation
 	@$(PACKAGES) build lint
 	@.ci/lint
 
