@@ -74,13 +74,13 @@ UPDATE chat_internal.worker_jobs SET job = 'trigram index' WHERE job = 'search i
 
 -- Rows name the database that they are of, and are made when a job runs. One
 -- that names a database already is that one's claim to the keys in Redis.
-ALTER TABLE chat_internal.worker_jobs ADD COLUMN claimed boolean NOT NULL DEFAULT false;
-UPDATE chat_internal.worker_jobs SET claimed = true WHERE owner_database IS NOT NULL;
-DELETE FROM chat_internal.worker_jobs WHERE runs = 0 AND NOT claimed AND NOT full_scan;
-UPDATE chat_internal.worker_jobs SET owner_database = d.oid || '-' || c.system_identifier
+ALTER TABLE chat_internal.worker_jobs ADD COLUMN claimed boolean;
+UPDATE chat_internal.worker_jobs SET claimed = owner_database IS NOT NULL,
+	owner_database = coalesce(owner_database, d.oid || '-' || c.system_identifier)
 FROM pg_catalog.pg_database AS d, pg_catalog.pg_control_system() AS c
-WHERE NOT claimed AND d.datname = pg_catalog.current_database();
+WHERE d.datname = pg_catalog.current_database();
 ALTER TABLE chat_internal.worker_jobs ALTER COLUMN owner_database SET NOT NULL,
+	ALTER COLUMN claimed SET NOT NULL, ALTER COLUMN claimed SET DEFAULT false,
 	DROP CONSTRAINT worker_duties_pkey, ADD CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job);
 COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
 
@@ -199,13 +199,6 @@ ALTER FUNCTION chat.add_trigram_index() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.drop_trigram_index() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.retry_failed_documents(integer, integer) SECURITY INVOKER RESET ALL;
 
-CREATE FUNCTION chat.disable_redundant_checks() RETURNS integer
-	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
-	LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION chat.disable_redundant_checks() IS
-'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
-REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
-
 CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
@@ -232,10 +225,19 @@ CREATE FUNCTION chat_internal.job_status(
 	LANGUAGE C STABLE ROWS 8;
 COMMENT ON FUNCTION chat_internal.job_status() IS
 'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
+
+CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
+	LANGUAGE C VOLATILE STRICT;
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
+ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.disable_redundant_checks() IS
+'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
