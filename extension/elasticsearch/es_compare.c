@@ -25,7 +25,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_compare.h"

@@ -41,7 +41,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/compat.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"

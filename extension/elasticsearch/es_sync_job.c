@@ -24,7 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "changes/change_subscribers.h"
 #include "changes/shmem.h"
 #include "common/compat.h"
@@ -496,8 +496,8 @@ stop(void)
 /*
  * Job: send what changed, and note what searches find.
  */
-long
-es_sync_job_run(JobRun *run)
+static long
+run_sync(JobRun *run)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PASS_BUDGET_MS);
 	List	   *indexes;
@@ -548,8 +548,8 @@ es_sync_job_run(JobRun *run)
  * After an error: end what is under way, and see whether Elasticsearch has
  * still what it had.
  */
-void
-es_sync_job_recover(void)
+static void
+recover(void)
 {
 	ListCell   *cell;
 
@@ -589,8 +589,20 @@ es_sync_job_wants_verification(void)
 }
 
 /* Whether there is something to send before it is time. */
-bool
-es_sync_job_wanted(void)
+static bool
+is_wanted(void)
 {
 	return change_subscriber_has_changes(SUBSCRIBER_SEARCH);
 }
+
+/* Changes that come one after the other go in one batch. */
+#define WANTED_PAUSE_MS 100
+
+Job			es_sync_job = {
+	.name = "search",
+	.run = run_sync,
+	.recover = recover,
+	.wanted = is_wanted,
+	.pause_ms = WANTED_PAUSE_MS,
+	.uses_network = true
+};

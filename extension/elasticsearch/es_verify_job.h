@@ -8,7 +8,6 @@
 #include "bgworker/job.h"
 #include "elasticsearch/es_compare.h"
 
-extern long es_verify_job_run(JobRun *run);
-extern bool es_verify_job_wanted(void);
+extern Job	es_verify_job;
 
 #endif							/* PG_CHAT_ES_VERIFY_JOB_H */

@@ -108,7 +108,7 @@ last_error(void)
 {
 	bool		isnull;
 	static SavedPlan plan = {
-		.sql = "SELECT last_error FROM chat_internal.worker_jobs WHERE job OPERATOR(pg_catalog.=) '" TRIGRAM_JOB "'"
+		.sql = "SELECT last_error FROM chat.worker_status WHERE job OPERATOR(pg_catalog.=) '" TRIGRAM_JOB "'"
 		" AND last_error_at OPERATOR(pg_catalog.>=) last_run_at"
 	};
 
