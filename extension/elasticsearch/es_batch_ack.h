@@ -5,8 +5,8 @@
 #ifndef PG_CHAT_ES_BATCH_ACK_H
 #define PG_CHAT_ES_BATCH_ACK_H
 
-#include "elasticsearch/es_batch.h"
+#include "elasticsearch/es_batch_reader.h"
 
-extern uint64 es_batch_acknowledge(BatchReader *feed, EsBatch *batch);
+extern uint64 es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch);
 
 #endif							/* PG_CHAT_ES_BATCH_ACK_H */

@@ -17,7 +17,7 @@ typedef enum EsBulkResult
 	BULK_FAILED					/* nothing is known of any */
 } EsBulkResult;
 
-extern void es_bulk_begin(const BatchReader *feed, EsBatch *batch);
-extern EsBulkResult es_bulk_end(const BatchReader *feed, EsBatch *batch, const char **problem);
+extern void es_bulk_begin(const char *index, EsBatch *batch);
+extern EsBulkResult es_bulk_end(const char *index, EsBatch *batch, const char **problem);
 
 #endif							/* PG_CHAT_ES_BULK_H */

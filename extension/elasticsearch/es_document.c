@@ -24,7 +24,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "common/compat.h"
-#include "elasticsearch/es_client.h"
+#include "common/json_read.h"
 #include "elasticsearch/es_document.h"
 
 extern Datum chat_fold(PG_FUNCTION_ARGS);

@@ -13,11 +13,12 @@
  */
 #include "postgres.h"
 
+#include "common/json_read.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_seq_no.h"
 
-/* How long Elasticsearch has to tell. */
-#define OPERATIONS_TIMEOUT_MS 5000
+/* More than any shard will have seen. */
+#define SEQ_NO_MAX (INT64CONST(1) << 53)
 
 static const char *
 path(const char *index)
@@ -36,7 +37,8 @@ read_shard(const JsonbContainer *copies, int64 *operations)
 
 		if (!json_is_true(json_member(json_container(json_member(copy, "routing")), "primary")))
 			continue;
-		if (!json_integer(json_member(json_container(json_member(copy, "seq_no")), "max_seq_no"), &last))
+		if (!json_integer(json_member(json_container(json_member(copy, "seq_no")), "max_seq_no"), &last) ||
+			last < -1 || last > SEQ_NO_MAX)
 			return false;
 		*operations = last + 1;
 		return true;
@@ -72,11 +74,11 @@ read_index(const Jsonb *answer, const char *index)
 HttpRequest *
 es_seq_no_begin(const char *index)
 {
-	return es_begin("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS);
+	return es_begin("GET", path(index), NULL, ES_TIMEOUT_MS);
 }
 
 /*
- * Return what a request, which is done, was begun for. Raises an error if
+ * What a request, which is done, was begun for. Raises an error if
  * Elasticsearch did not tell.
  */
 int64
@@ -99,7 +101,7 @@ es_seq_no_count(const char *index)
 {
 	const char *problem;
 	int			status;
-	Jsonb	   *answer = es_call("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS, &status, &problem);
+	Jsonb	   *answer = es_call("GET", path(index), NULL, ES_WORKER_WAIT_MS, &status, &problem);
 
 	if (answer == NULL)
 		es_raise(problem);
