@@ -188,6 +188,7 @@ es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64
 			through = key.number;
 			row++;
 		}
+		chat->begun = through > chat->above;
 
 		/*
 		 * A chat that was read to its end is done through its last number, whose

@@ -16,6 +16,7 @@ typedef struct AppendedChat
 	bool		known;			/* the chat exists, and has a watermark */
 	int32		last_number;	/* 0: there is no such chat */
 	int32		messages_count;
+	bool		begun;			/* some was read */
 	bool		unfinished;		/* there was more than was read */
 	bool		awaited;		/* there will be more, whose messages are not there yet */
 } AppendedChat;

@@ -256,9 +256,14 @@ read_appended(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
 	if (count == 0)
 		return;
 	es_appended_read(batch, size, chats, count, version);
+
+	/* The one that was read in part waits behind those that had no turn. */
+	for (int i = 0; i < count; i++)
+		if (chats[i].unfinished && !chats[i].begun)
+			look_at(reader, chats[i].chat);
 	for (int i = 0; i < count; i++)
 	{
-		if (chats[i].unfinished)
+		if (chats[i].unfinished && chats[i].begun)
 			look_at(reader, chats[i].chat);
 		else if (chats[i].awaited)
 			put_off(reader, chats[i].chat);
