@@ -2,8 +2,8 @@
 #
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
-# Groups: build (compile, install and run), test, bench, load, lint, dist, package (make Debian
-# packages), tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is
+# Groups: build (compile, install and run), test, bench, load, lint, format (lay out the C), tags (for
+# editors), coverage, valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is
 # taken in the major version that PG_CONFIG reports, else in the release's default; a PG_CONFIG with its
 # own server and headers (not Debian's) needs neither.
 #
@@ -55,11 +55,15 @@ group_packages()
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl default-jdk-headless maven ;;
 		bench) echo python3 wrk redis-server default-jdk-headless maven ;;
 		load) echo python3 ;;
-		lint) echo shellcheck cppcheck python3 ;;
+		lint) echo shellcheck cppcheck python3 pg-bsd-indent ;;
+		format) echo pg-bsd-indent binutils python3 ;;
+		tags) echo universal-ctags python3 ;;
+		coverage) echo gcovr ;;
+		valgrind) echo valgrind libc6-dbg python3 ;;
 		dist) echo git python3 ;;
 		package) echo build-essential debhelper help2man lintian postgresql-server-dev-all ;;
 		tree) echo debootstrap ;;
-		*) die "no group \"$1\" (build, test, bench, load, lint, dist, package, tree)" ;;
+		*) die "no group \"$1\" (see the head of this file)" ;;
 	esac
 }
 

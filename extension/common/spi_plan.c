@@ -164,7 +164,7 @@ store_options(const SavedPlan *plan, const Datum *values, RowStore store)
 	options.params = params;
 	options.read_only = true;
 	options.dest = CreateDestReceiver(DestTuplestore);
-	SetTuplestoreDestReceiverParams(options.dest, store.rows, CurrentMemoryContext, true, store.descriptor,
+	SetTuplestoreDestReceiverParams(options.dest, store.rows, CurrentMemoryContext, false, store.descriptor,
 									"a column of pg_chat's tables does not have the type that pg_chat gave it");
 	return options;
 }

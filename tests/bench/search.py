@@ -20,7 +20,7 @@ import time
 import elastic
 from elastic import engine
 from measuring import BODY, CHATS, POSTED, TOP, Bench, Line, RowsLine, row
-from servers import Chatd, Postgres, anonymous_kilobytes, apart, process_seconds, wait_for
+from processes import Chatd, Postgres, anonymous_kilobytes, apart, process_seconds, wait_for
 
 # What a row is called; what stands beside it, if anything.
 Title = collections.namedtuple("Title", "name beside_name", defaults=("",))

@@ -29,17 +29,6 @@ my $faulty = FaultyElasticsearch->new($elasticsearch->url, redirect_to => $elsew
 # An hour between passes that nothing calls for; each reload calls for one of each job.
 my $node = new_search_cluster('main', $faulty, conf => "pg_chat.reconcile_interval = 3600\n");
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
-
-sub request
-{
-	my ($method, $path, $body) = @_;
-	my ($status, $answer) = $elasticsearch->request($method, $path, $body);
-
-	die "$method $path: $status " . explain($answer) if $status >= 300;
-	return $answer;
-}
-
 # In one transaction: messages that are appended to each chat, and some that are edited and deleted.
 my $writes = 0;
 
@@ -97,14 +86,7 @@ sub searches_right
 	return $stderr;
 }
 
-# The worker says what is wrong.
-sub reported
-{
-	my ($what, $error, $times) = @_;
-
-	return wait_until($node, 'postgres', "SELECT errors >= " . ($times // 1) . " AND last_error ~ '$error' FROM chat.worker_status WHERE job = 'search'", "$what: worker_status shows it")
-	  || diag(sql(q{SELECT errors, last_error FROM chat.worker_status WHERE job = 'search'}));
-}
+sub reported { return shows_error('search', @_); }
 
 sub forget_errors { return sql('UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL'); }
 
@@ -286,7 +268,7 @@ sub blocked
 {
 	my ($blocked) = @_;
 
-	return request('PUT', '/' . index_name($node, 'postgres') . '/_settings', { 'index.blocks.write' => $blocked });
+	return $elasticsearch->ask('PUT', '/' . index_name($node, 'postgres') . '/_settings', { 'index.blocks.write' => $blocked });
 }
 
 blocked(JSON::PP::true);
@@ -378,17 +360,6 @@ over('fast shutdown');
 # it is an error.
 my @secrets = ('first-Secret', 'second-Secret', 'a2V5OnNlY3JldA==');
 
-sub write_secret
-{
-	my ($name, $secret) = @_;
-	my $path = $node->data_dir . "/$name";
-
-	unlink $path;
-	append_to_file($path, "$secret\n");
-	chmod 0600, $path;
-	return;
-}
-
 # What is sent to log in; one before it may have been under way.
 sub logs_in
 {
@@ -404,7 +375,7 @@ sub logs_in
 sub basic { my ($secret) = @_; return 'Basic ' . encode_base64("elastic:$secret", ''); }
 
 logs_in('nobody', '');
-write_secret('password', $secrets[0]);
+write_secret('password', "$secrets[0]\n");
 $node->append_conf('postgresql.conf', "pg_chat.elasticsearch_user = 'elastic'");
 configure($node, 'pg_chat.elasticsearch_password_file', 'password');
 foreach my $fault ([ 'unauthorized', '401: security_exception: unable to authenticate' ], [ 'forbidden', '403: security_exception: action is unauthorized' ])
@@ -422,9 +393,9 @@ foreach my $fault ([ 'unauthorized', '401: security_exception: unable to authent
 	$faulty->mode('pass');
 	over($mode);
 }
-write_secret('password', $secrets[1]);
+write_secret('password', "$secrets[1]\n");
 logs_in('another password', basic($secrets[1]));
-write_secret('key', $secrets[2]);
+write_secret('key', "$secrets[2]\n");
 $node->append_conf('postgresql.conf', "pg_chat.elasticsearch_user = ''\npg_chat.elasticsearch_password_file = ''");
 configure($node, 'pg_chat.elasticsearch_api_key_file', 'key');
 logs_in('a key', "ApiKey $secrets[2]");
@@ -434,8 +405,7 @@ my $directory = PostgreSQL::Test::Utils::tempdir('tls');
 chmod 0755, $directory;
 foreach my $name ('right', 'wrong')
 {
-	run_log([ 'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=elasticsearch',
-		'-addext', 'subjectAltName=DNS:localhost', '-keyout', "$directory/$name.key", '-out', "$directory/$name.crt" ]) or die 'no certificate';
+	new_certificate("$directory/$name", 'DNS:localhost');
 }
 open2(my $tls_port, my $tls_life, dirname(__FILE__) . '/../lib/tls_proxy.py', "$directory/right.crt", "$directory/right.key", $faulty->port);
 chomp(my $port = <$tls_port> // die 'no TLS');

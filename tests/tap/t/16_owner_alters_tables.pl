@@ -10,23 +10,6 @@ use PostgreSQL::Test::Utils;
 use RedisServer;
 use Test::More;
 
-# A role that owns the tables, and may call the functions.
-sub give_away
-{
-	my ($node) = @_;
-
-	return $node->safe_psql('postgres', q{
-		CREATE ROLE keeper;
-		ALTER SCHEMA chat OWNER TO keeper;
-		ALTER SCHEMA chat_internal OWNER TO keeper;
-		GRANT ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper;
-		DO $$ DECLARE t regclass; BEGIN
-			FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
-				EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
-			END LOOP;
-		END $$});
-}
-
 sub no_crash
 {
 	my ($node, $what) = @_;

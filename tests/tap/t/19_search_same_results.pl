@@ -6,6 +6,7 @@ use warnings;
 use feature 'fc';
 
 use ChatSearch;
+use ChatTest;
 use ChatWorker;
 use Cwd qw(abs_path);
 use Elasticsearch;
@@ -100,7 +101,6 @@ is(scalar @queries, 500, '500 queries');
 # chatd, the loader, and the worker at once.
 my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', $elasticsearch, extra => [ '--encoding=UTF8', '--no-locale' ], conf => "fsync = off\n");
-sub sql { my ($statement) = @_; return $node->safe_psql('postgres', $statement); }
 
 make_checks($node, 'postgres');
 wait_for_index($node, 'postgres');

@@ -17,7 +17,6 @@ plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', undef, allows_streaming => 1, conf => "max_prepared_transactions = 5\nwal_writer_delay = 10s\n");
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
 sub holds { my ($what) = @_; return in_step($node, 'postgres', $elasticsearch, $what); }
 
 # The keys of what a search in application 1 finds.
@@ -57,6 +56,12 @@ holds('turned on');
 is(found('edited before'), '1.5', 'what an older transaction edited is found');
 is(found('prepared before'), '1.7', 'what a prepared one edited is found');
 asks_elasticsearch($node, 'postgres', 1, 'turned on');
+
+# The example of OPERATION.md: there are no differences, so nothing is queued; the index is built anew.
+is(sql(example('search-repair')), "0\n$index", 'verify, repair, reindex');
+wait_until($node, 'postgres', qq{SELECT usable AND index <> '$index' FROM chat.search_status WHERE state = 'current'}, 'a new index takes its place');
+$index = wait_for_index($node, 'postgres');
+holds('reindexed');
 
 # Every way to change a message.
 change('functions', q{
@@ -216,6 +221,7 @@ asks_elasticsearch($standby, 'postgres', 1, 'promoted');
 
 # Turned off: no rows, nothing is queued but by who began before. On again: all is as before.
 $node = $standby;
+use_cluster($node);
 my $late = $node->background_psql('postgres');
 $late->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before it was off' WHERE number = 2});
 set_url($node, undef);

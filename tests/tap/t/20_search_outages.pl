@@ -18,28 +18,10 @@ my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', $elasticsearch, conf => "restart_after_crash = on\nmax_connections = 40\n");
 my $writers;
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
-
-# A request that must succeed.
-sub request
-{
-	my ($method, $path, $body) = @_;
-	my ($status, $answer) = $elasticsearch->request($method, $path, $body);
-
-	die "$method $path: $status " . join("", explain($answer)) if $status >= 300;
-	return $answer;
-}
-
+sub request { return $elasticsearch->ask(@_); }
 sub settings { my ($index, %settings) = @_; return request('PUT', "/$index/_settings", \%settings); }
 
-# The worker says what is wrong, in worker_status.
-sub reported
-{
-	my ($what, $error) = @_;
-
-	return wait_until($node, 'postgres', "SELECT last_error ~ '$error' FROM chat.worker_status WHERE job = 'search'", "$what: worker_status shows it")
-	  || diag(sql(q{SELECT last_error FROM chat.worker_status WHERE job = 'search'}));
-}
+sub reported { return shows_error('search', @_); }
 
 # Check searches; what is wrong with them.
 sub checked
@@ -71,14 +53,11 @@ sub round
 }
 
 # Kill a process of the server, which then restarts.
-sub kill_process
+sub crash
 {
 	my ($query) = @_;
-	my $before = sql('SELECT pg_postmaster_start_time()');
-	my $victim = sql($query) || die 'nobody to kill';
 
-	system_or_bail('pg_ctl', 'kill', 'KILL', $victim);
-	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $victim)") or die 'no restart';
+	kill_process(sql($query) || die 'nobody to kill');
 	return wait_for_worker($node, 'postgres');
 }
 
@@ -99,7 +78,7 @@ wait_for_index($node, 'postgres');
 in_step($node, 'postgres', $elasticsearch, 'at first');
 
 round('the worker is killed', sub {
-	kill_process(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_chat worker'});
+	crash(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_chat worker'});
 }, kills => 1);
 
 # The breaker: with far more searches than a pause between probes takes, few wait. What is waited for
@@ -132,7 +111,7 @@ round('Elasticsearch is killed', sub {
 });
 
 round('a backend is killed', sub {
-	kill_process(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1});
+	crash(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1});
 }, kills => 1);
 
 round('the index is deleted', sub {

@@ -10,6 +10,7 @@ use IO::Socket::UNIX;
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use RedisMirror;
 use RedisServer;
 use Test::More;
 
@@ -17,16 +18,7 @@ my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $node = new_worker_cluster('main');
 my ($fake, $fakes) = (undef, 0);
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
-
-sub use_url
-{
-	my ($url) = @_;
-
-	$node->append_conf('postgresql.conf', "pg_chat.redis_url = '$url'");
-	$node->reload;
-	return;
-}
+sub use_url { my ($url) = @_; return configure($node, 'pg_chat.redis_url', $url); }
 
 # The words of the next command of a client; nothing when it is gone.
 sub read_command
@@ -147,11 +139,7 @@ use_url('');
 wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE job = 'redis'}, 'off, so that nothing is looked for');
 sql(q{DELETE FROM chat_internal.redis_key_queue; INSERT INTO chat_internal.redis_key_queue (token, retired_at) VALUES ('twice', now()), ('later', now() + interval '1 hour')});
 lie(SCAN => sub { append_to_file($begun, 'x'); return sprintf("*2\r\n\$1\r\n%d\r\n*0\r\n", -e $allowed ? 0 : 7) });
-foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-{
-	last if -e $begun;
-	select(undef, undef, undef, 0.1);
-}
+poll(sub { -e $begun }) or die 'no look for keys';
 sql(q{INSERT INTO chat_internal.redis_key_queue (token) VALUES ('twice')});
 append_to_file($allowed, '');
 wait_until($node, 'postgres', q{SELECT count(*) = 3 AND bool_and(NOT due) FROM chat_internal.redis_key_queue}, 'retired twice: looked for twice');
@@ -170,24 +158,7 @@ stop_lying();
 # What is reported. An empty Redis is filled, with a line in the log.
 my $redis = RedisServer->new;
 
-sub expected_keys
-{
-	return join("\n", sort split /\n/, sql(q{
-		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
-		SELECT format('application:%s:chat:%s:number=%s', token, number, last_message_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
-}
-
-sub mirrored
-{
-	my ($what) = @_;
-
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		last if $redis->keys_and_values eq expected_keys();
-		select(undef, undef, undef, 0.1);
-	}
-	return is($redis->keys_and_values, expected_keys(), "$what: the keys are right");
-}
+sub mirrored { my ($what) = @_; return is_mirrored($redis, $what); }
 
 # A verification that begins after now has ended.
 sub verified
@@ -266,17 +237,7 @@ mirrored('restarted from what it saved');
 # The server closes a connection that is idle: that is no error, and no other Redis.
 sub unconnected { return $redis->command('CLIENT', 'LIST', 'TYPE', 'normal') !~ /\n./; }
 
-sub becomes
-{
-	my ($what, $code) = @_;
-
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return pass($what) if $code->();
-		select(undef, undef, undef, 0.05);
-	}
-	return fail($what);
-}
+sub becomes { my ($what, $code) = @_; return ok(poll($code), $what); }
 
 verified();
 $redis->command('CONFIG', 'SET', 'timeout', '1');
@@ -320,7 +281,7 @@ $redis->command('ACL', 'SETUSER', 'default', '+scan');
 mirrored('may list again');
 
 # A copy of the database leaves its original's keys alone, until it has tokens of its own.
-sub copy_sql { my ($text) = @_; return $node->safe_psql('copy', $text); }
+sub copy_sql { my ($text) = @_; return sql('copy', $text); }
 
 $node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
 $worker = wait_for_worker($node, 'postgres');
@@ -331,9 +292,7 @@ my $original = expected_keys();
 copy_sql('SELECT chat.rotate_token(id) FROM chat.applications');
 is($redis->keys_and_values, $original, 'a copy: the keys are the original\'s');
 copy_sql(q{UPDATE chat_internal.worker_jobs SET owner_database = NULL WHERE job = 'redis'});
-my $copied = copy_sql(q{
-	SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
-	SELECT format('application:%s:chat:%s:number=%s', token, number, last_message_number) FROM chat.applications JOIN chat.chats ON application_id = id});
+my $copied = expected_keys('copy');
 becomes('a copy with tokens of its own: both are right', sub { $redis->keys_and_values eq join("\n", sort split(/\n/, $original), split(/\n/, $copied)) });
 sql('SELECT chat.rotate_token(2)');
 copy_sql('SELECT chat.rotate_token(2)');

@@ -4,27 +4,21 @@ libmicrohttpd alone. Each ends with its context, and leaves nothing behind."""
 import contextlib
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import servers  # pylint: disable=wrong-import-position
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DEADLINE = 60
 
-# Root may not run PostgreSQL; Debian's package brings this user.
-AS_SERVER = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
 
-
-def wait_for(condition, what, deadline=DEADLINE, every=0.02):
+def wait_for(condition, what, timeout=DEADLINE, every=0.02):
     """Poll until the condition holds; after the deadline it is an error."""
-    end = time.monotonic() + deadline
-    while not condition():
-        if time.monotonic() > end:
-            raise RuntimeError("waited %d s for %s" % (deadline, what))
-        time.sleep(every)
+    servers.wait_until(condition, what, timeout, every)
 
 
 def process_seconds(pid):
@@ -83,17 +77,11 @@ def apart(pid, others):
             run_on(cpus, process)
 
 
-def stop(process, how):
-    process.send_signal(how)
-    process.wait(DEADLINE)
-
-
-class Postgres:
-    """A cluster in a directory of its own, with the database bench and the extension. Durable as by
-    default; room for the WAL of a whole run, so that no checkpoint falls on one side by chance."""
+class Postgres(servers.Cluster):
+    """A cluster with the database bench. Durable as by default; room for the WAL of a whole run, so that
+    no checkpoint falls on one side by chance."""
 
     SETTINGS = {
-        "listen_addresses": "",
         "shared_preload_libraries": "pg_chat",
         "shared_buffers": "256MB",
         "max_wal_size": "8GB",
@@ -101,40 +89,16 @@ class Postgres:
     }
 
     def __init__(self, pg_config):
+        # /tmp may be memory, where fsync costs nothing.
+        super().__init__(pg_config, "bench", self.SETTINGS, initdb=["--data-checksums"], parent="/var/tmp")
         self.pg_config = pg_config
-        self.bin = pathlib.Path(subprocess.check_output([pg_config, "--bindir"], text=True).strip())
 
     def __enter__(self):
-        # /tmp may be memory, where fsync costs nothing.
-        self.directory = tempfile.mkdtemp(prefix="pg_chat-bench.", dir="/var/tmp")
-        if AS_SERVER:
-            shutil.chown(self.directory, AS_SERVER["user"], AS_SERVER["group"])
-        self.environment = {
-            "PATH": "%s:/usr/bin:/bin" % self.bin, "LANG": "C.UTF-8",
-            "PGHOST": self.directory, "PGUSER": "postgres", "PGDATABASE": "bench"}
-        data = self.directory + "/data"
-        subprocess.run([self.bin / "initdb", "-D", data, "-U", "postgres", "--encoding=UTF8",
-                        "--locale=C", "--auth=trust", "--data-checksums"],
-                       check=True, stdout=subprocess.DEVNULL, cwd="/", **AS_SERVER)
-        settings = ["-c%s=%s" % setting for setting in self.SETTINGS.items()]
-        with open(self.directory + "/log", "wb") as log:
-            self.process = subprocess.Popen(
-                [self.bin / "postgres", "-D", data, "-k", self.directory, *settings],
-                stderr=log, cwd="/", start_new_session=True, **AS_SERVER)
-        wait_for(lambda: subprocess.run([self.bin / "pg_isready", "-q"], env=self.environment).returncode == 0,
-                 "PostgreSQL")
-        self.sql("CREATE DATABASE bench", database="postgres")
-        self.sql("CREATE EXTENSION pg_chat; ALTER ROLE chat_api LOGIN")
         return self
 
     def __exit__(self, *_):
-        stop(self.process, signal.SIGINT)
-        shutil.rmtree(self.directory)
-
-    def sql(self, text, database="bench"):
-        """Run SQL; the result as text, fields separated by |."""
-        return subprocess.run([self.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text],
-                              env=self.environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        self.stop()
+        self.remove()
 
     def set(self, name, value):
         """Change a setting of the cluster."""
@@ -146,7 +110,7 @@ class Postgres:
         self.sql("SELECT pg_reload_conf()")
 
     def cpu_seconds(self):
-        return tree_seconds(self.process.pid)
+        return tree_seconds(self.postmaster())
 
 
 class HttpServer:
@@ -164,7 +128,8 @@ class HttpServer:
         return self
 
     def __exit__(self, *_):
-        stop(self.process, signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(DEADLINE)
 
     def _listens(self):
         if self.process.poll() is not None:
@@ -176,9 +141,17 @@ class HttpServer:
         return tree_seconds(self.process.pid)
 
 
-class Chatd(HttpServer):
-    """chatd, for the database bench of a cluster."""
+class Chatd(servers.Chatd):
+    """chatd, for a cluster."""
 
     def __init__(self, program, postgres):
-        super().__init__(lambda port: [
-            program, "--port", str(port), "--database", "host=%s dbname=bench user=chat_api" % postgres.directory])
+        super().__init__(program, postgres.conninfo())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def cpu_seconds(self):
+        return tree_seconds(self.process.pid)

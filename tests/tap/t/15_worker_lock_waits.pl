@@ -10,7 +10,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_worker_cluster('main');
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
 sub count_of { my ($chat, $is) = @_; return "SELECT messages_count = $is FROM chat.chats WHERE number = $chat"; }
 
 sql(q{CREATE EXTENSION IF NOT EXISTS pg_chat});

@@ -28,7 +28,6 @@ sub restart_with
 	return;
 }
 
-sub sql { my ($db, $text) = @_; return $node->safe_psql($db, $text); }
 
 # A message that was sent to a database's index, by a request that does not come to an end.
 sub hang_in
@@ -120,8 +119,7 @@ reindexed('reindex');
 reindexed('reindex, the worker is killed', sub {
 	my $worker = workers($node, 'postgres');
 
-	system_or_bail('pg_ctl', 'kill', 'KILL', $worker);
-	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $worker)");
+	kill_process($worker);
 	wait_for_worker($node, 'postgres');
 }, 1);
 reindexed('reindex, Elasticsearch is killed', sub { $elasticsearch->kill9; $elasticsearch->start });
@@ -185,24 +183,7 @@ in_step($node, 'bytes', $elasticsearch, 'text after all');
 sql('postgres', 'DROP DATABASE bytes');
 
 # Secrets: in files that the server alone can read, sent, and shown nowhere.
-sub write_secret
-{
-	my ($name, $content, $mode) = @_;
-	my $path = $node->data_dir . "/$name";
-
-	unlink $path;
-	append_to_file($path, $content);
-	chmod $mode // 0600, $path;
-	return;
-}
-
-sub login_fails
-{
-	my ($what, $error) = @_;
-
-	return wait_until($node, 'postgres', "SELECT last_error ~ '$error' FROM chat.worker_status WHERE job = 'search'", "$what: worker_status shows it")
-	  || diag(sql('postgres', q{SELECT last_error FROM chat.worker_status WHERE job = 'search'}));
-}
+sub login_fails { return shows_error('search', @_); }
 
 write_secret('password', "topsecret\n");
 configure($node, 'pg_chat.elasticsearch_user', 'elastic');

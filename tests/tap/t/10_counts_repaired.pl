@@ -12,7 +12,6 @@ use Test::More;
 my $node = new_worker_cluster('main', conf => "max_connections = 60\n");
 my $out = "$PostgreSQL::Test::Utils::tmp_check/out";
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
 sub job { my ($job, $columns) = @_; return sql("SELECT $columns FROM chat.worker_status WHERE job = '$job'"); }
 
 # All counts come to be right, and nothing is left in the queue.

@@ -13,7 +13,6 @@ use Test::More;
 my $redis = RedisServer->new;
 my $node = new_worker_cluster('main', allows_streaming => 1);
 
-sub sql { my ($db, $text) = @_; return $node->safe_psql($db, $text); }
 sub status { my ($columns, $db, $on) = @_; return ($on // $node)->safe_psql($db // 'postgres', "SELECT DISTINCT $columns FROM chat.worker_status"); }
 
 # All workers, as a list of databases: a database that has two is there twice.
