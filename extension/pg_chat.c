@@ -77,8 +77,10 @@
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
 #include "changes/shmem.h"
+#include "common/chat_tables.h"
+#include "common/sql_signature.h"
 #include "core/number_cache.h"
-#include "core/triggers.h"
+#include "core/row_triggers.h"
 #include "guc.h"
 
 PG_MODULE_MAGIC;
@@ -89,9 +91,11 @@ void
 _PG_init(void)
 {
 	guc_init();
+	chat_tables_init();
+	sql_signature_init();
 	change_tracking_init();
 	number_cache_init();
-	triggers_init();
+	row_triggers_init();
 	search_queue_init();
 	if (process_shared_preload_libraries_in_progress)
 	{

@@ -42,9 +42,11 @@
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
 #include "changes/shmem.h"
+#include "common/chat_tables.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
 #include "counts/recount_jobs.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
@@ -107,23 +109,6 @@ worker_description(Oid database)
 	return worker;
 }
 
-/* The owner of a table. */
-static Oid
-table_owner(const char *schema, const char *table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid(table, get_namespace_oid(schema, false))));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", schema, table)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* The name of this database. */
 static NameData database_name;
 
@@ -131,30 +116,45 @@ static NameData database_name;
 static MemoryContext outer_context = NULL;
 
 /*
- * Begin a transaction for one table, connected to SPI; pg_stat_activity shows
- * activity. It has the rights of the table's owner, and not those of the worker,
- * which are a superuser's: not even SET ROLE leads back to them. Deferred
- * triggers are allowed, unlike in a security-restricted operation, since these
- * rights last beyond the commit.
+ * Begin a transaction with the rights of a role, connected to SPI;
+ * pg_stat_activity shows activity. The worker's own rights are a superuser's,
+ * and not even SET ROLE leads back to them. Triggers deferred to the commit are
+ * allowed, unlike in table_owner_become(), since these rights last beyond it.
  */
-void
-worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
+static void
+begin_as(Oid (*role) (void), const char *activity)
 {
 	outer_context = CurrentMemoryContext;
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(role(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* The same for all tables; they belong to one role. */
+/* Begin a transaction as the owner of all tables. Raises 55000 if they have several. */
 void
 worker_xact_begin(const char *activity)
 {
-	worker_xact_begin_as_owner_of("chat", "chats", activity);
+	begin_as(chat_tables_owner, activity);
+}
+
+static Oid
+owner_of_jobs(void)
+{
+	return chat_table_owner(TABLE_WORKER_JOBS);
+}
+
+/*
+ * Begin one that touches nothing but chat_internal.worker_jobs: also where the
+ * tables have several owners, which is to be told there.
+ */
+void
+worker_xact_begin_for_jobs(const char *activity)
+{
+	begin_as(owner_of_jobs, activity);
 }
 
 /*
@@ -207,7 +207,8 @@ lock_database(void)
  * need not be on disk when it goes on: a crash takes back what it repaired
  * together with the note that it did. It waits for no lock for long: while it
  * does, others may wait for those that it has. But counting takes its time, and
- * errors do not end it. Not every version has all of them.
+ * errors do not end it. What it may not see it must not take for absent. Not
+ * every version has all of them.
  */
 static void
 fix_settings(void)
@@ -218,6 +219,7 @@ fix_settings(void)
 		{"transaction_timeout", "0"},
 		{"exit_on_error", "off"},
 		{"search_path", "pg_catalog, pg_temp"},
+		{"row_security", "off"},
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_isolation", "read committed"}
 	};
@@ -437,6 +439,7 @@ worker_runs(void)
 Datum
 chat_worker_process(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID)};
 	TupleDesc	descriptor;
 	TimestampTz since;
 	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
@@ -445,8 +448,8 @@ chat_worker_process(PG_FUNCTION_ARGS)
 	};
 	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
@@ -459,10 +462,12 @@ chat_worker_process(PG_FUNCTION_ARGS)
 Datum
 chat_start_worker(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(BOOLOID)};
 	BackgroundWorker worker = worker_description(MyDatabaseId);
 	BackgroundWorkerHandle *handle;
 	pid_t		pid;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

@@ -23,6 +23,7 @@
 
 #include <signal.h>
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -37,6 +38,7 @@
 #include "changes/shmem.h"
 #include "common/circuit_breaker.h"
 #include "common/compat.h"
+#include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_pending_changes);
 
@@ -639,9 +641,11 @@ shmem_take_changes(ChatKey **changes, bool *all)
 Datum
 chat_pending_changes(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(INT8OID)};
 	SharedDatabase *entry;
 	int			changes = -1;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (state == NULL)
 		PG_RETURN_NULL();
 	LWLockAcquire(state->lock, LW_SHARED);

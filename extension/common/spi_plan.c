@@ -144,6 +144,21 @@ spi_plan_write_latest(SavedPlan *plan, const Datum *values)
 }
 
 /*
+ * Run a statement that is not kept, as of now: it may name a trigger's
+ * transition tables, which no other call has. Returns the number of rows; what
+ * it returned is in SPI_tuptable.
+ */
+uint64
+spi_execute(const char *sql)
+{
+	int			result = SPI_execute(sql, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
  * What a statement that only reads is executed with, to append its rows to
  * store.
  */

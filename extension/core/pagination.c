@@ -42,7 +42,7 @@ page_limit(NullableDatum value)
 ListPage
 page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 {
-	ListPage		page = {.above = 0, .upto = PG_INT32_MAX};
+	ListPage		page = {.above = 0, .through = PG_INT32_MAX};
 
 	if (!after.isnull)
 	{
@@ -54,7 +54,7 @@ page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 	{
 		if (DatumGetInt32(before.value) < 1)
 			raise_out_of_range("before", 1, PG_INT32_MAX);
-		page.upto = DatumGetInt32(before.value) - 1;
+		page.through = DatumGetInt32(before.value) - 1;
 		page.from_end = after.isnull;
 	}
 	page.limit = page_limit(limit);
@@ -79,7 +79,7 @@ page_of_last(FunctionCallInfo fcinfo, int limit_argument)
 {
 	return (ListPage)
 	{
-		.upto = PG_INT32_MAX,
+		.through = PG_INT32_MAX,
 		.limit = page_limit(fcinfo->args[limit_argument]),
 		.from_end = true
 	};
@@ -98,7 +98,7 @@ page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 	for (int i = 0; i < count; i++)
 		values[i] = arguments[i];
 	values[count] = Int32GetDatum(page.above);
-	values[count + 1] = Int32GetDatum(page.upto);
+	values[count + 1] = Int32GetDatum(page.through);
 	values[count + 2] = Int64GetDatum(page.limit);
 	return spi_plan_read_into(page.from_end ? &plans->from_end : &plans->from_start, values, store);
 }

@@ -41,7 +41,8 @@
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_mapping.h"
 #include "elasticsearch/old_transactions.h"
-#include "guc.h"
+
+int			guc_elasticsearch_shards;
 
 /* The longest uuid that is taken for one. */
 #define UUID_LENGTH_MAX 100

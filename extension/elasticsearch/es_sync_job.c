@@ -27,7 +27,6 @@
 #include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_version.h"
-#include "guc.h"
 
 /* When a run ends if there is more to do. */
 #define RUN_BUDGET_MS 200

@@ -2,8 +2,8 @@
  * es_verify_functions.c
  *	  Comparing the search index with the table, and repairing it, in SQL.
  *
- * What row security hides from these functions would count as deleted. So it is
- * off, which makes an error of what it would hide.
+ * What row security hid from these functions would count as deleted: so what it
+ * would hide is an error.
  */
 #include "postgres.h"
 
@@ -16,9 +16,8 @@
 
 #include "changes/change_tracking.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
 #include "core/arg_error.h"
-#include "core/chat.h"
+#include "core/entity_lookup.h"
 #include "core/sql_function.h"
 #include "elasticsearch/es_difference.h"
 #include "elasticsearch/es_index_rows.h"
@@ -108,15 +107,20 @@ store_differences(const Difference *differences, int count, void *context)
 Datum
 chat_verify_search(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {
+		SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS_ROWS(INT4OID, INT4OID, INT4OID, TEXTOID)
+	};
 	EsCompare	comparison;
+	TableOwnerSwitch caller;
 
-	(void) sql_function_result_store(fcinfo);
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	(void) sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	comparison = comparison_from_arguments(fcinfo);
 	comparison.report = store_differences;
 	comparison.context = fcinfo->resultinfo;
 	compare(&comparison);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -143,16 +147,19 @@ repair_differences(const Difference *differences, int count, void *context)
 Datum
 chat_repair_search(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS(INT8OID)};
 	EsCompare	comparison;
 	Repair		repair = {0};
+	TableOwnerSwitch caller;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	comparison = comparison_from_arguments(fcinfo);
 	repair.index = comparison.table.index;
 	comparison.report = repair_differences;
 	comparison.context = &repair;
 	compare(&comparison);
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_INT64(repair.queued);
 }
 
@@ -168,15 +175,23 @@ chat_retry_failed_documents(PG_FUNCTION_ARGS)
 		" AND ($2 IS NULL OR chat_number = $2)"
 		" RETURNING application_id, chat_number",
 		INT4OID, INT4OID);
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	char		nulls[3] = {PG_ARGISNULL(0) ? 'n' : ' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
+	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS(INT8OID)};
+	TableOwnerSwitch caller;
+	Datum		values[2];
+	char		nulls[3] = "  ";
 	uint64		count;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	for (int i = 0; i < 2; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	caller = table_owner_become(OWNER_SEES_ALL);
 	count = spi_plan_write(&plan, values, nulls);
 	if (count > 0)
 		change_tracking_note(spi_result_int32(0, spi_column("application_id")),
 							 spi_result_int32(0, spi_column("chat_number")));
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_INT64(count);
 }

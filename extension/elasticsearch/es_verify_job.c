@@ -22,7 +22,6 @@
 #include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
-#include "guc.h"
 
 #define JOB "verify search"
 

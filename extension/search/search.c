@@ -22,14 +22,21 @@
 
 #include "common/case_fold.h"
 #include "common/compat.h"
-#include "core/application.h"
-#include "core/chat.h"
+#include "core/arg_error.h"
+#include "core/entity_lookup.h"
+#include "core/message.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
+#include "core/status.h"
 #include "elasticsearch/es_index_rows.h"
 #include "search/search_candidates.h"
 #include "search/search_table.h"
 #include "search/trigram_index.h"
+
+PG_FUNCTION_INFO_V1(chat_search_messages_by_id);
+PG_FUNCTION_INFO_V1(chat_search_messages_by_token);
+PG_FUNCTION_INFO_V1(chat_search_application_by_id);
+PG_FUNCTION_INFO_V1(chat_search_application_by_token);
 
 /* A query is looked up in an index if it has so many characters, folded. */
 #define INDEXED_CHARACTERS 3
@@ -60,22 +67,6 @@ is_small(const Search *search)
 		spi_result_int32(0, spi_column("messages_count")) < SMALL_CHAT;
 }
 
-/* Tell in the log how far the index is behind that a search uses. */
-static void
-report_lag(int32 index)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT format('%s messages, %s s', messages_behind + queued + failed, round(seconds_behind::numeric, 1)) AS lag"
-		" FROM chat_internal.search_lag($1)",
-		INT4OID);
-	Datum		value = Int32GetDatum(index);
-
-	spi_plan_read(&plan, &value);
-	ereport(DEBUG1,
-			(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
-							 spi_result_string(0, spi_column("lag"), NULL))));
-}
-
 /* Find what is missing, with whatever there is to find it by. */
 static void
 find(Search *search)
@@ -90,7 +81,9 @@ find(Search *search)
 		unindexed_ranges_read(&search->range, index, &unindexed))
 	{
 		if (message_level_is_interesting(DEBUG1))
-			report_lag(index);
+			ereport(DEBUG1,
+					(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
+									 status_of_index(index))));
 		if (search_candidates_find(search, index_name, &unindexed))
 			return;
 	}
@@ -128,9 +121,9 @@ store_backward(Tuplestorestate *from, RowStore to)
  * yet. Returns the number of rows.
  */
 static int64
-search_run(FunctionCallInfo fcinfo, Search *search)
+search_run(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search)
 {
-	RowStore	result = sql_function_result_store(fcinfo);
+	RowStore	result = sql_function_result_store(fcinfo, &function->signature);
 	int64		wanted = search->missing;
 	ErrorContextCallback hint = {.callback = add_hint, .previous = error_context_stack};
 
@@ -157,11 +150,9 @@ query_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/*
- * chat.search_messages(application, chat integer, query text, after integer,
- * before integer, "limit" integer) returns setof chat.message
- */
-SQL_FUNCTION(search_messages, FUNCTION_READS)
+/* Search the chat of argument 1; arguments 2 to 5 are query, after, before and limit. */
+static Datum
+search_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	int32		chat = chat_argument(fcinfo);
 	text	   *query = query_argument(fcinfo, 2);
@@ -172,15 +163,40 @@ SQL_FUNCTION(search_messages, FUNCTION_READS)
 			.within_chat = true,
 			.from_end = page.from_end,
 			.above = {chat, page.above},
-			.through = {chat, page.upto}
+			.through = {chat, page.through}
 		},
 		.query = query,
 		.missing = page.limit
 	};
 
-	if (search_run(fcinfo, &search) == 0)
+	if (search_run(fcinfo, function, &search) == 0)
 		chat_require(application, chat);
 	return (Datum) 0;
+}
+
+static SqlFunction search_messages_function = {
+	search_messages, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+};
+
+/*
+ * chat.search_messages(application integer, chat integer, query text, after
+ * integer, before integer, "limit" integer) returns setof chat.message
+ */
+Datum
+chat_search_messages_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &search_messages_function);
+}
+
+/*
+ * chat.search_messages(token text, chat integer, query text, after integer,
+ * before integer, "limit" integer) returns setof chat.message
+ */
+Datum
+chat_search_messages_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &search_messages_function);
 }
 
 /* The key of a message, argument n. Raises 22023 with its name if it is none. */
@@ -199,11 +215,9 @@ key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return (Position) {.chat = values[0], .number = values[1]};
 }
 
-/*
- * chat.search_application(application, query text, after integer[], before
- * integer[], "limit" integer) returns setof chat.application_message
- */
-SQL_FUNCTION(search_application, FUNCTION_READS)
+/* Search all chats; arguments 1 to 4 are query, after, before and limit. */
+static Datum
+search_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	Search		search = {
 		.range = {
@@ -222,7 +236,33 @@ SQL_FUNCTION(search_application, FUNCTION_READS)
 		search.range.through.number--;
 	}
 	search.missing = page_limit(fcinfo->args[4]);
-	if (search_run(fcinfo, &search) == 0)
+	if (search_run(fcinfo, function, &search) == 0)
 		application_require(application);
 	return (Datum) 0;
+}
+
+static SqlFunction search_application_function = {
+	search_application, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+	SQL_RETURNS_ROWS(INT4OID, MESSAGE_COLUMN_TYPES)}
+};
+
+/*
+ * chat.search_application(application integer, query text, after integer[],
+ * before integer[], "limit" integer) returns setof chat.application_message
+ */
+Datum
+chat_search_application_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &search_application_function);
+}
+
+/*
+ * chat.search_application(token text, query text, after integer[], before
+ * integer[], "limit" integer) returns setof chat.application_message
+ */
+Datum
+chat_search_application_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &search_application_function);
 }

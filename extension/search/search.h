@@ -8,6 +8,9 @@
 #include "common/search_range.h"
 #include "common/spi_plan.h"
 
+/* pg_chat.search_timeout: how long a search waits for Elasticsearch, in milliseconds. */
+extern int	guc_search_timeout;
+
 typedef struct Search
 {
 	SearchRange range;			/* what is left to go through */

@@ -19,9 +19,10 @@
 
 #include "common/circuit_breaker.h"
 #include "elasticsearch/es_query.h"
-#include "guc.h"
 #include "search/search_candidates.h"
 #include "search/search_table.h"
+
+int			guc_search_timeout;
 
 static bool
 is_over(const Search *search)

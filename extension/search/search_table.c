@@ -24,7 +24,7 @@
 	" AND number > $4 AND number <= $6" \
 	" ORDER BY number" order " LIMIT $7"
 #define SCAN_APPLICATION(matches, order) \
-	"SELECT chat_number, number, body, created_at FROM chat.messages" \
+	"SELECT chat_number, " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
 	" WHERE application_id = $1" matches \
 	" AND ROW(chat_number, number) > ROW($3, $4)" \
 	" AND ROW(chat_number, number) <= ROW($5, $6)" \
@@ -40,7 +40,7 @@
  * application, query, the ranges' chats and bounds, and how many.
  */
 #define RANGES_SELECT(columns, order) \
-	"SELECT " columns "m.number, m.body, m.created_at" \
+	"SELECT " columns MESSAGE_COLUMNS("m") \
 	" FROM ROWS FROM (unnest($3), unnest($4), unnest($5))" \
 	" WITH ORDINALITY AS r (chat, above, through, place)" \
 	" CROSS JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "r.chat") MATCHES \

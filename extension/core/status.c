@@ -1,0 +1,123 @@
+/*
+ * status.c
+ *	  What the views of status show.
+ *
+ * The views read the tables through functions, which do it as the tables'
+ * owner. A view of the tables themselves would have the functions that its rows
+ * come from executed with the rights of whoever looks at it, once a view or a
+ * rule stood in a table's place.
+ *
+ * Monitoring must not fail on what somebody wrote into a column: differences are
+ * taken as bigint, and times that are infinite are left out.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+
+#include "common/spi_plan.h"
+#include "core/sql_function.h"
+#include "core/status.h"
+
+PG_FUNCTION_INFO_V1(chat_search_status);
+PG_FUNCTION_INFO_V1(chat_job_status);
+
+/*
+ * How far indexes are behind, those of the condition: a row for each. A chat's
+ * messages above its watermark wait since the first of them was created; what
+ * is queued waits since it was queued.
+ */
+#define SEARCH_STATUS(columns, condition) \
+	"SELECT " columns " FROM chat_internal.search_indexes AS i" \
+	" CROSS JOIN LATERAL (SELECT" \
+	" COALESCE(sum(c.messages_count), 0)::pg_catalog.int8 AS messages," \
+	" COALESCE(sum(c.behind) FILTER (WHERE c.behind > 0), 0)::pg_catalog.int8 AS behind," \
+	" min(c.since) FILTER (WHERE isfinite(c.since)) AS since FROM (" \
+	"SELECT c.messages_count, b.behind, CASE WHEN b.behind > 0 THEN (" \
+	"SELECT m.created_at FROM chat.messages AS m WHERE m.application_id = c.application_id" \
+	" AND m.chat_number = c.number AND m.number > COALESCE(w.indexed_number, 0)" \
+	" ORDER BY m.number LIMIT 1) END AS since" \
+	" FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS w" \
+	" ON w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number" \
+	" CROSS JOIN LATERAL (SELECT c.last_message_number::pg_catalog.int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
+	") AS c) AS c" \
+	" CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE q.reason IS NULL) AS queued," \
+	" count(*) FILTER (WHERE q.reason IS NOT NULL) AS failed," \
+	" min(q.queued_at) FILTER (WHERE q.reason IS NULL AND isfinite(q.queued_at)) AS since" \
+	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id) AS q" \
+	" CROSS JOIN LATERAL (SELECT COALESCE(GREATEST(" \
+	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::pg_catalog.float8 AS behind) AS seconds" \
+	" WHERE " condition
+
+/* Return what a statement without parameters finds. */
+static Datum
+return_status(FunctionCallInfo fcinfo, SqlSignature *signature, const SavedPlan *plan)
+{
+	TableOwnerSwitch caller;
+	RowStore	store;
+
+	sql_signature_check(fcinfo, signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, signature);
+	caller = table_owner_become(OWNER_SEES_ALL);
+	spi_plan_read_into_replanned(plan, NULL, store);
+	table_owner_leave(caller);
+	return (Datum) 0;
+}
+
+/*
+ * chat_internal.search_status() returns setof (index, alias, state, usable,
+ * created_at, messages, messages_behind, queued, failed, seconds_behind)
+ */
+Datum
+chat_search_status(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_RETURNS_ROWS(TEXTOID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID)
+	};
+	static const SavedPlan plan = {
+		.sql = SEARCH_STATUS("i.name, i.alias, i.state,"
+							 " i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false),"
+							 " i.created_at, c.messages, c.behind, q.queued, q.failed, seconds.behind", "true")
+	};
+
+	return return_status(fcinfo, &signature, &plan);
+}
+
+/*
+ * How far an index is behind, in words. Connected to SPI, as the tables' owner.
+ */
+char *
+status_of_index(int32 index)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		SEARCH_STATUS("format('%s messages, %s s', c.behind + q.queued + q.failed,"
+					  " round(seconds.behind::pg_catalog.numeric, 1)) AS status", "i.id = $1"),
+		INT4OID);
+	Datum		value = Int32GetDatum(index);
+
+	return spi_plan_read(&plan, &value) == 0 ? pstrdup("nobody knows how much") :
+		spi_result_string(0, spi_column("status"), NULL);
+}
+
+/*
+ * chat_internal.job_status() returns setof (job, runs, last_run_at,
+ * last_duration, last_done, total_done, total_repaired, errors, last_error,
+ * last_error_at, backlog)
+ */
+Datum
+chat_job_status(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_RETURNS_ROWS(TEXTOID, INT8OID, TIMESTAMPTZOID, INTERVALOID, INT8OID, INT8OID,
+						 INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID)
+	};
+	static const SavedPlan plan = {
+		.sql = "SELECT d.job, d.runs, d.last_run_at, d.last_duration, d.last_done, d.total_done, d.total_repaired,"
+		" d.errors, d.last_error, d.last_error_at, CASE d.job"
+		" WHEN 'reconcile' THEN (SELECT count(*) FROM chat_internal.recount_queue)"
+		" WHEN 'search' THEN (" SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'") ")"
+		" END FROM chat_internal.worker_jobs AS d"
+	};
+
+	return return_status(fcinfo, &signature, &plan);
+}
