@@ -30,7 +30,6 @@
 #include "core/status.h"
 #include "elasticsearch/es_index_rows.h"
 #include "search/search_candidates.h"
-#include "search/search_table.h"
 #include "search/trigram_index.h"
 
 PG_FUNCTION_INFO_V1(chat_search_messages_by_id);

@@ -20,7 +20,6 @@
 #include "common/circuit_breaker.h"
 #include "elasticsearch/es_query.h"
 #include "search/search_candidates.h"
-#include "search/search_table.h"
 
 int			guc_search_timeout;
 

@@ -173,7 +173,7 @@ asks_elasticsearch($node, 'postgres', 1, 'at first');
 sub operations
 {
 	my $index = index_name($node, 'postgres');
-	my $shards = request('GET', "/$index/_stats/docs?level=shards")->{indices}{$index}{shards};
+	my $shards = $elasticsearch->ask('GET', "/$index/_stats/docs?level=shards")->{indices}{$index}{shards};
 	my $sum = 0;
 
 	$sum += 1 + $_->{seq_no}{max_seq_no} foreach grep { $_->{routing}{primary} } map { @$_ } values %$shards;

@@ -25,8 +25,6 @@ my $elasticsearch = Elasticsearch->new;
 my $faulty = FaultyElasticsearch->new($elasticsearch->url, seed => $seed);
 my $node = new_search_cluster('main', $faulty, conf => "restart_after_crash = off\n");
 
-sub sql { my ($text) = @_; return $node->safe_psql('postgres', $text); }
-
 # Text of the kinds that case folding and JSON stumble over, in SQL.
 my @pieces = ('abc', 'ß', 'İ', 'ǰ', 'ΐ', 'ﬃ', '𐐀', "\x{1}", "\x{202e}", '"', '\\\\', '%', '_', '日本', "e\x{301}", ' ', "\x{fffd}");
 
