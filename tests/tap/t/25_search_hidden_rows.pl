@@ -14,7 +14,7 @@ use Test::More;
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 
 my $elasticsearch = Elasticsearch->new;
-my $node = new_search_cluster('main', $elasticsearch);
+my $node = new_search_cluster('main', $elasticsearch, conf => "row_security = off\n");
 
 sql(q{
 	SELECT chat.create_application('shop'), chat.create_chat(1), chat.create_chat(1);
@@ -33,8 +33,8 @@ sql(q{
 	CREATE POLICY first_chat ON chat.messages USING (chat_number = 1) WITH CHECK (true);
 	UPDATE chat_internal.worker_jobs SET last_error = NULL;
 	UPDATE chat.messages SET body = 'edited' WHERE number < 5});
-wait_until($node, 'postgres', q{SELECT last_error ~ 'row-level security' FROM chat.worker_status WHERE job = 'search'}, 'the worker says what hides messages');
-wait_until($node, 'postgres', q{SELECT last_error ~ 'row-level security' FROM chat.worker_status WHERE job = 'verify search'}, 'and so when it verifies');
+wait_until($node, 'postgres', q{SELECT last_error ~ 'row-level security' FROM chat_internal.worker_jobs WHERE job = 'search'}, 'the worker says what hides messages');
+wait_until($node, 'postgres', q{SELECT last_error ~ 'row-level security' FROM chat_internal.worker_jobs WHERE job = 'verify search'}, 'and so when it verifies');
 foreach my $call ('SELECT * FROM chat.verify_search()', 'SELECT * FROM chat.verify_search(1, 2)', 'SELECT chat.repair_search()')
 {
 	my ($status, $stdout, $stderr) = $node->psql('postgres', $call);
