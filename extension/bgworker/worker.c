@@ -41,7 +41,8 @@
 
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
-#include "changes/shmem.h"
+#include "changes/change_set.h"
+#include "changes/database_registry.h"
 #include "common/chat_tables.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
@@ -177,14 +178,14 @@ worker_xact_commit(void)
 static bool
 extension_exists(void)
 {
-	uint32		invitations = shmem_available() ? shmem_invitations() : 0;
+	uint32		invitations = shmem_available() ? registry_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
 	if (shmem_available())
-		shmem_report_extension(exists, invitations);
+		registry_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -245,7 +246,7 @@ look_for_prepared(void)
 		return;
 	worker_xact_begin("looking for prepared transactions");
 	if (spi_plan_read(&plan, &database) > 0)
-		shmem_note_prepared();
+		change_set_note_prepared();
 	worker_xact_commit();
 	done = true;
 }
@@ -364,7 +365,7 @@ pg_chat_worker_main(Datum argument)
 	fix_settings();
 	if (!lock_database())
 		proc_exit(0);
-	if (shmem_available() && !shmem_register_worker())
+	if (shmem_available() && !registry_add_worker())
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
@@ -442,7 +443,7 @@ chat_worker_process(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID)};
 	TupleDesc	descriptor;
 	TimestampTz since;
-	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
+	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
 	Datum		values[3] = {
 		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
 	};

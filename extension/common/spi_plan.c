@@ -10,7 +10,9 @@
  *
  * Whoever owns the tables may change their columns. A statement that names one
  * that is gone fails by itself; that one has become of another type is seen
- * here, before anything is read as what it is not.
+ * here, before anything is read as what it is not. In a subquery every column is
+ * written with its table, since the name of one that is gone would otherwise mean
+ * a column of the query around it.
  *
  * The caller is connected to SPI.
  */

@@ -37,17 +37,9 @@ set_locally(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/*
- * Connect to SPI as the owner of the tables. Raises 55000 if they have more
- * than one owner.
- *
- * After an error, the abort of the (sub)transaction brings user and settings
- * back. Calls may be nested.
- */
-TableOwnerSwitch
-table_owner_become(OwnerSight sight)
+static TableOwnerSwitch
+become(Oid owner, OwnerSight sight)
 {
-	Oid			owner = chat_tables_owner();
 	TableOwnerSwitch caller;
 
 	GetUserIdAndSecContext(&caller.user, &caller.security_context);
@@ -65,7 +57,30 @@ table_owner_become(OwnerSight sight)
 	return caller;
 }
 
-/* Undo table_owner_become. */
+/*
+ * Connect to SPI as the owner of the tables. Raises 55000 if they have more
+ * than one owner.
+ *
+ * After an error, the abort of the (sub)transaction brings user and settings
+ * back. Calls may be nested.
+ */
+TableOwnerSwitch
+table_owner_become(OwnerSight sight)
+{
+	return become(chat_tables_owner(), sight);
+}
+
+/*
+ * The same as the owner of one table, for statements that touch no other: they
+ * work also where the tables have several owners.
+ */
+TableOwnerSwitch
+table_owner_become_of(ChatTable table, OwnerSight sight)
+{
+	return become(chat_table_owner(table), sight);
+}
+
+/* Undo table_owner_become(). */
 void
 table_owner_leave(TableOwnerSwitch caller)
 {

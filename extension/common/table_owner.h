@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "common/chat_tables.h"
+
 /* Which rows the owner is to see where row-level security is forced on a table. */
 typedef enum OwnerSight
 {
@@ -24,6 +26,7 @@ typedef struct TableOwnerSwitch
 } TableOwnerSwitch;
 
 extern TableOwnerSwitch table_owner_become(OwnerSight sight);
+extern TableOwnerSwitch table_owner_become_of(ChatTable table, OwnerSight sight);
 extern void table_owner_leave(TableOwnerSwitch caller);
 
 #endif							/* PG_CHAT_TABLE_OWNER_H */

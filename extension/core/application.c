@@ -103,7 +103,7 @@ insert_application(Datum name, Datum token)
 	" SELECT id FROM created RETURNING application_id"
 	static SavedPlan insert = SAVED_PLAN(INSERT_APPLICATION(""), TEXTOID, TEXTOID);
 	static SavedPlan insert_or_raise = SAVED_PLAN(
-		INSERT_APPLICATION("(chat.fold(name) COLLATE pg_catalog.\"C\")"), TEXTOID, TEXTOID);
+		INSERT_APPLICATION("(chat.fold(name) COLLATE \"C\")"), TEXTOID, TEXTOID);
 	Datum		values[2] = {name, token};
 
 	for (int attempt = 1;; attempt++)

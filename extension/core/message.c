@@ -36,7 +36,7 @@ int			guc_max_body_size;
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
 
 /*
- * Set the message's problem if its body or number is not acceptable; body may
+ * Set the message's problem if its body or number is not acceptable. body may
  * be NULL.
  */
 static void
@@ -102,27 +102,29 @@ chat_create_message_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * Turn the column of applications from tokens to ids; a token that is none's
- * becomes null.
+ * Turn the array of applications from tokens to ids. A token that is no
+ * application's becomes null.
  */
 static void
 resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT t.item::pg_catalog.int4, a.id"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS t (token, item)"
-		" JOIN LATERAL (SELECT id FROM chat.applications"
-		" WHERE token = t.token LIMIT 1) AS a ON true",
+		"SELECT t.item::int4 AS item, a.id"
+		" FROM unnest($1) WITH ORDINALITY AS t (token, item)"
+		" JOIN LATERAL (SELECT a.id FROM chat.applications AS a"
+		" WHERE a.token = t.token LIMIT 1) AS a ON true",
 		TEXTARRAYOID);
 	Datum		tokens = PG_GETARG_DATUM(0);
 	uint64		rows = spi_plan_read_fresh(&plan, &tokens);
+	int			item_column = spi_column("item");
+	int			id_column = spi_column("id");
 
 	memset(applications->nulls, true, applications->count * sizeof(bool));
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			item = spi_result_int32(row, 1) - 1;
+		int			item = spi_result_int32(row, item_column) - 1;
 
-		applications->values[item] = Int32GetDatum(spi_result_int32(row, 2));
+		applications->values[item] = Int32GetDatum(spi_result_int32(row, id_column));
 		applications->nulls[item] = false;
 	}
 }
@@ -230,7 +232,7 @@ chat_create_messages_by_token(PG_FUNCTION_ARGS)
 static Datum
 get_message(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	static SavedPlan plan = SAVED_PLAN(MESSAGE_SELECT " AND number = $3", INT4OID, INT4OID, INT4OID);
+	static SavedPlan plan = SAVED_PLAN(MESSAGE_SELECT " AND messages.number = $3", INT4OID, INT4OID, INT4OID);
 	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat_argument(fcinfo)), PG_GETARG_DATUM(2)};
 	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 

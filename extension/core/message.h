@@ -16,6 +16,6 @@ extern int	guc_max_body_size;
 /* The messages of a chat; both are given as strings. */
 #define MESSAGE_SELECT_OF(application, chat) \
 	"SELECT " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
-	" WHERE application_id = " application " AND chat_number = " chat
+	" WHERE messages.application_id = " application " AND messages.chat_number = " chat
 
 #endif							/* PG_CHAT_MESSAGE_H */

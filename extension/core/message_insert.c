@@ -16,11 +16,10 @@
  *
  * Many messages are created with a few statements over arrays. The chats are
  * locked first, all of them, in the order of their keys, so that two batches
- * cannot wait for each other in a circle. (A caller that must not wait at all,
- * since others wait for it, can have the messages of locked chats refused.)
- * Everything that can refuse a
- * message is found before the first row is written: so a refusal costs the
- * others nothing, and no subtransaction is needed.
+ * cannot wait for each other in a circle. A caller that must not wait at all,
+ * since others wait for it, can have the messages of locked chats refused.
+ * Everything that can refuse a message is found before the first row is written:
+ * so a refusal costs the others nothing, and no subtransaction is needed.
  */
 #include "postgres.h"
 
@@ -200,21 +199,20 @@ group_keys(InsertBatch *batch, Datum *values)
 /*
  * Lock the chats, and learn their highest numbers. One that does not exist
  * stays not found, and so does one that another transaction has locked, if
- * the batch does not wait. Returns how many were found.
+ * the batch does not wait. Returns whether all were found.
  *
  * Keys are looked up and rows locked in one loop over the arrays, which are
  * in key order: a subquery that locks is never turned into a join.
  */
-static uint64
+static bool
 batch_lock(InsertBatch *batch, bool wait)
 {
 #define LOCK_CHATS \
-	"SELECT k.item::pg_catalog.int4, c.last_message_number, c.ctid" \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
+	"SELECT k.item::int4, c.last_message_number, c.ctid" \
+	" FROM ROWS FROM (unnest($1), unnest($2))" \
 	" WITH ORDINALITY AS k (application_id, number, item)," \
-	" LATERAL (SELECT last_message_number, ctid FROM chat.chats" \
-	" WHERE application_id = k.application_id" \
-	" AND number = k.number FOR NO KEY UPDATE"
+	" LATERAL (SELECT c.last_message_number, c.ctid FROM chat.chats AS c" \
+	" WHERE c.application_id = k.application_id AND c.number = k.number FOR NO KEY UPDATE"
 	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
 	enum {ITEM = 1, LAST_NUMBER, TID};
@@ -231,7 +229,10 @@ batch_lock(InsertBatch *batch, bool wait)
 		group->last_number = group->last_before = spi_result_int32(row, LAST_NUMBER);
 		group->tid = *(ItemPointer) DatumGetPointer(spi_result(row, TID, TIDOID, NULL));
 	}
-	return rows;
+	for (int g = 0; g < batch->groups_count; g++)
+		if (!batch->groups[g].found)
+			return false;
+	return true;
 }
 
 /*
@@ -244,11 +245,11 @@ static void
 batch_refuse_unfound(InsertBatch *batch, bool wait)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.item::pg_catalog.int4"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+		"SELECT k.item::int4"
+		" FROM ROWS FROM (unnest($1), unnest($2))"
 		" WITH ORDINALITY AS k (application_id, number, item),"
-		" LATERAL (SELECT FROM chat.chats WHERE application_id = k.application_id"
-		" AND number = k.number OFFSET 0) AS c",
+		" LATERAL (SELECT FROM chat.chats AS c WHERE c.application_id = k.application_id"
+		" AND c.number = k.number OFFSET 0) AS c",
 		INT4ARRAYOID, INT4ARRAYOID);
 	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
 	Datum		values[2];
@@ -293,8 +294,8 @@ batch_find_occupied(InsertBatch *batch)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT m.application_id, m.chat_number, m.number"
 		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (application_id, chat_number, number),"
-		" LATERAL (SELECT * FROM chat.messages WHERE application_id = k.application_id"
-		" AND chat_number = k.chat_number AND number = k.number OFFSET 0) AS m",
+		" LATERAL (SELECT m.* FROM chat.messages AS m WHERE m.application_id = k.application_id"
+		" AND m.chat_number = k.chat_number AND m.number = k.number OFFSET 0) AS m",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	enum {APPLICATION = 1, CHAT, NUMBER};
 	MessageKey *named = palloc(batch->count * sizeof(MessageKey));
@@ -372,7 +373,7 @@ batch_count(InsertBatch *batch)
 	static SavedPlan plan = {
 		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
 		" messages_count = c.messages_count + k.added"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))"
 		" AS k (tid, last_message_number, added)"
 		" WHERE c.ctid = k.tid",
 		.by_tid = true,
@@ -408,7 +409,7 @@ batch_insert(InsertBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
-		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" SELECT * FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4))"
 		" AS k (application_id, chat_number, number, body)",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
 	MessageKey *keys = palloc(accepted * sizeof(MessageKey));
@@ -446,7 +447,7 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	if (batch.count == 0)
 		return;
 	previous = number_cache_function_begin();
-	if (batch_lock(&batch, wait) < batch.groups_count)
+	if (!batch_lock(&batch, wait))
 		batch_refuse_unfound(&batch, wait);
 	batch_find_occupied(&batch);
 

@@ -37,15 +37,15 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 
 /* The application of an item; key is the column that names it. */
 #define JOIN_APPLICATION(key) \
-	JOIN_ONE("SELECT id FROM chat.applications WHERE " key " = k.application", "a")
+	JOIN_ONE("SELECT applications.id FROM chat.applications WHERE applications." key " = k.application", "a")
 
 /* The messages that items name. Parameters: applications, chats, numbers. */
 #define GET_MESSAGES(key) \
-	"SELECT k.item::pg_catalog.int4, " MESSAGE_COLUMNS("m") \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))" \
+	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
+	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))" \
 	" WITH ORDINALITY AS k (application, chat, number, item)" \
 	JOIN_APPLICATION(key) \
-	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND number = k.number", "m") \
+	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND messages.number = k.number", "m") \
 	" ORDER BY k.item"
 
 /*
@@ -55,17 +55,17 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 #define PAGE_SELECT(from_end) \
 	MESSAGE_SELECT_OF("a.id", "k.chat") " AND " from_end
 #define LIST_PAGES(key) \
-	"SELECT k.item::pg_catalog.int4, " MESSAGE_COLUMNS("m") \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)," \
-	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))" \
+	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
+	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)," \
+	" unnest($4), unnest($5), unnest($6))" \
 	" WITH ORDINALITY AS k (application, chat, above, through, rows, from_end, item)" \
 	JOIN_APPLICATION(key) \
-	JOIN_ONE("SELECT number FROM chat.chats WHERE application_id = a.id" \
-			 " AND number = k.chat", "c") \
+	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = a.id" \
+			 " AND chats.number = k.chat", "c") \
 	" LEFT JOIN LATERAL ((" \
-	PAGE_SQL_FROM_START(PAGE_SELECT("NOT k.from_end"), "number", "k.above", "k.through", "k.rows") \
+	PAGE_SQL_FROM_START(PAGE_SELECT("NOT k.from_end"), "messages.number", "k.above", "k.through", "k.rows") \
 	") UNION ALL (" \
-	PAGE_SQL_FROM_END(PAGE_SELECT("k.from_end"), "number", "k.above", "k.through", "k.rows") \
+	PAGE_SQL_FROM_END(PAGE_SELECT("k.from_end"), "messages.number", "k.above", "k.through", "k.rows") \
 	")) AS m ON true ORDER BY k.item"
 
 /*

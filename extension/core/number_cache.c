@@ -172,9 +172,9 @@ number_cache_create_counters(int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.application_counters (application_id, last_chat_number, chats_count)"
-		" SELECT a.id, COALESCE(c.highest, 0), c.counted::pg_catalog.int4 FROM chat.applications AS a,"
-		" LATERAL (SELECT count(*) AS counted, max(number) AS highest"
-		" FROM chat.chats WHERE application_id = a.id) AS c"
+		" SELECT a.id, COALESCE(c.highest, 0), c.counted::int4 FROM chat.applications AS a,"
+		" LATERAL (SELECT count(*) AS counted, max(c.number) AS highest"
+		" FROM chat.chats AS c WHERE c.application_id = a.id) AS c"
 		" WHERE a.id = $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
 		INT4OID);
 	Datum		value = Int32GetDatum(application);

@@ -2,10 +2,10 @@
  * pagination.c
  *	  Lists by pages.
  *
- * Lists ascend by number and are paged by it, never by offset: so a page
- * costs the same wherever it stands, and none is skipped or seen twice while
- * the list grows. after alone pages forward, before alone pages backward,
- * both give the start of what lies between.
+ * Lists ascend by number and are paged by it, never by offset. So a page costs
+ * the same wherever it stands, and no row is skipped or seen twice while the
+ * list grows. after alone pages forward, before alone pages backward, and both
+ * give the start of what lies between.
  */
 #include "postgres.h"
 
@@ -42,7 +42,7 @@ page_limit(NullableDatum value)
 ListPage
 page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 {
-	ListPage		page = {.above = 0, .through = PG_INT32_MAX};
+	ListPage	page = {.above = 0, .through = PG_INT32_MAX};
 
 	if (!after.isnull)
 	{

@@ -27,8 +27,8 @@ typedef struct ListPage
  */
 typedef struct PagePlans
 {
-	SavedPlan		from_start;
-	SavedPlan		from_end;
+	SavedPlan	from_start;
+	SavedPlan	from_end;
 } PagePlans;
 
 /* Statements from their parts; $n are given as strings. */

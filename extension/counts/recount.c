@@ -46,9 +46,9 @@ PG_FUNCTION_INFO_V1(chat_reconcile);
 	"SELECT c.application_id, c.number, c.messages_count, c.last_message_number," \
 	" m.counted::pg_catalog.int4, COALESCE(m.highest, 0), c.created_at, 0"
 #define CHAT_CHILDREN \
-	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
-	" FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) c.application_id" \
-	" AND chat_number OPERATOR(pg_catalog.=) c.number) AS m"
+	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(m.number) AS highest" \
+	" FROM chat.messages AS m WHERE m.application_id OPERATOR(pg_catalog.=) c.application_id" \
+	" AND m.chat_number OPERATOR(pg_catalog.=) c.number) AS m"
 
 #define APPLICATION_COUNTS \
 	"SELECT a.id, 0, COALESCE(k.chats_count, 0), COALESCE(k.last_chat_number, 0)," \
@@ -56,8 +56,8 @@ PG_FUNCTION_INFO_V1(chat_reconcile);
 	" (k.application_id IS NULL)::pg_catalog.int4"
 #define APPLICATION_CHILDREN \
 	" LEFT JOIN chat.application_counters AS k ON k.application_id OPERATOR(pg_catalog.=) a.id" \
-	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
-	" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id) AS c"
+	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(c.number) AS highest" \
+	" FROM chat.chats AS c WHERE c.application_id OPERATOR(pg_catalog.=) a.id) AS c"
 
 /*
  * The lock of reconciliations. Not that of a table, which VACUUM, ANALYZE and

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "changes/database_registry.h"
 #include "common/circuit_breaker.h"
 #include "elasticsearch/es_query.h"
 #include "search/search_candidates.h"
@@ -99,13 +100,13 @@ ask_if_sensible(const Search *search, const char *index, int size, long timeout_
 {
 	const char *problem;
 
-	if (timeout_ms < guc_search_timeout / 10 || !circuit_breaker_lets_pass())
+	if (timeout_ms < guc_search_timeout / 10 || !circuit_breaker_lets_pass(registry_circuit_breaker()))
 		return false;
 	problem = es_query_candidates(&search->range, search->query, index, size, timeout_ms, candidates);
 	if (problem == NULL)
-		circuit_breaker_succeeded();
+		circuit_breaker_succeeded(registry_circuit_breaker());
 	else
-		ereport(whole_time && circuit_breaker_failed() ? LOG : DEBUG1,
+		ereport(whole_time && circuit_breaker_failed(registry_circuit_breaker()) ? LOG : DEBUG1,
 				(errmsg("pg_chat searches without Elasticsearch"),
 		/* It may name the server, as does the setting that superusers alone can read. */
 				 superuser_arg(GetOuterUserId()) ? errdetail_internal("%s", problem) : errdetail_log("%s", problem),
