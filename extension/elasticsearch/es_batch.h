@@ -59,6 +59,7 @@ typedef struct EsBatch
 	bool		refused;		/* acknowledged, if the index is as it was created */
 	bool		acknowledged;
 	bool		refreshing;		/* acknowledged before the refresh that is under way */
+	bool		refreshed;		/* searches find it; it waits for others of its chats */
 } EsBatch;
 
 extern EsBatch *es_batch_create(int size);

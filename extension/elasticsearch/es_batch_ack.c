@@ -12,11 +12,46 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 
 #include "common/int_array.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "elasticsearch/es_batch_ack.h"
+
+/*
+ * Those of some batches, in the order they were read, that searches find and
+ * that need not wait for others. Answers come in any order; the watermark of a
+ * chat is raised in the order in which its messages were read.
+ */
+List *
+es_batches_to_acknowledge(List *batches)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(ChatKey),
+		.entrysize = sizeof(ChatKey),
+		.hcxt = CurrentMemoryContext
+	};
+	HTAB	   *unfinished = hash_create("pg_chat chats of unfinished batches", 64, &control,
+										 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List	   *finished = NIL;
+	ListCell   *cell;
+
+	foreach(cell, batches)
+	{
+		EsBatch    *batch = lfirst(cell);
+		bool		waits = !batch->refreshed;
+
+		for (int i = 0; i < batch->ranges_count && !waits; i++)
+			waits = hash_search(unfinished, &batch->ranges[i].chat, HASH_FIND, NULL) != NULL;
+		if (!waits)
+			finished = lappend(finished, batch);
+		for (int i = 0; i < batch->ranges_count && waits; i++)
+			hash_search(unfinished, &batch->ranges[i].chat, HASH_ENTER, NULL);
+	}
+	hash_destroy(unfinished);
+	return finished;
+}
 
 /* The range of an item that was appended; NULL for one of the queue. */
 static EsBatchRange *

@@ -10,7 +10,8 @@
  *	acknowledged	it is durable in Elasticsearch; searches need not find it yet.
  *				It is never sent again
  *	refreshed	a refresh that began after that has succeeded: searches find it.
- *				Watermarks are raised, and rows of the queue deleted
+ *				Watermarks are raised, and rows of the queue deleted, once that is so
+ *				of all batches of the same chats that were read before
  *
  * While there is more to send, refreshes are rare, since they are costly; when
  * there is no more, one follows at once. One that fails is made again.
@@ -43,9 +44,6 @@
 
 /* The time between refreshes while there is more to send. */
 #define REFRESH_PAUSE_MS 3000
-
-/* The time between questions for the operations, after one that had no answer. */
-#define COUNT_PAUSE_MS 5000
 
 /* The pause after Elasticsearch asked to go slower: doubles from the first to the last. */
 #define SLOWER_FIRST_MS 500
@@ -85,7 +83,7 @@ void
 es_sender_free(EsSender *sender)
 {
 	end_request(&sender->refresh);
-	end_request(&sender->counting);
+	es_seq_no_end(&sender->counting);
 	while (sender->batches != NIL)
 		forget(sender, linitial(sender->batches));
 	es_batch_reader_free(sender->reader);
@@ -97,7 +95,7 @@ es_sender_free(EsSender *sender)
 bool
 es_sender_is_busy(const EsSender *sender)
 {
-	return sender->batches != NIL || sender->counting != NULL || es_batch_reader_has_more(sender->reader);
+	return sender->batches != NIL || sender->counting.request != NULL || es_batch_reader_has_more(sender->reader);
 }
 
 /* Whether there is not, and it is noted what the index has seen. */
@@ -291,7 +289,7 @@ begin_refresh(EsSender *sender)
 	ListCell   *cell;
 	bool		any = false;
 
-	if (sender->refresh != NULL || sender->batches == NIL ||
+	if (sender->refresh != NULL ||
 		(count_requests(sender) > 0 && list_length(sender->batches) < BATCHES_MAX &&
 		 until_ms(sender->next_refresh, REFRESH_PAUSE_MS) > 0))
 		return;
@@ -299,55 +297,32 @@ begin_refresh(EsSender *sender)
 	{
 		EsBatch    *batch = lfirst(cell);
 
-		batch->refreshing = batch->acknowledged;
-		any |= batch->acknowledged;
+		batch->refreshing = batch->acknowledged && !batch->refreshed;
+		any |= batch->refreshing;
 	}
 	if (!any)
 		return;
 	sender->next_refresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), REFRESH_PAUSE_MS);
-	end_request(&sender->counting);
-	sender->counting = es_seq_no_begin(sender->name);
+	es_seq_no_ask(&sender->counting, sender->name);
 	sender->refresh = es_begin("POST", psprintf("/%s/_refresh", sender->name), NULL, ES_TIMEOUT_MS);
-}
-
-/*
- * Read how many operations the index has seen, if the answer is there. Returns
- * whether it is, and is one; if there is none, *problem says why.
- */
-static bool
-end_counting(EsSender *sender, int64 *operations, const char **problem)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	volatile bool known = false;
-
-	if (sender->counting == NULL || !sender->counting->done)
-		return false;
-	PG_TRY();
-	{
-		*operations = es_seq_no_read(sender->counting, sender->name);
-		known = true;
-	}
-	PG_CATCH();
-	{
-		es_catch(caller, problem);
-		sender->next_count = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), COUNT_PAUSE_MS);
-	}
-	PG_END_TRY();
-	end_request(&sender->counting);
-	return known;
 }
 
 /* Note what searches find now. operations is NULL if it is not known. */
 static uint64
 finish_batches(EsSender *sender, const int64 *operations)
 {
-	List	   *finished = NIL;
+	List	   *finished;
 	uint64		done = 0;
 	ListCell   *cell;
 
 	foreach(cell, sender->batches)
-		if (((EsBatch *) lfirst(cell))->refreshing)
-			finished = lappend(finished, lfirst(cell));
+	{
+		EsBatch    *batch = lfirst(cell);
+
+		batch->refreshed |= batch->refreshing;
+		batch->refreshing = false;
+	}
+	finished = es_batches_to_acknowledge(sender->batches);
 	worker_xact_begin("noting what is indexed");
 	foreach(cell, finished)
 		done += es_batch_acknowledge(sender->reader, lfirst(cell));
@@ -380,7 +355,7 @@ end_refresh(EsSender *sender, const char **problem)
 	if (!json_integer(json_member(json_container(json_member(&answer->root, "_shards")), "failed"), &failed) ||
 		failed != 0)
 		es_raise("Elasticsearch could not refresh all shards of the index");
-	known = end_counting(sender, &operations, problem);
+	known = es_seq_no_take(&sender->counting, sender->name, &operations, problem);
 	done = finish_batches(sender, known ? &operations : NULL);
 	end_request(&sender->refresh);
 	sender->counted = known && sender->batches == NIL;
@@ -398,15 +373,15 @@ note_operations(EsSender *sender, const char **problem)
 
 	if (sender->counted || sender->batches != NIL || sender->refresh != NULL)
 		return;
-	if (end_counting(sender, &operations, problem))
+	if (es_seq_no_take(&sender->counting, sender->name, &operations, problem))
 	{
 		worker_xact_begin("noting how many operations an index has seen");
 		es_index_note_progress(sender->reader->index, es_version_last(), &operations);
 		worker_xact_commit();
 		sender->counted = true;
 	}
-	else if (sender->counting == NULL && until_ms(sender->next_count, COUNT_PAUSE_MS) == 0)
-		sender->counting = es_seq_no_begin(sender->name);
+	else if (es_seq_no_may_ask(&sender->counting))
+		es_seq_no_ask(&sender->counting, sender->name);
 }
 
 /*
@@ -425,7 +400,7 @@ es_sender_advance(EsSender *sender, uint64 *done, const char **problem)
 	send_batches(sender);
 	begin_refresh(sender);
 	note_operations(sender, problem);
-	return sender->refresh != NULL || sender->counting != NULL || count_requests(sender) > 0;
+	return sender->refresh != NULL || sender->counting.request != NULL || count_requests(sender) > 0;
 }
 
 /*
@@ -439,12 +414,12 @@ es_sender_recover(EsSender *sender)
 	ListCell   *cell;
 
 	end_request(&sender->refresh);
-	end_request(&sender->counting);
+	es_seq_no_end(&sender->counting);
 	foreach(cell, sender->batches)
 	{
 		EsBatch    *batch = lfirst(cell);
 
-		batch->refreshing = false;
+		batch->refreshing = batch->refreshed = false;
 		if (batch->acknowledged)
 			continue;
 		es_batch_reader_drop_batch(sender->reader, batch);

@@ -11,6 +11,7 @@
 #include "nodes/pg_list.h"
 
 #include "elasticsearch/es_batch_reader.h"
+#include "elasticsearch/es_seq_no.h"
 
 /* What is under way with an index. */
 typedef struct EsSender
@@ -24,9 +25,8 @@ typedef struct EsSender
 	long		slower_ms;		/* the last pause; 0: Elasticsearch keeps up */
 	HttpRequest *refresh;		/* under way; else NULL */
 	TimestampTz next_refresh;	/* not before, while there is more to send */
-	HttpRequest *counting;		/* the operations of the index; under way; else NULL */
-	bool		counted;		/* how many it has seen is noted */
-	TimestampTz next_count;		/* not before, after one that had no answer */
+	EsSeqNoQuestion counting;	/* how many operations the index has seen */
+	bool		counted;		/* and that is noted */
 } EsSender;
 
 extern EsSender *es_sender_create(int32 index, const char *name);

@@ -14,7 +14,7 @@ use Test::More;
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 
 my $elasticsearch = Elasticsearch->new;
-my $node = new_search_cluster('main', $elasticsearch, conf => "row_security = off\n");
+my $node = new_search_cluster('main', $elasticsearch);
 
 sql(q{
 	SELECT chat.create_application('shop'), chat.create_chat(1), chat.create_chat(1);
