@@ -191,9 +191,8 @@ es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64
 		chat->begun = through > chat->above;
 
 		/*
-		 * A chat that was read to its end is done through its last number, whose
-		 * message may be gone. But messages that a restore has yet to load,
-		 * without triggers, are waited for.
+		 * A chat that was read to its end is done through its last number, whose message may be
+		 * gone. But messages that a restore has yet to load, without triggers, are waited for.
 		 */
 		chat->unfinished = row < rows ? spi_result_int32(row, item_column) == i + 1 : rows == size;
 		chat->awaited = !chat->unfinished && through <= 0 && chat->messages_count != 0;

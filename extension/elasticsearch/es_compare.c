@@ -215,7 +215,7 @@ report(const EsCompare *comparison, const Suspects *suspects)
 		differences[i] = (Difference) {
 			suspects->items[i].key,
 			suspects->items[i].row == CHECKSUM_NONE ? DIFFERENCE_SURPLUS :
-			suspects->items[i].document == CHECKSUM_NONE ? DIFFERENCE_MISSING : DIFFERENCE_STALE
+				suspects->items[i].document == CHECKSUM_NONE ? DIFFERENCE_MISSING : DIFFERENCE_STALE
 		};
 	comparison->report(differences, suspects->count, comparison->context);
 }

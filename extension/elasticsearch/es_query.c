@@ -38,14 +38,14 @@ is_among(const Gram *grams, int count, Gram gram)
 
 /* Append conditions for the distinct trigrams of a folded text in UTF-8. */
 static void
-append_grams(StringInfo body, const char *text, int length)
+append_grams(StringInfo body, const char *folded, int length)
 {
 	Gram		grams[GRAMS_MAX];
 	int			count = 0;
 	const char *characters[GRAM_CHARACTERS];	/* where the last ones begin */
 	int			seen = 0;
 
-	for (const char *next = text; next < text + length && count < GRAMS_MAX;)
+	for (const char *next = folded; next < folded + length && count < GRAMS_MAX;)
 	{
 		Gram		gram;
 

@@ -89,7 +89,7 @@ static MessageKey
 get_position(const MessageKey *last)
 {
 	bool		full_scan;
-	ChatKey chat = job_position(JOB, &full_scan);
+	ChatKey		chat = job_position(JOB, &full_scan);
 
 	if (chat.application == last->application && chat.chat == last->chat)
 		return *last;
@@ -231,8 +231,8 @@ verify_wholly(JobRun *run)
 {
 	int64		last_version;
 	List	   *indexes = es_index_rows_read(&last_version);
-	EsIndex *current = es_index_in_state(indexes, INDEX_CURRENT);
-	EsIndex *index = es_sync_job_unverified(indexes);
+	EsIndex    *current = es_index_in_state(indexes, INDEX_CURRENT);
+	EsIndex    *index = es_sync_job_unverified(indexes);
 
 	if (index == NULL || current == NULL)
 		run->off = true;

@@ -161,7 +161,7 @@ build(JobRun *run)
 void
 pg_chat_build_main(Datum argument)
 {
-	Job		job = {.name = TRIGRAM_JOB, .run = build};
+	Job			job = {.name = TRIGRAM_JOB, .run = build};
 	LOCKTAG		tag;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
