@@ -95,15 +95,11 @@ chat_tables_init(void)
 static void
 look_up(void)
 {
-	Oid			schema_oids[lengthof(schemas)];
-
 	/* What changes meanwhile makes the cache invalid again. */
 	oids_valid = true;
-	for (int i = 0; i < lengthof(schemas); i++)
-		schema_oids[i] = get_namespace_oid(schemas[i], true);
 	for (int i = 0; i < CHAT_TABLES; i++)
 	{
-		Oid			schema = schema_oids[strcmp(tables[i].schema, schemas[0]) == 0 ? 0 : 1];
+		Oid			schema = get_namespace_oid(tables[i].schema, true);
 
 		oids[i] = OidIsValid(schema) ? get_relname_relid(tables[i].name, schema) : InvalidOid;
 	}
@@ -162,9 +158,9 @@ require_privileges(Oid role)
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		Oid			function =
-			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(functions[i].name),
-							PointerGetDatum(buildoidvector(functions[i].args, functions[i].nargs)),
-							ObjectIdGetDatum(get_namespace_oid(functions[i].schema, true)));
+		GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(functions[i].name),
+						PointerGetDatum(buildoidvector(functions[i].args, functions[i].nargs)),
+						ObjectIdGetDatum(get_namespace_oid(functions[i].schema, true)));
 
 		if (OidIsValid(function) && compat_function_aclcheck(function, role, ACL_EXECUTE) != ACLCHECK_OK)
 			ereport(ERROR,

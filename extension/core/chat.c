@@ -94,8 +94,8 @@ create_named(int32 application, int32 number)
 		arg_error_raise(application_not_found());
 	if (spi_plan_write(&insert, values, NULL) == 0)
 		arg_error_raise(arg_error_taken("chat", "number",
-									psprintf("There is a chat number %d.", number),
-									"Leave the number out to get the next one."));
+										psprintf("There is a chat number %d.", number),
+										"Leave the number out to get the next one."));
 	return number;
 }
 

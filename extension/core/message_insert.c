@@ -55,9 +55,9 @@ typedef struct ChatGroup
 /* A batch while it is worked on. */
 typedef struct InsertBatch
 {
-	MessageInsert **order;			/* by chat, within it as the caller gave them */
+	MessageInsert **order;		/* by chat, within it as the caller gave them */
 	int			count;
-	ChatGroup	   *groups;
+	ChatGroup  *groups;
 	int			groups_count;
 	HTAB	   *occupied;		/* of MessageKey; NULL if no number is named */
 } InsertBatch;
@@ -66,8 +66,8 @@ static ArgError
 number_taken(const MessageInsert *message)
 {
 	return arg_error_taken("message", "number",
-						 psprintf("Chat %d has a message number %d.", message->chat, message->number),
-						 "Leave the number out to get the next one.");
+						   psprintf("Chat %d has a message number %d.", message->chat, message->number),
+						   "Leave the number out to get the next one.");
 }
 
 /*
@@ -160,7 +160,7 @@ compare_messages(const void *a, const void *b)
 static void
 batch_group(InsertBatch *batch, MessageInsert *messages, int count)
 {
-	ChatGroup	   *group = NULL;
+	ChatGroup  *group = NULL;
 
 	batch->order = palloc(count * sizeof(MessageInsert *));
 	for (int i = 0; i < count; i++)
@@ -215,7 +215,10 @@ batch_lock(InsertBatch *batch, bool wait)
 	" WHERE c.application_id = k.application_id AND c.number = k.number FOR NO KEY UPDATE"
 	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
-	enum {ITEM = 1, LAST_NUMBER, TID};
+	enum
+	{
+		ITEM = 1, LAST_NUMBER, TID
+	};
 	Datum		values[2];
 	uint64		rows;
 
@@ -297,7 +300,10 @@ batch_find_occupied(InsertBatch *batch)
 		" LATERAL (SELECT m.* FROM chat.messages AS m WHERE m.application_id = k.application_id"
 		" AND m.chat_number = k.chat_number AND m.number = k.number OFFSET 0) AS m",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	enum {APPLICATION = 1, CHAT, NUMBER};
+	enum
+	{
+		APPLICATION = 1, CHAT, NUMBER
+	};
 	MessageKey *named = palloc(batch->count * sizeof(MessageKey));
 	int			count = 0;
 	Datum		values[3];
@@ -439,7 +445,7 @@ batch_insert(InsertBatch *batch, int accepted)
 void
 message_insert_many(MessageInsert *messages, int count, bool wait)
 {
-	InsertBatch		batch = {0};
+	InsertBatch batch = {0};
 	int			accepted = 0;
 	int			previous;
 

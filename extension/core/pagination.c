@@ -77,8 +77,7 @@ page_from_arguments(FunctionCallInfo fcinfo, int first)
 ListPage
 page_of_last(FunctionCallInfo fcinfo, int limit_argument)
 {
-	return (ListPage)
-	{
+	return (ListPage) {
 		.through = PG_INT32_MAX,
 		.limit = page_limit(fcinfo->args[limit_argument]),
 		.from_end = true

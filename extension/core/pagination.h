@@ -16,7 +16,7 @@
 typedef struct ListPage
 {
 	int32		above;			/* numbers above this one */
-	int32		through;			/* through this one */
+	int32		through;		/* through this one */
 	int32		limit;			/* rows at most */
 	bool		from_end;		/* the last of these rows, not the first */
 } ListPage;
