@@ -21,6 +21,7 @@
 #include "elasticsearch/es_index_lifecycle.h"
 #include "guc.h"
 #include "redis/redis_connection.h"
+#include "redis/redis_url.h"
 #include "search/search_candidates.h"
 
 /*

@@ -19,7 +19,7 @@
 #include "catalog/pg_type.h"
 #include "utils/memutils.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_appended.h"
 #include "elasticsearch/es_batch_reader.h"

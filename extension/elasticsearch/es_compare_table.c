@@ -11,7 +11,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_compare_table.h"

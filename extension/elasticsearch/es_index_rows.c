@@ -17,7 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
 #include "common/sql_signature.h"

@@ -28,7 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/json_read.h"
 #include "elasticsearch/es_batch_ack.h"
 #include "elasticsearch/es_bulk.h"

@@ -40,6 +40,9 @@
 /* When the indexes are checked again, after something was wrong; else at pg_chat.reconcile_interval. */
 #define CHECK_AGAIN_MS 10000
 
+/* Changes that come one after the other go in one batch. */
+#define WANTED_PAUSE_MS 100
+
 /* A run that did nothing is recorded so often. */
 #define RECORD_MS 60000
 
@@ -290,8 +293,8 @@ wait_ms(bool busy)
 /*
  * Job: send what changed, and note what searches find.
  */
-long
-es_sync_job_run(JobRun *run)
+static long
+run_sync(JobRun *run)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUN_BUDGET_MS);
 	List	   *indexes;
@@ -332,8 +335,8 @@ es_sync_job_run(JobRun *run)
  * After an error: what is under way ends, if the error was there, and
  * Elasticsearch is asked whether it has still what it had.
  */
-void
-es_sync_job_recover(void)
+static void
+recover(void)
 {
 	ListCell   *cell;
 
@@ -369,8 +372,17 @@ es_sync_job_wants_verification(void)
 }
 
 /* Whether there is something to send before it is time. */
-bool
-es_sync_job_wanted(void)
+static bool
+is_wanted(void)
 {
 	return change_subscriber_has_changes(SUBSCRIBER_SEARCH);
 }
+
+Job			es_sync_job = {
+	.name = "search",
+	.run = run_sync,
+	.recover = recover,
+	.wanted = is_wanted,
+	.pause_ms = WANTED_PAUSE_MS,
+	.uses_network = true
+};

@@ -13,9 +13,9 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/job_pacing.h"
+#include "bgworker/worker_xact.h"
 #include "common/spi_plan.h"
-#include "counts/recount_jobs.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_difference.h"
 #include "elasticsearch/es_index_lifecycle.h"
@@ -32,10 +32,8 @@
 /* Between runs over an index that has to be verified as a whole. */
 #define WHOLE_PAUSE_MS 100
 
-/* A slice that took less is followed by a larger one, one that took more by a smaller. */
+/* Messages of the first slice of a run, and of the smallest. */
 #define SLICE_FIRST 1000
-#define SLICE_SHORT_MS 20
-#define SLICE_LONG_MS 100
 
 /* Differences that a run names in the log, before it only counts them. */
 #define DIFFERENCES_LOGGED 10
@@ -98,22 +96,6 @@ get_position(const MessageKey *last)
 	return (MessageKey) {chat.application, chat.chat, PG_INT32_MIN};
 }
 
-static long
-elapsed_ms(TimestampTz since)
-{
-	return TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
-}
-
-static int
-next_slice_size(int size, TimestampTz started)
-{
-	if (elapsed_ms(started) < SLICE_SHORT_MS)
-		return Min(size * 2, ES_COMPARE_SLICE);
-	if (elapsed_ms(started) > SLICE_LONG_MS)
-		return Max(size / 2, SLICE_FIRST);
-	return size;
-}
-
 /*
  * Verify some of the current index, in turn. Returns when to go on: after the
  * time that this part has in the scrub interval.
@@ -122,7 +104,7 @@ static long
 verify_some(JobRun *run)
 {
 	static MessageKey last = {0, 0, 0};
-	TimestampTz started = GetCurrentTimestamp();
+	JobPacing	pacing = job_pacing_begin(SLICE_FIRST, SLICE_FIRST, ES_COMPARE_SLICE);
 	MemoryContext context = CurrentMemoryContext;
 	long		interval_ms = guc_reconcile_interval * 1000L;
 	Finding		finding = {0};
@@ -137,8 +119,8 @@ verify_some(JobRun *run)
 	found = es_index_current(&finding.index, &name);
 	if (found)
 	{
-		share = scrub_share("chat.messages");
-		comparison = comparison_by_worker(&finding, name, get_position(&last), SLICE_FIRST);
+		share = job_pacing_share("chat.messages");
+		comparison = comparison_by_worker(&finding, name, get_position(&last), pacing.slice_size);
 	}
 	worker_xact_commit();
 	if (!found)
@@ -149,20 +131,20 @@ verify_some(JobRun *run)
 
 	do
 	{
-		TimestampTz slice_started = GetCurrentTimestamp();
-
 		CHECK_FOR_INTERRUPTS();
+		job_pacing_begin_slice(&pacing);
 		more = es_compare_slice(&comparison);
 		last = more ? comparison.position : (MessageKey) {0, 0, 0};
 		worker_xact_begin("noting where verification stands");
 		job_set_position(JOB, (ChatKey) {last.application, last.chat}, false);
 		worker_xact_commit();
-		comparison.slice_size = next_slice_size(comparison.slice_size, slice_started);
-	} while (more && elapsed_ms(started) < (comparison.compared < share ? RUN_BUDGET_MS : RUN_MINIMUM_MS));
+		job_pacing_end_slice(&pacing);
+		comparison.slice_size = pacing.slice_size;
+	} while (more && job_pacing_elapsed_ms(&pacing) < (comparison.compared < share ? RUN_BUDGET_MS : RUN_MINIMUM_MS));
 
 	run->done = comparison.compared;
 	run->repaired = finding.differences;
-	return more && comparison.compared < share ? interval_ms * comparison.compared / share : interval_ms;
+	return more ? job_pacing_wait_ms(comparison.compared, share) : interval_ms;
 }
 
 /*
@@ -175,7 +157,7 @@ verify_whole(const EsIndex *index, JobRun *run, uint64 *differences)
 	static int32 begun = 0;		/* the index */
 	static MessageKey position;
 	static uint64 found;
-	TimestampTz started = GetCurrentTimestamp();
+	JobPacing	pacing = job_pacing_begin(ES_COMPARE_SLICE, ES_COMPARE_SLICE, ES_COMPARE_SLICE);
 	Finding		finding = {.index = index->id};
 	EsCompare	comparison;
 	bool		more = true;
@@ -187,7 +169,7 @@ verify_whole(const EsIndex *index, JobRun *run, uint64 *differences)
 		begun = index->id;
 	}
 	comparison = comparison_by_worker(&finding, index->name, position, ES_COMPARE_SLICE);
-	while (more && elapsed_ms(started) < RUN_BUDGET_MS)
+	while (more && job_pacing_elapsed_ms(&pacing) < RUN_BUDGET_MS)
 	{
 		CHECK_FOR_INTERRUPTS();
 		more = es_compare_slice(&comparison);
@@ -247,15 +229,23 @@ verify_wholly(JobRun *run)
  * Job: verify whole indexes where that is wanted, or else some of the current
  * one.
  */
-long
-es_verify_job_run(JobRun *run)
+static long
+run_verify(JobRun *run)
 {
 	return es_sync_job_wants_verification() ? verify_wholly(run) : verify_some(run);
 }
 
 /* Whether there is something to verify before it is time. */
-bool
-es_verify_job_wanted(void)
+static bool
+is_wanted(void)
 {
 	return es_sync_job_wants_verification();
 }
+
+Job			es_verify_job = {
+	.name = JOB,
+	.run = run_verify,
+	.wanted = is_wanted,
+	.pause_ms = WHOLE_PAUSE_MS,
+	.uses_network = true
+};

@@ -7,7 +7,6 @@
 
 #include "bgworker/job.h"
 
-extern long es_verify_job_run(JobRun *run);
-extern bool es_verify_job_wanted(void);
+extern Job	es_verify_job;
 
 #endif							/* PG_CHAT_ES_VERIFY_JOB_H */

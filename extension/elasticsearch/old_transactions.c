@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/old_transactions.h"
 

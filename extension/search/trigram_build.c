@@ -25,6 +25,7 @@
 
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/compat.h"
 #include "search/trigram_build.h"
 #include "search/trigram_index.h"
@@ -169,11 +170,8 @@ pg_chat_build_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	worker_xact_fix_settings();
 	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("row_security", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(BUILDER_TYPE);
 
 	tag = build_lock();

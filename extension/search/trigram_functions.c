@@ -45,7 +45,7 @@ static char *
 last_error(void)
 {
 	static SavedPlan plan = {
-		.sql = "SELECT last_error FROM chat_internal.worker_jobs"
+		.sql = "SELECT last_error FROM chat.worker_status"
 		" WHERE job = '" TRIGRAM_JOB "' AND last_error_at >= last_run_at"
 	};
 	bool		isnull;
