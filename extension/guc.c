@@ -22,7 +22,7 @@
 #include "guc.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_url.h"
-#include "search/search.h"
+#include "search/search_candidates.h"
 
 /*
  * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
