@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
@@ -29,6 +30,7 @@
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -253,6 +255,23 @@ look_for_prepared(void)
 }
 
 /*
+ * Leave this database to a new worker: see worker_version.c. Returns if there is
+ * no room for it.
+ */
+static void
+leave_to_successor(const char *schema_version)
+{
+	BackgroundWorker successor = worker_description(MyDatabaseId);
+	LOCKTAG		tag;
+
+	strlcpy(successor.bgw_extra, schema_version, BGW_EXTRALEN);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, WORKER_LOCK_KEY, 0, WORKER_LOCK_CLASS);
+	LockRelease(&tag, ExclusiveLock, true);
+	if (RegisterDynamicBackgroundWorker(&successor, NULL))
+		proc_exit(0);
+}
+
+/*
  * Job: see whether the worker is wanted here, and leave if not. Comes before
  * the others in each round.
  */
@@ -261,7 +280,7 @@ watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
-	if (worker_version_fits())
+	if (worker_version_fits(leave_to_successor))
 		look_for_prepared();
 	run->off = true;
 	return 0;
@@ -286,7 +305,7 @@ do_duties(void)
 
 	if (job_wait_ms(&watching) == 0)
 		job_run(&watching);
-	if (!worker_version_fits())
+	if (!worker_version_fits(leave_to_successor))
 	{
 		make_all_due();
 		return WAIT_MAX_MS;
@@ -443,14 +462,16 @@ worker_runs(void)
  * chat_internal.worker_process() returns (pid, running_since, preloaded, problem)
  *
  * Shared memory says it to every role. problem is why the library does not fit
- * the schema, null if it does: this function answers in any case.
+ * the schema, null if it does, or if somebody has locked the catalog that tells:
+ * this function answers in any case.
  */
 Datum
 chat_worker_status(PG_FUNCTION_ARGS)
 {
 	TupleDesc	descriptor;
 	VersionMismatch mismatch;
-	bool		fits = schema_version_fits(&mismatch);
+	bool		told = ConditionalLockRelationOid(ExtensionRelationId, AccessShareLock);
+	bool		fits = !told || schema_version_fits(&mismatch);
 	TimestampTz since;
 	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
 	Datum		values[4] = {
@@ -458,6 +479,8 @@ chat_worker_status(PG_FUNCTION_ARGS)
 	};
 	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
+	if (told)
+		UnlockRelationOid(ExtensionRelationId, AccessShareLock);
 	if (!fits)
 		values[3] = CStringGetTextDatum(psprintf("%s. %s", mismatch.message, mismatch.hint));
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE ||
