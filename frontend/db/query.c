@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "db/preparation.h"
 #include "db/query.h"
 
 void
