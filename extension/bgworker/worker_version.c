@@ -15,14 +15,35 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/lock.h"
 #include "utils/memutils.h"
 
+#include "bgworker/worker_start.h"
 #include "bgworker/worker_version.h"
 #include "changes/shmem.h"
 #include "common/schema_version.h"
 
 /* The schema's version that was reported not to fit; empty: none. */
 static char reported[BGW_EXTRALEN];
+
+/*
+ * Leave this database to a new worker, which loads the library that is on disk
+ * now. bgw_extra tells it which version of the schema it came for. Returns if
+ * there is no room for it.
+ */
+static void
+leave_to_successor(const char *schema_version)
+{
+	BackgroundWorker successor = worker_description(MyDatabaseId);
+	LOCKTAG		tag;
+
+	strlcpy(successor.bgw_extra, schema_version, BGW_EXTRALEN);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, WORKER_LOCK_KEY, 0, WORKER_LOCK_CLASS);
+	LockRelease(&tag, ExclusiveLock, true);
+	if (RegisterDynamicBackgroundWorker(&successor, NULL))
+		proc_exit(0);
+}
 
 /* Once for each version of the schema: say that the worker does not fit. */
 static void
@@ -39,12 +60,10 @@ report(const VersionMismatch *mismatch)
 
 /*
  * Whether the worker's library has the version of the schema, so that it can do
- * its jobs. leave is called where another worker should take this one's place;
- * it returns if there is no room for one. bgw_extra tells the other which version
- * of the schema it came for. Outside of a transaction.
+ * its jobs. Outside of a transaction.
  */
 bool
-worker_version_fits(void (*leave) (const char *schema_version))
+worker_version_fits(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	VersionMismatch mismatch;
@@ -60,7 +79,7 @@ worker_version_fits(void (*leave) (const char *schema_version))
 		report(&mismatch);
 		if (mismatch.library_older && !shmem_available() &&
 			strcmp(MyBgworkerEntry->bgw_extra, reported) != 0)
-			leave(reported);
+			leave_to_successor(reported);
 	}
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);

@@ -5,6 +5,6 @@
 #ifndef PG_CHAT_WORKER_VERSION_H
 #define PG_CHAT_WORKER_VERSION_H
 
-extern bool worker_version_fits(void (*leave) (const char *schema_version));
+extern bool worker_version_fits(void);
 
 #endif							/* PG_CHAT_WORKER_VERSION_H */
