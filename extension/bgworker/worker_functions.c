@@ -74,8 +74,8 @@ worker_runs(void)
  * preloaded boolean, problem text)
  *
  * The first two are null where there is no worker; shared memory says it to every
- * role. problem is why the library does not fit the schema, null if it does, or if
- * somebody has locked the catalog that tells: this function answers in any case.
+ * role. problem is why the library does not fit the schema, null if it does, or
+ * if somebody has locked the catalog that tells: this function answers in any case.
  */
 Datum
 chat_worker_status(PG_FUNCTION_ARGS)
@@ -85,8 +85,8 @@ chat_worker_status(PG_FUNCTION_ARGS)
 	};
 	TupleDesc	descriptor;
 	VersionMismatch mismatch;
-	bool		locked = !ConditionalLockRelationOid(ExtensionRelationId, AccessShareLock);
-	bool		fits = locked || schema_version_fits(&mismatch);
+	bool		told = ConditionalLockRelationOid(ExtensionRelationId, AccessShareLock);
+	bool		fits = !told || schema_version_fits(&mismatch);
 	TimestampTz since;
 	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
 	Datum		values[4] = {
@@ -94,7 +94,7 @@ chat_worker_status(PG_FUNCTION_ARGS)
 	};
 	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
-	if (!locked)
+	if (told)
 		UnlockRelationOid(ExtensionRelationId, AccessShareLock);
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
