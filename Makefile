@@ -6,6 +6,7 @@
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
+#   FUZZ_SECONDS  make fuzz: for each target
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
@@ -25,7 +26,7 @@ EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines sanitize coverage \
+.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
@@ -72,6 +73,10 @@ test-engines: install-extension ## the tests of search on each Elasticsearch and
 	@status=0; for engine in $(ENGINES); do \
 		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
 
+fuzz: ## what chatd parses, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
+	@$(PACKAGES) build fuzz
+	@$(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
 	@$(FRONTEND) all SANITIZE=1
@@ -108,7 +113,7 @@ test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (r
 	@$(PACKAGES) tree
 	@tests/package/tree.sh $(RELEASE) make test
 
-lint: ## warnings as errors, static analysis
+lint: ## includes, warnings as errors, layout, static analysis, documentation
 	@$(PACKAGES) build lint
 	@.ci/lint
 

@@ -309,7 +309,18 @@ COMMENT ON FUNCTION chat_internal.search_status() IS
 'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
-	SELECT * FROM chat_internal.search_status();
+	SELECT
+		s.index COLLATE "C" AS index,
+		s.alias COLLATE "C" AS alias,
+		s.state COLLATE "C" AS state,
+		s.usable,
+		s.created_at,
+		s.messages,
+		s.messages_behind,
+		s.queued,
+		s.failed,
+		s.seconds_behind
+	FROM chat_internal.search_status() AS s;
 COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
@@ -336,8 +347,7 @@ CREATE INDEX repaired_counts_repaired_at ON chat.repaired_counts (repaired_at);
 COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
 
 CREATE TABLE chat_internal.worker_jobs (
-	owner_database text COLLATE "C" NOT NULL,
-	job text COLLATE "C" NOT NULL,
+	job text NOT NULL,
 	runs bigint NOT NULL DEFAULT 0,
 	last_run_at timestamptz,
 	last_duration interval,
@@ -350,6 +360,7 @@ CREATE TABLE chat_internal.worker_jobs (
 	application_id integer NOT NULL DEFAULT 0,
 	chat_number integer NOT NULL DEFAULT 0,
 	full_scan boolean NOT NULL DEFAULT false,
+	owner_database text COLLATE "C" NOT NULL,
 	claimed boolean NOT NULL DEFAULT false,
 	CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job)
 ) WITH (fillfactor = 50);
@@ -367,11 +378,11 @@ CREATE FUNCTION chat_internal.pending_changes() RETURNS bigint
 COMMENT ON FUNCTION chat_internal.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
-CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
-	AS 'MODULE_PATHNAME', 'chat_worker_process'
+CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean, OUT problem text)
+	AS 'MODULE_PATHNAME', 'chat_worker_status'
 	LANGUAGE C STABLE;
 COMMENT ON FUNCTION chat_internal.worker_process() IS
-'This database''s worker: its process, null if there is none, and since when it runs; and whether the server was started with pg_chat in shared_preload_libraries.';
+'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
 CREATE FUNCTION chat_internal.job_status(
 		OUT job text, OUT runs bigint, OUT last_run_at timestamptz, OUT last_duration interval, OUT last_done bigint, OUT total_done bigint,
@@ -399,6 +410,7 @@ CREATE VIEW chat.worker_status AS
 		d.last_error_at,
 		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
 		CASE
+			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'

@@ -37,7 +37,7 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/launcher.h"
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "changes/database_registry.h"
 #include "common/compat.h"
 

@@ -29,6 +29,8 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
+#include "bgworker/worker_version.h"
 #include "bgworker/worker_xact.h"
 #include "changes/change_set.h"
 #include "changes/database_registry.h"
@@ -66,26 +68,6 @@ worker_set_jobs(Job *const *list, int count)
 {
 	jobs = list;
 	jobs_count = count;
-}
-
-/*
- * How to register a worker for a database.
- */
-BackgroundWorker
-worker_description(Oid database)
-{
-	BackgroundWorker worker = {
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
-		.bgw_restart_time = BGW_NEVER_RESTART,
-		.bgw_main_arg = ObjectIdGetDatum(database)
-	};
-
-	strlcpy(worker.bgw_library_name, "pg_chat", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "pg_chat_worker_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, WORKER_TYPE, BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_chat worker for database %u", database);
-	return worker;
 }
 
 /* Whether this database has the extension. The launcher is told. */
@@ -155,6 +137,14 @@ watch(JobRun *run)
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
 static Job	watch_job = {.name = "watch", .run = watch};
 
+/* Have all jobs done at the next occasion. */
+static void
+make_all_due(void)
+{
+	for (int i = 0; i < jobs_count; i++)
+		jobs[i]->next_run = 0;
+}
+
 /* Do the jobs that are due. Returns how long to wait for the next. */
 static long
 do_jobs(void)
@@ -163,6 +153,11 @@ do_jobs(void)
 
 	if (job_wait_ms(&watch_job) == 0)
 		job_run(&watch_job);
+	if (!worker_version_fits())
+	{
+		make_all_due();
+		return WAIT_MAX_MS;
+	}
 	for (int i = 0; i < jobs_count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -171,14 +166,6 @@ do_jobs(void)
 		wait_ms = Min(wait_ms, job_wait_ms(jobs[i]));
 	}
 	return wait_ms;
-}
-
-/* Have all jobs done at the next occasion. */
-static void
-make_all_due(void)
-{
-	for (int i = 0; i < jobs_count; i++)
-		jobs[i]->next_run = 0;
 }
 
 /* Have those that use the network wait a moment. */

@@ -7,21 +7,8 @@
 
 #include "postgres.h"
 
-#include "postmaster/bgworker.h"
-
 #include "bgworker/job.h"
 
-/* As pg_stat_activity shows it in backend_type. */
-#define WORKER_TYPE "pg_chat worker"
-
-/*
- * The locks that workers hold are advisory locks of a class that SQL cannot
- * reach.
- */
-#define WORKER_LOCK_KEY 0x63686174
-#define WORKER_LOCK_CLASS 3
-
 extern void worker_set_jobs(Job *const *jobs, int count);
-extern BackgroundWorker worker_description(Oid database);
 
 #endif							/* PG_CHAT_WORKER_H */

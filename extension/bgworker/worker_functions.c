@@ -18,13 +18,14 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "changes/database_registry.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
-PG_FUNCTION_INFO_V1(chat_worker_process);
+PG_FUNCTION_INFO_V1(chat_worker_status);
 
 /*
  * The process that holds the lock of this database's worker, or 0. *since is when
@@ -68,25 +69,32 @@ worker_runs(void)
 
 /*
  * chat_internal.worker_process() returns (pid integer, running_since timestamptz,
- * preloaded boolean)
+ * preloaded boolean, problem text)
  *
- * The first two are null where there is no worker. Shared memory says it to every
- * role.
+ * The first two are null where there is no worker; shared memory says it to every
+ * role. problem is why the library does not fit the schema, null if it does: this
+ * function answers in any case.
  */
 Datum
-chat_worker_process(PG_FUNCTION_ARGS)
+chat_worker_status(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID)};
+	static SqlSignature signature = {
+		SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID), .any_version = true
+	};
 	TupleDesc	descriptor;
+	VersionMismatch mismatch;
+	bool		fits = schema_version_fits(&mismatch);
 	TimestampTz since;
 	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
-	Datum		values[3] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
+	Datum		values[4] = {
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available()), (Datum) 0
 	};
-	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
+	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
+	if (!fits)
+		values[3] = CStringGetTextDatum(psprintf("%s. %s", mismatch.message, mismatch.hint));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 

@@ -20,6 +20,7 @@
 
 #include "bgworker/worker_xact.h"
 #include "common/chat_tables.h"
+#include "common/schema_version.h"
 
 /* The memory context to return to after the transaction. */
 static MemoryContext outer_context = NULL;
@@ -65,7 +66,8 @@ worker_xact_fix_settings(void)
  *
  * Not even SET ROLE leads back to the worker's own rights, which are a
  * superuser's. Triggers deferred to the commit are allowed, unlike in
- * table_owner_become(), since these rights last beyond it.
+ * table_owner_become(), since these rights last beyond it. Raises 55000 if the
+ * library does not fit the schema any more.
  */
 static void
 begin_as(Oid (*role) (void), const char *activity)
@@ -74,6 +76,7 @@ begin_as(Oid (*role) (void), const char *activity)
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	schema_version_require();
 	SetUserIdAndSecContext(role(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());

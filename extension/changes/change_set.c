@@ -252,7 +252,7 @@ change_set_take(ChatKey **chats, bool *all)
 Datum
 chat_pending_changes(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_RETURNS(INT8OID)};
+	static SqlSignature signature = {SQL_RETURNS(INT8OID), .any_version = true};
 	SharedDatabase *entry;
 	int			changes = -1;
 

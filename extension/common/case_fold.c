@@ -229,7 +229,7 @@ text_fold(const text *value)
 Datum
 chat_fold(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(TEXTOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(TEXTOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (PG_ARGISNULL(0))
@@ -276,7 +276,7 @@ typedef struct ContainsState
 Datum
 chat_contains(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID, TEXTOID), SQL_RETURNS(BOOLOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, TEXTOID), SQL_RETURNS(BOOLOID), .any_version = true};
 	text	   *body;
 	text	   *query;
 	ContainsState *state;

@@ -20,6 +20,7 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
+#include "common/schema_version.h"
 #include "common/sql_signature.h"
 
 /* Counts changes of functions. */
@@ -70,8 +71,8 @@ is_declared(Form_pg_proc function, const SqlSignature *signature, Oid applicatio
 }
 
 /*
- * Raise 42P13 unless the function that is called is declared so, and given so
- * many arguments. application_type is the type of the argument that is
+ * Raise 55000 unless the schema is of the library's version, and 42P13 unless
+ * the function that is called is declared so, and given so many arguments. application_type is the type of the argument that is
  * APPLICATION_ARG, or InvalidOid.
  */
 void
@@ -82,6 +83,8 @@ sql_signature_check(FunctionCallInfo fcinfo, SqlSignature *signature, Oid applic
 	HeapTuple	tuple;
 	bool		declared;
 
+	if (!signature->any_version)
+		schema_version_require();
 	if (!OidIsValid(oid) || fcinfo->nargs != signature->nargs)
 		raise_misdeclared(oid);
 	if (signature->checked == oid && signature->generation == now)

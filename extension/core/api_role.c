@@ -43,7 +43,7 @@ check_role(void)
 Datum
 chat_create_api_role(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_RETURNS(VOIDOID)};
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	SPI_connect();

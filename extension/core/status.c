@@ -155,7 +155,8 @@ chat_job_status(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
 		SQL_RETURNS_ROWS(TEXTOID, INT8OID, TIMESTAMPTZOID, INTERVALOID, INT8OID, INT8OID,
-						 INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID)
+						 INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID),
+		.any_version = true
 	};
 	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
 	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'")};

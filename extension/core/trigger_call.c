@@ -16,6 +16,7 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
 #include "core/trigger_call.h"
 
@@ -52,14 +53,16 @@ is_used_so(const TriggerData *trigger, TriggerUse use)
 }
 
 /*
- * The trigger that calls the function. Raises 39P01 if none does, or one that
- * is not declared so.
+ * The trigger that calls the function. Raises 55000 unless the schema is of the
+ * library's version, and 39P01 if no trigger calls it, or one that is not declared
+ * so.
  */
 TriggerData *
 trigger_check(FunctionCallInfo fcinfo, TriggerUse use)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
+	schema_version_require();
 	if (!CALLED_AS_TRIGGER(fcinfo) || !is_used_so(trigger, use))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

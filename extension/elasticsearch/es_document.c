@@ -105,7 +105,7 @@ es_document_checksum(MessageKey key, const char *folded, int length)
 Datum
 chat_search_checksum(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID, INT4OID, TEXTOID), SQL_RETURNS(INT8OID)};
+	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID, INT4OID, TEXTOID), SQL_RETURNS(INT8OID), .any_version = true};
 	MessageKey	key;
 	int			length;
 	char	   *folded;

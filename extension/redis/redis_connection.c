@@ -52,7 +52,7 @@ char	   *guc_redis_password_file;
 static char history[HISTORY_LENGTH + 1];
 
 static redisContext *connection = NULL;
-static long left_ms = 0;		/* of the time that a run may wait */
+static int64 left_us = 0;		/* of the time that a run may wait */
 static int	commands = 0;		/* appended, whose replies are not there yet */
 static void *reply = NULL;		/* the one in hand: freed here after an error, too */
 
@@ -62,15 +62,15 @@ static void *reply = NULL;		/* the one in hand: freed here after an error, too *
 void
 redis_begin_run(void)
 {
-	left_ms = TIMEOUT_MS;
+	left_us = TIMEOUT_MS * INT64CONST(1000);
 }
 
 /* Some of the time has been spent waiting. Raises 08006 if there is none left. */
 static void
 spend_time(TimestampTz since)
 {
-	left_ms -= TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
-	if (left_ms <= 0)
+	left_us -= Max(GetCurrentTimestamp() - since, 0);
+	if (left_us <= 0)
 		redis_raise("no answer from", "it took longer than 1 s");
 }
 
@@ -86,7 +86,7 @@ wait_for_socket(uint32 events)
 	{
 		TimestampTz since = GetCurrentTimestamp();
 
-		ready = latch_wait("ChatRedis", events, connection->fd, left_ms);
+		ready = latch_wait("ChatRedis", events, connection->fd, (left_us + 999) / 1000);
 		spend_time(since);
 	} while (!ready);
 }
@@ -299,7 +299,7 @@ begin_to_connect(const RedisUrl *parts)
 
 	if (parts->host == NULL)
 		return redisConnectUnixNonBlock(parts->path);
-	problem = dns_resolve_host(&resolver, parts->host, TimestampTzPlusMilliseconds(since, left_ms), address);
+	problem = dns_resolve_host(&resolver, parts->host, since + left_us, address);
 	if (problem != NULL)
 		redis_raise("could not connect to", problem);
 	spend_time(since);

@@ -24,7 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "bgworker/job.h"
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "bgworker/worker_xact.h"
 #include "common/compat.h"
 #include "search/trigram_build.h"
