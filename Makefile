@@ -73,9 +73,10 @@ test-engines: install-extension ## the tests of search on each Elasticsearch and
 	@status=0; for engine in $(ENGINES); do \
 		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
 
-fuzz: ## what chatd parses, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
+fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
 	@$(PACKAGES) build fuzz
 	@$(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
