@@ -49,14 +49,14 @@ void
 query_begin_wait(Query *query)
 {
 	if (query->waiting)
-		++*query->waiting;
+		++* query->waiting;
 }
 
 void
 query_end_wait(Query *query)
 {
 	if (query->waiting)
-		--*query->waiting;
+		--* query->waiting;
 }
 
 size_t
