@@ -129,7 +129,8 @@ watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
-	look_for_prepared();
+	if (worker_version_fits())
+		look_for_prepared();
 	run->off = true;
 	return 0;
 }

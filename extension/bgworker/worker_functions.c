@@ -9,12 +9,14 @@
 
 #include "access/htup_details.h"
 #include "access/xlog.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -72,8 +74,8 @@ worker_runs(void)
  * preloaded boolean, problem text)
  *
  * The first two are null where there is no worker; shared memory says it to every
- * role. problem is why the library does not fit the schema, null if it does: this
- * function answers in any case.
+ * role. problem is why the library does not fit the schema, null if it does, or
+ * if somebody has locked the catalog that tells: this function answers in any case.
  */
 Datum
 chat_worker_status(PG_FUNCTION_ARGS)
@@ -83,7 +85,8 @@ chat_worker_status(PG_FUNCTION_ARGS)
 	};
 	TupleDesc	descriptor;
 	VersionMismatch mismatch;
-	bool		fits = schema_version_fits(&mismatch);
+	bool		told = ConditionalLockRelationOid(ExtensionRelationId, AccessShareLock);
+	bool		fits = !told || schema_version_fits(&mismatch);
 	TimestampTz since;
 	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
 	Datum		values[4] = {
@@ -91,6 +94,8 @@ chat_worker_status(PG_FUNCTION_ARGS)
 	};
 	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
+	if (told)
+		UnlockRelationOid(ExtensionRelationId, AccessShareLock);
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
 	if (!fits)
