@@ -75,8 +75,8 @@ test-engines: install-extension ## the tests of search on each Elasticsearch and
 
 fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
 	@$(PACKAGES) build fuzz
-	@$(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
-	@$(MAKE) -s -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -j2 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -j2 -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
