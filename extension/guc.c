@@ -27,6 +27,7 @@ char	   *guc_elasticsearch_api_key_file;
 char	   *guc_elasticsearch_ca_file;
 int			guc_elasticsearch_shards;
 int			guc_search_timeout;
+bool		guc_direct_rows;
 
 /*
  * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
@@ -186,6 +187,14 @@ guc_init(void)
 							500, 10, 60 * 1000,
 							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("pg_chat.direct_rows",
+							 "Whether messages and chats are created without statements where the tables allow it.",
+							 "For developers, and for modules that have to see every statement. chat.write_paths() shows where the tables allow it.",
+							 &guc_direct_rows,
+							 true,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pg_chat");
 }

@@ -37,6 +37,9 @@ extern int	guc_elasticsearch_shards;
 /* pg_chat.search_timeout: how long a search waits for Elasticsearch, in milliseconds. */
 extern int	guc_search_timeout;
 
+/* pg_chat.direct_rows: whether rows may be accessed without statements. */
+extern bool guc_direct_rows;
+
 extern void guc_init(void);
 
 #endif							/* PG_CHAT_GUC_H */

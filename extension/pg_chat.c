@@ -13,7 +13,10 @@
  *	unindexed_ranges.c		those that it may not know yet
  *	trigram_index.c		an index for searches without it
  *	trigram_build.c	the process that builds that
- *	message_insert.c	numbers and rows of new messages
+ *	message_insert_direct.c	numbers and rows of new messages, without statements
+ *	message_insert_spi.c	the same by statements
+ *	message_batch.c		new messages, by chat
+ *	write_paths.c		which of both ways is taken
  *	sql_function.c			entry into a function: its application, by id or token
  *	pagination.c			lists: after, before, limit
  *	array_args.c		array arguments
@@ -21,6 +24,16 @@
  *	spi_plan.c			statements, prepared once for the session
  *	int_array.c			their parameters
  *	case_fold.c			letter case
+ *
+ *	plain_table.c		whether a table is as pg_chat made it
+ *	chat_tables.c		the tables of chat, as they are now
+ *	row_access.c		tables opened to have rows accessed without statements
+ *	row_lookup.c		rows found by their key
+ *	tid_cache.c			where they were found before
+ *	row_lock.c			rows found to be changed or locked
+ *	counter_row.c		the row that counts a parent's children
+ *	row_insert.c		new rows
+ *	index_entries.c		their index entries
  *
  *	triggers.c		triggers: changes by other ways than the functions
  *	number_cache.c		numbers for rows that are inserted so
@@ -80,6 +93,7 @@
 #include "core/number_cache.h"
 #include "core/triggers.h"
 #include "guc.h"
+#include "rows/chat_tables.h"
 
 PG_MODULE_MAGIC;
 
@@ -93,6 +107,7 @@ _PG_init(void)
 	number_cache_init();
 	triggers_init();
 	search_queue_init();
+	chat_tables_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		shmem_init();

@@ -41,12 +41,36 @@ check_message(MessageInsert *message)
 }
 
 /*
+ * Create the message that the arguments describe, if that takes no statement.
+ */
+static bool
+create_message_direct(FunctionCallInfo fcinfo, bool by_token, Datum *result)
+{
+	MessageInsert message = {0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || !PG_ARGISNULL(3))
+		return false;
+	if (by_token)
+		message.token = PG_GETARG_TEXT_PP(0);
+	else
+		message.application = PG_GETARG_INT32(0);
+	message.chat = PG_GETARG_INT32(1);
+	message.body = PG_GETARG_TEXT_PP(2);
+	check_message(&message);
+	if (message.problem.sqlstate != 0)
+		return false;
+	message_insert_direct(&message, 1, true);
+	*result = Int32GetDatum(message.number);
+	return message.created;
+}
+
+/*
  * chat.create_message(application, chat integer, body text, number integer)
  * returns integer
  */
-SQL_FUNCTION(create_message, FUNCTION_WRITES)
+SQL_FUNCTION_DIRECT(create_message, create_message_direct)
 {
-	MessageInsert	message = {.application = application};
+	MessageInsert message = {.application = application};
 
 	if (PG_ARGISNULL(1))
 		arg_error_raise(chat_not_named());
@@ -63,12 +87,21 @@ SQL_FUNCTION(create_message, FUNCTION_WRITES)
 	PG_RETURN_INT32(message.number);
 }
 
+static bool
+any_names_token(const MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].token != NULL)
+			return true;
+	return false;
+}
+
 /*
- * Turn the column of applications from tokens to ids; a token that is none's
- * becomes null.
+ * Find the application of each message that names it by its token. Argument 0
+ * is the array of all tokens.
  */
 static void
-resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
+resolve_tokens(FunctionCallInfo fcinfo, MessageInsert *messages, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT t.item::pg_catalog.int4, a.id"
@@ -77,16 +110,21 @@ resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
 		" WHERE token OPERATOR(pg_catalog.=) t.token LIMIT 1) AS a ON true",
 		TEXTARRAYOID);
 	Datum		tokens = PG_GETARG_DATUM(0);
-	uint64		rows = spi_plan_write(&plan, &tokens, NULL);
+	uint64		rows;
 
-	memset(applications->nulls, true, applications->count * sizeof(bool));
+	if (!any_names_token(messages, count))
+		return;
+	rows = spi_plan_write(&plan, &tokens, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			item = spi_result_int32(row, 1) - 1;
+		MessageInsert *message = &messages[spi_result_int32(row, 1) - 1];
 
-		applications->values[item] = Int32GetDatum(spi_result_int32(row, 2));
-		applications->nulls[item] = false;
+		message->application = spi_result_int32(row, 2);
+		message->token = NULL;
 	}
+	for (int i = 0; i < count; i++)
+		if (messages[i].token != NULL)
+			messages[i].problem = chat_not_named();
 }
 
 static void
@@ -111,31 +149,22 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 }
 
 /*
- * What both forms of create_messages do; the first array has ids or tokens.
+ * The messages that the arrays of create_messages describe; the first array has
+ * ids or tokens. Those that cannot be created have a problem.
  */
-static Datum
-create_messages(FunctionCallInfo fcinfo, Oid application_type)
+static MessageInsert *
+messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 {
-	RowStore	store = sql_function_result_store(fcinfo);
-	ArrayArg		applications;
-	ArrayArg		chats;
-	ArrayArg		bodies;
-	ArrayArg		numbers = {0};
-	MessageInsert *messages;
-	int			count;
+	ArrayArg	applications = array_arg_of_applications(fcinfo, application_type);
+	ArrayArg	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", applications.count);
+	ArrayArg	bodies = array_arg_of_count(fcinfo, 2, TEXTOID, "bodies", applications.count);
+	ArrayArg	numbers = {0};
+	MessageInsert *messages = palloc0((applications.count + 1) * sizeof(MessageInsert));
 
-	SPI_connect();
-	applications = array_arg_of_applications(fcinfo, application_type);
-	count = applications.count;
-	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
-	bodies = array_arg_of_count(fcinfo, 2, TEXTOID, "bodies", count);
+	*count = applications.count;
 	if (!PG_ARGISNULL(3))
-		numbers = array_arg_of_count(fcinfo, 3, INT4OID, "numbers", count);
-	if (application_type == TEXTOID && count > 0)
-		resolve_tokens(fcinfo, &applications);
-
-	messages = palloc0((count + 1) * sizeof(MessageInsert));
-	for (int i = 0; i < count; i++)
+		numbers = array_arg_of_count(fcinfo, 3, INT4OID, "numbers", *count);
+	for (int i = 0; i < *count; i++)
 	{
 		MessageInsert *message = &messages[i];
 
@@ -144,7 +173,10 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 			message->problem = chat_not_named();
 			continue;
 		}
-		message->application = DatumGetInt32(applications.values[i]);
+		if (application_type == TEXTOID)
+			message->token = DatumGetTextPP(applications.values[i]);
+		else
+			message->application = DatumGetInt32(applications.values[i]);
 		message->chat = DatumGetInt32(chats.values[i]);
 		message->body = bodies.nulls[i] ? NULL : DatumGetTextPP(bodies.values[i]);
 		if (numbers.count > 0 && !numbers.nulls[i])
@@ -154,11 +186,31 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 		}
 		check_message(message);
 	}
-	message_insert_many(messages, count, PG_ARGISNULL(4) || PG_GETARG_BOOL(4));
+	return messages;
+}
 
+/*
+ * What both forms of create_messages do; the first array has ids or tokens.
+ */
+static Datum
+create_messages(FunctionCallInfo fcinfo, Oid application_type)
+{
+	RowStore	store = sql_function_result_store(fcinfo);
+	bool		wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	int			count;
+	MessageInsert *messages = messages_of_arguments(fcinfo, application_type, &count);
+	bool		done = message_insert_direct(messages, count, wait);
+
+	if (!done)
+	{
+		SPI_connect();
+		resolve_tokens(fcinfo, messages, count);
+		message_insert_many(messages, count, wait);
+	}
 	for (int i = 0; i < count; i++)
 		store_outcome(store, i + 1, &messages[i]);
-	SPI_finish();
+	if (!done)
+		SPI_finish();
 	return (Datum) 0;
 }
 

@@ -43,4 +43,29 @@ extern RowStore sql_function_result_store(FunctionCallInfo fcinfo);
 	} \
 	static Datum name(FunctionCallInfo fcinfo, int32 application)
 
+/*
+ * The same for a function that writes, and that bool direct(fcinfo, by_token,
+ * &result) may do without statements. It returns false if they have to do it,
+ * or have the error; then the body does it.
+ */
+#define SQL_FUNCTION_DIRECT(name, direct) \
+	static Datum name(FunctionCallInfo fcinfo, int32 application); \
+	PG_FUNCTION_INFO_V1(chat_##name##_by_id); \
+	PG_FUNCTION_INFO_V1(chat_##name##_by_token); \
+	Datum chat_##name##_by_id(PG_FUNCTION_ARGS) \
+	{ \
+		Datum		result; \
+		if (direct(fcinfo, false, &result)) \
+			return result; \
+		return sql_function_call_by_id(fcinfo, name, FUNCTION_WRITES); \
+	} \
+	Datum chat_##name##_by_token(PG_FUNCTION_ARGS) \
+	{ \
+		Datum		result; \
+		if (direct(fcinfo, true, &result)) \
+			return result; \
+		return sql_function_call_by_token(fcinfo, name, FUNCTION_WRITES); \
+	} \
+	static Datum name(FunctionCallInfo fcinfo, int32 application)
+
 #endif							/* PG_CHAT_SQL_FUNCTION_H */

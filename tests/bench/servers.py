@@ -104,6 +104,10 @@ class Postgres:
         self.pg_config = pg_config
         self.bin = pathlib.Path(subprocess.check_output([pg_config, "--bindir"], text=True).strip())
 
+    def command(self, program):
+        """How to run the server."""
+        return program
+
     def __enter__(self):
         # /tmp may be memory, where fsync costs nothing.
         self.directory = tempfile.mkdtemp(prefix="pg_chat-bench.", dir="/var/tmp")
@@ -119,7 +123,7 @@ class Postgres:
         settings = ["-c%s=%s" % setting for setting in self.SETTINGS.items()]
         with open(self.directory + "/log", "wb") as log:
             self.process = subprocess.Popen(
-                [self.bin / "postgres", "-D", data, "-k", self.directory, *settings],
+                self.command([self.bin / "postgres", "-D", data, "-k", self.directory, *settings]),
                 stderr=log, cwd="/", start_new_session=True, **AS_SERVER)
         wait_for(lambda: subprocess.run([self.bin / "pg_isready", "-q"], env=self.environment).returncode == 0,
                  "PostgreSQL")

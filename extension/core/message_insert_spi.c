@@ -1,26 +1,13 @@
 /*
- * message_insert.c
- *	  Numbers and rows of new messages.
- *
- * DESIGN
- *
- * chat.chats holds for each chat the highest number given and the count of
- * messages. Whoever creates messages updates that row and inserts them in one
- * transaction. The row stays locked until the transaction ends, so
- *
- *	- two creators never get the same number,
- *	- a rollback, also to a savepoint, takes number and message back together,
- *	- numbers become visible in their order: a reader who has seen n will never
- *	  see a smaller number appear that was given automatically,
- *	- the count is exact in the very commit that changes it.
+ * message_insert_spi.c
+ *	  Numbers and rows of new messages, by statements.
  *
  * Many messages are created with a few statements over arrays. The chats are
- * locked first, all of them, in the order of their keys, so that two batches
- * cannot wait for each other in a circle. (A caller that must not wait at all,
- * since others wait for it, can have the messages of locked chats refused.)
- * Everything that can refuse a
- * message is found before the first row is written: so a refusal costs the
- * others nothing, and no subtransaction is needed.
+ * locked first, all of them, in the order of their keys. (A caller that must
+ * not wait at all, since others wait for it, can have the messages of locked
+ * chats refused.) Everything that can refuse a message is found before the
+ * first row is written: so a refusal costs the others nothing, and no
+ * subtransaction is needed.
  */
 #include "postgres.h"
 
@@ -35,22 +22,8 @@
 #include "common/spi_plan.h"
 #include "core/application.h"
 #include "core/chat.h"
-#include "core/message_insert.h"
+#include "core/message_batch.h"
 #include "core/number_cache.h"
-
-/* The new messages of one chat: those at order[first] to order[first + count - 1]. */
-typedef struct ChatGroup
-{
-	int32		application;
-	int32		chat;
-	int			first;
-	int			count;
-	bool		found;			/* the chat exists, and is locked */
-	ItemPointerData tid;		/* where its row is */
-	int32		last_number;
-	int32		last_before;	/* last_number as it was found */
-	int32		added;			/* messages that were accepted */
-} ChatGroup;
 
 /* A number that a message cannot have. Has no padding, since it is hashed. */
 typedef struct OccupiedNumber
@@ -59,16 +32,6 @@ typedef struct OccupiedNumber
 	int32		chat;
 	int32		number;
 } OccupiedNumber;
-
-/* A batch while it is worked on. */
-typedef struct EsBatch
-{
-	MessageInsert **order;			/* by chat, within it as the caller gave them */
-	int			count;
-	ChatGroup	   *groups;
-	int			groups_count;
-	HTAB	   *occupied;		/* of OccupiedNumber; NULL if no number is named */
-} EsBatch;
 
 static ArgError
 number_taken(const MessageInsert *message)
@@ -135,9 +98,6 @@ create_next(MessageInsert *message)
 		message->problem = arg_error_locked(psprintf("chat %d", message->chat));
 }
 
-/*
- * Create a message, or set its problem. message->problem is unset before.
- */
 void
 message_insert_one(MessageInsert *message)
 {
@@ -149,53 +109,9 @@ message_insert_one(MessageInsert *message)
 		application_require(message->application);
 }
 
-static int
-compare_messages(const void *a, const void *b)
-{
-	const MessageInsert *left = *(MessageInsert *const *) a;
-	const MessageInsert *right = *(MessageInsert *const *) b;
-
-	if (left->application != right->application)
-		return left->application < right->application ? -1 : 1;
-	if (left->chat != right->chat)
-		return left->chat < right->chat ? -1 : 1;
-	return left < right ? -1 : left > right;
-}
-
-/*
- * Sort what has no problem yet into groups by chat, in key order.
- */
-static void
-batch_group(EsBatch *batch, MessageInsert *messages, int count)
-{
-	ChatGroup	   *group = NULL;
-
-	batch->order = palloc(count * sizeof(MessageInsert *));
-	for (int i = 0; i < count; i++)
-		if (messages[i].problem.sqlstate == 0)
-			batch->order[batch->count++] = &messages[i];
-	qsort(batch->order, batch->count, sizeof(MessageInsert *), compare_messages);
-
-	batch->groups = palloc0((batch->count + 1) * sizeof(ChatGroup));
-	for (int i = 0; i < batch->count; i++)
-	{
-		MessageInsert *message = batch->order[i];
-
-		if (group == NULL ||
-			group->application != message->application || group->chat != message->chat)
-		{
-			group = &batch->groups[batch->groups_count++];
-			group->application = message->application;
-			group->chat = message->chat;
-			group->first = i;
-		}
-		group->count++;
-	}
-}
-
 /* The keys of the groups, as the first parameters of a statement. */
 static void
-group_keys(EsBatch *batch, Datum *values)
+group_keys(MessageBatch *batch, Datum *values)
 {
 	Int32Array	columns[2];
 
@@ -219,7 +135,7 @@ group_keys(EsBatch *batch, Datum *values)
  * in key order: a subquery that locks is never turned into a join.
  */
 static uint64
-batch_lock(EsBatch *batch, bool wait)
+batch_lock(MessageBatch *batch, bool wait)
 {
 #define LOCK_CHATS \
 	"SELECT k.item::pg_catalog.int4, c.last_message_number, c.ctid" \
@@ -253,7 +169,7 @@ batch_lock(EsBatch *batch, bool wait)
  * looked for once more.
  */
 static void
-batch_refuse_unfound(EsBatch *batch, bool wait)
+batch_refuse_unfound(MessageBatch *batch, bool wait)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::pg_catalog.int4"
@@ -282,10 +198,10 @@ batch_refuse_unfound(EsBatch *batch, bool wait)
 	{
 		ChatGroup  *group = &batch->groups[g];
 
-		for (int i = group->first; !group->found && i < group->first + group->count; i++)
-			batch->order[i]->problem = exists[g] ?
-				arg_error_locked(psprintf("chat %d", group->chat)) :
-				chat_not_found(group->application, group->chat);
+		if (!group->found)
+			message_batch_refuse(batch, group, exists[g] ?
+								 arg_error_locked(psprintf("chat %d", group->chat)) :
+								 chat_not_found(group->application, group->chat));
 	}
 }
 
@@ -297,10 +213,11 @@ occupied_key(const MessageInsert *message)
 
 /*
  * Find which of the named numbers are taken in the table. The chats are
- * locked, so this stays true.
+ * locked, so this stays true. Returns a table of OccupiedNumber, or NULL if no
+ * number is named.
  */
-static void
-batch_find_occupied(EsBatch *batch)
+static HTAB *
+batch_find_occupied(MessageBatch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT m.application_id, m.chat_number, m.number"
@@ -313,6 +230,7 @@ batch_find_occupied(EsBatch *batch)
 	Int32Array	columns[3];
 	Datum		values[3];
 	uint64		rows;
+	HTAB	   *occupied;
 	HASHCTL		control = {
 		.keysize = sizeof(OccupiedNumber),
 		.entrysize = sizeof(OccupiedNumber),
@@ -332,10 +250,10 @@ batch_find_occupied(EsBatch *batch)
 		int32_array_append(&columns[2], message->number);
 	}
 	if (columns[0].count == 0)
-		return;
+		return NULL;
 
-	batch->occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < 3; i++)
 		values[i] = int32_array_datum(&columns[i]);
 	rows = spi_plan_write(&plan, values, NULL);
@@ -345,15 +263,16 @@ batch_find_occupied(EsBatch *batch)
 			spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)
 		};
 
-		hash_search(batch->occupied, &key, HASH_ENTER, NULL);
+		hash_search(occupied, &key, HASH_ENTER, NULL);
 	}
+	return occupied;
 }
 
 /*
  * Give a message of a locked chat its number, or refuse it.
  */
 static void
-group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
+group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 {
 	if (!message->named)
 	{
@@ -365,13 +284,13 @@ group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
 		message->number = group->last_number + 1;
 	}
 
-	if (batch->occupied != NULL)
+	if (occupied != NULL)
 	{
 		OccupiedNumber key = occupied_key(message);
-		bool		occupied;
+		bool		taken;
 
-		hash_search(batch->occupied, &key, HASH_ENTER, &occupied);
-		if (occupied)
+		hash_search(occupied, &key, HASH_ENTER, &taken);
+		if (taken)
 		{
 			message->problem = number_taken(message);
 			return;
@@ -389,7 +308,7 @@ group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
  * they were found.
  */
 static void
-batch_count(EsBatch *batch)
+batch_count(MessageBatch *batch)
 {
 	static SavedPlan plan = {
 		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
@@ -430,7 +349,7 @@ batch_count(EsBatch *batch)
  * Insert the accepted messages.
  */
 static void
-batch_insert(EsBatch *batch, int accepted)
+batch_insert(MessageBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
@@ -461,30 +380,26 @@ batch_insert(EsBatch *batch, int accepted)
 	spi_plan_write(&plan, values, NULL);
 }
 
-/*
- * Create messages, of any applications and chats, and set number or problem
- * of each. Those that have a problem already are passed over. If wait is
- * false, those of chats that another transaction has locked are refused.
- */
 void
 message_insert_many(MessageInsert *messages, int count, bool wait)
 {
-	EsBatch		batch = {0};
+	MessageBatch batch;
+	HTAB	   *occupied;
 	int			accepted = 0;
 	int			previous;
 
-	batch_group(&batch, messages, count);
+	message_batch_init(&batch, messages, count);
 	if (batch.count == 0)
 		return;
 	previous = number_cache_function_begin();
 	if (batch_lock(&batch, wait) < batch.groups_count)
 		batch_refuse_unfound(&batch, wait);
-	batch_find_occupied(&batch);
+	occupied = batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
 	{
 		for (int i = group->first; group->found && i < group->first + group->count; i++)
-			group_accept(&batch, group, batch.order[i]);
+			group_accept(occupied, group, batch.order[i]);
 		accepted += group->added;
 	}
 
