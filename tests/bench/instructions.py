@@ -82,6 +82,7 @@ COUNTED = """
     CREATE TABLE counters (application_id integer, number integer, last_number integer NOT NULL DEFAULT 0,
         messages_count integer NOT NULL DEFAULT 0, PRIMARY KEY (application_id, number)) WITH (fillfactor = 10);
     CREATE TABLE counted_messages (LIKE chat.messages INCLUDING ALL);
+    INSERT INTO counted_messages TABLE chat.messages;
     CREATE FUNCTION counted(application integer, chat integer, body text) RETURNS integer LANGUAGE plpgsql AS $$
     DECLARE
         given integer;
@@ -92,7 +93,7 @@ COUNTED = """
         VALUES (application, chat, given, counted.body);
         RETURN given;
     END $$;
-    INSERT INTO counters SELECT application_id, number FROM chat.chats;
+    INSERT INTO counters SELECT application_id, number, 1, 1 FROM chat.chats;
 """
 
 
@@ -136,7 +137,7 @@ class CountedPostgres(Postgres):
         self.sql("SELECT count(*) FROM generate_series(1, %d, 1000) low, chat.create_messages("
                  "array_fill(1, ARRAY[1000]), ARRAY(SELECT generate_series(low, low + 999)),"
                  " array_fill('%s'::text, ARRAY[1000]))" % (CHATS, BODY))
-        self.sql("CREATE TABLE bare (LIKE chat.messages INCLUDING ALL)")
+        self.sql("CREATE TABLE bare (LIKE chat.messages INCLUDING ALL); INSERT INTO bare TABLE chat.messages")
         self.sql(COUNTED)
         self.sql("VACUUM ANALYZE")
         self.sql("CHECKPOINT")
