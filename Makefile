@@ -6,13 +6,14 @@
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
+#   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN
+export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 

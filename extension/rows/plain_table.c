@@ -235,6 +235,15 @@ trigger_is_idle(const Examination *e, const Trigger *trigger, bool insert)
 	return RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE;
 }
 
+/* What to call a trigger: its own name, or that of the constraint that it is a part of. */
+static const char *
+describe_trigger(const Trigger *trigger)
+{
+	if (trigger->tgisinternal && OidIsValid(trigger->tgconstraint))
+		return psprintf("its constraint \"%s\" has to be checked", get_constraint_name(trigger->tgconstraint));
+	return psprintf("it has the trigger \"%s\"", trigger->tgname);
+}
+
 static void
 examine_triggers(Examination *e)
 {
@@ -246,7 +255,7 @@ examine_triggers(Examination *e)
 
 		for (RowOperation operation = ROW_UPDATE; operation <= ROW_INSERT; operation++)
 			if (!trigger_is_idle(e, trigger, operation == ROW_INSERT))
-				obstruct(e, operation, operation, psprintf("it has the trigger \"%s\"", trigger->tgname));
+				obstruct(e, operation, operation, describe_trigger(trigger));
 	}
 }
 

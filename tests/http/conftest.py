@@ -53,7 +53,7 @@ class Cluster:
                  "--no-locale", "-N")
         (self.directory / "data/postgresql.auto.conf").write_text(
             "listen_addresses = ''\nunix_socket_directories = '%s'\nfsync = off\nmax_connections = 100\n"
-            % self.directory)
+            "pg_chat.direct_rows = %s\n" % (self.directory, os.environ.get("DIRECT_ROWS", "on")))
         self.start()
         self.sql("CREATE DATABASE chat", "postgres")
         self.sql("CREATE EXTENSION pg_chat")
