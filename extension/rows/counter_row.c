@@ -58,13 +58,13 @@ make_version(OpenTable *table, int32 last_number, int count)
  * the indexes if it has found no room in the old one's page.
  */
 static TM_Result
-update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made, bool wait)
+update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
 {
 	TM_FailureData failure;
 	LockTupleMode mode;
 	compat_update_indexes update_indexes;
 	TM_Result	result = table_tuple_update(table->relation, &table->found->tts_tid, made, access->command,
-											access->snapshot, InvalidSnapshot, wait, &failure, &mode,
+											access->snapshot, InvalidSnapshot, true, &failure, &mode,
 											&update_indexes);
 
 	if (result != TM_Ok)
@@ -79,19 +79,15 @@ update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableS
 }
 
 /*
- * The same without waiting for others. That the row is being modified may also
- * mean that its key alone is locked, or that this transaction itself has it
- * locked; who locks it first need not wait then.
+ * The same without waiting for others. An update always waits, so the row is
+ * locked first.
  */
 static TM_Result
 try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
 {
-	TM_Result	result = update_found(access, table, key, made, false);
+	TM_Result	result = row_lock_found(access, table, LockTupleNoKeyExclusive, false);
 
-	if (result != TM_BeingModified)
-		return result;
-	result = row_lock_found(access, table, LockTupleNoKeyExclusive, false);
-	return result == TM_Ok ? update_found(access, table, key, made, true) : result;
+	return result == TM_Ok ? update_found(access, table, key, made) : result;
 }
 
 /*
@@ -136,7 +132,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		made = has_pending_checks(table) ? NULL : make_version(table, *last_number, added);
 		if (made == NULL)
 			return ROW_BY_STATEMENT;
-		result = wait ? update_found(access, table, key, made, true) : try_update_found(access, table, key, made);
+		result = wait ? update_found(access, table, key, made) : try_update_found(access, table, key, made);
 		if (result == TM_Ok)
 		{
 			*count = added;

@@ -53,9 +53,9 @@ def create_message(application):
     return "SELECT chat.create_message(%s, :c, '%s');\n" % (application, BODY)
 
 
-def create_messages(applications, chats):
-    return ("SELECT count(number) FROM chat.create_messages(%s, %s, array_fill('%s'::text, ARRAY[100]));\n"
-            % (applications, chats, BODY))
+def create_messages(applications, chats, wait="true"):
+    return ("SELECT count(number) FROM chat.create_messages(%s, %s, array_fill('%s'::text, ARRAY[100]), wait => %s);\n"
+            % (applications, chats, BODY, wait))
 
 
 IDS = "array_fill(1, ARRAY[100])"
@@ -73,6 +73,8 @@ SCRIPTS = [
            100, "bare INSERT of 100", 1.8),
     Script("create_messages, 100 chats by token", chat_each(CHATS) + create_messages(TOKENS, array(CHAT_OF)),
            100, "bare INSERT of 100", 1.8),
+    Script("create_messages, as chatd calls it", chat_each(CHATS) + create_messages(TOKENS, array(CHAT_OF), "false"),
+           100, "bare INSERT of 100", 2.1),
     Script("create_messages, 100 to one chat", one_chat(CHATS) + create_messages(IDS, array(lambda i: ":c")),
            100, "bare INSERT of 100", 1.0),
 ]
