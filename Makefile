@@ -7,6 +7,7 @@
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
 #   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
+#   FUZZ_SECONDS  make fuzz: for each target
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
@@ -26,8 +27,9 @@ EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines sanitize dist deb \
-	test-package test-docker test-15 test-17 test-18 lint help clean
+.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
+	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
+	compile_commands.json help clean
 
 all: ## build extension and chatd
 	@$(PACKAGES) build
@@ -70,12 +72,24 @@ $(SUITES:%=test-%): test-%: install-extension
 test-engines: install-extension ## the tests of search on each Elasticsearch and OpenSearch
 	@$(PACKAGES) test
 	@status=0; for engine in $(ENGINES); do \
-		CHAT_ENGINE=$$engine TESTS='t/2*.pl' tests/run.sh tap || status=1; done; exit $$status
+		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
+
+fuzz: ## what chatd parses, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
+	@$(PACKAGES) build fuzz
+	@$(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
 	@$(FRONTEND) all SANITIZE=1
 	@CHATD=build/sanitize/chatd tests/run.sh http
+
+coverage: ## all suites, and which lines and branches of each folder they execute
+	@$(PACKAGES) build test coverage
+	@tests/coverage/run.sh $(SUITES)
+
+valgrind: ## regress and isolation with a server under valgrind
+	@$(PACKAGES) build test valgrind
+	@tests/valgrind/run.sh regress isolation
 
 dist: ## the distribution for PGXN, of the last commit, in build/dist
 	@$(PACKAGES) dist
@@ -104,8 +118,23 @@ lint: ## warnings as errors, static analysis
 	@$(PACKAGES) build lint
 	@.ci/lint
 
+format: all ## lay out the C as PostgreSQL's pgindent does
+	@$(PACKAGES) format
+	@.ci/format build
+
+tags: ## build/tags and build/TAGS, for vi and Emacs
+	@$(PACKAGES) tags
+	@mkdir -p build
+	@ctags --options=.ci/ctags -f build/tags extension frontend sql tests
+	@ctags --options=.ci/ctags -e -f build/TAGS extension frontend sql tests
+
+compile_commands.json: ## into build/: how each file is compiled, for clangd and the like
+	@$(PACKAGES) build tags
+	@mkdir -p build
+	@{ $(MAKE) -wnB -C extension PG_CONFIG=$(PG_CONFIG); $(MAKE) -wnB -C frontend; } | .ci/compile_commands >build/$@
+
 help: ## this list
-	@sed -n 's/^\([a-z][a-z0-9 -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 26
+	@sed -n 's/^\([a-z][a-z0-9_. -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 26
 
 clean: ## remove what was built; the database of "make run" stays
 	@rm -rf $(filter-out build/run,$(wildcard build/*))

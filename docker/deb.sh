@@ -17,6 +17,7 @@ source=build/deb/pg-chat-$version
 rm -rf build/deb
 mkdir -p "$source"
 cp -R extension frontend sql README.md docker/debian "$source"
+cp --parents docker/README.md "$source"
 cd "$source"
 cat >debian/changelog <<CHANGELOG
 pg-chat ($version-1~deb$release) unstable; urgency=medium

@@ -42,7 +42,7 @@ def meta(said):
             "pg_chat": {
                 "abstract": said["comment"],
                 "file": "sql/pg_chat.sql",
-                "docfile": "README.md",
+                "docfile": "sql/README.md",
                 "version": version,
             },
         },

@@ -2,8 +2,8 @@
 #
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
-# Groups: build (compile, install and run), test, bench, load, lint, dist, package (make Debian
-# packages), tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is
+# Groups: build (compile, install and run), test, fuzz, bench, load, lint, format (lay out the C), tags (for
+# editors), coverage, valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says nothing when all is there. PostgreSQL is
 # taken in the major version that PG_CONFIG reports, else in the release's default; a PG_CONFIG with its
 # own server and headers (not Debian's) needs neither.
 #
@@ -46,6 +46,12 @@ foreign_postgresql()
 	[ -x "$bindir/initdb" ] && [ -f "$("$pg_config" --pgxs)" ]
 }
 
+# What lays out the C: later releases than Debian 12 lack it, see .ci/format.
+indenter()
+{
+	! grep -qs '^VERSION_ID="12"' /etc/os-release || echo pg-bsd-indent
+}
+
 # group_packages GROUP - prints the group's packages; "postgresql" stands for server and headers.
 group_packages()
 {
@@ -53,13 +59,18 @@ group_packages()
 		build) echo gcc libc6-dev make pkg-config curl postgresql \
 			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl default-jdk-headless maven ;;
+		fuzz) echo clang libclang-rt-dev ;;
 		bench) echo python3 wrk redis-server default-jdk-headless maven ;;
 		load) echo python3 ;;
-		lint) echo shellcheck cppcheck python3 ;;
+		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
+		format) echo binutils python3 "$(indenter)" ;;
+		tags) echo universal-ctags python3 ;;
+		coverage) echo gcovr ;;
+		valgrind) echo valgrind libc6-dbg python3 ;;
 		dist) echo git python3 ;;
 		package) echo build-essential debhelper help2man lintian postgresql-server-dev-all ;;
 		tree) echo debootstrap ;;
-		*) die "no group \"$1\" (build, test, bench, load, lint, dist, package, tree)" ;;
+		*) die "no group \"$1\" (see the head of this file)" ;;
 	esac
 }
 

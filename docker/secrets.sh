@@ -3,7 +3,7 @@
 # secrets.sh - make the passwords that the services use among each other, those that are not there yet.
 #
 # Each is in a file of its own volume, so that a service sees those it needs. A file is never written
-# again: to change a password, remove its file and recreate the containers, as README.md says. To restart
+# again: to change a password, remove its file and recreate the containers, as README.md here says. To restart
 # them is not enough: Elasticsearch's keeps the password it began with.
 
 set -euo pipefail

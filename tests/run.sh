@@ -10,8 +10,12 @@
 # them as the user postgres, who owns the stage and need not be able to enter the clone.
 #
 # PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
-# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said. DIRECT_ROWS is what
-# pg_chat.direct_rows is while suites tap and http run; suites regress and isolation run both ways.
+# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
+# a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
+# file that changes answers at random.
+#
+# DIRECT_ROWS is what pg_chat.direct_rows is while suites tap and http run, on unless said; suites regress
+# and isolation run with both.
 
 set -uo pipefail
 
@@ -39,6 +43,8 @@ staged()
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
 		DIRECT_ROWS="${DIRECT_ROWS:-on}" CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		${CHAT_FUZZ_SEED:+CHAT_FUZZ_SEED="$CHAT_FUZZ_SEED"} ${CHAT_FUZZ_ROUNDS:+CHAT_FUZZ_ROUNDS="$CHAT_FUZZ_ROUNDS"} \
+		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }
 
@@ -50,6 +56,7 @@ stage_engine()
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
 
+# make_stage SUITE... - with what these need.
 make_stage()
 {
 	stage=$(mktemp -d "${TMPDIR:-/tmp}/pg_chat.XXXXXX")
@@ -57,9 +64,11 @@ make_stage()
 	trap 'exit 130' INT TERM
 	mkdir "$stage/tmp" "$stage/build"
 	cp -R "$top/tests" "$stage/tests"
-	cp "$top/README.md" "$stage/"
+	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
-	stage_engine
+	case " $* " in
+		*" tap "* | *" http "*) stage_engine ;;
+	esac
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }
 
@@ -109,7 +118,7 @@ suite_isolation()
 suite_tap()
 {
 	# shellcheck disable=SC2086
-	staged prove --timer --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
+	staged prove --timer --jobs "${JOBS:-2}" --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
 }
 
 suite_http()
@@ -192,7 +201,7 @@ run_suite()
 
 summary=
 rm -rf "$logs"
-make_stage
+make_stage "$@"
 for suite; do
 	run_suite "$suite"
 done

@@ -29,6 +29,9 @@
 /* Repaired counters that a run names in the log, before it only counts them. */
 #define MENDED_LOGGED 10
 
+int			guc_reconcile_interval;
+int			guc_scrub_interval;
+
 /* Half to all of the wait for this number of failures in succession. */
 static long
 retry_after_ms(int failures)
@@ -66,7 +69,7 @@ record(const char *name, TimestampTz started, const JobRun *run, const char *err
 
 	if (error != NULL)
 		values[4] = CStringGetTextDatum(error);
-	worker_xact_begin_as_owner_of("chat_internal", "worker_jobs", "recording what was done");
+	worker_xact_begin_for_jobs("recording what was done");
 	spi_plan_write(&plan, values, nulls);
 	worker_xact_commit();
 }

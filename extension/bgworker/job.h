@@ -9,7 +9,13 @@
 
 #include "datatype/timestamp.h"
 
-#include "changes/shmem.h"
+#include "common/keys.h"
+
+/* pg_chat.reconcile_interval: between two runs of reconciliation, in seconds. */
+extern int	guc_reconcile_interval;
+
+/* pg_chat.scrub_interval: within which everything is counted once, in seconds. */
+extern int	guc_scrub_interval;
 
 /* What a run did. */
 typedef struct JobRun

@@ -41,17 +41,22 @@
 
 #include "bgworker/job.h"
 #include "bgworker/worker.h"
-#include "changes/shmem.h"
+#include "bgworker/worker_version.h"
+#include "changes/change_set.h"
+#include "changes/database_registry.h"
+#include "common/chat_tables.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
+#include "common/schema_version.h"
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
 #include "counts/recount_jobs.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
 #include "redis/redis_mirror_job.h"
 
 PG_FUNCTION_INFO_V1(chat_start_worker);
-PG_FUNCTION_INFO_V1(chat_worker_process);
+PG_FUNCTION_INFO_V1(chat_worker_status);
 
 PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
@@ -107,23 +112,6 @@ worker_description(Oid database)
 	return worker;
 }
 
-/* The owner of a table. */
-static Oid
-table_owner(const char *schema, const char *table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid(table, get_namespace_oid(schema, false))));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", schema, table)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* The name of this database. */
 static NameData database_name;
 
@@ -131,30 +119,47 @@ static NameData database_name;
 static MemoryContext outer_context = NULL;
 
 /*
- * Begin a transaction for one table, connected to SPI; pg_stat_activity shows
- * activity. It has the rights of the table's owner, and not those of the worker,
- * which are a superuser's: not even SET ROLE leads back to them. Deferred
- * triggers are allowed, unlike in a security-restricted operation, since these
- * rights last beyond the commit.
+ * Begin a transaction with the rights of a role, connected to SPI;
+ * pg_stat_activity shows activity. The worker's own rights are a superuser's,
+ * and not even SET ROLE leads back to them. Triggers deferred to the commit are
+ * allowed, unlike in table_owner_become(), since these rights last beyond it.
+ * Raises 55000 if the library does not fit the schema any more.
  */
-void
-worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
+static void
+begin_as(Oid (*role) (void), const char *activity)
 {
 	outer_context = CurrentMemoryContext;
 	ResetAllOptions();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
+	schema_version_require();
+	SetUserIdAndSecContext(role(), SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* The same for all tables; they belong to one role. */
+/* Begin a transaction as the owner of all tables. Raises 55000 if they have several. */
 void
 worker_xact_begin(const char *activity)
 {
-	worker_xact_begin_as_owner_of("chat", "chats", activity);
+	begin_as(chat_tables_owner, activity);
+}
+
+static Oid
+owner_of_jobs(void)
+{
+	return chat_table_owner(TABLE_WORKER_JOBS);
+}
+
+/*
+ * Begin one that touches nothing but chat_internal.worker_jobs: also where the
+ * tables have several owners, which is to be told there.
+ */
+void
+worker_xact_begin_for_jobs(const char *activity)
+{
+	begin_as(owner_of_jobs, activity);
 }
 
 /*
@@ -177,14 +182,14 @@ worker_xact_commit(void)
 static bool
 extension_exists(void)
 {
-	uint32		invitations = shmem_available() ? shmem_invitations() : 0;
+	uint32		invitations = shmem_available() ? registry_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
 	if (shmem_available())
-		shmem_report_extension(exists, invitations);
+		registry_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -207,7 +212,8 @@ lock_database(void)
  * need not be on disk when it goes on: a crash takes back what it repaired
  * together with the note that it did. It waits for no lock for long: while it
  * does, others may wait for those that it has. But counting takes its time, and
- * errors do not end it. Not every version has all of them.
+ * errors do not end it. What it may not see it must not take for absent. Not
+ * every version has all of them.
  */
 static void
 fix_settings(void)
@@ -218,6 +224,7 @@ fix_settings(void)
 		{"transaction_timeout", "0"},
 		{"exit_on_error", "off"},
 		{"search_path", "pg_catalog, pg_temp"},
+		{"row_security", "off"},
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_isolation", "read committed"}
 	};
@@ -243,7 +250,7 @@ look_for_prepared(void)
 		return;
 	worker_xact_begin("looking for prepared transactions");
 	if (spi_plan_read(&plan, &database) > 0)
-		shmem_note_prepared();
+		change_set_note_prepared();
 	worker_xact_commit();
 	done = true;
 }
@@ -257,13 +264,22 @@ watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
-	look_for_prepared();
+	if (worker_version_fits())
+		look_for_prepared();
 	run->off = true;
 	return 0;
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
 static Job watching = {.name = "watch", .run = watch};
+
+/* Have all jobs done at the next occasion. */
+static void
+make_all_due(void)
+{
+	for (int i = 0; i < lengthof(jobs); i++)
+		jobs[i].next_pass = 0;
+}
 
 /* Do the jobs that are due. Returns how long to wait for the next. */
 static long
@@ -273,6 +289,11 @@ do_duties(void)
 
 	if (job_wait_ms(&watching) == 0)
 		job_run(&watching);
+	if (!worker_version_fits())
+	{
+		make_all_due();
+		return WAIT_MAX_MS;
+	}
 	for (int i = 0; i < lengthof(jobs); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -281,14 +302,6 @@ do_duties(void)
 		wait_ms = Min(wait_ms, job_wait_ms(&jobs[i]));
 	}
 	return wait_ms;
-}
-
-/* Have all jobs done at the next occasion. */
-static void
-make_all_due(void)
-{
-	for (int i = 0; i < lengthof(jobs); i++)
-		jobs[i].next_pass = 0;
 }
 
 /*
@@ -362,7 +375,7 @@ pg_chat_worker_main(Datum argument)
 	fix_settings();
 	if (!lock_database())
 		proc_exit(0);
-	if (shmem_available() && !shmem_register_worker())
+	if (shmem_available() && !registry_add_worker())
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
@@ -430,23 +443,31 @@ worker_runs(void)
 }
 
 /*
- * chat_internal.worker_process() returns (pid, running_since, preloaded)
+ * chat_internal.worker_process() returns (pid, running_since, preloaded, problem)
  *
- * Shared memory says it to every role.
+ * Shared memory says it to every role. problem is why the library does not fit
+ * the schema, null if it does: this function answers in any case.
  */
 Datum
-chat_worker_process(PG_FUNCTION_ARGS)
+chat_worker_status(PG_FUNCTION_ARGS)
 {
-	TupleDesc	descriptor;
-	TimestampTz since;
-	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
-	Datum		values[3] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
+	static SqlSignature signature = {
+		SQL_RETURNS_ROW(INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID), .any_version = true
 	};
-	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
+	TupleDesc	descriptor;
+	VersionMismatch mismatch;
+	bool		fits = schema_version_fits(&mismatch);
+	TimestampTz since;
+	int			pid = shmem_available() ? registry_worker(&since) : worker_process(&since);
+	Datum		values[4] = {
+		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available()), (Datum) 0
+	};
+	bool		nulls[4] = {pid == 0, pid == 0 || since == 0, false, fits};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
+	if (!fits)
+		values[3] = CStringGetTextDatum(psprintf("%s. %s", mismatch.message, mismatch.hint));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
@@ -459,10 +480,12 @@ chat_worker_process(PG_FUNCTION_ARGS)
 Datum
 chat_start_worker(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(BOOLOID)};
 	BackgroundWorker worker = worker_description(MyDatabaseId);
 	BackgroundWorkerHandle *handle;
 	pid_t		pid;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

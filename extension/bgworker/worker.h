@@ -20,7 +20,7 @@
 #define WORKER_LOCK_CLASS 3
 
 extern BackgroundWorker worker_description(Oid database);
-extern void worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity);
+extern void worker_xact_begin_for_jobs(const char *activity);
 extern void worker_xact_begin(const char *activity);
 extern void worker_xact_commit(void);
 

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "changes/change_tracking.h"
-#include "core/chat.h"
+#include "core/entity_lookup.h"
 #include "core/message_batch.h"
 #include "core/number_cache.h"
 #include "rows/counter_row.h"

@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
 #include "core/sql_function.h"
-#include "rows/chat_tables.h"
+#include "rows/known_tables.h"
 
 PG_FUNCTION_INFO_V1(chat_write_paths);
 
@@ -33,15 +34,18 @@ static const struct
 Datum
 chat_write_paths(PG_FUNCTION_ARGS)
 {
-	RowStore	store = sql_function_result_store(fcinfo);
-	const char *general = chat_tables_obstacle();
+	static SqlSignature signature = {.nargs = 0, SQL_RETURNS_ROWS(TEXTOID, TEXTOID, BOOLOID, TEXTOID)};
+	RowStore	store;
+	const char *general = known_tables_obstacle();
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, &signature);
 	for (int i = 0; i < lengthof(steps); i++)
 	{
-		const PlainTable *table = chat_tables_look(steps[i].table);
+		const PlainTable *table = known_tables_look(steps[i].table);
 		const char *obstacle = general != NULL ? general : table->obstacles[steps[i].operation];
 		Datum		values[4] = {
-			CStringGetTextDatum(chat_tables_name(steps[i].table)),
+			CStringGetTextDatum(known_tables_name(steps[i].table)),
 			CStringGetTextDatum(steps[i].what),
 			BoolGetDatum(obstacle == NULL)
 		};

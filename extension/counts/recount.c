@@ -35,9 +35,8 @@
 #include "changes/change_tracking.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
 #include "core/arg_error.h"
-#include "core/chat.h"
+#include "core/entity_lookup.h"
 #include "core/sql_function.h"
 #include "counts/recount.h"
 
@@ -47,9 +46,9 @@ PG_FUNCTION_INFO_V1(chat_reconcile);
 	"SELECT c.application_id, c.number, c.messages_count, c.last_message_number," \
 	" m.counted::pg_catalog.int4, COALESCE(m.highest, 0), c.created_at, 0"
 #define CHAT_CHILDREN \
-	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
-	" FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) c.application_id" \
-	" AND chat_number OPERATOR(pg_catalog.=) c.number) AS m"
+	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(m.number) AS highest" \
+	" FROM chat.messages AS m WHERE m.application_id OPERATOR(pg_catalog.=) c.application_id" \
+	" AND m.chat_number OPERATOR(pg_catalog.=) c.number) AS m"
 
 #define APPLICATION_COUNTS \
 	"SELECT a.id, 0, COALESCE(k.chats_count, 0), COALESCE(k.last_chat_number, 0)," \
@@ -57,8 +56,8 @@ PG_FUNCTION_INFO_V1(chat_reconcile);
 	" (k.application_id IS NULL)::pg_catalog.int4"
 #define APPLICATION_CHILDREN \
 	" LEFT JOIN chat.application_counters AS k ON k.application_id OPERATOR(pg_catalog.=) a.id" \
-	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest" \
-	" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id) AS c"
+	", LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(c.number) AS highest" \
+	" FROM chat.chats AS c WHERE c.application_id OPERATOR(pg_catalog.=) a.id) AS c"
 
 /*
  * The lock of reconciliations. Not that of a table, which VACUUM, ANALYZE and
@@ -98,80 +97,6 @@ recount_lock_is_free(void)
 		return false;
 	LockRelease(&tag, ExclusiveLock, false);
 	return true;
-}
-
-/*
- * Put the first parents of the queue, in key order and above after, into
- * parents, which has room for limit. Returns their number.
- */
-int
-recount_queued(ChatKey *parents, int limit, ChatKey after)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT DISTINCT application_id, chat_number FROM chat_internal.recount_queue"
-		" WHERE (application_id, chat_number) OPERATOR(pg_catalog.>) ($1, $2)"
-		" ORDER BY application_id, chat_number LIMIT $3",
-		INT4OID, INT4OID, INT8OID);
-	Datum		values[3] = {
-		Int32GetDatum(after.application), Int32GetDatum(after.chat), Int64GetDatum(limit)
-	};
-	uint64		count = spi_plan_write(&plan, values, NULL);
-
-	for (uint64 row = 0; row < count; row++)
-		parents[row] = (ChatKey) {spi_result_int32(row, 1), spi_result_int32(row, 2)};
-	return count;
-}
-
-/*
- * Take parents out of the queue. Comes before they are counted, so that a
- * change which this does not see stays queued.
- */
-void
-recount_dequeue(const ChatKey *parents, int count)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.recount_queue AS q"
-		" USING ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
-		" WHERE q.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND q.chat_number OPERATOR(pg_catalog.=) k.number",
-		INT4ARRAYOID, INT4ARRAYOID);
-	Datum		values[2];
-
-	chat_keys_to_arrays(parents, count, values);
-	spi_plan_write(&plan, values, NULL);
-}
-
-/*
- * Queue parents, to be counted anew, but for those of applications that were
- * deleted: the keys are arrays of applications and chats. Connected to SPI, as
- * the owner.
- */
-void
-recount_enqueue(const Datum *keys)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
-		" SELECT k.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number)"
-		" WHERE EXISTS (SELECT FROM chat.applications AS a WHERE a.id OPERATOR(pg_catalog.=) k.application_id)",
-		INT4ARRAYOID, INT4ARRAYOID);
-
-	spi_plan_write(&plan, keys, NULL);
-}
-
-/*
- * Have a parent counted again that could not be, unless it is queued.
- */
-void
-recount_requeue(ChatKey parent)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat_internal.recount_queue (application_id, chat_number)"
-		" SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM chat_internal.recount_queue"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND chat_number OPERATOR(pg_catalog.=) $2)",
-		INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
-
-	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -438,13 +363,18 @@ count_all(int (*next) (ChatKey *, int, ChatKey, int32), ChatKey position,
 Datum
 chat_reconcile(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {
+		SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID)
+	};
 	bool		everything = PG_ARGISNULL(0);
 	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
 	RecountResult	result = {.context = CurrentMemoryContext};
+	TableOwnerSwitch caller;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	PreventCommandDuringRecovery("chat.reconcile()");
-	(void) sql_function_result_store(fcinfo);
-	SPI_connect();
+	(void) sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	if (everything && !PG_ARGISNULL(1))
 		arg_error_raise(application_not_found());
 	recount_lock();
@@ -466,6 +396,6 @@ chat_reconcile(PG_FUNCTION_ARGS)
 	}
 	recount_repair(&result);
 	recount_report(&result, store_repaired, fcinfo->resultinfo);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }

@@ -9,7 +9,7 @@
 
 #include "datatype/timestamp.h"
 
-#include "changes/shmem.h"
+#include "common/keys.h"
 
 /* How many parents are counted in one transaction, at most. */
 #define RECOUNT_SLICE 500
@@ -44,10 +44,6 @@ typedef void (*RepairCallback) (int32 application, int32 chat, const char *count
 
 extern void recount_lock(void);
 extern bool recount_lock_is_free(void);
-extern int	recount_queued(ChatKey *parents, int limit, ChatKey after);
-extern void recount_enqueue(const Datum *keys);
-extern void recount_dequeue(const ChatKey *parents, int count);
-extern void recount_requeue(ChatKey parent);
 extern void recount_count(const ChatKey *parents, int count, RecountResult *result);
 extern void recount_repair(RecountResult *result);
 extern void recount_report(const RecountResult *result, RepairCallback callback, void *context);

@@ -20,10 +20,10 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/worker.h"
+#include "changes/recount_queue.h"
 #include "common/spi_plan.h"
 #include "counts/recount.h"
 #include "counts/recount_jobs.h"
-#include "guc.h"
 
 /* How long a scrub goes on in each run, at least, in milliseconds. */
 #define SCRUB_MINIMUM_MS 50
@@ -77,7 +77,7 @@ count_together(const ChatKey *parents, int count, JobRun *run)
 
 	worker_xact_begin("counting chats");
 	recount_lock();
-	recount_dequeue(parents, count);
+	recount_queue_remove(parents, count);
 	for (int i = 0; i < count; i++)
 	{
 		if (parents[i].application != 0)
@@ -135,7 +135,7 @@ count_alone(ChatKey parent, JobRun *run)
 	if (!counted)
 	{
 		worker_xact_begin("queueing a chat that could not be counted");
-		recount_requeue(parent);
+		recount_queue_add_back(parent);
 		worker_xact_commit();
 	}
 }
@@ -210,7 +210,7 @@ next_slice(ChatKey *parents, int limit, ChatKey after)
 	int			count;
 
 	worker_xact_begin("looking for chats that were changed directly");
-	count = recount_queued(parents, limit, after);
+	count = recount_queue_first(parents, limit, after);
 	worker_xact_commit();
 	return count;
 }

@@ -21,7 +21,6 @@
 #include "common/http_client.h"
 #include "common/secret_file.h"
 #include "elasticsearch/es_client.h"
-#include "guc.h"
 
 /* The largest answer that is taken, in bytes. */
 #define ANSWER_MAX (16 * 1024 * 1024)
@@ -78,6 +77,12 @@ es_wanted(void)
  * Raises it again unless it is about data, a file, or the right to read it: what
  * cannot be converted to the database's encoding is a feature not supported.
  */
+char	   *guc_elasticsearch_url;
+char	   *guc_elasticsearch_user;
+char	   *guc_elasticsearch_password_file;
+char	   *guc_elasticsearch_api_key_file;
+char	   *guc_elasticsearch_ca_file;
+
 static char *
 take_error(MemoryContext caller)
 {

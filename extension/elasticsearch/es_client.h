@@ -7,6 +7,17 @@
 
 #include "postgres.h"
 
+/* pg_chat.elasticsearch_url: where searches are sent; empty: nowhere. */
+extern char *guc_elasticsearch_url;
+
+/* pg_chat.elasticsearch_user, _password_file, _api_key_file: to log in with; empty: none. */
+extern char *guc_elasticsearch_user;
+extern char *guc_elasticsearch_password_file;
+extern char *guc_elasticsearch_api_key_file;
+
+/* pg_chat.elasticsearch_ca_file: whose certificates are trusted; empty: the system's choice. */
+extern char *guc_elasticsearch_ca_file;
+
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 

@@ -45,14 +45,17 @@
 #include "common/compat.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
+#include "common/table_owner.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_mapping.h"
 #include "elasticsearch/old_transactions.h"
-#include "guc.h"
 
 PG_FUNCTION_INFO_V1(chat_reindex);
+
+int			guc_elasticsearch_shards;
 
 /* How long Elasticsearch has for what concerns an index as a whole. */
 #define INDEX_TIMEOUT_MS 5000
@@ -690,18 +693,21 @@ chat_reindex(PG_FUNCTION_ARGS)
 		"WITH rebuilt AS (UPDATE chat_internal.search_indexes SET rebuild = true WHERE state OPERATOR(pg_catalog.<>) 'retired'"
 		" RETURNING name, state) SELECT name FROM rebuilt WHERE state OPERATOR(pg_catalog.=) $1",
 		TEXTOID);
+	static SqlSignature signature = {SQL_RETURNS(TEXTOID)};
 	Datum		current = CStringGetTextDatum("current");
-	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = CurrentMemoryContext;
+	TableOwnerSwitch caller;
 	text	   *name;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	if (spi_plan_write(&plan, &current, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("Elasticsearch is not used in this database"),
 				 errhint("Set pg_chat.elasticsearch_url, and see chat.worker_status.")));
-	MemoryContextSwitchTo(caller);
+	MemoryContextSwitchTo(context);
 	name = cstring_to_text(spi_result_string(0, 1, NULL));
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_TEXT_P(name);
 }

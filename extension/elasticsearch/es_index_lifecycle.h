@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+/* pg_chat.elasticsearch_shards: of an index that is built from now on. */
+extern int	guc_elasticsearch_shards;
+
 #include "nodes/pg_list.h"
 
 typedef enum EsIndexState

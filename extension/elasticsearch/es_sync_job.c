@@ -26,6 +26,7 @@
 
 #include "bgworker/worker.h"
 #include "changes/change_subscribers.h"
+#include "changes/shmem.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_batch.h"
@@ -35,7 +36,6 @@
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_sync_job.h"
-#include "guc.h"
 
 /* When a run ends if there is more to do. */
 #define PASS_BUDGET_MS 200

@@ -24,9 +24,8 @@
 #include "common/compat.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
 #include "core/arg_error.h"
-#include "core/chat.h"
+#include "core/entity_lookup.h"
 #include "core/sql_function.h"
 #include "counts/recount_jobs.h"
 #include "elasticsearch/es_client.h"
@@ -34,7 +33,6 @@
 #include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
-#include "guc.h"
 
 PG_FUNCTION_INFO_V1(chat_verify_search);
 PG_FUNCTION_INFO_V1(chat_repair_search);
@@ -178,15 +176,20 @@ store_differences(const Difference *differences, int count, void *context)
 Datum
 chat_verify_search(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {
+		SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS_ROWS(INT4OID, INT4OID, INT4OID, TEXTOID)
+	};
 	EsCompare	comparison;
+	TableOwnerSwitch caller;
 
-	(void) sql_function_result_store(fcinfo);
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	(void) sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	comparison = comparison_from_arguments(fcinfo);
 	comparison.report = store_differences;
 	comparison.context = fcinfo->resultinfo;
 	compare(&comparison);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -213,16 +216,19 @@ repair_differences(const Difference *differences, int count, void *context)
 Datum
 chat_repair_search(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS(INT8OID)};
 	EsCompare	comparison;
 	Repair		repair = {0};
+	TableOwnerSwitch caller;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	caller = table_owner_become(OWNER_SEES_ALL);
 	comparison = comparison_from_arguments(fcinfo);
 	repair.index = comparison.index;
 	comparison.report = repair_differences;
 	comparison.context = &repair;
 	compare(&comparison);
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_INT64(repair.queued);
 }
 
@@ -238,15 +244,23 @@ chat_retry_failed_documents(PG_FUNCTION_ARGS)
 		" AND ($2 IS NULL OR chat_number OPERATOR(pg_catalog.=) $2)"
 		" RETURNING application_id, chat_number",
 		INT4OID, INT4OID);
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	char		nulls[3] = {PG_ARGISNULL(0) ? 'n' : ' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
+	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS(INT8OID)};
+	TableOwnerSwitch caller;
+	Datum		values[2];
+	char		nulls[3] = "  ";
 	uint64		count;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	for (int i = 0; i < 2; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	caller = table_owner_become(OWNER_SEES_ALL);
 	count = spi_plan_write(&plan, values, nulls);
 	if (count > 0)
 		change_tracking_note(spi_result_int32(0, 1), spi_result_int32(0, 2));
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_INT64(count);
 }
 

@@ -56,6 +56,8 @@ typedef struct RedisUrl
 
 /* What the server calls the history of its data; empty if it does not say. */
 #define HISTORY_LENGTH 40
+char	   *guc_redis_password_file;
+
 static char history[HISTORY_LENGTH + 1];
 
 static const char login_failed[] = "could not log in to";

@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+/* pg_chat.redis_password_file: has the password; empty: there is none. */
+extern char *guc_redis_password_file;
+
 #include <hiredis/hiredis.h>
 
 /* A reply arrived: the i-th of an exchange. It is freed after the call. */

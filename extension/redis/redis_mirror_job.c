@@ -49,9 +49,10 @@
 
 #include "bgworker/worker.h"
 #include "changes/change_subscribers.h"
+#include "changes/redis_key_queue.h"
+#include "changes/shmem.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
-#include "guc.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_key_cleanup.h"
 #include "redis/redis_keys.h"

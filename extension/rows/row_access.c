@@ -53,11 +53,11 @@ open_table(OpenTable *table, ChatTable which, uint8 uses)
 	table->which = which;
 	for (;;)
 	{
-		table->plain = chat_tables_look(which);
+		table->plain = known_tables_look(which);
 		if (!is_plain(table->plain, uses))
 			return false;
 		table->relation = try_relation_open(table->plain->oid, lock_for(uses));
-		if (table->relation != NULL && chat_tables_are_known(which))
+		if (table->relation != NULL && known_tables_are_known(which))
 			break;
 		/* It changed before it was locked. */
 		if (table->relation != NULL)
@@ -135,14 +135,16 @@ row_access_refresh(RowAccess *access)
 /*
  * Open the tables that are used. Returns false, and has opened none, if
  * statements have to do what is wanted: also where they are to raise an error.
+ * Raises what chat_tables_owner does, as statements would.
  */
 bool
 row_access_begin(RowAccess *access, RowUses uses)
 {
 	memset(access, 0, sizeof(RowAccess));
-	if (XactReadOnly || IsInParallelMode() || !ActiveSnapshotSet() || chat_tables_obstacle() != NULL)
+	if (XactReadOnly || IsInParallelMode() || !ActiveSnapshotSet() || known_tables_obstacle() != NULL)
 		return false;
-	for (ChatTable i = 0; i < CHAT_TABLES; i++)
+	(void) chat_tables_owner();
+	for (ChatTable i = 0; i < KNOWN_TABLES; i++)
 		if (uses.tables[i] != 0 && !open_table(&access->tables[i], i, uses.tables[i]))
 		{
 			for (int j = 0; j < (int) i; j++)
@@ -165,7 +167,7 @@ row_access_begin(RowAccess *access, RowUses uses)
 void
 row_access_end(RowAccess *access)
 {
-	for (int i = 0; i < CHAT_TABLES; i++)
+	for (int i = 0; i < KNOWN_TABLES; i++)
 		close_table(&access->tables[i]);
 	if (access->fresh)
 		PopActiveSnapshot();

@@ -12,7 +12,7 @@
 #include "storage/block.h"
 #include "utils/snapshot.h"
 
-#include "rows/chat_tables.h"
+#include "rows/known_tables.h"
 
 /* A table in use, and what is made of it when it is first wanted. */
 typedef struct OpenTable
@@ -35,13 +35,13 @@ typedef struct RowAccess
 	CommandId	command;
 	Snapshot	snapshot;		/* that rows are looked up with */
 	bool		fresh;			/* it is of this call */
-	OpenTable	tables[CHAT_TABLES];
+	OpenTable	tables[KNOWN_TABLES];
 } RowAccess;
 
 /* What a call does with each table; bits by RowOperation. */
 typedef struct RowUses
 {
-	uint8		tables[CHAT_TABLES];
+	uint8		tables[KNOWN_TABLES];
 } RowUses;
 
 #define ROW_USE(operation) (1 << (operation))

@@ -23,23 +23,29 @@
 #include "utils/array.h"
 #include "utils/timestamp.h"
 
+#include "changes/database_registry.h"
 #include "common/case_fold.h"
 #include "common/circuit_breaker.h"
 #include "common/compat.h"
 #include "common/http_client.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
-#include "core/chat.h"
+#include "core/arg_error.h"
+#include "core/entity_lookup.h"
 #include "core/message.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
+#include "core/status.h"
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_query.h"
-#include "guc.h"
 #include "search/search.h"
 #include "search/trigram_index.h"
 #include "search/unindexed_ranges.h"
+
+PG_FUNCTION_INFO_V1(chat_search_messages_by_id);
+PG_FUNCTION_INFO_V1(chat_search_messages_by_token);
+PG_FUNCTION_INFO_V1(chat_search_application_by_id);
+PG_FUNCTION_INFO_V1(chat_search_application_by_token);
 
 /* A query is looked up in an index if it has so many characters, folded. */
 #define INDEXED_CHARACTERS 3
@@ -59,7 +65,7 @@
 	" AND number OPERATOR(pg_catalog.>) $4 AND number OPERATOR(pg_catalog.<=) $6" \
 	" ORDER BY number" order " LIMIT $7"
 #define SCAN_APPLICATION(matches, order) \
-	"SELECT chat_number, number, body, created_at FROM chat.messages" \
+	"SELECT chat_number, " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
 	" WHERE application_id OPERATOR(pg_catalog.=) $1" matches \
 	" AND ROW(chat_number, number) OPERATOR(pg_catalog.>) ROW($3, $4)" \
 	" AND ROW(chat_number, number) OPERATOR(pg_catalog.<=) ROW($5, $6)" \
@@ -75,7 +81,7 @@
  * application, query, the ranges' chats, above and upto, and how many.
  */
 #define RANGES_SELECT(columns, order) \
-	"SELECT " columns "m.number, m.body, m.created_at" \
+	"SELECT " columns MESSAGE_COLUMNS("m") \
 	" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))" \
 	" WITH ORDINALITY AS r (chat, above, upto, place)" \
 	" CROSS JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "r.chat") MATCHES \
@@ -84,6 +90,8 @@
 	" ORDER BY r.place LIMIT $6"
 #define RANGES_PLAN(columns, order) \
 	SAVED_PLAN(RANGES_SELECT(columns, order), INT4OID, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID)
+
+int			guc_search_timeout;
 
 /* Find what is missing in the search's range by PostgreSQL alone. */
 static void
@@ -240,13 +248,13 @@ ask_if_sensible(const Search *search, const char *index, int size, long timeout_
 {
 	const char *problem;
 
-	if (timeout_ms < guc_search_timeout / 10 || !circuit_breaker_lets_pass())
+	if (timeout_ms < guc_search_timeout / 10 || !circuit_breaker_lets_pass(registry_circuit_breaker()))
 		return false;
 	problem = es_query_candidates(search, index, size, timeout_ms, candidates);
 	if (problem == NULL)
-		circuit_breaker_succeeded();
+		circuit_breaker_succeeded(registry_circuit_breaker());
 	else
-		ereport(whole_time && circuit_breaker_failed() ? LOG : DEBUG1,
+		ereport(whole_time && circuit_breaker_failed(registry_circuit_breaker()) ? LOG : DEBUG1,
 				(errmsg("pg_chat searches without Elasticsearch"),
 		/* It may name the server, as does the setting that superusers alone can read. */
 				 superuser_arg(GetOuterUserId()) ? errdetail_internal("%s", problem) : errdetail_log("%s", problem),
@@ -328,22 +336,6 @@ is_small(const Search *search)
 	return search->within_chat && spi_plan_read(&plan, values) == 1 && spi_result_int32(0, 1) < SMALL_CHAT;
 }
 
-/* Tell in the log how far the index is behind that a search uses. */
-static void
-report_lag(int32 index)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT pg_catalog.format('%s messages, %s s', messages_behind OPERATOR(pg_catalog.+) queued OPERATOR(pg_catalog.+) failed,"
-		" pg_catalog.round(seconds_behind::pg_catalog.numeric, 1)) FROM chat_internal.search_lag($1)",
-		INT4OID);
-	Datum		value = Int32GetDatum(index);
-
-	spi_plan_read(&plan, &value);
-	ereport(DEBUG1,
-			(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
-							 spi_result_string(0, 1, NULL))));
-}
-
 /* Find what is missing, with whatever there is to find it by. */
 static void
 search_find(Search *search)
@@ -358,7 +350,9 @@ search_find(Search *search)
 		unindexed_ranges_read(search, index, &pending))
 	{
 		if (message_level_is_interesting(DEBUG1))
-			report_lag(index);
+			ereport(DEBUG1,
+					(errmsg_internal("pg_chat: search with Elasticsearch, which is behind by %s",
+									 status_of_index(index))));
 		if (search_with_index(search, index_name, &pending))
 			return;
 	}
@@ -396,9 +390,9 @@ store_backward(Tuplestorestate *from, RowStore to)
  * yet. Returns the number of rows.
  */
 static int64
-search_run(FunctionCallInfo fcinfo, Search *search)
+search_run(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search)
 {
-	RowStore	result = sql_function_result_store(fcinfo);
+	RowStore	result = sql_function_result_store(fcinfo, &function->signature);
 	int64		wanted = search->missing;
 	ErrorContextCallback hint = {.callback = add_hint, .previous = error_context_stack};
 
@@ -425,11 +419,9 @@ query_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/*
- * chat.search_messages(application, chat integer, query text, after integer,
- * before integer, "limit" integer) returns setof chat.message
- */
-SQL_FUNCTION(search_messages, FUNCTION_READS)
+/* Search the chat of argument 1; arguments 2 to 5 are query, after, before and limit. */
+static Datum
+search_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	int32		chat = chat_argument(fcinfo);
 	text	   *query = query_argument(fcinfo, 2);
@@ -439,14 +431,39 @@ SQL_FUNCTION(search_messages, FUNCTION_READS)
 		.within_chat = true,
 		.query = query,
 		.above = {chat, page.above},
-		.upto = {chat, page.upto},
+		.upto = {chat, page.through},
 		.from_end = page.from_end,
 		.missing = page.limit
 	};
 
-	if (search_run(fcinfo, &search) == 0)
+	if (search_run(fcinfo, function, &search) == 0)
 		chat_require(application, chat);
 	return (Datum) 0;
+}
+
+static SqlFunction search_messages_function = {
+	search_messages, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+};
+
+/*
+ * chat.search_messages(application integer, chat integer, query text, after
+ * integer, before integer, "limit" integer) returns setof chat.message
+ */
+Datum
+chat_search_messages_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &search_messages_function);
+}
+
+/*
+ * chat.search_messages(token text, chat integer, query text, after integer,
+ * before integer, "limit" integer) returns setof chat.message
+ */
+Datum
+chat_search_messages_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &search_messages_function);
 }
 
 /* The key of a message, argument n. Raises 22023 with its name if it is none. */
@@ -465,11 +482,9 @@ key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return (Position) {.chat = values[0], .number = values[1]};
 }
 
-/*
- * chat.search_application(application, query text, after integer[], before
- * integer[], "limit" integer) returns setof chat.application_message
- */
-SQL_FUNCTION(search_application, FUNCTION_READS)
+/* Search all chats; arguments 1 to 4 are query, after, before and limit. */
+static Datum
+search_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	Search		search = {
 		.application = application,
@@ -486,7 +501,33 @@ SQL_FUNCTION(search_application, FUNCTION_READS)
 		search.upto.number--;
 	}
 	search.missing = page_limit(fcinfo->args[4]);
-	if (search_run(fcinfo, &search) == 0)
+	if (search_run(fcinfo, function, &search) == 0)
 		application_require(application);
 	return (Datum) 0;
+}
+
+static SqlFunction search_application_function = {
+	search_application, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+	SQL_RETURNS_ROWS(INT4OID, MESSAGE_COLUMN_TYPES)}
+};
+
+/*
+ * chat.search_application(application integer, query text, after integer[],
+ * before integer[], "limit" integer) returns setof chat.application_message
+ */
+Datum
+chat_search_application_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &search_application_function);
+}
+
+/*
+ * chat.search_application(token text, query text, after integer[], before
+ * integer[], "limit" integer) returns setof chat.application_message
+ */
+Datum
+chat_search_application_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &search_application_function);
 }

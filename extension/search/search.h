@@ -9,6 +9,9 @@
 
 #include "common/spi_plan.h"
 
+/* pg_chat.search_timeout: how long a search waits for Elasticsearch, in milliseconds. */
+extern int	guc_search_timeout;
+
 /* Where a message stands in its application. */
 typedef struct Position
 {

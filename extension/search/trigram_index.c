@@ -13,6 +13,7 @@
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -22,6 +23,8 @@
 
 #include "common/compat.h"
 #include "common/spi_plan.h"
+#include "common/sql_signature.h"
+#include "common/table_owner.h"
 #include "search/trigram_index.h"
 
 PG_FUNCTION_INFO_V1(chat_add_trigram_index);
@@ -158,16 +161,19 @@ begin_build(void)
 Datum
 chat_add_trigram_index(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
+	static SqlSignature signature = {SQL_RETURNS(TEXTOID)};
+	MemoryContext context = CurrentMemoryContext;
+	TableOwnerSwitch caller;
 	const char *answer;
 	text	   *result;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("a standby builds no index"),
 				 errhint("Call chat.add_trigram_index() on the primary.")));
-	SPI_connect();
+	caller = table_owner_become(OWNER_SEES_ALL);
 	require_pg_trgm();
 	if (trigram_build_runs())
 		answer = "The search index is being built. " WHERE_TO_LOOK;
@@ -175,9 +181,9 @@ chat_add_trigram_index(PG_FUNCTION_ARGS)
 		answer = "The search index is there.";
 	else
 		answer = begin_build();
-	MemoryContextSwitchTo(caller);
+	MemoryContextSwitchTo(context);
 	result = cstring_to_text(answer);
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_TEXT_P(result);
 }
 
@@ -187,8 +193,10 @@ chat_add_trigram_index(PG_FUNCTION_ARGS)
 Datum
 chat_drop_trigram_index(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(BOOLOID)};
 	bool		exists;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	if (trigram_build_runs())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -197,10 +205,11 @@ chat_drop_trigram_index(PG_FUNCTION_ARGS)
 	exists = trigram_state() != TRIGRAM_MISSING;
 	if (exists)
 	{
-		SPI_connect();
+		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
+
 		if (SPI_execute("DROP INDEX chat." TRIGRAM_INDEX, false, 0) != SPI_OK_UTILITY)
 			elog(ERROR, "could not drop the search index");
-		SPI_finish();
+		table_owner_leave(caller);
 	}
 	PG_RETURN_BOOL(exists);
 }

@@ -20,7 +20,7 @@ import time
 import search
 from elastic import engine
 from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, Sample, line_rows
-from servers import Chatd, HttpServer, Postgres, wait_for
+from processes import Chatd, HttpServer, Postgres, wait_for
 
 CALL = 100
 MILLION = 1000000

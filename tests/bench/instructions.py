@@ -10,13 +10,13 @@ project takes is set beside a bare INSERT of the same rows.
 
 import argparse
 import collections
-import pathlib
+import os
 import re
 import subprocess
 import sys
 import tempfile
 
-from servers import Postgres, children, wait_for
+from processes import Postgres, children, servers
 
 CHATS = 10000
 SEEN = 100
@@ -106,21 +106,30 @@ class CountedPostgres(Postgres):
                     max_logical_replication_workers="0")
 
     def __init__(self, pg_config):
-        super().__init__(pg_config)
         self.sessions = 0
+        super().__init__(pg_config)
 
-    def command(self, program):
-        return ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes",
-                "--callgrind-out-file=%s/count.%%p" % self.directory, *program]
+    def start(self):
+        program = self.directory / "counted"
+        program.write_text("#!/bin/sh\nexec valgrind -q --tool=callgrind --trace-children=yes"
+                           " --callgrind-out-file=%s/count.%%p %s/postgres \"$@\"\n" % (self.directory, self.bin))
+        program.chmod(0o755)
+        self.run("pg_ctl", "-D", self.directory / "data", "-l", self.directory / "log", "-s", "-w", "-p", program, "start")
+
+    def stop(self, mode="fast"):
+        """It writes its own count after it is said to have stopped."""
+        pid = self.pid
+        super().stop(mode)
+        servers.wait_until(lambda: not os.path.exists("/proc/%d" % pid), "the end of the server", 60)
 
     def ended(self):
         """What the processes that have ended have left."""
-        return set(pathlib.Path(self.directory).glob("count.*"))
+        return set(self.directory.glob("count.*"))
 
     def session(self, script, transactions):
         """The instructions of a session that runs the script so many times."""
         before = self.ended()
-        servers = set(children(self.process.pid))
+        others = set(children(self.pid))
         self.sessions += 1
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
             file.write(script)
@@ -128,7 +137,7 @@ class CountedPostgres(Postgres):
             subprocess.run([self.bin / "pgbench", "-n", "-M", "prepared", "-t", str(transactions), "--random-seed=1",
                             "-D", "n=%d" % (self.sessions * 1000000), "-D", "token=" + self.token, "-f", file.name],
                            env=self.environment, check=True, stdout=subprocess.DEVNULL)
-        wait_for(lambda: set(children(self.process.pid)) <= servers, "the end of a session")
+        servers.wait_until(lambda: set(children(self.pid)) <= others, "the end of a session", 60)
         return max(int(re.search(r"^(?:summary|totals): (\d+)", path.read_text(), re.M).group(1))
                    for path in self.ended() - before)
 

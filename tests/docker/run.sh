@@ -147,7 +147,7 @@ stand_in()
 # in_stack ARGUMENT... - the compose program on the version of the stack that is being tested.
 in_stack()
 {
-	(cd "$tree" && $compose "$@")
+	(cd "$tree" && command $compose "$@")
 }
 
 sql()
@@ -262,15 +262,53 @@ settings_listed()
 		<(sed -n 's/^#\([A-Z_]*\)=.*/\1/p' "$tree/docker/settings.env" | grep -vx COMPOSE_FILE | sort -u)
 }
 
-# The dump and the restore of README.md.
+# docker-compose as the examples of docker/README.md say it, for the stack that is tested. It has no terminal.
+docker-compose()
+{
+	local arguments=("$@")
+	[ "$1" != exec ] || [ "$2" = -T ] || arguments=(exec -T "${@:2}")
+	[ "$1" != run ] || arguments=(run -T "${@:2}")
+	in_stack "${arguments[@]}"
+}
+
+# run_example NAME FOLDER - run the commands of an example, one a line.
+run_example()
+{
+	local text
+	text=$("$top/tests/examples.sh" "$1") && (cd "$2" && eval "${text//$'\n'/ && }")
+}
+
+up()
+{
+	run_example compose-up "$work"
+}
+
+# The database in psql, which is told to by its standard input.
+psql_works()
+{
+	run_example compose-psql "$work" <<<"SELECT 'there are ' || count(*) FROM chat.applications" | grep "there are 1"
+}
+
 dump()
 {
-	in_stack exec -T postgres pg_dump -h /run/postgresql -Fc chat >"$work/chat.dump"
+	run_example compose-dump "$work"
 }
 
 restore()
 {
-	in_stack exec -T postgres pg_restore -h /run/postgresql -d chat --clean --if-exists --exit-on-error <"$work/chat.dump"
+	run_example compose-restore "$work"
+}
+
+# Whether compose takes the settings with their defaults, and what the example of another Elasticsearch overrides.
+overrides_taken()
+{
+	local status=0
+	"$top/tests/examples.sh" compose-elsewhere >"$tree/elsewhere.yml"
+	run_example compose-settings "$tree"
+	(export COMPOSE_FILE=docker-compose.yml:docker/without-elasticsearch.yml:elsewhere.yml && in_stack config) |
+		grep /run/secrets/elasticsearch.key || status=1
+	rm "$tree/elsewhere.yml" "$tree/.env"
+	return "$status"
 }
 
 redis_password()
@@ -278,14 +316,11 @@ redis_password()
 	in_stack exec -T postgres cat /run/secrets/redis/password
 }
 
-# The change of a password, as in README.md.
 change_redis_password()
 {
 	local before
 	before=$(redis_password)
-	in_stack run --rm -T --entrypoint rm secrets -f /run/secrets/redis/password &&
-		in_stack up -d --force-recreate &&
-		[ "$(redis_password)" != "$before" ]
+	run_example compose-password "$work" && [ "$(redis_password)" != "$before" ]
 }
 
 write_settings()
@@ -375,11 +410,13 @@ tests()
 	posted=0
 
 	check "all settings are listed" settings_listed
-	check "comes up from nothing" in_stack up --build -d
+	check "the examples of settings are taken" overrides_taken
+	check "comes up from nothing" up
 	check "is healthy" ready
 	token=$(curl -s "$url/applications" -d "data[name]=parcels" | cut -d'"' -f4)
 	check "a chat" curl -sf -X POST "$url/applications/$token/chats"
 	check "a message is posted and found" goes_on
+	check "psql reaches the database" psql_works
 	check "Redis has its number" eventually 60 mirrored
 	check "Elasticsearch has it" eventually 60 indexed
 	check "nothing is published but chatd" only_chatd_published
@@ -435,7 +472,7 @@ tests()
 
 	check "down before leaving out" in_stack down
 	services=(postgres chatd)
-	export COMPOSE_FILE=docker-compose.yml:docker/without-elasticsearch.yml:docker/without-redis.yml
+	"$top/tests/examples.sh" compose-without >"$tree/.env"
 	check "up without Elasticsearch and Redis" in_stack up -d
 	check "goes on without them" goes_on
 	check "they are not there" refuses grep -E 'elasticsearch|redis' <(docker ps --format '{{.Image}}')

@@ -1,7 +1,6 @@
 """A private PostgreSQL with the extension, a real chatd on it, and the means to talk to both.
 
-PG_CONFIG chooses the PostgreSQL, CHATD the chatd. PostgreSQL refuses to run as root: if the tests
-do, it runs as the user postgres.
+PG_CONFIG chooses the PostgreSQL, CHATD the chatd.
 """
 
 import collections
@@ -10,13 +9,8 @@ import itertools
 import json
 import os
 import pathlib
-import select
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
-import time
+import sys
 import urllib.parse
 
 import pytest
@@ -24,83 +18,18 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CHATD = pathlib.Path(os.environ.get("CHATD", TOP / "build/chatd")).resolve()
 PG_CONFIG = os.environ.get("PG_CONFIG", "pg_config")
-AS_POSTGRES = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"] if os.getuid() == 0 else []
 
-# Nothing of the caller's may lead to another database or change a setting.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "CHATD"))}
-
-
-def wait_until(condition, what, timeout=20):
-    """Wait until condition() is true and return its value; fail after a while."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "waited in vain for " + what
-        select.select([], [], [], 0.01)
+sys.path.insert(0, str(TOP / "tests/lib"))
+import servers  # pylint: disable=wrong-import-position
+from servers import AS_POSTGRES, ENVIRONMENT, wait_until  # pylint: disable=wrong-import-position,unused-import
 
 
-class Cluster:
-    """A PostgreSQL server that listens on a socket in its own directory only."""
-
-    def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="chatd."))
-        self.bin = pathlib.Path(subprocess.check_output([PG_CONFIG, "--bindir"], text=True).strip())
-        if AS_POSTGRES:
-            shutil.chown(self.directory, "postgres", "postgres")
-        self.run("initdb", "-D", self.directory / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                 "--no-locale", "-N")
-        (self.directory / "data/postgresql.auto.conf").write_text(
-            "listen_addresses = ''\nunix_socket_directories = '%s'\nfsync = off\nmax_connections = 100\n"
-            "pg_chat.direct_rows = %s\n" % (self.directory, os.environ.get("DIRECT_ROWS", "on")))
-        self.start()
-        self.sql("CREATE DATABASE chat", "postgres")
-        self.sql("CREATE EXTENSION pg_chat")
-
-    def run(self, program, *arguments):
-        return subprocess.run([*AS_POSTGRES, self.bin / program, *arguments], cwd="/", check=True, env=ENVIRONMENT,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
-
-    def start(self):
-        self.run("pg_ctl", "-D", self.directory / "data", "-l", self.directory / "log", "-s", "-w", "start")
-
-    def stop(self, mode="fast"):
-        self.run("pg_ctl", "-D", self.directory / "data", "-s", "-w", "-m", mode, "stop")
-
-    def postmaster(self):
-        return int((self.directory / "data/postmaster.pid").read_text().split()[0])
-
-    def sql(self, text, database="chat"):
-        return self.run("psql", "-h", self.directory, "-U", "postgres", "-d", database, "-XAtq",
-                        "-v", "ON_ERROR_STOP=1", "-c", text).strip()
-
-    def session(self, text):
-        """A psql that executes text and stays until its standard input is closed."""
-        session = subprocess.Popen(
-            [*AS_POSTGRES, self.bin / "psql", "-h", self.directory, "-U", "postgres", "-d", "chat", "-XAtq"],
-            cwd="/", env=ENVIRONMENT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        session.stdin.write(text + ";\n\\echo done\n")
-        session.stdin.flush()
-        while session.stdout.readline() not in ("done\n", ""):
-            pass
-        return session
-
-    def conninfo(self):
-        return "host=%s dbname=chat user=chat_api" % self.directory
-
-    def remove(self):
-        if (self.directory / "data/postmaster.pid").exists():
-            self.stop("immediate")
-        shutil.rmtree(self.directory)
-
-
-def wait_for_attempt(cluster):
-    """Wait until a chatd has tried to create messages, or tried again those that it holds."""
+def wait_for_attempt(cluster, function="create_messages"):
+    """Wait until a chatd has tried to create something, or tried again what waits for a lock."""
     began = cluster.sql("SELECT clock_timestamp()")
     wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chatd' AND state = 'idle'"
-                                   " AND query LIKE '%%chat.create_messages%%' AND query_start > '%s'" % began) != "0",
-               "an attempt to create messages")
+                                   " AND query LIKE '%%chat.%s%%' AND query_start > '%s'" % (function, began)) != "0",
+               "an attempt")
 
 
 Answer = collections.namedtuple("Answer", "status headers body json")
@@ -116,8 +45,8 @@ def parse_json(body):
 class Wire:
     """A connection on which any bytes can be sent."""
 
-    def __init__(self, port, timeout=15):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=15, address="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (address, 0))
         self.received = b""
 
     def __enter__(self):
@@ -161,20 +90,11 @@ class Wire:
         return not self.received and not self._receive()
 
 
-class Chatd:
-    """A chatd of one's own."""
+class Chatd(servers.Chatd):
+    """A chatd of one's own, and requests to it."""
 
-    def __init__(self, database, *flags, cwd=None):
-        self.log_file = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([CHATD, "--port", "0", "--database", database, *flags], env=ENVIRONMENT,
-                                        stdin=subprocess.DEVNULL, stderr=self.log_file, cwd=cwd)
-        wait_until(lambda: " listening on " in self.log() or self.process.poll() is not None, "chatd")
-        assert self.process.poll() is None, self.log()
-        self.port = int(self.log().split(" listening on ")[1].split("port ")[1].split()[0])
-
-    def log(self):
-        self.log_file.flush()
-        return os.pread(self.log_file.fileno(), 1 << 20, 0).decode()
+    def __init__(self, database, *flags, **options):
+        super().__init__(CHATD, database, *flags, **options)
 
     def ready(self):
         wait_until(lambda: self.get("/readyz").status == 200, "a ready chatd")
@@ -215,22 +135,11 @@ class Chatd:
     def post_json(self, path, text):
         return self.request("POST", path, text, {"Content-Type": "application/json"})
 
-    def stop(self):
-        """End it as a service manager does; its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            status = self.process.wait(15)
-        finally:
-            self.process.kill()
-            self.process.wait()
-        self.log_file.close()
-        return status
-
 
 @pytest.fixture(scope="session")
 def cluster():
-    server = Cluster()
+    server = servers.Cluster(PG_CONFIG, "chat", {"fsync": "off", "max_connections": 100,
+                                                 "pg_chat.direct_rows": os.environ.get("DIRECT_ROWS", "on")}, initdb=["-N"])
     yield server
     server.remove()
 
@@ -245,11 +154,11 @@ def chatd(cluster):
 
 @pytest.fixture
 def start_chatd(cluster):
-    """Starts a chatd with flags of one's own; it is stopped after the test."""
+    """Starts a chatd with flags of one's own, perhaps by another command; it is stopped after the test."""
     started = []
 
-    def start(*flags, database=None):
-        started.append(Chatd(database or cluster.conninfo(), *flags))
+    def start(*flags, database=None, prefix=()):
+        started.append(Chatd(database or cluster.conninfo(), *flags, prefix=prefix))
         return started[-1]
 
     yield start

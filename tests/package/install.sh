@@ -40,10 +40,12 @@ eventually()
 	done
 }
 
-# apt ARGUMENT... - quietly, without a question.
+# apt ARGUMENT... - quietly, without a question. Of a chatd.conf that both have changed, the administrator's is
+# to be kept.
 apt()
 {
-	DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends "$@" </dev/null >>"$log" 2>&1
+	DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
+		"$@" </dev/null >>"$log" 2>&1
 }
 
 sql()
@@ -79,18 +81,48 @@ has_manual_page()
 	zcat /usr/share/man/man1/chatd.1.gz | grep CHATD_PORT
 }
 
+# What the examples of docker/README.md need and this machine lacks. psql asks for a password where there
+# is no terminal, as in a session of its own, by its standard input.
+sudo()
+{
+	if [ "$1" = -u ]; then
+		setsid --wait runuser -u "$2" -- "${@:3}"
+	else
+		"$@"
+	fi
+}
+
+systemctl()
+{
+	case "$*" in
+		"restart postgresql@$major-main") pg_ctlcluster "$major" main restart ;;
+		"restart chatd") stop_chatd && start_chatd ;;
+		*) return 1 ;;
+	esac
+}
+
+journalctl()
+{
+	[ "$*" = "-u chatd" ] && tail "$log"
+}
+
+# example NAME - run the commands of an example, one a line, for this machine's major version of PostgreSQL.
+example()
+{
+	local text
+	text=$(/src/tests/examples.sh "$1" | sed "s/\(postgresql[-@]\|pg_conftool \)17/\1$major/g")
+	[ -n "$text" ] && eval "${text//$'\n'/ && }"
+}
+
 start_postgresql()
 {
-	pg_conftool "$major" main set shared_preload_libraries pg_chat
-	pg_ctlcluster "$major" main start
+	pg_ctlcluster "$major" main start && example deb-preload
 }
 
 make_database()
 {
-	runuser -u postgres -- createdb -T template0 -E UTF8 chat
-	sql "CREATE EXTENSION pg_chat"
-	sql "ALTER ROLE chat_api PASSWORD 'test'"
-	install -o chatd -m 600 /dev/stdin /etc/chatd/pgpass <<<"*:*:*:chat_api:test"
+	printf 'PASSWORD\nPASSWORD\n' | example deb-database &&
+		/src/tests/examples.sh deb-pgpass | example deb-password
 }
 
 # As the unit does.
@@ -131,14 +163,9 @@ worker_runs()
 	[ "$(sql "SELECT count(pid) > 0 FROM chat.worker_status")" = t ]
 }
 
-# The order of the README. Of a chatd.conf that both have changed, the administrator's is to be kept.
 upgrade()
 {
-	apt -o Dpkg::Options::=--force-confold install /share/next/*.deb
-	pg_ctlcluster "$major" main restart
-	sql "ALTER EXTENSION pg_chat UPDATE"
-	stop_chatd
-	start_chatd
+	cd /share/next && example upgrade && cd /src
 }
 
 upgraded()
@@ -179,13 +206,12 @@ install_packages()
 	chmod 755 /usr/sbin/policy-rc.d
 	apt update
 	apt install curl iproute2
-	apt install /share/this/*.deb
+	(cd /share/this && example deb-install)
 }
 
 tests()
 {
 	ip link set lo up
-	major=$(ls /usr/lib/postgresql)
 	library=/usr/lib/postgresql/$major/lib/pg_chat.so
 	installed=$(files chatd "postgresql-$major-pg-chat")
 
@@ -197,6 +223,7 @@ tests()
 	check "the extension is created" make_database
 	check "the worker runs" eventually worker_runs
 	check "chatd starts" start_chatd
+	check "it can serve, and its log can be read" example deb-check
 	check "a message is posted" post
 	check "it is found" found
 
@@ -209,7 +236,7 @@ tests()
 	check "chatd stops" stop_chatd
 	check "remove" apt remove chatd "postgresql-$major-pg-chat"
 	check "programs are gone, the configuration stays" removed
-	check "purge" apt purge chatd "postgresql-$major-pg-chat"
+	check "purge" example deb-purge
 	check "nothing is left" nothing_left
 	check "another installation" apt install /share/next/*.deb
 	check "PostgreSQL starts again" pg_ctlcluster "$major" main restart
@@ -221,6 +248,7 @@ tests()
 	[ "$failed" = 0 ]
 }
 
+major=$(find /share/this -name 'postgresql-*-pg-chat_*' | sed 's/.*postgresql-\([0-9]*\)-.*/\1/')
 case ${1:-} in
 	"")
 		install_packages || { cat "$log" && exit 1; }

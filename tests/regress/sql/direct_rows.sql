@@ -153,7 +153,21 @@ SELECT changed('CREATE INDEX messages_body_trgm ON chat.messages USING gin (chat
 
 -- Without a privilege the owner's statements fail, and so does this.
 CREATE ROLE regress_keeper;
-SELECT changed('ALTER TABLE chat.messages OWNER TO regress_keeper; REVOKE INSERT ON chat.messages FROM regress_keeper');
+CREATE FUNCTION test.give_away() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	t regclass;
+BEGIN
+	ALTER SCHEMA chat OWNER TO regress_keeper;
+	ALTER SCHEMA chat_internal OWNER TO regress_keeper;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO regress_keeper;
+	FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
+		EXECUTE format('ALTER TABLE %s OWNER TO regress_keeper', t);
+	END LOOP;
+END $$;
+SELECT changed('SELECT test.give_away()');
+SELECT changed('SELECT test.give_away(); REVOKE INSERT ON chat.messages FROM regress_keeper');
+SELECT changed('SELECT test.give_away(); REVOKE UPDATE ON chat.applications FROM regress_keeper');
+SELECT changed('ALTER TABLE chat.messages OWNER TO regress_keeper');
 DROP ROLE regress_keeper;
 
 -- A publication of updates needs a replica identity.

@@ -18,8 +18,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_search_cluster set_url configure index_name wait_for_index wait_until_idle documents rows
-  in_step no_difference asks_elasticsearch make_checks start_writers stop_writers wait_for_writes digest poll);
+our @EXPORT = qw(new_search_cluster set_url index_name wait_for_index wait_until_idle documents rows
+  in_step no_difference asks_elasticsearch make_checks start_writers stop_writers wait_for_writes digest);
 
 # Writers that run: their processes.
 my @running;
@@ -37,34 +37,11 @@ sub new_search_cluster
 	return new_worker_cluster($name, %params);
 }
 
-# Change a setting of a running cluster.
-sub configure
-{
-	my ($node, $name, $value) = @_;
-
-	$node->append_conf('postgresql.conf', "$name = '$value'");
-	$node->reload;
-	return;
-}
-
 sub set_url
 {
 	my ($node, $elasticsearch) = @_;
 
 	return configure($node, 'pg_chat.elasticsearch_url', $elasticsearch ? $elasticsearch->url : '');
-}
-
-# Poll until the code is true. Returns whether it became so.
-sub poll
-{
-	my ($code) = @_;
-
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if $code->();
-		select(undef, undef, undef, 0.1);
-	}
-	return 0;
 }
 
 # The name of the index that is searched; empty if there is none.

@@ -11,7 +11,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_cluster fill contents grants next_numbers wrong_chats start_psql);
+our @EXPORT = qw(new_cluster use_cluster sql configure poll fill contents grants next_numbers wrong_chats start_psql kill_process
+  give_away write_secret new_certificate example run_example);
+
+# The test's cluster: the first that new_cluster() makes, until use_cluster() names another.
+my $main;
 
 # A running cluster with the extension in the database postgres. conf is appended to its
 # configuration; the other parameters are those of init().
@@ -25,7 +29,47 @@ sub new_cluster
 	$node->append_conf('postgresql.conf', "pg_chat.direct_rows = $ENV{DIRECT_ROWS}\n$conf");
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_chat');
+	$main //= $node;
 	return $node;
+}
+
+sub use_cluster
+{
+	($main) = @_;
+	return;
+}
+
+# sql([DATABASE,] STATEMENTS): run them in the test's cluster, in the database postgres unless said.
+# Their result; an error ends the test.
+sub sql
+{
+	my $statements = pop;
+	my ($db) = @_;
+
+	return $main->safe_psql($db // 'postgres', $statements);
+}
+
+# Change a setting of a running cluster.
+sub configure
+{
+	my ($node, $name, $value) = @_;
+
+	$node->append_conf('postgresql.conf', "$name = '$value'");
+	$node->reload;
+	return;
+}
+
+# Poll until the code is true. Returns whether it became so.
+sub poll
+{
+	my ($code) = @_;
+
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $code->();
+		select(undef, undef, undef, 0.1);
+	}
+	return 0;
 }
 
 # Fill a database: three applications of four chats of 20 messages, some with numbers of their own,
@@ -114,6 +158,81 @@ sub start_psql
 	return IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $file ],
 		'<', \undef, '>', $out, '2>', "$out.err");
+}
+
+# The text of the example of this name in one of the READMEs.
+sub example
+{
+	my ($name) = @_;
+	my $text = qx('$ENV{TESTDIR}/../examples.sh' '$name');
+
+	die "no example $name" if $?;
+	return $text;
+}
+
+# Run an example of the shell's on a node, in the directory where files of this test lie. Names are
+# replaced: example's => test's.
+sub run_example
+{
+	my ($node, $name, %names) = @_;
+	my $script = example($name);
+
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	$script =~ s/\b\Q$_\E\b/$names{$_}/g foreach keys %names;
+	command_ok([ 'bash', '-euc', "cd '$PostgreSQL::Test::Utils::tmp_check'\n$script" ], "the example $name");
+	return;
+}
+
+# Kill a process of the test's cluster, which restarts if the configuration says so, and wait until it is gone.
+sub kill_process
+{
+	my ($pid) = @_;
+
+	system_or_bail('pg_ctl', 'kill', 'KILL', $pid);
+	return $main->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") || die 'no restart';
+}
+
+# Make a role keeper, who is no superuser: it owns the tables in the database postgres, and may call the functions.
+sub give_away
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', q{
+		BEGIN;
+		CREATE ROLE keeper;
+		ALTER SCHEMA chat OWNER TO keeper;
+		ALTER SCHEMA chat_internal OWNER TO keeper;
+		GRANT ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper;
+		DO $$ DECLARE t regclass; BEGIN
+			FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
+				EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
+			END LOOP;
+		END $$;
+		COMMIT});
+}
+
+# Write a file of the test's cluster that the server alone can read, unless a mode is given.
+sub write_secret
+{
+	my ($name, $content, $mode) = @_;
+	my $path = $main->data_dir . "/$name";
+
+	unlink $path;
+	append_to_file($path, $content);
+	chmod $mode // 0600, $path;
+	return;
+}
+
+# Make a certificate for names as OpenSSL has them, like DNS:localhost, that is an authority of its own:
+# the files $path.crt and $path.key.
+sub new_certificate
+{
+	my ($path, $names) = @_;
+
+	run_log([ 'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=test',
+		'-addext', "subjectAltName=$names", '-keyout', "$path.key", '-out', "$path.crt" ]) or die 'no certificate';
+	return;
 }
 
 1;

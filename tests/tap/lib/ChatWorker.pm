@@ -9,7 +9,7 @@ use Exporter 'import';
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until repaired wrong_counts within each_within);
+our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until shows_error repaired wrong_counts within each_within);
 
 # A running cluster with pg_chat preloaded, whose workers reconcile each second.
 sub new_worker_cluster
@@ -35,6 +35,18 @@ sub wait_until
 	my ($node, $db, $query, $what) = @_;
 
 	return ok($node->poll_query_until($db, $query), $what);
+}
+
+# That worker_status of the test's cluster shows a job's error, which matches a pattern of SQL; after so
+# many errors, if that is given.
+sub shows_error
+{
+	my ($job, $what, $error, $times) = @_;
+	my $of_job = "FROM chat.worker_status WHERE job = '$job'";
+
+	$times //= 1;
+	return ok(poll(sub { sql("SELECT errors >= $times AND last_error ~ '$error' $of_job") eq 't' }), "$what: worker_status shows it")
+	  || diag(sql("SELECT errors, last_error $of_job"));
 }
 
 # Wait until a database has a worker, another one than the process but, if that is given. Returns its pid.

@@ -100,6 +100,16 @@ sub request
 	return ($answer->{status}, $decoded // $answer->{content});
 }
 
+# Send a request that must succeed; what is answered.
+sub ask
+{
+	my ($self, $method, $path, $body) = @_;
+	my ($status, $answer) = $self->request($method, $path, $body);
+
+	die "$method $path: $status " . join('', explain($answer)) if $status >= 300;
+	return $answer;
+}
+
 # Make what was written visible to searches.
 sub refresh
 {

@@ -5,6 +5,7 @@ package RedisServer;
 use strict;
 use warnings;
 
+use ChatTest;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -35,12 +36,8 @@ sub start
 	$self->{process} = IPC::Run::start(
 		[ 'setpriv', '--pdeathsig', 'KILL', 'redis-server', map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options ],
 		'<', \undef, '>', \$self->{output}, '2>&1');
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return if ($self->command('PING') // '') =~ /PONG|NOAUTH/;
-		select(undef, undef, undef, 0.1);
-	}
-	die 'redis-server did not start';
+	poll(sub { ($self->command('PING') // '') =~ /PONG|NOAUTH/ }) or die 'redis-server did not start';
+	return;
 }
 
 # Send a command; its answer, or undef if there is none.

@@ -1,5 +1,5 @@
-# Dump and restore of a filled database, plain into a database beside it, custom into a new cluster,
-# and in parallel as README.md says: rows, counts, next numbers, sequence and grants are the same.
+# Dump and restore of a filled database, plain into a database beside it, custom into a new cluster, and
+# by the examples of sql/README.md: rows, counts, next numbers, sequence and grants are the same.
 use strict;
 use warnings;
 
@@ -61,15 +61,19 @@ $other->safe_psql('postgres', 'CREATE ROLE reporter; CREATE DATABASE restored TE
 command_ok([ 'pg_restore', '--exit-on-error', '-d', $other->connstr('restored'), "$dump.custom" ], 'custom restore into a new cluster');
 compare($other, 'restored', 'custom');
 
+# As the examples say.
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", $node->connstr('shop') ], 'a database like the first');
+run_example($node, 'backup');
+compare($node, 'shop2', 'example');
+
 # In parallel: tables are loaded at the same time, so triggers and keys are off meanwhile.
-$other->safe_psql('postgres', 'CREATE DATABASE parallel TEMPLATE template0');
-command_ok([ 'pg_restore', '--exit-on-error', '-d', $other->connstr('parallel'), @$_, "$dump.custom" ], "parallel restore: @$_")
-	foreach ['--section=pre-data'], [ '--section=data', '--disable-triggers', '-j4' ], [ '--section=post-data', '-j4' ];
-$other->safe_psql('parallel', 'ALTER TABLE chat.messages DISABLE TRIGGER ALL');
-$other->safe_psql('parallel', 'ALTER TABLE chat.messages ENABLE TRIGGER USER');
-is($other->safe_psql('parallel', $_), $node->safe_psql('postgres', $_), "parallel: same $_")
+$other->safe_psql('postgres', 'CREATE DATABASE shop2 TEMPLATE template0');
+run_example($other, 'backup-parallel');
+run_example($other, 'restore-triggers');
+is($other->safe_psql('shop2', $_), $node->safe_psql('postgres', $_), "parallel: same $_")
 	foreach q{SELECT tgname ~ '^RI_', tgenabled, count(*) FROM pg_trigger WHERE tgrelid = 'chat.messages'::regclass GROUP BY 1, 2 ORDER BY 1, 2};
-compare($other, 'parallel', 'parallel');
+compare($other, 'shop2', 'parallel');
 
 # A database made from one that has it is one that has it.
 $node->safe_psql('postgres', 'CREATE DATABASE copied TEMPLATE restored');

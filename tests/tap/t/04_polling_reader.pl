@@ -54,7 +54,7 @@ my $out_of_order = 0;
 my $reader = $node->background_psql('postgres');
 
 # Poll all chats once. Returns how many messages were new.
-sub poll
+sub read_new
 {
 	my $after = join(', ', map { "($_, $last[$_])" } 1 .. $chats);
 	my @rows = split /\n/, $reader->query_safe(qq{
@@ -75,9 +75,9 @@ my @harnesses = map { start_psql($node, script($_), "$out.$_") } 1 .. $writers;
 my $with_news = 0;
 while ($reader->query_safe('SELECT count(*) FROM finished') < $writers)
 {
-	$with_news++ if poll() > 0;
+	$with_news++ if read_new() > 0;
 }
-while (poll() > 0) { }
+while (read_new() > 0) { }
 $_->finish foreach @harnesses;
 is(join('', map { slurp_file("$out.$_.err") } 1 .. $writers), '', 'no writer met an error');
 $reader->quit;

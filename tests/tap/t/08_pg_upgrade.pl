@@ -41,8 +41,8 @@ $new->safe_psql('postgres', q{INSERT INTO chat.messages (application_id, chat_nu
 wait_until($new, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'the worker counts');
 is(workers($new, 'postgres'), $worker, 'and is the first that came');
 
-# What README.md says to do afterwards.
-$new->safe_psql('postgres', 'ALTER TABLE chat.messages DISABLE TRIGGER ALL; ALTER TABLE chat.messages ENABLE TRIGGER USER');
+# What sql/README.md says to do afterwards.
+run_example($new, 'restore-triggers', shop2 => 'postgres');
 is($new->safe_psql('postgres', q{
 	SELECT chat.create_message(token, 3, 'hello') FROM chat.get_application(2);
 	SELECT id FROM chat.create_application('new')}), "21\n5", 'numbers and ids go on');

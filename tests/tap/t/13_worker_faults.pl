@@ -20,7 +20,6 @@ restart_after_crash = on
 pg_chat.redis_url = 'unix://$redis->{socket}'
 });
 
-sub sql { my ($db, $text) = @_; return $node->safe_psql($db, $text); }
 
 sub still_there
 {
@@ -95,8 +94,7 @@ sql('postgres', join(';', map { "DROP DATABASE empty$_" } 1 .. 8));
 # The first run over the network waits, also after a crash.
 sql('postgres', q{ALTER SYSTEM SET pg_chat.reconcile_interval = '1h'; SELECT pg_reload_conf()});
 $pid = wait_for_worker($node, 'postgres');
-system_or_bail('pg_ctl', 'kill', 'KILL', $pid);
-$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
+kill_process($pid);
 wait_for_worker($node, 'postgres', $pid);
 wait_until($node, 'postgres', q{SELECT last_run_at > running_since FROM chat.worker_status WHERE job = 'redis'}, 'crash: mirroring goes on');
 is(sql('postgres', q{SELECT last_run_at > running_since + interval '0.5 s' FROM chat.worker_status WHERE job = 'redis'}), 't', 'crash: but not at once');
@@ -107,12 +105,7 @@ sub mirrored
 {
 	my ($number, $what) = @_;
 
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		last if ($redis->command('GET', "application:$token:chat:1:number") // '') =~ /^$number\s*$/;
-		select(undef, undef, undef, 0.1);
-	}
-	return like($redis->command('GET', "application:$token:chat:1:number"), qr/^$number\s*$/, $what);
+	return ok(poll(sub { ($redis->command('GET', "application:$token:chat:1:number") // '') eq $number }), $what);
 }
 wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'mirrored before');
 my $last = sql('postgres', q{BEGIN; SELECT chat.create_message(1, 1, 'prepared'); PREPARE TRANSACTION 'message'});
@@ -137,24 +130,14 @@ is(sql('postgres', 'SELECT chat_internal.pending_changes() IS NULL'), 't', 'many
 $redis->go_on;
 wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'many changes: mirrored');
 
-# What README.md grants to a role that watches the worker is enough.
-sql('postgres', q{
-	CREATE ROLE monitor;
-	GRANT USAGE ON SCHEMA chat TO monitor;
-	GRANT SELECT ON chat.worker_status, chat.search_status TO monitor;
-	GRANT EXECUTE ON FUNCTION chat_internal.worker_process(), chat_internal.pending_changes(), chat_internal.search_lag(integer) TO monitor});
+# What sql/README.md grants to a role that watches the worker is enough.
+sql('postgres', example('monitor'));
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
 
 # Triggers of the tables' owner run with the owner's rights, also when the worker sets them off.
+give_away($node);
 sql('postgres', q{
-	CREATE ROLE keeper;
-	ALTER SCHEMA chat OWNER TO keeper;
-	DO $$ DECLARE t regclass; BEGIN
-		FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
-			EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
-		END LOOP;
-	END $$;
 	GRANT CREATE ON SCHEMA public TO keeper;
 	SET ROLE keeper;
 	CREATE TABLE public.seen (who text, is_super text);
@@ -214,7 +197,7 @@ $blocker->query('BEGIN; LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE M
 fails('watch', '%lock timeout%', 'pg_extension is locked');
 $blocker->quit;
 sql('postgres', 'ALTER TABLE chat.chats RENAME TO rooms');
-wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'reconcile'}, 'chat.chats is renamed: it is shown');
+wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'scrub chats'}, 'chat.chats is renamed: it is shown');
 sql('postgres', 'ALTER TABLE chat.rooms RENAME TO chats');
 still_there($node, $pid, 'errors: it is the same');
 
