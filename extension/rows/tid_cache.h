@@ -9,7 +9,7 @@
 
 #include "storage/itemptr.h"
 
-#include "rows/known_tables.h"
+#include "common/chat_tables.h"
 
 extern void tid_cache_forget(ChatTable which);
 extern bool tid_cache_find_root(ChatTable which, uint32 hash, ItemPointer tid);

@@ -159,7 +159,7 @@ is($standby->safe_psql('postgres', q{SELECT last_message_number + 1 = chat.creat
 	't', 'the standby, promoted, goes on');
 
 # Of messages that were truncated away no number is given again, and none is given twice.
-storm('truncation', 150, 'TRUNCATE chat.messages', 'VACUUM chat.messages', 'TRUNCATE chat.messages; REINDEX TABLE chat.chats');
+storm('truncation', 150, 'TRUNCATE chat.messages', 'VACUUM chat.messages', 'TRUNCATE chat.messages; REINDEX TABLE chat.messages');
 is($node->safe_psql('postgres', q{
 	SELECT c.number FROM chat.chats AS c LEFT JOIN chat.messages AS m ON m.chat_number = c.number
 	GROUP BY c.number, c.last_message_number HAVING max(m.number) > c.last_message_number OR count(m.number) <> max(m.number) - min(m.number) + 1}),
