@@ -27,7 +27,7 @@ EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
+.PHONY: all install install-extension uninstall run load instructions bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
@@ -55,6 +55,10 @@ run: install-extension ## a private PostgreSQL and chatd in the foreground
 load: ## load a chat log into a running chatd and check it
 	@$(PACKAGES) load
 	@$(PYTHON) tests/load/load.py $(FILE) $(URL)
+
+instructions: install-extension ## of a message beside a bare INSERT's; fails where they are more than allowed
+	@$(PACKAGES) valgrind
+	@$(PYTHON) tests/bench/instructions.py --pg-config $(PG_CONFIG)
 
 bench: install-extension ## measure, print a table, write build/bench.json
 	@$(PACKAGES) bench

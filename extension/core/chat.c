@@ -166,9 +166,9 @@ static bool
 create_chat_direct(FunctionCallInfo fcinfo, Oid application_type, Datum *result)
 {
 	static const RowUses uses = {{
-		[TABLE_APPLICATIONS] = ROW_USE(ROW_REFERENCE),
-		[TABLE_APPLICATION_COUNTERS] = ROW_USE(ROW_UPDATE),
-		[TABLE_CHATS] = ROW_USE(ROW_INSERT)
+			[TABLE_APPLICATIONS] = ROW_USE(ROW_REFERENCE),
+			[TABLE_APPLICATION_COUNTERS] = ROW_USE(ROW_UPDATE),
+			[TABLE_CHATS] = ROW_USE(ROW_INSERT)
 	}};
 	RowAccess	access;
 	int32		application;

@@ -122,9 +122,9 @@ bool
 message_insert_direct(MessageInsert *messages, int count, bool wait)
 {
 	RowUses		uses = {{
-		[TABLE_APPLICATIONS] = any_names_token(messages, count) ? ROW_USE(ROW_READ) : 0,
-		[TABLE_CHATS] = ROW_USE(ROW_UPDATE),
-		[TABLE_MESSAGES] = ROW_USE(ROW_INSERT)
+			[TABLE_APPLICATIONS] = any_names_token(messages, count) ? ROW_USE(ROW_READ) : 0,
+			[TABLE_CHATS] = ROW_USE(ROW_UPDATE),
+			[TABLE_MESSAGES] = ROW_USE(ROW_INSERT)
 	}};
 	RowAccess	access;
 	MessageBatch batch;

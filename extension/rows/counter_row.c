@@ -97,7 +97,7 @@ try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTa
 static RowResult
 confirm_exhausted(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, int *count)
 {
-	RowResult locked = row_lock(access, table, key, LockTupleNoKeyExclusive, wait);
+	RowResult	locked = row_lock(access, table, key, LockTupleNoKeyExclusive, wait);
 
 	if (locked != ROW_DONE)
 		return locked;

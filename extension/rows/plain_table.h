@@ -50,7 +50,8 @@ typedef struct TableShape
 	/* Unique keys that rows are looked up by: places of columns, then -1. */
 	int			keys_count;
 	int			keys[PLAIN_KEYS_MAX][PLAIN_KEY_COLUMNS_MAX + 1];
-	const char *parent;			/* the table that its first column refers to, whose key is its first; or NULL */
+	const char *parent;			/* the table that its first column refers to, whose key is its
+								 * first; or NULL */
 } TableShape;
 
 typedef struct PlainIndex
@@ -65,7 +66,8 @@ typedef struct PlainTable
 {
 	Oid			oid;
 	AttrNumber	columns[PLAIN_COLUMNS_MAX]; /* where the shape's are */
-	int			keys[PLAIN_KEYS_MAX];	/* the indexes of the shape's keys, by their place in indexes */
+	int			keys[PLAIN_KEYS_MAX];	/* the indexes of the shape's keys, by their place in
+										 * indexes */
 	int			indexes_count;
 	PlainIndex	indexes[PLAIN_INDEXES_MAX];
 	const char *obstacles[ROW_OPERATIONS];	/* why it is not done without a statement; NULL: it is */

@@ -14,7 +14,8 @@ typedef enum RowResult
 {
 	ROW_DONE,
 	ROW_MISSING,				/* there is no such row */
-	ROW_LOCKED,					/* another transaction has it locked, and it was not to be waited for */
+	ROW_LOCKED,					/* another transaction has it locked, and it was not to be waited
+								 * for */
 	ROW_BY_STATEMENT			/* only a statement can do it, or has the error */
 } RowResult;
 
