@@ -78,9 +78,10 @@ test-engines: install-extension ## the tests of search on each Elasticsearch and
 	@status=0; for engine in $(ENGINES); do \
 		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
 
-fuzz: ## what chatd parses, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
+fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
 	@$(PACKAGES) build fuzz
-	@$(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -j2 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -j2 -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
@@ -118,7 +119,7 @@ test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (r
 	@$(PACKAGES) tree
 	@tests/package/tree.sh $(RELEASE) make test
 
-lint: ## warnings as errors, static analysis
+lint: ## includes, warnings as errors, layout, static analysis, documentation
 	@$(PACKAGES) build lint
 	@.ci/lint
 

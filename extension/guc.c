@@ -21,8 +21,9 @@
 #include "elasticsearch/es_index_lifecycle.h"
 #include "guc.h"
 #include "redis/redis_connection.h"
+#include "redis/redis_url.h"
 #include "rows/known_tables.h"
-#include "search/search.h"
+#include "search/search_candidates.h"
 
 /*
  * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a

@@ -21,6 +21,7 @@
 #include "core/number_cache.h"
 #include "core/row_triggers.h"
 #include "guc.h"
+#include "jobs.h"
 #include "rows/known_tables.h"
 
 PG_MODULE_MAGIC;
@@ -38,6 +39,7 @@ _PG_init(void)
 	number_cache_init();
 	row_triggers_init();
 	search_queue_init();
+	jobs_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		shmem_init();

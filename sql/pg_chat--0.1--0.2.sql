@@ -28,10 +28,14 @@ COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_m
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
 ALTER TABLE chat.recount_queue SET SCHEMA chat_internal;
-ALTER INDEX IF EXISTS chat_internal.changed_chats_key RENAME TO recount_queue_key;
+ALTER TABLE chat_internal.recount_queue ADD COLUMN id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	ADD CONSTRAINT recount_queue_pkey PRIMARY KEY (application_id, chat_number, id);
+DROP INDEX IF EXISTS chat_internal.changed_chats_key;
 
 ALTER TABLE chat.retired_tokens RENAME TO redis_key_queue;
 ALTER TABLE chat.redis_key_queue SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.redis_key_queue ADD COLUMN id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	ADD CONSTRAINT redis_key_queue_pkey PRIMARY KEY (token, chat_number, id);
 ALTER INDEX IF EXISTS chat_internal.retired_tokens_due RENAME TO redis_key_queue_due;
 ALTER INDEX IF EXISTS chat_internal.retired_tokens_done RENAME TO redis_key_queue_done;
 
@@ -52,22 +56,33 @@ ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;
 ALTER TABLE chat.repaired_counts RENAME COLUMN was TO old_value;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_to TO new_value;
+ALTER TABLE chat.repaired_counts ADD COLUMN id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	ADD CONSTRAINT repaired_counts_pkey PRIMARY KEY (application_id, id);
 ALTER INDEX IF EXISTS chat.mended_counts_mended_at RENAME TO repaired_counts_repaired_at;
 ALTER TABLE IF EXISTS chat.repaired_counts_repaired_at RENAME COLUMN mended_at TO repaired_at;
 COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
 
 ALTER TABLE chat.worker_duties RENAME TO worker_jobs;
 ALTER TABLE chat.worker_jobs SET SCHEMA chat_internal;
-ALTER TABLE chat_internal.worker_jobs RENAME CONSTRAINT worker_duties_pkey TO worker_jobs_pkey;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN duty TO job;
-ALTER TABLE chat_internal.worker_jobs_pkey RENAME COLUMN duty TO job;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN passes TO runs;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN last_pass_at TO last_run_at;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN total_mended TO total_repaired;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN hurry TO full_scan;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN home TO owner_database;
 UPDATE chat_internal.worker_jobs SET job = 'trigram index' WHERE job = 'search index';
-COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs, and where a scrub stands; kept over its restarts. owner_database, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
+
+-- Rows name the database that they are of, and are made when a job runs. One
+-- that names a database already is that one's claim to the keys in Redis.
+ALTER TABLE chat_internal.worker_jobs ADD COLUMN claimed boolean;
+UPDATE chat_internal.worker_jobs SET claimed = owner_database IS NOT NULL,
+	owner_database = coalesce(owner_database, d.oid || '-' || c.system_identifier)
+FROM pg_catalog.pg_database AS d, pg_catalog.pg_control_system() AS c
+WHERE d.datname = pg_catalog.current_database();
+ALTER TABLE chat_internal.worker_jobs ALTER COLUMN owner_database SET NOT NULL,
+	ALTER COLUMN claimed SET NOT NULL, ALTER COLUMN claimed SET DEFAULT false,
+	DROP CONSTRAINT worker_duties_pkey, ADD CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job);
+COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
 
 -- From PostgreSQL 18 on, NOT NULL has a name, which was the former table's or column's.
 UPDATE pg_catalog.pg_constraint AS k SET conname = c.relname || '_' || a.attname || '_not_null'
@@ -127,7 +142,7 @@ CREATE OR REPLACE FUNCTION chat.retry_failed_documents(application integer DEFAU
 	LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
-'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat.';
+'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat, 42501 a policy hides rows from the tables'' owner, 25006 on a standby.';
 
 -- No command gives a function one more OUT parameter, and leaves it what was
 -- granted on it.
@@ -210,16 +225,26 @@ CREATE FUNCTION chat_internal.job_status(
 	LANGUAGE C STABLE ROWS 8;
 COMMENT ON FUNCTION chat_internal.job_status() IS
 'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
-CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
+
+CREATE FUNCTION chat_internal.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
 	LANGUAGE C VOLATILE ROWS 6;
-COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+
+CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
+	LANGUAGE C VOLATILE STRICT;
 
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
+ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.write_paths() IS
+'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.disable_redundant_checks() IS
+'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.

@@ -86,12 +86,18 @@ CREATE TABLE chat.messages (
 	CONSTRAINT messages_chat_fkey
 		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
 );
+COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+
 -- The key holds for what happens to chats: their messages go with them, and a
 -- restore loads them first. Its check of each inserted message is off: the
 -- functions hold the chat's row locked, the trigger below locks it for others,
 -- and a second lock would cost each message a lookup and a WAL record.
-ALTER TABLE chat.messages DISABLE TRIGGER ALL;
-COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+CREATE FUNCTION chat.disable_redundant_checks() RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
+	LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION chat.disable_redundant_checks() IS
+'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+SELECT chat.disable_redundant_checks();
 
 SELECT pg_catalog.pg_extension_config_dump('chat.applications', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
@@ -106,13 +112,19 @@ SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
 -- a row inserted without one gets the next, and one inserted with one raises
 -- the highest. Counts are repaired by the worker, which finds here what to count
 -- anew.
+--
+-- All tables may be published to another database that has the extension, by
+-- FOR ALL TABLES. Those that both write themselves have keys that no two
+-- databases choose alike: a row that arrives never collides with one that is
+-- there.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.recount_queue (
 	application_id integer NOT NULL,
-	chat_number integer NOT NULL
+	chat_number integer NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT recount_queue_pkey PRIMARY KEY (application_id, chat_number, id)
 );
-CREATE INDEX recount_queue_key ON chat_internal.recount_queue (application_id, chat_number);
 COMMENT ON TABLE chat_internal.recount_queue IS 'Queue: chats whose messages were changed directly, and are to be counted anew. Chat 0 stands for the chats of the application; application 0 for everything.';
 
 CREATE FUNCTION chat_internal.before_insert() RETURNS trigger
@@ -215,7 +227,9 @@ CREATE TABLE chat_internal.redis_key_queue (
 	chat_number integer NOT NULL DEFAULT 0,
 	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	due boolean NOT NULL DEFAULT true,
-	done_at timestamptz
+	done_at timestamptz,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT redis_key_queue_pkey PRIMARY KEY (token, chat_number, id)
 );
 CREATE INDEX redis_key_queue_due ON chat_internal.redis_key_queue (token, chat_number) WHERE due;
 CREATE INDEX redis_key_queue_done ON chat_internal.redis_key_queue (done_at) WHERE NOT due;
@@ -325,7 +339,9 @@ CREATE TABLE chat.repaired_counts (
 	chat_number integer,
 	counter text NOT NULL,
 	old_value integer,
-	new_value integer NOT NULL
+	new_value integer NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT repaired_counts_pkey PRIMARY KEY (application_id, id)
 );
 CREATE INDEX repaired_counts_repaired_at ON chat.repaired_counts (repaired_at);
 COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
@@ -344,9 +360,12 @@ CREATE TABLE chat_internal.worker_jobs (
 	application_id integer NOT NULL DEFAULT 0,
 	chat_number integer NOT NULL DEFAULT 0,
 	full_scan boolean NOT NULL DEFAULT false,
-	owner_database text COLLATE "C",
-	CONSTRAINT worker_jobs_pkey PRIMARY KEY (job)
+	owner_database text COLLATE "C" NOT NULL,
+	claimed boolean NOT NULL DEFAULT false,
+	CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job)
 ) WITH (fillfactor = 50);
+COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
+
 CREATE FUNCTION chat.start_worker() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'chat_start_worker'
 	LANGUAGE C VOLATILE STRICT;
@@ -401,9 +420,6 @@ CREATE VIEW chat.worker_status AS
 	FROM chat_internal.job_status() AS d
 	CROSS JOIN chat_internal.worker_process() AS w;
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
-
-INSERT INTO chat_internal.worker_jobs (job) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('trigram index');
-COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs, and where a scrub stands; kept over its restarts. owner_database, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
 
 ---------------------------------------------------------------------------
 -- What the functions return
@@ -663,7 +679,7 @@ CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DE
 	AS 'MODULE_PATHNAME', 'chat_reconcile'
 	LANGUAGE C VOLATILE ROWS 10;
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
-'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat.';
+'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat, 42501 a policy hides rows from the tables'' owner, 25006 on a standby.';
 
 -- Proof of the search index
 

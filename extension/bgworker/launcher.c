@@ -11,8 +11,9 @@
  * says so. There is one probe at a time, so that databases without the
  * extension take no background workers from those that have it. They are
  * probed again when a command says that there may be something new (see
- * utility_hook.c) and also now and then, since some ways of getting the extension pass
- * no hook: COMMIT PREPARED, or CREATE EXTENSION ... CASCADE of another.
+ * utility_hook.c) and also now and then, since some ways of getting the
+ * extension go by no hook: COMMIT PREPARED, or CREATE EXTENSION ... CASCADE of
+ * another.
  */
 #include "postgres.h"
 
@@ -36,7 +37,7 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/launcher.h"
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "changes/database_registry.h"
 #include "common/compat.h"
 

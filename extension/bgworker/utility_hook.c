@@ -6,9 +6,12 @@
  * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
  * its template. The database's worker leaves for their time, if the role may
  * give the command at all. So it does for DROP EXTENSION, which would wait for
- * the locks of a count that is under way, and DROP OWNED. Others may make a database one that wants a worker:
- * CREATE EXTENSION, CREATE DATABASE; the launcher looks after their commit. And
- * after COMMIT PREPARED nobody knows which chats changed: if some did in any
+ * the locks of a count that is under way, and DROP OWNED.
+ *
+ * Others may make a database one that wants a worker: CREATE EXTENSION, CREATE
+ * DATABASE; the launcher looks after their commit.
+ *
+ * After COMMIT PREPARED nobody knows which chats changed: if some did in any
  * transaction that was prepared, the worker looks everywhere.
  */
 #include "postgres.h"

@@ -19,7 +19,7 @@
 #include "storage/lock.h"
 #include "utils/memutils.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
 #include "bgworker/worker_version.h"
 #include "changes/shmem.h"
 #include "common/schema_version.h"

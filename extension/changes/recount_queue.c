@@ -16,6 +16,7 @@
 
 #include "changes/recount_queue.h"
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
 
 /*
  * Queue parents, but for those of applications that were deleted.
@@ -100,13 +101,23 @@ recount_queue_first(ChatKey *parents, int limit, ChatKey after)
 void
 recount_queue_remove(const ChatKey *parents, int count)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.recount_queue AS q"
-		" USING ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number)"
-		" WHERE q.application_id = k.application_id AND q.chat_number = k.number",
+	static SavedPlan find = SAVED_PLAN(
+		"SELECT q.ctid FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
+		" LATERAL (SELECT r.ctid FROM chat_internal.recount_queue AS r"
+		" WHERE r.application_id = k.application_id AND r.chat_number = k.number FOR UPDATE) AS q",
 		INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan delete = {
+		.sql = "DELETE FROM chat_internal.recount_queue AS q USING unnest($1) AS k (tid) WHERE q.ctid = k.tid",
+		.by_tid = true,
+		.nargs = 1,
+		.argtypes = {TIDARRAYOID}
+	};
 	Datum		values[2];
+	Datum		tids;
 
 	chat_keys_to_arrays(parents, count, values);
-	spi_plan_write(&plan, values, NULL);
+	if (spi_plan_write(&find, values, NULL) == 0)
+		return;
+	tids = tid_array_of_result("ctid");
+	spi_plan_write(&delete, &tids, NULL);
 }

@@ -15,8 +15,10 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/resowner.h"
 
+#include "common/database_identity.h"
 #include "common/spi_plan.h"
 #include "core/sql_function.h"
 #include "core/status.h"
@@ -145,7 +147,8 @@ count_if_possible(SavedPlan *plan)
  * last_duration, last_done, total_done, total_repaired, errors, last_error,
  * last_error_at, backlog)
  *
- * It has to tell what is wrong, so it works where much is.
+ * A row for each job that there is, whether it ever ran or not. It has to tell
+ * what is wrong, so it works where much is.
  */
 Datum
 chat_job_status(PG_FUNCTION_ARGS)
@@ -158,19 +161,23 @@ chat_job_status(PG_FUNCTION_ARGS)
 	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
 	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'")};
 	static SavedPlan jobs = SAVED_PLAN(
-		"SELECT d.job, d.runs, d.last_run_at, d.last_duration, d.last_done, d.total_done, d.total_repaired,"
-		" d.errors, d.last_error, d.last_error_at,"
-		" NULLIF(CASE d.job WHEN 'reconcile' THEN $1 WHEN 'search' THEN $2 END, -1)"
-		" FROM chat_internal.worker_jobs AS d",
-		INT8OID, INT8OID);
+		"SELECT n.job, COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
+		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at,"
+		" NULLIF(CASE n.job WHEN 'reconcile' THEN $1 WHEN 'search' THEN $2 END, -1)"
+		" FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'redis', 'search',"
+		" 'verify search', 'trigram index']) AS n (job)"
+		" LEFT JOIN LATERAL (SELECT d.* FROM chat_internal.worker_jobs AS d"
+		" WHERE d.owner_database = $3 AND d.job = n.job LIMIT 1) AS d ON true",
+		INT8OID, INT8OID, TEXTOID);
 	TableOwnerSwitch caller;
 	RowStore	store;
-	Datum		values[2];
+	Datum		values[3];
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
 	values[0] = Int64GetDatum(count_if_possible(&to_count));
 	values[1] = Int64GetDatum(count_if_possible(&to_index));
+	values[2] = CStringGetTextDatum(database_identity_current());
 	caller = table_owner_become_of(TABLE_WORKER_JOBS, OWNER_SEES_ALL);
 	spi_plan_read_into(&jobs, values, store);
 	table_owner_leave(caller);

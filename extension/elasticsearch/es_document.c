@@ -26,8 +26,8 @@
 
 #include "common/case_fold.h"
 #include "common/compat.h"
+#include "common/json_read.h"
 #include "common/sql_signature.h"
-#include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 
 PG_FUNCTION_INFO_V1(chat_search_checksum);
@@ -38,13 +38,13 @@ PG_FUNCTION_INFO_V1(chat_search_checksum);
  * Versions of deleted documents are remembered for longer than any request
  * may be under way (gc_deletes).
  */
-const char es_document_settings[] =
+const char	es_document_settings[] =
 "\"refresh_interval\": \"-1\", \"gc_deletes\": \"1h\", \"auto_expand_replicas\": \"0-1\","
 " \"translog\": {\"durability\": \"request\"},"
 " \"analysis\": {\"tokenizer\": {\"trigrams\": {\"type\": \"ngram\", \"min_gram\": \"3\", \"max_gram\": \"3\"}},"
 " \"analyzer\": {\"trigrams\": {\"type\": \"custom\", \"tokenizer\": \"trigrams\"}}}";
 
-const char es_document_mappings[] =
+const char	es_document_mappings[] =
 "{\"dynamic\": \"strict\", \"_source\": {\"enabled\": false}, \"_routing\": {\"required\": true}, \"properties\": {"
 "\"scope\": {\"type\": \"keyword\", \"doc_values\": false},"
 " \"application\": {\"type\": \"integer\"}, \"chat\": {\"type\": \"integer\"}, \"number\": {\"type\": \"integer\"},"

@@ -21,7 +21,7 @@ void
 application_missing(Request *request)
 {
 	respond_error(request, MHD_HTTP_NOT_FOUND, "Application with token %s not found",
-				 path_token(request));
+				  path_token(request));
 }
 
 static void

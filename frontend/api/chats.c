@@ -19,7 +19,7 @@ static void
 chat_missing(Request *request)
 {
 	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat with number %s not found",
-				 path_chat_text(request));
+				  path_chat_text(request));
 }
 
 static void
@@ -51,7 +51,7 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	respond_json(request, MHD_HTTP_CREATED,
-				json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
+				 json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
 }
 
 /* The body is invalid, but if the application is missing, that is said instead. */

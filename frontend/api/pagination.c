@@ -76,9 +76,9 @@ take_parameter(void *owner, Text name, Text value)
 			twice = true;
 		else if (!read_value(number, value))
 			respond_error(request, MHD_HTTP_BAD_REQUEST,
-						 "Query parameter '%s' must be %s from %d to %d.", number->name,
-						 number->chat ? "CHAT.NUMBER, two integers" : "an integer",
-						 number->minimum, number->maximum);
+						  "Query parameter '%s' must be %s from %d to %d.", number->name,
+						  number->chat ? "CHAT.NUMBER, two integers" : "an integer",
+						  number->minimum, number->maximum);
 		if (i == 0)
 			page->limit_given = true;
 	}
@@ -93,7 +93,7 @@ take_parameter(void *owner, Text name, Text value)
 	}
 	if (twice)
 		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter '%s' is given more than once.",
-					 name.bytes);
+					  name.bytes);
 	free(name.bytes);
 	free(value.bytes);
 	return request->status == 0;
@@ -114,13 +114,13 @@ page_read(Request *request, PageKind kind)
 	if (page->last > 0 && kind != PAGE_OF_MESSAGES)
 	{
 		respond_error(request, MHD_HTTP_BAD_REQUEST,
-					 "Query parameter 'last' is for the list of a chat's messages only.");
+					  "Query parameter 'last' is for the list of a chat's messages only.");
 		return false;
 	}
 	if (page->last > 0 && (page->limit_given || page->after.number >= 0 || page->before.number >= 0))
 	{
 		respond_error(request, MHD_HTTP_BAD_REQUEST,
-					 "Query parameter 'last' cannot be combined with 'limit', 'after' or 'before'.");
+					  "Query parameter 'last' cannot be combined with 'limit', 'after' or 'before'.");
 		return false;
 	}
 	return true;
@@ -319,6 +319,6 @@ page_answer(Request *request, const Rows *rows, int place_column, RowPrinter pri
 	else
 		/* Without a link the client would miss the rest and not know. */
 		respond_error(request, MHD_HTTP_URI_TOO_LONG,
-					 "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
+					  "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
 	free(link);
 }

@@ -97,9 +97,10 @@ log_event(const char *format,...)
 	while (length > 0 && line[length - 1] == ' ')
 		length--;
 	line[length++] = '\n';
+
 	/*
-	 * A log that cannot be written must not stop the service, nor a pipe that nobody
-	 * reads block it: one that is ready takes this much at once.
+	 * A log that cannot be written must not stop the service, nor a pipe that nobody reads block
+	 * it: one that is ready takes this much at once.
 	 */
 	if (poll(&output, 1, 0) > 0 && write(STDERR_FILENO, line, length) < 0)
 		return;

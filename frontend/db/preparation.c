@@ -12,7 +12,6 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "db/preparation.h"
-#include "db/session.h"
 #include "db/statements.h"
 
 #define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
@@ -81,4 +80,13 @@ preparation_check(const PGresult *result, bool *versions)
 			*versions = result_is_version_error(result);
 			return *versions ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "cannot prepare the statements";
 	}
+}
+
+bool
+result_is_version_error(const PGresult *result)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *column = result ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
+
+	return state && strcmp(state, "55000") == 0 && column && strcmp(column, "extversion") == 0;
 }

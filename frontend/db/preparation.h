@@ -21,4 +21,7 @@ extern bool preparation_send(PGconn *connection, bool writes);
  */
 extern const char *preparation_check(const PGresult *result, bool *versions);
 
+/* Is it the error that the extension's library does not fit its schema? */
+extern bool result_is_version_error(const PGresult *result);
+
 #endif

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "db/preparation.h"
 #include "db/query.h"
 
 void
@@ -48,14 +49,14 @@ void
 query_begin_wait(Query *query)
 {
 	if (query->waiting)
-		++*query->waiting;
+		++* query->waiting;
 }
 
 void
 query_end_wait(Query *query)
 {
 	if (query->waiting)
-		--*query->waiting;
+		--* query->waiting;
 }
 
 size_t

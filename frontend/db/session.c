@@ -188,15 +188,6 @@ session_take_preparation(Session *session, PGresult *result)
 }
 
 bool
-result_is_version_error(const PGresult *result)
-{
-	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-	const char *column = result ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
-
-	return state && strcmp(state, "55000") == 0 && column && strcmp(column, "extversion") == 0;
-}
-
-bool
 result_is_stale(const PGresult *result)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;

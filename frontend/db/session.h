@@ -85,9 +85,6 @@ extern void session_send(Session *session, Operation *operation, StatementId sta
  */
 extern bool result_is_stale(const PGresult *result);
 
-/* Is it the error that the extension's library does not fit its schema? */
-extern bool result_is_version_error(const PGresult *result);
-
 /* At the end of an iteration of the loop: flushes sessions, ends broken ones. */
 extern void sessions_flush(void);
 

@@ -16,10 +16,10 @@
 
 typedef enum ConnectionState
 {
-	CONNECTION_IDLE,				/* no request has begun */
-	CONNECTION_READING,				/* a request is arriving */
-	CONNECTION_WAITING,				/* its request waits for the database */
-	CONNECTION_WRITING				/* a response is on its way */
+	CONNECTION_IDLE,			/* no request has begun */
+	CONNECTION_READING,			/* a request is arriving */
+	CONNECTION_WAITING,			/* its request waits for the database */
+	CONNECTION_WRITING			/* a response is on its way */
 } ConnectionState;
 
 typedef struct Connection
@@ -39,7 +39,7 @@ typedef struct Connection
 
 /* libmicrohttpd's callback for connections that begin and end. */
 extern void connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
-						  enum MHD_ConnectionNotificationCode code);
+							  enum MHD_ConnectionNotificationCode code);
 
 /* Our record of a connection; NULL if there was no memory for it. */
 extern Connection *connection_of(struct MHD_Connection *connection);

@@ -184,7 +184,7 @@ check_target(Refusal *refusal, const char *method, const char *target, const cha
 
 Refusal
 framing_check(struct MHD_Connection *connection, const char *method, const char *target,
-			const char *received, const char *version, Headers *headers)
+			  const char *received, const char *version, Headers *headers)
 {
 	Walk		walk = {.headers = headers};
 	bool		old_version = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;

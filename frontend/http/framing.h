@@ -32,7 +32,7 @@ typedef struct Refusal
  * after the response, as what follows may belong to the request.
  */
 extern Refusal framing_check(struct MHD_Connection *connection, const char *method,
-						   const char *target, const char *received, const char *version,
-						   Headers *headers);
+							 const char *target, const char *received, const char *version,
+							 Headers *headers);
 
 #endif

@@ -9,6 +9,6 @@
 
 /* The library's MHD_queue_response(): queues this very response. */
 extern enum MHD_Result library_queue_response(struct MHD_Connection *connection, unsigned status,
-										  struct MHD_Response *response);
+											  struct MHD_Response *response);
 
 #endif

@@ -129,6 +129,7 @@ ALTER TABLE chat.messages RENAME TO hidden;
 CREATE VIEW chat.messages AS SELECT * FROM chat.hidden WHERE eve.attack('view of messages');
 INSERT INTO chat_internal.hidden_indexes (name, alias, owner_database, state) VALUES ('i', 'i', 'i', 'current');
 INSERT INTO chat_internal.hidden_queue VALUES (1, 1);
+INSERT INTO chat_internal.hidden (owner_database, job) SELECT d.oid || '-' || c.system_identifier, 'redis' FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database();
 RESET ROLE;
 INSERT INTO eve.armed DEFAULT VALUES;
 SELECT count(*) FROM chat.worker_status;

@@ -210,7 +210,7 @@ SKIP:
 	error_shown('a certificate for another address', 'could not speak TLS to Redis: IP address mismatch');
 	$named->hang;
 	log_in("rediss://localhost:$named_port/4", '');
-	error_shown('a handshake that hangs', 'no answer from Redis: it took longer than 2 s');
+	error_shown('a handshake that hangs', 'no answer from Redis: it took longer than 1 s');
 	$named->go_on;
 	mirrored('a handshake that hung', $named, 4);
 }
