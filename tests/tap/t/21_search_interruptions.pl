@@ -128,16 +128,16 @@ reindexed('reindex, the new index is deleted', sub {
 });
 
 # Called again while an index is being built, here one that waits for an older transaction, it begins anew.
-my $elder = $node->background_psql('postgres');
+my $older = $node->background_psql('postgres');
 my $replaced = index_name($node, 'postgres');
-$elder->query_safe('BEGIN; SELECT pg_current_xact_id()');
+$older->query_safe('BEGIN; SELECT pg_current_xact_id()');
 sql('postgres', 'SELECT chat.reindex()');
 wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building'}, 'reindex, again: one is built');
 my $begun = sql('postgres', q{SELECT name FROM chat_internal.search_indexes WHERE state = 'building'});
 is(sql('postgres', 'SELECT chat.reindex()'), $replaced, 'reindex, again: it names the old index');
 wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building' AND index <> '$begun'", 'reindex, again: another is built');
-$elder->query_safe('COMMIT');
-$elder->quit;
+$older->query_safe('COMMIT');
+$older->quit;
 wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index NOT IN ('$replaced', '$begun') AND usable) FROM chat.search_status", 'reindex, again: replaced');
 
 # A message that is larger than what Elasticsearch accepts is failed; others flow, searches find it, and

@@ -26,7 +26,7 @@ my $elasticsearch = Elasticsearch->new;
 my $elsewhere = FaultyElasticsearch->new;
 my $faulty = FaultyElasticsearch->new($elasticsearch->url, redirect_to => $elsewhere->url);
 
-# An hour between passes that nothing calls for; each reload calls for one of each job.
+# An hour between runs that nothing calls for; each reload calls for one of each job.
 my $node = new_search_cluster('main', $faulty, conf => "pg_chat.reconcile_interval = 3600\n");
 
 # In one transaction: messages that are appended to each chat, and some that are edited and deleted.
