@@ -297,7 +297,7 @@ CREATE TABLE chat_internal.search_queue (
 );
 CREATE INDEX search_queue_key ON chat_internal.search_queue (index_id, application_id, chat_number, number);
 CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHERE reason IS NULL;
-COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
 CREATE FUNCTION chat_internal.search_status(
 		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,

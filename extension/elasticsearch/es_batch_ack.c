@@ -4,8 +4,8 @@
  *
  * Watermarks are raised, and what is done is deleted from
  * chat_internal.search_queue. What has to be tried again is left as it is, and
- * so read again. What Elasticsearch refused for good is failed: it stays in the
- * queue, with the reason.
+ * so read again. A message that Elasticsearch refused for good has failed: it
+ * stays in the queue, with the reason.
  */
 #include "postgres.h"
 
@@ -206,7 +206,7 @@ keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 		INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID);
 
 	ereport(LOG,
-			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed, and is failed: %s",
+			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed: %s",
 					item->key.number, item->key.chat, item->key.application, item->reason)));
 	if (item->queue_id != 0)
 	{

@@ -264,7 +264,7 @@ es_sender_was_refused(const EsSender *sender)
 	return false;
 }
 
-/* It is the messages: they are failed. */
+/* The messages are at fault: they fail. */
 void
 es_sender_accept_refusals(EsSender *sender)
 {

@@ -167,7 +167,7 @@ sub unusable
 	reported($what, 'has another mapping or other settings than it was created with');
 	is(sql('SELECT bool_or(usable) FROM chat.search_status'), 'f', "$what: it is not used");
 	wrote($what);
-	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is failed");
+	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing failed");
 	return;
 }
 
@@ -243,7 +243,7 @@ round('too many requests', sub {
 		FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
 		WHERE c.application_id = 2}),
 		"$what: all gets there, in smaller parts");
-	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is failed");
+	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing failed");
 	$elasticsearch->{settings} = {};
 	$elasticsearch->restart;
 });

@@ -1,6 +1,6 @@
 # The worker lets go of its database at once, also in the middle of a request to an Elasticsearch that
 # hangs; chat.reindex() comes to an end through every interruption; a message that Elasticsearch
-# refuses is failed, and holds up no other; and passwords stay secret.
+# refuses fails, and holds up no other; and passwords stay secret.
 use strict;
 use warnings;
 
@@ -140,7 +140,7 @@ $older->query_safe('COMMIT');
 $older->quit;
 wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index NOT IN ('$replaced', '$begun') AND usable) FROM chat.search_status", 'reindex, again: replaced');
 
-# A message that is larger than what Elasticsearch accepts is failed; others flow, searches find it, and
+# A message that is larger than what Elasticsearch accepts fails; others flow, searches find it, and
 # an Elasticsearch that accepts it gets it when somebody says so.
 restart_with('http.max_content_length' => '200kb');
 sql('postgres', q{
@@ -149,7 +149,7 @@ sql('postgres', q{
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 2, 'needle ' || string_agg(md5(i::text), ' ') FROM generate_series(1, 8000) AS i;
 	SELECT chat.create_message(1, 1 + i % 3, 'after the large one') FROM generate_series(1, 500) AS i;
 	COMMIT});
-wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message is failed, others flow');
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message failed, others flow');
 my $large = sql('postgres', q{SELECT chat_number || '.' || number FROM chat_internal.search_queue WHERE reason ~ '413'});
 is($large, sql('postgres', q{SELECT chat_number || '.' || number FROM chat.messages WHERE body LIKE 'needle%'}), 'too large: it is named, with the reason');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'too large: a search finds it');
@@ -164,7 +164,7 @@ is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_applic
 
 # One that is longer than any that the functions take is not even sent.
 sql('postgres', q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 2, 'haystack' || repeat('-', 17000000)), (1, 2, 'behind it')});
-wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it is failed, others flow');
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it failed, others flow');
 is(sql('postgres', q{SELECT reason FROM chat_internal.search_queue}), 'its body is too long', 'too long: with the reason');
 is(sql('postgres', q{SELECT count(*) FROM chat.search_application(1, 'HAYSTACK')}), '1', 'too long: a search finds it');
 sql('postgres', q{DELETE FROM chat.messages WHERE length(body) > 16777216});
