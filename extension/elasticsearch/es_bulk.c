@@ -38,7 +38,7 @@ es_bulk_begin(const char *index, EsBatch *batch)
 	batch->request = es_begin("POST", path, body, ES_TIMEOUT_MS);
 }
 
-/* What Elasticsearch says against a message, for people. */
+/* The reason why Elasticsearch refused a message, for people. */
 static char *
 reason_of(EsBatch *batch, int64 status, const JsonbValue *error)
 {
