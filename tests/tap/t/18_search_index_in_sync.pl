@@ -17,7 +17,7 @@ plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', undef, allows_streaming => 1, conf => "max_prepared_transactions = 5\nwal_writer_delay = 10s\n");
 
-sub holds { my ($what) = @_; return in_step($node, 'postgres', $elasticsearch, $what); }
+sub holds { my ($what) = @_; return in_sync($node, 'postgres', $elasticsearch, $what); }
 
 # The keys of what a search in application 1 finds.
 sub found
@@ -216,7 +216,7 @@ $standby->start;
 $standby->promote;
 $standby->safe_psql('postgres', q{SELECT chat.create_message(1, 1, 'promoted'); UPDATE chat.messages SET body = 'edited by the promoted' WHERE number = 8});
 wait_for_worker($standby, 'postgres');
-in_step($standby, 'postgres', $elasticsearch, 'promoted');
+in_sync($standby, 'postgres', $elasticsearch, 'promoted');
 asks_elasticsearch($standby, 'postgres', 1, 'promoted');
 
 # Turned off: no rows, nothing is queued but by who began before. On again: all is as before.

@@ -75,7 +75,7 @@ each_within(1, sub {
 	$elasticsearch->resume;
 	$node->start;
 });
-in_step($node, $_, $elasticsearch, "$_ after all this") foreach qw(one postgres);
+in_sync($node, $_, $elasticsearch, "$_ after all this") foreach qw(one postgres);
 
 # chat.reindex() while messages are written: killed in between, the worker or Elasticsearch, it goes on
 # or begins anew. In the end there is one index.
@@ -83,7 +83,7 @@ make_checks($node, 'postgres');
 sql('postgres', q{
 	SELECT chat.create_chat(1) FROM generate_series(1, 5);
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 1 + i % 5, md5(i::text) FROM generate_series(1, 5000) AS i});
-in_step($node, 'postgres', $elasticsearch, 'before it is built anew');
+in_sync($node, 'postgres', $elasticsearch, 'before it is built anew');
 
 # The indexes of this database that Elasticsearch has; those of before it was turned off stay there.
 sub indexes_of
@@ -107,7 +107,7 @@ sub reindexed
 	$interrupt->() if $interrupt;
 	wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index <> '$before' AND usable) FROM chat.search_status", "$what: replaced");
 	stop_writers($writers, $what, $killed);
-	in_step($node, 'postgres', $elasticsearch, $what);
+	in_sync($node, 'postgres', $elasticsearch, $what);
 	is(join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$alias"))[1] }), index_name($node, 'postgres'), "$what: the alias stands for it");
 	my $now = index_name($node, 'postgres');
 	is(indexes_of($alias), $others =~ s/\Q$before\E/$now/r, "$what: the old one is gone, and there is no other");
@@ -159,7 +159,7 @@ wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 FROM chat.searc
 restart_with();
 is(sql('postgres', 'SELECT chat.retry_failed_documents(1, 1)'), '0', 'accepted: none in another chat');
 is(sql('postgres', 'SELECT chat.retry_failed_documents(1, 2)'), '1', 'accepted: tried again');
-in_step($node, 'postgres', $elasticsearch, 'accepted');
+in_sync($node, 'postgres', $elasticsearch, 'accepted');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'accepted: a search finds it');
 
 # One that is longer than any that the functions take is not even sent.
@@ -168,7 +168,7 @@ wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_be
 is(sql('postgres', q{SELECT reason FROM chat_internal.search_queue}), 'its body is too long', 'too long: with the reason');
 is(sql('postgres', q{SELECT count(*) FROM chat.search_application(1, 'HAYSTACK')}), '1', 'too long: a search finds it');
 sql('postgres', q{DELETE FROM chat.messages WHERE length(body) > 16777216});
-in_step($node, 'postgres', $elasticsearch, 'too long, deleted');
+in_sync($node, 'postgres', $elasticsearch, 'too long, deleted');
 
 # Bytes that are no text, in a database without an encoding.
 sql('postgres', q{CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'});
@@ -179,7 +179,7 @@ is(sql('bytes', q{SELECT number, reason FROM chat_internal.search_queue}), '2|it
 is(sql('bytes', q{SELECT string_agg(number::text, ' ') FROM chat.search_messages(1, 1, 'bytes')}), '2', 'bytes: found');
 is(sql('bytes', q{SELECT * FROM chat.verify_search()}), '', 'bytes: verify_search() finds nothing');
 sql('bytes', q{UPDATE chat.messages SET body = 'text after all' WHERE number = 2});
-in_step($node, 'bytes', $elasticsearch, 'text after all');
+in_sync($node, 'bytes', $elasticsearch, 'text after all');
 sql('postgres', 'DROP DATABASE bytes');
 
 # Secrets: in files that the server alone can read, sent, and shown nowhere.
@@ -189,7 +189,7 @@ write_secret('password', "topsecret\n");
 configure($node, 'pg_chat.elasticsearch_user', 'elastic');
 configure($node, 'pg_chat.elasticsearch_password_file', 'password');
 sql('postgres', q{SELECT chat.create_message(1, 1, 'sent with a password')});
-in_step($node, 'postgres', $elasticsearch, 'with a password');
+in_sync($node, 'postgres', $elasticsearch, 'with a password');
 write_secret('password', "topsecret\n", 0644);
 sql('postgres', q{SELECT chat.create_message(1, 1, 'sent with an open file')});
 login_fails('a file that others can read', 'can be accessed by others');
@@ -200,7 +200,7 @@ sql('postgres', q{SELECT chat.create_message(1, 1, 'sent with two')});
 login_fails('a user and a key', 'both pg_chat.elasticsearch_user and pg_chat.elasticsearch_api_key_file');
 configure($node, 'pg_chat.elasticsearch_user', '');
 configure($node, 'pg_chat.elasticsearch_password_file', '');
-in_step($node, 'postgres', $elasticsearch, 'with a key');
+in_sync($node, 'postgres', $elasticsearch, 'with a key');
 
 my ($status, $stdout, $stderr);
 foreach my $bad ('http://elastic:topsecret@host', 'ftp://host/topsecret', 'http://host/?topsecret', 'topsecret', 'http://')
