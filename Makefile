@@ -6,6 +6,7 @@
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
+#   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
 #   FUZZ_SECONDS  make fuzz: for each target
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
@@ -13,7 +14,7 @@ PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN
+export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 
@@ -26,7 +27,7 @@ EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
 FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
 STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
+.PHONY: all install install-extension uninstall run load instructions bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
@@ -55,6 +56,10 @@ load: ## load a chat log into a running chatd and check it
 	@$(PACKAGES) load
 	@$(PYTHON) tests/load/load.py $(FILE) $(URL)
 
+instructions: install-extension ## of a message beside a bare INSERT's; fails where they are more than allowed
+	@$(PACKAGES) valgrind
+	@$(PYTHON) tests/bench/instructions.py --pg-config $(PG_CONFIG)
+
 bench: install-extension ## measure, print a table, write build/bench.json
 	@$(PACKAGES) bench
 	@$(MAKE) -s -C tests/bench all
@@ -75,8 +80,8 @@ test-engines: install-extension ## the tests of search on each Elasticsearch and
 
 fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
 	@$(PACKAGES) build fuzz
-	@$(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
-	@$(MAKE) -s -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -j2 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(MAKE) -s -j2 -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
 sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test

@@ -230,6 +230,10 @@ CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
 	LANGUAGE C VOLATILE STRICT;
 
+CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_write_paths'
+	LANGUAGE C VOLATILE ROWS 6;
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -237,8 +241,10 @@ DROP FUNCTION chat_internal.own_functions();
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+COMMENT ON FUNCTION chat.write_paths() IS
+'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
 UPDATE pg_catalog.pg_proc

@@ -683,6 +683,12 @@ COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
 
 -- Proof of the search index
 
+CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_write_paths'
+	LANGUAGE C VOLATILE ROWS 6;
+COMMENT ON FUNCTION chat.write_paths() IS
+'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+
 CREATE FUNCTION chat_internal.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_search_checksum'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;

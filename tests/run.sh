@@ -13,6 +13,9 @@
 # elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
 # a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
 # file that changes answers at random.
+#
+# DIRECT_ROWS is what pg_chat.direct_rows is while suites tap and http run, on unless said; suites regress
+# and isolation run with both.
 
 set -uo pipefail
 
@@ -39,7 +42,7 @@ staged()
 		TESTLOGDIR="$stage/tests/tap/tmp_check/log" \
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
-		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		DIRECT_ROWS="${DIRECT_ROWS:-on}" CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
 		${CHAT_FUZZ_SEED:+CHAT_FUZZ_SEED="$CHAT_FUZZ_SEED"} ${CHAT_FUZZ_ROUNDS:+CHAT_FUZZ_ROUNDS="$CHAT_FUZZ_ROUNDS"} \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
@@ -85,14 +88,21 @@ names()
 	find "$1" -name "*.$2" -printf '%f\n' | sed "s/\.$2\$//" | sort
 }
 
-# pg_regress RUNNER FOLDER EXTENSION - all tests of a suite against one temporary instance.
+# pg_regress RUNNER FOLDER EXTENSION - all tests of a suite against a temporary instance, and once more
+# with all rows written by statements.
 pg_regress()
 {
-	local tests
+	local tests way status=0
 	mapfile -t tests < <(names "$2" "$3")
 	[ ${#tests[@]} -gt 0 ] || return 1
-	staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir=. \
-		--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}"
+	for way in on off; do
+		echo "-- pg_chat.direct_rows = $way"
+		staged mkdir "$way"
+		staged sh -c "echo pg_chat.direct_rows = $way >$way/conf"
+		staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir="$way" --temp-config="$way/conf" \
+			--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}" || status=1
+	done
+	return $status
 }
 
 suite_regress()
@@ -121,7 +131,7 @@ count_regress()
 {
 	sed -n 's/.*All \([0-9]*\) tests passed.*/\1 0/p
 		s/.* \([0-9]*\) of \([0-9]*\) tests failed.*/\2 \1/p' |
-		awk '{ print $2 ? $1 - $2 : $1, $2 }'
+		awk '{ passed += $1 - $2; failed += $2 } END { print passed + 0, failed + 0 }'
 }
 
 count_isolation()
@@ -152,7 +162,7 @@ count_http()
 report_failure()
 {
 	local file
-	for file in "$stage/tests/$1/regression.diffs" "$stage"/sanitizer.*; do
+	for file in "$stage/tests/$1"/*/regression.diffs "$stage"/sanitizer.*; do
 		[ ! -s "$file" ] || cat "$file"
 	done
 	mkdir -p "$logs/$1"

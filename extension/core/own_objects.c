@@ -53,7 +53,8 @@ chat_own_schema(PG_FUNCTION_ARGS)
 /*
  * chat_internal.own_functions() returns void
  *
- * Gives the functions in the schema chat_internal to the owner of chat.fold().
+ * Gives the functions that are new, those in the schema chat_internal and
+ * chat.write_paths(), to the owner of chat.fold().
  */
 Datum
 chat_own_functions(PG_FUNCTION_ARGS)
@@ -63,7 +64,8 @@ chat_own_functions(PG_FUNCTION_ARGS)
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	run_commands("SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole)"
 				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
-				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+				 " WHERE (p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+				 " OR p.oid OPERATOR(pg_catalog.=) 'chat.write_paths()'::pg_catalog.regprocedure)"
 				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
 				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
 	PG_RETURN_VOID();

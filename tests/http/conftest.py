@@ -138,7 +138,8 @@ class Chatd(servers.Chatd):
 
 @pytest.fixture(scope="session")
 def cluster():
-    server = servers.Cluster(PG_CONFIG, "chat", {"fsync": "off", "max_connections": 100}, initdb=["-N"])
+    server = servers.Cluster(PG_CONFIG, "chat", {"fsync": "off", "max_connections": 100,
+                                                 "pg_chat.direct_rows": os.environ.get("DIRECT_ROWS", "on")}, initdb=["-N"])
     yield server
     server.remove()
 
