@@ -2,9 +2,9 @@
  * spi_plan.c
  *	  Statements that are prepared once for the session.
  *
- * All access to the tables goes through here: plain SQL by SPI, so that it
- * also runs where the tables are distributed, with a saved generic plan, so
- * that it costs little more than the access itself. Generic from the start,
+ * All access to the tables goes through here, except that of rows/: plain SQL by
+ * SPI, so that it also runs where the tables are distributed, with a saved generic
+ * plan, so that it costs little more than the access itself. Generic from the start,
  * because every statement is a lookup by key for which a plan made for its
  * parameters is the same plan, made again and again.
  *
