@@ -44,7 +44,7 @@ _PG_init(void)
 	{
 		shmem_init();
 		utility_hook_init();
-		/* What pg_upgrade copies must hold still. */
+		/* pg_upgrade copies the files: nothing may change them meanwhile. */
 		if (!IsBinaryUpgrade)
 			launcher_register();
 	}

@@ -42,7 +42,7 @@ ALTER INDEX IF EXISTS chat_internal.retired_tokens_done RENAME TO redis_key_queu
 ALTER TABLE chat.search_indexes SET SCHEMA chat_internal;
 ALTER TABLE chat_internal.search_indexes RENAME COLUMN home TO owner_database;
 ALTER TABLE chat_internal.search_indexes RENAME COLUMN proven_in TO verified_start;
-COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, as Elasticsearch counts them. uuid: the one that Elasticsearch gave it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 ALTER TABLE chat.indexed_chats RENAME TO search_watermarks;
 ALTER TABLE chat.search_watermarks SET SCHEMA chat_internal;
@@ -50,7 +50,7 @@ ALTER TABLE chat_internal.search_watermarks RENAME CONSTRAINT indexed_chats_pkey
 COMMENT ON TABLE chat_internal.search_watermarks IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat_internal.search_queue. A chat that is missing has none.';
 
 ALTER TABLE chat.search_queue SET SCHEMA chat_internal;
-COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
 ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;

@@ -274,7 +274,7 @@ CREATE TABLE chat_internal.search_indexes (
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
 CREATE UNIQUE INDEX search_indexes_current_key ON chat_internal.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, as Elasticsearch counts them. uuid: the one that Elasticsearch gave it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 CREATE TABLE chat_internal.search_watermarks (
 	index_id integer NOT NULL,
@@ -297,7 +297,7 @@ CREATE TABLE chat_internal.search_queue (
 );
 CREATE INDEX search_queue_key ON chat_internal.search_queue (index_id, application_id, chat_number, number);
 CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHERE reason IS NULL;
-COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
 CREATE FUNCTION chat_internal.search_status(
 		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,

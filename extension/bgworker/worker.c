@@ -215,7 +215,7 @@ note_database_name(void)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Whatever is logged says where: several databases may have workers. */
+/* Name the database in every message that is logged: several may have workers. */
 static void
 add_context(void *argument)
 {

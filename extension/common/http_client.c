@@ -58,8 +58,8 @@ static char known_address[NI_MAXHOST];
 static int64 known_until = 0;
 
 /*
- * What libcurl calls. None of it may raise an error, which would jump across
- * libcurl's own functions.
+ * Callbacks of libcurl. None of them may raise an error, which would jump
+ * across libcurl's own functions.
  */
 
 /* Make room for more bytes of the answer. Returns false if there is no memory. */

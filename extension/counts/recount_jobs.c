@@ -62,8 +62,8 @@ log_repaired(const RepairedCount *repaired, void *context)
 }
 
 /*
- * Take out of the queue and count, in one transaction. What was repaired is
- * reported when it is committed.
+ * Take parents out of the queue and count them, in one transaction. Repairs are
+ * reported after the commit.
  */
 static void
 count_together(const ChatKey *parents, int count, JobRun *run)

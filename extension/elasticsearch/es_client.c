@@ -2,9 +2,8 @@
  * es_client.c
  *	  Requests to Elasticsearch, and its answers.
  *
- * Nothing that the server sends is trusted, or raises an error: what is wrong
- * with an answer, or why there is none, is told as a problem, a text for
- * people. It shows no password, no key, and nothing of a message's body, which
+ * Nothing that the server sends is trusted, or raises an error. An answer that is
+ * wrong or missing gives a problem, a text for people. It shows no password, no key, and nothing of a message's body, which
  * Elasticsearch may quote.
  */
 #include "postgres.h"
@@ -192,8 +191,7 @@ set_target(HttpTarget *target)
 }
 
 /*
- * Begin a request: see http_begin. What is wrong with the settings is an error
- * of the request. A path with /_bulk has a body of many lines.
+ * Begin a request: see http_begin. Wrong settings are an error of the request. A path with /_bulk has a body of many lines.
  */
 HttpRequest *
 es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
@@ -222,7 +220,7 @@ es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
 static char *
 tidy(char *text)
 {
-	/* What stands before a part of a document or of a request that is quoted. */
+	/* Words before a quoted part of a document or of a request. */
 	static const char *const quotes[] = {
 		"Preview of field's value", "[Source: ", "The prefix of the first immense term"
 	};
@@ -244,7 +242,7 @@ tidy(char *text)
 }
 
 /*
- * What an "error" of Elasticsearch says, "type: reason", in the current memory
+ * The text of an "error" of Elasticsearch, "type: reason", in the current memory
  * context. Nothing of a document is in it.
  */
 char *

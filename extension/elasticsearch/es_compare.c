@@ -7,8 +7,8 @@
  * messages. Only in buckets that differ are messages compared with documents.
  *
  * The two sides are not read at the same instant, and the index is behind the
- * table by what is pending (see es_compare_table.c). What is pending is never
- * reported. Of what differs, only that is which stays as it is:
+ * table by what is pending (see es_compare_table.c), which is never reported. Of
+ * the other differences, only those are that last:
  *
  *		table				index
  *		-----				-----

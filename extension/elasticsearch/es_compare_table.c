@@ -24,7 +24,7 @@ begin_read(const TableAccess *access, const char *activity)
 		worker_xact_begin(activity);
 }
 
-/* What was read has been copied to the caller's memory context, which is restored. */
+/* End to read. The result has been copied to the caller's memory context, which is restored. */
 static void
 end_read(const TableAccess *access, MemoryContext caller)
 {

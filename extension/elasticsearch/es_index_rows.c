@@ -27,7 +27,7 @@
 
 PG_FUNCTION_INFO_V1(chat_reindex);
 
-/* What is left of a database's name in the name of its indexes. */
+/* Bytes of a database's name in the name of its indexes. */
 #define DATABASE_PART_SIZE 64
 
 /* As the column state has them. */
@@ -47,7 +47,7 @@ state_from_name(const char *name)
 	return state;
 }
 
-/* What tells one URL from another. */
+/* A hash that tells one URL from another. */
 static int32
 server_hash(void)
 {
@@ -156,7 +156,7 @@ es_index_in_state(List *indexes, EsIndexState state)
 
 /*
  * Name an alias after the database, and the cluster: others may use the same
- * Elasticsearch. What it does not allow in a name becomes an underscore.
+ * Elasticsearch. Characters that it does not allow in a name become underscores.
  */
 static char *
 alias_name(void)
@@ -262,8 +262,8 @@ es_index_row_enable(const EsIndex *index, const char *uuid)
 }
 
 /*
- * An index cannot be used any more. What it holds counts for nothing, since
- * nobody knows what it will be when it can be used again.
+ * An index cannot be used any more. Its contents count for nothing, since nobody
+ * knows what they will be when it can be used again.
  */
 void
 es_index_row_disable(const EsIndex *index)
@@ -328,7 +328,7 @@ es_index_mark_verified(const EsIndex *index, int64 operations)
 
 /*
  * An index may not be in sync: it has seen so many operations, which are not as
- * many as were noted. What is sent from now on has later versions than this.
+ * many as were noted. Documents that are sent from now on have later versions.
  */
 void
 es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
@@ -351,8 +351,8 @@ es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
  * Note the latest version that a document was given, and how many operations
  * the index has seen, unless that is NULL. Not if somebody has its row locked,
  * as who ran chat.reindex(): then versions have a margin, and the index may seem
- * to have seen too much. What one has seen that is not verified is noted when it
- * is. In a transaction.
+ * to have seen too much. The operations of an index that is not verified are noted
+ * when it is. In a transaction.
  */
 void
 es_index_note_progress(int32 id, int64 version, const int64 *operations)

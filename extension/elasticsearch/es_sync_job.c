@@ -234,7 +234,7 @@ stop(void)
 
 /*
  * Messages were refused for what they are. If the index is as it was created,
- * they are failed; if that cannot be found out now, it is in the next run.
+ * they fail; if that cannot be found out now, it is in the next run.
  */
 static void
 settle_refusals(EsSender *sender, JobRun *run)

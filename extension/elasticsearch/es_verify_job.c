@@ -38,7 +38,7 @@
 /* Differences that a run names in the log, before it only counts them. */
 #define DIFFERENCES_LOGGED 10
 
-/* What the worker finds in an index. */
+/* The differences that the worker finds in an index. */
 typedef struct Finding
 {
 	int32		index;

@@ -139,12 +139,12 @@ def counted(bench, query):
     return bench.postgres.sql(query, database="counted")
 
 
-def worker_pass(bench):
-    """Have the worker do a pass at once. How many chats it counted, and in how many seconds."""
+def worker_run(bench):
+    """Have the worker recount at once. How many chats it counted, and in how many seconds."""
     query = "SELECT runs FROM chat_internal.worker_jobs WHERE job = 'reconcile'"
     before = int(counted(bench, query))
     counted(bench, "SELECT pg_reload_conf()")
-    wait_for(lambda: int(counted(bench, query)) > before, "a pass of the worker")
+    wait_for(lambda: int(counted(bench, query)) > before, "a run of the worker")
     done, seconds = counted(
         bench, "SELECT last_done, extract(epoch FROM last_duration) FROM chat_internal.worker_jobs WHERE job = 'reconcile'").split("|")
     return int(done), float(seconds)
@@ -154,14 +154,14 @@ def sample_of(seconds, work):
     return Sample(work / seconds, seconds * 1e3, seconds * 1e3, 0, 0, 0)
 
 
-def pass_with_touched(chats):
+def run_with_changed(chats):
     def measure(bench):
-        worker_pass(bench)      # with what the last measurement left
+        worker_run(bench)      # with what the last measurement left
         done = None
-        while done != chats:    # else a pass of the worker's own came in between
+        while done != chats:    # else a run of the worker's own came in between
             counted(bench, "DELETE FROM chat.messages WHERE chat_number <= %d AND number ="
                     " (SELECT max(number) FROM chat.messages WHERE chat_number = 1)" % chats)
-            done, seconds = worker_pass(bench)
+            done, seconds = worker_run(bench)
         return sample_of(seconds, 1)
     return measure
 
@@ -274,9 +274,9 @@ LINES = [
          "not mirrored", post_many, 0.9, ("cpu-mirror",), MIRROR_OFTEN),
     Line("scrub", "count 1,000,000 messages of 10,000 chats", count_by_reconcile,
          "count(*), GROUP BY", count_by_group, 0.5),
-    Line("pass", "worker's pass, nothing touched", pass_with_touched(0),
+    Line("run", "a run of the worker, nothing changed", run_with_changed(0),
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
-    Line("pass-100", "worker's pass, 100 chats touched", pass_with_touched(100),
+    Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
 ] + search.LINES
 

@@ -35,6 +35,21 @@ request_new(const char *method, const unsigned char *data, size_t size)
 	return request;
 }
 
+/* Takes a body in pieces of so many bytes; 0: in one. */
+static inline void
+take_body(Request *request, const char *text, size_t length, size_t piece)
+{
+	for (size_t at = 0; at < length && request->status == 0;)
+	{
+		size_t		taken = piece == 0 || piece > length - at ? length - at : piece;
+
+		body_take(request, text + at, taken);
+		at += taken;
+	}
+	if (request->status == 0)
+		body_end(request);
+}
+
 /* Ends a request as exchange.c does; nothing may be left of it. */
 static inline void
 request_free(Request *request)

@@ -21,7 +21,7 @@ sql(q{
 	SELECT chat.create_message(1, 1 + i % 2, md5(i::text)) FROM generate_series(1, 100) AS i});
 wait_for_worker($node, 'postgres');
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 give_away($node);
 
 my $index = index_name($node, 'postgres');
@@ -47,7 +47,7 @@ is(documents($elasticsearch, $index), $before, 'the index has what it had');
 is(index_name($node, 'postgres'), $index, 'it is the same index');
 
 sql('ALTER TABLE chat.messages DISABLE ROW LEVEL SECURITY');
-in_step($node, 'postgres', $elasticsearch, 'seen again');
+in_sync($node, 'postgres', $elasticsearch, 'seen again');
 isnt(documents($elasticsearch, $index), $before, 'seen again: what was edited is indexed');
 $node->stop;
 $elasticsearch->stop;
