@@ -8,7 +8,7 @@
 \echo Use "ALTER EXTENSION pg_chat UPDATE TO '0.2'" to load this file. \quit
 
 ---------------------------------------------------------------------------
--- The schema; it belongs to whom chat belongs to
+-- The schema; it belongs to whom chat belongs to, and the tables' owner uses it
 ---------------------------------------------------------------------------
 
 CREATE SCHEMA chat_internal;
@@ -70,17 +70,15 @@ ALTER TABLE chat_internal.worker_jobs RENAME COLUMN last_pass_at TO last_run_at;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN total_mended TO total_repaired;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN hurry TO full_scan;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN home TO owner_database;
-UPDATE chat_internal.worker_jobs SET job = 'trigram index' WHERE job = 'search index';
 
--- Rows name the database that they are of, and are made when a job runs. One
--- that names a database already is that one's claim to the keys in Redis.
+-- Rows name the database that they are of, and are made when a job runs. Those
+-- that are there are changed as the tables' owner, whose triggers fire.
 ALTER TABLE chat_internal.worker_jobs ADD COLUMN claimed boolean;
-UPDATE chat_internal.worker_jobs SET claimed = owner_database IS NOT NULL,
-	owner_database = coalesce(owner_database, d.oid || '-' || c.system_identifier)
-FROM pg_catalog.pg_database AS d, pg_catalog.pg_control_system() AS c
-WHERE d.datname = pg_catalog.current_database();
-ALTER TABLE chat_internal.worker_jobs ALTER COLUMN owner_database SET NOT NULL,
-	ALTER COLUMN claimed SET NOT NULL, ALTER COLUMN claimed SET DEFAULT false,
+CREATE FUNCTION chat_internal.upgrade_jobs() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_upgrade_jobs' LANGUAGE C;
+SELECT chat_internal.upgrade_jobs();
+DROP FUNCTION chat_internal.upgrade_jobs();
+ALTER TABLE chat_internal.worker_jobs ALTER COLUMN claimed SET DEFAULT false,
 	DROP CONSTRAINT worker_duties_pkey, ADD CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job);
 COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
 
