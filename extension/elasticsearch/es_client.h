@@ -24,8 +24,8 @@ extern char *guc_elasticsearch_ca_file;
 #include "common/http_client.h"
 
 /*
- * How long Elasticsearch has for an answer: while the worker does other things,
- * and while it waits, and its other jobs with it.
+ * How long Elasticsearch has for an answer: to a request that is under way while
+ * its job goes on, and to one that its job waits for.
  */
 #define ES_TIMEOUT_MS 30000
 #define ES_WORKER_WAIT_MS 5000

@@ -25,6 +25,7 @@ typedef struct TableSlice
 	int			count;
 	int64		messages;		/* in all buckets */
 	MessageKey	last;			/* of them; not set if there are none */
+	bool		more;			/* there may be more than the slice has */
 } TableSlice;
 
 /* What the table says of a key. */
