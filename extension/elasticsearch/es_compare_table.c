@@ -17,7 +17,7 @@
 #include "elasticsearch/es_compare_table.h"
 
 /* Bytes of bodies of a slice, but for its last message: their checksums take a few tenths of a second. */
-#define SLICE_BYTES (INT64CONST(16) * 1024 * 1024)
+#define SLICE_BYTES 16777216
 
 /* Begin to read. */
 static void
@@ -66,17 +66,17 @@ es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey thro
 		" WHERE (application_id, chat_number, number) > ($1, $2, $3)"
 		" AND (application_id, chat_number) <= ($4, $5)"
 		" ORDER BY application_id, chat_number, number LIMIT $6) AS m) AS m"
-		" WHERE bytes_so_far - octet_length(body) < $9) AS m"
+		" WHERE bytes_so_far - octet_length(body) < " CppAsString2(SLICE_BYTES) ") AS m"
 		" GROUP BY application_id, chat_number, bucket) AS b"
 		" LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
 		" WHERE w.index_id = $8 AND w.application_id = b.application_id AND w.chat_number = b.chat_number"
 		" OFFSET 0) AS w ON true"
 		" ORDER BY b.application_id, b.chat_number, b.start",
-		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, INT4OID, INT4OID, INT8OID);
-	Datum		values[9] = {
+		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, INT4OID, INT4OID);
+	Datum		values[8] = {
 		Int32GetDatum(above.application), Int32GetDatum(above.chat), Int32GetDatum(above.number),
 		Int32GetDatum(through.application), Int32GetDatum(through.chat), Int64GetDatum(size),
-		Int32GetDatum(BUCKET_SIZE), Int32GetDatum(access->index), Int64GetDatum(SLICE_BYTES)
+		Int32GetDatum(BUCKET_SIZE), Int32GetDatum(access->index)
 	};
 	MemoryContext caller = CurrentMemoryContext;
 	TableSlice	slice = {0};
