@@ -302,13 +302,16 @@ es_json(const HttpRequest *request, const char **problem)
 static void
 wait_until_done(const HttpRequest *request)
 {
+	/* Most answers come at once. */
+	if (!request->done)
+		http_wait(LOOK_MS);
 	while (!request->done)
 	{
-		http_wait(worker_do_other_job() ? 0 : LOOK_MS);
 		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
 			ereport(ERROR,
 					(errcode(ERRCODE_OPERATOR_INTERVENTION),
 					 errmsg("the settings were reloaded while Elasticsearch was asked")));
+		http_wait(worker_do_other_job() ? 0 : LOOK_MS);
 	}
 }
 
