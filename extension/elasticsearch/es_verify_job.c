@@ -72,7 +72,7 @@ comparison_by_worker(Finding *finding, const char *name, MessageKey position, in
 {
 	return (EsCompare) {
 		.table = {finding->index, .in_worker = true},
-		.access = {name, ES_WORKER_WAIT_MS},
+		.access = {name, ES_TIMEOUT_MS},
 		.position = position,
 		.last = ES_COMPARE_END,
 		.slice_size = slice_size,

@@ -21,33 +21,47 @@ my $elasticsearch = Elasticsearch->new;
 my $faulty = FaultyElasticsearch->new($elasticsearch->url);
 my $node = new_search_cluster('main', $faulty, conf => "pg_chat.redis_url = 'unix://$redis->{socket}'\n");
 
-sub runs { my ($job) = @_; return sql("SELECT runs FROM chat_internal.worker_jobs WHERE job = '$job'"); }
+# How many runs jobs had, in the order of their names.
+sub runs { return split /\n/, sql('SELECT runs FROM chat_internal.worker_jobs WHERE job IN (' . join(', ', map { "'$_'" } @_) . ') ORDER BY job'); }
+
+# The fault ends, also for who waits for an answer.
+sub free { $faulty->mode('refuse'); $faulty->mode('pass'); return; }
 
 # While a job waits for the answer to a request whose path matches: messages are written and deleted, counters
-# are made wrong, and all is counted and mirrored; other jobs, given by their names, have several runs each.
-# What is not done before the job gives up is tried again.
+# are made wrong, and all is counted and mirrored; a condition becomes true; other jobs, given by their names, have
+# two runs each. Where the job's run ends before that, it is tried again.
 sub goes_on
 {
-	my ($what, $job, $pattern, $done, @others) = @_;
-	my $counted = q{(SELECT bool_and(messages_count = (SELECT count(*) FROM chat.messages AS m
-		WHERE (m.application_id, m.chat_number) = (c.application_id, c.number))) FROM chat.chats AS c)};
+	my ($what, $job, $pattern, $condition, @others) = @_;
 
-	foreach (1 .. 5)
+	foreach (1 .. 10)
 	{
-		$faulty->mode('pass');
-		my $before = runs($job);
+		free();
+		my ($before) = runs($job);
 		$faulty->mode('hang', $pattern);
 		poll(sub { grep { / $pattern/ } $faulty->requests }) or return fail("$what: there is no request");
-		next if runs($job) ne $before;
+		my %others;
+		@others{ sort $job, @others } = runs($job, @others);
+		next if delete $others{$job} ne $before;
 		sql(q{
 			SELECT chat.create_message(1, c, md5(random()::text)) FROM generate_series(1, 3) AS c;
 			DELETE FROM chat.messages WHERE (application_id, chat_number) = (1, 3) AND number = (SELECT min(number) FROM chat.messages WHERE (application_id, chat_number) = (1, 3));
 			UPDATE chat.chats SET messages_count = 7 WHERE number = 2});
-		my $others = join(' AND ', $counted, $done, map { "(SELECT runs >= " . (2 + runs($_)) . " FROM chat_internal.worker_jobs WHERE job = '$_')" } @others);
-		my $is_done = sub { sql("SELECT $others") eq 't' && $redis->keys_and_values eq expected_keys() };
-		my $is_over = sub { runs($job) ne $before };
-		poll(sub { $is_done->() || $is_over->() });
-		return pass("$what: the others go on") if $is_done->() && !$is_over->();
+		my $keys = expected_keys();
+		my $ran = join(' OR ', map { "job = '$_' AND runs >= 2 + $others{$_}" } keys %others);
+		my $query = qq{SELECT $condition
+			AND (SELECT bool_and(messages_count = (SELECT count(*) FROM chat.messages AS m
+				WHERE (m.application_id, m.chat_number) = (c.application_id, c.number))) FROM chat.chats AS c)
+			AND (SELECT count(*) = @{[ scalar @others ]} FROM chat_internal.worker_jobs WHERE $ran),
+			(SELECT runs = $before FROM chat_internal.worker_jobs WHERE job = '$job')};
+		my ($is_done, $waits);
+		poll(sub {
+			my $mirrored = $redis->keys_and_values eq $keys;
+			($is_done, $waits) = map { $_ eq 't' } split /\|/, sql($query);
+			$is_done &&= $mirrored;
+			return $is_done || !$waits;
+		});
+		return pass("$what: the others go on") if $is_done && $waits;
 	}
 	return fail("$what: the others go on");
 }
@@ -75,8 +89,7 @@ $node->safe_psql('template1', 'ALTER DATABASE postgres RENAME TO other');
 $node->safe_psql('template1', 'ALTER DATABASE other RENAME TO postgres');
 pass('the database is renamed');
 
-$faulty->mode('refuse');
-$faulty->mode('pass');
+free();
 in_step($node, 'postgres', $elasticsearch, 'in the end');
 is(sql(wrong_counts()), '', 'in the end: the counts are right');
 is_mirrored($redis, 'in the end');
