@@ -161,7 +161,9 @@ on_failure(Query *query, const Failure *failure)
 	Request    *request = &call->request;
 	bool		unstorable = failure->sqlstate && strcmp(failure->sqlstate, UNSTORABLE) == 0;
 
-	if (failure->sqlstate == NULL)
+	if (failure->unknown)
+		respond_unknown(request, failure->message);
+	else if (failure->sqlstate == NULL)
 		respond_unavailable(request, failure->message);
 	else if (strcmp(failure->sqlstate, NO_SUCH_ROW) == 0 && call->missing)
 		call->missing(request);

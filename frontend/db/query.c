@@ -121,9 +121,18 @@ query_refuse(Query *query, const char *message)
 }
 
 void
+query_lose(Query *query)
+{
+	query->failed(query, &(Failure) {
+		.unknown = true,
+		.message = "The connection to the database was lost: what was sent may be stored or not. Look before you send it again.",
+	});
+}
+
+void
 query_fail(Query *query, const PGresult *result)
 {
-	Failure		failure = {"none", NULL, "no answer", NULL};
+	Failure		failure = {.sqlstate = "none", .message = "no answer"};
 
 	if (result == NULL)
 	{

@@ -37,6 +37,7 @@ typedef struct QueryValue
 typedef struct Failure
 {
 	const char *sqlstate;		/* NULL: the server did not report an error */
+	bool		unknown;		/* a write that may be committed or not */
 	const char *column;			/* that the error is about, or NULL */
 	const char *message;
 	const char *hint;			/* or NULL */
@@ -117,6 +118,9 @@ extern void query_fail(Query *query, const PGresult *result);
 
 /* Ends a query that the server reported no error for; message is for people. */
 extern void query_refuse(Query *query, const char *message);
+
+/* Ends a write of which nobody knows whether it was committed. */
+extern void query_lose(Query *query);
 
 /*
  * Fails the waiting queries of a queue of which the wait exceeds the request

@@ -97,6 +97,12 @@ respond_unavailable(Request *request, const char *text)
 }
 
 void
+respond_unknown(Request *request, const char *text)
+{
+	respond_error(request, MHD_HTTP_FAILED_DEPENDENCY, "%s", text);
+}
+
+void
 respond_invalid(Request *request, const char *field, const char *predicate)
 {
 	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_pack("{s:[s]}", field, predicate));
