@@ -58,6 +58,16 @@ query_end_wait(Query *query)
 		--*query->waiting;
 }
 
+uint32_t
+text_hash(const char *text, size_t length)
+{
+	uint32_t	hash = 2166136261u;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char) text[i]) * 16777619u;
+	return hash ^ hash >> 15;
+}
+
 size_t
 query_size(const Query *query)
 {

@@ -63,8 +63,9 @@ struct Query
 
 	Query	   *next;			/* in a queue or a batch */
 
-	uint64_t	order;			/* see keyed_queue.c and fair_queue.c */
-	struct QueryKey *key;		/* see keyed_queue.c */
+	uint64_t	order;			/* see keyed_queue.c */
+	struct QueryKey *key;
+	struct QueryOwner *owner;	/* see fair_queue.c */
 
 	/* How many queries wait for whoever this one is for; NULL: nobody is counted. */
 	int		   *waiting;
@@ -92,6 +93,9 @@ extern bool query_may_wait(const Query *query, int others);
 /* Count the query among those that wait. */
 extern void query_begin_wait(Query *query);
 extern void query_end_wait(Query *query);
+
+/* A hash of a text. */
+extern uint32_t text_hash(const char *text, size_t length);
 
 /* The bytes of its texts. */
 extern size_t query_size(const Query *query);

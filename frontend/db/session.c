@@ -51,6 +51,7 @@ struct Session
 	Operation  *first;			/* in flight, oldest first */
 	Operation  *last;
 	int			in_flight;
+	int			large;			/* of those in flight, see session_pick_large() */
 	PGresult   *result;			/* of the first in flight, until it is done */
 	bool		unsynced;		/* something was sent since the last sync */
 	bool		broken;			/* sending failed */
@@ -99,23 +100,54 @@ database_ready(Pool pool)
 	return false;
 }
 
-Session *
-session_pick(Pool pool, int depth)
+/*
+ * Among the usable sessions of a pool, those with large operations in flight or those
+ * without: counts them, and finds the one with the fewest operations in flight; NULL if
+ * none has fewer than depth.
+ */
+static Session *
+find_session(Pool pool, bool large, int depth, int *count)
 {
 	Session    *best = NULL;
 
+	*count = 0;
 	for (int i = 0; i < session_count; i++)
 	{
 		Session    *session = &sessions[i];
 
-		if (session->pool == pool && session->state == READY &&
-			!session->broken && !session->stale && session->in_flight < depth)
+		if (session->pool != pool || session->state != READY ||
+			session->broken || session->stale || (session->large > 0) != large)
+			continue;
+		++*count;
+		if (session->in_flight < depth)
 		{
 			best = session;
 			depth = session->in_flight;
 		}
 	}
 	return best;
+}
+
+Session *
+session_pick(Pool pool, int depth)
+{
+	int			count;
+	Session    *session = find_session(pool, false, depth, &count);
+
+	return count > 0 ? session : find_session(pool, true, depth, &count);
+}
+
+Session *
+session_pick_large(Pool pool, int depth)
+{
+	int			carrying;
+	int			others;
+	Session    *session = find_session(pool, true, depth, &carrying);
+	Session    *other = find_session(pool, false, depth, &others);
+
+	if (session == NULL && carrying < (carrying + others + 1) / 2)
+		session = other;
+	return session;
 }
 
 /*
@@ -140,7 +172,7 @@ session_down(Session *session, const char *what, const char *detail)
 	session->tried = true;
 	session->unsynced = session->broken = session->stale = false;
 	session->first = session->last = NULL;
-	session->in_flight = 0;
+	session->in_flight = session->large = 0;
 	loop_arm(&session->retry, loop_now() + session->pause / 2 + random() % session->pause);
 	session->pause = session->pause * 2 > PAUSE_LAST ? PAUSE_LAST : session->pause * 2;
 
@@ -223,6 +255,7 @@ session_finish_first(Session *session)
 	else
 		session->first->started_at = loop_now();
 	session->in_flight--;
+	session->large -= operation->large;
 	session->result = NULL;
 	if (result_is_stale(result))
 		session->stale = true;
@@ -392,6 +425,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 		session->first = operation;
 	session->last = operation;
 	session->in_flight++;
+	session->large += operation->large;
 	if (!PQsendQueryPrepared(session->connection, statements[statement].name, parameters->count,
 							 parameters->values, parameters->lengths, parameters->formats,
 							 parameters->result_format))

@@ -37,6 +37,7 @@ typedef struct Operation
 {
 	void		(*done) (struct Operation *operation, const PGresult *result);
 	bool		alone;
+	bool		large;			/* its result is expected to be large */
 	struct Operation *next;
 	uint64_t	started_at;		/* when it became the first in flight */
 } Operation;
@@ -74,6 +75,13 @@ extern const char *database_unavailable(void);
  * if none has fewer than depth.
  */
 extern Session *session_pick(Pool pool, int depth);
+
+/*
+ * The same for an operation with a large result, which others should not have to wait
+ * behind: such ones are in flight in at most half of the sessions, and session_pick()
+ * leaves those alone as long as there is another.
+ */
+extern Session *session_pick_large(Pool pool, int depth);
 
 /* Sends a statement. In any case operation->done is called, and not before this returns. */
 extern void session_send(Session *session, Operation *operation, StatementId statement,
