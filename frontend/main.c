@@ -34,7 +34,7 @@
 #define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
 #define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
 #define PROCESS_DESCRIPTORS 32
-#define SESSION_DESCRIPTORS 4	/* the socket, and what libpq opens to connect */
+#define SESSION_DESCRIPTORS 4	/* the socket, and what connecting takes */
 
 static Timer tick;
 static Timer stop_timer;
@@ -125,6 +125,14 @@ reserve_descriptors(void)
 			  (unsigned long) limit.rlim_cur, settings.max_connections);
 }
 
+/* Sends to the database what waits for it. */
+static void
+dispatch(void)
+{
+	writes_dispatch();
+	reads_dispatch();
+}
+
 /* Serves a listening socket until a signal stops it. Returns the exit status. */
 static int
 serve(int listen_fd, const sigset_t *signals)
@@ -142,17 +150,17 @@ serve(int listen_fd, const sigset_t *signals)
 
 	while (!finished)
 	{
-		loop_turn(daemon_is_busy());
+		loop_wait(daemon_is_busy());
 		daemon_run();
-		writes_dispatch();
-		reads_dispatch();
+		dispatch();
+		loop_fire_timers();
+		dispatch();
 		sessions_flush();
 		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0)
 			finished = true;
 	}
 	sessions_close();
-	writes_dispatch();
-	reads_dispatch();
+	dispatch();
 	daemon_close();
 	log_event("stopped");
 	return 0;
