@@ -43,8 +43,14 @@ extern void respond_invalid(Request *request, const char *field, const char *pre
 /* Responds with 405, or to OPTIONS with 204; methods is the Allow header. */
 extern void respond_allow(Request *request, unsigned status, const char *methods);
 
+/* Adds a header to the response, if there is one. */
+extern void response_header(Request *request, const char *name, const char *value);
+
 /* Has the connection closed after the response, if there is one. */
 extern void response_close(Request *request);
+
+/* Says how long the connection may be idle, unless it is closed after the response. */
+extern void response_keep_alive(Request *request);
 
 /* Frees the response, if there is one. */
 extern void response_free(Request *request);

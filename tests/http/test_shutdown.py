@@ -66,7 +66,7 @@ def test_accepted_connections_are_answered(start_chatd):
 
 
 def test_database_that_does_not_answer(start_chatd, cluster, messages):
-    """Its requests get 503 after a while, and chatd ends all the same."""
+    """Its requests get 424 after a while, and chatd ends all the same."""
     server = start_chatd().ready()
     locker = lock_chats(cluster)
     try:
