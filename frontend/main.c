@@ -210,6 +210,8 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 static int
 run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
 {
+	pid_t		parent = getpid();
+
 	for (int i = 0; i < count; i++)
 	{
 		children[i] = fork();
@@ -221,8 +223,10 @@ run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *sig
 		}
 		if (children[i] == 0)
 		{
-			/* A loop must not outlive its parent. */
+			/* A loop must not outlive its parent, which may have ended before it is told so. */
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (getppid() != parent)
+				return 1;
 			for (int other = 0; other < count; other++)
 				if (other != i)
 					close(listen_fds[other]);
@@ -257,7 +261,8 @@ main(int argc, char **argv)
 	port = settings.port;
 	for (int i = 0; i < settings.loops; i++)
 	{
-		listen_fds[i] = listener_open(port, settings.loops > 1);
+		/* The first alone finds out whether another chatd has the port. */
+		listen_fds[i] = listener_open(port, i > 0 || settings.share_port);
 		port = listener_port(listen_fds[i]);
 	}
 	log_event("listening on %s port %d", settings.listen, port);

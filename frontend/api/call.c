@@ -140,6 +140,8 @@ respond_failure(Request *request, const Failure *failure)
 				 failure->hint ? " " : "", failure->hint ? failure->hint : "");
 		respond_unavailable(request, text);
 	}
+	else if (strcmp(sqlstate, "25006") == 0)
+		respond_unavailable(request, "The database is read-only.");
 	else
 		respond_unavailable(request, "The database cannot do this now.");
 }

@@ -14,6 +14,9 @@
  */
 extern bool preparation_send(PGconn *connection, bool writes);
 
+/* The reason that sessions share their backends, which holds for all of them. */
+extern const char *const preparation_pooled;
+
 /*
  * Checks one of the results up to that point. Returns NULL, or why the session
  * cannot be used, for people, as long as the result is there. versions: whether that

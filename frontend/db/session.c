@@ -217,6 +217,8 @@ session_take_preparation(Session *session, PGresult *result)
 
 		session_down(session, mismatch, *detail ? detail : NULL);
 		unfit = versions;
+		for (int i = 0; i < session_count && mismatch == preparation_pooled; i++)
+			sessions[i].stale = sessions[i].state == READY;
 		PQclear(result);
 		return false;
 	}

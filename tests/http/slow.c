@@ -3,12 +3,15 @@
  *		Loaded into chatd by LD_PRELOAD: makes one function slow, that named by SLOW, as
  *		long as the file named by SLOW_WHILE exists.
  *
- * Each call then leaves a line in that file, so that a test can wait for it.
+ * Each call then leaves a line in that file, so that a test can wait for it. With SLOW=prctl
+ * the parent of the process that calls it dies just before.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,4 +81,21 @@ send(int fd, const void *bytes, size_t length, int flags)
 	if (!(flags & MSG_DONTWAIT) && !(fcntl(fd, F_GETFL) & O_NONBLOCK))
 		take_long("send");
 	return REAL(send) (fd, bytes, length, flags);
+}
+
+int
+prctl(int option, ...)
+{
+	const char *slow = getenv("SLOW");
+	va_list		arguments;
+	unsigned long value;
+	pid_t		parent = getppid();
+
+	va_start(arguments, option);
+	value = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	if (slow && strcmp(slow, "prctl") == 0)
+		for (kill(parent, SIGKILL); getppid() == parent;)
+			usleep(1000);
+	return syscall(SYS_prctl, option, value, 0, 0, 0);
 }

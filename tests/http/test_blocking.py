@@ -47,3 +47,18 @@ def test_a_way_to_name_the_server(start_chatd, cluster, tmp_path, database):
     services.write_text("[ours]\nhost=localhost,%s\nport=1,5432\ndbname=chat\nuser=chat_api\n" % cluster.directory)
     server = start_chatd(database=database.format(directory=cluster.directory), prefix=["env", "PGSERVICEFILE=%s" % services]).ready()
     assert server.get("/applications").status == 200
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer wants to be loaded first")
+def test_a_parent_that_dies_early(start_chatd, slow_library):
+    """No loop goes on without it, even if it dies before the loop can ask for a signal."""
+    server = start_chatd("--loops", "2", prefix=["env", "LD_PRELOAD=%s" % slow_library, "SLOW=prctl"])
+    server.process.wait(10)
+
+    def is_closed():
+        try:
+            server.wire().socket.close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    wait_until(is_closed, "the end of the loops")

@@ -207,14 +207,14 @@ def test_server_that_hangs(start_chatd, cluster, messages):
 
 
 def test_settings_that_would_make_answers_untrue(start_chatd, cluster, new_name):
-    """synchronous_commit off, another isolation level, read only: chatd's own are in force."""
+    """synchronous_commit off, another isolation level: chatd's own are in force."""
     cluster.sql("CREATE TABLE seen AS SELECT ''::text AS durability, ''::text AS isolation;"
                 "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN UPDATE public.seen SET"
                 " durability = current_setting('synchronous_commit'), isolation = current_setting('transaction_isolation');"
                 " RETURN NULL; END$$;"
                 "CREATE TRIGGER see AFTER INSERT ON chat.applications FOR EACH ROW EXECUTE FUNCTION see()")
     options = " options='-c synchronous_commit=%s -c default_transaction_isolation=serializable" \
-        " -c default_transaction_read_only=on'"
+        " -c idle_session_timeout=100'"
     try:
         for durability, expected in (("off", "on"), ("local", "local")):
             server = start_chatd(database=cluster.conninfo() + options % durability).ready()
