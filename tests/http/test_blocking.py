@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from conftest import CHATD, TOP, wait_until
+from conftest import CHATD, ENVIRONMENT, TOP, wait_until
 
 SANITIZED = "sanitize" in str(CHATD) or b"__asan" in CHATD.read_bytes()
 
@@ -25,10 +25,10 @@ def test_a_slow_call(start_chatd, cluster, slow_library, tmp_path, function):
     passwords.chmod(0o600)
     # Where nothing listens, then where the server does. Without HOME, libpq looks the user up.
     database = cluster.conninfo().replace("host=", "host=localhost,").replace(" user", " port=1,5432 user")
-    server = start_chatd("--writers", "1", database=database + " passfile=%s" % passwords, prefix=[
+    server = start_chatd("--writers", "1", database=database + " application_name=slow passfile=%s" % passwords, prefix=[
         "env", "-u", "HOME", "LD_PRELOAD=%s" % slow_library, "SLOW=" + function, "SLOW_WHILE=%s" % slow]).ready()
     slow.write_text("")
-    cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chatd' LIMIT 4")
+    cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'slow' LIMIT 4")
     if function not in ("getpwuid_r", "send"):      # not every libpq, or configuration, has these called
         wait_until(slow.read_text, "a call that takes long")
     for _ in range(3):
@@ -50,15 +50,10 @@ def test_a_way_to_name_the_server(start_chatd, cluster, tmp_path, database):
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer wants to be loaded first")
-def test_a_parent_that_dies_early(start_chatd, slow_library):
+def test_a_parent_that_dies_early(cluster, slow_library):
     """No loop goes on without it, even if it dies before the loop can ask for a signal."""
-    server = start_chatd("--loops", "2", prefix=["env", "LD_PRELOAD=%s" % slow_library, "SLOW=prctl"])
-    server.process.wait(10)
-
-    def is_closed():
-        try:
-            server.wire().socket.close()
-        except ConnectionRefusedError:
-            return True
-        return False
-    wait_until(is_closed, "the end of the loops")
+    process = subprocess.Popen([CHATD, "--port", "0", "--loops", "2", "--database", cluster.conninfo()], text=True, stderr=subprocess.PIPE,
+                               env={**ENVIRONMENT, "LD_PRELOAD": slow_library, "SLOW": "prctl"})
+    # The end of its log: nobody is left who could write there.
+    log = process.communicate(timeout=15)[1]
+    assert " listening on " in log and process.returncode != 0
