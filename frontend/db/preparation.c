@@ -19,7 +19,7 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "db/preparation.h"
-#include "db/session.h"
+#include "db/result.h"
 #include "db/statements.h"
 
 #define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */

@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "common/settings.h"
 #include "db/query.h"
+#include "db/result.h"
 
 void
 query_push(QueryQueue *queue, Query *query)

@@ -87,15 +87,6 @@ extern Session *session_pick_large(Pool pool, int depth);
 extern void session_send(Session *session, Operation *operation, StatementId statement,
 						 const Parameters *parameters);
 
-/*
- * Does the error mean that this session will always fail, though a new one may
- * not? So it is after an upgrade of the extension, or if the server is a standby.
- */
-extern bool result_is_stale(const PGresult *result);
-
-/* Is it the error that the extension's library does not fit its schema? */
-extern bool result_is_version_error(const PGresult *result);
-
 /* At the end of an iteration of the loop: flushes sessions, ends broken ones. */
 extern void sessions_flush(void);
 

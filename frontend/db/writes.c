@@ -30,6 +30,7 @@
 
 #include "db/keyed_queue.h"
 #include "db/parameters.h"
+#include "db/result.h"
 #include "db/writes.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
