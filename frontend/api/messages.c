@@ -78,7 +78,10 @@ messages_list(Request *request)
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	if (last)
+	{
 		call_add_number(request, call_of(request)->page.last);
+		call_of(request)->query.max_rows = call_of(request)->page.last;
+	}
 	else
 		page_add_bounds(request);
 	call_read(request);

@@ -26,7 +26,8 @@ request_new(const char *method, const unsigned char *data, size_t size)
 	request->phase = PHASE_HANDLER;
 	request->share = share_join(NULL);
 	request->method = method;
-	request->target = strndup((const char *) data, size);
+	request->whole_target = strndup((const char *) data, size);
+	request->target = request->whole_target;
 	assert(request->target && request->share);
 	request->path_length = strcspn(request->target, "?");
 	request->query = request->target + request->path_length;
@@ -63,7 +64,7 @@ request_free(Request *request)
 	json_decref(request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
-	free(request->target);
+	free(request->whole_target);
 	free(request);
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		assert(share->used[i] == 0);
