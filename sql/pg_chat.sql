@@ -321,7 +321,7 @@ CREATE VIEW chat.search_status AS
 		s.failed,
 		s.seconds_behind
 	FROM chat_internal.search_status() AS s;
-COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. What row-level security hides from the tables'' owner is null; hint in chat.worker_status says what to do. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_reindex'
@@ -411,6 +411,7 @@ CREATE VIEW chat.worker_status AS
 		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
 		CASE
 			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
+			WHEN h.remedy IS NOT NULL THEN 'Row-level security hides rows from the tables'' owner; what cannot be counted is null. ' || h.remedy
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
@@ -418,8 +419,15 @@ CREATE VIEW chat.worker_status AS
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
 	FROM chat_internal.job_status() AS d
-	CROSS JOIN chat_internal.worker_process() AS w;
-COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
+	CROSS JOIN chat_internal.worker_process() AS w
+	CROSS JOIN (
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
+		WHERE n.nspname IN ('chat', 'chat_internal') AND c.relkind IN ('r', 'p')
+			AND c.relrowsecurity AND c.relforcerowsecurity AND NOT o.rolsuper AND NOT o.rolbypassrls) AS h;
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 ---------------------------------------------------------------------------
 -- What the functions return

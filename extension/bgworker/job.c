@@ -202,6 +202,7 @@ job_run(Job *job)
 	};
 
 	error_context_stack = &error_context;
+	job->running = true;
 	PG_TRY();
 	{
 		JobRun		run = {0};
@@ -222,6 +223,7 @@ job_run(Job *job)
 		wait_ms = retry_after_ms(job->failures);
 	}
 	PG_END_TRY();
+	job->running = false;
 	error_context_stack = error_context.previous;
 
 	MemoryContextSwitchTo(caller);

@@ -39,7 +39,8 @@ typedef struct Job
 	/*
 	 * Do one run; returns the time until the next in milliseconds, 0 for at once, after other
 	 * jobs. Called outside of a transaction, in a memory context that ends with the run. May raise
-	 * errors. Other jobs wait meanwhile: a run must end within a few tenths of a second.
+	 * errors. Other jobs wait meanwhile: a run must end within a few tenths of a second, but for
+	 * what it does around worker_do_other_job().
 	 */
 	long		(*run) (JobRun *run);
 
@@ -56,6 +57,7 @@ typedef struct Job
 	bool		uses_network;
 
 	/* Kept by job.c. */
+	bool		running;
 	TimestampTz last_end;
 	TimestampTz next_run;
 	int			failures;		/* in succession */

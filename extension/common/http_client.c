@@ -25,7 +25,7 @@
 
 /* How long making a connection may take, and finding the host's address. */
 #define CONNECT_TIMEOUT_MS 5000
-#define RESOLVE_TIMEOUT_MS 2000
+#define RESOLVE_TIMEOUT_MS 800
 
 /* How long an address, and what a file of certificates holds, are kept. */
 #define ADDRESS_LIFETIME_MS 60000

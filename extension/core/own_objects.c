@@ -37,7 +37,8 @@ run_commands(const char *query)
 /*
  * chat_internal.own_schema() returns void
  *
- * Gives the schema chat_internal to the owner of the schema chat.
+ * Gives the schema chat_internal to the owner of the schema chat. The owner of the
+ * tables, which go there, may use it.
  */
 Datum
 chat_own_schema(PG_FUNCTION_ARGS)
@@ -47,14 +48,16 @@ chat_own_schema(PG_FUNCTION_ARGS)
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	run_commands("SELECT pg_catalog.format('ALTER SCHEMA chat_internal OWNER TO %s', nspowner::pg_catalog.regrole)"
 				 " FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'chat'");
+	run_commands("SELECT pg_catalog.format('GRANT USAGE ON SCHEMA chat_internal TO %s', relowner::pg_catalog.regrole)"
+				 " FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'chat.worker_duties'::pg_catalog.regclass"
+				 " AND NOT pg_catalog.has_schema_privilege(relowner, 'chat_internal', 'USAGE')");
 	PG_RETURN_VOID();
 }
 
 /*
  * chat_internal.own_functions() returns void
  *
- * Gives the functions that are new, those in the schema chat_internal and
- * chat.write_paths(), to the owner of chat.fold().
+ * Gives the functions in the schema chat_internal to the owner of chat.fold().
  */
 Datum
 chat_own_functions(PG_FUNCTION_ARGS)
@@ -64,8 +67,7 @@ chat_own_functions(PG_FUNCTION_ARGS)
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	run_commands("SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole)"
 				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
-				 " WHERE (p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " OR p.oid OPERATOR(pg_catalog.=) 'chat.write_paths()'::pg_catalog.regprocedure)"
+				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
 				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
 				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
 	PG_RETURN_VOID();

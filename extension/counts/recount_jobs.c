@@ -230,8 +230,7 @@ run_queue(JobRun *run)
 		if (count == 0)
 		{
 			position = (ChatKey) BEFORE_ALL;
-			repaired_counts_trim();
-			return guc_reconcile_interval * 1000L;
+			return repaired_counts_trim() ? 0 : guc_reconcile_interval * 1000L;
 		}
 		count = count_slice(parents, count, &pacing, run);
 		position = parents[count - 1];

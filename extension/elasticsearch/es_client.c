@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 
+#include "bgworker/worker.h"
 #include "common/http_client.h"
 #include "common/json_read.h"
 #include "common/secret_file.h"
@@ -24,7 +25,7 @@
 /* How much is shown of what the server says went wrong, in bytes. */
 #define REASON_MAX 300
 
-/* How often a wait looks whether there is a reload. */
+/* How often a wait looks whether there is a reload, or something else to do. */
 #define LOOK_MS 100
 
 /*
@@ -292,19 +293,23 @@ es_json(const HttpRequest *request, const char **problem)
 }
 
 /*
- * Wait until a request is done. In the worker, a reload of the settings ends
- * the wait, with an error: Elasticsearch may not be wanted any more.
+ * Wait until a request is done. In the worker, other jobs are done meanwhile; a
+ * reload of the settings ends the wait, with an error: Elasticsearch may not be
+ * wanted any more.
  */
 static void
 wait_until_done(const HttpRequest *request)
 {
+	/* Most answers come at once. */
+	if (!request->done)
+		http_wait(LOOK_MS);
 	while (!request->done)
 	{
-		http_wait(LOOK_MS);
 		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
 			ereport(ERROR,
 					(errcode(ERRCODE_OPERATOR_INTERVENTION),
 					 errmsg("the settings were reloaded while Elasticsearch was asked")));
+		http_wait(worker_do_other_job() ? 0 : LOOK_MS);
 	}
 }
 

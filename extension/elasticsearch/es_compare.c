@@ -367,7 +367,7 @@ es_compare_slice(EsCompare *comparison)
 	slice->comparison = comparison;
 	slice->table = es_compare_table_slice(&comparison->table, comparison->position, comparison->last,
 										  comparison->slice_size);
-	more = slice->table.messages == comparison->slice_size;
+	more = slice->table.more;
 	slice->range.above = comparison->position;
 	slice->range.through = more ? slice->table.last :
 		(MessageKey) {comparison->last.application, comparison->last.chat, PG_INT32_MAX};

@@ -25,6 +25,7 @@ typedef struct TableSlice
 	int			count;
 	int64		messages;		/* in all buckets */
 	MessageKey	last;			/* of them; not set if there are none */
+	bool		more;			/* there may be more than the slice has */
 } TableSlice;
 
 /* A key as the table has it. */

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "bgworker/worker.h"
 #include "bgworker/worker_xact.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
@@ -200,9 +201,42 @@ es_index_row_insert(EsIndexState state)
 	return name;
 }
 
-/* In a transaction. */
+/* Rows that are deleted in one transaction, where there may be many. */
+#define DELETED_MAX "10000"
+
+/*
+ * Run a statement that deletes DELETED_MAX rows at most, with the parameter id,
+ * until there are fewer; other jobs go on meanwhile.
+ */
+static void
+delete_in_slices(SavedPlan *plan, int32 id, const char *activity)
+{
+	Datum		value = Int32GetDatum(id);
+	uint64		deleted;
+
+	do
+	{
+		worker_xact_begin(activity);
+		deleted = spi_plan_write(plan, &value, NULL);
+		worker_xact_commit();
+		(void) worker_do_other_job();
+	} while (deleted == atoi(DELETED_MAX));
+}
+
+/* Delete watermarks: the messages are pending again. */
 static void
 delete_watermarks(int32 id)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat_internal.search_watermarks WHERE index_id = $1 LIMIT " DELETED_MAX "))", INT4OID);
+
+	delete_in_slices(&plan, id, "deleting what is noted of an index");
+}
+
+/* The same, of what was noted since, in a transaction that ends it. */
+static void
+delete_last_watermarks(int32 id)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat_internal.search_watermarks WHERE index_id = $1", INT4OID);
@@ -211,21 +245,26 @@ delete_watermarks(int32 id)
 	spi_plan_write(&plan, &value, NULL);
 }
 
-/* Delete the row of an index, and all that is noted of it. */
+/*
+ * Delete the row of an index, and all that is noted of it. What is queued for it
+ * goes last: should this end in between, the index either has it or has no row.
+ */
 void
 es_index_row_delete(const EsIndex *index)
 {
 	static SavedPlan row = SAVED_PLAN(
 		"DELETE FROM chat_internal.search_indexes WHERE id = $1", INT4OID);
 	static SavedPlan queue = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue WHERE index_id = $1", INT4OID);
+		"DELETE FROM chat_internal.search_queue WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat_internal.search_queue WHERE index_id = $1 LIMIT " DELETED_MAX "))", INT4OID);
 	Datum		value = Int32GetDatum(index->id);
 
+	delete_watermarks(index->id);
 	worker_xact_begin("forgetting an index");
 	spi_plan_write(&row, &value, NULL);
-	delete_watermarks(index->id);
-	spi_plan_write(&queue, &value, NULL);
+	delete_last_watermarks(index->id);
 	worker_xact_commit();
+	delete_in_slices(&queue, index->id, "deleting what is queued for an index");
 }
 
 /*
@@ -236,13 +275,11 @@ void
 es_index_rows_delete_orphans(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue WHERE index_id <"
-		" (SELECT COALESCE(min(id), $1) FROM chat_internal.search_indexes)", INT4OID);
-	Datum		all = Int32GetDatum(PG_INT32_MAX);
+		"DELETE FROM chat_internal.search_queue WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat_internal.search_queue WHERE index_id <"
+		" (SELECT COALESCE(min(id), $1) FROM chat_internal.search_indexes) LIMIT " DELETED_MAX "))", INT4OID);
 
-	worker_xact_begin("tidying the queue");
-	spi_plan_write(&plan, &all, NULL);
-	worker_xact_commit();
+	delete_in_slices(&plan, PG_INT32_MAX, "tidying the queue");
 }
 
 /* An index can be used from now on, at this URL: write its uuid. */
@@ -272,9 +309,10 @@ es_index_row_disable(const EsIndex *index)
 		"UPDATE chat_internal.search_indexes SET uuid = NULL WHERE id = $1", INT4OID);
 	Datum		value = Int32GetDatum(index->id);
 
+	delete_watermarks(index->id);
 	worker_xact_begin("disabling an index");
 	spi_plan_write(&plan, &value, NULL);
-	delete_watermarks(index->id);
+	delete_last_watermarks(index->id);
 	worker_xact_commit();
 }
 

@@ -163,7 +163,11 @@ find_in_cache(RowAccess *access, OpenTable *table, const RowKey *key)
 		fetch_from_root(access, table, tid, NULL) && found_has_key(table, key);
 }
 
-/* Find the row by the index. */
+/*
+ * Find the row by the index. Where many versions are kept, because of somebody's
+ * old snapshot, the index has an entry for each page of them; the last version is
+ * most often in the last page, so they are read from their end.
+ */
 static bool
 find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
 {
@@ -183,7 +187,7 @@ find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
 							   key->is_text ? F_TEXTEQ : F_INT4EQ, key->values[i]);
 	scan->xs_snapshot = access->snapshot;
 	index_rescan(scan, scan_keys, key->count, NULL, 0);
-	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	while ((tid = index_getnext_tid(scan, BackwardScanDirection)) != NULL)
 	{
 		ItemPointerData root = *tid;
 		bool		all_dead = false;
