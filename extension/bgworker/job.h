@@ -53,6 +53,9 @@ typedef struct Job
 	/* The pause between runs that are wanted before it is time. */
 	long		pause_ms;
 
+	/* Whether a run may wait for so long that it must not be within one of another job. */
+	bool		outermost;
+
 	/* Whether a run uses the network: then the first waits a moment, see worker.c. */
 	bool		uses_network;
 

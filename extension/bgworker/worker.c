@@ -9,9 +9,9 @@
  * survives errors, since without a launcher nobody would start it again.
  *
  * No job waits for a server that another one waits for: a job that may wait for
- * long does runs of other jobs meanwhile. Such runs are within that job's own,
- * and a job that is running is not run again; so there are never more of them
- * than there are jobs.
+ * long does runs of other jobs meanwhile. Such a run is within that job's own,
+ * which goes on when it has ended. So a job that may wait for very long is never
+ * within another; and one that is running is not run again.
  *
  * Triggers of the tables' owner run in the worker's transactions; the settings
  * that they change, and the lock that they can give up, are brought back.
@@ -205,7 +205,7 @@ worker_do_other_job(void)
 	{
 		Job		   *candidate = jobs[turn++ % jobs_count];
 
-		if (!candidate->running && job_wait_ms(candidate) == 0)
+		if (!candidate->running && !candidate->outermost && job_wait_ms(candidate) == 0)
 			job = candidate;
 	}
 	if (job == NULL)

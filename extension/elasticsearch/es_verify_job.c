@@ -225,5 +225,6 @@ Job			es_verify_job = {
 	.run = run_verify,
 	.wanted = is_wanted,
 	.pause_ms = WHOLE_PAUSE_MS,
+	.outermost = true,
 	.uses_network = true
 };
