@@ -46,6 +46,12 @@ foreign_postgresql()
 	[ -x "$bindir/initdb" ] && [ -f "$("$pg_config" --pgxs)" ]
 }
 
+# What lays out the C: later releases than Debian 12 lack it, see .ci/format.
+indenter()
+{
+	! grep -qs '^VERSION_ID="12"' /etc/os-release || echo pg-bsd-indent
+}
+
 # group_packages GROUP - prints the group's packages; "postgresql" stands for server and headers.
 group_packages()
 {
@@ -55,8 +61,8 @@ group_packages()
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl default-jdk-headless maven ;;
 		bench) echo python3 wrk redis-server default-jdk-headless maven ;;
 		load) echo python3 ;;
-		lint) echo shellcheck cppcheck python3 pg-bsd-indent ;;
-		format) echo pg-bsd-indent binutils python3 ;;
+		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
+		format) echo binutils python3 "$(indenter)" ;;
 		tags) echo universal-ctags python3 ;;
 		coverage) echo gcovr ;;
 		valgrind) echo valgrind libc6-dbg python3 ;;

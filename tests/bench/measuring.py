@@ -29,6 +29,9 @@ Line = collections.namedtuple("Line", "key name measure beside_name beside goal 
 # A line that makes its rows itself: rows(bench, rounds) returns them.
 RowsLine = collections.namedtuple("RowsLine", "key rows")
 
+# What a row is called that no Line makes; what stands beside it, if anything.
+Title = collections.namedtuple("Title", "name beside_name", defaults=("",))
+
 
 class Bench:
     """What all measurements share: the servers, the application they write to, the time they take."""

@@ -109,8 +109,12 @@ class Postgres(servers.Cluster):
         self.sql("ALTER SYSTEM RESET %s" % name)
         self.sql("SELECT pg_reload_conf()")
 
+    @property
+    def pid(self):
+        return self.postmaster()
+
     def cpu_seconds(self):
-        return tree_seconds(self.postmaster())
+        return tree_seconds(self.pid)
 
 
 class HttpServer:
@@ -153,5 +157,9 @@ class Chatd(servers.Chatd):
     def __exit__(self, *_):
         self.stop()
 
+    @property
+    def pid(self):
+        return self.process.pid
+
     def cpu_seconds(self):
-        return tree_seconds(self.process.pid)
+        return tree_seconds(self.pid)

@@ -8,6 +8,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
+pg_config=${PG_CONFIG:-pg_config}
 build=$top/build/coverage
 directory=$(mktemp -d "${TMPDIR:-/tmp}/pg_chat-coverage.XXXXXX")
 trap 'rm -rf "$directory"' EXIT
@@ -15,18 +16,21 @@ chmod 755 "$directory"
 install -d -m 1777 "$directory/counts"
 
 rm -rf "$build"
-make -s -C "$top/extension" install BUILD="$build/extension" PG_CONFIG="$PG_CONFIG" DESTDIR="$directory" \
+make -s -C "$top/extension" install BUILD="$build/extension" PG_CONFIG="$pg_config" DESTDIR="$directory" \
 	COPT="-O0 --coverage" with_llvm=no >/dev/null
 make -s -C "$top/frontend" all BUILD="$build" CFLAGS="-O0 -g --coverage"
-pg_config=$(PG_CONFIG=$PG_CONFIG "$top/tests/private_postgres.sh" "$directory")
+private=$(PG_CONFIG=$pg_config "$top/tests/private_postgres.sh" "$directory")
 
 # Whoever runs the tests need not be able to write into the build: the counts go there afterwards.
 status=0
-PG_CONFIG=$pg_config CHATD=$build/chatd GCOV_PREFIX=$directory/counts "$top/tests/run.sh" "$@" || status=1
+PG_CONFIG=$private CHATD=$build/chatd GCOV_PREFIX=$directory/counts "$top/tests/run.sh" "$@" || status=1
 cp -R "$directory/counts$build/." "$build"
 
 cd "$top"
-gcovr --root . --object-directory "$build" --csv "$build/files.csv" --html-details "$build/index.html" \
-	"$build" >/dev/null
+# Each part is compiled in a directory of its own.
+gcovr --root . --object-directory "$build/extension" --json "$build/extension.json" "$build/extension"
+gcovr --root . --object-directory "$top/frontend" --json "$build/frontend.json" "$build/frontend"
+gcovr --root . --add-tracefile "$build/extension.json" --add-tracefile "$build/frontend.json" \
+	--csv "$build/files.csv" --html-details "$build/index.html" >/dev/null
 "$top/tests/coverage/report.py" "$build/files.csv"
 exit "$status"

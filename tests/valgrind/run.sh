@@ -10,14 +10,15 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
+pg_config=${PG_CONFIG:-pg_config}
 directory=$(mktemp -d "${TMPDIR:-/tmp}/pg_chat-valgrind.XXXXXX")
 trap 'rm -rf "$directory"' EXIT
 chmod 755 "$directory"
 install -d -m 1777 "$directory/found"
 
-make -s -C "$top/extension" install PG_CONFIG="$PG_CONFIG" DESTDIR="$directory" >/dev/null
-pg_config=$("$top/tests/private_postgres.sh" "$directory")
-bindir=$(dirname "$pg_config")
+make -s -C "$top/extension" install PG_CONFIG="$pg_config" DESTDIR="$directory" >/dev/null
+private=$(PG_CONFIG=$pg_config "$top/tests/private_postgres.sh" "$directory")
+bindir=$(dirname "$private")
 cp "$top/tests/valgrind/suppressions" "$directory"
 mv "$bindir/postgres" "$bindir/postgres.real"
 cat >"$bindir/postgres" <<POSTGRES
@@ -32,7 +33,7 @@ POSTGRES
 chmod 755 "$bindir/postgres"
 
 status=0
-PG_CONFIG=$pg_config PGCTLTIMEOUT=600 "$top/tests/run.sh" "$@" || status=1
+PG_CONFIG=$private PGCTLTIMEOUT=600 "$top/tests/run.sh" "$@" || status=1
 rm -rf "$top/build/valgrind"
 mkdir -p "$top/build"
 cp -R "$directory/found" "$top/build/valgrind"
