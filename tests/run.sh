@@ -18,9 +18,7 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 pg_config=${PG_CONFIG:-pg_config}
 chatd=${CHATD:-$top/build/chatd}
-bindir=$("$pg_config" --bindir)
-pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
-logs=$top/build/test
+logs=$top/build/log
 engine=${CHAT_ENGINE:-elasticsearch-7}
 
 passed=0
@@ -32,7 +30,7 @@ staged()
 	local drop=()
 	[ "$(id -u)" != 0 ] || drop=(setpriv --reuid postgres --regid postgres --init-groups)
 	"${drop[@]}" env -i PATH="$bindir:/usr/bin:/bin" HOME="$stage" TMPDIR="$stage/tmp" LANG=C.UTF-8 \
-		PG_CONFIG="$(command -v "$pg_config")" CHATD="$stage/build/chatd" \
+		PG_CONFIG="$pg_config" CHATD="$stage/build/chatd" \
 		PG_REGRESS="$pgxs_test/regress/pg_regress" \
 		TESTDIR="$stage/tests/tap" TESTDATADIR="$stage/tests/tap/tmp_check" \
 		TESTLOGDIR="$stage/tests/tap/tmp_check/log" \
@@ -41,6 +39,20 @@ staged()
 		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
+}
+
+# What runs the tests may not enter the clone: of a PostgreSQL that is there, the stage has a copy.
+stage_postgres()
+{
+	pg_config=$(command -v "$pg_config")
+	case $pg_config in
+		"$top/build/postgres/"*)
+			cp -R "$top/build/postgres" "$stage/"
+			pg_config=$stage/postgres/pg_config
+			;;
+	esac
+	bindir=$("$pg_config" --bindir)
+	pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
 }
 
 # Build the engine where it stays, and give the stage a copy. Where it cannot be built, the tests say so.
@@ -62,8 +74,9 @@ make_stage()
 	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
-		*" tap "* | *" http "*) stage_engine ;;
+		*" tap "*) stage_engine ;;
 	esac
+	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }
 
