@@ -28,6 +28,7 @@
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
 #define WRITE_LOCK_TIMEOUT "200ms"	/* others' writes wait for the same session */
 #define PAUSE_FIRST 50			/* before the next attempt, ms */
+#define REPEAT_LOG 60000		/* before the same failure is logged again, ms */
 #define PAUSE_LAST 2000
 
 typedef enum SessionState
@@ -97,6 +98,25 @@ database_session(Lane lane, int depth)
 }
 
 /*
+ * Logs why a session went down; the same again at most once a minute, as every
+ * session goes on trying for as long as it takes.
+ */
+static void
+log_down(const char *what, const char *detail)
+{
+	static char logged[512];
+	static uint64_t logged_at;
+	char		line[512];
+
+	snprintf(line, sizeof(line), "database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	if (strcmp(line, logged) == 0 && loop_now() - logged_at < REPEAT_LOG)
+		return;
+	strcpy(logged, line);
+	logged_at = loop_now();
+	log_event("%s", line);
+}
+
+/*
  * Closes the connection, tells all that was in flight, and plans the next
  * attempt. The words go to the log and, short, to readyz.
  */
@@ -105,7 +125,7 @@ session_down(Session *session, const char *what, const char *detail)
 {
 	Operation  *operation = session->first;
 
-	log_event("database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	log_down(what, detail);
 	snprintf(reason, sizeof(reason), "%s", what);
 
 	loop_unwatch(&session->watcher);

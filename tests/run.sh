@@ -19,6 +19,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 pg_config=${PG_CONFIG:-pg_config}
 chatd=${CHATD:-$top/build/chatd}
 logs=$top/build/log
+left=$top/build/test
 engine=${CHAT_ENGINE:-elasticsearch-7}
 
 passed=0
@@ -55,10 +56,14 @@ stage_postgres()
 	pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
 }
 
-# Build the engine where it stays, and give the stage a copy. Where it cannot be built, the tests say so.
+# Build the engine where it stays, and give the stage a copy. Where it cannot be built, the tests that need it
+# fail, and the summary says why.
 stage_engine()
 {
-	"$top/tests/elasticsearch/run.sh" "$engine" build || return 0
+	"$top/docker/step.sh" engine "Fetching and building $engine" "$top/tests/elasticsearch/run.sh" "$engine" build || {
+		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search failed for that, see build/log/engine.log"
+		return 0
+	}
 	mkdir "$stage/build/elasticsearch"
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
@@ -84,6 +89,7 @@ make_stage()
 drop_stage()
 {
 	local pidfile
+	kill "$teller" 2>/dev/null
 	while IFS= read -r pidfile; do
 		kill -QUIT "$(head -n 1 "$pidfile")" 2>/dev/null
 	done < <(find "$stage" -name postmaster.pid)
@@ -166,26 +172,41 @@ report_failure()
 	for file in "$stage/tests/$1/regression.diffs" "$stage"/sanitizer.*; do
 		[ ! -s "$file" ] || cat "$file"
 	done
-	mkdir -p "$logs/$1"
+	mkdir -p "$left/$1"
 	(cd "$stage/tests/$1" && find . \( -path '*/log/*' -o -path '*/results/*' -o -name '*.diffs' \) \
-		-type f -exec cp --parents -t "$logs/$1" {} +)
-	rmdir "$logs/$1" 2>/dev/null || echo "$1: its logs are in $logs/$1"
+		-type f -exec cp --parents -t "$left/$1" {} +)
+	rmdir "$left/$1" 2>/dev/null || echo "$1: its servers' logs are in build/test/$1"
 }
 
 # The names of what failed, to stand beside the totals: a long log is often seen by its end alone.
 name_failures()
 {
-	grep -E '^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok' "$stage/output" | cut -c 1-150 | head -n 8
+	grep -E '^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok|^t/.*\(Wstat' "$logs/$1.log" | cut -c 1-150 | head -n 12
+}
+
+# While a suite says nothing: for how long it has been running, and what of tap it is at.
+tell_progress()
+{
+	local never began=$SECONDS
+	exec {never}<> <(:)
+	while read -rt 30 -u "$never" || true; do
+		[ -n "$(find "$logs/$1.log" -newermt '-30 seconds')" ] ||
+			echo "$1: $((SECONDS - began)) s so far$(find "$stage/tests/$1/tmp_check/log" -name 'regress_log_*' \
+				-newermt '-60 seconds' -printf ' %f' 2>/dev/null | sed 's/ regress_log_/, /g')"
+	done
 }
 
 # Run one suite, add to the totals. What goes wrong outside of any test counts as one failure.
 run_suite()
 {
 	local status good bad
-	echo "== $1${CHAT_ENGINE:+ with $CHAT_ENGINE}"
-	(cd "$stage/tests/$1" && "suite_$1") 2>&1 | tee "$stage/output"
+	echo "== $1${CHAT_ENGINE:+ with $CHAT_ENGINE} (log: build/log/$1.log)"
+	tell_progress "$1" &
+	teller=$!
+	(cd "$stage/tests/$1" && "suite_$1") 2>&1 | tee "$logs/$1.log"
 	status=${PIPESTATUS[0]}
-	read -r good bad < <("count_$1" <"$stage/output")
+	kill "$teller"
+	read -r good bad < <("count_$1" <"$logs/$1.log")
 	: "${good:=0}" "${bad:=0}"
 	if [ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$good" = 0 ] || compgen -G "$stage/sanitizer.*" >/dev/null; }; then
 		echo "$1: ended with status $status after $good tests"
@@ -193,7 +214,7 @@ run_suite()
 	fi
 	if [ "$bad" != 0 ]; then
 		report_failure "$1"
-		summary+=$(name_failures)$'\n'
+		summary+=$(name_failures "$1")$'\n'
 	fi
 	passed=$((passed + good))
 	failed=$((failed + bad))
@@ -201,10 +222,13 @@ run_suite()
 }
 
 summary=
-rm -rf "$logs"
+lacking=
+teller=
+rm -rf "$left"
+mkdir -p "$logs" || exit
 make_stage "$@"
 for suite; do
 	run_suite "$suite"
 done
-printf '\n%s%d passed, %d failed\n' "$summary" "$passed" "$failed"
+printf '\n%s%s%d passed, %d failed\n' "$summary" "${lacking:+$lacking$'\n'}" "$passed" "$failed"
 [ "$failed" = 0 ]
