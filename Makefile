@@ -32,8 +32,9 @@ SUDO := $(if $(ROOT),,sudo)
 # docker/private_postgres.sh. Only "make install" touches the PostgreSQL that is there.
 PRIVATE := build/postgres
 USE_PRIVATE := PG_CONFIG="$(CURDIR)/$(PRIVATE)/pg_config"
-# Bitcode, for the just-in-time compiler, takes clang, and no query here gains from it.
-EXTENSION = $(MAKE) -C extension with_llvm=no $(USE_PRIVATE)
+# Seen from where the extension is built, so that the clone's path may have spaces. Without bitcode: it is for
+# the just-in-time compiler, takes clang, and no query here gains from it.
+EXTENSION = $(MAKE) -C extension with_llvm=no PG_CONFIG=../postgres/pg_config
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all compile install uninstall run load bench test $(SUITES:%=test-%) test-engines sanitize coverage \
@@ -127,8 +128,7 @@ test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (r
 
 lint: ## warnings as errors, static analysis
 	@$(PACKAGES) build lint
-	@$(AS_OWNER) docker/private_postgres.sh $(PRIVATE) >/dev/null
-	@$(AS_OWNER) env $(USE_PRIVATE) .ci/lint
+	@$(AS_OWNER) .ci/lint
 
 format: all ## lay out the C as PostgreSQL's pgindent does
 	@$(PACKAGES) format
@@ -142,7 +142,7 @@ tags: ## build/tags and build/TAGS, for vi and Emacs
 
 compile_commands.json: all ## into build/: how each file is compiled, for clangd and the like
 	@$(PACKAGES) tags
-	@{ $(MAKE) -wnB -C extension $(USE_PRIVATE); $(MAKE) -wnB -C frontend; } | .ci/compile_commands >build/$@
+	@{ $(EXTENSION) -wnB; $(MAKE) -wnB -C frontend; } | .ci/compile_commands >build/$@
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9_. -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 26
