@@ -19,7 +19,7 @@ MAKEOVERRIDES =
 PYTHON := /usr/bin/python3
 PACKAGES := docker/packages.sh
 STEP := docker/step.sh
-SUITES := regress isolation tap http
+SUITES := regress isolation tap http commands
 ENGINES := elasticsearch-7 elasticsearch-8 elasticsearch-9 opensearch-2 opensearch-3
 
 # A clone that is not root's stays its owner's: root builds and tests as its owner, and installs as root.

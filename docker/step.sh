@@ -58,8 +58,8 @@ teller=$!
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-"$@" 1>&"$out" 2> >(tee "$errors" >&"$out")
-status=$?
+"$@" 2>&1 1>&"$out" | tee "$errors" >&"$out"
+status=${PIPESTATUS[0]}
 kill "$teller" 2>/dev/null
 wait
 [ ! -t 2 ] || [ "$SECONDS" = 0 ] || echo >&2

@@ -2,7 +2,7 @@
 #
 # run.sh SUITE... - run test suites and say how many tests passed and failed.
 #
-# Suites: regress, isolation (pg_regress), tap (prove), http (pytest). The counts are the runners'
+# Suites: regress, isolation (pg_regress), tap (prove), http, commands (pytest). The counts are the runners'
 # own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
 #
 # The suites run from a stage: a copy of tests/ and of chatd in a temporary directory that holds
@@ -77,6 +77,7 @@ make_stage()
 	mkdir "$stage/tmp" "$stage/build"
 	cp -R "$top/tests" "$stage/tests"
 	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
+	(cd "$top" && cp --parents -t "$stage" docker/*.sh frontend/run.sh)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
 		*" tap "*) stage_engine ;;
@@ -133,6 +134,11 @@ suite_http()
 	staged /usr/bin/python3 -m pytest -p no:cacheprovider -q
 }
 
+suite_commands()
+{
+	suite_http
+}
+
 # Each counter reads a runner's output and prints "<passed> <failed>".
 count_regress()
 {
@@ -163,6 +169,11 @@ count_http()
 			}
 		}
 		END { print passed + 0, failed + 0 }'
+}
+
+count_commands()
+{
+	count_http
 }
 
 # What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
