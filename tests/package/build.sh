@@ -13,7 +13,7 @@ keep()
 	find build/deb -name '*.deb' ! -name '*-dbgsym_*' -exec cp -t "/share/$1" {} +
 }
 
-docker/packages.sh build
+docker/packages.sh build headers
 apt-get install -y -qq --no-install-recommends pgxnclient unzip
 pgxn install --nosudo /share/*.zip
 [ -e "$(pg_config --pkglibdir)/pg_chat.so" ]
