@@ -39,6 +39,7 @@ prepare()
 	version=$(apt-cache madison "postgresql-$major" | cut -d '|' -f 2 | tr -d ' ' | sort -V | head -n 1)
 	apt install libpq5="$version" "postgresql-$major=$version" "postgresql-client-$major=$version"
 	pg_ctlcluster "$major" main start || true
+	echo 'APT::Get::Assume-Yes "true";' >/etc/apt/apt.conf.d/yes
 	echo "alice ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/alice
 	useradd --create-home alice
 	chmod 700 /home/alice
@@ -62,9 +63,10 @@ start()
 	cat "$said"
 }
 
+# By SIGTERM, to all of them, as SIGINT is ignored by what a script starts in the background.
 stop()
 {
-	pkill -INT -f "^/bin/bash frontend/run.sh" && wait "$runner"
+	kill -TERM -- "-$runner" && ! wait "$runner" && ! ls "$clone/build/run/postgres/postmaster.pid"
 }
 
 # As the user, by the command of the welcome.
@@ -117,7 +119,7 @@ check "it works for the clone's owner" welcome_of alice
 check "nothing that was there is upgraded, what is new is listed" nothing_upgraded
 check "clang and LLVM's headers are not installed" no_compiler_of_bitcode
 check "nothing is installed into the PostgreSQL that is there" nothing_installed_into_it
-check "Ctrl-C ends it" stop
+check "it is ended" stop
 check "all in the clone is its owner's" all_is_alices
 check "make run by the owner, on the same data" start alice make run PORT=0
 check "the psql command works for the owner" welcome_of alice
