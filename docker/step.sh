@@ -15,7 +15,7 @@ what=$2
 shift 2
 
 if ! { mkdir -p "$top/build/log" && : >"$top/$log"; } 2>/dev/null; then
-	printf 'Cannot write to %s, which may belong to someone else: sudo chown -R %s %q\n' "$log" "$(id -un)" "$top/build" >&2
+	printf 'Cannot write to %s. If it is because root has built here: sudo chown -R %s %q\n' "$log" "$(stat -c %U "$top")" "$top/build" >&2
 	exit 1
 fi
 # What root writes is the clone's owner's, too.

@@ -214,7 +214,8 @@ start_chatd()
 	done
 }
 
-# Stop what runs, chatd first, wait for both, and end: with the status so far, or 1 if one ended badly.
+# Stop what runs, chatd first, wait for both, and end: with the status so far, or 1 if one ended badly. A signal
+# that came just before it was ignored interrupts a wait: the second one tells.
 # shellcheck disable=SC2317 # a trap calls it
 stop_all()
 {
@@ -222,7 +223,7 @@ stop_all()
 	trap '' INT TERM
 	if [ -n "$chatd_pid" ]; then
 		kill -TERM "$chatd_pid" 2>/dev/null || true
-		wait "$chatd_pid" || {
+		wait "$chatd_pid" || wait "$chatd_pid" || {
 			status=1
 			tail -n 3 "$data/chatd.log"
 			echo "chatd has not ended well; its log is $data/chatd.log"
@@ -230,7 +231,7 @@ stop_all()
 	fi
 	if [ -n "$postgres_pid" ]; then
 		kill -INT "$postgres_pid" 2>/dev/null || true
-		wait "$postgres_pid" || {
+		wait "$postgres_pid" || wait "$postgres_pid" || {
 			status=1
 			grep -E '(PANIC|FATAL|ERROR): ' "$data/postgresql.log" | tail -n 3
 			echo "PostgreSQL has not ended well; its log is $data/postgresql.log. The next start recovers what was committed."

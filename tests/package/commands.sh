@@ -13,7 +13,7 @@ log=/var/log/pg_chat-commands
 said=/tmp/said
 clone=/home/alice/clone
 
-# shellcheck source=tests/package/checks.sh
+# shellcheck disable=SC1091
 . "$(dirname "$0")/checks.sh"
 
 apt()
@@ -66,7 +66,8 @@ start()
 # By SIGTERM, to all of them, as SIGINT is ignored by what a script starts in the background.
 stop()
 {
-	kill -TERM -- "-$runner" && ! wait "$runner" && ! ls "$clone/build/run/postgres/postmaster.pid"
+	kill -TERM -- "-$runner" && ! wait "$runner" && [ ! -e "$clone/build/run/postgres/postmaster.pid" ] &&
+		! grep -F "has not ended well" "$said"
 }
 
 # As the user, by the command of the welcome.
@@ -123,7 +124,7 @@ check "it is ended" stop
 check "all in the clone is its owner's" all_is_alices
 check "make run by the owner, on the same data" start alice make run PORT=0
 check "the psql command works for the owner" welcome_of alice
-stop || true
+check "it is ended, too" stop
 check "the owner builds" runuser -u alice -- make -C "$clone"
 check "the owner cleans" runuser -u alice -- make -C "$clone" clean
 check "undo" undo

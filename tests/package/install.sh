@@ -14,7 +14,7 @@ log=/var/log/pg_chat-install
 unit=/usr/lib/systemd/system/chatd.service
 url=http://127.0.0.1:8080
 
-# shellcheck source=tests/package/checks.sh
+# shellcheck disable=SC1091
 . "$(dirname "$0")/checks.sh"
 
 # apt ARGUMENT... - quietly, without a question. Of a chatd.conf that both have changed, the administrator's is
