@@ -240,30 +240,42 @@ as_root()
 	fi
 }
 
+# fetch_headers VERSION DIRECTORY - the package, into the directory.
+fetch_headers()
+{
+	(cd "$2" && apt-get download -qq -o APT::Sandbox::User=root "postgresql-server-dev-$major=$1")
+}
+
 # The headers of the PostgreSQL that is installed, in exactly its version: an extension that was built with
 # those of a later one may not load. "apt-get download" checks them as it does all packages.
 unpack_headers()
 {
-	local package=postgresql-server-dev-$major version target
+	local package=postgresql-server-dev-$major fresh=$top/build/headers/new version said
 	version=$(version "postgresql-$major")
-	target=$top/build/headers/$version
-	[ "$(version "$package")" != "$version" ] && [ ! -d "$target" ] || return 0
-	rm -rf "$target.new"
-	mkdir -p "$target.new"
-	if ! (cd "$target.new" && apt-get download -qq -o APT::Sandbox::User=root "$package=$version") 2>/dev/null; then
+	[ "$(version "$package")" != "$version" ] && [ ! -d "$top/build/headers/$version" ] || return 0
+	rm -rf "$fresh"
+	mkdir -p "$fresh"
+	if ! fetch_headers "$version" "$fresh" 2>/dev/null; then
 		as_root "read Debian's package lists" apt-get update -qq
-		(cd "$target.new" && apt-get download -qq -o APT::Sandbox::User=root "$package=$version") 2>/dev/null ||
-			die "PostgreSQL $version is installed, and Debian has the headers for it ($package) only in:" \
-				"$(apt-cache madison "$package" | cut -d '|' -f 2)" \
-				"An extension that was built with those may not load into this PostgreSQL. Nothing was changed." \
+		if [ -n "${CI:-}" ]; then
+			as_root "upgrade PostgreSQL" "${apt_install[@]}" -qq -y "postgresql-$major"
+			version=$(version "postgresql-$major")
+		fi
+		said=$(fetch_headers "$version" "$fresh" 2>&1) ||
+			die "PostgreSQL $version is installed, and its headers cannot be had:" "$said" \
+				"Debian has $package in:" "$(apt-cache madison "$package" | cut -d '|' -f 2)" \
+				"An extension that was built with those of another version may not load. Nothing was changed." \
 				"To upgrade PostgreSQL yourself, which restarts it:" \
 				"  sudo apt-get install --only-upgrade postgresql-$major" \
 				"Then run make again."
 	fi
-	dpkg-deb -x "$target.new"/*.deb "$target.new"
-	rm "$target.new"/*.deb
-	mv "$target.new" "$target"
-	chown -R --reference="$top" "$top/build/headers"
+	dpkg-deb -x "$fresh"/*.deb "$fresh"
+	rm "$fresh"/*.deb
+	mv "$fresh" "$top/build/headers/$version"
+	if [ "$(id -u)" = 0 ]; then
+		chown --reference="$top" "$top/build"
+		chown -R --reference="$top" "$top/build/headers"
+	fi
 }
 
 [ $# -gt 0 ] || die "usage: packages.sh GROUP..."

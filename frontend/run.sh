@@ -233,7 +233,7 @@ stop_all()
 		kill -INT "$postgres_pid" 2>/dev/null || true
 		wait "$postgres_pid" || wait "$postgres_pid" || {
 			status=1
-			grep -E '(PANIC|FATAL|ERROR): ' "$data/postgresql.log" | tail -n 3
+			tail -n 20 "$data/postgresql.log" | grep 'PANIC: ' || true
 			echo "PostgreSQL has not ended well; its log is $data/postgresql.log. The next start recovers what was committed."
 		} >&2
 	fi

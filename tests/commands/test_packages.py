@@ -1,6 +1,7 @@
 """docker/packages.sh, on a machine that is made up: apt-get, apt-cache and dpkg-query are scripts."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -14,7 +15,8 @@ SCRIPTS = {
         for package; do :; done
         case "$*" in
             *source:Package*) printf 'installed postgresql-15 15.18\ninstalled curl 7.14\n' ;;
-            *) case " postgresql-15 libcurl4 " in *" $package "*) echo "installed 15.18" ;; *) exit 1 ;; esac ;;
+            *) [ -z "$ALL" ] || case $package in postgresql-server-dev*) exit 1 ;; *) echo "installed 15.18" && exit ;; esac
+                case " postgresql-15 libcurl4 " in *" $package "*) echo "installed 15.18" ;; *) exit 1 ;; esac ;;
         esac""",
     "apt-cache": r"""
         case "$1 $2" in
@@ -35,8 +37,11 @@ SCRIPTS = {
                     *) echo "Inst postgresql-15 [15.18] (15.20 Debian [amd64]) []"; echo "Inst libpq-dev (15.20 Debian [amd64])" ;;
                 esac
                 [ -z "$CURL" ] || { echo "Inst libcurl4 [7.14] (7.15 Debian [amd64])"; echo "Inst libcurl4-openssl-dev (7.15 Debian [amd64])"; } ;;
+            *download*) echo "E: Version not found" >&2; exit 100 ;;
         esac""",
-    "pg_config": "exit 1",
+    "pg_config": r"""
+        [ -n "$ALL" ] || exit 1
+        case $1 in --version) echo "PostgreSQL 15.18" ;; --bindir) echo /usr/lib/postgresql/15/bin ;; esac""",
 }
 
 
@@ -51,8 +56,9 @@ def packages(tmp_path):
             script.chmod(0o755)
         calls = tmp_path / "calls"
         calls.touch()
-        environment = {"PATH": "%s:/usr/bin:/bin" % (tmp_path / "bin"), "CALLS": str(calls), "CURL": "", **settings}
-        run = subprocess.run([TOP / "docker/packages.sh", *groups], env=environment, text=True, check=False,
+        environment = {"PATH": "%s:/usr/bin:/bin" % (tmp_path / "bin"), "CALLS": str(calls), "CURL": "", "ALL": "", **settings}
+        shutil.copytree(TOP / "docker", tmp_path / "docker")
+        run = subprocess.run([tmp_path / "docker/packages.sh", *groups], env=environment, text=True, check=False,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return run.returncode, run.stdout, calls.read_text().splitlines()
     return call
@@ -71,6 +77,14 @@ def test_upgrade_that_cannot_be_avoided(packages):
     assert "libcurl4 7.14 -> 7.15" in said and "postgresql-15 15" not in said
     assert "sudo apt-get install --only-upgrade libcurl4\n" in said
     assert all(" -s " in call or call.startswith("update") for call in calls)
+
+
+def test_headers_in_another_version_are_not_taken(packages):
+    status, said, calls = packages("build", ALL="yes")
+    assert status == 1
+    assert "PostgreSQL 15.18 is installed, and its headers cannot be had" in said
+    assert "sudo apt-get install --only-upgrade postgresql-15\n" in said
+    assert not [call for call in calls if "install" in call]
 
 
 @pytest.mark.parametrize("pg_config", ("/nonexistent/pg_config", "/bin/true"))
