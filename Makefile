@@ -6,6 +6,7 @@
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
+#   FUZZ_SECONDS  make fuzz: for each target
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
@@ -32,12 +33,11 @@ SUDO := $(if $(ROOT),,sudo)
 # docker/private_postgres.sh. Only "make install" touches the PostgreSQL that is there.
 PRIVATE := build/postgres
 USE_PRIVATE := PG_CONFIG="$(CURDIR)/$(PRIVATE)/pg_config"
-# Seen from where the extension is built, so that the clone's path may have spaces. Without bitcode: it is for
-# the just-in-time compiler, takes clang, and no query here gains from it.
-EXTENSION = $(MAKE) -C extension with_llvm=no PG_CONFIG=../postgres/pg_config
+# Seen from where the extension is built, so that the clone's path may have spaces.
+EXTENSION = $(MAKE) -C extension PG_CONFIG=../postgres/pg_config
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all compile install uninstall run load bench test $(SUITES:%=test-%) test-engines sanitize coverage \
+.PHONY: all compile install uninstall run load bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
@@ -90,6 +90,12 @@ test-engines: all ## the tests of search on each Elasticsearch and OpenSearch
 	@status=0; for engine in $(ENGINES); do $(AS_OWNER) env $(USE_PRIVATE) \
 		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
 
+fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
+	@$(PACKAGES) build fuzz
+	@$(AS_OWNER) docker/private_postgres.sh $(PRIVATE) >/dev/null
+	@$(AS_OWNER) $(MAKE) -s -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(AS_OWNER) $(MAKE) -s -C tests/fuzz/extension run $(USE_PRIVATE) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+
 sanitize: all ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
 	@$(AS_OWNER) $(STEP) sanitize "Building chatd with sanitizers" $(MAKE) $(PARALLEL) -C frontend all SANITIZE=1
@@ -126,7 +132,7 @@ test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (r
 	@$(PACKAGES) tree
 	@tests/package/tree.sh $(RELEASE) make test
 
-lint: ## warnings as errors, static analysis
+lint: ## includes, warnings as errors, layout, static analysis, documentation
 	@$(PACKAGES) build lint
 	@$(AS_OWNER) .ci/lint
 

@@ -3,8 +3,8 @@
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
 # Groups: build (compile and run), headers (of PostgreSQL, with the package they come in), test, engine
-# (a real Elasticsearch for tests), bench, load, lint, format (lay out the C), tags (for editors), coverage,
-# valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says
+# (a real Elasticsearch for tests), fuzz, bench, load, lint, format (lay out the C), tags (for editors),
+# coverage, valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says
 # nothing when all is there, and lists all it has ever installed in build/packages.
 #
 # PostgreSQL is taken in the major version that PG_CONFIG reports, else in the release's default; a
@@ -85,6 +85,7 @@ group_packages()
 		headers) echo headers ;;
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl ;;
 		engine) echo default-jdk-headless maven ;;
+		fuzz) echo clang libclang-rt-dev ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;

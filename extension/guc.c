@@ -1,6 +1,9 @@
 /*
  * guc.c
  *	  The extension's settings, pg_chat.*.
+ *
+ * Each variable belongs to the module that uses it, and is declared in its
+ * header. Here they get their names, descriptions and limits.
  */
 #include "postgres.h"
 
@@ -9,24 +12,17 @@
 #include "tcop/pquery.h"
 #include "utils/guc.h"
 
+#include "bgworker/job.h"
+#include "changes/redis_key_queue.h"
 #include "changes/shmem.h"
 #include "common/compat.h"
+#include "core/message.h"
 #include "elasticsearch/es_client.h"
+#include "elasticsearch/es_index_lifecycle.h"
 #include "guc.h"
 #include "redis/redis_connection.h"
-
-int			guc_max_body_size;
-int			guc_reconcile_interval;
-int			guc_scrub_interval;
-char	   *guc_redis_url;
-char	   *guc_redis_password_file;
-char	   *guc_elasticsearch_url;
-char	   *guc_elasticsearch_user;
-char	   *guc_elasticsearch_password_file;
-char	   *guc_elasticsearch_api_key_file;
-char	   *guc_elasticsearch_ca_file;
-int			guc_elasticsearch_shards;
-int			guc_search_timeout;
+#include "redis/redis_url.h"
+#include "search/search_candidates.h"
 
 /*
  * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
@@ -100,7 +96,7 @@ guc_init(void)
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("pg_chat.reconcile_interval",
-							"Time between two passes of the worker that repair counts.",
+							"Time between two runs of the worker that repair counts.",
 							NULL,
 							&guc_reconcile_interval,
 							60, 1, 3600,

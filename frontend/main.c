@@ -1,10 +1,10 @@
 /*
  * main.c
- *		Starts chatd, turns its loop, stops it.
+ *		Starts chatd, runs its event loop, stops it.
  *
- * chatd is one process with one loop, or, with --loops, as many such processes
- * as the user asked for and a parent that starts them, hands signals on and
- * ends when they have ended. They share the port and nothing else.
+ * chatd is one process with one event loop. With --loops it is several such
+ * processes and a parent, which starts them, forwards signals and exits once they
+ * have exited. They share the port and nothing else.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,36 +18,41 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "database.h"
-#include "log.h"
-#include "loop.h"
-#include "reads.h"
-#include "server.h"
-#include "settings.h"
-#include "writes.h"
+#include "api/routes.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/settings.h"
+#include "db/reads.h"
+#include "db/session.h"
+#include "db/writes.h"
+#include "http/connection.h"
+#include "http/daemon.h"
+#include "http/listener.h"
+#include "http/server.h"
 
 #define TICK 1000
-#define STOP_TIMEOUT 5000		/* for what was accepted, ms */
-#define GOODBYE_TIMEOUT 500		/* for answers on their way after that, ms */
+#define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
+#define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
+#define PROCESS_DESCRIPTORS 32
+#define SESSION_DESCRIPTORS 4	/* the socket, and what libpq opens to connect */
 
 static Timer tick;
 static Timer stop_timer;
-static bool gave_up;			/* waiting for the database, while stopping */
+static bool gave_up;			/* stopping: no longer waits for the database */
 static bool finished;
 
 static void
 on_tick(void *unused)
 {
 	(void) unused;
-	clients_tick();
-	database_tick();
+	connections_tick();
+	sessions_tick();
 	reads_tick();
 	writes_tick();
 	loop_arm(&tick, loop_now() + TICK);
 }
 
-/* The time to stop is over: first for the database, then for the clients. */
+/* The time limit for stopping: first for the database, then for the clients. */
 static void
 on_stop_timeout(void *unused)
 {
@@ -55,8 +60,8 @@ on_stop_timeout(void *unused)
 	if (gave_up)
 		finished = true;
 	gave_up = true;
-	database_close();
-	loop_arm(&stop_timer, loop_now() + GOODBYE_TIMEOUT);
+	sessions_close();
+	loop_arm(&stop_timer, loop_now() + DRAIN_TIMEOUT);
 }
 
 static void
@@ -66,14 +71,14 @@ on_signal(void *owner, uint32_t events)
 	struct signalfd_siginfo info;
 
 	(void) events;
-	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || server_is_stopping())
+	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
 	log_event("stopping");
-	server_stop();
+	daemon_stop();
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
 
-/* Blocks the signals that end chatd, so that they are read from a descriptor. */
+/* Blocks the signals that stop chatd; the loop reads them from a descriptor. */
 static sigset_t
 block_signals(void)
 {
@@ -88,25 +93,39 @@ block_signals(void)
 	return signals;
 }
 
-/* Clients, the database, and a few for the process itself. */
+/*
+ * Makes sure that clients leave descriptors to the rest of the process: without
+ * them it could not reconnect to the database. Where the limit of descriptors
+ * cannot be raised, there are fewer connections of clients.
+ */
 static void
-raise_descriptor_limit(void)
+reserve_descriptors(void)
 {
 	struct rlimit limit;
-	rlim_t		wanted = settings.max_connections + 128;
+	int			sessions = settings.writers + settings.readers + settings.searchers;
+	rlim_t		reserved = PROCESS_DESCRIPTORS + settings.loops + SESSION_DESCRIPTORS * sessions;
+	rlim_t		wanted = settings.max_connections + reserved;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted;
+	if (limit.rlim_max < wanted)
+		limit.rlim_max = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= reserved)
 	{
-		limit.rlim_cur = wanted;
-		if (limit.rlim_max < wanted)
-			limit.rlim_max = wanted;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_event("cannot raise the limit of descriptors to %lu: %s",
-					  (unsigned long) wanted, strerror(errno));
+		log_event("the limit of descriptors is too low: %lu, at least %lu are needed",
+				  (unsigned long) limit.rlim_cur, (unsigned long) reserved + 1);
+		exit(1);
 	}
+	settings.max_connections = (int) (limit.rlim_cur - reserved);
+	log_event("the limit of descriptors is %lu: %d connections of clients are possible",
+			  (unsigned long) limit.rlim_cur, settings.max_connections);
 }
 
-/* Serves a listening socket until a signal ends it. Returns the exit status. */
+/* Serves a listening socket until a signal stops it. Returns the exit status. */
 static int
 serve(int listen_fd, const sigset_t *signals)
 {
@@ -118,30 +137,30 @@ serve(int listen_fd, const sigset_t *signals)
 	tick.fire = on_tick;
 	stop_timer.fire = on_stop_timeout;
 	loop_arm(&tick, loop_now() + TICK);
-	database_open();
-	server_open(listen_fd);
+	sessions_open();
+	server_open(listen_fd, &api_service);
 
 	while (!finished)
 	{
-		loop_turn(server_is_busy());
-		server_turn();
-		writes_turn();
-		reads_turn();
-		database_turn();
-		if (server_is_stopping() && !server_is_busy() && clients_close_incomplete() == 0)
+		loop_turn(daemon_is_busy());
+		daemon_run();
+		writes_dispatch();
+		reads_dispatch();
+		sessions_flush();
+		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0)
 			finished = true;
 	}
-	database_close();
-	writes_turn();
-	reads_turn();
-	server_close();
+	sessions_close();
+	writes_dispatch();
+	reads_dispatch();
+	daemon_close();
 	log_event("stopped");
 	return 0;
 }
 
 /*
- * The parent of several loops: hands signals on until all have ended. If one
- * ends by itself, so do the others. Returns the exit status.
+ * The parent of several loops: forwards signals until all have exited. If one
+ * exits by itself, stops the others. Returns the exit status.
  */
 static int
 supervise(const pid_t *children, int count, const sigset_t *signals)
@@ -177,8 +196,8 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 }
 
 /*
- * Starts a process for each listening socket, and becomes their parent. Returns
- * the exit status, in the parent and in each of them.
+ * Starts a process for each listening socket and becomes their parent. Returns
+ * the exit status, in the parent and in each of the processes.
  */
 static int
 run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
@@ -188,7 +207,7 @@ run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *sig
 		children[i] = fork();
 		if (children[i] < 0)
 		{
-			/* The loops that were started end with their parent. */
+			/* The loops that were started exit with their parent. */
 			log_event("cannot start a loop: %s", strerror(errno));
 			return 1;
 		}
@@ -218,7 +237,7 @@ main(int argc, char **argv)
 
 	settings_read(argc, argv);
 	signals = block_signals();
-	raise_descriptor_limit();
+	reserve_descriptors();
 
 	listen_fds = calloc(settings.loops, sizeof(int));
 	children = calloc(settings.loops, sizeof(pid_t));
@@ -230,8 +249,8 @@ main(int argc, char **argv)
 	port = settings.port;
 	for (int i = 0; i < settings.loops; i++)
 	{
-		listen_fds[i] = server_listen(port, settings.loops > 1);
-		port = server_port(listen_fds[i]);
+		listen_fds[i] = listener_open(port, settings.loops > 1);
+		port = listener_port(listen_fds[i]);
 	}
 	log_event("listening on %s port %d", settings.listen, port);
 	if (settings.loops == 1)

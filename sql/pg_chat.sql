@@ -86,12 +86,18 @@ CREATE TABLE chat.messages (
 	CONSTRAINT messages_chat_fkey
 		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
 );
+COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+
 -- The key holds for what happens to chats: their messages go with them, and a
 -- restore loads them first. Its check of each inserted message is off: the
 -- functions hold the chat's row locked, the trigger below locks it for others,
 -- and a second lock would cost each message a lookup and a WAL record.
-ALTER TABLE chat.messages DISABLE TRIGGER ALL;
-COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+CREATE FUNCTION chat.disable_redundant_checks() RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
+	LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION chat.disable_redundant_checks() IS
+'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+SELECT chat.disable_redundant_checks();
 
 SELECT pg_catalog.pg_extension_config_dump('chat.applications', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
@@ -106,13 +112,19 @@ SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
 -- a row inserted without one gets the next, and one inserted with one raises
 -- the highest. Counts are repaired by the worker, which finds here what to count
 -- anew.
+--
+-- All tables may be published to another database that has the extension, by
+-- FOR ALL TABLES. Those that both write themselves have keys that no two
+-- databases choose alike: a row that arrives never collides with one that is
+-- there.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.recount_queue (
 	application_id integer NOT NULL,
-	chat_number integer NOT NULL
+	chat_number integer NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT recount_queue_pkey PRIMARY KEY (application_id, chat_number, id)
 );
-CREATE INDEX recount_queue_key ON chat_internal.recount_queue (application_id, chat_number);
 COMMENT ON TABLE chat_internal.recount_queue IS 'Queue: chats whose messages were changed directly, and are to be counted anew. Chat 0 stands for the chats of the application; application 0 for everything.';
 
 CREATE FUNCTION chat_internal.before_insert() RETURNS trigger
@@ -145,6 +157,11 @@ CREATE FUNCTION chat_internal.after_insert() RETURNS trigger
 COMMENT ON FUNCTION chat_internal.after_insert() IS
 'Trigger: writes the highest numbers after a direct insertion or a change of chats'' keys, and queues what is to be counted.';
 
+CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
+'Trigger: has the sequence of applications'' ids go on after those that a direct insertion named.';
+
 CREATE FUNCTION chat_internal.after_update_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_update_messages' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_update_messages() IS
@@ -164,6 +181,10 @@ CREATE FUNCTION chat_internal.before_truncate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_truncate' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.before_truncate() IS
 'Trigger: queues everything, to be counted after a TRUNCATE.';
+
+CREATE TRIGGER after_insert AFTER INSERT ON chat.applications
+	REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert_applications();
 
 CREATE TRIGGER before_insert BEFORE INSERT ON chat.messages
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_insert();
@@ -206,7 +227,9 @@ CREATE TABLE chat_internal.redis_key_queue (
 	chat_number integer NOT NULL DEFAULT 0,
 	retired_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	due boolean NOT NULL DEFAULT true,
-	done_at timestamptz
+	done_at timestamptz,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT redis_key_queue_pkey PRIMARY KEY (token, chat_number, id)
 );
 CREATE INDEX redis_key_queue_due ON chat_internal.redis_key_queue (token, chat_number) WHERE due;
 CREATE INDEX redis_key_queue_done ON chat_internal.redis_key_queue (done_at) WHERE NOT due;
@@ -276,53 +299,28 @@ CREATE INDEX search_queue_key ON chat_internal.search_queue (index_id, applicati
 CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHERE reason IS NULL;
 COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
-CREATE FUNCTION chat_internal.search_lag(index_id integer,
-		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT failed bigint, OUT seconds_behind double precision,
-		OUT verified boolean)
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$
-		WITH chats AS MATERIALIZED (
-			SELECT c.application_id, c.number, c.messages_count, coalesce(i.indexed_number, 0) AS indexed_number,
-				c.last_message_number - coalesce(i.indexed_number, 0) AS behind
-			FROM chat.chats AS c
-			LEFT JOIN chat_internal.search_watermarks AS i ON i.index_id = search_lag.index_id
-				AND i.application_id = c.application_id AND i.chat_number = c.number),
-		waiting AS (
-			SELECT m.created_at AS since
-			FROM chats AS c
-			CROSS JOIN LATERAL (
-				SELECT m.created_at FROM chat.messages AS m
-				WHERE m.application_id = c.application_id AND m.chat_number = c.number AND m.number > c.indexed_number
-				ORDER BY m.number LIMIT 1) AS m
-			WHERE c.behind > 0
-			UNION ALL
-			SELECT queued_at FROM chat_internal.search_queue AS q
-			WHERE q.index_id = search_lag.index_id AND q.reason IS NULL)
-		SELECT
-			coalesce((SELECT sum(c.messages_count) FROM chats AS c), 0)::bigint,
-			coalesce((SELECT sum(c.behind) FROM chats AS c WHERE c.behind > 0), 0)::bigint,
-			(SELECT count(*) FROM chat_internal.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NULL),
-			(SELECT count(*) FROM chat_internal.search_queue AS q WHERE q.index_id = search_lag.index_id AND q.reason IS NOT NULL),
-			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(w.since)), 0) FROM waiting AS w), 0)::double precision,
-			coalesce((SELECT i.verified_start = pg_postmaster_start_time() FROM chat_internal.search_indexes AS i WHERE i.id = search_lag.index_id), false)
-	$$;
-COMMENT ON FUNCTION chat_internal.search_lag(integer) IS
-'How far an index is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits; verified, whether the index was verified to be in sync since this server started. Looks at every chat.';
+CREATE FUNCTION chat_internal.search_status(
+		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,
+		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT failed bigint, OUT seconds_behind double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_status'
+	LANGUAGE C STABLE ROWS 2;
+COMMENT ON FUNCTION chat_internal.search_status() IS
+'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
-		i.name AS index,
-		i.alias,
-		i.state,
-		i.uuid IS NOT NULL AND l.verified AS usable,
-		i.created_at,
-		l.messages,
-		l.messages_behind,
-		l.queued,
-		l.failed,
-		l.seconds_behind
-	FROM chat_internal.search_indexes AS i
-	CROSS JOIN LATERAL chat_internal.search_lag(i.id) AS l;
+		s.index COLLATE "C" AS index,
+		s.alias COLLATE "C" AS alias,
+		s.state COLLATE "C" AS state,
+		s.usable,
+		s.created_at,
+		s.messages,
+		s.messages_behind,
+		s.queued,
+		s.failed,
+		s.seconds_behind
+	FROM chat_internal.search_status() AS s;
 COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
@@ -341,7 +339,9 @@ CREATE TABLE chat.repaired_counts (
 	chat_number integer,
 	counter text NOT NULL,
 	old_value integer,
-	new_value integer NOT NULL
+	new_value integer NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	CONSTRAINT repaired_counts_pkey PRIMARY KEY (application_id, id)
 );
 CREATE INDEX repaired_counts_repaired_at ON chat.repaired_counts (repaired_at);
 COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
@@ -360,9 +360,12 @@ CREATE TABLE chat_internal.worker_jobs (
 	application_id integer NOT NULL DEFAULT 0,
 	chat_number integer NOT NULL DEFAULT 0,
 	full_scan boolean NOT NULL DEFAULT false,
-	owner_database text COLLATE "C",
-	CONSTRAINT worker_jobs_pkey PRIMARY KEY (job)
+	owner_database text COLLATE "C" NOT NULL,
+	claimed boolean NOT NULL DEFAULT false,
+	CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job)
 ) WITH (fillfactor = 50);
+COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
+
 CREATE FUNCTION chat.start_worker() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'chat_start_worker'
 	LANGUAGE C VOLATILE STRICT;
@@ -375,11 +378,20 @@ CREATE FUNCTION chat_internal.pending_changes() RETURNS bigint
 COMMENT ON FUNCTION chat_internal.pending_changes() IS
 'How many chats changed that the worker has not mirrored to Redis yet; null where that is not known.';
 
-CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean)
-	AS 'MODULE_PATHNAME', 'chat_worker_process'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+CREATE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean, OUT problem text)
+	AS 'MODULE_PATHNAME', 'chat_worker_status'
+	LANGUAGE C STABLE;
 COMMENT ON FUNCTION chat_internal.worker_process() IS
-'This database''s worker: its process, null if there is none, and since when it runs; and whether the server was started with pg_chat in shared_preload_libraries.';
+'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
+
+CREATE FUNCTION chat_internal.job_status(
+		OUT job text, OUT runs bigint, OUT last_run_at timestamptz, OUT last_duration interval, OUT last_done bigint, OUT total_done bigint,
+		OUT total_repaired bigint, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz, OUT backlog bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_job_status'
+	LANGUAGE C STABLE ROWS 8;
+COMMENT ON FUNCTION chat_internal.job_status() IS
+'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
 
 CREATE VIEW chat.worker_status AS
 	SELECT
@@ -396,24 +408,18 @@ CREATE VIEW chat.worker_status AS
 		d.errors,
 		d.last_error,
 		d.last_error_at,
-		CASE d.job
-			WHEN 'reconcile' THEN (SELECT pg_catalog.count(*) FROM chat_internal.recount_queue)
-			WHEN 'redis' THEN chat_internal.pending_changes()
-			WHEN 'search' THEN (SELECT s.messages_behind + s.queued FROM chat.search_status AS s WHERE s.state = 'current')
-		END AS backlog,
+		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
 		CASE
+			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
 			WHEN NOT w.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
-	FROM chat_internal.worker_jobs AS d
+	FROM chat_internal.job_status() AS d
 	CROSS JOIN chat_internal.worker_process() AS w;
-COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last pass did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
-
-INSERT INTO chat_internal.worker_jobs (job) VALUES ('watch'), ('reconcile'), ('scrub chats'), ('scrub applications'), ('redis'), ('search'), ('verify search'), ('trigram index');
-COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs, and where a scrub stands; kept over its restarts. owner_database, of redis: whose the keys there are, the database and the cluster; null: nobody''s yet. Read it through chat.worker_status.';
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
 
 ---------------------------------------------------------------------------
 -- What the functions return
@@ -449,40 +455,40 @@ COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: 
 
 CREATE FUNCTION chat.create_application(name text, OUT id integer, OUT token text)
 	AS 'MODULE_PATHNAME', 'chat_create_application'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_application(text) IS
 'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. Returns its id and its token, 32 random hex digits. Errors: 23502 blank, 22001 too long, 23505 taken.';
 
 CREATE FUNCTION chat.rotate_token(application integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rotate_token_by_id'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.rotate_token(integer) IS
 'Gives the application a new random token and returns it; the old one is void from the commit on. Errors: P0002 no such application.';
 
 CREATE FUNCTION chat.rotate_token(token text) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rotate_token_by_token'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.rotate_token(text) IS
 'As rotate_token(integer), by the present token.';
 
 CREATE FUNCTION chat.get_application(application integer)
 	RETURNS SETOF chat.application
 	AS 'MODULE_PATHNAME', 'chat_get_application_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1;
+	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_application(integer) IS
 'The application with this id; no row if there is none.';
 
 CREATE FUNCTION chat.get_application(token text)
 	RETURNS SETOF chat.application
 	AS 'MODULE_PATHNAME', 'chat_get_application_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1;
+	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_application(text) IS
 'The application with this token; no row if there is none.';
 
 CREATE FUNCTION chat.list_applications(after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.application
 	AS 'MODULE_PATHNAME', 'chat_list_applications'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.list_applications(integer, integer, integer) IS
 'A page of all applications, ascending by id. after: ids above this one; before: ids below it (alone: the last ones below it); limit: rows at most, 1 to 1000. Errors: 22023 with the argument''s name.';
 
@@ -490,41 +496,41 @@ COMMENT ON FUNCTION chat.list_applications(integer, integer, integer) IS
 
 CREATE FUNCTION chat.create_chat(application integer, number integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_chat_by_id'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_chat(integer, integer) IS
 'Creates a chat and returns its number: the next after the highest or, where number is given, that one. number: 1 to 2147483647, free. Errors: P0002 no such application, 23505 taken, 22003 below 1, 54000 no number left.';
 
 CREATE FUNCTION chat.create_chat(token text, number integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_chat_by_token'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_chat(text, integer) IS
 'As create_chat(integer, integer), by the application''s token.';
 
 CREATE FUNCTION chat.get_chat(application integer, number integer)
 	RETURNS SETOF chat.chat
 	AS 'MODULE_PATHNAME', 'chat_get_chat_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1;
+	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_chat(integer, integer) IS
 'The chat with this number; no row if there is none. Errors: P0002 no such application.';
 
 CREATE FUNCTION chat.get_chat(token text, number integer)
 	RETURNS SETOF chat.chat
 	AS 'MODULE_PATHNAME', 'chat_get_chat_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1;
+	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_chat(text, integer) IS
 'As get_chat(integer, integer), by the application''s token.';
 
 CREATE FUNCTION chat.list_chats(application integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.chat
 	AS 'MODULE_PATHNAME', 'chat_list_chats_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.list_chats(integer, integer, integer, integer) IS
 'A page of the application''s chats, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000. Errors: P0002 no such application, 22023 with the argument''s name.';
 
 CREATE FUNCTION chat.list_chats(token text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.chat
 	AS 'MODULE_PATHNAME', 'chat_list_chats_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.list_chats(text, integer, integer, integer) IS
 'As list_chats(integer, ...), by the application''s token.';
 
@@ -532,137 +538,137 @@ COMMENT ON FUNCTION chat.list_chats(text, integer, integer, integer) IS
 
 CREATE FUNCTION chat.create_message(application integer, chat integer, body text, number integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer) IS
 'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. Errors: P0002 no such application or chat, 23502 blank, 22001 too long, 23505 taken, 22003 below 1, 54000 no number left.';
 
 CREATE FUNCTION chat.create_message(token text, chat integer, body text, number integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_message(text, integer, text, integer) IS
 'As create_message(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C VOLATILE ROWS 100;
 COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean) IS
 'Creates many messages, of any applications and chats, from arrays of equal length; numbers may be NULL, whole or by element, for the next number. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
 CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C VOLATILE ROWS 100;
 COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
 CREATE FUNCTION chat.get_message(application integer, chat integer, number integer)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_get_message_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1;
+	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_message(integer, integer, integer) IS
 'The message with this number; no row if there is none. Errors: P0002 no such application or chat.';
 
 CREATE FUNCTION chat.get_message(token text, chat integer, number integer)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_get_message_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1;
+	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_message(text, integer, integer) IS
 'As get_message(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.list_messages(application integer, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_list_messages_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer) IS
 'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 with the argument''s name.';
 
 CREATE FUNCTION chat.list_messages(token text, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_list_messages_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.list_messages(text, integer, integer, integer, integer) IS
 'As list_messages(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.get_messages(applications integer[], chats integer[], numbers integer[])
 	RETURNS SETOF chat.found_message
 	AS 'MODULE_PATHNAME', 'chat_get_messages_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.get_messages(integer[], integer[], integer[]) IS
 'Many messages, of any applications and chats, from arrays of equal length. Returns those that exist, in the caller''s order, each with its place in the arrays (item 1, 2, 3, ...); a missing application, chat or message gives no row and costs the others nothing. Errors: 22023 arrays of different length or shape.';
 
 CREATE FUNCTION chat.get_messages(tokens text[], chats integer[], numbers integer[])
 	RETURNS SETOF chat.found_message
 	AS 'MODULE_PATHNAME', 'chat_get_messages_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.get_messages(text[], integer[], integer[]) IS
 'As get_messages(integer[], ...), by the applications'' tokens.';
 
 CREATE FUNCTION chat.list_messages(applications integer[], chats integer[], after integer[], before integer[], "limit" integer[])
 	RETURNS SETOF chat.found_message
 	AS 'MODULE_PATHNAME', 'chat_list_pages_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000;
+	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat.list_messages(integer[], integer[], integer[], integer[], integer[]) IS
 'Many pages of messages, of any applications and chats, from arrays of equal length; after, before and limit are as for one page and may be NULL by element. Returns the pages in the caller''s order, each row with its page''s place in the arrays (item 1, 2, 3, ...). A page without messages gives one row with nothing but its item; a missing application or chat gives none and costs the others nothing. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
 CREATE FUNCTION chat.list_messages(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[])
 	RETURNS SETOF chat.found_message
 	AS 'MODULE_PATHNAME', 'chat_list_pages_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000;
+	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat.list_messages(text[], integer[], integer[], integer[], integer[]) IS
 'As list_messages(integer[], ...), by the applications'' tokens.';
 
 CREATE FUNCTION chat.last_messages(application integer, chat integer, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_last_messages_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.last_messages(integer, integer, integer) IS
 'The last messages of the chat, ascending by number; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
 
 CREATE FUNCTION chat.last_messages(token text, chat integer, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_last_messages_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.last_messages(text, integer, integer) IS
 'As last_messages(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.search_messages(application integer, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_search_messages_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.search_messages(integer, integer, text, integer, integer, integer) IS
 'The chat''s messages whose body contains query, literally and anywhere, without regard to letter case; paged as list_messages. Errors: P0002 no such application or chat, 22023 query empty, or with the argument''s name.';
 
 CREATE FUNCTION chat.search_messages(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_search_messages_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.search_messages(text, integer, text, integer, integer, integer) IS
 'As search_messages(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.search_application(application integer, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.application_message
 	AS 'MODULE_PATHNAME', 'chat_search_application_by_id'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.search_application(integer, text, integer[], integer[], integer) IS
 'The messages of all chats of the application whose body contains query, literally and anywhere, without regard to letter case; ascending by chat and number. after: those after this message, ARRAY[chat_number, number]; before: those before it (alone: the last ones before it); limit: rows at most, 1 to 1000. Errors: P0002 no such application, 22023 query empty, or with the argument''s name.';
 
 CREATE FUNCTION chat.search_application(token text, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.application_message
 	AS 'MODULE_PATHNAME', 'chat_search_application_by_token'
-	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100;
+	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], integer) IS
 'As search_application(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.add_trigram_index() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_add_trigram_index'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.add_trigram_index() IS
 'Has a background process build an index (CREATE INDEX CONCURRENTLY: nobody waits for it) that makes searches without Elasticsearch fast in large chats and across applications; needs the extension pg_trgm. Returns at once and tells how it is with the index: being built, there, or why the last build failed; see also the job "trigram index" in chat.worker_status. Every message costs more to write with it. A dump does not contain it: call this again after a restore. Build it anew after an upgrade of the operating system that changes the locale. Errors: 55000 pg_trgm is missing, 53400 no background worker is free, 25006 on a standby.';
 
 CREATE FUNCTION chat.drop_trigram_index() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'chat_drop_trigram_index'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.drop_trigram_index() IS
 'Drops what add_trigram_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
 
@@ -671,9 +677,9 @@ COMMENT ON FUNCTION chat.drop_trigram_index() IS
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
 	RETURNS SETOF chat.repaired_count
 	AS 'MODULE_PATHNAME', 'chat_reconcile'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
+	LANGUAGE C VOLATILE ROWS 10;
 COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
-'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat.';
+'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat, 42501 a policy hides rows from the tables'' owner, 25006 on a standby.';
 
 -- Proof of the search index
 
@@ -686,26 +692,27 @@ COMMENT ON FUNCTION chat_internal.search_checksum(integer, integer, integer, tex
 CREATE FUNCTION chat.verify_search(application integer DEFAULT NULL, chat integer DEFAULT NULL)
 	RETURNS SETOF chat.search_difference
 	AS 'MODULE_PATHNAME', 'chat_verify_search'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10;
+	LANGUAGE C VOLATILE ROWS 10;
 COMMENT ON FUNCTION chat.verify_search(integer, integer) IS
 'Compares the search index with the table: everything, an application, or a chat; returns what differs. What waits to be indexed is not different. Nobody waits for it. Errors: P0002 no such application or chat, 55000 there is no search index, 25001 the transaction has one snapshot, 58000 Elasticsearch cannot be read.';
 
 CREATE FUNCTION chat.repair_search(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_repair_search'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.repair_search(integer, integer) IS
 'Does as verify_search and queues what differs, to be indexed anew; returns how many messages. Errors: as there.';
 
 CREATE FUNCTION chat.retry_failed_documents(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_retry_failed_documents'
-	LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.retry_failed_documents(integer, integer) IS
 'Has the worker try once more to index messages that Elasticsearch refused: all, those of an application, or of a chat; returns how many.';
 
 ---------------------------------------------------------------------------
 -- Privileges
 --
--- Nobody but the owner may do anything; the role chat_api, which chatd logs
+-- A function does what it does as the owner of the tables, whoever calls it:
+-- EXECUTE decides. Nobody but the owner may do anything; the role chat_api, which chatd logs
 -- in with, may execute the forms by token. A role belongs to the whole
 -- cluster, so it may be there already, from another database.
 ---------------------------------------------------------------------------

@@ -11,7 +11,8 @@
 #
 # PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
 # elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
-# a time: 2 unless said. They wait more than they work.
+# a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
+# file that changes answers at random.
 
 set -uo pipefail
 
@@ -38,6 +39,7 @@ staged()
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
 		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		${CHAT_FUZZ_SEED:+CHAT_FUZZ_SEED="$CHAT_FUZZ_SEED"} ${CHAT_FUZZ_ROUNDS:+CHAT_FUZZ_ROUNDS="$CHAT_FUZZ_ROUNDS"} \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }

@@ -1,16 +1,19 @@
 /*
  * job.c
- *	  What the worker does again and again.
+ *	  What a worker does again and again.
  *
  * A job is done in runs. What a run did, or why it failed, is written to
- * chat_internal.worker_jobs, which outlives the worker. A run that fails is tried
- * again after a while that doubles with each failure; its error is logged when
- * it differs from the last one, so that a server that is away for a day leaves
- * one line.
+ * chat_internal.worker_jobs, which outlives the worker. A run that fails is
+ * tried again after a pause that doubles with each failure. Its error is logged
+ * when it differs from the last one, so that a server that is away for a day
+ * leaves one line.
+ *
+ * The table has a row for each job that ever ran in this database. A row names
+ * the database it is of: where another database's rows arrive, as in a copy or
+ * by a subscription, they stand beside this one's own.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -19,17 +22,18 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/job.h"
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
+#include "common/database_identity.h"
 #include "common/spi_plan.h"
 
-/* The wait after failures: doubles from the first to the last. */
+/* The pause after failures: doubles from the first to the last. */
 #define RETRY_FIRST_MS 1000
 #define RETRY_LAST_MS 15000
 
-/* Repaired counters that a run names in the log, before it only counts them. */
-#define MENDED_LOGGED 10
+int			guc_reconcile_interval;
+int			guc_scrub_interval;
 
-/* Half to all of the wait for this number of failures in succession. */
+/* Half to all of the pause for this number of failures in succession. */
 static long
 retry_after_ms(int failures)
 {
@@ -41,66 +45,84 @@ retry_after_ms(int failures)
 	return wait / 2 + random() % (wait / 2 + 1);
 }
 
+static Datum
+this_database(void)
+{
+	return CStringGetTextDatum(database_identity_current());
+}
+
 /*
- * Write what a run did, or its error, if error is not NULL.
+ * Write what a run did, or its error, if error is not NULL. Sums stay at the
+ * highest number there is.
  */
 static void
 record(const char *name, TimestampTz started, const JobRun *run, const char *error)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat_internal.worker_jobs SET runs = runs OPERATOR(pg_catalog.+) 1,"
-		" last_run_at = $2,"
-		" last_duration = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) $2,"
-		" last_done = $3, total_done = total_done OPERATOR(pg_catalog.+) $3,"
-		" total_repaired = total_repaired OPERATOR(pg_catalog.+) $4,"
-		" errors = errors OPERATOR(pg_catalog.+) ($5 IS NOT NULL)::pg_catalog.int4,"
-		" last_error = COALESCE($5, last_error),"
-		" last_error_at = CASE WHEN $5 IS NULL THEN last_error_at ELSE pg_catalog.clock_timestamp() END"
-		" WHERE job OPERATOR(pg_catalog.=) $1",
-		TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID);
-	Datum		values[5] = {
-		CStringGetTextDatum(name), TimestampTzGetDatum(started),
+		"INSERT INTO chat_internal.worker_jobs AS j (owner_database, job, runs, last_run_at, last_duration,"
+		" last_done, total_done, total_repaired, errors, last_error, last_error_at)"
+		" VALUES ($1, $2, 1, $3, clock_timestamp() - $3, $4, $4, $5, ($6 IS NOT NULL)::int4, $6,"
+		" CASE WHEN $6 IS NOT NULL THEN clock_timestamp() END)"
+		" ON CONFLICT (owner_database, job) DO UPDATE SET"
+		" runs = LEAST(j.runs, 9223372036854775807 - 1) + 1,"
+		" last_run_at = excluded.last_run_at,"
+		" last_duration = excluded.last_duration,"
+		" last_done = excluded.last_done,"
+		" total_done = LEAST(j.total_done, 9223372036854775807 - excluded.last_done) + excluded.last_done,"
+		" total_repaired = LEAST(j.total_repaired, 9223372036854775807 - excluded.total_repaired) + excluded.total_repaired,"
+		" errors = LEAST(j.errors, 9223372036854775807 - 1) + excluded.errors,"
+		" last_error = COALESCE(excluded.last_error, j.last_error),"
+		" last_error_at = COALESCE(excluded.last_error_at, j.last_error_at)",
+		TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID);
+	Datum		values[6] = {
+		this_database(), CStringGetTextDatum(name), TimestampTzGetDatum(started),
 		Int64GetDatum(run->done), Int64GetDatum(run->repaired), (Datum) 0
 	};
-	const char *nulls = error == NULL ? "    n" : "     ";
+	const char *nulls = error == NULL ? "     n" : "      ";
 
 	if (error != NULL)
-		values[4] = CStringGetTextDatum(error);
-	worker_xact_begin_as_owner_of("chat_internal", "worker_jobs", "recording what was done");
+		values[5] = CStringGetTextDatum(error);
+	worker_xact_begin_for_jobs("recording what was done");
 	spi_plan_write(&plan, values, nulls);
 	worker_xact_commit();
 }
 
 /*
- * Where a scrub stands, and whether it is in a full_scan: set to go through
- * everything at once. In a transaction.
+ * Where a job that goes through everything stands, and whether it is in a full
+ * scan: set to go through all of it at once. In a transaction.
+ *
+ * One that has no position goes on where another database's stands: after
+ * pg_upgrade, that is the same database under another identity.
  */
 ChatKey
 job_position(const char *name, bool *full_scan)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT application_id, chat_number, full_scan::pg_catalog.int4 FROM chat_internal.worker_jobs"
-		" WHERE job OPERATOR(pg_catalog.=) $1",
-		TEXTOID);
-	Datum		value = CStringGetTextDatum(name);
+		"SELECT application_id, chat_number, full_scan FROM chat_internal.worker_jobs"
+		" WHERE job = $2 ORDER BY owner_database = $1 DESC LIMIT 1",
+		TEXTOID, TEXTOID);
+	Datum		values[2] = {this_database(), CStringGetTextDatum(name)};
 
 	*full_scan = false;
-	if (spi_plan_write(&plan, &value, NULL) == 0)
+	if (spi_plan_read_fresh(&plan, values) == 0)
 		return (ChatKey) {0, 0};
-	*full_scan = spi_result_int32(0, 3) != 0;
-	return (ChatKey) {spi_result_int32(0, 1), spi_result_int32(0, 2)};
+	*full_scan = spi_result_bool(0, spi_column("full_scan"));
+	return (ChatKey) {
+		spi_result_int32(0, spi_column("application_id")), spi_result_int32(0, spi_column("chat_number"))
+	};
 }
 
-/* Write where a scrub stands. In a transaction. */
+/* Write where such a job stands. In a transaction. */
 void
 job_set_position(const char *name, ChatKey position, bool full_scan)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat_internal.worker_jobs SET application_id = $2, chat_number = $3, full_scan = $4"
-		" WHERE job OPERATOR(pg_catalog.=) $1",
-		TEXTOID, INT4OID, INT4OID, BOOLOID);
-	Datum		values[4] = {
-		CStringGetTextDatum(name), Int32GetDatum(position.application),
+		"INSERT INTO chat_internal.worker_jobs AS j (owner_database, job, application_id, chat_number, full_scan)"
+		" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (owner_database, job) DO UPDATE SET"
+		" application_id = excluded.application_id, chat_number = excluded.chat_number, full_scan = excluded.full_scan",
+		TEXTOID, TEXTOID, INT4OID, INT4OID, BOOLOID);
+	Datum		values[5] = {
+		this_database(), CStringGetTextDatum(name), Int32GetDatum(position.application),
 		Int32GetDatum(position.chat), BoolGetDatum(full_scan)
 	};
 
@@ -108,27 +130,8 @@ job_set_position(const char *name, ChatKey position, bool full_scan)
 }
 
 /*
- * Log a counter that was repaired, from *was; was is NULL if there was none. What
- * the run repaired is counted here.
- */
-void
-job_report_repaired(int32 application, int32 chat, const char *counter,
-				   const int32 *was, int32 new_value, JobRun *run)
-{
-	run->repaired++;
-	if (run->repaired > MENDED_LOGGED)
-		return;
-	ereport(LOG,
-			(errmsg("pg_chat repaired %s of %sapplication %d: it was %s, and is %d",
-					counter, chat == 0 ? "" : psprintf("chat %d of ", chat), application,
-					was == NULL ? "missing" : psprintf("%d", *was), new_value)));
-	if (run->repaired == MENDED_LOGGED)
-		ereport(LOG, (errmsg("pg_chat: more of this run are only counted; see chat.repaired_counts")));
-}
-
-/*
- * End a run that failed: log the error unless it is the last one again, and
- * write it down.
+ * End a run that failed, in a PG_CATCH block: log the error unless it is the
+ * last one again, and record it.
  */
 static void
 fail(Job *job, MemoryContext context, TimestampTz started)
@@ -144,22 +147,20 @@ fail(Job *job, MemoryContext context, TimestampTz started)
 		strlcpy(job->last_error, error->message, sizeof(job->last_error));
 		EmitErrorReport();
 	}
-	FlushErrorState();
-	AbortOutOfAnyTransaction();
+	worker_xact_abort(context);
 	if (job->recover)
 		job->recover();
 	RESUME_INTERRUPTS();
 
 	job->failures++;
-	MemoryContextSwitchTo(context);
 	record(job->name, started, &nothing,
 		   error->hint == NULL ? error->message :
 		   psprintf("%s\nHINT:  %s", error->message, error->hint));
 }
 
 /*
- * The same, whatever else goes wrong: if the error cannot be written down, the
- * log has it.
+ * The same, whatever else goes wrong: an error that cannot be recorded is in the
+ * log.
  */
 static void
 fail_surely(Job *job, MemoryContext context, TimestampTz started)
@@ -170,10 +171,7 @@ fail_surely(Job *job, MemoryContext context, TimestampTz started)
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		RESUME_INTERRUPTS();
+		worker_xact_abort(context);
 	}
 	PG_END_TRY();
 }
@@ -182,7 +180,7 @@ fail_surely(Job *job, MemoryContext context, TimestampTz started)
 static void
 add_context(void *argument)
 {
-	const Job *job = argument;
+	const Job  *job = argument;
 
 	errcontext("job \"%s\"", job->name);
 }
@@ -229,17 +227,17 @@ job_run(Job *job)
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	job->last_end = GetCurrentTimestamp();
-	job->next_pass = TimestampTzPlusMilliseconds(job->last_end, wait_ms);
+	job->next_run = TimestampTzPlusMilliseconds(job->last_end, wait_ms);
 }
 
 /*
- * How long until the next run of a job, in milliseconds.
+ * The time until the next run of a job, in milliseconds; 0 if it is due.
  */
 long
 job_wait_ms(const Job *job)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz next = now < job->last_end ? now : job->next_pass;	/* the clock was set back */
+	TimestampTz next = now < job->last_end ? now : job->next_run;	/* the clock was set back */
 
 	if (job->wanted && job->failures == 0 && job->wanted())
 		next = Min(next, TimestampTzPlusMilliseconds(job->last_end, job->pause_ms));

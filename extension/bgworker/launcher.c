@@ -11,8 +11,9 @@
  * says so. There is one probe at a time, so that databases without the
  * extension take no background workers from those that have it. They are
  * probed again when a command says that there may be something new (see
- * utility_hook.c) and also now and then, since some ways of getting the extension pass
- * no hook: COMMIT PREPARED, or CREATE EXTENSION ... CASCADE of another.
+ * utility_hook.c) and also now and then, since some ways of getting the
+ * extension go by no hook: COMMIT PREPARED, or CREATE EXTENSION ... CASCADE of
+ * another.
  */
 #include "postgres.h"
 
@@ -36,8 +37,8 @@
 #include "utils/timestamp.h"
 
 #include "bgworker/launcher.h"
-#include "bgworker/worker.h"
-#include "changes/shmem.h"
+#include "bgworker/worker_start.h"
+#include "changes/database_registry.h"
 #include "common/compat.h"
 
 PGDLLEXPORT void pg_chat_launcher_main(Datum argument);
@@ -248,7 +249,7 @@ report_unknown(int count)
 static void
 forget_others(const Oid *databases, int count)
 {
-	shmem_forget_others(databases, count);
+	registry_forget_others(databases, count);
 	for (int i = started_count - 1; i >= 0; i--)
 		if (!started[i].seen && !is_running(&started[i]))
 		{
@@ -280,7 +281,7 @@ start_workers(void)
 	for (int i = 0; i < count; i++)
 	{
 		Started    *worker = find_started(databases[i]);
-		DatabaseState known = shmem_database_state(databases[i]);
+		DatabaseState known = registry_state(databases[i]);
 		long		elapsed = TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
 		long		pause;
 
@@ -330,7 +331,7 @@ pg_chat_launcher_main(Datum argument)
 	pqsignal(SIGINT, SIG_IGN);	/* pg_cancel_backend finds nothing to cancel */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	shmem_register_launcher();
+	registry_set_launcher();
 	context = AllocSetContextCreate(TopMemoryContext, "pg_chat launcher", ALLOCSET_DEFAULT_SIZES);
 
 	for (;;)

@@ -6,9 +6,12 @@
  * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
  * its template. The database's worker leaves for their time, if the role may
  * give the command at all. So it does for DROP EXTENSION, which would wait for
- * the locks of a count that is under way, and DROP OWNED. Others may make a database one that wants a worker:
- * CREATE EXTENSION, CREATE DATABASE; the launcher looks after their commit. And
- * after COMMIT PREPARED nobody knows which chats changed: if some did in any
+ * the locks of a count that is under way, and DROP OWNED.
+ *
+ * Others may make a database one that wants a worker: CREATE EXTENSION, CREATE
+ * DATABASE; the launcher looks after their commit.
+ *
+ * After COMMIT PREPARED nobody knows which chats changed: if some did in any
  * transaction that was prepared, the worker looks everywhere.
  */
 #include "postgres.h"
@@ -28,7 +31,9 @@
 #include "utils/syscache.h"
 
 #include "bgworker/utility_hook.h"
-#include "changes/shmem.h"
+#include "changes/change_set.h"
+#include "changes/database_hold.h"
+#include "changes/database_registry.h"
 #include "common/compat.h"
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
@@ -51,9 +56,9 @@ on_transaction_end(XactEvent event, void *argument)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	foreach(cell, held)
-		shmem_release_database(lfirst_oid(cell));
+		database_release(lfirst_oid(cell));
 	if (event == XACT_EVENT_COMMIT && probe_at_commit)
-		shmem_probe_database(MyDatabaseId);
+		registry_invite(MyDatabaseId);
 	held = NIL;
 	probe_at_commit = false;
 }
@@ -65,7 +70,7 @@ hold_until_end(Oid database)
 
 	held = lappend_oid(held, database);
 	MemoryContextSwitchTo(caller);
-	shmem_hold_database(database);
+	database_hold(database);
 }
 
 static void
@@ -74,7 +79,7 @@ release(Oid database)
 	if (!list_member_oid(held, database))
 		return;
 	held = list_delete_oid(held, database);
-	shmem_release_database(database);
+	database_release(database);
 }
 
 static bool
@@ -272,7 +277,7 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	if (probe)
 		probe_at_commit = true;
 	if (committed)
-		shmem_note_commit_prepared();
+		change_set_note_commit_prepared();
 }
 
 /*

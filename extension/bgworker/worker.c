@@ -2,29 +2,21 @@
  * worker.c
  *	  The background worker of a database.
  *
- * It does its jobs, each when it is due, and waits on its latch in between.
- * Transactions are short, and none is open while it waits for the network. It
- * leaves when the extension is gone, when somebody needs the database free of
- * connections, and when it finds another worker there; it survives errors, since
- * without a launcher nobody would start it again.
+ * It does the jobs of the table in jobs.c, each when it is due, and waits on its
+ * latch in between. Transactions are short, and none is open while it waits for
+ * the network. It leaves when the extension is gone, when somebody needs the
+ * database free of connections, and when it finds another worker there. It
+ * survives errors, since without a launcher nobody would start it again.
  *
- * The owner of the tables need not be a superuser, and may have put triggers of
- * their own on them. These run in the worker's transactions, with the owner's
- * rights; settings that they change, and the lock that they can give up, are
- * brought back.
+ * Triggers of the tables' owner run in the worker's transactions; the settings
+ * that they change, and the lock that they can give up, are brought back.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
-#include "executor/spi.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -33,158 +25,63 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/job.h"
 #include "bgworker/worker.h"
-#include "changes/shmem.h"
+#include "bgworker/worker_start.h"
+#include "bgworker/worker_version.h"
+#include "bgworker/worker_xact.h"
+#include "changes/change_set.h"
+#include "changes/database_registry.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
 #include "common/spi_plan.h"
-#include "counts/recount_jobs.h"
-#include "elasticsearch/es_sync_job.h"
-#include "elasticsearch/es_verify_job.h"
-#include "redis/redis_mirror_job.h"
-
-PG_FUNCTION_INFO_V1(chat_start_worker);
-PG_FUNCTION_INFO_V1(chat_worker_process);
 
 PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
 /* The longest wait: so soon it notices that the extension was dropped. */
 #define WAIT_MAX_MS 900
 
-/* The wait after an error outside of the jobs. */
+/* The pause after an error outside of the jobs. */
 #define ERROR_WAIT_MS 1000
 
 /*
  * The wait before the first run that uses the network, half to all of it:
- * should such a run make the server crash, it serves in between, and workers
- * of many databases do not come to Redis all at once.
+ * should such a run make the server crash, the server serves in between, and
+ * workers of many databases do not come to Redis all at once.
  */
 #define NETWORK_WAIT_MS 1500
 
-/* The first of the jobs that use the network; they are the last. */
-#define NETWORK_DUTY 3
-
-/*
- * The pauses between passes that changes ask for. A busy chat changes again and
- * again: a push that waits for most of the second that it has writes it once.
- */
-#define PUSH_PAUSE_MS 750
-#define SEARCH_PAUSE_MS 100
-
-static Job jobs[] = {
-	{.name = "reconcile", .run = recount_job_reconcile},
-	{.name = "scrub chats", .run = recount_job_scrub_chats},
-	{.name = "scrub applications", .run = recount_job_scrub_applications},
-	[NETWORK_DUTY] = {.name = "redis", .run = redis_mirror_job_run, .recover = redis_mirror_job_disconnect, .wanted = redis_mirror_job_wanted, .pause_ms = PUSH_PAUSE_MS},
-	{.name = "search", .run = es_sync_job_run, .recover = es_sync_job_recover, .wanted = es_sync_job_wanted, .pause_ms = SEARCH_PAUSE_MS},
-	{.name = "verify search", .run = es_verify_job_run, .wanted = es_verify_job_wanted, .pause_ms = SEARCH_PAUSE_MS}
-};
-
-/*
- * How to register a worker for a database.
- */
-BackgroundWorker
-worker_description(Oid database)
-{
-	BackgroundWorker worker = {
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
-		.bgw_restart_time = BGW_NEVER_RESTART,
-		.bgw_main_arg = ObjectIdGetDatum(database)
-	};
-
-	strlcpy(worker.bgw_library_name, "pg_chat", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "pg_chat_worker_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, WORKER_TYPE, BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_chat worker for database %u", database);
-	return worker;
-}
-
-/* The owner of a table. */
-static Oid
-table_owner(const char *schema, const char *table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(
-		get_relname_relid(table, get_namespace_oid(schema, false))));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", schema, table)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
+static Job *const *jobs = NULL;
+static int	jobs_count = 0;
 
 /* The name of this database. */
 static NameData database_name;
 
-/* The memory context to return to after the transaction. */
-static MemoryContext outer_context = NULL;
-
 /*
- * Begin a transaction for one table, connected to SPI; pg_stat_activity shows
- * activity. It has the rights of the table's owner, and not those of the worker,
- * which are a superuser's: not even SET ROLE leads back to them. Deferred
- * triggers are allowed, unlike in a security-restricted operation, since these
- * rights last beyond the commit.
+ * The jobs that workers do, in this order where several are due. Called once,
+ * when the library is loaded.
  */
 void
-worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity)
+worker_set_jobs(Job *const *list, int count)
 {
-	outer_context = CurrentMemoryContext;
-	ResetAllOptions();
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	SetUserIdAndSecContext(table_owner(schema, table), SECURITY_LOCAL_USERID_CHANGE);
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	pgstat_report_activity(STATE_RUNNING, activity);
-}
-
-/* The same for all tables; they belong to one role. */
-void
-worker_xact_begin(const char *activity)
-{
-	worker_xact_begin_as_owner_of("chat", "chats", activity);
-}
-
-/*
- * Commit it, and return to the worker's rights, as an abort does by itself, and
- * to the memory context that was there before.
- */
-void
-worker_xact_commit(void)
-{
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	SetUserIdAndSecContext(GetSessionUserId(), 0);
-	MemoryContextSwitchTo(outer_context);
-	pgstat_report_stat(true);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	jobs = list;
+	jobs_count = count;
 }
 
 /* Whether this database has the extension. The launcher is told. */
 static bool
 extension_exists(void)
 {
-	uint32		invitations = shmem_available() ? shmem_invitations() : 0;
+	uint32		invitations = shmem_available() ? registry_invitations() : 0;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid("pg_chat", true));
 	CommitTransactionCommand();
 	if (shmem_available())
-		shmem_report_extension(exists, invitations);
+		registry_report_extension(exists, invitations);
 	return exists;
 }
 
@@ -203,31 +100,6 @@ lock_database(void)
 }
 
 /*
- * Settings of the database that would not do for the worker. What it writes
- * need not be on disk when it goes on: a crash takes back what it repaired
- * together with the note that it did. It waits for no lock for long: while it
- * does, others may wait for those that it has. But counting takes its time, and
- * errors do not end it. Not every version has all of them.
- */
-static void
-fix_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"synchronous_commit", "off"},
-		{"lock_timeout", "100ms"},
-		{"transaction_timeout", "0"},
-		{"exit_on_error", "off"},
-		{"search_path", "pg_catalog, pg_temp"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_isolation", "read committed"}
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		if (GetConfigOption(settings[i][0], true, false) != NULL)
-			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-}
-
-/*
  * Once, before it listens to changes: look whether there are prepared
  * transactions, from before a restart or before it asked for changes.
  */
@@ -236,14 +108,14 @@ look_for_prepared(void)
 {
 	static bool done = false;
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM pg_catalog.pg_prepared_xacts WHERE database OPERATOR(pg_catalog.=) $1 LIMIT 1", NAMEOID);
+		"SELECT FROM pg_prepared_xacts WHERE database = $1 LIMIT 1", NAMEOID);
 	Datum		database = NameGetDatum(&database_name);
 
 	if (done || !shmem_available())
 		return;
 	worker_xact_begin("looking for prepared transactions");
 	if (spi_plan_read(&plan, &database) > 0)
-		shmem_note_prepared();
+		change_set_note_prepared();
 	worker_xact_commit();
 	done = true;
 }
@@ -257,38 +129,55 @@ watch(JobRun *run)
 {
 	if (!extension_exists() || !lock_database())
 		proc_exit(0);
-	look_for_prepared();
+	if (worker_version_fits())
+		look_for_prepared();
 	run->off = true;
 	return 0;
 }
 
 /* Not one of those that are waited for: it is due in each round, unless it failed. */
-static Job watching = {.name = "watch", .run = watch};
-
-/* Do the jobs that are due. Returns how long to wait for the next. */
-static long
-do_duties(void)
-{
-	long		wait_ms = WAIT_MAX_MS;
-
-	if (job_wait_ms(&watching) == 0)
-		job_run(&watching);
-	for (int i = 0; i < lengthof(jobs); i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (job_wait_ms(&jobs[i]) == 0)
-			job_run(&jobs[i]);
-		wait_ms = Min(wait_ms, job_wait_ms(&jobs[i]));
-	}
-	return wait_ms;
-}
+static Job	watch_job = {.name = "watch", .run = watch};
 
 /* Have all jobs done at the next occasion. */
 static void
 make_all_due(void)
 {
-	for (int i = 0; i < lengthof(jobs); i++)
-		jobs[i].next_pass = 0;
+	for (int i = 0; i < jobs_count; i++)
+		jobs[i]->next_run = 0;
+}
+
+/* Do the jobs that are due. Returns how long to wait for the next. */
+static long
+do_jobs(void)
+{
+	long		wait_ms = WAIT_MAX_MS;
+
+	if (job_wait_ms(&watch_job) == 0)
+		job_run(&watch_job);
+	if (!worker_version_fits())
+	{
+		make_all_due();
+		return WAIT_MAX_MS;
+	}
+	for (int i = 0; i < jobs_count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (job_wait_ms(jobs[i]) == 0)
+			job_run(jobs[i]);
+		wait_ms = Min(wait_ms, job_wait_ms(jobs[i]));
+	}
+	return wait_ms;
+}
+
+/* Have those that use the network wait a moment. */
+static void
+delay_network_jobs(void)
+{
+	for (int i = 0; i < jobs_count; i++)
+		if (jobs[i]->uses_network)
+			jobs[i]->next_run =
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											NETWORK_WAIT_MS / 2 + random() % (NETWORK_WAIT_MS / 2));
 }
 
 /*
@@ -312,7 +201,7 @@ do_round(long wait_ms)
 		ProcessConfigFile(PGC_SIGHUP);
 		make_all_due();
 	}
-	return do_duties();
+	return do_jobs();
 }
 
 static void
@@ -333,18 +222,6 @@ add_context(void *argument)
 	errcontext("pg_chat worker of database \"%s\"", NameStr(database_name));
 }
 
-/* Log an error, and be outside of any transaction again. */
-static void
-recover(void)
-{
-	HOLD_INTERRUPTS();
-	EmitErrorReport();
-	FlushErrorState();
-	AbortOutOfAnyTransaction();
-	MemoryContextSwitchTo(TopMemoryContext);
-	RESUME_INTERRUPTS();
-}
-
 /*
  * The worker's main function; the argument is the database's OID.
  */
@@ -359,19 +236,16 @@ pg_chat_worker_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
-	fix_settings();
+	worker_xact_fix_settings();
 	if (!lock_database())
 		proc_exit(0);
-	if (shmem_available() && !shmem_register_worker())
+	if (shmem_available() && !registry_add_worker())
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
 	error_context_stack = &context;
 	srandom(MyProcPid);			/* for jitter */
-	for (int i = NETWORK_DUTY; i < lengthof(jobs); i++)
-		jobs[i].next_pass =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										NETWORK_WAIT_MS / 2 + random() % (NETWORK_WAIT_MS / 2));
+	delay_network_jobs();
 	pgstat_report_appname(WORKER_TYPE);
 
 	for (;;)
@@ -382,101 +256,10 @@ pg_chat_worker_main(Datum argument)
 		}
 		PG_CATCH();
 		{
-			recover();
+			EmitErrorReport();
+			worker_xact_abort(TopMemoryContext);
 			wait_ms = ERROR_WAIT_MS;
 		}
 		PG_END_TRY();
 	}
-}
-
-/*
- * The process of this database's worker, which holds the lock, or 0, and when it
- * was started; 0 where the role may not know.
- */
-static int
-worker_process(TimestampTz *since)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT l.pid, a.backend_start FROM pg_catalog.pg_locks AS l"
-		" LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid"
-		" WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'"
-		" AND l.database OPERATOR(pg_catalog.=) $1 AND l.classid OPERATOR(pg_catalog.=) $2"
-		" AND l.objid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $3 AND l.granted",
-		OIDOID, OIDOID, INT2OID);
-	Datum		values[3] = {
-		ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(WORKER_LOCK_KEY), Int16GetDatum(WORKER_LOCK_CLASS)
-	};
-	int			pid = 0;
-	bool		isnull;
-
-	*since = 0;
-	SPI_connect();
-	if (spi_plan_read(&plan, values) > 0)
-	{
-		pid = spi_result_int32(0, 1);
-		*since = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, &isnull));
-	}
-	SPI_finish();
-	return pid;
-}
-
-/* Whether this database has a worker. */
-static bool
-worker_runs(void)
-{
-	TimestampTz since;
-
-	return worker_process(&since) != 0;
-}
-
-/*
- * chat_internal.worker_process() returns (pid, running_since, preloaded)
- *
- * Shared memory says it to every role.
- */
-Datum
-chat_worker_process(PG_FUNCTION_ARGS)
-{
-	TupleDesc	descriptor;
-	TimestampTz since;
-	int			pid = shmem_available() ? shmem_worker(&since) : worker_process(&since);
-	Datum		values[3] = {
-		Int32GetDatum(pid), TimestampTzGetDatum(since), BoolGetDatum(shmem_available())
-	};
-	bool		nulls[3] = {pid == 0, pid == 0 || since == 0, false};
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
-}
-
-/*
- * chat.start_worker() returns boolean
- *
- * Starts this database's worker, where no launcher does. Returns whether it
- * runs; if there was one already, it does.
- */
-Datum
-chat_start_worker(PG_FUNCTION_ARGS)
-{
-	BackgroundWorker worker = worker_description(MyDatabaseId);
-	BackgroundWorkerHandle *handle;
-	pid_t		pid;
-
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("a standby has no worker"),
-				 errhint("It is started after the promotion.")));
-	if (worker_runs())
-		PG_RETURN_BOOL(true);
-	worker.bgw_notify_pid = MyProcPid;
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("could not register the worker: all background workers are in use"),
-				 errhint("Raise max_worker_processes.")));
-
-	/* One that ended at once may have found another, which somebody else started. */
-	PG_RETURN_BOOL(WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED || worker_runs());
 }

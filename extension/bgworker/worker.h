@@ -7,21 +7,8 @@
 
 #include "postgres.h"
 
-#include "postmaster/bgworker.h"
+#include "bgworker/job.h"
 
-/* As pg_stat_activity shows it in backend_type. */
-#define WORKER_TYPE "pg_chat worker"
-
-/*
- * What the locks that workers hold are called: advisory locks of a class that
- * SQL cannot reach.
- */
-#define WORKER_LOCK_KEY 0x63686174
-#define WORKER_LOCK_CLASS 3
-
-extern BackgroundWorker worker_description(Oid database);
-extern void worker_xact_begin_as_owner_of(const char *schema, const char *table, const char *activity);
-extern void worker_xact_begin(const char *activity);
-extern void worker_xact_commit(void);
+extern void worker_set_jobs(Job *const *jobs, int count);
 
 #endif							/* PG_CHAT_WORKER_H */

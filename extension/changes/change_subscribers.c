@@ -2,122 +2,124 @@
  * change_subscribers.c
  *	  Changed chats, handed to the jobs that want them.
  *
- * Shared memory tells the worker once what changed; several jobs want to
- * know. Each has a queue of its own here. As in shared memory, too many of
- * them are replaced by the remark that all may have changed.
+ * The change set tells the worker once what changed, and several jobs want to
+ * know. So each has a queue of its own here. As in the change set, too many of
+ * them are replaced by the remark that any chat may have changed.
  */
 #include "postgres.h"
 
+#include "changes/change_set.h"
 #include "changes/change_subscribers.h"
 #include "changes/chat_key_queue.h"
 
-/* Changed chats that are kept for a job, at most. */
-#define INBOX_CAPACITY 16384
+/* Changed chats that are kept for a subscriber, at most. */
+#define SUBSCRIPTION_CAPACITY 16384
 
-typedef struct Inbox
+typedef struct Subscription
 {
-	bool		asked;			/* whether it is listening was said */
+	bool		settled;		/* the job has said whether it listens */
 	bool		listening;
 	bool		all;			/* any chat may have changed */
-	ChatKeyQueue  *chats;			/* NULL before it listens first */
-} Inbox;
+	ChatKeyQueue *chats;		/* NULL before it listens first */
+} Subscription;
 
-static Inbox inboxes[SUBSCRIBER_COUNT];
+static Subscription subscriptions[SUBSCRIBER_COUNT];
 
 static void
-forget_chats(Inbox *inbox)
+forget_chats(Subscription *subscription)
 {
-	chat_key_queue_clear(inbox->chats);
-	inbox->all = true;
+	chat_key_queue_clear(subscription->chats);
+	subscription->all = true;
 }
 
 static void
-put(Inbox *inbox, const ChatKey *changes, int count, bool all)
+put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 {
-	inbox->all |= all;
+	subscription->all |= all;
 	for (int i = 0; i < count; i++)
 	{
-		if (!chat_key_queue_add(inbox->chats, changes[i]))
+		if (!chat_key_queue_add(subscription->chats, changes[i]))
 		{
-			forget_chats(inbox);
+			forget_chats(subscription);
 			return;
 		}
 	}
 }
 
-/* Fetch what shared memory has, for all who listen. */
+/* Take what the change set has, for all who listen. */
 static void
 fetch(void)
 {
-	ChatKey *changes;
+	ChatKey    *changes;
 	bool		all;
 	int			count;
 
-	if (!shmem_available() || !shmem_has_changes())
+	if (!shmem_available() || change_set_is_empty())
 		return;
-	count = shmem_take_changes(&changes, &all);
+	count = change_set_take(&changes, &all);
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
-		if (inboxes[i].listening)
-			put(&inboxes[i], changes, count, all);
+		if (subscriptions[i].listening)
+			put(&subscriptions[i], changes, count, all);
 	pfree(changes);
 }
 
 /*
- * From now on keep changes for a reader, or no more. One that begins has to
+ * From now on keep changes for a subscriber, or no more. One that begins has to
  * look everywhere.
  */
 void
-change_subscriber_listen(ChangeSubscriber reader, bool listen)
+change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 {
-	Inbox	   *inbox = &inboxes[reader];
+	Subscription *subscription = &subscriptions[subscriber];
 	bool		anyone = false;
 	bool		all = true;
 
-	if (inbox->asked && inbox->listening == listen)
+	if (subscription->settled && subscription->listening == listen)
 		return;
-	inbox->asked = true;
-	inbox->listening = listen;
-	if (inbox->chats == NULL)
-		inbox->chats = chat_key_queue_create(INBOX_CAPACITY);
-	forget_chats(inbox);
+	subscription->settled = true;
+	subscription->listening = listen;
+	if (subscription->chats == NULL)
+		subscription->chats = chat_key_queue_create(SUBSCRIPTION_CAPACITY);
+	forget_chats(subscription);
 
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 	{
-		anyone |= inboxes[i].listening;
-		all &= inboxes[i].asked;
+		anyone |= subscriptions[i].listening;
+		all &= subscriptions[i].settled;
 	}
 	if (shmem_available() && (all || anyone))
-		shmem_listen(anyone);
+		change_set_listen(anyone);
 }
 
 /*
- * Whether there is something for a reader. Shared memory is left as it is: it
- * wakes the worker for the first change after each time it is emptied.
+ * Whether there is something for a subscriber. The change set is left as it is:
+ * it wakes the worker for the first change after each time it is taken.
  */
 bool
-change_subscriber_has_changes(ChangeSubscriber reader)
+change_subscriber_has_changes(ChangeSubscriber subscriber)
 {
-	Inbox	   *inbox = &inboxes[reader];
+	Subscription *subscription = &subscriptions[subscriber];
 
-	return inbox->listening &&
-		(inbox->all || chat_key_queue_count(inbox->chats) > 0 || shmem_has_changes());
+	return subscription->listening &&
+		(subscription->all || chat_key_queue_count(subscription->chats) > 0 ||
+		 (shmem_available() && !change_set_is_empty()));
 }
 
 /*
- * Take what there is for a reader: an array in the current memory context;
+ * Take what there is for a subscriber: an array in the current memory context;
  * *all tells that there may be others. Returns their number.
  */
 int
-change_subscriber_take(ChangeSubscriber reader, ChatKey **changes, bool *all)
+change_subscriber_take(ChangeSubscriber subscriber, ChatKey **changes, bool *all)
 {
-	Inbox	   *inbox = &inboxes[reader];
+	Subscription *subscription = &subscriptions[subscriber];
 	int			count = 0;
 
 	fetch();
-	*changes = palloc((chat_key_queue_count(inbox->chats) + 1) * sizeof(ChatKey));
-	while (chat_key_queue_take(inbox->chats, &(*changes)[count]))
+	*changes = palloc((chat_key_queue_count(subscription->chats) + 1) * sizeof(ChatKey));
+	while (chat_key_queue_take(subscription->chats, &(*changes)[count]))
 		count++;
-	*all = inbox->all;
-	inbox->all = false;
+	*all = subscription->all;
+	subscription->all = false;
 	return count;
 }

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "changes/shmem.h"
+#include "common/keys.h"
 
 typedef enum ChangeSubscriber
 {
@@ -16,8 +16,8 @@ typedef enum ChangeSubscriber
 	SUBSCRIBER_COUNT
 } ChangeSubscriber;
 
-extern void change_subscriber_listen(ChangeSubscriber reader, bool listen);
-extern bool change_subscriber_has_changes(ChangeSubscriber reader);
-extern int	change_subscriber_take(ChangeSubscriber reader, ChatKey **changes, bool *all);
+extern void change_subscriber_listen(ChangeSubscriber subscriber, bool listen);
+extern bool change_subscriber_has_changes(ChangeSubscriber subscriber);
+extern int	change_subscriber_take(ChangeSubscriber subscriber, ChatKey **changes, bool *all);
 
 #endif							/* PG_CHAT_CHANGE_SUBSCRIBERS_H */

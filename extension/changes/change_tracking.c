@@ -3,22 +3,30 @@
  *	  Chats that this transaction changed.
  *
  * They are told to the worker after the commit, and only if it asked for them:
- * see shmem.c. Those of a prepared transaction are not kept, only that there
- * are such: see utility_hook.c. A change of a subtransaction that is rolled back is told, too; the worker then
- * finds nothing to do.
+ * see change_set.c. If they are too many, it is told that any may have changed.
+ * Of a prepared transaction it is kept only that it changed something: see
+ * bgworker/utility_hook.c. A change of a subtransaction that is rolled back is
+ * told, too; the worker then finds nothing to do.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "utils/memutils.h"
 
+#include "changes/change_set.h"
 #include "changes/change_tracking.h"
-#include "changes/shmem.h"
+#include "common/keys.h"
+
+/* Changes that are kept, at most. */
+#define CHANGES_MAX 16384
 
 /* In TopTransactionContext; NULL if there are none. */
 static ChatKey *changes = NULL;
 static int	changes_count = 0;
 static int	changes_capacity = 0;
+
+/* Whether there are more of them than are kept. */
+static bool too_many = false;
 
 /* Whether there are any, wanted or not. */
 static bool changed = false;
@@ -29,12 +37,14 @@ on_transaction_end(XactEvent event, void *argument)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (changes != NULL)
-				shmem_note_changes(changes, changes_count);
+			if (too_many)
+				change_set_add_all();
+			else if (changes != NULL)
+				change_set_add(changes, changes_count);
 			break;
 		case XACT_EVENT_PREPARE:
 			if (changed && shmem_available())
-				shmem_note_prepared();
+				change_set_note_prepared();
 			break;
 		case XACT_EVENT_ABORT:
 			break;
@@ -42,6 +52,7 @@ on_transaction_end(XactEvent event, void *argument)
 			return;
 	}
 	changes = NULL;
+	too_many = false;
 	changed = false;
 }
 
@@ -61,8 +72,10 @@ change_tracking_init(void)
 void
 change_tracking_note(int32 application, int32 chat)
 {
+	ChatKey		key = {application, chat};
+
 	changed = true;
-	if (!shmem_wants_changes())
+	if (too_many || !change_set_is_wanted())
 		return;
 
 	if (changes == NULL)
@@ -72,10 +85,19 @@ change_tracking_note(int32 application, int32 chat)
 		changes = MemoryContextAlloc(TopTransactionContext,
 									 changes_capacity * sizeof(ChatKey));
 	}
-	else if (changes_count == changes_capacity)
+	/* Who creates many chats changes their application with each of them. */
+	for (int i = Max(changes_count - 2, 0); i < changes_count; i++)
+		if (chat_key_compare(changes[i], key) == 0)
+			return;
+	if (changes_count == CHANGES_MAX)
+	{
+		too_many = true;
+		return;
+	}
+	if (changes_count == changes_capacity)
 	{
 		changes_capacity *= 2;
-		changes = repalloc_huge(changes, changes_capacity * sizeof(ChatKey));
+		changes = repalloc(changes, changes_capacity * sizeof(ChatKey));
 	}
-	changes[changes_count++] = (ChatKey) {application, chat};
+	changes[changes_count++] = key;
 }

@@ -16,7 +16,7 @@ struct ChatKeyQueue
 {
 	MemoryContext context;
 	HTAB	   *members;
-	ChatKey *ring;
+	ChatKey    *ring;
 	int			capacity;
 	int			first;
 	int			count;
@@ -41,7 +41,7 @@ chat_key_queue_create(int capacity)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_chat chat queue",
 												  ALLOCSET_DEFAULT_SIZES);
-	ChatKeyQueue  *queue = MemoryContextAllocZero(context, sizeof(ChatKeyQueue));
+	ChatKeyQueue *queue = MemoryContextAllocZero(context, sizeof(ChatKeyQueue));
 
 	queue->context = context;
 	queue->capacity = capacity;

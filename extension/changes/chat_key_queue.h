@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "changes/shmem.h"
+#include "common/keys.h"
 
 typedef struct ChatKeyQueue ChatKeyQueue;
 

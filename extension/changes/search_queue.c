@@ -20,11 +20,11 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/memutils.h"
 
 #include "changes/search_queue.h"
 #include "common/int_array.h"
+#include "common/keys.h"
 #include "common/spi_plan.h"
 
 /* Messages that are collected before they are to be written. */
@@ -32,9 +32,7 @@
 
 typedef struct CollectedMessage
 {
-	int32		application;
-	int32		chat;
-	int32		number;
+	MessageKey	key;
 	SubTransactionId subtransaction;
 } CollectedMessage;
 
@@ -100,7 +98,7 @@ search_queue_add(int32 application, int32 chat, int32 number)
 		collected = repalloc_huge(collected, collected_capacity * sizeof(CollectedMessage));
 	}
 	collected[collected_count++] = (CollectedMessage) {
-		application, chat, number, GetCurrentSubTransactionId()
+		{application, chat, number}, GetCurrentSubTransactionId()
 	};
 }
 
@@ -120,21 +118,22 @@ search_queue_is_full(void)
 }
 
 /*
- * The indexes that have to be told, two at most. Connected to SPI, as the owner.
+ * The ids of the indexes that have to be told. Connected to SPI, as the owner.
  */
-static Int32Array
+static IntColumns
 get_indexes(void)
 {
 	static SavedPlan plan = {
-		.sql = "SELECT id FROM chat_internal.search_indexes WHERE state OPERATOR(pg_catalog.<>) 'retired'"
+		.sql = "SELECT id FROM chat_internal.search_indexes WHERE state <> 'retired'"
 	};
-	Int32Array	indexes;
 	uint64		count = spi_plan_write_latest(&plan, NULL);
+	int			id = spi_column("id");
+	IntColumns	ids;
 
-	int32_array_init(&indexes, count);
+	int_columns_init(&ids, 1, count);
 	for (uint64 row = 0; row < count; row++)
-		int32_array_append(&indexes, spi_result_int32(row, 1));
-	return indexes;
+		int_columns_append(&ids, (int32[]) {spi_result_int32(row, id)});
+	return ids;
 }
 
 /*
@@ -146,36 +145,34 @@ search_queue_flush(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number)"
-		" SELECT i.id, k.application_id, k.chat_number, k.number FROM pg_catalog.unnest($1) AS i (id),"
-		" ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-		" AS k (application_id, chat_number, number)",
+		" SELECT i.id, k.application_id, k.chat_number, k.number FROM unnest($1) AS i (id),"
+		" ROWS FROM (unnest($2), unnest($3), unnest($4)) AS k (application_id, chat_number, number)",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 	int			first = collected_count;
-	Int32Array	columns[4];
+	MessageKey *keys;
+	int			count;
+	IntColumns	indexes;
 	Datum		values[4];
 
 	while (first > 0 && collected[first - 1].subtransaction == subtransaction)
 		first--;
-	if (first == collected_count)
+	count = collected_count - first;
+	if (count == 0)
 		return;
 
-	columns[0] = get_indexes();
-	if (columns[0].count > 0)
-	{
-		for (int i = 1; i < 4; i++)
-			int32_array_init(&columns[i], collected_count - first);
-		for (int i = first; i < collected_count; i++)
-		{
-			int32_array_append(&columns[1], collected[i].application);
-			int32_array_append(&columns[2], collected[i].chat);
-			int32_array_append(&columns[3], collected[i].number);
-		}
-		for (int i = 0; i < 4; i++)
-			values[i] = int32_array_datum(&columns[i]);
-		spi_plan_write(&plan, values, NULL);
-	}
+	/* Taken first: the statements may fire triggers that collect others. */
+	keys = MemoryContextAllocHuge(CurrentMemoryContext, count * sizeof(MessageKey));
+	for (int i = 0; i < count; i++)
+		keys[i] = collected[first + i].key;
 	collected_count = first;
+
+	indexes = get_indexes();
+	if (indexes.count == 0)
+		return;
+	int_columns_to_arrays(&indexes, &values[0]);
+	message_keys_to_arrays(keys, count, &values[1]);
+	spi_plan_write(&plan, values, NULL);
 }
 
 /*
@@ -186,41 +183,36 @@ search_queue_flush(void)
 bool
 search_queue_add_from(const char *keys)
 {
-	Int32Array	indexes = get_indexes();
-	bool		added = false;
+	IntColumns	indexes = get_indexes();
+	uint64		added = 0;
 
 	for (int i = 0; i < indexes.count; i++)
-	{
-		if (SPI_execute(psprintf("INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number)"
-								 " SELECT %d, k.application_id, k.chat_number, k.number FROM (%s) AS k",
-								 DatumGetInt32(indexes.values[i]), keys), false, 0) < 0)
-			elog(ERROR, "could not queue messages for the search index");
-		added = added || SPI_processed > 0;
-	}
-	return added;
+		added += spi_execute(psprintf("INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number)"
+									  " SELECT %d, k.application_id, k.chat_number, k.number FROM (%s) AS k",
+									  DatumGetInt32(indexes.values[0][i]), keys));
+	return added > 0;
 }
 
 /*
  * Forget the watermarks of chats: they were deleted, got another key, or had
- * their highest number lowered. The keys are arrays of applications and chats.
- * Connected to SPI, as the owner.
+ * their highest number lowered. Connected to SPI, as the owner.
  */
 void
-search_queue_forget_chats(const Datum *keys)
+search_queue_forget_chats(const ChatKey *chats, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat_internal.search_watermarks AS w"
-		" USING pg_catalog.unnest($1) AS i (id),"
-		" ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (application_id, chat_number)"
-		" WHERE w.index_id OPERATOR(pg_catalog.=) i.id"
-		" AND w.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND w.chat_number OPERATOR(pg_catalog.=) k.chat_number",
+		" USING unnest($1) AS i (id), ROWS FROM (unnest($2), unnest($3)) AS k (application_id, chat_number)"
+		" WHERE w.index_id = i.id AND w.application_id = k.application_id AND w.chat_number = k.chat_number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Int32Array	indexes = get_indexes();
-	Datum		values[3] = {int32_array_datum(&indexes), keys[0], keys[1]};
+	IntColumns	indexes = get_indexes();
+	Datum		values[3];
 
-	if (indexes.count > 0)
-		spi_plan_write_latest(&plan, values);
+	if (indexes.count == 0)
+		return;
+	int_columns_to_arrays(&indexes, &values[0]);
+	chat_keys_to_arrays(chats, count, &values[1]);
+	spi_plan_write_latest(&plan, values);
 }
 
 /*

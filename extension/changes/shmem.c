@@ -1,111 +1,51 @@
 /*
  * shmem.c
- *	  What the extension's processes tell each other in shared memory.
+ *	  Shared memory.
  *
  * There is shared memory only where the library is preloaded; elsewhere
- * shmem_available() is false and nothing else here may be called, but for
- * shmem_wants_changes() and shmem_breaker().
+ * shmem_available() is false and nothing else here may be called.
  *
- * For each database it holds:
+ * It has an entry for each database, with a lock of its own, so that one
+ * database does not wait for another: who its worker is (database_registry.c),
+ * who keeps it free of workers (database_hold.c), which chats changed
+ * (change_set.c), and whether its searches are to ask Elasticsearch
+ * (common/circuit_breaker.c). An entry is found without a lock, and a process
+ * remembers its own database's. The lock of entries is taken only to make one.
  *
- *	- its worker's process, if there is one,
- *	- whether it has the extension, as far as a worker found out,
- *	- whether somebody holds it, that is, runs a command that needs the database
- *	  to be free of connections; then the launcher starts no worker,
- *	- how often it was invited to look at the database again,
- *	- which chats changed since the worker last asked. This is only a hint of
- *	  where to look first: it is lost in a crash, and replaced by the remark
- *	  "look everywhere" when there are too many. A database has a quarter of
- *	  the room at most, so that a busy one leaves some to the others,
- *	- whether its searches are to ask Elasticsearch: see circuit_breaker.c.
+ * The room for changed chats is divided into chunks, which all databases take
+ * from one list and give back to it, with atomic operations.
  */
 #include "postgres.h"
 
-#include <signal.h>
-
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "storage/lwlock.h"
-#include "storage/proc.h"
 #include "storage/shmem.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/wait_event.h"
 
 #include "changes/shmem.h"
-#include "common/circuit_breaker.h"
 #include "common/compat.h"
-
-PG_FUNCTION_INFO_V1(chat_pending_changes);
-
-/* Databases that can be known at a time. */
-#define SHARED_DATABASES 1024
-
-/* Changed chats remembered, and how many of one database. */
-#define SHARED_CHANGES 65536
-#define SHARED_CHANGES_QUOTA (SHARED_CHANGES / 4)
-
-/* How long a command waits for the worker of its database to leave. */
-#define HOLD_TIMEOUT_MS 5000
-
-typedef struct SharedDatabase
-{
-	Oid			database;		/* InvalidOid: entry is free */
-	int			worker_pid;		/* 0: none */
-	TimestampTz worker_since;
-	Latch	   *worker_latch;
-	ExtensionState extension;
-	uint32		invitations;
-	int			holders;
-	bool		listening;		/* the worker wants to know of changes */
-	bool		settled;		/* the worker has said whether it listens */
-	bool		changed_all;	/* too many changes to name */
-	bool		prepared;		/* a prepared transaction may have changes */
-	int			changes;
-	CircuitBreaker		breaker;		/* has its own lock */
-} SharedDatabase;
-
-/* Key of the hash table of changes, and all there is in it. */
-typedef struct SharedChange
-{
-	Oid			database;
-	ChatKey chat;
-} SharedChange;
 
 typedef struct SharedState
 {
-	LWLock	   *lock;			/* protects all of this, and the changes */
-	Latch	   *launcher_latch;
+	LWLock	   *lock;			/* of entries that are made */
+	Latch	   *volatile launcher_latch;
+	pg_atomic_uint64 free_chunks;	/* the first, and above it how often that changed */
 	SharedDatabase databases[SHARED_DATABASES];
+	ChangeChunk chunks[SHARED_CHUNKS];
 } SharedState;
 
 static SharedState *state = NULL;
-static HTAB *changes_table = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
-
-static Size
-shmem_size(void)
-{
-	return add_size(MAXALIGN(sizeof(SharedState)),
-					hash_estimate_size(SHARED_CHANGES, sizeof(SharedChange)));
-}
 
 static void
 shmem_request(void)
 {
-	RequestAddinShmemSpace(shmem_size());
-	RequestNamedLWLockTranche("pg_chat", 1);
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
+	RequestNamedLWLockTranche("pg_chat", SHARED_DATABASES + 1);
 }
 
 static void
 shmem_startup(void)
 {
-	HASHCTL		control = {
-		.keysize = sizeof(SharedChange),
-		.entrysize = sizeof(SharedChange)
-	};
 	bool		found;
 
 	if (previous_startup_hook)
@@ -115,11 +55,23 @@ shmem_startup(void)
 	state = ShmemInitStruct("pg_chat", sizeof(SharedState), &found);
 	if (!found)
 	{
+		LWLockPadded *locks = GetNamedLWLockTranche("pg_chat");
+
 		memset(state, 0, sizeof(SharedState));
-		state->lock = &GetNamedLWLockTranche("pg_chat")->lock;
+		state->lock = &locks[SHARED_DATABASES].lock;
+		for (int i = 0; i < SHARED_DATABASES; i++)
+		{
+			SharedDatabase *entry = &state->databases[i];
+
+			entry->lock = &locks[i].lock;
+			pg_atomic_init_u32(&entry->database, InvalidOid);
+			ConditionVariableInit(&entry->worker_left);
+			SpinLockInit(&entry->breaker.lock);
+		}
+		for (int i = 0; i < SHARED_CHUNKS; i++)
+			state->chunks[i].next = i + 1 < SHARED_CHUNKS ? i + 1 : NO_CHUNK;
+		pg_atomic_init_u64(&state->free_chunks, 0);
 	}
-	changes_table = ShmemInitHash("pg_chat changes", SHARED_CHANGES, SHARED_CHANGES,
-								  &control, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -141,515 +93,170 @@ shmem_available(void)
 	return state != NULL;
 }
 
-/*
- * The entry of a database, or NULL; a new one if create is true and there is
- * room. The caller holds the lock.
- */
+/* The entry of a database, or NULL. InvalidOid finds a free one. */
 static SharedDatabase *
-find_database(Oid database, bool create)
+find(Oid database)
 {
-	SharedDatabase *free_entry = NULL;
-
 	for (int i = 0; i < SHARED_DATABASES; i++)
-	{
-		SharedDatabase *entry = &state->databases[i];
-
-		if (entry->database == database)
-			return entry;
-		if (!OidIsValid(entry->database) && free_entry == NULL)
-			free_entry = entry;
-	}
-	if (!create || free_entry == NULL)
-		return NULL;
-	memset(free_entry, 0, sizeof(SharedDatabase));
-	SpinLockInit(&free_entry->breaker.lock);
-	free_entry->database = database;
-	return free_entry;
+		if (pg_atomic_read_u32(&state->databases[i].database) == database)
+			return &state->databases[i];
+	return NULL;
 }
 
-/*
- * Remove the changes of a database, and put them into target, if that is not
- * NULL. Returns their number. The caller holds the lock.
- */
-static int
-remove_changes(Oid database, ChatKey *target)
-{
-	HASH_SEQ_STATUS scan;
-	SharedChange *change;
-	int			count = 0;
-
-	hash_seq_init(&scan, changes_table);
-	while ((change = hash_seq_search(&scan)) != NULL)
-	{
-		if (change->database != database)
-			continue;
-		if (target != NULL)
-			target[count] = change->chat;
-		count++;
-		hash_search(changes_table, change, HASH_REMOVE, NULL);
-	}
-	return count;
-}
-
-/*
- * Instead of the changes of a database, remember that there may be any. The
- * caller holds the lock.
- */
-static void
-forget_changes(SharedDatabase *entry)
-{
-	if (entry->changes > 0)
-		remove_changes(entry->database, NULL);
-	entry->changes = 0;
-	entry->changed_all = true;
-}
-
-static void
-wake_launcher(void)
-{
-	if (state->launcher_latch != NULL)
-		SetLatch(state->launcher_latch);
-}
-
-static void
-unregister_launcher(int code, Datum argument)
-{
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	state->launcher_latch = NULL;
-	LWLockRelease(state->lock);
-}
-
-/*
- * Be the launcher, until the process ends.
- */
-void
-shmem_register_launcher(void)
-{
-	before_shmem_exit(unregister_launcher, (Datum) 0);
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	state->launcher_latch = MyLatch;
-	LWLockRelease(state->lock);
-}
-
-/*
- * What is known of a database; from now on, something is, if there is room.
- */
-DatabaseState
-shmem_database_state(Oid database)
-{
-	DatabaseState result = {0};
-	SharedDatabase *entry;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(database, true);
-	if (entry != NULL)
-		result = (DatabaseState) {
-			.known = true,
-			.has_worker = entry->worker_pid != 0,
-			.held = entry->holders > 0,
-			.extension = entry->extension,
-			.invitations = entry->invitations
-		};
-	LWLockRelease(state->lock);
-	return result;
-}
-
-/*
- * Drop the entries of all databases but these, which ascend. Who holds a
- * database, or is its worker, keeps its entry.
- */
-void
-shmem_forget_others(const Oid *databases, int count)
-{
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < SHARED_DATABASES; i++)
-	{
-		SharedDatabase *entry = &state->databases[i];
-
-		if (!OidIsValid(entry->database) || entry->worker_pid != 0 || entry->holders > 0 ||
-			bsearch(&entry->database, databases, count, sizeof(Oid), oid_cmp) != NULL)
-			continue;
-		forget_changes(entry);
-		entry->database = InvalidOid;
-	}
-	LWLockRelease(state->lock);
-}
-
-static void
-unregister_worker(int code, Datum argument)
+/* Make the entry of a database, unless somebody just did. NULL: there is no room. */
+static SharedDatabase *
+make(Oid database)
 {
 	SharedDatabase *entry;
 
 	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->worker_pid == MyProcPid)
+	entry = find(database);
+	if (entry == NULL)
 	{
-		entry->worker_pid = 0;
-		entry->worker_latch = NULL;
-		entry->listening = false;
-		entry->settled = false;
-		forget_changes(entry);
-	}
-	wake_launcher();
-	LWLockRelease(state->lock);
-}
-
-/*
- * Be the worker of this process's database, until the process ends. Returns
- * false if somebody holds the database, or it has a worker: then the process
- * must leave.
- */
-bool
-shmem_register_worker(void)
-{
-	SharedDatabase *entry;
-	bool		welcome = true;
-
-	before_shmem_exit(unregister_worker, (Datum) 0);
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, true);
-	if (entry != NULL)
-	{
-		welcome = entry->holders == 0 && entry->worker_pid == 0;
-		if (welcome)
+		entry = find(InvalidOid);
+		if (entry != NULL)
 		{
-			entry->worker_pid = MyProcPid;
-			entry->worker_since = MyStartTimestamp;
-			entry->worker_latch = MyLatch;
-			entry->changed_all = true;
-			entry->settled = false;
-		}
-	}
-	LWLockRelease(state->lock);
-	return welcome;
-}
-
-/*
- * The worker's process, or 0, and when it was started.
- */
-int
-shmem_worker(TimestampTz *since)
-{
-	SharedDatabase *entry;
-	int			pid;
-
-	LWLockAcquire(state->lock, LW_SHARED);
-	entry = find_database(MyDatabaseId, false);
-	pid = entry == NULL ? 0 : entry->worker_pid;
-	*since = entry == NULL ? 0 : entry->worker_since;
-	LWLockRelease(state->lock);
-	return pid;
-}
-
-/*
- * As the worker: how many invitations there were, before it looks whether the
- * extension is there.
- */
-uint32
-shmem_invitations(void)
-{
-	SharedDatabase *entry;
-	uint32		invitations;
-
-	LWLockAcquire(state->lock, LW_SHARED);
-	entry = find_database(MyDatabaseId, false);
-	invitations = entry == NULL ? 0 : entry->invitations;
-	LWLockRelease(state->lock);
-	return invitations;
-}
-
-/*
- * As the worker: tell the launcher whether the extension is there. That it is
- * not counts only if there was no further invitation since the worker looked:
- * the command that created it may have committed meanwhile.
- */
-void
-shmem_report_extension(bool exists, uint32 invitations)
-{
-	SharedDatabase *entry;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && (exists || entry->invitations == invitations))
-	{
-		ExtensionState found = exists ? EXTENSION_HERE : EXTENSION_MISSING;
-
-		if (entry->extension != found)
-			wake_launcher();
-		entry->extension = found;
-	}
-	LWLockRelease(state->lock);
-}
-
-/*
- * Make the launcher look at the database again: it may have got the extension.
- */
-void
-shmem_probe_database(Oid database)
-{
-	SharedDatabase *entry;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(database, false);
-	if (entry != NULL)
-	{
-		if (entry->extension == EXTENSION_MISSING)
+			LWLockAcquire(entry->lock, LW_EXCLUSIVE);
+			entry->worker_pid = 0;
+			entry->worker_latch = NULL;
 			entry->extension = EXTENSION_UNKNOWN;
-		entry->invitations++;
-	}
-	wake_launcher();
-	LWLockRelease(state->lock);
-}
-
-/*
- * Keep workers out of the database until shmem_release_database, and wait,
- * for a bounded time, until the present one has left.
- */
-void
-shmem_hold_database(Oid database)
-{
-	SharedDatabase *entry;
-	int			pid = 0;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(database, true);
-	if (entry != NULL)
-	{
-		entry->holders++;
-		pid = entry->worker_pid;
-		if (pid != 0)
-			kill(pid, SIGTERM);
-	}
-	LWLockRelease(state->lock);
-
-	for (int waited = 0; pid != 0 && waited < HOLD_TIMEOUT_MS; waited += 10)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 10, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		LWLockAcquire(state->lock, LW_SHARED);
-		entry = find_database(database, false);
-		pid = entry == NULL ? 0 : entry->worker_pid;
-		LWLockRelease(state->lock);
-	}
-}
-
-/*
- * Undo one shmem_hold_database, and have the launcher look at the database.
- */
-void
-shmem_release_database(Oid database)
-{
-	SharedDatabase *entry;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(database, false);
-	if (entry != NULL && entry->holders > 0)
-	{
-		entry->holders--;
-		entry->invitations++;
-	}
-	wake_launcher();
-	LWLockRelease(state->lock);
-}
-
-/*
- * As the worker: from now on learn of changes, or no more.
- */
-void
-shmem_listen(bool listen)
-{
-	SharedDatabase *entry;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->worker_pid == MyProcPid)
-	{
-		if (entry->listening != listen)
-			forget_changes(entry);
-		entry->listening = listen;
-		entry->settled = true;
-	}
-	LWLockRelease(state->lock);
-}
-
-/*
- * Whether to keep what this transaction changes, for this database's worker: it
- * wants to know, or has not said so yet. When it begins to listen it looks
- * everywhere, but does not see what is not committed. Read without the lock:
- * being told a moment late costs nothing, since who begins to listen for good
- * waits for the transactions that are under way.
- */
-bool
-shmem_wants_changes(void)
-{
-	static SharedDatabase *entry = NULL;
-
-	if (state == NULL)
-		return false;
-	if (entry == NULL || entry->database != MyDatabaseId)
-	{
-		LWLockAcquire(state->lock, LW_SHARED);
-		entry = find_database(MyDatabaseId, false);
-		LWLockRelease(state->lock);
-	}
-	return entry != NULL && (entry->listening || !entry->settled);
-}
-
-/*
- * This database's breaker, or NULL where nobody can share one.
- */
-CircuitBreaker *
-shmem_breaker(void)
-{
-	static SharedDatabase *entry = NULL;
-
-	if (state == NULL)
-		return NULL;
-	if (entry == NULL || entry->database != MyDatabaseId)
-	{
-		LWLockAcquire(state->lock, LW_EXCLUSIVE);
-		entry = find_database(MyDatabaseId, true);
-		LWLockRelease(state->lock);
-	}
-	return entry == NULL ? NULL : &entry->breaker;
-}
-
-/*
- * Tell the worker of chats that changed, in a transaction that is committed.
- * Wakes it for the first of them.
- */
-void
-shmem_note_changes(const ChatKey *changes, int count)
-{
-	SharedDatabase *entry;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->listening && !entry->changed_all)
-	{
-		bool		first = entry->changes == 0;
-
-		for (int i = 0; i < count; i++)
-		{
-			SharedChange key = {MyDatabaseId, changes[i]};
-			bool		found;
-
-			if (hash_search(changes_table, &key,
-							entry->changes < SHARED_CHANGES_QUOTA ? HASH_ENTER_NULL : HASH_FIND,
-							&found) == NULL)
-			{
-				forget_changes(entry);
-				break;
-			}
-			if (!found)
-				entry->changes++;
+			entry->invitations = 0;
+			entry->holders = 0;
+			memset(&entry->changes, 0, sizeof(entry->changes));
+			entry->changes.first_chunk = entry->changes.last_chunk = NO_CHUNK;
+			circuit_breaker_reset(&entry->breaker);
+			pg_atomic_write_u32(&entry->database, database);
+			LWLockRelease(entry->lock);
 		}
-		if (first && entry->worker_latch != NULL)
-			SetLatch(entry->worker_latch);
 	}
 	LWLockRelease(state->lock);
+	return entry;
 }
 
 /*
- * Keep in mind that a transaction which changed something is prepared.
+ * The entry of a database, locked, or NULL; a new one if create is true and
+ * there is room.
  */
-void
-shmem_note_prepared(void)
+SharedDatabase *
+shmem_lock_database(Oid database, bool create, LWLockMode mode)
 {
-	SharedDatabase *entry;
+	/* This process's own, most of the time. */
+	static SharedDatabase *last = NULL;
 
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, true);
+	for (;;)
+	{
+		SharedDatabase *entry = last;
+
+		if (entry == NULL || pg_atomic_read_u32(&entry->database) != database)
+			entry = find(database);
+		if (entry == NULL && create)
+			entry = make(database);
+		if (entry == NULL)
+			return NULL;
+		LWLockAcquire(entry->lock, mode);
+		/* The launcher may have dropped it meanwhile. */
+		if (pg_atomic_read_u32(&entry->database) == database)
+		{
+			if (database == MyDatabaseId)
+				last = entry;
+			return entry;
+		}
+		LWLockRelease(entry->lock);
+	}
+}
+
+/* Unlock an entry, if it is not NULL. */
+void
+shmem_unlock_database(SharedDatabase *entry)
+{
 	if (entry != NULL)
-		entry->prepared = true;
-	LWLockRelease(state->lock);
+		LWLockRelease(entry->lock);
 }
 
 /*
- * A prepared transaction was committed: if one of this database changed
- * something, tell the worker that any chats may have changed.
+ * The entry of this process's database, not locked, or NULL if there is no room
+ * for one.
  */
-void
-shmem_note_commit_prepared(void)
+SharedDatabase *
+shmem_own_database(void)
 {
-	SharedDatabase *entry;
+	static SharedDatabase *own = NULL;
 
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->prepared && entry->listening && !entry->changed_all)
+	if (own == NULL || pg_atomic_read_u32(&own->database) != MyDatabaseId)
 	{
-		forget_changes(entry);
-		if (entry->worker_latch != NULL)
-			SetLatch(entry->worker_latch);
+		own = shmem_lock_database(MyDatabaseId, true, LW_SHARED);
+		shmem_unlock_database(own);
 	}
-	LWLockRelease(state->lock);
+	return own;
 }
 
-/*
- * As the worker: whether there are changes to take.
- */
-bool
-shmem_has_changes(void)
+/* An entry by its place, from 0 on; it may be free. */
+SharedDatabase *
+shmem_database_at(int place)
 {
-	SharedDatabase *entry;
-	bool		changed;
-
-	if (state == NULL)
-		return false;
-	LWLockAcquire(state->lock, LW_SHARED);
-	entry = find_database(MyDatabaseId, false);
-	changed = entry != NULL && entry->listening && (entry->changes > 0 || entry->changed_all);
-	LWLockRelease(state->lock);
-	return changed;
+	return &state->databases[place];
 }
 
-/*
- * As the worker: take the chats that changed, in an array in the current
- * memory context; *all tells that there may be others. Returns their number.
- */
+/* A chunk by its number. */
+ChangeChunk *
+shmem_chunk(int chunk)
+{
+	return &state->chunks[chunk];
+}
+
+/* The head of the list of free chunks after a change: its first, and one change more. */
+static uint64
+next_head(uint64 head, int first)
+{
+	return (((head >> 32) + 1) << 32) | (uint32) first;
+}
+
+/* Take a free chunk, empty, and without a next. NO_CHUNK: there is none. */
 int
-shmem_take_changes(ChatKey **changes, bool *all)
+shmem_take_chunk(void)
 {
-	SharedDatabase *entry;
-	int			count = 0;
+	uint64		head = pg_atomic_read_u64(&state->free_chunks);
+	int			chunk;
 
-	*changes = palloc(SHARED_CHANGES_QUOTA * sizeof(ChatKey));
-	*all = false;
-
-	LWLockAcquire(state->lock, LW_EXCLUSIVE);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && (entry->changes > 0 || entry->changed_all))
+	do
 	{
-		count = remove_changes(MyDatabaseId, *changes);
-		*all = entry->changed_all;
-		entry->changed_all = false;
-		entry->changes = 0;
-	}
-	LWLockRelease(state->lock);
-	return count;
+		chunk = (int32) (uint32) head;
+		if (chunk == NO_CHUNK)
+			return NO_CHUNK;
+		/* If somebody else takes it first, its next may be anything, and the head has changed. */
+	} while (!pg_atomic_compare_exchange_u64(&state->free_chunks, &head,
+											 next_head(head, *(volatile int *) &state->chunks[chunk].next)));
+	state->chunks[chunk].next = NO_CHUNK;
+	state->chunks[chunk].count = 0;
+	return chunk;
 }
 
-/*
- * chat_internal.pending_changes() returns bigint
- *
- * Null where nobody listens, or nobody knows how many they are.
- */
-Datum
-chat_pending_changes(PG_FUNCTION_ARGS)
+/* Give back chunks that are linked from first to last; there may be none. */
+void
+shmem_give_chunks(int first, int last)
 {
-	SharedDatabase *entry;
-	int			changes = -1;
+	uint64		head = pg_atomic_read_u64(&state->free_chunks);
 
-	if (state == NULL)
-		PG_RETURN_NULL();
-	LWLockAcquire(state->lock, LW_SHARED);
-	entry = find_database(MyDatabaseId, false);
-	if (entry != NULL && entry->listening && !entry->changed_all)
-		changes = entry->changes;
-	LWLockRelease(state->lock);
-	if (changes < 0)
-		PG_RETURN_NULL();
-	PG_RETURN_INT64(changes);
+	if (first == NO_CHUNK)
+		return;
+	do
+		state->chunks[last].next = (int32) (uint32) head;
+	while (!pg_atomic_compare_exchange_u64(&state->free_chunks, &head, next_head(head, first)));
+}
+
+/* Whom to wake when something is to be looked at; NULL: nobody. */
+void
+shmem_set_launcher_latch(Latch *latch)
+{
+	state->launcher_latch = latch;
+}
+
+/* Wake the launcher, if there is one. The latch of one that has ended is still a latch. */
+void
+shmem_wake_launcher(void)
+{
+	Latch	   *latch = state->launcher_latch;
+
+	if (latch != NULL)
+		SetLatch(latch);
 }

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include <string.h>
 #include <utf8proc.h>
 
@@ -25,6 +26,7 @@
 #include "utils/memutils.h"
 
 #include "common/case_fold.h"
+#include "common/sql_signature.h"
 #include "common/compat.h"
 
 /* Bytes that the folded form of a text has at most for each of its bytes. */
@@ -227,6 +229,11 @@ text_fold(const text *value)
 Datum
 chat_fold(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(TEXTOID), .any_version = true};
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(text_fold(PG_GETARG_TEXT_PP(0)));
 }
 
@@ -269,12 +276,20 @@ typedef struct ContainsState
 Datum
 chat_contains(PG_FUNCTION_ARGS)
 {
-	text	   *body = PG_GETARG_TEXT_PP(0);
-	text	   *query = PG_GETARG_TEXT_PP(1);
-	ContainsState *state = fcinfo->flinfo->fn_extra;
-	MemoryContext context = fcinfo->flinfo->fn_mcxt;
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, TEXTOID), SQL_RETURNS(BOOLOID), .any_version = true};
+	text	   *body;
+	text	   *query;
+	ContainsState *state;
+	MemoryContext context;
 	bool		found;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	body = PG_GETARG_TEXT_PP(0);
+	query = PG_GETARG_TEXT_PP(1);
+	state = fcinfo->flinfo->fn_extra;
+	context = fcinfo->flinfo->fn_mcxt;
 	if (state == NULL)
 		state = fcinfo->flinfo->fn_extra =
 			MemoryContextAllocZero(context, sizeof(ContainsState));

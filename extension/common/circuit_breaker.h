@@ -1,6 +1,6 @@
 /*
  * circuit_breaker.h
- *	  Whether to ask Elasticsearch, after it failed: see circuit_breaker.c.
+ *	  Whether to ask a server, after it failed: see circuit_breaker.c.
  */
 #ifndef PG_CHAT_CIRCUIT_BREAKER_H
 #define PG_CHAT_CIRCUIT_BREAKER_H
@@ -10,7 +10,7 @@
 #include "datatype/timestamp.h"
 #include "storage/spin.h"
 
-/* How a database's searches get on with Elasticsearch; all zero: well. */
+/* How those who share it get on with the server; all zero but the lock: well. */
 typedef struct CircuitBreaker
 {
 	slock_t		lock;
@@ -19,8 +19,9 @@ typedef struct CircuitBreaker
 	TimestampTz retry_at;		/* when the next one is to ask, if there were failures */
 } CircuitBreaker;
 
-extern bool circuit_breaker_lets_pass(void);
-extern void circuit_breaker_succeeded(void);
-extern bool circuit_breaker_failed(void);
+extern void circuit_breaker_reset(CircuitBreaker *breaker);
+extern bool circuit_breaker_lets_pass(CircuitBreaker *breaker);
+extern void circuit_breaker_succeeded(CircuitBreaker *breaker);
+extern bool circuit_breaker_failed(CircuitBreaker *breaker);
 
 #endif							/* PG_CHAT_CIRCUIT_BREAKER_H */

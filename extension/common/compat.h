@@ -39,15 +39,21 @@ extern void compat_request_shared_memory(void (*request) (void));
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "utils/acl.h"
 
 #define compat_owns_database(database) object_ownercheck(DatabaseRelationId, database, GetUserId())
 #define compat_owns_extension(extension, role) object_ownercheck(ExtensionRelationId, extension, role)
+#define compat_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#define compat_function_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
 #else
 #include "utils/acl.h"
 
 #define compat_owns_database(database) pg_database_ownercheck(database, GetUserId())
 #define compat_owns_extension(extension, role) pg_extension_ownercheck(extension, role)
+#define compat_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#define compat_function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
 #if PG_VERSION_NUM >= 170000

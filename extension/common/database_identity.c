@@ -2,10 +2,11 @@
  * database_identity.c
  *	  Whether this database is a copy.
  *
- * What is kept outside, in Redis and Elasticsearch, is one database's. A note of
- * its home stands beside the description of what is kept there: the database and
- * its cluster. CREATE DATABASE ... TEMPLATE copies the note; pg_dump leaves it
- * out. The home outlives a change of the database's name, not pg_upgrade.
+ * What is kept outside, in Redis and Elasticsearch, belongs to one database, the
+ * owner database. Its identity, the database's OID and the cluster's system
+ * identifier, is written beside the description of what is kept there. CREATE
+ * DATABASE ... TEMPLATE copies that; pg_dump leaves it out. The identity
+ * outlives a change of the database's name, not pg_upgrade.
  */
 #include "postgres.h"
 
@@ -15,7 +16,7 @@
 
 #include "common/database_identity.h"
 
-/* The home of this database, in the current memory context. */
+/* The identity of this database, in the current memory context. */
 char *
 database_identity_current(void)
 {
@@ -23,15 +24,15 @@ database_identity_current(void)
 }
 
 /*
- * The name of the database that a home is of, if it is another one of this
+ * The name of the database with this identity, if it is another one of this
  * cluster, and still there: this one is its copy. Otherwise NULL. In a
  * transaction.
  */
 char *
-database_identity_of_original(const char *home)
+database_identity_of_original(const char *identity)
 {
 	char	   *end;
-	Oid			database = strtoul(home, &end, 10);
+	Oid			database = strtoul(identity, &end, 10);
 
 	if (database == MyDatabaseId || *end != '-' ||
 		strtoull(end + 1, NULL, 10) != GetSystemIdentifier())

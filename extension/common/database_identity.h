@@ -8,6 +8,6 @@
 #include "postgres.h"
 
 extern char *database_identity_current(void);
-extern char *database_identity_of_original(const char *home);
+extern char *database_identity_of_original(const char *identity);
 
 #endif							/* PG_CHAT_DATABASE_IDENTITY_H */

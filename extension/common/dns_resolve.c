@@ -3,7 +3,7 @@
  *	  The address of a host, found without blocking.
  *
  * The C library asks the name servers in a thread of its own, which nothing
- * can end before they answer, or its patience does. So a request may outlive
+ * can end before they answer or its timeout expires. So a request may outlive
  * the deadline of who made it; it is waited for before the next one is made. So
  * who asks has a resolver of its own, which others cannot hold up.
  */

@@ -19,6 +19,6 @@ typedef struct DnsResolver
 } DnsResolver;
 
 extern const char *dns_resolve_host(DnsResolver *resolver, const char *host, TimestampTz deadline,
-								char address[NI_MAXHOST]);
+									char address[NI_MAXHOST]);
 
 #endif							/* PG_CHAT_DNS_RESOLVE_H */

@@ -2,15 +2,9 @@
  * http_client.c
  *	  A client for HTTP and HTTPS.
  *
- * A process has any number of requests under way at a time; libcurl does the
- * protocol. It says which sockets to watch, and they are put into one epoll
- * descriptor, which the process waits for together with its latch. So nothing
- * blocks, and every wait ends when the process is told to do something else.
- * Connections are kept, and used again.
- *
- * No signal is handled while libcurl runs: so what it calls is never left in
- * the middle, and should a library start a thread, it does not take PostgreSQL's
- * signals. The addresses of hosts are found by dns_resolve.c, since libcurl has a
+ * A process has any number of requests under way at a time. libcurl does the
+ * protocol, on the event loop of curl_loop.c. Connections are kept, and used
+ * again. The addresses of hosts are found by dns_resolve.c, since libcurl has a
  * thread for that which the end of the process would wait for.
  *
  * Redirects are not followed, no proxy is used, nothing is read from the
@@ -21,20 +15,13 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "portability/instr_time.h"
-#include "storage/fd.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "common/curl_loop.h"
 #include "common/dns_resolve.h"
 #include "common/http_client.h"
-#include "common/latch_wait.h"
 
 /* How long making a connection may take, and finding the host's address. */
 #define CONNECT_TIMEOUT_MS 5000
@@ -44,11 +31,8 @@
 #define ADDRESS_LIFETIME_MS 60000
 #define CERTIFICATES_LIFETIME_S 60L
 
-/* Connections that are kept while nothing uses them. */
-#define CONNECTIONS_MAX 8L
-
-/* Sockets looked at in one go. */
-#define SOCKETS_MAX 16
+/* Bytes of an answer's headers that are taken. */
+#define HEADERS_MAX (64 * 1024)
 
 /* A request, and what it takes. All of it is in its context, but for libcurl's. */
 typedef struct HttpTransfer
@@ -60,16 +44,10 @@ typedef struct HttpTransfer
 	struct curl_slist *address;
 	StringInfo	body;			/* NULL: none */
 	Size		answer_max;
+	Size		header_bytes;	/* that arrived; also of answers with a status of 1xx, before */
 	char		refusal[64];	/* why the answer was not taken; empty: it was */
 	char		message[CURL_ERROR_SIZE];
 } HttpTransfer;
-
-/* libcurl's, and the descriptor; there from the first request on. */
-static CURLM *multi = NULL;
-static int	poll_fd = -1;
-
-/* When libcurl wants to be called, whatever the sockets do; -1: never. */
-static int64 timer_at = -1;
 
 /* Whether requests got done that http_wait has not told of. */
 static bool news = false;
@@ -79,84 +57,10 @@ static char known_host[NI_MAXHOST];
 static char known_address[NI_MAXHOST];
 static int64 known_until = 0;
 
-/* A clock that nobody sets, in milliseconds. */
-static int64
-now_ms(void)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return (int64) INSTR_TIME_GET_MILLISEC(now);
-}
-
-/* Around what calls libcurl: see above. */
-static void
-block_signals(sigset_t *before)
-{
-	sigset_t	all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
-static void
-unblock_signals(const sigset_t *before)
-{
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
 /*
  * What libcurl calls. None of it may raise an error, which would jump across
  * libcurl's own functions.
  */
-
-/* Watch a socket, or no more. If it cannot be watched, the request times out. */
-static int
-watch_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *socket_context)
-{
-	struct epoll_event event = {.data.fd = socket};
-
-	if (what == CURL_POLL_REMOVE)
-	{
-		(void) epoll_ctl(poll_fd, EPOLL_CTL_DEL, socket, &event);
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		event.events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		event.events |= EPOLLOUT;
-	if (epoll_ctl(poll_fd, EPOLL_CTL_MOD, socket, &event) != 0)
-		(void) epoll_ctl(poll_fd, EPOLL_CTL_ADD, socket, &event);
-	return 0;
-}
-
-static int
-set_timer(CURLM *handle, long timeout_ms, void *context)
-{
-	timer_at = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
-	return 0;
-}
-
-/* A socket, which counts as one of the process's open files. */
-static curl_socket_t
-open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	curl_socket_t result;
-
-	if (!AcquireExternalFD())
-		return CURL_SOCKET_BAD;
-	result = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (result == CURL_SOCKET_BAD)
-		ReleaseExternalFD();
-	return result;
-}
-
-static int
-close_socket(void *context, curl_socket_t socket)
-{
-	ReleaseExternalFD();
-	return close(socket);
-}
 
 /* Make room for more bytes of the answer. Returns false if there is no memory. */
 static bool
@@ -182,6 +86,22 @@ enlarge_answer(HttpTransfer *transfer, Size more)
 	return true;
 }
 
+/* Take bytes of the answer's headers, whose values nobody wants. As take_bytes. */
+static size_t
+take_header(char *bytes, size_t one, size_t count, void *context)
+{
+	HttpTransfer *transfer = context;
+
+	if (count > HEADERS_MAX - transfer->header_bytes)
+	{
+		snprintf(transfer->refusal, sizeof(transfer->refusal),
+				 "the headers are larger than %d bytes", HEADERS_MAX);
+		return 0;
+	}
+	transfer->header_bytes += count;
+	return count;
+}
+
 /* Take bytes of the answer. Taking less than all of them ends the request. */
 static size_t
 take_bytes(char *bytes, size_t one, size_t count, void *context)
@@ -203,38 +123,6 @@ take_bytes(char *bytes, size_t one, size_t count, void *context)
 	return count;
 }
 
-/*
- * Get libcurl ready. Returns NULL, or what went wrong.
- */
-static const char *
-start_curl(void)
-{
-	sigset_t	signals;
-
-	if (multi != NULL)
-		return NULL;
-	if (poll_fd < 0)
-	{
-		ReserveExternalFD();
-		poll_fd = epoll_create1(EPOLL_CLOEXEC);
-		if (poll_fd < 0)
-		{
-			ReleaseExternalFD();
-			return strerror(errno);
-		}
-	}
-	block_signals(&signals);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-		multi = curl_multi_init();
-	unblock_signals(&signals);
-	if (multi == NULL)
-		return "libcurl could not be started";
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_MAX);
-	return NULL;
-}
-
 /* A request is done, with an error or NULL. */
 static void
 finish(HttpTransfer *transfer, const char *error)
@@ -248,65 +136,26 @@ finish(HttpTransfer *transfer, const char *error)
 		known_until = 0;
 }
 
-/* Finish the requests that libcurl says are done. */
+/* The same, when libcurl says so. */
 static void
-finish_done(void)
+finish_transfer(CURL *easy, CURLcode code)
 {
-	CURLMsg    *message;
-	int			left;
+	HttpTransfer *transfer;
+	long		status = 0;
 
-	while ((message = curl_multi_info_read(multi, &left)) != NULL)
-	{
-		CURL	   *easy = message->easy_handle;
-		CURLcode	code = message->data.result;
-		HttpTransfer *transfer;
-		long		status = 0;
-
-		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
-		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-		curl_multi_remove_handle(multi, easy);
-		transfer->request.status = status;
-		if (code == CURLE_OK)
-			finish(transfer, NULL);
-		else if (code == CURLE_OPERATION_TIMEDOUT)
-			finish(transfer, "Operation timed out");	/* libcurl's message has times in it */
-		else if (transfer->refusal[0] != '\0')
-			finish(transfer, transfer->refusal);
-		else if (transfer->message[0] != '\0')
-			finish(transfer, transfer->message);
-		else
-			finish(transfer, curl_easy_strerror(code));
-	}
-}
-
-/*
- * Do what can be done without waiting.
- */
-static void
-run(void)
-{
-	struct epoll_event events[SOCKETS_MAX];
-	int			count;
-	int			running;
-	sigset_t	signals;
-
-	block_signals(&signals);
-	count = epoll_wait(poll_fd, events, SOCKETS_MAX, 0);
-	for (int i = 0; i < count; i++)
-	{
-		int			ready = 0;
-
-		if (events[i].events & EPOLLIN)
-			ready |= CURL_CSELECT_IN;
-		if (events[i].events & EPOLLOUT)
-			ready |= CURL_CSELECT_OUT;
-		/* 0, after an error: libcurl finds out itself. */
-		curl_multi_socket_action(multi, events[i].data.fd, ready, &running);
-	}
-	if (timer_at >= 0 && timer_at <= now_ms())
-		curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	finish_done();
-	unblock_signals(&signals);
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	transfer->request.status = status;
+	if (code == CURLE_OK)
+		finish(transfer, NULL);
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		finish(transfer, "Operation timed out");	/* libcurl's message has times in it */
+	else if (transfer->refusal[0] != '\0')
+		finish(transfer, transfer->refusal);
+	else if (transfer->message[0] != '\0')
+		finish(transfer, transfer->message);
+	else
+		finish(transfer, curl_easy_strerror(code));
 }
 
 /* Whether the host of a URL is an address already. */
@@ -329,7 +178,7 @@ find_address(const char *host, long timeout_ms)
 	TimestampTz deadline;
 	const char *problem;
 
-	if (strcmp(host, known_host) == 0 && now_ms() < known_until)
+	if (strcmp(host, known_host) == 0 && curl_loop_now() < known_until)
 		return NULL;
 	if (strlen(host) >= sizeof(known_host))
 		return "the name of the host is too long";
@@ -340,7 +189,7 @@ find_address(const char *host, long timeout_ms)
 	if (problem != NULL)
 		return problem;
 	strlcpy(known_host, host, sizeof(known_host));
-	known_until = now_ms() + ADDRESS_LIFETIME_MS;
+	known_until = curl_loop_now() + ADDRESS_LIFETIME_MS;
 	return NULL;
 }
 
@@ -426,16 +275,15 @@ static CURLcode
 set_transfer(HttpTransfer *transfer, long timeout_ms)
 {
 	CURL	   *easy = transfer->easy;
-	CURLcode	code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	CURLcode	code = curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 
-	SET(CURLOPT_PRIVATE, transfer);
 	SET(CURLOPT_ERRORBUFFER, transfer->message);
 	SET(CURLOPT_HTTPHEADER, transfer->headers);
 	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_WRITEFUNCTION, take_bytes);
 	SET(CURLOPT_WRITEDATA, transfer);
-	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	SET(CURLOPT_HEADERFUNCTION, take_header);
+	SET(CURLOPT_HEADERDATA, transfer);
 	SET(CURLOPT_TCP_NODELAY, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TIMEOUT_MS, Max(timeout_ms, 1));
@@ -452,8 +300,6 @@ send_request(HttpTransfer *transfer, const HttpTarget *target, const char *metho
 			 const char *path, StringInfo body, const char *content_type, long timeout_ms)
 {
 	CURLcode	code;
-	CURLMcode	multi_code;
-	sigset_t	signals;
 
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL)
@@ -469,10 +315,7 @@ send_request(HttpTransfer *transfer, const HttpTarget *target, const char *metho
 	if (code != CURLE_OK)
 		return curl_easy_strerror(code);
 
-	block_signals(&signals);
-	multi_code = curl_multi_add_handle(multi, transfer->easy);
-	unblock_signals(&signals);
-	return multi_code == CURLM_OK ? NULL : curl_multi_strerror(multi_code);
+	return curl_loop_add(transfer->easy);
 }
 
 /* Free a body that was not handed over, or NULL. */
@@ -526,14 +369,14 @@ HttpRequest *
 http_begin(const HttpTarget *target, const char *method, const char *path, StringInfo body,
 		   const char *content_type, long timeout_ms, Size answer_max)
 {
-	int64		begin = now_ms();
+	int64		begin = curl_loop_now();
 	const char *volatile problem = NULL;
 	HttpTransfer *transfer;
 	MemoryContext caller;
 
 	PG_TRY();
 	{
-		problem = start_curl();
+		problem = curl_loop_start(finish_transfer);
 		if (problem == NULL && !is_address(target->host))
 			problem = find_address(target->host, timeout_ms);
 	}
@@ -549,12 +392,12 @@ http_begin(const HttpTarget *target, const char *method, const char *path, Strin
 	transfer = new_transfer(body, answer_max);
 	caller = MemoryContextSwitchTo(transfer->context);
 	problem = send_request(transfer, target, method, path, body, content_type,
-						   timeout_ms - (now_ms() - begin));
+						   timeout_ms - (curl_loop_now() - begin));
 	MemoryContextSwitchTo(caller);
 	if (problem != NULL)
 		finish(transfer, problem);
 	else
-		run();
+		curl_loop_run();
 	return &transfer->request;
 }
 
@@ -578,17 +421,14 @@ http_refuse(StringInfo body, const char *error)
 void
 http_wait(long timeout_ms)
 {
-	int64		end = now_ms() + timeout_ms;
+	int64		end = curl_loop_now() + timeout_ms;
 
 	while (!news)
 	{
-		int64		now = now_ms();
-		int64		until = timer_at >= 0 ? Min(end, timer_at) : end;
+		bool		last = curl_loop_now() >= end;
 
-		latch_wait("ChatHttp", poll_fd >= 0 ? WL_SOCKET_READABLE : 0, poll_fd, Max(until - now, 0));
-		if (multi != NULL)
-			run();
-		if (now >= end)
+		curl_loop_wait(end);
+		if (last)
 			break;
 	}
 	news = false;
@@ -601,16 +441,11 @@ void
 http_end(HttpRequest *request)
 {
 	HttpTransfer *transfer = (HttpTransfer *) request;
-	sigset_t	signals;
 
-	block_signals(&signals);
-	if (transfer->easy != NULL && !request->done)
-		curl_multi_remove_handle(multi, transfer->easy);
-	curl_easy_cleanup(transfer->easy);
+	if (transfer->easy != NULL)
+		curl_loop_end(transfer->easy, !request->done);
 	curl_slist_free_all(transfer->headers);
 	curl_slist_free_all(transfer->address);
-	unblock_signals(&signals);
-
 	http_free_body(transfer->body);
 	MemoryContextDelete(transfer->context);
 }

@@ -10,7 +10,9 @@
  *
  * Whoever owns the tables may change their columns. A statement that names one
  * that is gone fails by itself; that one has become of another type is seen
- * here, before anything is read as what it is not.
+ * here, before anything is read as what it is not. In a subquery every column is
+ * written with its table, since the name of one that is gone would otherwise mean
+ * a column of the query around it.
  *
  * The caller is connected to SPI.
  */
@@ -140,6 +142,21 @@ spi_plan_write_latest(SavedPlan *plan, const Datum *values)
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s",
 			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run a statement that is not kept, as of now: it may name a trigger's
+ * transition tables, which no other call has. Returns the number of rows; what
+ * it returned is in SPI_tuptable.
+ */
+uint64
+spi_execute(const char *sql)
+{
+	int			result = SPI_execute(sql, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
 

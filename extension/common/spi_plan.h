@@ -43,6 +43,7 @@ extern uint64 spi_plan_write(SavedPlan *plan, const Datum *values, const char *n
 extern uint64 spi_plan_write_latest(SavedPlan *plan, const Datum *values);
 extern uint64 spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStore store);
 extern uint64 spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store);
+extern uint64 spi_execute(const char *sql);
 extern void spi_require_type(const char *column, Oid found, Oid wanted);
 extern int	spi_column(const char *name);
 extern Datum spi_result(uint64 row, int column, Oid type, bool *isnull);

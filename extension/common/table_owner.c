@@ -1,41 +1,90 @@
 /*
  * table_owner.c
- *	  Triggers that act with the rights of their table's owner.
+ *	  Acting as the tables' owner.
+ *
+ * Who may do what is decided by EXECUTE on the functions. What a function or a
+ * trigger then does to the tables, it does with the rights of their owner, and
+ * never with those of the caller or of the role that created the extension:
+ * for the owner, and whoever has TRIGGER, may have put code of their own on the
+ * tables. Triggers, defaults, CHECK constraints, policies, index expressions,
+ * rules, a view in a table's place: all of it runs with the owner's rights at
+ * most.
+ *
+ * Rights alone are not enough where the owner is neither a superuser nor the
+ * caller. Such code must leave nothing behind that runs later with other
+ * rights: so it runs in a security-restricted operation, in which PostgreSQL
+ * allows no temporary tables, no cursors WITH HOLD, and no triggers deferred to
+ * the commit; and settings that it changed are brought back.
+ *
+ * The search_path has nothing that anybody could plant objects in.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/rls.h"
 
+#include "common/chat_tables.h"
 #include "common/table_owner.h"
 
-/*
- * Connect to SPI as the owner of the trigger's table, with a search_path that
- * nobody else can plant objects in: as a SECURITY DEFINER function with a
- * setting would do, but only where there is something to do. Declared so, the
- * triggers would take a sixth of the time of a message of the functions.
- */
-TableOwnerSwitch
-table_owner_become(Relation relation)
+#define SEARCH_PATH "pg_catalog, pg_temp"
+
+static void
+set_locally(const char *name, const char *value)
 {
-	TableOwnerSwitch		caller;
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+static TableOwnerSwitch
+become(Oid owner, OwnerSight sight)
+{
+	TableOwnerSwitch caller;
 
 	GetUserIdAndSecContext(&caller.user, &caller.security_context);
-	SetUserIdAndSecContext(relation->rd_rel->relowner,
-						   caller.security_context | SECURITY_LOCAL_USERID_CHANGE);
+	caller.restricted = owner != caller.user && !superuser_arg(owner);
+	if (owner != caller.user)
+		SetUserIdAndSecContext(owner, caller.security_context | SECURITY_LOCAL_USERID_CHANGE |
+							   (caller.restricted ? SECURITY_RESTRICTED_OPERATION : 0));
+
 	caller.nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (strcmp(namespace_search_path, SEARCH_PATH) != 0)
+		set_locally("search_path", SEARCH_PATH);
+	if (sight == OWNER_SEES_ALL && row_security)
+		set_locally("row_security", "off");
 	SPI_connect();
 	return caller;
 }
 
-/* Undo table_owner_become. After an error, the abort of the transaction does it. */
+/*
+ * Connect to SPI as the owner of the tables. Raises 55000 if they have more
+ * than one owner.
+ *
+ * After an error, the abort of the (sub)transaction brings user and settings
+ * back. Calls may be nested.
+ */
+TableOwnerSwitch
+table_owner_become(OwnerSight sight)
+{
+	return become(chat_tables_owner(), sight);
+}
+
+/*
+ * The same as the owner of one table, for statements that touch no other: they
+ * work also where the tables have several owners.
+ */
+TableOwnerSwitch
+table_owner_become_of(ChatTable table, OwnerSight sight)
+{
+	return become(chat_table_owner(table), sight);
+}
+
+/* Undo table_owner_become(). */
 void
 table_owner_leave(TableOwnerSwitch caller)
 {
 	SPI_finish();
-	AtEOXact_GUC(true, caller.nest_level);
+	AtEOXact_GUC(!caller.restricted, caller.nest_level);
 	SetUserIdAndSecContext(caller.user, caller.security_context);
 }

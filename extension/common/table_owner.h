@@ -1,23 +1,32 @@
 /*
  * table_owner.h
- *	  Triggers that act with the rights of their table's owner: see table_owner.c.
+ *	  Acting as the tables' owner: see table_owner.c.
  */
 #ifndef PG_CHAT_TABLE_OWNER_H
 #define PG_CHAT_TABLE_OWNER_H
 
 #include "postgres.h"
 
-#include "utils/rel.h"
+#include "common/chat_tables.h"
 
-/* What to return to when a trigger has acted as the owner of its table. */
+/* Which rows the owner is to see where row-level security is forced on a table. */
+typedef enum OwnerSight
+{
+	OWNER_SEES_BY_POLICY,		/* those that the policies let pass */
+	OWNER_SEES_ALL				/* all: a statement that cannot see all fails with 42501 */
+} OwnerSight;
+
+/* What to return to. */
 typedef struct TableOwnerSwitch
 {
 	Oid			user;
 	int			security_context;
-	int			nest_level;
+	int			nest_level;		/* of settings */
+	bool		restricted;		/* neither the caller nor a superuser */
 } TableOwnerSwitch;
 
-extern TableOwnerSwitch table_owner_become(Relation relation);
+extern TableOwnerSwitch table_owner_become(OwnerSight sight);
+extern TableOwnerSwitch table_owner_become_of(ChatTable table, OwnerSight sight);
 extern void table_owner_leave(TableOwnerSwitch caller);
 
 #endif							/* PG_CHAT_TABLE_OWNER_H */

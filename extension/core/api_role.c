@@ -4,14 +4,18 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/acl.h"
+
+#include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_create_api_role);
 
 /*
  * Warn if the role that is there can do more than it should, or cannot log in.
+ * The search_path is not pinned here: CREATE EXTENSION sets it.
  */
 static void
 check_role(void)
@@ -39,6 +43,9 @@ check_role(void)
 Datum
 chat_create_api_role(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
 	SPI_connect();
 	if (OidIsValid(get_role_oid("chat_api", true)))
 		check_role();

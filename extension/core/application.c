@@ -9,16 +9,18 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
-#include "core/number_cache.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
+#include "core/application_ids.h"
+#include "core/arg_error.h"
+#include "core/entity_lookup.h"
+#include "core/number_cache.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
@@ -29,10 +31,20 @@ PG_FUNCTION_INFO_V1(chat_get_application_by_id);
 PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
 
+/* Hexadecimal digits in a token: 128 bits. */
+#define TOKEN_LENGTH 32
+
+/* Characters in the name of an application, at most. */
+#define APPLICATION_NAME_MAXIMUM 255
+
+/* How often a new application is given another id, if the one it got is taken. */
+#define ID_ATTEMPTS 10
+
+#define APPLICATION_COLUMNS INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID
 #define APPLICATION_SELECT \
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
 	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
-	" ON c.application_id OPERATOR(pg_catalog.=) a.id WHERE "
+	" ON c.application_id = a.id WHERE "
 
 /*
  * A new random token, in the current memory context.
@@ -52,45 +64,6 @@ token_generate(void)
 	return token;
 }
 
-/*
- * The id of the application with this token. Raises P0002 if there is none;
- * the message does not show the token, which is a secret.
- */
-int32
-application_resolve_token(Datum token, SqlFunctionAccess access)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) $1",
-		TEXTOID);
-
-	if ((access == FUNCTION_READS ? spi_plan_read(&plan, &token) : spi_plan_write(&plan, &token, NULL)) == 0)
-		arg_error_raise(application_not_found());
-	return spi_result_int32(0, 1);
-}
-
-/*
- * Raise P0002 if there is no application with this id.
- */
-void
-application_require(int32 application)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id FROM chat.applications WHERE id OPERATOR(pg_catalog.=) $1",
-		INT4OID);
-	Datum		value = Int32GetDatum(application);
-
-	if (spi_plan_read(&plan, &value) == 0)
-		arg_error_raise(application_not_found());
-}
-
-/* That the application, which the arguments name, does not exist. */
-ArgError
-application_not_found(void)
-{
-	return arg_error_not_found("application", "No application has this id or token.",
-							 "Create it with chat.create_application().");
-}
-
 static void
 check_name(const text *name)
 {
@@ -100,46 +73,77 @@ check_name(const text *name)
 		arg_error_raise(arg_error_too_long("application", "name", APPLICATION_NAME_MAXIMUM, "characters"));
 }
 
+/* Whether an application has this name, in any letter case. */
+static bool
+name_is_taken(Datum name)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM chat.applications WHERE chat.fold(name) COLLATE \"C\" = chat.fold($1) COLLATE \"C\"",
+		TEXTOID);
+
+	return spi_plan_read_fresh(&plan, &name) > 0;
+}
+
+/*
+ * Insert an application and its counters. Returns its id.
+ *
+ * The id is the sequence's. That is behind where ids were named and the trigger
+ * which raises it did not fire: in rows that a subscription or a partitioned
+ * table's COPY brought. Then it is advanced, and the application gets another.
+ * If that does not help, the last attempt raises whatever the conflict is.
+ */
+static int32
+insert_application(Datum name, Datum token)
+{
+#define INSERT_APPLICATION(target) \
+	"WITH created AS (" \
+	" INSERT INTO chat.applications (name, token) VALUES ($1, $2)" \
+	" ON CONFLICT " target " DO NOTHING RETURNING id)" \
+	" INSERT INTO chat.application_counters (application_id)" \
+	" SELECT id FROM created RETURNING application_id"
+	static SavedPlan insert = SAVED_PLAN(INSERT_APPLICATION(""), TEXTOID, TEXTOID);
+	static SavedPlan insert_or_raise = SAVED_PLAN(
+		INSERT_APPLICATION("(chat.fold(name) COLLATE \"C\")"), TEXTOID, TEXTOID);
+	Datum		values[2] = {name, token};
+
+	for (int attempt = 1;; attempt++)
+	{
+		if (spi_plan_write(attempt < ID_ATTEMPTS ? &insert : &insert_or_raise, values, NULL) > 0)
+			return spi_result_int32(0, 1);
+		if (attempt == ID_ATTEMPTS || name_is_taken(name))
+			arg_error_raise(arg_error_taken("application", "name",
+											psprintf("There is an application named \"%s\", perhaps in another letter case.",
+													 text_to_cstring(DatumGetTextPP(name))),
+											NULL));
+		application_ids_advance("chat.applications");
+	}
+}
+
 /*
  * chat.create_application(name text, OUT id integer, OUT token text)
  */
 Datum
 chat_create_application(PG_FUNCTION_ARGS)
 {
-	static SavedPlan insert = SAVED_PLAN(
-		"WITH created AS ("
-		" INSERT INTO chat.applications (name, token) VALUES ($1, $2)"
-		" ON CONFLICT (chat.fold(name) COLLATE pg_catalog.\"C\") DO NOTHING RETURNING id)"
-		" INSERT INTO chat.application_counters (application_id)"
-		" SELECT id FROM created RETURNING application_id",
-		TEXTOID, TEXTOID);
-	text	   *name = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
-	char	   *token = token_generate();
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, TEXTOID)};
+	TableOwnerSwitch caller;
 	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 	int			previous;
 
-	check_name(name);
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
+	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	values[1] = CStringGetTextDatum(token_generate());
 
-	SPI_connect();
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	previous = number_cache_function_begin();
-	values[0] = PointerGetDatum(name);
-	values[1] = CStringGetTextDatum(token);
-	if (spi_plan_write(&insert, values, NULL) == 0)
-		arg_error_raise(arg_error_taken("application", "name",
-									psprintf("There is an application named \"%s\", perhaps in another letter case.",
-											 text_to_cstring(name)),
-									NULL));
-	values[0] = Int32GetDatum(spi_result_int32(0, 1));
+	values[0] = Int32GetDatum(insert_application(PG_GETARG_DATUM(0), values[1]));
 	number_cache_function_end(previous);
-	SPI_finish();
+	table_owner_leave(caller);
 	change_tracking_note(DatumGetInt32(values[0]), 0);
-
-	values[1] = CStringGetTextDatum(token);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /*
@@ -148,20 +152,25 @@ chat_create_application(PG_FUNCTION_ARGS)
  * same token at a time, one finds it void.
  */
 static Datum
-rotate_token(FunctionCallInfo fcinfo, SavedPlan *update)
+rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type, SavedPlan *update)
 {
-	char	   *token = token_generate();
-	Datum		values[2] = {0, CStringGetTextDatum(token)};
+	TableOwnerSwitch caller;
+	Datum		values[2];
 
-	SPI_connect();
+	sql_signature_check(fcinfo, signature, application_type);
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
+	values[1] = CStringGetTextDatum(token_generate());
+
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	if (spi_plan_write(update, values, NULL) == 0)
 		arg_error_raise(application_not_found());
-	SPI_finish();
+	table_owner_leave(caller);
 	PG_RETURN_DATUM(values[1]);
 }
+
+static SqlSignature rotate_token_signature = {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS(TEXTOID)};
 
 /*
  * chat.rotate_token(application integer) returns text
@@ -170,10 +179,10 @@ Datum
 chat_rotate_token_by_id(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat.applications SET token = $2 WHERE id = $1",
 		INT4OID, TEXTOID);
 
-	return rotate_token(fcinfo, &plan);
+	return rotate_token(fcinfo, &rotate_token_signature, INT4OID, &plan);
 }
 
 /*
@@ -183,25 +192,30 @@ Datum
 chat_rotate_token_by_token(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2 WHERE token OPERATOR(pg_catalog.=) $1",
+		"UPDATE chat.applications SET token = $2 WHERE token = $1",
 		TEXTOID, TEXTOID);
 
-	return rotate_token(fcinfo, &plan);
+	return rotate_token(fcinfo, &rotate_token_signature, TEXTOID, &plan);
 }
+
+static SqlSignature get_application_signature = {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS_ROWS(APPLICATION_COLUMNS)};
 
 /* The row, if any, that a statement finds by argument 0. */
 static Datum
-get_application(FunctionCallInfo fcinfo, SavedPlan *plan)
+get_application(FunctionCallInfo fcinfo, Oid application_type, SavedPlan *plan)
 {
-	RowStore	store = sql_function_result_store(fcinfo);
+	TableOwnerSwitch caller;
+	RowStore	store;
 	Datum		value;
 
+	sql_signature_check(fcinfo, &get_application_signature, application_type);
+	store = sql_function_result_store(fcinfo, &get_application_signature);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	value = PG_GETARG_DATUM(0);
-	SPI_connect();
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	spi_plan_read_into(plan, &value, store);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -211,10 +225,9 @@ get_application(FunctionCallInfo fcinfo, SavedPlan *plan)
 Datum
 chat_get_application_by_id(PG_FUNCTION_ARGS)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		APPLICATION_SELECT "a.id OPERATOR(pg_catalog.=) $1", INT4OID);
+	static SavedPlan plan = SAVED_PLAN(APPLICATION_SELECT "a.id = $1", INT4OID);
 
-	return get_application(fcinfo, &plan);
+	return get_application(fcinfo, INT4OID, &plan);
 }
 
 /*
@@ -223,10 +236,9 @@ chat_get_application_by_id(PG_FUNCTION_ARGS)
 Datum
 chat_get_application_by_token(PG_FUNCTION_ARGS)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		APPLICATION_SELECT "a.token OPERATOR(pg_catalog.=) $1", TEXTOID);
+	static SavedPlan plan = SAVED_PLAN(APPLICATION_SELECT "a.token = $1", TEXTOID);
 
-	return get_application(fcinfo, &plan);
+	return get_application(fcinfo, TEXTOID, &plan);
 }
 
 /*
@@ -236,17 +248,24 @@ chat_get_application_by_token(PG_FUNCTION_ARGS)
 Datum
 chat_list_applications(PG_FUNCTION_ARGS)
 {
+	static SqlSignature signature = {
+		SQL_ARGS(INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(APPLICATION_COLUMNS)
+	};
 	static PagePlans plans = {
 		SAVED_PLAN(PAGE_SQL_FROM_START(APPLICATION_SELECT "true", "a.id", "$1", "$2", "$3"),
-		INT4OID, INT4OID, INT8OID),
+				   INT4OID, INT4OID, INT8OID),
 		SAVED_PLAN(PAGE_SQL_FROM_END(APPLICATION_SELECT "true", "a.id", "$1", "$2", "$3"),
-		INT4OID, INT4OID, INT8OID)
+				   INT4OID, INT4OID, INT8OID)
 	};
-	ListPage		page = page_from_arguments(fcinfo, 0);
-	RowStore	store = sql_function_result_store(fcinfo);
+	TableOwnerSwitch caller;
+	ListPage	page;
+	RowStore	store;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	page = page_from_arguments(fcinfo, 0);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	page_store(&plans, NULL, 0, page, store);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }

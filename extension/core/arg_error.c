@@ -15,8 +15,7 @@
 ArgError
 arg_error_blank(const char *noun, const char *field)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_NOT_NULL_VIOLATION,
 		.field = field,
 		.message = psprintf("%s %s can't be blank", noun, field)
@@ -27,8 +26,7 @@ arg_error_blank(const char *noun, const char *field)
 ArgError
 arg_error_too_long(const char *noun, const char *field, int maximum, const char *unit)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
 		.field = field,
 		.message = psprintf("%s %s is too long (maximum is %d %s)",
@@ -40,8 +38,7 @@ arg_error_too_long(const char *noun, const char *field, int maximum, const char 
 ArgError
 arg_error_number_range(const char *noun, int32 number)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 		.field = "number",
 		.message = psprintf("%s number must be greater than 0", noun),
@@ -53,8 +50,7 @@ arg_error_number_range(const char *noun, int32 number)
 ArgError
 arg_error_numbers_exhausted(const char *noun)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 		.field = "number",
 		.message = psprintf("%s number has reached its maximum, %d", noun, PG_INT32_MAX),
@@ -66,8 +62,7 @@ arg_error_numbers_exhausted(const char *noun)
 ArgError
 arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_UNIQUE_VIOLATION,
 		.field = field,
 		.message = psprintf("%s %s has already been taken", noun, field),
@@ -80,8 +75,7 @@ arg_error_taken(const char *noun, const char *field, const char *detail, const c
 ArgError
 arg_error_not_found(const char *what, const char *detail, const char *hint)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_NO_DATA_FOUND,
 		.message = psprintf("%s not found", what),
 		.detail = detail,
@@ -93,8 +87,7 @@ arg_error_not_found(const char *what, const char *detail, const char *hint)
 ArgError
 arg_error_locked(const char *what)
 {
-	return (ArgError)
-	{
+	return (ArgError) {
 		.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE,
 		.message = psprintf("%s is locked by another transaction", what),
 		.hint = "Try again."

@@ -19,7 +19,7 @@
 static ArrayArg
 column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 {
-	ArrayArg		column = {0};
+	ArrayArg	column = {0};
 	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
 	bool		is_text = type == TEXTOID;
 
@@ -48,7 +48,7 @@ array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
 ArrayArg
 array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
 {
-	ArrayArg		column = column_from_argument(fcinfo, n, type, name);
+	ArrayArg	column = column_from_argument(fcinfo, n, type, name);
 
 	if (column.count != count)
 		ereport(ERROR,

@@ -11,79 +11,24 @@
 
 #include "changes/change_tracking.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
-#include "core/chat.h"
+#include "core/arg_error.h"
+#include "core/entity_lookup.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
+PG_FUNCTION_INFO_V1(chat_create_chat_by_id);
+PG_FUNCTION_INFO_V1(chat_create_chat_by_token);
+PG_FUNCTION_INFO_V1(chat_get_chat_by_id);
+PG_FUNCTION_INFO_V1(chat_get_chat_by_token);
+PG_FUNCTION_INFO_V1(chat_list_chats_by_id);
+PG_FUNCTION_INFO_V1(chat_list_chats_by_token);
+
+/* What chat.chat has. */
+#define CHAT_COLUMNS INT4OID, INT4OID, INT4OID, TIMESTAMPTZOID
 #define CHAT_SELECT \
 	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \
-	" WHERE application_id OPERATOR(pg_catalog.=) $1"
-
-/*
- * Raise P0002 if there is no such chat.
- */
-void
-chat_require(int32 application, int32 chat)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
-
-	if (spi_plan_read(&plan, values) == 0)
-	{
-		application_require(application);
-		arg_error_raise(chat_not_found(application, chat));
-	}
-}
-
-/* That the chat, which the arguments name, does not exist. */
-ArgError
-chat_not_found(int32 application, int32 chat)
-{
-	return arg_error_not_found(psprintf("chat %d", chat),
-							 psprintf("Application %d has no chat with this number.", application),
-							 "Create it with chat.create_chat().");
-}
-
-/*
- * The number of the chat, argument 1. Raises P0002 if it is null.
- */
-int32
-chat_argument(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(1))
-		arg_error_raise(chat_not_named());
-	return PG_GETARG_INT32(1);
-}
-
-/* That what names the application or the chat is null. */
-ArgError
-chat_not_named(void)
-{
-	return arg_error_not_found("chat", "Application or chat is null or unknown.", NULL);
-}
-
-/*
- * Create the counters of an application that has none, from the chats that it
- * has: it was inserted directly, or its counters were deleted. Does nothing if
- * there is no such application. After number_cache_function_begin.
- */
-void
-chat_create_counters(int32 application)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.application_counters (application_id, last_chat_number, chats_count)"
-		" SELECT a.id, COALESCE(c.highest, 0), c.counted::pg_catalog.int4 FROM chat.applications AS a,"
-		" LATERAL (SELECT pg_catalog.count(*) AS counted, pg_catalog.max(number) AS highest"
-		" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id) AS c"
-		" WHERE a.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
-		INT4OID);
-	Datum		value = Int32GetDatum(application);
-
-	spi_plan_write(&plan, &value, NULL);
-}
+	" WHERE application_id = $1"
 
 /*
  * Run a statement that changes the application's counters, the first parameter
@@ -97,7 +42,7 @@ change_counters(SavedPlan *plan, const Datum *values)
 
 	if (count > 0)
 		return count;
-	chat_create_counters(DatumGetInt32(values[0]));
+	number_cache_create_counters(DatumGetInt32(values[0]));
 	return spi_plan_write(plan, values, NULL);
 }
 
@@ -108,22 +53,22 @@ create_numbered(int32 application)
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
 		" UPDATE chat.application_counters"
-		" SET last_chat_number = last_chat_number OPERATOR(pg_catalog.+) 1,"
-		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1"
-		" AND last_chat_number OPERATOR(pg_catalog.<) 2147483647"
+		" SET last_chat_number = last_chat_number + 1,"
+		" chats_count = chats_count + 1"
+		" WHERE application_id = $1"
+		" AND last_chat_number < 2147483647"
 		" RETURNING last_chat_number)"
 		" INSERT INTO chat.chats (application_id, number)"
 		" SELECT $1, last_chat_number FROM counted RETURNING number",
 		INT4OID);
 	static SavedPlan find = SAVED_PLAN(
-		"SELECT FROM chat.application_counters WHERE application_id OPERATOR(pg_catalog.=) $1",
+		"SELECT FROM chat.application_counters WHERE application_id = $1",
 		INT4OID);
 	Datum		value = Int32GetDatum(application);
 
 	if (change_counters(&plan, &value) == 0)
-		arg_error_raise(spi_plan_write(&find, &value, NULL) == 0 ?
-					  application_not_found() : arg_error_numbers_exhausted("chat"));
+		arg_error_raise(spi_plan_read_fresh(&find, &value) == 0 ?
+						application_not_found() : arg_error_numbers_exhausted("chat"));
 	return spi_result_int32(0, 1);
 }
 
@@ -134,8 +79,8 @@ create_named(int32 application, int32 number)
 	static SavedPlan count = SAVED_PLAN(
 		"UPDATE chat.application_counters"
 		" SET last_chat_number = GREATEST(last_chat_number, $2),"
-		" chats_count = chats_count OPERATOR(pg_catalog.+) 1"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1",
+		" chats_count = chats_count + 1"
+		" WHERE application_id = $1",
 		INT4OID, INT4OID);
 	static SavedPlan insert = SAVED_PLAN(
 		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
@@ -149,15 +94,14 @@ create_named(int32 application, int32 number)
 		arg_error_raise(application_not_found());
 	if (spi_plan_write(&insert, values, NULL) == 0)
 		arg_error_raise(arg_error_taken("chat", "number",
-									psprintf("There is a chat number %d.", number),
-									"Leave the number out to get the next one."));
+										psprintf("There is a chat number %d.", number),
+										"Leave the number out to get the next one."));
 	return number;
 }
 
-/*
- * chat.create_chat(application, number integer) returns integer
- */
-SQL_FUNCTION(create_chat, FUNCTION_WRITES)
+/* Create a chat; argument 1 is its number, or null. */
+static Datum
+create_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	int			previous = number_cache_function_begin();
 	int32		number;
@@ -172,37 +116,102 @@ SQL_FUNCTION(create_chat, FUNCTION_WRITES)
 	PG_RETURN_INT32(number);
 }
 
+static SqlFunction create_chat_function = {
+	create_chat, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(INT4OID)}
+};
+
 /*
- * chat.get_chat(application, number integer) returns setof chat.chat
+ * chat.create_chat(application integer, number integer) returns integer
  */
-SQL_FUNCTION(get_chat, FUNCTION_READS)
+Datum
+chat_create_chat_by_id(PG_FUNCTION_ARGS)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		CHAT_SELECT " AND number OPERATOR(pg_catalog.=) $2", INT4OID, INT4OID);
+	return sql_function_call_by_id(fcinfo, &create_chat_function);
+}
+
+/*
+ * chat.create_chat(token text, number integer) returns integer
+ */
+Datum
+chat_create_chat_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &create_chat_function);
+}
+
+/* Find the chat whose number is argument 1. */
+static Datum
+get_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(CHAT_SELECT " AND number = $2", INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), PG_GETARG_DATUM(1)};
-	RowStore	store = sql_function_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 
 	if (PG_ARGISNULL(1) || spi_plan_read_into(&plan, values, store) == 0)
 		application_require(application);
 	return (Datum) 0;
 }
 
+static SqlFunction get_chat_function = {
+	get_chat, FUNCTION_READS, {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS_ROWS(CHAT_COLUMNS)}
+};
+
 /*
- * chat.list_chats(application, after integer, before integer, "limit" integer)
- * returns setof chat.chat
+ * chat.get_chat(application integer, number integer) returns setof chat.chat
  */
-SQL_FUNCTION(list_chats, FUNCTION_READS)
+Datum
+chat_get_chat_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &get_chat_function);
+}
+
+/*
+ * chat.get_chat(token text, number integer) returns setof chat.chat
+ */
+Datum
+chat_get_chat_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &get_chat_function);
+}
+
+/* Find a page of chats; arguments 1 to 3 are after, before and limit. */
+static Datum
+list_chats(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	static PagePlans plans = {
 		SAVED_PLAN(PAGE_SQL_FROM_START(CHAT_SELECT, "number", "$2", "$3", "$4"),
-		INT4OID, INT4OID, INT4OID, INT8OID),
+				   INT4OID, INT4OID, INT4OID, INT8OID),
 		SAVED_PLAN(PAGE_SQL_FROM_END(CHAT_SELECT, "number", "$2", "$3", "$4"),
-		INT4OID, INT4OID, INT4OID, INT8OID)
+				   INT4OID, INT4OID, INT4OID, INT8OID)
 	};
 	Datum		value = Int32GetDatum(application);
-	ListPage		page = page_from_arguments(fcinfo, 1);
+	ListPage	page = page_from_arguments(fcinfo, 1);
 
-	if (page_store(&plans, &value, 1, page, sql_function_result_store(fcinfo)) == 0)
+	if (page_store(&plans, &value, 1, page, sql_function_result_store(fcinfo, &function->signature)) == 0)
 		application_require(application);
 	return (Datum) 0;
+}
+
+static SqlFunction list_chats_function = {
+	list_chats, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(CHAT_COLUMNS)}
+};
+
+/*
+ * chat.list_chats(application integer, after integer, before integer, "limit"
+ * integer) returns setof chat.chat
+ */
+Datum
+chat_list_chats_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &list_chats_function);
+}
+
+/*
+ * chat.list_chats(token text, after integer, before integer, "limit" integer)
+ * returns setof chat.chat
+ */
+Datum
+chat_list_chats_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &list_chats_function);
 }

@@ -12,21 +12,31 @@
 #include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
+#include "core/arg_error.h"
 #include "core/array_args.h"
-#include "core/chat.h"
+#include "core/entity_lookup.h"
 #include "core/message.h"
 #include "core/message_insert.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
-#include "guc.h"
 
+PG_FUNCTION_INFO_V1(chat_create_message_by_id);
+PG_FUNCTION_INFO_V1(chat_create_message_by_token);
 PG_FUNCTION_INFO_V1(chat_create_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_create_messages_by_token);
+PG_FUNCTION_INFO_V1(chat_get_message_by_id);
+PG_FUNCTION_INFO_V1(chat_get_message_by_token);
+PG_FUNCTION_INFO_V1(chat_list_messages_by_id);
+PG_FUNCTION_INFO_V1(chat_list_messages_by_token);
+PG_FUNCTION_INFO_V1(chat_last_messages_by_id);
+PG_FUNCTION_INFO_V1(chat_last_messages_by_token);
+
+int			guc_max_body_size;
 
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
 
 /*
- * Set the message's problem if its body or number is not acceptable; body may
+ * Set the message's problem if its body or number is not acceptable. body may
  * be NULL.
  */
 static void
@@ -41,16 +51,23 @@ check_message(MessageInsert *message)
 }
 
 /*
- * chat.create_message(application, chat integer, body text, number integer)
- * returns integer
+ * What both forms of create_message do. It does not go through
+ * sql_function_call_by_id(): it is called for every message, and the tables'
+ * owner is needed only once the tables are touched.
  */
-SQL_FUNCTION(create_message, FUNCTION_WRITES)
+static Datum
+create_message(FunctionCallInfo fcinfo, Oid application_type)
 {
-	MessageInsert	message = {.application = application};
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)
+	};
+	MessageInsert message = {0};
+	TableOwnerSwitch caller;
 
-	if (PG_ARGISNULL(1))
-		arg_error_raise(chat_not_named());
-	message.chat = PG_GETARG_INT32(1);
+	sql_signature_check(fcinfo, &signature, application_type);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	message.application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
+	message.chat = chat_argument(fcinfo);
 	message.body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	message.named = !PG_ARGISNULL(3);
 	message.number = message.named ? PG_GETARG_INT32(3) : 0;
@@ -60,31 +77,54 @@ SQL_FUNCTION(create_message, FUNCTION_WRITES)
 		message_insert_one(&message);
 	if (message.problem.sqlstate != 0)
 		arg_error_raise(message.problem);
+	table_owner_leave(caller);
 	PG_RETURN_INT32(message.number);
 }
 
 /*
- * Turn the column of applications from tokens to ids; a token that is none's
- * becomes null.
+ * chat.create_message(application integer, chat integer, body text, number
+ * integer) returns integer
+ */
+Datum
+chat_create_message_by_id(PG_FUNCTION_ARGS)
+{
+	return create_message(fcinfo, INT4OID);
+}
+
+/*
+ * chat.create_message(token text, chat integer, body text, number integer)
+ * returns integer
+ */
+Datum
+chat_create_message_by_token(PG_FUNCTION_ARGS)
+{
+	return create_message(fcinfo, TEXTOID);
+}
+
+/*
+ * Turn the array of applications from tokens to ids. A token that is no
+ * application's becomes null.
  */
 static void
 resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT t.item::pg_catalog.int4, a.id"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS t (token, item)"
-		" JOIN LATERAL (SELECT id FROM chat.applications"
-		" WHERE token OPERATOR(pg_catalog.=) t.token LIMIT 1) AS a ON true",
+		"SELECT t.item::int4 AS item, a.id"
+		" FROM unnest($1) WITH ORDINALITY AS t (token, item)"
+		" JOIN LATERAL (SELECT a.id FROM chat.applications AS a"
+		" WHERE a.token = t.token LIMIT 1) AS a ON true",
 		TEXTARRAYOID);
 	Datum		tokens = PG_GETARG_DATUM(0);
-	uint64		rows = spi_plan_write(&plan, &tokens, NULL);
+	uint64		rows = spi_plan_read_fresh(&plan, &tokens);
+	int			item_column = spi_column("item");
+	int			id_column = spi_column("id");
 
 	memset(applications->nulls, true, applications->count * sizeof(bool));
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			item = spi_result_int32(row, 1) - 1;
+		int			item = spi_result_int32(row, item_column) - 1;
 
-		applications->values[item] = Int32GetDatum(spi_result_int32(row, 2));
+		applications->values[item] = Int32GetDatum(spi_result_int32(row, id_column));
 		applications->nulls[item] = false;
 	}
 }
@@ -116,15 +156,22 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
-	RowStore	store = sql_function_result_store(fcinfo);
-	ArrayArg		applications;
-	ArrayArg		chats;
-	ArrayArg		bodies;
-	ArrayArg		numbers = {0};
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
+		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID)
+	};
+	TableOwnerSwitch caller;
+	RowStore	store;
+	ArrayArg	applications;
+	ArrayArg	chats;
+	ArrayArg	bodies;
+	ArrayArg	numbers = {0};
 	MessageInsert *messages;
 	int			count;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, application_type == TEXTOID ? TEXTARRAYOID : INT4ARRAYOID);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	applications = array_arg_of_applications(fcinfo, application_type);
 	count = applications.count;
 	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
@@ -158,7 +205,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 
 	for (int i = 0; i < count; i++)
 		store_outcome(store, i + 1, &messages[i]);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -181,56 +228,124 @@ chat_create_messages_by_token(PG_FUNCTION_ARGS)
 	return create_messages(fcinfo, TEXTOID);
 }
 
-/*
- * chat.get_message(application, chat integer, number integer) returns setof
- * chat.message
- */
-SQL_FUNCTION(get_message, FUNCTION_READS)
+/* Find the message that arguments 1 and 2 name. */
+static Datum
+get_message(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		MESSAGE_SELECT " AND number OPERATOR(pg_catalog.=) $3", INT4OID, INT4OID, INT4OID);
+	static SavedPlan plan = SAVED_PLAN(MESSAGE_SELECT " AND messages.number = $3", INT4OID, INT4OID, INT4OID);
 	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat_argument(fcinfo)), PG_GETARG_DATUM(2)};
-	RowStore	store = sql_function_result_store(fcinfo);
+	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 
 	if (PG_ARGISNULL(2) || spi_plan_read_into(&plan, values, store) == 0)
 		chat_require(application, DatumGetInt32(values[1]));
 	return (Datum) 0;
 }
 
+static SqlFunction get_message_function = {
+	get_message, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+};
+
 /*
- * Return a page of the chat that argument 1 names.
+ * chat.get_message(application integer, chat integer, number integer) returns
+ * setof chat.message
+ */
+Datum
+chat_get_message_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &get_message_function);
+}
+
+/*
+ * chat.get_message(token text, chat integer, number integer) returns setof
+ * chat.message
+ */
+Datum
+chat_get_message_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &get_message_function);
+}
+
+/*
+ * Find a page of the chat that argument 1 names.
  */
 static Datum
-return_page(FunctionCallInfo fcinfo, int32 application, ListPage page)
+return_page(FunctionCallInfo fcinfo, const SqlFunction *function, int32 application, ListPage page)
 {
 	static PagePlans plans = {
 		SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
-		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
+				   INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
 		SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
-		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
+				   INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
 	};
 	int32		chat = chat_argument(fcinfo);
 	Datum		arguments[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
 
-	if (page_store(&plans, arguments, 2, page, sql_function_result_store(fcinfo)) == 0)
+	if (page_store(&plans, arguments, 2, page, sql_function_result_store(fcinfo, &function->signature)) == 0)
 		chat_require(application, chat);
 	return (Datum) 0;
 }
 
+/* Arguments 2 to 4 are after, before and limit. */
+static Datum
+list_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	return return_page(fcinfo, function, application, page_from_arguments(fcinfo, 2));
+}
+
+static SqlFunction list_messages_function = {
+	list_messages, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+};
+
 /*
- * chat.list_messages(application, chat integer, after integer, before
+ * chat.list_messages(application integer, chat integer, after integer, before
  * integer, "limit" integer) returns setof chat.message
  */
-SQL_FUNCTION(list_messages, FUNCTION_READS)
+Datum
+chat_list_messages_by_id(PG_FUNCTION_ARGS)
 {
-	return return_page(fcinfo, application, page_from_arguments(fcinfo, 2));
+	return sql_function_call_by_id(fcinfo, &list_messages_function);
 }
 
 /*
- * chat.last_messages(application, chat integer, "limit" integer) returns
- * setof chat.message
+ * chat.list_messages(token text, chat integer, after integer, before integer,
+ * "limit" integer) returns setof chat.message
  */
-SQL_FUNCTION(last_messages, FUNCTION_READS)
+Datum
+chat_list_messages_by_token(PG_FUNCTION_ARGS)
 {
-	return return_page(fcinfo, application, page_of_last(fcinfo, 2));
+	return sql_function_call_by_token(fcinfo, &list_messages_function);
+}
+
+/* Argument 2 is the limit. */
+static Datum
+last_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	return return_page(fcinfo, function, application, page_of_last(fcinfo, 2));
+}
+
+static SqlFunction last_messages_function = {
+	last_messages, FUNCTION_READS,
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+};
+
+/*
+ * chat.last_messages(application integer, chat integer, "limit" integer)
+ * returns setof chat.message
+ */
+Datum
+chat_last_messages_by_id(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_id(fcinfo, &last_messages_function);
+}
+
+/*
+ * chat.last_messages(token text, chat integer, "limit" integer) returns setof
+ * chat.message
+ */
+Datum
+chat_last_messages_by_token(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &last_messages_function);
 }

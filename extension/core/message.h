@@ -1,14 +1,21 @@
 /*
  * message.h
- *	  How messages are selected: see message.c and message_multi.c.
+ *	  The columns of a message, listed once: see message.c, message_multi.c and
+ *	  search.c.
  */
 #ifndef PG_CHAT_MESSAGE_H
 #define PG_CHAT_MESSAGE_H
 
+/* pg_chat.max_body_size: the longest body of a message, in bytes. */
+extern int	guc_max_body_size;
+
+/* What a function returns of a message: the columns, of a table that is named so, and their types. */
+#define MESSAGE_COLUMNS(alias) alias ".number, " alias ".body, " alias ".created_at"
+#define MESSAGE_COLUMN_TYPES INT4OID, TEXTOID, TIMESTAMPTZOID
+
 /* The messages of a chat; both are given as strings. */
 #define MESSAGE_SELECT_OF(application, chat) \
-	"SELECT number, body, created_at FROM chat.messages" \
-	" WHERE application_id OPERATOR(pg_catalog.=) " application \
-	" AND chat_number OPERATOR(pg_catalog.=) " chat
+	"SELECT " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
+	" WHERE messages.application_id = " application " AND messages.chat_number = " chat
 
 #endif							/* PG_CHAT_MESSAGE_H */

@@ -16,11 +16,10 @@
  *
  * Many messages are created with a few statements over arrays. The chats are
  * locked first, all of them, in the order of their keys, so that two batches
- * cannot wait for each other in a circle. (A caller that must not wait at all,
- * since others wait for it, can have the messages of locked chats refused.)
- * Everything that can refuse a
- * message is found before the first row is written: so a refusal costs the
- * others nothing, and no subtransaction is needed.
+ * cannot wait for each other in a circle. A caller that must not wait at all,
+ * since others wait for it, can have the messages of locked chats refused.
+ * Everything that can refuse a message is found before the first row is written:
+ * so a refusal costs the others nothing, and no subtransaction is needed.
  */
 #include "postgres.h"
 
@@ -32,9 +31,10 @@
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
 #include "common/int_array.h"
+#include "common/keys.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
-#include "core/chat.h"
+#include "core/arg_error.h"
+#include "core/entity_lookup.h"
 #include "core/message_insert.h"
 #include "core/number_cache.h"
 
@@ -52,30 +52,22 @@ typedef struct ChatGroup
 	int32		added;			/* messages that were accepted */
 } ChatGroup;
 
-/* A number that a message cannot have. Has no padding, since it is hashed. */
-typedef struct OccupiedNumber
-{
-	int32		application;
-	int32		chat;
-	int32		number;
-} OccupiedNumber;
-
 /* A batch while it is worked on. */
-typedef struct EsBatch
+typedef struct InsertBatch
 {
-	MessageInsert **order;			/* by chat, within it as the caller gave them */
+	MessageInsert **order;		/* by chat, within it as the caller gave them */
 	int			count;
-	ChatGroup	   *groups;
+	ChatGroup  *groups;
 	int			groups_count;
-	HTAB	   *occupied;		/* of OccupiedNumber; NULL if no number is named */
-} EsBatch;
+	HTAB	   *occupied;		/* of MessageKey; NULL if no number is named */
+} InsertBatch;
 
 static ArgError
 number_taken(const MessageInsert *message)
 {
 	return arg_error_taken("message", "number",
-						 psprintf("Chat %d has a message number %d.", message->chat, message->number),
-						 "Leave the number out to get the next one.");
+						   psprintf("Chat %d has a message number %d.", message->chat, message->number),
+						   "Leave the number out to get the next one.");
 }
 
 /*
@@ -87,10 +79,10 @@ try_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"WITH counted AS ("
-		" UPDATE chat.chats SET last_message_number = last_message_number OPERATOR(pg_catalog.+) 1,"
-		" messages_count = messages_count OPERATOR(pg_catalog.+) 1"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
-		" AND last_message_number OPERATOR(pg_catalog.<) 2147483647"
+		" UPDATE chat.chats SET last_message_number = last_message_number + 1,"
+		" messages_count = messages_count + 1"
+		" WHERE application_id = $1 AND number = $2"
+		" AND last_message_number < 2147483647"
 		" RETURNING last_message_number)"
 		" INSERT INTO chat.messages (application_id, chat_number, number, body)"
 		" SELECT $1, $2, last_message_number, $3 FROM counted RETURNING number",
@@ -121,13 +113,13 @@ create_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT last_message_number FROM chat.chats"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
+		" WHERE application_id = $1 AND number = $2",
 		INT4OID, INT4OID);
 	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
 
 	if (try_next(message))
 		return;
-	if (spi_plan_write(&plan, key, NULL) == 0)
+	if (spi_plan_read_fresh(&plan, key) == 0)
 		message->problem = chat_not_found(message->application, message->chat);
 	else if (spi_result_int32(0, 1) == PG_INT32_MAX)
 		message->problem = arg_error_numbers_exhausted("message");
@@ -166,9 +158,9 @@ compare_messages(const void *a, const void *b)
  * Sort what has no problem yet into groups by chat, in key order.
  */
 static void
-batch_group(EsBatch *batch, MessageInsert *messages, int count)
+batch_group(InsertBatch *batch, MessageInsert *messages, int count)
 {
-	ChatGroup	   *group = NULL;
+	ChatGroup  *group = NULL;
 
 	batch->order = palloc(count * sizeof(MessageInsert *));
 	for (int i = 0; i < count; i++)
@@ -195,41 +187,38 @@ batch_group(EsBatch *batch, MessageInsert *messages, int count)
 
 /* The keys of the groups, as the first parameters of a statement. */
 static void
-group_keys(EsBatch *batch, Datum *values)
+group_keys(InsertBatch *batch, Datum *values)
 {
-	Int32Array	columns[2];
+	ChatKey    *keys = palloc(batch->groups_count * sizeof(ChatKey));
 
-	for (int i = 0; i < 2; i++)
-		int32_array_init(&columns[i], batch->groups_count);
 	for (int i = 0; i < batch->groups_count; i++)
-	{
-		int32_array_append(&columns[0], batch->groups[i].application);
-		int32_array_append(&columns[1], batch->groups[i].chat);
-	}
-	for (int i = 0; i < 2; i++)
-		values[i] = int32_array_datum(&columns[i]);
+		keys[i] = (ChatKey) {batch->groups[i].application, batch->groups[i].chat};
+	chat_keys_to_arrays(keys, batch->groups_count, values);
 }
 
 /*
  * Lock the chats, and learn their highest numbers. One that does not exist
  * stays not found, and so does one that another transaction has locked, if
- * the batch does not wait. Returns how many were found.
+ * the batch does not wait. Returns whether all were found.
  *
  * Keys are looked up and rows locked in one loop over the arrays, which are
  * in key order: a subquery that locks is never turned into a join.
  */
-static uint64
-batch_lock(EsBatch *batch, bool wait)
+static bool
+batch_lock(InsertBatch *batch, bool wait)
 {
 #define LOCK_CHATS \
-	"SELECT k.item::pg_catalog.int4, c.last_message_number, c.ctid" \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
+	"SELECT k.item::int4, c.last_message_number, c.ctid" \
+	" FROM ROWS FROM (unnest($1), unnest($2))" \
 	" WITH ORDINALITY AS k (application_id, number, item)," \
-	" LATERAL (SELECT last_message_number, ctid FROM chat.chats" \
-	" WHERE application_id OPERATOR(pg_catalog.=) k.application_id" \
-	" AND number OPERATOR(pg_catalog.=) k.number FOR NO KEY UPDATE"
+	" LATERAL (SELECT c.last_message_number, c.ctid FROM chat.chats AS c" \
+	" WHERE c.application_id = k.application_id AND c.number = k.number FOR NO KEY UPDATE"
 	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
+	enum
+	{
+		ITEM = 1, LAST_NUMBER, TID
+	};
 	Datum		values[2];
 	uint64		rows;
 
@@ -237,13 +226,16 @@ batch_lock(EsBatch *batch, bool wait)
 	rows = spi_plan_write(wait ? &lock : &try_lock, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		ChatGroup  *group = &batch->groups[spi_result_int32(row, 1) - 1];
+		ChatGroup  *group = &batch->groups[spi_result_int32(row, ITEM) - 1];
 
 		group->found = true;
-		group->last_number = group->last_before = spi_result_int32(row, 2);
-		group->tid = *(ItemPointer) DatumGetPointer(spi_result(row, 3, TIDOID, NULL));
+		group->last_number = group->last_before = spi_result_int32(row, LAST_NUMBER);
+		group->tid = *(ItemPointer) DatumGetPointer(spi_result(row, TID, TIDOID, NULL));
 	}
-	return rows;
+	for (int g = 0; g < batch->groups_count; g++)
+		if (!batch->groups[g].found)
+			return false;
+	return true;
 }
 
 /*
@@ -253,21 +245,21 @@ batch_lock(EsBatch *batch, bool wait)
  * looked for once more.
  */
 static void
-batch_refuse_unfound(EsBatch *batch, bool wait)
+batch_refuse_unfound(InsertBatch *batch, bool wait)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.item::pg_catalog.int4"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+		"SELECT k.item::int4"
+		" FROM ROWS FROM (unnest($1), unnest($2))"
 		" WITH ORDINALITY AS k (application_id, number, item),"
-		" LATERAL (SELECT FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS c",
+		" LATERAL (SELECT FROM chat.chats AS c WHERE c.application_id = k.application_id"
+		" AND c.number = k.number OFFSET 0) AS c",
 		INT4ARRAYOID, INT4ARRAYOID);
 	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
 	Datum		values[2];
 	uint64		rows;
 
 	group_keys(batch, values);
-	rows = spi_plan_write(&plan, values, NULL);
+	rows = spi_plan_read_fresh(&plan, values);
 	for (uint64 row = 0; row < rows; row++)
 		exists[spi_result_int32(row, 1) - 1] = true;
 	for (int g = 0; wait && g < batch->groups_count; g++)
@@ -289,10 +281,10 @@ batch_refuse_unfound(EsBatch *batch, bool wait)
 	}
 }
 
-static OccupiedNumber
-occupied_key(const MessageInsert *message)
+static MessageKey
+message_key(const MessageInsert *message)
 {
-	return (OccupiedNumber) {message->application, message->chat, message->number};
+	return (MessageKey) {message->application, message->chat, message->number};
 }
 
 /*
@@ -300,49 +292,42 @@ occupied_key(const MessageInsert *message)
  * locked, so this stays true.
  */
 static void
-batch_find_occupied(EsBatch *batch)
+batch_find_occupied(InsertBatch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT m.application_id, m.chat_number, m.number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, chat_number, number),"
-		" LATERAL (SELECT * FROM chat.messages WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
-		" AND number OPERATOR(pg_catalog.=) k.number OFFSET 0) AS m",
+		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (application_id, chat_number, number),"
+		" LATERAL (SELECT m.* FROM chat.messages AS m WHERE m.application_id = k.application_id"
+		" AND m.chat_number = k.chat_number AND m.number = k.number OFFSET 0) AS m",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Int32Array	columns[3];
+	enum
+	{
+		APPLICATION = 1, CHAT, NUMBER
+	};
+	MessageKey *named = palloc(batch->count * sizeof(MessageKey));
+	int			count = 0;
 	Datum		values[3];
 	uint64		rows;
 	HASHCTL		control = {
-		.keysize = sizeof(OccupiedNumber),
-		.entrysize = sizeof(OccupiedNumber),
+		.keysize = sizeof(MessageKey),
+		.entrysize = sizeof(MessageKey),
 		.hcxt = CurrentMemoryContext
 	};
 
-	for (int i = 0; i < 3; i++)
-		int32_array_init(&columns[i], batch->count);
 	for (int i = 0; i < batch->count; i++)
-	{
-		MessageInsert *message = batch->order[i];
-
-		if (!message->named)
-			continue;
-		int32_array_append(&columns[0], message->application);
-		int32_array_append(&columns[1], message->chat);
-		int32_array_append(&columns[2], message->number);
-	}
-	if (columns[0].count == 0)
+		if (batch->order[i]->named)
+			named[count++] = message_key(batch->order[i]);
+	if (count == 0)
 		return;
 
 	batch->occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int i = 0; i < 3; i++)
-		values[i] = int32_array_datum(&columns[i]);
-	rows = spi_plan_write(&plan, values, NULL);
+	message_keys_to_arrays(named, count, values);
+	rows = spi_plan_read_fresh(&plan, values);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		OccupiedNumber key = {
-			spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)
+		MessageKey	key = {
+			spi_result_int32(row, APPLICATION), spi_result_int32(row, CHAT), spi_result_int32(row, NUMBER)
 		};
 
 		hash_search(batch->occupied, &key, HASH_ENTER, NULL);
@@ -353,7 +338,7 @@ batch_find_occupied(EsBatch *batch)
  * Give a message of a locked chat its number, or refuse it.
  */
 static void
-group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
+group_accept(InsertBatch *batch, ChatGroup *group, MessageInsert *message)
 {
 	if (!message->named)
 	{
@@ -367,7 +352,7 @@ group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
 
 	if (batch->occupied != NULL)
 	{
-		OccupiedNumber key = occupied_key(message);
+		MessageKey	key = message_key(message);
 		bool		occupied;
 
 		hash_search(batch->occupied, &key, HASH_ENTER, &occupied);
@@ -389,40 +374,36 @@ group_accept(EsBatch *batch, ChatGroup *group, MessageInsert *message)
  * they were found.
  */
 static void
-batch_count(EsBatch *batch)
+batch_count(InsertBatch *batch)
 {
 	static SavedPlan plan = {
 		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
-		" messages_count = c.messages_count OPERATOR(pg_catalog.+) k.added"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" messages_count = c.messages_count + k.added"
+		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))"
 		" AS k (tid, last_message_number, added)"
-		" WHERE c.ctid OPERATOR(pg_catalog.=) k.tid",
+		" WHERE c.ctid = k.tid",
 		.by_tid = true,
 		.nargs = 3,
 		.argtypes = {TIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
 	};
 	Datum	   *tids = palloc(batch->groups_count * sizeof(Datum));
-	Int32Array	columns[2];
+	IntColumns	columns;
 	Datum		values[3];
-	int			count = 0;
 
-	for (int i = 0; i < 2; i++)
-		int32_array_init(&columns[i], batch->groups_count);
+	int_columns_init(&columns, 2, batch->groups_count);
 	for (int i = 0; i < batch->groups_count; i++)
 	{
 		ChatGroup  *group = &batch->groups[i];
 
 		if (group->added == 0)
 			continue;
-		tids[count++] = PointerGetDatum(&group->tid);
-		int32_array_append(&columns[0], group->last_number);
-		int32_array_append(&columns[1], group->added);
+		tids[columns.count] = PointerGetDatum(&group->tid);
+		int_columns_append(&columns, (int32[]) {group->last_number, group->added});
 		change_tracking_note(group->application, group->chat);
 	}
-	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID, sizeof(ItemPointerData),
+	values[0] = PointerGetDatum(construct_array(tids, columns.count, TIDOID, sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
-	for (int i = 0; i < 2; i++)
-		values[i + 1] = int32_array_datum(&columns[i]);
+	int_columns_to_arrays(&columns, &values[1]);
 	spi_plan_write(&plan, values, NULL);
 }
 
@@ -430,33 +411,28 @@ batch_count(EsBatch *batch)
  * Insert the accepted messages.
  */
 static void
-batch_insert(EsBatch *batch, int accepted)
+batch_insert(InsertBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
-		" SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" SELECT * FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4))"
 		" AS k (application_id, chat_number, number, body)",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
-	Int32Array	columns[3];
+	MessageKey *keys = palloc(accepted * sizeof(MessageKey));
 	Datum	   *bodies = palloc(accepted * sizeof(Datum));
 	Datum		values[4];
 	int			count = 0;
 
-	for (int i = 0; i < 3; i++)
-		int32_array_init(&columns[i], accepted);
 	for (int i = 0; i < batch->count; i++)
 	{
 		MessageInsert *message = batch->order[i];
 
 		if (message->problem.sqlstate != 0)
 			continue;
-		int32_array_append(&columns[0], message->application);
-		int32_array_append(&columns[1], message->chat);
-		int32_array_append(&columns[2], message->number);
+		keys[count] = message_key(message);
 		bodies[count++] = PointerGetDatum(message->body);
 	}
-	for (int i = 0; i < 3; i++)
-		values[i] = int32_array_datum(&columns[i]);
+	message_keys_to_arrays(keys, count, values);
 	values[3] = PointerGetDatum(construct_array(bodies, count, TEXTOID, -1, false, TYPALIGN_INT));
 	spi_plan_write(&plan, values, NULL);
 }
@@ -469,7 +445,7 @@ batch_insert(EsBatch *batch, int accepted)
 void
 message_insert_many(MessageInsert *messages, int count, bool wait)
 {
-	EsBatch		batch = {0};
+	InsertBatch batch = {0};
 	int			accepted = 0;
 	int			previous;
 
@@ -477,7 +453,7 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	if (batch.count == 0)
 		return;
 	previous = number_cache_function_begin();
-	if (batch_lock(&batch, wait) < batch.groups_count)
+	if (!batch_lock(&batch, wait))
 		batch_refuse_unfound(&batch, wait);
 	batch_find_occupied(&batch);
 

@@ -15,7 +15,7 @@ typedef struct MessageInsert
 	bool		named;			/* number was named by the caller */
 	int32		number;			/* as named; once created, as given */
 	text	   *body;
-	ArgError		problem;		/* why it was refused, if it was */
+	ArgError	problem;		/* why it was refused, if it was */
 } MessageInsert;
 
 extern void message_insert_one(MessageInsert *message);

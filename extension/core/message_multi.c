@@ -23,6 +23,9 @@ PG_FUNCTION_INFO_V1(chat_get_messages_by_token);
 PG_FUNCTION_INFO_V1(chat_list_pages_by_id);
 PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 
+/* What chat.found_message has. */
+#define FOUND_MESSAGE_TYPES INT4OID, MESSAGE_COLUMN_TYPES
+
 /*
  * What items ask for is looked up item by item: subqueries with a LIMIT, which
  * depend on their item, leave the planner no choice but a loop over the items.
@@ -34,35 +37,35 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 
 /* The application of an item; key is the column that names it. */
 #define JOIN_APPLICATION(key) \
-	JOIN_ONE("SELECT id FROM chat.applications WHERE " key " OPERATOR(pg_catalog.=) k.application", "a")
+	JOIN_ONE("SELECT applications.id FROM chat.applications WHERE applications." key " = k.application", "a")
 
 /* The messages that items name. Parameters: applications, chats, numbers. */
 #define GET_MESSAGES(key) \
-	"SELECT k.item::pg_catalog.int4, m.number, m.body, m.created_at" \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))" \
+	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
+	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))" \
 	" WITH ORDINALITY AS k (application, chat, number, item)" \
 	JOIN_APPLICATION(key) \
-	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND number OPERATOR(pg_catalog.=) k.number", "m") \
+	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND messages.number = k.number", "m") \
 	" ORDER BY k.item"
 
 /*
  * A page for each item whose chat exists. Parameters: applications, chats, and
- * the pages as pagination.h has them: above, upto, limit, from_end.
+ * the pages as pagination.h has them: above, through, limit, from_end.
  */
 #define PAGE_SELECT(from_end) \
 	MESSAGE_SELECT_OF("a.id", "k.chat") " AND " from_end
 #define LIST_PAGES(key) \
-	"SELECT k.item::pg_catalog.int4, m.number, m.body, m.created_at" \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)," \
-	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))" \
-	" WITH ORDINALITY AS k (application, chat, above, upto, rows, from_end, item)" \
+	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
+	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)," \
+	" unnest($4), unnest($5), unnest($6))" \
+	" WITH ORDINALITY AS k (application, chat, above, through, rows, from_end, item)" \
 	JOIN_APPLICATION(key) \
-	JOIN_ONE("SELECT number FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) a.id" \
-			 " AND number OPERATOR(pg_catalog.=) k.chat", "c") \
+	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = a.id" \
+			 " AND chats.number = k.chat", "c") \
 	" LEFT JOIN LATERAL ((" \
-	PAGE_SQL_FROM_START(PAGE_SELECT("NOT k.from_end"), "number", "k.above", "k.upto", "k.rows") \
+	PAGE_SQL_FROM_START(PAGE_SELECT("NOT k.from_end"), "messages.number", "k.above", "k.through", "k.rows") \
 	") UNION ALL (" \
-	PAGE_SQL_FROM_END(PAGE_SELECT("k.from_end"), "number", "k.above", "k.upto", "k.rows") \
+	PAGE_SQL_FROM_END(PAGE_SELECT("k.from_end"), "messages.number", "k.above", "k.through", "k.rows") \
 	")) AS m ON true ORDER BY k.item"
 
 /*
@@ -71,18 +74,24 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 static Datum
 get_messages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
-	RowStore	store = sql_function_result_store(fcinfo);
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(FOUND_MESSAGE_TYPES)
+	};
+	TableOwnerSwitch caller;
+	RowStore	store;
 	Datum		values[3];
 	int			count;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, plan->argtypes[0]);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	count = array_arg_of_applications(fcinfo, application_type).count;
 	array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
 	array_arg_of_count(fcinfo, 2, INT4OID, "numbers", count);
 	for (int i = 0; i < 3; i++)
 		values[i] = PG_GETARG_DATUM(i);
 	spi_plan_read_into(plan, values, store);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -121,46 +130,45 @@ column_element(const ArrayArg *column, int i)
 static Datum
 list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
-	RowStore	store = sql_function_result_store(fcinfo);
-	ArrayArg		after;
-	ArrayArg		before;
-	ArrayArg		limits;
-	Int32Array	above;
-	Int32Array	upto;
-	Int32Array	rows;
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID),
+		SQL_RETURNS_ROWS(FOUND_MESSAGE_TYPES)
+	};
+	TableOwnerSwitch caller;
+	RowStore	store;
+	ArrayArg	after;
+	ArrayArg	before;
+	ArrayArg	limits;
+	IntColumns	pages;
 	Datum	   *from_end;
 	Datum		values[6];
 	int			count;
 
-	SPI_connect();
+	sql_signature_check(fcinfo, &signature, plan->argtypes[0]);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	count = array_arg_of_applications(fcinfo, application_type).count;
 	array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
 	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", count);
 	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", count);
 	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", count);
 
-	int32_array_init(&above, count);
-	int32_array_init(&upto, count);
-	int32_array_init(&rows, count);
+	int_columns_init(&pages, 3, count);
 	from_end = palloc((count + 1) * sizeof(Datum));
 	for (int i = 0; i < count; i++)
 	{
 		ListPage	page = page_from_values(column_element(&after, i), column_element(&before, i),
 											column_element(&limits, i));
 
-		int32_array_append(&above, page.above);
-		int32_array_append(&upto, page.upto);
-		int32_array_append(&rows, page.limit);
+		int_columns_append(&pages, (int32[]) {page.above, page.through, page.limit});
 		from_end[i] = BoolGetDatum(page.from_end);
 	}
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = PG_GETARG_DATUM(1);
-	values[2] = int32_array_datum(&above);
-	values[3] = int32_array_datum(&upto);
-	values[4] = int32_array_datum(&rows);
+	int_columns_to_arrays(&pages, &values[2]);
 	values[5] = PointerGetDatum(construct_array(from_end, count, BOOLOID, sizeof(bool), true, TYPALIGN_CHAR));
 	spi_plan_read_into(plan, values, store);
-	SPI_finish();
+	table_owner_leave(caller);
 	return (Datum) 0;
 }
 

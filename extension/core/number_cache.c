@@ -11,7 +11,8 @@
  * The functions insert rows too, and count themselves: for them the triggers do
  * nothing. They are told apart by the depth of nested triggers, so that an
  * insertion by somebody's own trigger, within an insertion by the functions, is
- * still seen as a direct one.
+ * still seen as a direct one. Functions may be called by such triggers, too, and
+ * fail within a subtransaction that those survive: so there is a stack of them.
  */
 #include "postgres.h"
 
@@ -24,20 +25,26 @@
 #include "utils/memutils.h"
 
 #include "changes/change_tracking.h"
+#include "changes/recount_queue.h"
 #include "common/int_array.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
-#include "core/chat.h"
 #include "core/number_cache.h"
-#include "counts/recount.h"
-
-#define COUNTER_KEY_SIZE (2 * sizeof(int32))
 
 /* The counters of the statements under way; NULL if there are none. */
 static HTAB *counters = NULL;
 
-/* Depth of triggers at which rows come from the functions; 0: nowhere. */
-static int	sql_function_depth = 0;
+/* A function that is under way. */
+typedef struct FunctionCall
+{
+	int			trigger_depth;	/* of triggers that its statements fire */
+	SubTransactionId subtransaction;	/* in which it began */
+} FunctionCall;
+
+/* Those of this transaction, the innermost last; in its memory. */
+static FunctionCall *calls = NULL;
+static int	calls_count = 0;
+static int	calls_capacity = 0;
 
 static int
 trigger_depth(void)
@@ -49,16 +56,23 @@ trigger_depth(void)
 bool
 number_cache_in_function(void)
 {
-	return sql_function_depth != 0 && trigger_depth() == sql_function_depth;
+	return calls_count > 0 && trigger_depth() == calls[calls_count - 1].trigger_depth;
 }
 
-/* What is done next is done by the functions. Returns what was before. */
+/* What is done next is done by the functions. Returns what number_cache_function_end wants. */
 static int
 enter_functions(void)
 {
-	int			previous = sql_function_depth;
+	int			previous = calls_count;
 
-	sql_function_depth = trigger_depth() + 1;
+	if (calls == NULL || calls_count == calls_capacity)
+	{
+		calls_capacity = calls == NULL ? 8 : calls_capacity * 2;
+		calls = calls == NULL ?
+			MemoryContextAlloc(TopTransactionContext, calls_capacity * sizeof(FunctionCall)) :
+			repalloc(calls, calls_capacity * sizeof(FunctionCall));
+	}
+	calls[calls_count++] = (FunctionCall) {trigger_depth() + 1, GetCurrentSubTransactionId()};
 	return previous;
 }
 
@@ -72,23 +86,20 @@ number_cache_flush(void)
 {
 	static SavedPlan update_chats = SAVED_PLAN(
 		"UPDATE chat.chats AS c SET last_message_number = k.last_message_number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, number, last_message_number)"
-		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND c.number OPERATOR(pg_catalog.=) k.number"
-		" AND c.last_message_number OPERATOR(pg_catalog.<) k.last_message_number",
+		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (application_id, number, last_message_number)"
+		" WHERE c.application_id = k.application_id AND c.number = k.number"
+		" AND c.last_message_number < k.last_message_number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan update_applications = SAVED_PLAN(
 		"UPDATE chat.application_counters AS c SET last_chat_number = k.last_message_number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS k (application_id, number, last_message_number)"
-		" WHERE c.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND k.number OPERATOR(pg_catalog.=) 0"
-		" AND c.last_chat_number OPERATOR(pg_catalog.<) k.last_message_number",
+		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (application_id, number, last_message_number)"
+		" WHERE c.application_id = k.application_id AND k.number = 0"
+		" AND c.last_chat_number < k.last_message_number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	HASH_SEQ_STATUS scan;
-	NumberCounter    *counter;
-	Int32Array	columns[3];
+	NumberCounter *counter;
+	IntColumns	columns;
+	ChatKey    *parents;
 	Datum		values[3];
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 	int			previous;
@@ -96,15 +107,16 @@ number_cache_flush(void)
 	if (counters == NULL)
 		return;
 
-	for (int i = 0; i < 3; i++)
-		int32_array_init(&columns[i], hash_get_num_entries(counters));
+	int_columns_init(&columns, 3, hash_get_num_entries(counters));
+	parents = palloc(hash_get_num_entries(counters) * sizeof(ChatKey));
 	hash_seq_init(&scan, counters);
 	while ((counter = hash_seq_search(&scan)) != NULL)
 	{
-		int32_array_append(&columns[0], counter->application);
-		int32_array_append(&columns[1], counter->chat);
-		int32_array_append(&columns[2], counter->last_number);
-		change_tracking_note(counter->application, counter->chat);
+		parents[columns.count] = counter->parent;
+		int_columns_append(&columns, (int32[]) {
+			counter->parent.application, counter->parent.chat, counter->last_number
+		});
+		change_tracking_note(counter->parent.application, counter->parent.chat);
 		counter->stale = true;
 		if (counter->subtransaction == subtransaction)
 			hash_search(counters, counter, HASH_REMOVE, NULL);
@@ -115,13 +127,12 @@ number_cache_flush(void)
 		counters = NULL;
 	}
 
-	for (int i = 0; i < 3; i++)
-		values[i] = int32_array_datum(&columns[i]);
+	int_columns_to_arrays(&columns, values);
 	previous = enter_functions();
 	spi_plan_write(&update_chats, values, NULL);
 	spi_plan_write(&update_applications, values, NULL);
 	number_cache_function_end(previous);
-	recount_enqueue(values);
+	recount_queue_add(parents, columns.count);
 }
 
 /*
@@ -131,7 +142,13 @@ number_cache_flush(void)
 int
 number_cache_function_begin(void)
 {
-	number_cache_flush();
+	if (counters != NULL)
+	{
+		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
+
+		number_cache_flush();
+		table_owner_leave(caller);
+	}
 	return enter_functions();
 }
 
@@ -142,7 +159,29 @@ number_cache_function_begin(void)
 void
 number_cache_function_end(int previous)
 {
-	sql_function_depth = previous;
+	calls_count = previous;
+}
+
+/*
+ * Create the counters of an application that has none, from the chats that it
+ * has: it was inserted directly, or its counters were deleted. Does nothing if
+ * there is no such application. After number_cache_function_begin.
+ */
+void
+number_cache_create_counters(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat.application_counters (application_id, last_chat_number, chats_count)"
+		" SELECT a.id, COALESCE(c.highest, 0), c.counted::int4 FROM chat.applications AS a,"
+		" LATERAL (SELECT count(*) AS counted, max(c.number) AS highest"
+		" FROM chat.chats AS c WHERE c.application_id = a.id) AS c"
+		" WHERE a.id = $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
+
+	spi_plan_write(&plan, &value, NULL);
+	table_owner_leave(caller);
 }
 
 /* Whether there are counters to write. */
@@ -160,8 +199,9 @@ on_transaction_end(XactEvent event, void *argument)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			counters = NULL;	/* its memory ends with the transaction */
-			sql_function_depth = 0;
+			counters = NULL;	/* their memory ends with the transaction */
+			calls = NULL;
+			calls_count = 0;
 			break;
 		default:
 			break;
@@ -178,10 +218,11 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
 					  SubTransactionId parent, void *argument)
 {
 	HASH_SEQ_STATUS scan;
-	NumberCounter    *counter;
+	NumberCounter *counter;
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		sql_function_depth = 0;
+		while (calls_count > 0 && calls[calls_count - 1].subtransaction == subtransaction)
+			calls_count--;
 	if (counters == NULL ||
 		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
 		return;
@@ -211,35 +252,34 @@ number_cache_init(void)
 
 /* Raise 23503: there is no such chat. */
 void
-number_cache_raise_no_chat(int32 application, int32 chat)
+number_cache_raise_no_chat(ChatKey chat)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("chat %d of application %d does not exist", chat, application)));
+			 errmsg("chat %d of application %d does not exist", chat.chat, chat.application)));
 }
 
 /*
- * Lock a parent and set the counter's last_number. Raises 23503 if the parent
- * does not exist.
+ * Lock a parent. Returns its highest number. Raises 23503 if the parent does
+ * not exist.
  */
-static void
-lock_counter(NumberCounter *counter, Relation relation)
+static int32
+lock_parent(ChatKey parent)
 {
-	TableOwnerSwitch		caller = table_owner_become(relation);
-
 	static SavedPlan lock_chat = SAVED_PLAN(
 		"SELECT last_message_number FROM chat.chats"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
-		" FOR NO KEY UPDATE",
+		" WHERE application_id = $1 AND number = $2 FOR NO KEY UPDATE",
 		INT4OID, INT4OID);
 	static SavedPlan lock_application = SAVED_PLAN(
 		"SELECT last_chat_number FROM chat.application_counters"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		" WHERE application_id = $1 FOR NO KEY UPDATE",
 		INT4OID);
-	Datum		values[2] = {Int32GetDatum(counter->application), Int32GetDatum(counter->chat)};
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
+	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
 	uint64		found;
+	int32		last_number;
 
-	if (counter->chat != COUNTER_OF_CHATS)
+	if (parent.chat != COUNTER_OF_CHATS)
 		found = spi_plan_write(&lock_chat, values, NULL);
 	else
 	{
@@ -249,38 +289,43 @@ lock_counter(NumberCounter *counter, Relation relation)
 		{
 			int			previous = enter_functions();
 
-			chat_create_counters(counter->application);
+			number_cache_create_counters(parent.application);
 			number_cache_function_end(previous);
 			found = spi_plan_write(&lock_application, values, NULL);
 		}
 	}
-	if (found == 0 && counter->chat == COUNTER_OF_CHATS)
+	if (found == 0 && parent.chat == COUNTER_OF_CHATS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("application %d does not exist", counter->application)));
+				 errmsg("application %d does not exist", parent.application)));
 	if (found == 0)
-		number_cache_raise_no_chat(counter->application, counter->chat);
-	counter->last_number = counter->last_before = spi_result_int32(0, 1);
+		number_cache_raise_no_chat(parent);
+	last_number = spi_result_int32(0, 1);
 	table_owner_leave(caller);
+	return last_number;
 }
 
-/* Enter a parent into counters. Returns it. */
+/* The counter of a parent, or NULL. Valid until the next statement. */
 static NumberCounter *
+find_counter(ChatKey parent)
+{
+	return counters == NULL ? NULL : hash_search(counters, &parent, HASH_FIND, NULL);
+}
+
+/* Enter a counter, in the place of the one that its parent has, if any. */
+static void
 enter_counter(NumberCounter fresh)
 {
 	HASHCTL		control = {
-		.keysize = COUNTER_KEY_SIZE,
+		.keysize = sizeof(ChatKey),
 		.entrysize = sizeof(NumberCounter),
 		.hcxt = TopTransactionContext
 	};
-	NumberCounter    *counter;
 
 	if (counters == NULL)
 		counters = hash_create("pg_chat counters", 64, &control,
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	counter = hash_search(counters, &fresh, HASH_ENTER, NULL);
-	*counter = fresh;
-	return counter;
+	*(NumberCounter *) hash_search(counters, &fresh.parent, HASH_ENTER, NULL) = fresh;
 }
 
 /*
@@ -288,44 +333,62 @@ enter_counter(NumberCounter fresh)
  * be wrong.
  */
 void
-number_cache_touch(int32 application, int32 chat)
+number_cache_touch(ChatKey parent)
 {
-	NumberCounter		fresh = {
-		.application = application,
-		.chat = chat,
-		.last_before = PG_INT32_MAX,
-		.stale = true,
-		.subtransaction = GetCurrentSubTransactionId()
-	};
-
-	if (counters == NULL || hash_search(counters, &fresh, HASH_FIND, NULL) == NULL)
-		enter_counter(fresh);
+	if (find_counter(parent) == NULL)
+		enter_counter((NumberCounter) {
+			.parent = parent,
+			.last_before = PG_INT32_MAX,
+			.stale = true,
+			.subtransaction = GetCurrentSubTransactionId()
+		});
 }
 
 /*
- * The counter of a parent, locked.
+ * The counter of a parent, locked. It is a copy: the owner's triggers, which
+ * any statement may fire, may insert rows themselves and have the counters
+ * written and forgotten. Raises 23503 if the parent does not exist.
  */
-NumberCounter *
-number_cache_get(int32 application, int32 chat, Relation relation)
+NumberCounter
+number_cache_get(ChatKey parent)
 {
-	NumberCounter		fresh = {.application = application, .chat = chat};
-	NumberCounter    *counter;
+	NumberCounter *counter = find_counter(parent);
+	NumberCounter fresh;
 
-	if (counters != NULL)
-	{
-		counter = hash_search(counters, &fresh, HASH_FIND, NULL);
-		if (counter != NULL && counter->stale)
-		{
-			lock_counter(&fresh, relation);
-			counter->last_number = Max(counter->last_number, fresh.last_number);
-			counter->stale = false;
-		}
-		if (counter != NULL)
-			return counter;
-	}
+	if (counter != NULL && !counter->stale)
+		return *counter;
 
 	/* Entered only when it is locked, so that an error leaves nothing. */
-	fresh.subtransaction = GetCurrentSubTransactionId();
-	lock_counter(&fresh, relation);
-	return enter_counter(fresh);
+	fresh = (NumberCounter) {.parent = parent, .subtransaction = GetCurrentSubTransactionId()};
+	fresh.last_number = fresh.last_before = lock_parent(parent);
+	counter = find_counter(parent);
+	if (counter != NULL)
+	{
+		fresh.last_number = Max(fresh.last_number, counter->last_number);
+		fresh.last_before = counter->last_before;
+		fresh.subtransaction = counter->subtransaction;
+	}
+	enter_counter(fresh);
+	return fresh;
+}
+
+/*
+ * Raise the counter of a parent, which number_cache_get() has locked, to at
+ * least a number.
+ */
+void
+number_cache_raise(ChatKey parent, int32 number)
+{
+	NumberCounter *counter = find_counter(parent);
+
+	if (counter != NULL)
+		counter->last_number = Max(counter->last_number, number);
+	else
+		enter_counter((NumberCounter) {
+			.parent = parent,
+			.last_number = number,
+			.last_before = PG_INT32_MAX,
+			.stale = true,
+			.subtransaction = GetCurrentSubTransactionId()
+		});
 }

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "utils/rel.h"
+#include "common/keys.h"
 
 /* chat 0 stands for the application itself, whose counter counts chats. */
 #define COUNTER_OF_CHATS 0
@@ -15,8 +15,7 @@
 /* The counter of a parent, while a statement inserts children. */
 typedef struct NumberCounter
 {
-	int32		application;	/* the key: application and chat */
-	int32		chat;
+	ChatKey		parent;			/* the key */
 	int32		last_number;
 	int32		last_before;	/* last_number as it was found */
 	bool		stale;			/* the table may have a higher one by now */
@@ -28,13 +27,15 @@ extern void number_cache_init(void);
 /* For the functions. */
 extern int	number_cache_function_begin(void);
 extern void number_cache_function_end(int previous);
+extern void number_cache_create_counters(int32 application);
 
 /* For the triggers. */
 extern bool number_cache_in_function(void);
-extern NumberCounter *number_cache_get(int32 application, int32 chat, Relation relation);
-extern void number_cache_touch(int32 application, int32 chat);
+extern NumberCounter number_cache_get(ChatKey parent);
+extern void number_cache_raise(ChatKey parent, int32 number);
+extern void number_cache_touch(ChatKey parent);
 extern bool number_cache_in_use(void);
 extern void number_cache_flush(void);
-extern void number_cache_raise_no_chat(int32 application, int32 chat);
+extern void number_cache_raise_no_chat(ChatKey chat);
 
 #endif							/* PG_CHAT_NUMBER_CACHE_H */

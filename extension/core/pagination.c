@@ -2,10 +2,10 @@
  * pagination.c
  *	  Lists by pages.
  *
- * Lists ascend by number and are paged by it, never by offset: so a page
- * costs the same wherever it stands, and none is skipped or seen twice while
- * the list grows. after alone pages forward, before alone pages backward,
- * both give the start of what lies between.
+ * Lists ascend by number and are paged by it, never by offset. So a page costs
+ * the same wherever it stands, and no row is skipped or seen twice while the
+ * list grows. after alone pages forward, before alone pages backward, and both
+ * give the start of what lies between.
  */
 #include "postgres.h"
 
@@ -42,7 +42,7 @@ page_limit(NullableDatum value)
 ListPage
 page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 {
-	ListPage		page = {.above = 0, .upto = PG_INT32_MAX};
+	ListPage	page = {.above = 0, .through = PG_INT32_MAX};
 
 	if (!after.isnull)
 	{
@@ -54,7 +54,7 @@ page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 	{
 		if (DatumGetInt32(before.value) < 1)
 			raise_out_of_range("before", 1, PG_INT32_MAX);
-		page.upto = DatumGetInt32(before.value) - 1;
+		page.through = DatumGetInt32(before.value) - 1;
 		page.from_end = after.isnull;
 	}
 	page.limit = page_limit(limit);
@@ -77,9 +77,8 @@ page_from_arguments(FunctionCallInfo fcinfo, int first)
 ListPage
 page_of_last(FunctionCallInfo fcinfo, int limit_argument)
 {
-	return (ListPage)
-	{
-		.upto = PG_INT32_MAX,
+	return (ListPage) {
+		.through = PG_INT32_MAX,
 		.limit = page_limit(fcinfo->args[limit_argument]),
 		.from_end = true
 	};
@@ -98,7 +97,7 @@ page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 	for (int i = 0; i < count; i++)
 		values[i] = arguments[i];
 	values[count] = Int32GetDatum(page.above);
-	values[count + 1] = Int32GetDatum(page.upto);
+	values[count + 1] = Int32GetDatum(page.through);
 	values[count + 2] = Int64GetDatum(page.limit);
 	return spi_plan_read_into(page.from_end ? &plans->from_end : &plans->from_start, values, store);
 }

@@ -16,29 +16,29 @@
 typedef struct ListPage
 {
 	int32		above;			/* numbers above this one */
-	int32		upto;			/* and up to this one */
+	int32		through;		/* through this one */
 	int32		limit;			/* rows at most */
 	bool		from_end;		/* the last of these rows, not the first */
 } ListPage;
 
 /*
  * The statements of a list. Their parameters are the list's own ones, then
- * above, upto and limit; both give rows in ascending order.
+ * above, through and limit; both give rows in ascending order.
  */
 typedef struct PagePlans
 {
-	SavedPlan		from_start;
-	SavedPlan		from_end;
+	SavedPlan	from_start;
+	SavedPlan	from_end;
 } PagePlans;
 
 /* Statements from their parts; $n are given as strings. */
-#define PAGE_SQL_FROM_START(select, key, above, upto, limit) \
-	select " AND " key " OPERATOR(pg_catalog.>) " above \
-	" AND " key " OPERATOR(pg_catalog.<=) " upto \
+#define PAGE_SQL_FROM_START(select, key, above, through, limit) \
+	select " AND " key " > " above \
+	" AND " key " <= " through \
 	" ORDER BY " key " LIMIT " limit
-#define PAGE_SQL_FROM_END(select, key, above, upto, limit) \
-	"SELECT * FROM (" select " AND " key " OPERATOR(pg_catalog.>) " above \
-	" AND " key " OPERATOR(pg_catalog.<=) " upto \
+#define PAGE_SQL_FROM_END(select, key, above, through, limit) \
+	"SELECT * FROM (" select " AND " key " > " above \
+	" AND " key " <= " through \
 	" ORDER BY " key " DESC LIMIT " limit ") AS page ORDER BY 1"
 
 extern ListPage page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit);

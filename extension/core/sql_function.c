@@ -4,60 +4,75 @@
  *
  * Nearly every function takes its application first, by id or by token. What
  * it does is written once, for the id; here the one form becomes the other.
- * A body runs connected to SPI, so what it allocates ends with the call.
+ *
+ * EXECUTE on a function decides who may call it; what it does to the tables, it
+ * does as their owner: see table_owner.c. What a body allocates ends with the
+ * call, since it runs connected to SPI.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 
-#include "core/application.h"
 #include "core/arg_error.h"
+#include "core/entity_lookup.h"
 #include "core/sql_function.h"
 
 /*
- * Call a body with the application whose id is argument 0. The id may be one
- * that does not exist: a body that finds nothing calls application_require.
- * What the body returns is passed by value or lives outside of SPI's memory.
+ * The id of the application that argument 0 names: its id, if application_type is
+ * integer, or its token, if it is text. Raises P0002 for a null and for a token
+ * that is no application's. An id may be one that does not exist: who finds
+ * nothing calls application_require.
  */
-Datum
-sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access)
+int32
+sql_function_application(FunctionCallInfo fcinfo, Oid application_type, SqlFunctionAccess access)
 {
-	Datum		result;
-
-	SPI_connect();
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
-	result = body(fcinfo, PG_GETARG_INT32(0));
-	SPI_finish();
+	if (application_type == INT4OID)
+		return PG_GETARG_INT32(0);
+	return application_resolve_token(PG_GETARG_DATUM(0), access == FUNCTION_WRITES);
+}
+
+static Datum
+call(FunctionCallInfo fcinfo, SqlFunction *function, Oid application_type)
+{
+	TableOwnerSwitch caller;
+	Datum		result;
+
+	sql_signature_check(fcinfo, &function->signature, application_type);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	result = function->body(fcinfo, function,
+							sql_function_application(fcinfo, application_type, function->access));
+	table_owner_leave(caller);
 	return result;
 }
 
 /*
- * The same, with the application whose token is argument 0. Raises P0002 if
- * there is none.
+ * Call a function whose argument 0 is an application's id. What its body returns
+ * is passed by value or lives outside of SPI's memory.
  */
 Datum
-sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access)
+sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunction *function)
 {
-	Datum		result;
+	return call(fcinfo, function, INT4OID);
+}
 
-	SPI_connect();
-	if (PG_ARGISNULL(0))
-		arg_error_raise(application_not_found());
-	result = body(fcinfo, application_resolve_token(PG_GETARG_DATUM(0), access));
-	SPI_finish();
-	return result;
+/* The same by an application's token. */
+Datum
+sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunction *function)
+{
+	return call(fcinfo, function, TEXTOID);
 }
 
 /*
  * Make the function return the rows of a store, which is empty and which the
- * caller fills. Raises 0A000 if the calling query cannot take rows.
+ * caller fills. Raises 0A000 if the calling query cannot take rows, and 42804
+ * if they are not to be those of the signature.
  */
 RowStore
-sql_function_result_store(FunctionCallInfo fcinfo)
+sql_function_result_store(FunctionCallInfo fcinfo, const SqlSignature *signature)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller;
@@ -67,6 +82,7 @@ sql_function_result_store(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in a context that cannot accept a set")));
+	sql_signature_check_row(signature, rsinfo->expectedDesc);
 
 	caller = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	rsinfo->returnMode = SFRM_Materialize;

@@ -10,9 +10,8 @@
 #include "fmgr.h"
 
 #include "common/spi_plan.h"
-
-/* What a function does, once its application is known. */
-typedef Datum (*SqlFunctionBody) (FunctionCallInfo fcinfo, int32 application);
+#include "common/sql_signature.h"
+#include "common/table_owner.h"
 
 /* Whether a function only reads: then it sees the calling query's snapshot. */
 typedef enum SqlFunctionAccess
@@ -21,26 +20,23 @@ typedef enum SqlFunctionAccess
 	FUNCTION_WRITES
 } SqlFunctionAccess;
 
-extern Datum sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access);
-extern Datum sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunctionBody body, SqlFunctionAccess access);
-extern RowStore sql_function_result_store(FunctionCallInfo fcinfo);
-
 /*
- * Defines the two forms of a function of the API, chat_<name>_by_id and
- * chat_<name>_by_token. The function's body follows the macro.
+ * A function of the API with its application as argument 0, which it takes in
+ * two forms: by id, an integer, and by token, a text.
+ *
+ * body does what the function does, once the application is known. It runs as
+ * the tables' owner, connected to SPI.
  */
-#define SQL_FUNCTION(name, access) \
-	static Datum name(FunctionCallInfo fcinfo, int32 application); \
-	PG_FUNCTION_INFO_V1(chat_##name##_by_id); \
-	PG_FUNCTION_INFO_V1(chat_##name##_by_token); \
-	Datum chat_##name##_by_id(PG_FUNCTION_ARGS) \
-	{ \
-		return sql_function_call_by_id(fcinfo, name, access); \
-	} \
-	Datum chat_##name##_by_token(PG_FUNCTION_ARGS) \
-	{ \
-		return sql_function_call_by_token(fcinfo, name, access); \
-	} \
-	static Datum name(FunctionCallInfo fcinfo, int32 application)
+typedef struct SqlFunction
+{
+	Datum		(*body) (FunctionCallInfo fcinfo, struct SqlFunction *function, int32 application);
+	SqlFunctionAccess access;
+	SqlSignature signature;
+} SqlFunction;
+
+extern int32 sql_function_application(FunctionCallInfo fcinfo, Oid application_type, SqlFunctionAccess access);
+extern Datum sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunction *function);
+extern Datum sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunction *function);
+extern RowStore sql_function_result_store(FunctionCallInfo fcinfo, const SqlSignature *signature);
 
 #endif							/* PG_CHAT_SQL_FUNCTION_H */

@@ -1,6 +1,6 @@
 /*
  * recount.h
- *	  Counts that are counted anew: see recount.c.
+ *	  Counters that are counted anew: see recount.c.
  */
 #ifndef PG_CHAT_RECOUNT_H
 #define PG_CHAT_RECOUNT_H
@@ -9,16 +9,16 @@
 
 #include "datatype/timestamp.h"
 
-#include "changes/shmem.h"
+#include "bgworker/repaired_counts.h"
+#include "common/keys.h"
 
 /* How many parents are counted in one transaction, at most. */
 #define RECOUNT_SLICE 500
 
-/* A parent with its counters and what they should be. */
+/* A parent with its counters, and what they should be. */
 typedef struct RecountItem
 {
-	int32		application;
-	int32		chat;			/* 0: the application itself */
+	ChatKey		parent;
 	TimestampTz created_at;		/* tells it from a later one with the same key */
 	bool		missing;		/* an application that has no counters */
 	int32		count;
@@ -33,27 +33,27 @@ typedef struct RecountResult
 {
 	MemoryContext context;		/* of what follows */
 	uint64		examined;		/* parents that were counted */
-	RecountItem    *wrong;			/* those of them that are wrong */
+	RecountItem *wrong;			/* those of them that are wrong */
 	int			wrong_count;
 	int			wrong_capacity;
 } RecountResult;
 
-/* Called for each counter that was wrong; chat is 0 for the application's. */
-typedef void (*RepairCallback) (int32 application, int32 chat, const char *counter,
-								int32 was, int32 new_value, void *context);
+/* Called for each counter that was wrong, and is repaired. */
+typedef void (*RepairCallback) (const RepairedCount *repaired, void *context);
+
+/*
+ * A walk: puts the first parents after a position, in key order and through
+ * those of last_application, into parents, which has room for limit. Returns
+ * their number.
+ */
+typedef int (*RecountWalk) (ChatKey *parents, int limit, ChatKey after, int32 last_application);
 
 extern void recount_lock(void);
 extern bool recount_lock_is_free(void);
-extern int	recount_queued(ChatKey *parents, int limit, ChatKey after);
-extern void recount_enqueue(const Datum *keys);
-extern void recount_dequeue(const ChatKey *parents, int count);
-extern void recount_requeue(ChatKey parent);
 extern void recount_count(const ChatKey *parents, int count, RecountResult *result);
 extern void recount_repair(RecountResult *result);
 extern void recount_report(const RecountResult *result, RepairCallback callback, void *context);
-extern int	recount_next_chats(ChatKey *parents, int limit, ChatKey after,
-								 int32 last_application);
-extern int	recount_next_applications(ChatKey *parents, int limit, ChatKey after,
-										int32 last_application);
+extern int	recount_next_chats(ChatKey *parents, int limit, ChatKey after, int32 last_application);
+extern int	recount_next_applications(ChatKey *parents, int limit, ChatKey after, int32 last_application);
 
 #endif							/* PG_CHAT_RECOUNT_H */

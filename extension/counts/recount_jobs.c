@@ -1,56 +1,52 @@
 /*
  * recount_jobs.c
- *	  The worker's jobs about counts.
+ *	  The worker's jobs about counters.
  *
  * reconcile counts what the queue chat_internal.recount_queue names, each
- * pg_chat.reconcile_interval. The scrubs walk over everything in key order, a
- * part each time, such that they come round in pg_chat.scrub_interval; they
- * find what nobody queued. They go through everything at once, in a full_scan,
+ * pg_chat.reconcile_interval. The scrubs go through everything in key order, a
+ * share in each run, such that they come round in pg_chat.scrub_interval; they
+ * find what nobody queued. They go through everything at once, in a full scan,
  * after a change that the queue describes as "everything".
+ *
+ * A run ends after a short time, wherever it stands, so that other jobs do not
+ * wait for a long queue or a full scan; the next goes on at once. Only a single
+ * chat is counted as long as that takes, since its messages must be counted in
+ * one snapshot.
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
-#include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
-#include "common/spi_plan.h"
+#include "bgworker/job_pacing.h"
+#include "bgworker/repaired_counts.h"
+#include "bgworker/worker_xact.h"
+#include "changes/recount_queue.h"
 #include "counts/recount.h"
 #include "counts/recount_jobs.h"
-#include "guc.h"
 
-/* How long a scrub goes on in each run, at least, in milliseconds. */
+/* How long a run goes on if there is more to do, and a scrub at least. */
+#define RUN_BUDGET_MS 100
 #define SCRUB_MINIMUM_MS 50
 
-/* A slice that took less is followed by a larger one, one that took more by a smaller. */
-#define SLICE_FIRST 10
-#define SLICE_SHORT_MS 20
-#define SLICE_LONG_MS 100
+/* How long several parents are counted together, before they are counted one by one. */
+#define TOGETHER_MAX_MS 500
 
-/* Entries that are left in chat.repaired_counts, or a few more. */
-#define MENDED_KEPT 10000
+/* Parents of the first slice of a run. */
+#define SLICE_FIRST 10
+
+/* Below all parents. */
+#define BEFORE_ALL {-1, 0}
 
 /* Parents whose counting failed, and was logged: not to be logged again. */
 static ChatKey failed[64];
 static int	failed_count = 0;
 
 static bool
-is_same(ChatKey a, ChatKey b)
-{
-	return a.application == b.application && a.chat == b.chat;
-}
-
-static bool
 was_logged(ChatKey parent)
 {
 	for (int i = 0; i < failed_count; i++)
-		if (is_same(failed[i], parent))
+		if (chat_key_compare(failed[i], parent) == 0)
 			return true;
 	if (failed_count == lengthof(failed))
 		failed_count = 0;
@@ -58,12 +54,11 @@ was_logged(ChatKey parent)
 	return false;
 }
 
-/* Report a counter that was repaired; context is the JobRun. */
+/* Log a counter that was repaired; context is the JobRun. */
 static void
-report_repaired(int32 application, int32 chat, const char *counter,
-			  int32 was, int32 new_value, void *context)
+log_repaired(const RepairedCount *repaired, void *context)
 {
-	job_report_repaired(application, chat, counter, &was, new_value, context);
+	repaired_counts_log(repaired, context);
 }
 
 /*
@@ -73,31 +68,52 @@ report_repaired(int32 application, int32 chat, const char *counter,
 static void
 count_together(const ChatKey *parents, int count, JobRun *run)
 {
-	RecountResult	result = {.context = CurrentMemoryContext};
+	RecountResult result = {.context = CurrentMemoryContext};
 
 	worker_xact_begin("counting chats");
+	if (count > 1)
+		worker_xact_limit(TOGETHER_MAX_MS);
 	recount_lock();
-	recount_dequeue(parents, count);
+	recount_queue_remove(parents, count);
 	for (int i = 0; i < count; i++)
 	{
 		if (parents[i].application != 0)
 			continue;
-		job_set_position("scrub chats", (ChatKey) {0, 0}, true);
-		job_set_position("scrub applications", (ChatKey) {0, 0}, true);
+		job_set_position(recount_chats_job.name, (ChatKey) {0, 0}, true);
+		job_set_position(recount_applications_job.name, (ChatKey) {0, 0}, true);
 	}
 	recount_count(parents, count, &result);
 	recount_repair(&result);
 	worker_xact_commit();
-	recount_report(&result, report_repaired, run);
+	recount_report(&result, log_repaired, run);
 	run->done += result.examined;
 	if (result.wrong != NULL)
 		pfree(result.wrong);
 }
 
+/* Note in the run, and log once, what went wrong with a parent. In a PG_CATCH block. */
+static void
+report_failure(ChatKey parent, MemoryContext context, JobRun *run)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	HOLD_INTERRUPTS();
+	error = CopyErrorData();
+	run->error = psprintf("chat %d of application %d: %s",
+						  parent.chat, parent.application, error->message);
+	if (!was_logged(parent))
+	{
+		EmitErrorReport();
+		ereport(LOG, (errmsg("pg_chat could not count chat %d of application %d; it goes on with the others",
+							 parent.chat, parent.application)));
+	}
+	RESUME_INTERRUPTS();
+}
+
 /*
- * The same for one parent. What goes wrong is logged, once, and noted in the
- * run; the parent is in the queue then, wherever it came from, since it may
- * just have been locked by somebody.
+ * Count one parent. If it fails, the parent is in the queue then, wherever it
+ * came from, since it may just have been locked by somebody.
  */
 static void
 count_alone(ChatKey parent, JobRun *run)
@@ -111,23 +127,8 @@ count_alone(ChatKey parent, JobRun *run)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		HOLD_INTERRUPTS();
-		error = CopyErrorData();
-		run->error = psprintf("chat %d of application %d: %s",
-							   parent.chat, parent.application, error->message);
-		if (!was_logged(parent))
-		{
-			EmitErrorReport();
-			ereport(LOG, (errmsg("pg_chat could not count chat %d of application %d; it goes on with the others",
-								 parent.chat, parent.application)));
-		}
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(context);
-		RESUME_INTERRUPTS();
+		report_failure(parent, context, run);
+		worker_xact_abort(context);
 		counted = false;
 	}
 	PG_END_TRY();
@@ -135,31 +136,32 @@ count_alone(ChatKey parent, JobRun *run)
 	if (!counted)
 	{
 		worker_xact_begin("queueing a chat that could not be counted");
-		recount_requeue(parent);
+		recount_queue_add_back(parent);
 		worker_xact_commit();
 	}
 }
 
-/*
- * Take parents out of the queue, if they are there, and count them: together
- * or, where that fails, one by one, so that one does not stop the others.
- */
+/* Raise 55P03 if somebody counts by hand, in a transaction that is still open. */
 static void
-count_slice(const ChatKey *parents, int count, JobRun *run)
+require_lock_free(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool failed_together = false;
+	bool		is_free;
 
-	bool		free;
-
-	/* Who reconciles by hand, in a transaction that is still open, has it. */
 	worker_xact_begin("looking whether another reconciliation is under way");
-	free = recount_lock_is_free();
+	is_free = recount_lock_is_free();
 	worker_xact_commit();
-	if (!free)
+	if (!is_free)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("another reconciliation is under way")));
+}
+
+/* Count parents together. Returns false if that fails, whatever the reason. */
+static bool
+try_together(const ChatKey *parents, int count, JobRun *run)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool counted = true;
 
 	PG_TRY();
 	{
@@ -167,171 +169,139 @@ count_slice(const ChatKey *parents, int count, JobRun *run)
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(context);
-		RESUME_INTERRUPTS();
-		failed_together = true;
+		worker_xact_abort(context);
+		counted = false;
 	}
 	PG_END_TRY();
-
-	for (int i = 0; failed_together && i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		count_alone(parents[i], run);
-	}
-}
-
-static long
-elapsed_ms(TimestampTz since)
-{
-	return TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	return counted;
 }
 
 /*
- * How many parents the next slice has, after one that began at a time. A slice
- * is a transaction with its snapshot: so it is bounded by time, as a chat may
- * have ten messages or ten million.
+ * Take parents out of the queue, if they are there, and count them: together
+ * or, where that fails, one by one, so that one does not stop the others.
+ * Returns how many of them were counted, at least one, before the time was up.
  */
 static int
-next_slice_size(int slice, TimestampTz started)
+count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *run)
 {
-	if (elapsed_ms(started) < SLICE_SHORT_MS)
-		return Min(slice * 2, RECOUNT_SLICE);
-	if (elapsed_ms(started) > SLICE_LONG_MS)
-		return Max(slice / 2, 1);
-	return slice;
+	int			done = 0;
+
+	require_lock_free();
+	if (try_together(parents, count, run))
+		return count;
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		count_alone(parents[done++], run);
+	} while (done < count && job_pacing_elapsed_ms(pacing) < RUN_BUDGET_MS);
+	return done;
 }
 
+/* The next parents of the queue. */
 static int
-next_slice(ChatKey *parents, int limit, ChatKey after)
+next_queued(ChatKey *parents, int limit, ChatKey after)
 {
 	int			count;
 
 	worker_xact_begin("looking for chats that were changed directly");
-	count = recount_queued(parents, limit, after);
+	count = recount_queue_first(parents, limit, after);
 	worker_xact_commit();
 	return count;
 }
 
-/* Keep the newest entries of chat.repaired_counts, whoever wrote them. */
-static void
-trim_repaired(void)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.repaired_counts WHERE repaired_at OPERATOR(pg_catalog.<)"
-		" (SELECT repaired_at FROM chat.repaired_counts ORDER BY repaired_at DESC OFFSET $1 LIMIT 1)",
-		INT8OID);
-	Datum		kept = Int64GetDatum(MENDED_KEPT);
-
-	worker_xact_begin("trimming the list of what was repaired");
-	spi_plan_write(&plan, &kept, NULL);
-	worker_xact_commit();
-}
-
 /*
- * Job: count what the queue names.
+ * Job: count what the queue names. A parent that could not be counted is left in
+ * the queue, for when the others are done.
  */
-long
-recount_job_reconcile(JobRun *run)
+static long
+run_queue(JobRun *run)
 {
-	ChatKey parents[RECOUNT_SLICE];
-	ChatKey after = {-1, 0};
-	int			slice = SLICE_FIRST;
-	int			count;
+	static ChatKey position = BEFORE_ALL;
+	JobPacing	pacing = job_pacing_begin(1, SLICE_FIRST, RECOUNT_SLICE);
 
 	do
 	{
-		TimestampTz started = GetCurrentTimestamp();
+		ChatKey		parents[RECOUNT_SLICE];
+		int			count;
 
 		CHECK_FOR_INTERRUPTS();
-		count = next_slice(parents, slice, after);
+		job_pacing_begin_slice(&pacing);
+		count = next_queued(parents, pacing.slice_size, position);
 		if (count == 0)
-			break;
-		count_slice(parents, count, run);
-		after = parents[count - 1];
-		slice = next_slice_size(slice, started);
-	} while (count > 0);
-
-	trim_repaired();
-	return guc_reconcile_interval * 1000L;
+		{
+			position = (ChatKey) BEFORE_ALL;
+			repaired_counts_trim();
+			return guc_reconcile_interval * 1000L;
+		}
+		count = count_slice(parents, count, &pacing, run);
+		position = parents[count - 1];
+		job_pacing_end_slice(&pacing);
+	} while (job_pacing_elapsed_ms(&pacing) < RUN_BUDGET_MS);
+	return 0;
 }
 
 /*
- * How many rows of a table a run must look at, to come round in the scrub
- * interval. One that was never analyzed is taken to have as many as chat.chats
- * has in that many pages. In a transaction.
+ * Go on with a scrub. Returns when the next run follows: at once in a full scan,
+ * or else after the part of the interval that what was done stands for.
  */
-uint64
-scrub_share(const char *table)
-{
-	double		rows = 0;
-
-	if (SPI_execute(psprintf("SELECT CASE WHEN reltuples OPERATOR(pg_catalog.>=) 0 THEN reltuples"
-							 " ELSE pg_catalog.pg_relation_size(oid) OPERATOR(pg_catalog./) 8192 OPERATOR(pg_catalog.*) 15"
-							 " END::pg_catalog.int8 FROM pg_catalog.pg_class"
-							 " WHERE oid OPERATOR(pg_catalog.=) '%s'::pg_catalog.regclass", table),
-					true, 1) == SPI_OK_SELECT && SPI_processed == 1)
-		rows = spi_result_int64(0, 1);
-	return ceil(rows * guc_reconcile_interval / guc_scrub_interval);
-}
-
-/* What one of the two scrubs looks at next. */
-typedef int (*NextParents) (ChatKey *parents, int limit, ChatKey after, int32 last_application);
-
 static long
-scrub(const char *job, const char *table, NextParents next_parents, JobRun *run)
+scrub(const char *job, const char *table, RecountWalk walk, JobRun *run)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	JobPacing	pacing = job_pacing_begin(1, SLICE_FIRST, RECOUNT_SLICE);
 	uint64		share = 0;
 	uint64		passed = 0;
-	int			slice = SLICE_FIRST;
 	bool		first = true;
 	bool		full_scan;
 	bool		at_end;
 
 	do
 	{
-		ChatKey parents[RECOUNT_SLICE];
-		ChatKey position;
-		TimestampTz slice_started = GetCurrentTimestamp();
-		int			count;
+		ChatKey		parents[RECOUNT_SLICE];
+		ChatKey		position;
+		int			found;
+		int			count = 0;
 
 		CHECK_FOR_INTERRUPTS();
+		job_pacing_begin_slice(&pacing);
 		worker_xact_begin("looking for chats to count in turn");
 		if (first)
-			share = scrub_share(table);
+			share = job_pacing_share(table);
 		first = false;
 		position = job_position(job, &full_scan);
-		count = next_parents(parents, slice, position, PG_INT32_MAX);
+		found = walk(parents, pacing.slice_size, position, PG_INT32_MAX);
 		worker_xact_commit();
 
-		if (count > 0)
-			count_slice(parents, count, run);
+		if (found > 0)
+			count = count_slice(parents, found, &pacing, run);
 		passed += count;
-		at_end = count < slice;
+		at_end = count == found && found < pacing.slice_size;
 		position = at_end ? (ChatKey) {0, 0} : parents[count - 1];
 		worker_xact_begin("noting where counting in turn stands");
 		job_set_position(job, position, full_scan && !at_end);
 		worker_xact_commit();
+		job_pacing_end_slice(&pacing);
+	} while (!at_end &&
+			 job_pacing_elapsed_ms(&pacing) < (full_scan || passed < share ? RUN_BUDGET_MS : SCRUB_MINIMUM_MS));
 
-		slice = next_slice_size(slice, slice_started);
-	} while (!at_end && (full_scan || passed < share || elapsed_ms(started) < SCRUB_MINIMUM_MS));
-
-	return guc_reconcile_interval * 1000L;
+	if (at_end)
+		return guc_reconcile_interval * 1000L;
+	return full_scan ? 0 : job_pacing_wait_ms(passed, share);
 }
 
 /* Job: count the messages of chats in turn. */
-long
-recount_job_scrub_chats(JobRun *run)
+static long
+run_chats(JobRun *run)
 {
-	return scrub("scrub chats", "chat.chats", recount_next_chats, run);
+	return scrub(recount_chats_job.name, "chat.chats", recount_next_chats, run);
 }
 
 /* Job: count the chats of applications in turn. */
-long
-recount_job_scrub_applications(JobRun *run)
+static long
+run_applications(JobRun *run)
 {
-	return scrub("scrub applications", "chat.applications", recount_next_applications, run);
+	return scrub(recount_applications_job.name, "chat.applications", recount_next_applications, run);
 }
+
+Job			recount_queue_job = {.name = "reconcile", .run = run_queue};
+Job			recount_chats_job = {.name = "scrub chats", .run = run_chats};
+Job			recount_applications_job = {.name = "scrub applications", .run = run_applications};

@@ -1,30 +1,27 @@
 /*
  * es_batch.h
- *	  What an index is fed with: see es_batch.c.
+ *	  Messages that are read, sent and acknowledged together: see es_batch.c.
  */
 #ifndef PG_CHAT_ES_BATCH_H
 #define PG_CHAT_ES_BATCH_H
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
-#include "nodes/pg_list.h"
-#include "utils/hsearch.h"
 
-#include "changes/chat_key_queue.h"
 #include "common/http_client.h"
-#include "elasticsearch/es_document.h"
+#include "common/keys.h"
 
-/* Messages in a batch, at most. */
-#define FEED_BATCH_SIZE 2000
+/* Messages in a batch, at most; and chats, of those that have what was appended. */
+#define ES_BATCH_SIZE 2000
+#define ES_BATCH_CHATS 500
 
 /* What becomes of a message of a batch. */
 typedef enum EsBatchItemFate
 {
 	FATE_DONE,					/* indexed or deleted, or was so already */
 	FATE_AGAIN,					/* to be tried again */
-	FATE_PARKED					/* refused for good, with a reason */
+	FATE_FAILED					/* refused for good, with a reason */
 } EsBatchItemFate;
 
 /* A message of a batch. */
@@ -32,67 +29,44 @@ typedef struct EsBatchItem
 {
 	MessageKey	key;
 	int64		queue_id;		/* of its row in chat_internal.search_queue; 0: it was appended */
-	int			segment;		/* of which it is a part, if it was appended */
+	int			range;			/* of which it is a part, if it was appended; else -1 */
 	bool		sent;			/* stands in the body */
-	EsBatchItemFate	fate;
+	EsBatchItemFate fate;
 	char	   *reason;
 } EsBatchItem;
 
-/* A part of a chat: the messages above from, up to upto. */
-typedef struct EsBatchSegment
+/* A part of a chat: the messages above one number, through another. */
+typedef struct EsBatchRange
 {
-	ChatKey chat;
-	int32		from;
-	int32		upto;
+	ChatKey		chat;
+	int32		above;
+	int32		through;
 	bool		raised;			/* the watermark was */
-} EsBatchSegment;
+} EsBatchRange;
 
-/* Messages that are read, sent and acknowledged together. */
 typedef struct EsBatch
 {
 	MemoryContext context;
-	EsBatchSegment    *segments;
-	int			segments_count;
-	EsBatchItem	   *entries;		/* in the order of the body */
+	EsBatchRange *ranges;
+	int			ranges_count;
+	int			ranges_noted;	/* the first ones, by the reader, as under way */
+	bool		read;			/* to its end; not if there was an error */
+	EsBatchItem *items;			/* in the order of the body */
 	int			count;
-	bool		of_queue;
+	bool		of_queue;		/* has rows of the queue, not what was appended */
 	StringInfo	body;			/* of the request; NULL: nothing to send, or sent */
 	HttpRequest *request;		/* under way; else NULL */
+	bool		refused;		/* acknowledged, if the index is as it was created */
 	bool		acknowledged;
 	bool		refreshing;		/* acknowledged before the refresh that is under way */
+	bool		refreshed;		/* searches find it; it waits for others of its chats */
 } EsBatch;
 
-/* What is known of an index that is kept in step. */
-typedef struct BatchReader
-{
-	int32		index;
-	char		name[128];
-	ChatKeyQueue  *chats;			/* to look at */
-	ChatKeyQueue  *later;			/* to look at again, after a while */
-	HTAB	   *in_flight;		/* how far each chat was sent, of those under way */
-	List	   *batches;		/* under way, in the order they were read */
-	bool		scanning;		/* any chat may have something */
-	bool		scan_again;		/* from the first on, when this scan is over */
-	ChatKey scan_position;
-	bool		caught_up;		/* there was nothing left to read at some time */
-	bool		queue_in_flight;
-	bool		queue_ended;	/* the last look at the queue found no more */
-	int			batch_size;		/* messages in a batch, at most */
-	bool		too_large;		/* a batch was: none becomes larger before that is settled */
-	HttpRequest *refresh;		/* under way; else NULL */
-	HttpRequest *operations;	/* asked for together with it */
-	TimestampTz refresh_began;	/* the last one */
-} BatchReader;
-
-extern BatchReader *batch_reader_create(int32 index, const char *name);
-extern void batch_reader_free(BatchReader *feed);
-extern void batch_reader_end_refresh(BatchReader *feed);
-extern void batch_reader_reset(BatchReader *feed);
-extern void batch_reader_look_at(BatchReader *feed, const ChatKey *chats, int count, bool all);
-extern void batch_reader_look_again(BatchReader *feed);
-extern int	batch_reader_requests(const BatchReader *feed);
-extern EsBatch *batch_reader_read(BatchReader *feed, int64 version);
-extern void batch_reader_break_off(BatchReader *feed, ChatKey chat);
-extern void batch_reader_forget(BatchReader *feed, EsBatch *batch);
+extern EsBatch *es_batch_create(int size);
+extern void es_batch_free(EsBatch *batch);
+extern bool es_batch_is_full(const EsBatch *batch, int size);
+extern EsBatchItem *es_batch_add_message(EsBatch *batch, MessageKey key, const text *body, int64 version);
+extern EsBatchItem *es_batch_add_deletion(EsBatch *batch, MessageKey key, int64 version);
+extern void es_batch_add_range(EsBatch *batch, ChatKey chat, int32 above, int32 through);
 
 #endif							/* PG_CHAT_ES_BATCH_H */

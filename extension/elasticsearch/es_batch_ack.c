@@ -2,217 +2,261 @@
  * es_batch_ack.c
  *	  What became of a batch, noted in the tables when searches find it.
  *
- * Watermarks are raised, and what is done is deleted from chat_internal.search_queue. What
- * has to be tried again is left as it is, and so read again; what Elasticsearch
- * refused for good is failed, which is to say that it stays in the queue, with
- * the reason.
+ * Watermarks are raised, and what is done is deleted from
+ * chat_internal.search_queue. What has to be tried again is left as it is, and
+ * so read again. What Elasticsearch refused for good is failed: it stays in the
+ * queue, with the reason.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 
 #include "common/int_array.h"
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
 #include "elasticsearch/es_batch_ack.h"
 
 /*
- * Let segments end before the first of their messages that has to be tried
- * again; the chat is looked at again.
+ * Those of some batches, in the order they were read, that searches find and
+ * that need not wait for others. Answers come in any order; the watermark of a
+ * chat is raised in the order in which its messages were read.
+ */
+List *
+es_batches_to_acknowledge(List *batches)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(ChatKey),
+		.entrysize = sizeof(ChatKey),
+		.hcxt = CurrentMemoryContext
+	};
+	HTAB	   *unfinished = hash_create("pg_chat chats of unfinished batches", 64, &control,
+										 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List	   *finished = NIL;
+	ListCell   *cell;
+
+	foreach(cell, batches)
+	{
+		EsBatch    *batch = lfirst(cell);
+		bool		waits = !batch->refreshed;
+
+		for (int i = 0; i < batch->ranges_count && !waits; i++)
+			waits = hash_search(unfinished, &batch->ranges[i].chat, HASH_FIND, NULL) != NULL;
+		if (!waits)
+			finished = lappend(finished, batch);
+		for (int i = 0; i < batch->ranges_count && waits; i++)
+			hash_search(unfinished, &batch->ranges[i].chat, HASH_ENTER, NULL);
+	}
+	hash_destroy(unfinished);
+	return finished;
+}
+
+/* The range of an item that was appended; NULL for one of the queue. */
+static EsBatchRange *
+range_of(const EsBatch *batch, const EsBatchItem *item)
+{
+	return item->range < 0 ? NULL : &batch->ranges[item->range];
+}
+
+/*
+ * Let ranges end before the first of their messages that has to be tried again;
+ * the chat is looked at again.
  */
 static void
-cut_segments(BatchReader *feed, EsBatch *batch)
+cut_ranges(EsBatchReader *reader, EsBatch *batch)
 {
 	for (int i = 0; i < batch->count; i++)
 	{
-		const EsBatchItem *entry = &batch->entries[i];
-		EsBatchSegment    *segment = &batch->segments[Max(entry->segment, 0)];
+		const EsBatchItem *item = &batch->items[i];
+		EsBatchRange *range = range_of(batch, item);
 
-		if (entry->fate != FATE_AGAIN)
+		if (item->fate != FATE_AGAIN)
 			continue;
-		if (entry->segment < 0)
-			feed->queue_ended = false;
-		else if (segment->upto >= entry->key.number)
+		if (range == NULL)
+			reader->queue_ended = false;
+		else if (range->through >= item->key.number)
 		{
-			segment->upto = Max(entry->key.number - 1, segment->from);
-			batch_reader_break_off(feed, segment->chat);
+			range->through = Max(item->key.number - 1, range->above);
+			es_batch_reader_break_off(reader, range->chat);
 		}
 	}
 }
 
 /*
- * Raise the watermarks to the ends of the segments, of chats whose watermark
- * is where the segment begins. One that somebody has locked is left: it is
- * being deleted, most likely.
+ * Lock the watermarks that stand where their ranges begin, and mark the ranges.
+ * One that somebody has locked is left: it is being deleted, most likely.
+ * Values become the watermarks' ctids, and to what they are raised.
  */
 static void
-raise_watermarks(BatchReader *feed, EsBatch *batch)
+lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 {
-	static SavedPlan lock = SAVED_PLAN(
-		"SELECT k.item::pg_catalog.int4, i.ctid"
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-		" WITH ORDINALITY AS k (application_id, chat_number, from_number, item),"
-		" LATERAL (SELECT ctid FROM chat_internal.search_watermarks WHERE index_id OPERATOR(pg_catalog.=) $1"
-		" AND application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND chat_number OPERATOR(pg_catalog.=) k.chat_number"
-		" AND indexed_number OPERATOR(pg_catalog.=) k.from_number FOR NO KEY UPDATE SKIP LOCKED) AS i",
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT k.item::int4, w.ctid"
+		" FROM ROWS FROM (unnest($2), unnest($3), unnest($4))"
+		" WITH ORDINALITY AS k (application_id, chat_number, above, item),"
+		" LATERAL (SELECT ctid FROM chat_internal.search_watermarks WHERE index_id = $1"
+		" AND application_id = k.application_id AND chat_number = k.chat_number"
+		" AND indexed_number = k.above FOR NO KEY UPDATE SKIP LOCKED) AS w",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	static SavedPlan update = {
-		.sql = "UPDATE chat_internal.search_watermarks AS i SET indexed_number = k.upto"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (tid, upto)"
-		" WHERE i.ctid OPERATOR(pg_catalog.=) k.tid",
+	Datum		arguments[4] = {Int32GetDatum(reader->index)};
+	IntColumns	columns;
+	Int32Array	through;
+	uint64		rows;
+
+	int_columns_init(&columns, 3, batch->ranges_count);
+	for (int i = 0; i < batch->ranges_count; i++)
+	{
+		EsBatchRange *range = &batch->ranges[i];
+
+		range->raised = false;
+		/* What was cut to nothing cannot be found; it was put off already. */
+		int_columns_append(&columns, (int32[]) {
+			range->chat.application, range->chat.chat, range->through > range->above ? range->above : -1
+		});
+	}
+	int_columns_to_arrays(&columns, arguments + 1);
+	rows = spi_plan_write(&plan, arguments, NULL);
+
+	int32_array_init(&through, rows);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		EsBatchRange *range = &batch->ranges[spi_result_int32(row, spi_column("item")) - 1];
+
+		range->raised = true;
+		int32_array_append(&through, range->through);
+	}
+	values[0] = tid_array_of_result("ctid");
+	values[1] = int32_array_datum(&through);
+}
+
+/* Raise the watermarks to the ends of the ranges that begin where they stand. */
+static void
+raise_watermarks(EsBatchReader *reader, EsBatch *batch)
+{
+	static SavedPlan plan = {
+		.sql = "UPDATE chat_internal.search_watermarks AS w SET indexed_number = k.through"
+		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (tid, through) WHERE w.ctid = k.tid",
 		.by_tid = true,
 		.nargs = 2,
 		.argtypes = {TIDARRAYOID, INT4ARRAYOID}
 	};
-	Int32Array	columns[3];
-	Int32Array	upto;
-	Datum	   *tids;
-	Datum		values[4] = {Int32GetDatum(feed->index)};
-	uint64		rows;
+	Datum		values[2];
 
-	if (batch->segments_count == 0)
+	if (batch->ranges_count == 0)
 		return;
-	for (int i = 0; i < 3; i++)
-		int32_array_init(&columns[i], batch->segments_count);
-	for (int i = 0; i < batch->segments_count; i++)
-	{
-		/* What was cut to nothing cannot be found; it was put off already. */
-		int32_array_append(&columns[0], batch->segments[i].chat.application);
-		int32_array_append(&columns[1], batch->segments[i].chat.chat);
-		int32_array_append(&columns[2], batch->segments[i].upto > batch->segments[i].from ? batch->segments[i].from : -1);
-	}
-	for (int i = 0; i < 3; i++)
-		values[i + 1] = int32_array_datum(&columns[i]);
-	rows = spi_plan_write(&lock, values, NULL);
-	tids = palloc((rows + 1) * sizeof(Datum));
-	int32_array_init(&upto, rows);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		int			segment = spi_result_int32(row, 1) - 1;
-
-		batch->segments[segment].raised = true;
-		tids[row] = spi_result(row, 2, TIDOID, NULL);
-		int32_array_append(&upto, batch->segments[segment].upto);
-	}
-	values[0] = PointerGetDatum(construct_array(tids, rows, TIDOID, sizeof(ItemPointerData),
-												false, TYPALIGN_SHORT));
-	values[1] = int32_array_datum(&upto);
-	spi_plan_write(&update, values, NULL);
-
-	for (int i = 0; i < batch->segments_count; i++)
-		if (!batch->segments[i].raised)
-			batch_reader_break_off(feed, batch->segments[i].chat);
+	lock_watermarks(reader, batch, values);
+	spi_plan_write(&plan, values, NULL);
+	for (int i = 0; i < batch->ranges_count; i++)
+		if (!batch->ranges[i].raised)
+			es_batch_reader_break_off(reader, batch->ranges[i].chat);
 }
 
 /*
- * Delete the rows of the queue that are done, and what was failed of the same
- * messages before.
+ * Delete the rows of the queue that are done, and what had failed of the same
+ * messages before. A row that somebody has locked stays, and is done again.
  */
 static void
-dequeue(const BatchReader *feed, const EsBatch *batch)
+dequeue(const EsBatchReader *reader, const EsBatch *batch)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue AS q"
-		" USING ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))"
-		" AS k (id, application_id, chat_number, number)"
-		" WHERE q.index_id OPERATOR(pg_catalog.=) $1"
-		" AND q.application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND q.chat_number OPERATOR(pg_catalog.=) k.chat_number"
-		" AND q.number OPERATOR(pg_catalog.=) k.number"
-		" AND (q.id OPERATOR(pg_catalog.=) k.id"
-		" OR q.id OPERATOR(pg_catalog.<) k.id AND q.reason IS NOT NULL)",
-		INT4OID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Datum	   *ids = palloc((batch->count + 1) * sizeof(Datum));
-	Int32Array	columns[3];
-	Datum		values[5] = {Int32GetDatum(feed->index)};
+	static SavedPlan lock = SAVED_PLAN(
+		"SELECT q.ctid"
+		" FROM ROWS FROM (unnest($2), unnest($3), unnest($4), unnest($5))"
+		" AS k (application_id, chat_number, number, id),"
+		" LATERAL (SELECT ctid FROM chat_internal.search_queue WHERE index_id = $1"
+		" AND application_id = k.application_id AND chat_number = k.chat_number AND number = k.number"
+		" AND (id = k.id OR id < k.id AND reason IS NOT NULL) FOR UPDATE SKIP LOCKED) AS q",
+		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID);
+	static SavedPlan delete = {
+		.sql = "DELETE FROM chat_internal.search_queue WHERE ctid = ANY ($1)",
+		.by_tid = true,
+		.nargs = 1,
+		.argtypes = {TIDARRAYOID}
+	};
+	Datum	   *ids = palloc(Max(batch->count, 1) * sizeof(Datum));
+	MessageKey *keys = palloc(Max(batch->count, 1) * sizeof(MessageKey));
+	Datum		values[5] = {Int32GetDatum(reader->index)};
 	int			count = 0;
 
-	for (int i = 0; i < 3; i++)
-		int32_array_init(&columns[i], batch->count);
 	for (int i = 0; i < batch->count; i++)
-	{
-		const EsBatchItem *entry = &batch->entries[i];
-
-		if (entry->fate != FATE_DONE)
-			continue;
-		ids[count++] = Int64GetDatum(entry->queue_id);
-		int32_array_append(&columns[0], entry->key.application);
-		int32_array_append(&columns[1], entry->key.chat);
-		int32_array_append(&columns[2], entry->key.number);
-	}
-	values[1] = PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64),
+		if (batch->items[i].fate == FATE_DONE)
+		{
+			keys[count] = batch->items[i].key;
+			ids[count++] = Int64GetDatum(batch->items[i].queue_id);
+		}
+	message_keys_to_arrays(keys, count, values + 1);
+	values[4] = PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	for (int i = 0; i < 3; i++)
-		values[i + 2] = int32_array_datum(&columns[i]);
-	spi_plan_write(&plan, values, NULL);
+	spi_plan_write(&lock, values, NULL);
+	values[0] = tid_array_of_result("ctid");
+	spi_plan_write(&delete, values, NULL);
 }
 
-/* Park a message that Elasticsearch refused. */
+/* Keep a message that Elasticsearch refused in the queue, with the reason. */
 static void
-park(BatchReader *feed, const EsBatchItem *entry)
+keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 {
-	static SavedPlan park_queued = SAVED_PLAN(
-		"UPDATE chat_internal.search_queue SET reason = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+	static SavedPlan queued = SAVED_PLAN(
+		"UPDATE chat_internal.search_queue SET reason = $2 WHERE id = $1",
 		INT8OID, TEXTOID);
-	static SavedPlan park_appended = SAVED_PLAN(
+	static SavedPlan appended = SAVED_PLAN(
 		"INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number, reason)"
 		" VALUES ($1, $2, $3, $4, $5)",
 		INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID);
 
 	ereport(LOG,
 			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed, and is failed: %s",
-					entry->key.number, entry->key.chat, entry->key.application, entry->reason)));
-	if (entry->queue_id != 0)
+					item->key.number, item->key.chat, item->key.application, item->reason)));
+	if (item->queue_id != 0)
 	{
-		Datum		values[2] = {Int64GetDatum(entry->queue_id), CStringGetTextDatum(entry->reason)};
+		Datum		values[2] = {Int64GetDatum(item->queue_id), CStringGetTextDatum(item->reason)};
 
-		spi_plan_write(&park_queued, values, NULL);
+		spi_plan_write(&queued, values, NULL);
 	}
 	else
 	{
 		Datum		values[5] = {
-			Int32GetDatum(feed->index), Int32GetDatum(entry->key.application),
-			Int32GetDatum(entry->key.chat), Int32GetDatum(entry->key.number),
-			CStringGetTextDatum(entry->reason)
+			Int32GetDatum(reader->index), Int32GetDatum(item->key.application),
+			Int32GetDatum(item->key.chat), Int32GetDatum(item->key.number),
+			CStringGetTextDatum(item->reason)
 		};
 
-		spi_plan_write(&park_appended, values, NULL);
+		spi_plan_write(&appended, values, NULL);
 	}
 }
 
-/* Whether an entry is not read again: it is of the queue, or below the watermark now. */
+/* Whether an item is not read again: it is of the queue, or below the watermark now. */
 static bool
-is_behind(const EsBatch *batch, const EsBatchItem *entry)
+is_behind(const EsBatch *batch, const EsBatchItem *item)
 {
-	const EsBatchSegment *segment = &batch->segments[Max(entry->segment, 0)];
+	const EsBatchRange *range = range_of(batch, item);
 
-	return entry->segment < 0 || (segment->raised && entry->key.number <= segment->upto);
+	return range == NULL || (range->raised && item->key.number <= range->through);
 }
 
 /*
  * Note what a batch did, which searches find now. In a transaction; when that
- * has committed, batch_reader_forget follows. Returns the number of messages that are
- * done.
+ * has committed, es_batch_reader_end_batch follows; if it fails, the same batch
+ * may be acknowledged again. Returns the number of messages that are done.
  */
 uint64
-es_batch_acknowledge(BatchReader *feed, EsBatch *batch)
+es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch)
 {
 	uint64		done = 0;
 
-	cut_segments(feed, batch);
-	raise_watermarks(feed, batch);
+	cut_ranges(reader, batch);
+	raise_watermarks(reader, batch);
 	for (int i = 0; i < batch->count; i++)
 	{
-		const EsBatchItem *entry = &batch->entries[i];
+		const EsBatchItem *item = &batch->items[i];
 
-		if (entry->fate == FATE_PARKED && is_behind(batch, entry))
-			park(feed, entry);
-		else if (entry->fate == FATE_DONE)
+		if (item->fate == FATE_FAILED && is_behind(batch, item))
+			keep_failed(reader, item);
+		else if (item->fate == FATE_DONE)
 			done++;
 	}
 	if (batch->of_queue)
-		dequeue(feed, batch);
+		dequeue(reader, batch);
 	return done;
 }

@@ -5,8 +5,11 @@
 #ifndef PG_CHAT_ES_BATCH_ACK_H
 #define PG_CHAT_ES_BATCH_ACK_H
 
-#include "elasticsearch/es_batch.h"
+#include "nodes/pg_list.h"
 
-extern uint64 es_batch_acknowledge(BatchReader *feed, EsBatch *batch);
+#include "elasticsearch/es_batch_reader.h"
+
+extern List *es_batches_to_acknowledge(List *batches);
+extern uint64 es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch);
 
 #endif							/* PG_CHAT_ES_BATCH_ACK_H */

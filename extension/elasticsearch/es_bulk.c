@@ -20,24 +20,22 @@
 
 #include "utils/memutils.h"
 
+#include "common/json_read.h"
 #include "elasticsearch/es_bulk.h"
 #include "elasticsearch/es_client.h"
+#include "elasticsearch/es_document.h"
 
-/* How long Elasticsearch has for a batch. */
-#define BULK_TIMEOUT_MS 30000
-
-/* Send a batch. */
+/* Send a batch to an index. */
 void
-es_bulk_begin(const BatchReader *feed, EsBatch *batch)
+es_bulk_begin(const char *index, EsBatch *batch)
 {
+	const char *path = psprintf("/%s-write/_bulk?require_alias=true&pipeline=_none&filter_path="
+								"items.*._index,items.*._id,items.*.status,items.*.error.type,items.*.error.reason",
+								index);
 	StringInfo	body = batch->body;
 
 	batch->body = NULL;
-	batch->request = es_begin("POST",
-										 psprintf("/%s-write/_bulk?require_alias=true&pipeline=_none&filter_path="
-												  "items.*._index,items.*._id,items.*.status,items.*.error.type,items.*.error.reason",
-												  feed->name),
-										 body, BULK_TIMEOUT_MS);
+	batch->request = es_begin("POST", path, body, ES_TIMEOUT_MS);
 }
 
 /* What Elasticsearch says against a message, for people. */
@@ -49,73 +47,73 @@ reason_of(EsBatch *batch, int64 status, const JsonbValue *error)
 }
 
 /*
- * Set the fate of an entry by its item. Returns BULK_FAILED, with the problem,
- * if the item is not this entry's, or tells of more than this entry.
+ * Set the fate of a message by the answer's item. Returns BULK_FAILED, with the
+ * problem, if that is another's, or tells of more than this one.
  */
 static EsBulkResult
-judge(const BatchReader *feed, EsBatch *batch, EsBatchItem *entry, const JsonbContainer *item, const char **problem)
+judge(const char *index, EsBatch *batch, EsBatchItem *item, const JsonbContainer *answer, const char **problem)
 {
-	const JsonbContainer *index = json_container(json_member(item, "index"));
-	const JsonbContainer *deletion = json_container(json_member(item, "delete"));
-	const JsonbContainer *result = index ? index : deletion;
+	const JsonbContainer *indexing = json_container(json_member(answer, "index"));
+	const JsonbContainer *deletion = json_container(json_member(answer, "delete"));
+	const JsonbContainer *result = indexing ? indexing : deletion;
 	const JsonbValue *error = json_member(result, "error");
 	char	   *id = json_string(json_member(result, "_id"));
-	char	   *index_name = json_string(json_member(result, "_index"));
+	char	   *index_found = json_string(json_member(result, "_index"));
 	char		expected[ES_DOCUMENT_ID_SIZE];
 	int64		status;
 
-	es_document_id(entry->key, expected);
+	es_document_id(item->key, expected);
 	if (id == NULL || strcmp(id, expected) != 0 || !json_integer(json_member(result, "status"), &status))
 	{
 		*problem = "Elasticsearch's answer to _bulk has other items than the request";
 		return BULK_FAILED;
 	}
-	if (error == NULL && (index_name == NULL || strcmp(index_name, feed->name) != 0))
+	if (error == NULL && (index_found == NULL || strcmp(index_found, index) != 0))
 	{
-		*problem = psprintf("the alias \"%s-write\" in Elasticsearch stands for another index", feed->name);
+		*problem = psprintf("the alias \"%s-write\" in Elasticsearch stands for another index", index);
 		return BULK_FAILED;
 	}
 
-	entry->fate = FATE_DONE;
+	item->fate = FATE_DONE;
 	if (status == 409 || (status >= 200 && status < 300 && error == NULL) ||
 		(status == 404 && deletion != NULL && error == NULL))
 		return BULK_DONE;
-	entry->reason = reason_of(batch, status, error);
+	item->reason = reason_of(batch, status, error);
 	if (status == 400 || status == 413)
 	{
-		entry->fate = FATE_PARKED;
+		item->fate = FATE_FAILED;
 		return BULK_REFUSED;
 	}
-	entry->fate = FATE_AGAIN;
-	*problem = psprintf("Elasticsearch answered %s", entry->reason);
+	item->fate = FATE_AGAIN;
+	*problem = psprintf("Elasticsearch answered %s", item->reason);
 	return status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
 }
 
-/* Set the fates of all entries by the answer's items. */
+/* Set the fates of all messages that were sent by the answer's items. */
 static EsBulkResult
-judge_all(const BatchReader *feed, EsBatch *batch, const JsonbContainer *items, const char **problem)
+judge_all(const char *index, EsBatch *batch, const JsonbContainer *answers, const char **problem)
 {
-	EsBulkResult outcome = BULK_DONE;
-	uint32		item = 0;
+	EsBulkResult result = BULK_DONE;
+	uint32		next = 0;
 
 	for (int i = 0; i < batch->count; i++)
 	{
-		EsBatchItem	   *entry = &batch->entries[i];
-		EsBulkResult of_entry;
+		EsBulkResult of_item;
 
-		if (!entry->sent)
+		if (!batch->items[i].sent)
 			continue;
-		of_entry = judge(feed, batch, entry, json_container(json_element(items, item++)), problem);
-		if (of_entry == BULK_FAILED)
+		of_item = judge(index, batch, &batch->items[i],
+						json_container(json_element(answers, next++)), problem);
+		if (of_item == BULK_FAILED)
 			return BULK_FAILED;
-		outcome = Max(outcome, of_entry);
+		result = Max(result, of_item);
 	}
-	if (json_element(items, item) != NULL)
+	if (json_element(answers, next) != NULL)
 	{
 		*problem = "Elasticsearch's answer to _bulk has more items than the request";
 		return BULK_FAILED;
 	}
-	return outcome;
+	return result;
 }
 
 /* All messages of a batch have the same fate. */
@@ -124,10 +122,10 @@ set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
 {
 	for (int i = 0; i < batch->count; i++)
 	{
-		if (!batch->entries[i].sent)
+		if (!batch->items[i].sent)
 			continue;
-		batch->entries[i].fate = fate;
-		batch->entries[i].reason = MemoryContextStrdup(batch->context, reason);
+		batch->items[i].fate = fate;
+		batch->items[i].reason = MemoryContextStrdup(batch->context, reason);
 	}
 }
 
@@ -136,11 +134,11 @@ set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
  * wrong, if anything; palloc'd.
  */
 EsBulkResult
-es_bulk_end(const BatchReader *feed, EsBatch *batch, const char **problem)
+es_bulk_end(const char *index, EsBatch *batch, const char **problem)
 {
 	int			status = batch->request->error == NULL ? batch->request->status : 0;
 	Jsonb	   *answer = es_json(batch->request, problem);
-	EsBulkResult outcome;
+	EsBulkResult result;
 
 	http_end(batch->request);
 	batch->request = NULL;
@@ -150,16 +148,16 @@ es_bulk_end(const BatchReader *feed, EsBatch *batch, const char **problem)
 		const JsonbContainer *items = json_container(json_member(&answer->root, "items"));
 
 		if (items != NULL)
-			return judge_all(feed, batch, items, problem);
+			return judge_all(index, batch, items, problem);
 		*problem = "Elasticsearch's answer to _bulk has no items";
 		return BULK_FAILED;
 	}
 
 	/* A request that is refused as a whole is sent in smaller parts, then failed. */
-	outcome = status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
+	result = status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
 	if (status == 413 || status == 400)
-		outcome = batch->count > 1 ? BULK_SMALLER : BULK_REFUSED;
-	if (outcome != BULK_FAILED)
-		set_fates(batch, outcome == BULK_REFUSED ? FATE_PARKED : FATE_AGAIN, *problem);
-	return outcome;
+		result = batch->count > 1 ? BULK_SMALLER : BULK_REFUSED;
+	if (result != BULK_FAILED)
+		set_fates(batch, result == BULK_REFUSED ? FATE_FAILED : FATE_AGAIN, *problem);
+	return result;
 }

@@ -13,11 +13,12 @@ typedef enum EsBulkResult
 	BULK_DONE,					/* each message has its fate */
 	BULK_SMALLER,				/* all are to be sent again, in smaller batches */
 	BULK_SLOWER,				/* some or all are to be sent again, more slowly */
-	BULK_REFUSED,				/* some were refused for what they are: is the mapping as it should be? */
+	BULK_REFUSED,				/* some were refused for what they are: they, or the index, are
+								 * wrong */
 	BULK_FAILED					/* nothing is known of any */
 } EsBulkResult;
 
-extern void es_bulk_begin(const BatchReader *feed, EsBatch *batch);
-extern EsBulkResult es_bulk_end(const BatchReader *feed, EsBatch *batch, const char **problem);
+extern void es_bulk_begin(const char *index, EsBatch *batch);
+extern EsBulkResult es_bulk_end(const char *index, EsBatch *batch, const char **problem);
 
 #endif							/* PG_CHAT_ES_BULK_H */

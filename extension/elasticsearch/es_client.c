@@ -11,19 +11,15 @@
 
 #include <curl/curl.h>
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #include "common/http_client.h"
+#include "common/json_read.h"
 #include "common/secret_file.h"
 #include "elasticsearch/es_client.h"
-#include "guc.h"
 
-/* The largest answer that is taken, in bytes. */
+/* The largest answer that is taken, in bytes; its values are bounded by json_parse_object. */
 #define ANSWER_MAX (16 * 1024 * 1024)
 
 /* How much is shown of what the server says went wrong, in bytes. */
@@ -78,6 +74,12 @@ es_wanted(void)
  * Raises it again unless it is about data, a file, or the right to read it: what
  * cannot be converted to the database's encoding is a feature not supported.
  */
+char	   *guc_elasticsearch_url;
+char	   *guc_elasticsearch_user;
+char	   *guc_elasticsearch_password_file;
+char	   *guc_elasticsearch_api_key_file;
+char	   *guc_elasticsearch_ca_file;
+
 static char *
 take_error(MemoryContext caller)
 {
@@ -214,55 +216,9 @@ es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
 }
 
 /*
- * Parse JSON, which must be an object. Returns NULL if it is not one.
- *
- * Only a database in UTF-8 can take it as it is. In others, what is not ASCII
- * becomes a question mark: it stands in texts for people alone.
+ * Make a text from outside fit for a message, in place: of printable ASCII, so
+ * that it has no effect on a terminal, and of a reasonable length.
  */
-static Jsonb *
-parse_object(const StringInfoData *source)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context;
-	Jsonb	   *volatile result = NULL;
-
-	if (strlen(source->data) != source->len)
-		return NULL;
-	if (GetDatabaseEncoding() == PG_UTF8 && !pg_verifymbstr(source->data, source->len, true))
-		return NULL;
-
-	context = AllocSetContextCreate(caller, "pg_chat JSON", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		char	   *json = source->data;
-		Jsonb	   *parsed;
-
-		if (GetDatabaseEncoding() != PG_UTF8)
-		{
-			json = pnstrdup(source->data, source->len);
-			for (char *byte = json; *byte; byte++)
-				if (IS_HIGHBIT_SET(*byte))
-					*byte = '?';
-		}
-		parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
-		if (JB_ROOT_IS_OBJECT(parsed))
-		{
-			result = MemoryContextAlloc(caller, VARSIZE(parsed));
-			memcpy(result, parsed, VARSIZE(parsed));
-		}
-	}
-	PG_CATCH();
-	{
-		pfree(take_error(caller));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
-	return result;
-}
-
-/* Make a text from outside fit for a message, in place. */
 static char *
 tidy(char *text)
 {
@@ -278,10 +234,10 @@ tidy(char *text)
 		if (quote != NULL)
 			*quote = '\0';
 	}
-	text[pg_mbcliplen(text, strlen(text), REASON_MAX)] = '\0';
+	text[strnlen(text, REASON_MAX)] = '\0';
 	for (char *byte = text; *byte; byte++)
-		if ((unsigned char) *byte < ' ' || *byte == '\x7f')
-			*byte = ' ';
+		if (*byte < ' ' || *byte > '~')
+			*byte = IS_HIGHBIT_SET(*byte) ? '?' : ' ';
 	for (int length = strlen(text); length > 0 && text[length - 1] == ' '; length--)
 		text[length - 1] = '\0';
 	return text;
@@ -308,26 +264,22 @@ es_reason(const JsonbValue *error)
 /*
  * The answer of a request that is done, in the current memory context. Returns
  * NULL and sets *problem, likewise, if there is none, if it tells of a failure,
- * or if it is not a whole JSON object.
+ * or if it is not a JSON object of a reasonable size.
  */
 Jsonb *
 es_json(const HttpRequest *request, const char **problem)
 {
+	const char *malformed;
 	Jsonb	   *answer;
 
 	*problem = NULL;
 	if (request->error != NULL)
 	{
-		char	   *error = pstrdup(request->error);
-
-		for (char *byte = error; *byte; byte++)
-			if (IS_HIGHBIT_SET(*byte))
-				*byte = '?';
-		*problem = psprintf("Elasticsearch: %s", tidy(error));
+		*problem = psprintf("Elasticsearch: %s", tidy(pstrdup(request->error)));
 		return NULL;
 	}
 
-	answer = parse_object(&request->answer);
+	answer = json_parse_object(request->answer.data, request->answer.len, &malformed);
 	if (request->status < 200 || request->status > 299)
 	{
 		JsonbValue *error = answer != NULL ? json_member(&answer->root, "error") : NULL;
@@ -337,7 +289,7 @@ es_json(const HttpRequest *request, const char **problem)
 		return NULL;
 	}
 	if (answer == NULL)
-		*problem = pstrdup("Elasticsearch's answer is not JSON");
+		*problem = psprintf("Elasticsearch's answer %s", malformed);
 	return answer;
 }
 
@@ -352,7 +304,9 @@ wait_until_done(const HttpRequest *request)
 	{
 		http_wait(LOOK_MS);
 		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
-			es_raise("the settings were reloaded while Elasticsearch was asked");
+			ereport(ERROR,
+					(errcode(ERRCODE_OPERATOR_INTERVENTION),
+					 errmsg("the settings were reloaded while Elasticsearch was asked")));
 	}
 }
 
@@ -368,7 +322,7 @@ es_body(const char *text)
 	return body;
 }
 
-/* Raise a problem. */
+/* Raise 08006: Elasticsearch gave no answer, or not the one it should. */
 void
 es_raise(const char *problem)
 {
@@ -378,13 +332,31 @@ es_raise(const char *problem)
 }
 
 /*
- * Make a request and wait for its answer: see es_begin and
- * es_json. *status becomes that of HTTP, 0 if there was no answer.
- * An error, as after an interruption, ends the request.
+ * For PG_CATCH: end an error that es_raise raised; *problem becomes what it
+ * says, in a memory context, which becomes the current one. Raises any other
+ * again. Not in a transaction.
+ */
+void
+es_catch(MemoryContext context, const char **problem)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode != ERRCODE_CONNECTION_FAILURE)
+		PG_RE_THROW();
+	FlushErrorState();
+	*problem = error->message;
+}
+
+/*
+ * Make a request and wait for its answer: see es_begin and es_json. *status
+ * becomes that of HTTP, 0 if there was no answer. An error, as after an
+ * interruption, ends the request.
  */
 Jsonb *
 es_call(const char *method, const char *path, StringInfo body, long timeout_ms,
-				   int *status, const char **problem)
+		int *status, const char **problem)
 {
 	HttpRequest *volatile request = NULL;
 	Jsonb	   *volatile answer = NULL;
@@ -405,96 +377,4 @@ es_call(const char *method, const char *path, StringInfo body, long timeout_ms,
 	PG_END_TRY();
 	http_end(request);
 	return answer;
-}
-
-/* The member of an object, or NULL. */
-JsonbValue *
-json_member(const JsonbContainer *container, const char *key)
-{
-	if (container == NULL || !JsonContainerIsObject(container))
-		return NULL;
-	return getKeyJsonValueFromContainer((JsonbContainer *) container, key, strlen(key), NULL);
-}
-
-/* Element i of an array, from 0, or NULL. */
-JsonbValue *
-json_element(const JsonbContainer *container, uint32 i)
-{
-	if (container == NULL || !JsonContainerIsArray(container))
-		return NULL;
-	return getIthJsonbValueFromContainer((JsonbContainer *) container, i);
-}
-
-/* What an array or an object consists of; NULL if the value is neither. */
-const JsonbContainer *
-json_container(const JsonbValue *value)
-{
-	return value != NULL && value->type == jbvBinary ? value->val.binary.data : NULL;
-}
-
-/* Set *result to the value. Returns false if it is not an integer that fits. */
-bool
-json_integer(const JsonbValue *value, int64 *result)
-{
-	char	   *digits;
-	char	   *end;
-
-	if (value == NULL || value->type != jbvNumeric)
-		return false;
-	digits = DatumGetCString(DirectFunctionCall1(numeric_out,
-												 NumericGetDatum(value->val.numeric)));
-	errno = 0;
-	*result = strtoll(digits, &end, 10);
-	if (*end == '.')			/* an aggregation has 1.0 for 1 */
-		end += 1 + strspn(end + 1, "0");
-	if (errno != 0 || *end != '\0')
-		return false;
-	pfree(digits);
-	return true;
-}
-
-bool
-json_is_true(const JsonbValue *value)
-{
-	return value != NULL && value->type == jbvBool && value->val.boolean;
-}
-
-/* The value, NUL-terminated, in the current memory context; NULL if it is no string. */
-char *
-json_string(const JsonbValue *value)
-{
-	if (value == NULL || value->type != jbvString)
-		return NULL;
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-/*
- * Append a JSON string, with its quotes, of bytes in UTF-8.
- */
-void
-json_append_string(StringInfo target, const char *bytes, int length)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *end = bytes + length;
-
-	enlargeStringInfo(target, length + 2);
-	appendStringInfoChar(target, '"');
-	while (bytes < end)
-	{
-		const char *run = bytes;
-
-		while (bytes < end && (unsigned char) *bytes >= ' ' && *bytes != '"' && *bytes != '\\')
-			bytes++;
-		appendBinaryStringInfo(target, run, bytes - run);
-		if (bytes == end)
-			break;
-		if ((unsigned char) *bytes >= ' ')
-			appendBinaryStringInfo(target, (char[]) {'\\', *bytes}, 2);
-		else
-			appendBinaryStringInfo(target, (char[]) {
-				'\\', 'u', '0', '0', digits[*bytes >> 4], digits[*bytes & 15]
-			}, 6);
-		bytes++;
-	}
-	appendStringInfoChar(target, '"');
 }

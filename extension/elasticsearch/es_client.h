@@ -7,32 +7,40 @@
 
 #include "postgres.h"
 
+/* pg_chat.elasticsearch_url: where searches are sent; empty: nowhere. */
+extern char *guc_elasticsearch_url;
+
+/* pg_chat.elasticsearch_user, _password_file, _api_key_file: to log in with; empty: none. */
+extern char *guc_elasticsearch_user;
+extern char *guc_elasticsearch_password_file;
+extern char *guc_elasticsearch_api_key_file;
+
+/* pg_chat.elasticsearch_ca_file: whose certificates are trusted; empty: the system's choice. */
+extern char *guc_elasticsearch_ca_file;
+
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 #include "common/http_client.h"
 
+/*
+ * How long Elasticsearch has for an answer: while the worker does other things,
+ * and while it waits, and its other jobs with it.
+ */
+#define ES_TIMEOUT_MS 30000
+#define ES_WORKER_WAIT_MS 5000
+
 extern bool es_url_is_valid(const char *url, const char **problem);
 extern bool es_wanted(void);
 
 /* A body is allocated in http_context(), taken over, and freed by http_end. */
-extern HttpRequest *es_begin(const char *method, const char *path, StringInfo body,
-										long timeout_ms);
+extern HttpRequest *es_begin(const char *method, const char *path, StringInfo body, long timeout_ms);
 extern StringInfo es_body(const char *text);
 extern void es_raise(const char *problem) __attribute__((noreturn));
+extern void es_catch(MemoryContext context, const char **problem);
 extern Jsonb *es_json(const HttpRequest *request, const char **problem);
 extern Jsonb *es_call(const char *method, const char *path, StringInfo body,
-								 long timeout_ms, int *status, const char **problem);
+					  long timeout_ms, int *status, const char **problem);
 extern char *es_reason(const JsonbValue *error);
-
-/* Looking into an answer. What is NULL, or not of the kind, is not there. */
-extern JsonbValue *json_member(const JsonbContainer *container, const char *key);
-extern JsonbValue *json_element(const JsonbContainer *container, uint32 i);
-extern const JsonbContainer *json_container(const JsonbValue *value);
-extern bool json_integer(const JsonbValue *value, int64 *result);
-extern bool json_is_true(const JsonbValue *value);
-extern char *json_string(const JsonbValue *value);
-
-extern void json_append_string(StringInfo target, const char *bytes, int length);
 
 #endif							/* PG_CHAT_ES_CLIENT_H */

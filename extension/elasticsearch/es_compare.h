@@ -5,9 +5,7 @@
 #ifndef PG_CHAT_ES_COMPARE_H
 #define PG_CHAT_ES_COMPARE_H
 
-#include "postgres.h"
-
-#include "elasticsearch/es_scan.h"
+#include "elasticsearch/es_compare_table.h"
 
 typedef enum DifferenceKind
 {
@@ -25,8 +23,9 @@ typedef struct Difference
 /* Called for what was found, in key order; the array is the callee's for the time of the call. */
 typedef void (*DifferenceCallback) (const Difference *differences, int count, void *context);
 
-/* Below every key. */
+/* Below every key, and above every chat. */
 #define ES_COMPARE_START ((MessageKey) {PG_INT32_MIN, PG_INT32_MIN, PG_INT32_MIN})
+#define ES_COMPARE_END ((ChatKey) {PG_INT32_MAX, PG_INT32_MAX})
 
 /* Messages of a slice, at most. */
 #define ES_COMPARE_SLICE 20000
@@ -34,12 +33,10 @@ typedef void (*DifferenceCallback) (const Difference *differences, int count, vo
 /* A comparison that is under way; all of it is set by who begins it. */
 typedef struct EsCompare
 {
-	int32		index;			/* of chat_internal.search_indexes */
-	IndexAccess access;
-	bool		in_worker;		/* has transactions of its own, none while it waits */
-	MessageKey	position;		/* up to which it was compared; moves on */
-	int32		last_application;	/* to compare up to */
-	int32		last_chat;
+	TableAccess table;
+	EsIndexAccess access;
+	MessageKey	position;		/* through which it was compared; moves on */
+	ChatKey		last;			/* to compare through */
 	int			slice_size;		/* messages */
 	uint64		compared;		/* messages so far; grows */
 	DifferenceCallback report;

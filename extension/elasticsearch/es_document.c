@@ -19,15 +19,16 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/fmgrprotos.h"
 
+#include "common/case_fold.h"
 #include "common/compat.h"
-#include "elasticsearch/es_client.h"
+#include "common/json_read.h"
+#include "common/sql_signature.h"
 #include "elasticsearch/es_document.h"
-
-extern Datum chat_fold(PG_FUNCTION_ARGS);
 
 PG_FUNCTION_INFO_V1(chat_search_checksum);
 
@@ -37,13 +38,13 @@ PG_FUNCTION_INFO_V1(chat_search_checksum);
  * Versions of deleted documents are remembered for longer than any request
  * may be under way (gc_deletes).
  */
-const char es_document_settings[] =
+const char	es_document_settings[] =
 "\"refresh_interval\": \"-1\", \"gc_deletes\": \"1h\", \"auto_expand_replicas\": \"0-1\","
 " \"translog\": {\"durability\": \"request\"},"
 " \"analysis\": {\"tokenizer\": {\"trigrams\": {\"type\": \"ngram\", \"min_gram\": \"3\", \"max_gram\": \"3\"}},"
 " \"analyzer\": {\"trigrams\": {\"type\": \"custom\", \"tokenizer\": \"trigrams\"}}}";
 
-const char es_document_mappings[] =
+const char	es_document_mappings[] =
 "{\"dynamic\": \"strict\", \"_source\": {\"enabled\": false}, \"_routing\": {\"required\": true}, \"properties\": {"
 "\"scope\": {\"type\": \"keyword\", \"doc_values\": false},"
 " \"application\": {\"type\": \"integer\"}, \"chat\": {\"type\": \"integer\"}, \"number\": {\"type\": \"integer\"},"
@@ -65,7 +66,7 @@ es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE])
 char *
 es_document_fold(const text *body, int *length)
 {
-	text	   *folded = DatumGetTextPP(DirectFunctionCall1(chat_fold, PointerGetDatum(body)));
+	text	   *folded = text_fold(body);
 	char	   *bytes = VARDATA_ANY(folded);
 	char	   *converted;
 	Size		size;
@@ -104,10 +105,17 @@ es_document_checksum(MessageKey key, const char *folded, int length)
 Datum
 chat_search_checksum(PG_FUNCTION_ARGS)
 {
-	MessageKey	key = {PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2)};
+	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID, INT4OID, TEXTOID), SQL_RETURNS(INT8OID), .any_version = true};
+	MessageKey	key;
 	int			length;
-	char	   *folded = es_document_fold(PG_GETARG_TEXT_PP(3), &length);
+	char	   *folded;
 
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	for (int i = 0; i < 4; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	key = (MessageKey) {PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2)};
+	folded = es_document_fold(PG_GETARG_TEXT_PP(3), &length);
 	if (folded == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(es_document_checksum(key, folded, length));

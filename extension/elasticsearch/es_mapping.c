@@ -10,7 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "elasticsearch/es_client.h"
+#include "common/json_read.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_mapping.h"
 

@@ -10,6 +10,7 @@
 #include "mb/pg_wchar.h"
 
 #include "common/compat.h"
+#include "common/json_read.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_query.h"
@@ -37,14 +38,14 @@ is_among(const Gram *grams, int count, Gram gram)
 
 /* Append conditions for the distinct trigrams of a folded text in UTF-8. */
 static void
-append_grams(StringInfo body, const char *text, int length)
+append_grams(StringInfo body, const char *folded, int length)
 {
 	Gram		grams[GRAMS_MAX];
 	int			count = 0;
 	const char *characters[GRAM_CHARACTERS];	/* where the last ones begin */
 	int			seen = 0;
 
-	for (const char *next = text; next < text + length && count < GRAMS_MAX;)
+	for (const char *next = folded; next < folded + length && count < GRAMS_MAX;)
 	{
 		Gram		gram;
 
@@ -66,17 +67,17 @@ append_grams(StringInfo body, const char *text, int length)
 
 /* Append the part of the request that has a chat searched, from bound to bound. */
 static void
-append_chat_range(StringInfo body, const Search *search)
+append_chat_range(StringInfo body, const SearchRange *range)
 {
-	const char *order = search->from_end ? "desc" : "asc";
+	const char *order = range->from_end ? "desc" : "asc";
 
 	appendStringInfo(body,
 					 ",\"sort\":[{\"number\":\"%s\"}],\"query\":{\"bool\":{\"filter\":["
 					 "{\"term\":{\"scope\":\"%d.%d\"}}",
-					 order, search->application, search->above.chat);
-	if (search->above.number > 0 || search->upto.number < PG_INT32_MAX)
+					 order, range->application, range->above.chat);
+	if (range->above.number > 0 || range->through.number < PG_INT32_MAX)
 		appendStringInfo(body, ",{\"range\":{\"number\":{\"gt\":%d,\"lte\":%d}}}",
-						 search->above.number, search->upto.number);
+						 range->above.number, range->through.number);
 }
 
 /*
@@ -84,10 +85,10 @@ append_chat_range(StringInfo body, const Search *search)
  * whatever comes first.
  */
 static bool
-beginning(const Search *search, Position *after)
+get_beginning(const SearchRange *range, Position *after)
 {
-	*after = search->from_end ? search->upto : search->above;
-	if (!search->from_end)
+	*after = range->from_end ? range->through : range->above;
+	if (!range->from_end)
 		return after->chat > 0 || after->number > 0;
 	if (after->number < PG_INT32_MAX)
 		after->number++;
@@ -102,25 +103,25 @@ beginning(const Search *search, Position *after)
  * The same for an application. In the chat of the far bound there is no bound.
  */
 static void
-append_application_range(StringInfo body, const Search *search)
+append_application_range(StringInfo body, const SearchRange *range)
 {
-	const char *order = search->from_end ? "desc" : "asc";
+	const char *order = range->from_end ? "desc" : "asc";
 	Position	after;
 
-	if (beginning(search, &after))
+	if (get_beginning(range, &after))
 		appendStringInfo(body, ",\"search_after\":[%d,%d]", after.chat, after.number);
 	appendStringInfo(body,
 					 ",\"sort\":[{\"chat\":\"%s\"},{\"number\":\"%s\"}],\"query\":{\"bool\":{\"filter\":["
 					 "{\"term\":{\"scope\":\"%d\"}}",
-					 order, order, search->application);
-	if (search->above.chat > 0 || search->upto.chat < PG_INT32_MAX)
+					 order, order, range->application);
+	if (range->above.chat > 0 || range->through.chat < PG_INT32_MAX)
 		appendStringInfo(body, ",{\"range\":{\"chat\":{\"gte\":%d,\"lte\":%d}}}",
-						 search->above.chat, search->upto.chat);
+						 range->above.chat, range->through.chat);
 }
 
 /* The body of the request, in http_context(), for the folded query in UTF-8. */
 static StringInfo
-request_body(const Search *search, const char *folded, int length, int size, long timeout_ms)
+request_body(const SearchRange *range, const char *folded, int length, int size, long timeout_ms)
 {
 	MemoryContext caller = MemoryContextSwitchTo(http_context());
 	StringInfo	body = makeStringInfo();
@@ -130,10 +131,10 @@ request_body(const Search *search, const char *folded, int length, int size, lon
 					 "{\"size\":%d,\"timeout\":\"%ldms\",\"track_total_hits\":false,"
 					 "\"_source\":false,\"stored_fields\":\"_none_\"",
 					 size, timeout_ms);
-	if (search->within_chat)
-		append_chat_range(body, search);
+	if (range->within_chat)
+		append_chat_range(body, range);
 	else
-		append_application_range(body, search);
+		append_application_range(body, range);
 	append_grams(body, folded, length);
 	appendStringInfoString(body, "]}}}");
 	return body;
@@ -143,15 +144,14 @@ request_body(const Search *search, const char *folded, int length, int size, lon
 static bool
 is_complete(const JsonbContainer *answer)
 {
-	const JsonbValue *timed_out = json_member(answer, "timed_out");
 	int64		failed;
 
-	return timed_out != NULL && timed_out->type == jbvBool && !timed_out->val.boolean &&
+	return json_is_false(json_member(answer, "timed_out")) &&
 		json_integer(json_member(json_container(json_member(answer, "_shards")), "failed"), &failed) &&
 		failed == 0;
 }
 
-/* Read a number that a document was sorted by. */
+/* Read a number that a document was sorted by: a chat's or a message's. */
 static bool
 sort_value(const JsonbContainer *sort, int place, int32 *result)
 {
@@ -165,28 +165,28 @@ sort_value(const JsonbContainer *sort, int place, int32 *result)
 
 /* Read the position of a document in the answer. */
 static bool
-read_position(const Search *search, const JsonbContainer *hit, Position *position)
+read_position(const SearchRange *range, const JsonbContainer *hit, Position *position)
 {
 	const JsonbContainer *sort = json_container(json_member(hit, "sort"));
 
-	position->chat = search->above.chat;
-	return sort_value(sort, search->within_chat ? 0 : 1, &position->number) &&
-		(search->within_chat || sort_value(sort, 0, &position->chat));
+	position->chat = range->above.chat;
+	return sort_value(sort, range->within_chat ? 0 : 1, &position->number) &&
+		(range->within_chat || sort_value(sort, 0, &position->chat));
 }
 
-/* Whether a position lies before the search's range, or beyond it, in its order. */
+/* Whether a position lies before the range, or beyond it, in the order of the search. */
 static bool
-is_before(const Search *search, Position position)
+is_before(const SearchRange *range, Position position)
 {
-	return search->from_end ? position_compare(position, search->upto) > 0
-		: position_compare(position, search->above) <= 0;
+	return range->from_end ? position_compare(position, range->through) > 0
+		: position_compare(position, range->above) <= 0;
 }
 
 static bool
-is_beyond(const Search *search, Position position)
+is_beyond(const SearchRange *range, Position position)
 {
-	return search->from_end ? position_compare(position, search->above) <= 0
-		: position_compare(position, search->upto) > 0;
+	return range->from_end ? position_compare(position, range->above) <= 0
+		: position_compare(position, range->through) > 0;
 }
 
 /*
@@ -194,7 +194,7 @@ is_beyond(const Search *search, Position position)
  * order and where they were asked for.
  */
 static bool
-read_candidates(const Search *search, const JsonbContainer *answer, int size, EsCandidates *candidates)
+read_candidates(const SearchRange *range, const JsonbContainer *answer, int size, EsCandidates *candidates)
 {
 	const JsonbContainer *hits = json_container(json_member(json_container(json_member(answer, "hits")), "hits"));
 	int			count;
@@ -209,11 +209,11 @@ read_candidates(const Search *search, const JsonbContainer *answer, int size, Es
 	{
 		Position	position;
 
-		if (!read_position(search, json_container(json_element(hits, i)), &position) ||
-			is_before(search, position) ||
-			(i > 0 && search_compare(search, position, candidates->positions[i - 1]) <= 0))
+		if (!read_position(range, json_container(json_element(hits, i)), &position) ||
+			is_before(range, position) ||
+			(i > 0 && search_range_compare(range, position, candidates->positions[i - 1]) <= 0))
 			return false;
-		if (is_beyond(search, position))
+		if (is_beyond(range, position))
 		{
 			candidates->more = false;
 			break;
@@ -224,30 +224,30 @@ read_candidates(const Search *search, const JsonbContainer *answer, int size, Es
 }
 
 /*
- * Ask an index for the first size candidates in a search's range. Returns NULL,
+ * Ask an index for the first size candidates in a range, for a query. Returns NULL,
  * or what went wrong, for people.
  */
 const char *
-es_query_candidates(const Search *search, const char *index, int size, long timeout_ms,
-			   EsCandidates *candidates)
+es_query_candidates(const SearchRange *range, const text *query, const char *index, int size,
+					long timeout_ms, EsCandidates *candidates)
 {
 	char	   *path = psprintf("/%s/_search?routing=%d&allow_partial_search_results=false",
-								index, search->application);
+								index, range->application);
 	int			length;
-	const char *folded = es_document_fold(search->query, &length);
+	const char *folded = es_document_fold(query, &length);
 	const char *problem;
 	Jsonb	   *answer;
 	int			status;
 
 	if (folded == NULL)
 		return "the query has characters that UTF-8 lacks";
-	answer = es_call("POST", path, request_body(search, folded, length, size, timeout_ms),
-								timeout_ms, &status, &problem);
+	answer = es_call("POST", path, request_body(range, folded, length, size, timeout_ms),
+					 timeout_ms, &status, &problem);
 	if (answer == NULL)
 		return problem;
 	if (!is_complete(&answer->root))
 		return "Elasticsearch did not finish the search";
-	if (!read_candidates(search, &answer->root, size, candidates))
+	if (!read_candidates(range, &answer->root, size, candidates))
 		return "Elasticsearch's answer to the search is not what was asked for";
 	return NULL;
 }

@@ -5,7 +5,7 @@
 #ifndef PG_CHAT_ES_QUERY_H
 #define PG_CHAT_ES_QUERY_H
 
-#include "search/search.h"
+#include "common/search_range.h"
 
 /* Candidates, in the order of the search, all within its range. */
 typedef struct EsCandidates
@@ -18,7 +18,7 @@ typedef struct EsCandidates
 /* Candidates that can be asked for at once. */
 #define ES_CANDIDATES_MAX 5000
 
-extern const char *es_query_candidates(const Search *search, const char *index, int size, long timeout_ms,
-								  EsCandidates *candidates);
+extern const char *es_query_candidates(const SearchRange *range, const text *query, const char *index, int size,
+									   long timeout_ms, EsCandidates *candidates);
 
 #endif							/* PG_CHAT_ES_QUERY_H */

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "common/http_client.h"
+#include "common/json_read.h"
 #include "common/latch_wait.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_scan.h"
@@ -31,12 +32,12 @@ typedef struct Box
 } Box;
 
 /*
- * Make a request, and again for as long as Elasticsearch has, should it answer
- * that it has too much to do. Returns NULL and sets *problem if there is no
+ * Make a request, and again while Elasticsearch answers that it has too much to
+ * do, for as long as it has for an answer. Returns NULL and sets *problem if there is no
  * answer.
  */
 static Jsonb *
-call_patiently(const IndexAccess *index, const char *action, StringInfo body, const char **problem)
+call_again_while_busy(const EsIndexAccess *index, const char *action, StringInfo body, const char **problem)
 {
 	char	   *path = psprintf("/%s/%s", index->name, action);
 	char	   *text = body != NULL ? pstrdup(body->data) : NULL;
@@ -59,7 +60,7 @@ call_patiently(const IndexAccess *index, const char *action, StringInfo body, co
  * is not a whole one.
  */
 static const JsonbContainer *
-ask(const IndexAccess *index, const char *action, StringInfo body)
+ask(const EsIndexAccess *index, const char *action, StringInfo body)
 {
 	const char *problem;
 	const JsonbContainer *shards;
@@ -67,7 +68,7 @@ ask(const IndexAccess *index, const char *action, StringInfo body)
 	Jsonb	   *answer;
 	int64		failed;
 
-	answer = call_patiently(index, action, body, &problem);
+	answer = call_again_while_busy(index, action, body, &problem);
 	if (answer != NULL)
 	{
 		shards = json_container(json_member(&answer->root, "_shards"));
@@ -93,7 +94,7 @@ raise_malformed(void)
 
 /* Make what Elasticsearch has visible to the other functions here. */
 void
-es_scan_refresh(const IndexAccess *index)
+es_scan_refresh(const EsIndexAccess *index)
 {
 	(void) ask(index, "_refresh", NULL);
 }
@@ -142,32 +143,32 @@ box_of_prefix(const int32 *key, int columns)
 static void
 append_range(StringInfo body, KeyRange range)
 {
-	const int32 from[KEY_COLUMNS] = {range.from.application, range.from.chat, range.from.number};
-	const int32 upto[KEY_COLUMNS] = {range.upto.application, range.upto.chat, range.upto.number};
+	const int32 above[KEY_COLUMNS] = {range.above.application, range.above.chat, range.above.number};
+	const int32 through[KEY_COLUMNS] = {range.through.application, range.through.chat, range.through.number};
 	int			common = 0;
 	Box			box;
 
-	while (common < KEY_COLUMNS - 1 && from[common] == upto[common])
+	while (common < KEY_COLUMNS - 1 && above[common] == through[common])
 		common++;
 
 	/* The rest of the chat, and of the application, that it begins in. */
 	for (int i = KEY_COLUMNS - 1; i > common; i--)
 	{
-		box = box_of_prefix(from, i);
-		box.low[i] = (int64) from[i] + 1;
+		box = box_of_prefix(above, i);
+		box.low[i] = (int64) above[i] + 1;
 		append_box(body, &box);
 	}
 
-	box = box_of_prefix(from, common);
-	box.low[common] = (int64) from[common] + 1;
-	box.high[common] = (int64) upto[common] - (common < KEY_COLUMNS - 1 ? 1 : 0);
+	box = box_of_prefix(above, common);
+	box.low[common] = (int64) above[common] + 1;
+	box.high[common] = (int64) through[common] - (common < KEY_COLUMNS - 1 ? 1 : 0);
 	append_box(body, &box);
 
 	/* The beginning of the application, and of the chat, that it ends in. */
 	for (int i = common + 1; i < KEY_COLUMNS; i++)
 	{
-		box = box_of_prefix(upto, i);
-		box.high[i] = (int64) upto[i] - (i < KEY_COLUMNS - 1 ? 1 : 0);
+		box = box_of_prefix(through, i);
+		box.high[i] = (int64) through[i] - (i < KEY_COLUMNS - 1 ? 1 : 0);
 		append_box(body, &box);
 	}
 }
@@ -189,7 +190,7 @@ begin_body(int size, const KeyRange *ranges, int ranges_count)
 }
 
 static const JsonbContainer *
-search(const IndexAccess *index, StringInfo body)
+search(const EsIndexAccess *index, StringInfo body)
 {
 	return ask(index, "_search?allow_partial_search_results=false", body);
 }
@@ -210,13 +211,18 @@ require_int32(const JsonbValue *value)
 	return require_integer(value, PG_INT32_MIN, PG_INT32_MAX);
 }
 
-/* The first and the last key of a bucket. */
-static KeyRange
-bucket_range(const Bucket *bucket)
+/* The first key of a bucket, and the last. */
+static MessageKey
+bucket_first(const Bucket *bucket)
 {
-	return (KeyRange) {
-		{bucket->application, bucket->chat, Max(bucket->start, PG_INT32_MIN)},
-		{bucket->application, bucket->chat, Min(bucket->start + BUCKET_SIZE - 1, PG_INT32_MAX)}
+	return (MessageKey) {bucket->application, bucket->chat, Max(bucket->start, PG_INT32_MIN)};
+}
+
+MessageKey
+es_scan_bucket_last(const Bucket *bucket)
+{
+	return (MessageKey) {
+		bucket->application, bucket->chat, Min(bucket->start + BUCKET_SIZE - 1, PG_INT32_MAX)
 	};
 }
 
@@ -229,14 +235,14 @@ require_order(MessageKey low, MessageKey high, bool may_be_same)
 }
 
 /*
- * An array of at most KEY_RANGE_PAGE elements, and their number.
+ * An array of at most ES_SCAN_PAGE elements, and their number.
  */
 static const JsonbContainer *
 require_page(const JsonbValue *value, int *count)
 {
 	const JsonbContainer *page = json_container(value);
 
-	if (page == NULL || !JsonContainerIsArray(page) || JsonContainerSize(page) > KEY_RANGE_PAGE)
+	if (page == NULL || !JsonContainerIsArray(page) || JsonContainerSize(page) > ES_SCAN_PAGE)
 		raise_malformed();
 	*count = JsonContainerSize(page);
 	return page;
@@ -244,11 +250,11 @@ require_page(const JsonbValue *value, int *count)
 
 /*
  * The next buckets of a range, as far as they are within it, in key order,
- * after the one that is named, if any. buckets has room for KEY_RANGE_PAGE;
+ * after the one that is named, if any. buckets has room for ES_SCAN_PAGE;
  * returns their number, less if there are no more.
  */
 int
-es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets)
+es_scan_buckets(const EsIndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets)
 {
 	StringInfo	body = begin_body(0, &range, 1);
 	const JsonbContainer *page;
@@ -258,7 +264,7 @@ es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, B
 					 "{\"application\":{\"terms\":{\"field\":\"application\"}}},"
 					 "{\"chat\":{\"terms\":{\"field\":\"chat\"}}},"
 					 "{\"start\":{\"histogram\":{\"field\":\"number\",\"interval\":%d}}}]",
-					 KEY_RANGE_PAGE, BUCKET_SIZE);
+					 ES_SCAN_PAGE, BUCKET_SIZE);
 	if (after != NULL)
 		appendStringInfo(body, ",\"after\":{\"application\":%d,\"chat\":%d,\"start\":" INT64_FORMAT "}",
 						 after->application, after->chat, after->start);
@@ -280,25 +286,24 @@ es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, B
 			.sum = require_integer(json_member(json_container(json_member(bucket, "sum")), "value"),
 								   PG_INT64_MIN, PG_INT64_MAX)
 		};
-		require_order(range.from, bucket_range(&buckets[i]).upto, false);
-		require_order(bucket_range(&buckets[i]).from, range.upto, true);
+		require_order(range.above, es_scan_bucket_last(&buckets[i]), false);
+		require_order(bucket_first(&buckets[i]), range.through, true);
 		if (i > 0 || after != NULL)
-			require_order(bucket_range(i > 0 ? &buckets[i - 1] : after).upto,
-						  bucket_range(&buckets[i]).from, false);
+			require_order(es_scan_bucket_last(i > 0 ? &buckets[i - 1] : after), bucket_first(&buckets[i]), false);
 	}
 	return count;
 }
 
 /*
  * The next documents of some ranges, in the order of their keys, after the one
- * that is named, if any. documents has room for KEY_RANGE_PAGE; returns their
+ * that is named, if any. documents has room for ES_SCAN_PAGE; returns their
  * number, less if there are no more.
  */
 int
-es_scan_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
-					const Document *after, Document *documents)
+es_scan_documents(const EsIndexAccess *index, const KeyRange *ranges, int ranges_count,
+				  const Document *after, Document *documents)
 {
-	StringInfo	body = begin_body(KEY_RANGE_PAGE, ranges, ranges_count);
+	StringInfo	body = begin_body(ES_SCAN_PAGE, ranges, ranges_count);
 	const JsonbContainer *page;
 	int			count;
 
@@ -318,8 +323,9 @@ es_scan_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_c
 			require_int32(json_element(sort, 2))},
 			require_integer(json_element(sort, 3), PG_INT64_MIN, PG_INT64_MAX)
 		};
-		require_order(i > 0 ? documents[i - 1].key : after != NULL ? after->key : ranges[0].from,
+		require_order(i > 0 ? documents[i - 1].key : after != NULL ? after->key : ranges[0].above,
 					  documents[i].key, true);
+		require_order(documents[i].key, ranges[ranges_count - 1].through, true);
 	}
 	return count;
 }

@@ -7,13 +7,13 @@
 
 #include "postgres.h"
 
-#include "elasticsearch/es_document.h"
+#include "common/keys.h"
 
-/* The keys above from, up to upto. */
+/* The keys above one, through another. */
 typedef struct KeyRange
 {
-	MessageKey	from;
-	MessageKey	upto;
+	MessageKey	above;
+	MessageKey	through;
 } KeyRange;
 
 /* A bucket has the numbers of a chat from start to start + BUCKET_SIZE - 1. */
@@ -39,18 +39,19 @@ typedef struct Document
 #define KEY_RANGES_MAX 200
 
 /* Buckets, or documents, that are read at a time. */
-#define KEY_RANGE_PAGE 5000
+#define ES_SCAN_PAGE 5000
 
 /* Where the documents are. */
-typedef struct IndexAccess
+typedef struct EsIndexAccess
 {
 	const char *name;
 	long		timeout_ms;		/* how long Elasticsearch has for an answer */
-} IndexAccess;
+} EsIndexAccess;
 
-extern void es_scan_refresh(const IndexAccess *index);
-extern int	es_scan_buckets(const IndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
-extern int	es_scan_documents(const IndexAccess *index, const KeyRange *ranges, int ranges_count,
-								const Document *after, Document *documents);
+extern MessageKey es_scan_bucket_last(const Bucket *bucket);
+extern void es_scan_refresh(const EsIndexAccess *index);
+extern int	es_scan_buckets(const EsIndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets);
+extern int	es_scan_documents(const EsIndexAccess *index, const KeyRange *ranges, int ranges_count,
+							  const Document *after, Document *documents);
 
 #endif							/* PG_CHAT_ES_SCAN_H */

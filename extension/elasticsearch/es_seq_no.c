@@ -13,11 +13,17 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
+#include "common/json_read.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_seq_no.h"
 
-/* How long Elasticsearch has to tell. */
-#define OPERATIONS_TIMEOUT_MS 5000
+/* The time between questions, after one that had no answer. */
+#define PAUSE_MS 5000
+
+/* More than any shard will have seen. */
+#define SEQ_NO_MAX (INT64CONST(1) << 53)
 
 static const char *
 path(const char *index)
@@ -36,7 +42,8 @@ read_shard(const JsonbContainer *copies, int64 *operations)
 
 		if (!json_is_true(json_member(json_container(json_member(copy, "routing")), "primary")))
 			continue;
-		if (!json_integer(json_member(json_container(json_member(copy, "seq_no")), "max_seq_no"), &last))
+		if (!json_integer(json_member(json_container(json_member(copy, "seq_no")), "max_seq_no"), &last) ||
+			last < -1 || last > SEQ_NO_MAX)
 			return false;
 		*operations = last + 1;
 		return true;
@@ -66,28 +73,65 @@ read_index(const Jsonb *answer, const char *index)
 }
 
 /*
- * Begin to ask for the operations of an index. All that was acknowledged before
- * is counted.
+ * Ask for the operations of an index; nothing waits for the answer. All that was
+ * acknowledged before is counted. A question that was asked before ends.
  */
-HttpRequest *
-es_seq_no_begin(const char *index)
+void
+es_seq_no_ask(EsSeqNoQuestion *question, const char *index)
 {
-	return es_begin("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS);
+	es_seq_no_end(question);
+	question->request = es_begin("GET", path(index), NULL, ES_TIMEOUT_MS);
+}
+
+/* End a question, if it is under way. */
+void
+es_seq_no_end(EsSeqNoQuestion *question)
+{
+	if (question->request != NULL)
+		http_end(question->request);
+	question->request = NULL;
 }
 
 /*
- * Return what a request, which is done, was begun for. Raises an error if
- * Elasticsearch did not tell.
+ * Take the answer, if it is there. Returns whether it is, and is one; if there is
+ * none, *problem says why, and it is not to be asked again for a while.
  */
-int64
-es_seq_no_read(const HttpRequest *request, const char *index)
+bool
+es_seq_no_take(EsSeqNoQuestion *question, const char *index, int64 *operations, const char **problem)
 {
-	const char *problem;
-	Jsonb	   *answer = es_json(request, &problem);
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool known = false;
 
-	if (answer == NULL)
-		es_raise(problem);
-	return read_index(answer, index);
+	if (question->request == NULL || !question->request->done)
+		return false;
+	PG_TRY();
+	{
+		const char *trouble;
+		Jsonb	   *answer = es_json(question->request, &trouble);
+
+		if (answer == NULL)
+			es_raise(trouble);
+		*operations = read_index(answer, index);
+		known = true;
+	}
+	PG_CATCH();
+	{
+		es_catch(caller, problem);
+		question->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PAUSE_MS);
+	}
+	PG_END_TRY();
+	es_seq_no_end(question);
+	return known;
+}
+
+/* Whether nothing was asked, and the last answer was one, or none of late. */
+bool
+es_seq_no_may_ask(const EsSeqNoQuestion *question)
+{
+	long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), question->next);
+
+	/* A time that is further away than it can be is of a clock that was set back. */
+	return question->request == NULL && (left_ms == 0 || left_ms > PAUSE_MS);
 }
 
 /*
@@ -99,7 +143,7 @@ es_seq_no_count(const char *index)
 {
 	const char *problem;
 	int			status;
-	Jsonb	   *answer = es_call("GET", path(index), NULL, OPERATIONS_TIMEOUT_MS, &status, &problem);
+	Jsonb	   *answer = es_call("GET", path(index), NULL, ES_WORKER_WAIT_MS, &status, &problem);
 
 	if (answer == NULL)
 		es_raise(problem);

@@ -7,10 +7,21 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "common/http_client.h"
 
-extern HttpRequest *es_seq_no_begin(const char *index);
-extern int64 es_seq_no_read(const HttpRequest *request, const char *index);
+/* A question that nothing waits for; begins as zeros. */
+typedef struct EsSeqNoQuestion
+{
+	HttpRequest *request;		/* under way; else NULL */
+	TimestampTz next;			/* not to be asked before, after one that had no answer */
+} EsSeqNoQuestion;
+
+extern void es_seq_no_ask(EsSeqNoQuestion *question, const char *index);
+extern bool es_seq_no_may_ask(const EsSeqNoQuestion *question);
+extern bool es_seq_no_take(EsSeqNoQuestion *question, const char *index, int64 *operations, const char **problem);
+extern void es_seq_no_end(EsSeqNoQuestion *question);
 extern int64 es_seq_no_count(const char *index);
 
 #endif							/* PG_CHAT_ES_SEQ_NO_H */

@@ -1,6 +1,6 @@
 /*
  * es_sync_job.h
- *	  The worker's job of keeping Elasticsearch in step: see es_sync_job.c.
+ *	  The worker's job of keeping Elasticsearch in sync: see es_sync_job.c.
  */
 #ifndef PG_CHAT_ES_SYNC_JOB_H
 #define PG_CHAT_ES_SYNC_JOB_H
@@ -8,10 +8,9 @@
 #include "bgworker/job.h"
 #include "elasticsearch/es_index_lifecycle.h"
 
-extern long es_sync_job_run(JobRun *run);
-extern void es_sync_job_recover(void);
+extern Job	es_sync_job;
+
 extern EsIndex *es_sync_job_unverified(List *indexes);
 extern bool es_sync_job_wants_verification(void);
-extern bool es_sync_job_wanted(void);
 
 #endif							/* PG_CHAT_ES_SYNC_JOB_H */

@@ -4,9 +4,9 @@
  *
  * What is changed is queued for each index that has a row. A transaction that
  * was under way when the row was committed may not have seen it, and so may not
- * have queued what it changed. So an index is not used before its elders, as
- * they are called here, have ended: those that were under way when this worker
- * first heard of it.
+ * have queued what it changed. So an index is not used before its older
+ * transactions have ended: those that were under way when this worker first
+ * heard of it.
  */
 #include "postgres.h"
 
@@ -18,69 +18,68 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/old_transactions.h"
 
-/* How long they are waited for before that is called a problem. */
-#define PATIENCE_MS 10000
+/* How long they are waited for before that is reported as a problem. */
+#define REPORT_AFTER_MS 10000
 
-/* The elders of an index. */
-typedef struct Elders
+/* The older transactions of an index. */
+typedef struct OldTransactions
 {
 	int32		index;
 	VirtualTransactionId *transactions;
 	int			count;
-	int			ended;
+	int			ended;			/* the first ones, of these */
 	TimestampTz noted;
-} Elders;
+} OldTransactions;
 
-static List *all_elders = NIL;
+/* Those of all indexes that wait for theirs. */
+static List *waiting = NIL;
 
-/* Who may not have seen the row of an index. In a transaction. */
-static Elders *
-elders_of(int32 index)
+/* Those of an index; noted at the first call. In a transaction. */
+static OldTransactions *
+get_old_transactions(int32 index)
 {
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-	Elders	   *elders;
+	MemoryContext caller;
+	OldTransactions *old;
 	ListCell   *cell;
 
-	foreach(cell, all_elders)
+	foreach(cell, waiting)
 	{
-		elders = lfirst(cell);
-		if (elders->index == index)
-		{
-			MemoryContextSwitchTo(caller);
-			return elders;
-		}
+		old = lfirst(cell);
+		if (old->index == index)
+			return old;
 	}
-	elders = palloc0(sizeof(Elders));
-	elders->index = index;
-	elders->transactions = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
-												 PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &elders->count);
-	elders->noted = GetCurrentTimestamp();
-	all_elders = lappend(all_elders, elders);
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	old = palloc0(sizeof(OldTransactions));
+	old->index = index;
+	old->transactions = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
+											  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &old->count);
+	old->noted = GetCurrentTimestamp();
+	waiting = lappend(waiting, old);
 	MemoryContextSwitchTo(caller);
-	return elders;
+	return old;
 }
 
 /*
- * Nobody asks for the elders of an index any more.
+ * Nobody asks for the older transactions of an index any more.
  */
 void
 old_transactions_forget(int32 index)
 {
 	ListCell   *cell;
 
-	foreach(cell, all_elders)
+	foreach(cell, waiting)
 	{
-		Elders	   *elders = lfirst(cell);
+		OldTransactions *old = lfirst(cell);
 
-		if (elders->index != index)
+		if (old->index != index)
 			continue;
-		all_elders = foreach_delete_current(all_elders, cell);
-		pfree(elders->transactions);
-		pfree(elders);
+		waiting = foreach_delete_current(waiting, cell);
+		pfree(old->transactions);
+		pfree(old);
 	}
 }
 
@@ -89,31 +88,30 @@ static bool
 prepared_before(TimestampTz time)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM pg_catalog.pg_prepared_xacts"
-		" WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-		" AND prepared OPERATOR(pg_catalog.<=) $1", TIMESTAMPTZOID);
+		"SELECT FROM pg_prepared_xacts WHERE database = current_database() AND prepared <= $1",
+		TIMESTAMPTZOID);
 	Datum		value = TimestampTzGetDatum(time);
 
-	return spi_plan_write(&plan, &value, NULL) > 0;
+	return spi_plan_read_fresh(&plan, &value) > 0;
 }
 
 /*
- * Whether all transactions have ended that may not have seen the row. It is a
- * problem when that takes long.
+ * Whether all transactions have ended that may not have seen the index's row.
+ * When that takes long, *problem says so.
  */
 bool
 old_transactions_ended(int32 index, const char **problem)
 {
-	Elders	   *elders;
+	OldTransactions *old;
 	bool		ended;
 
 	worker_xact_begin("waiting for older transactions");
-	elders = elders_of(index);
-	while (elders->ended < elders->count && VirtualXactLock(elders->transactions[elders->ended], false))
-		elders->ended++;
-	ended = elders->ended == elders->count && !prepared_before(elders->noted);
+	old = get_old_transactions(index);
+	while (old->ended < old->count && VirtualXactLock(old->transactions[old->ended], false))
+		old->ended++;
+	ended = old->ended == old->count && !prepared_before(old->noted);
 	worker_xact_commit();
-	if (!ended && TimestampDifferenceExceeds(elders->noted, GetCurrentTimestamp(), PATIENCE_MS))
+	if (!ended && TimestampDifferenceExceeds(old->noted, GetCurrentTimestamp(), REPORT_AFTER_MS))
 		*problem = "an index waits until all transactions have ended that are older than it";
 	return ended;
 }

@@ -9,18 +9,17 @@
 
 #include <hiredis/hiredis.h>
 
+/* pg_chat.redis_password_file: has the password; empty: there is none. */
+extern char *guc_redis_password_file;
+
 /* A reply arrived: the i-th of an exchange. It is freed after the call. */
 typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *context);
 
-extern bool redis_url_is_valid(const char *url, bool *has_password, const char **problem);
+extern void redis_begin_run(void);
 extern bool redis_connect(const char *url, const char *password_file);
 extern const char *redis_server_identity(void);
 extern void redis_disconnect(void);
 extern void redis_command(int argc, const char **argv);
 extern void redis_exchange(RedisReplyCallback callback, void *context);
-extern void redis_raise(const char *what, const char *why) __attribute__((noreturn));
-extern void redis_raise_answer(const char *what, const redisReply *reply) __attribute__((noreturn));
-extern void redis_require_written(int i, const redisReply *reply, void *context);
-extern bool redis_is_text(const redisReply *reply);
 
 #endif							/* PG_CHAT_REDIS_CONNECTION_H */

@@ -2,9 +2,10 @@
  * redis_key_cleanup.c
  *	  Keys in Redis of what is gone.
  *
- * Deleted are the keys of what chat_internal.redis_key_queue names: what was deleted or
- * got another token since there has been a pg_chat.redis_url. No others are:
- * keys that look like ours may be another database's, or another program's.
+ * Deleted are the keys of what chat_internal.redis_key_queue names: a chat that
+ * was deleted, or all of a token that is nobody's any more, since there has been
+ * a pg_chat.redis_url. No others are: keys that look like ours may be another
+ * database's, or another program's.
  *
  * The keys of a token are found by searching all of Redis, in slices, for many
  * tokens at a time.
@@ -17,127 +18,175 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
+#include "utils/uuid.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
+#include "common/int_array.h"
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
+#include "redis/redis_answer.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_key_cleanup.h"
 #include "redis/redis_keys.h"
 
-/* Tokens whose keys are looked for at a time. */
-#define RETIRING_MAX 100
+/* Tokens whose keys are searched for at a time. */
+#define TOKENS_MAX 100
 
 /* The longest cursor of a SCAN: a 64-bit number. */
 #define CURSOR_SIZE 21
 
-/*
- * Tokens whose keys are looked for, when each was retired, and the cursor of the
- * SCAN. One that is retired again meanwhile is looked for again.
- */
-static MemoryContext retiring_context = NULL;
-static char *retiring[RETIRING_MAX];
-static TimestampTz retired_at[RETIRING_MAX];
-static int	retiring_count = 0;
-static char retiring_cursor[CURSOR_SIZE];
-
-/*
- * Take tokens from the queue, to delete their keys. Returns false if there are
- * none.
- */
-static bool
-begin_retiring(void)
+/* The key of a row of the queue. */
+typedef struct QueueRow
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT token, retired_at FROM chat_internal.redis_key_queue"
-		" WHERE due AND chat_number OPERATOR(pg_catalog.=) 0 LIMIT $1",
-		INT8OID);
-	Datum		limit = Int64GetDatum(RETIRING_MAX);
-	MemoryContext inner;
-	uint64		count;
+	char	   *token;
+	int32		chat;			/* 0: all of the token */
+	pg_uuid_t	id;
+} QueueRow;
 
-	if (retiring_context == NULL)
-		retiring_context = AllocSetContextCreate(TopMemoryContext, "pg_chat retired tokens",
-												 ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(retiring_context);
-	strcpy(retiring_cursor, "0");
-	worker_xact_begin("looking for tokens that were rotated");
-	count = spi_plan_write(&plan, &limit, NULL);
-	inner = MemoryContextSwitchTo(retiring_context);
+/*
+ * The search that is under way: the rows whose tokens' keys it is for, none if
+ * there is no search, and the cursor of the SCAN. A token that is queued again
+ * meanwhile is another row, and is searched for again.
+ */
+typedef struct TokenSearch
+{
+	MemoryContext context;		/* of the rows */
+	QueueRow   *rows;
+	int			count;
+	char		cursor[CURSOR_SIZE];
+} TokenSearch;
+
+static TokenSearch search = {0};
+
+/* The rows of SPI_tuptable, from its columns token, chat_number and id; in context. */
+static QueueRow *
+rows_of_result(MemoryContext context)
+{
+	uint64		count = SPI_processed;
+	int			token = spi_column("token");
+	int			chat = spi_column("chat_number");
+	int			id = spi_column("id");
+	MemoryContext inner = MemoryContextSwitchTo(context);
+	QueueRow   *rows = palloc((count + 1) * sizeof(QueueRow));
+
 	for (uint64 row = 0; row < count; row++)
-	{
-		retiring[row] = spi_result_string(row, 1, NULL);
-		retired_at[row] = DatumGetTimestampTz(spi_result(row, 2, TIMESTAMPTZOID, NULL));
-	}
+		rows[row] = (QueueRow) {
+			.token = spi_result_string(row, token, NULL),
+			.chat = spi_result_int32(row, chat),
+			.id = *DatumGetUUIDP(spi_result(row, id, UUIDOID, NULL))
+		};
 	MemoryContextSwitchTo(inner);
-	worker_xact_commit();
-	retiring_count = count;
-	return count > 0;
+	return rows;
 }
 
-/* A row is done, and no other of the same token or chat. In a transaction. */
+/* Rows are done. In a transaction. */
 static void
-mark_done(const char *token, int32 chat, TimestampTz at)
+mark_done(QueueRow *rows, int count)
+{
+	static SavedPlan find = SAVED_PLAN(
+		"SELECT q.ctid FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (token, chat_number, id),"
+		" LATERAL (SELECT r.ctid FROM chat_internal.redis_key_queue AS r"
+		" WHERE r.token = k.token AND r.chat_number = k.chat_number AND r.id = k.id FOR NO KEY UPDATE) AS q",
+		TEXTARRAYOID, INT4ARRAYOID, UUIDARRAYOID);
+	static SavedPlan update = {
+		.sql = "UPDATE chat_internal.redis_key_queue AS q SET due = false, done_at = COALESCE(q.done_at, clock_timestamp())"
+		" FROM unnest($1) AS k (tid) WHERE q.ctid = k.tid",
+		.by_tid = true,
+		.nargs = 1,
+		.argtypes = {TIDARRAYOID}
+	};
+	Datum	   *tokens = palloc(count * sizeof(Datum));
+	Datum	   *ids = palloc(count * sizeof(Datum));
+	Int32Array	chats;
+	Datum		values[3];
+	Datum		tids;
+
+	int32_array_init(&chats, count);
+	for (int i = 0; i < count; i++)
+	{
+		tokens[i] = CStringGetTextDatum(rows[i].token);
+		int32_array_append(&chats, rows[i].chat);
+		ids[i] = UUIDPGetDatum(&rows[i].id);
+	}
+	values[0] = PointerGetDatum(construct_array(tokens, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = int32_array_datum(&chats);
+	values[2] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	spi_plan_write(&find, values, NULL);
+	tids = tid_array_of_result("ctid");
+	spi_plan_write(&update, &tids, NULL);
+}
+
+/* Begin to search for the keys of tokens in the queue. Returns false if there are none. */
+static bool
+begin_search(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat_internal.redis_key_queue SET due = false,"
-		" done_at = COALESCE(done_at, pg_catalog.clock_timestamp())"
-		" WHERE due AND token OPERATOR(pg_catalog.=) $1"
-		" AND chat_number OPERATOR(pg_catalog.=) $2 AND retired_at OPERATOR(pg_catalog.=) $3",
-		TEXTOID, INT4OID, TIMESTAMPTZOID);
-	Datum		values[3] = {CStringGetTextDatum(token), Int32GetDatum(chat), TimestampTzGetDatum(at)};
+		"SELECT token, chat_number, id FROM chat_internal.redis_key_queue"
+		" WHERE due AND chat_number = 0 LIMIT $1",
+		INT8OID);
+	Datum		limit = Int64GetDatum(TOKENS_MAX);
 
-	spi_plan_write(&plan, values, NULL);
+	if (search.context == NULL)
+		search.context = AllocSetContextCreate(TopMemoryContext, "pg_chat retired tokens",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(search.context);
+	strcpy(search.cursor, "0");
+	worker_xact_begin("looking for tokens that are nobody's any more");
+	search.count = spi_plan_read_fresh(&plan, &limit);
+	search.rows = rows_of_result(search.context);
+	worker_xact_commit();
+	return search.count > 0;
 }
 
 /*
- * End it when all of Redis was searched: the tokens are done. Those that are
- * still an application's, as after a TRUNCATE of chats, lack all keys now.
+ * End it when all of Redis was searched: the rows are done. *living gets the
+ * applications that have one of the tokens still, as after a TRUNCATE of chats:
+ * they lack all keys now.
  */
 static void
-end_retiring(List **living)
+end_search(List **living)
 {
 	static SavedPlan find_living = SAVED_PLAN(
-		"SELECT id FROM chat.applications WHERE token OPERATOR(pg_catalog.=) ANY ($1)", TEXTARRAYOID);
-	Datum		tokens[RETIRING_MAX];
-	Datum		value;
-	MemoryContext outer = CurrentMemoryContext;
+		"SELECT id FROM chat.applications WHERE token = ANY ($1)", TEXTARRAYOID);
+	MemoryContext context = CurrentMemoryContext;
 	MemoryContext inner;
+	Datum		tokens[TOKENS_MAX];
+	Datum		value;
 	uint64		count;
 
-	for (int i = 0; i < retiring_count; i++)
-		tokens[i] = CStringGetTextDatum(retiring[i]);
-	value = PointerGetDatum(construct_array(tokens, retiring_count, TEXTOID, -1, false, TYPALIGN_INT));
-	worker_xact_begin("noting that keys of rotated tokens are deleted");
-	for (int i = 0; i < retiring_count; i++)
-		mark_done(retiring[i], 0, retired_at[i]);
-	count = spi_plan_write(&find_living, &value, NULL);
-	inner = MemoryContextSwitchTo(outer);
+	for (int i = 0; i < search.count; i++)
+		tokens[i] = CStringGetTextDatum(search.rows[i].token);
+	value = PointerGetDatum(construct_array(tokens, search.count, TEXTOID, -1, false, TYPALIGN_INT));
+	worker_xact_begin("noting that keys of tokens are deleted");
+	mark_done(search.rows, search.count);
+	count = spi_plan_read_fresh(&find_living, &value);
+	inner = MemoryContextSwitchTo(context);
 	for (uint64 row = 0; row < count; row++)
-		*living = lappend_int(*living, spi_result_int32(row, 1));
+		*living = lappend_int(*living, spi_result_int32(row, spi_column("id")));
 	MemoryContextSwitchTo(inner);
 	worker_xact_commit();
-	retiring_count = 0;
+	search.count = 0;
 }
 
-/* Whether a key is one of ours, of a token that is retired. */
+/* Whether a key is one of ours, of a token that is searched for. */
 static bool
-is_retired(const char *key)
+is_searched_for(const char *key)
 {
 	static const char prefix[] = "application:";
 
 	if (strncmp(key, prefix, strlen(prefix)) != 0)
 		return false;
 	key += strlen(prefix);
-	for (int i = 0; i < retiring_count; i++)
+	for (int i = 0; i < search.count; i++)
 	{
-		size_t		length = strlen(retiring[i]);
+		size_t		length = strlen(search.rows[i].token);
 		const char *rest = key + length;
 
-		if (strncmp(key, retiring[i], length) != 0)
+		if (strncmp(key, search.rows[i].token, length) != 0)
 			continue;
 		if (strncmp(rest, ":chat:", 6) == 0 && isdigit((unsigned char) rest[6]))
 			rest += 6 + strspn(rest + 6, "0123456789");
@@ -147,7 +196,7 @@ is_retired(const char *key)
 	return false;
 }
 
-/* Take the next cursor, and the keys that are to be deleted. */
+/* Take the next cursor, and the keys that are to be deleted; context is their list. */
 static void
 take_scanned(int i, const redisReply *reply, void *context)
 {
@@ -162,14 +211,15 @@ take_scanned(int i, const redisReply *reply, void *context)
 	if (!redis_is_text(cursor) || cursor->len == 0 || cursor->len >= CURSOR_SIZE ||
 		strspn(cursor->str, "0123456789") != cursor->len || found->type != REDIS_REPLY_ARRAY)
 		redis_raise_answer("could not list the keys of", reply);
-	strcpy(retiring_cursor, cursor->str);
+	strcpy(search.cursor, cursor->str);
 	for (size_t n = 0; n < found->elements; n++)
 	{
 		const redisReply *key = found->element[n];
 
+		CHECK_FOR_INTERRUPTS();
 		if (key->type != REDIS_REPLY_STRING)
 			redis_raise_answer("could not list the keys of", reply);
-		if (redis_is_text(key) && is_retired(key->str))
+		if (redis_is_text(key) && is_searched_for(key->str))
 			*keys = lappend(*keys, pstrdup(key->str));
 	}
 }
@@ -177,7 +227,7 @@ take_scanned(int i, const redisReply *reply, void *context)
 /*
  * Delete the keys of tokens that are nobody's any more, of the next slice of
  * Redis's. Returns false if there are no such tokens. Too much may be deleted:
- * living gets the applications that lack their keys now.
+ * *living gets the applications that lack their keys now.
  */
 bool
 redis_key_cleanup_delete_tokens(List **living)
@@ -185,15 +235,15 @@ redis_key_cleanup_delete_tokens(List **living)
 	List	   *keys = NIL;
 	ListCell   *cell;
 
-	if (retiring_count == 0 && !begin_retiring())
+	if (search.count == 0 && !begin_search())
 		return false;
-	redis_command(6, (const char *[]) {"SCAN", retiring_cursor, "MATCH", "application:*", "COUNT", "1000"});
+	redis_command(6, (const char *[]) {"SCAN", search.cursor, "MATCH", "application:*", "COUNT", "1000"});
 	redis_exchange(take_scanned, &keys);
 	foreach(cell, keys)
 		redis_command(2, (const char *[]) {"DEL", lfirst(cell)});
 	redis_exchange(redis_require_written, NULL);
-	if (strcmp(retiring_cursor, "0") == 0)
-		end_retiring(living);
+	if (strcmp(search.cursor, "0") == 0)
+		end_search(living);
 	return true;
 }
 
@@ -205,24 +255,29 @@ bool
 redis_key_cleanup_delete_chats(void)
 {
 	static SavedPlan next = SAVED_PLAN(
-		"SELECT COALESCE(a.id, 0), r.chat_number, r.token, c.last_message_number, r.retired_at"
-		" FROM (SELECT token, chat_number, retired_at FROM chat_internal.redis_key_queue"
-		" WHERE due AND chat_number OPERATOR(pg_catalog.>) 0 ORDER BY token, chat_number LIMIT $1) AS r"
-		" LEFT JOIN chat.applications AS a ON a.token OPERATOR(pg_catalog.=) r.token"
-		" LEFT JOIN chat.chats AS c ON c.application_id OPERATOR(pg_catalog.=) a.id"
-		" AND c.number OPERATOR(pg_catalog.=) r.chat_number",
+		"SELECT COALESCE(a.id, 0) AS application_id, q.chat_number, q.token, c.last_message_number AS last_number, q.id"
+		" FROM (SELECT token, chat_number, id FROM chat_internal.redis_key_queue"
+		" WHERE due AND chat_number > 0 ORDER BY token, chat_number LIMIT $1) AS q"
+		" LEFT JOIN LATERAL (SELECT a.id FROM chat.applications AS a WHERE a.token = q.token LIMIT 1) AS a ON true"
+		" LEFT JOIN LATERAL (SELECT c.last_message_number FROM chat.chats AS c"
+		" WHERE c.application_id = a.id AND c.number = q.chat_number LIMIT 1) AS c ON true",
 		INT8OID);
 	Datum		limit = Int64GetDatum(REDIS_COUNTERS_SLICE);
+	MemoryContext context = CurrentMemoryContext;
 	RedisCounter *counters;
+	QueueRow   *rows;
 	int			count;
 
-	count = redis_counters_read(&next, &limit, &counters);
+	worker_xact_begin("looking for chats that were deleted");
+	count = spi_plan_read_fresh(&next, &limit);
+	counters = redis_counters_of_result(context);
+	rows = rows_of_result(context);
+	worker_xact_commit();
 	if (count == 0)
 		return false;
 	redis_counters_write(redis_counters_list(counters, count), count);
 	worker_xact_begin("noting that keys of chats are deleted");
-	for (int i = 0; i < count; i++)
-		mark_done(counters[i].token, counters[i].parent.chat, counters[i].retired_at);
+	mark_done(rows, count);
 	worker_xact_commit();
 	return true;
 }
@@ -231,14 +286,14 @@ redis_key_cleanup_delete_chats(void)
 bool
 redis_key_cleanup_under_way(void)
 {
-	return retiring_count > 0;
+	return search.count > 0;
 }
 
 /* Stop the search that is under way, to begin anew. */
 void
 redis_key_cleanup_stop(void)
 {
-	retiring_count = 0;
+	search.count = 0;
 }
 
 /* Have all keys deleted again that were, and may be back. */
@@ -258,8 +313,8 @@ void
 redis_key_cleanup_forget_old(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.redis_key_queue WHERE NOT due AND done_at OPERATOR(pg_catalog.<)"
-		" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '1 day'::pg_catalog.interval)");
+		"DELETE FROM chat_internal.redis_key_queue"
+		" WHERE NOT due AND done_at < clock_timestamp() - '1 day'::interval");
 
 	worker_xact_begin("forgetting keys that were deleted");
 	spi_plan_write(&plan, NULL, NULL);

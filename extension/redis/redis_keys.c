@@ -11,17 +11,18 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
+#include "bgworker/worker_xact.h"
 #include "common/int_array.h"
-#include "counts/recount.h"
+#include "common/spi_plan.h"
+#include "redis/redis_answer.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_keys.h"
 
 /* Digits of the highest number, 2147483647. */
 #define ANSWER_DIGITS_MAX 10
 
+/* The name of a counter's key, by its parent and token. */
 static void
 name_key(RedisCounter *counter)
 {
@@ -32,34 +33,32 @@ name_key(RedisCounter *counter)
 }
 
 /*
- * Read counters with a statement, in a transaction of its own; they outlive
- * it.
+ * Counters of the rows of SPI_tuptable, from its columns application_id,
+ * chat_number, token and last_number, which is null if the chat is gone. Returns
+ * an array of SPI_processed, in context.
  */
-int
-redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters)
+RedisCounter *
+redis_counters_of_result(MemoryContext context)
 {
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext inner;
-	uint64		count;
+	uint64		count = SPI_processed;
+	int			application = spi_column("application_id");
+	int			chat = spi_column("chat_number");
+	int			token = spi_column("token");
+	int			last_number = spi_column("last_number");
+	MemoryContext inner = MemoryContextSwitchTo(context);
+	RedisCounter *counters = palloc0((count + 1) * sizeof(RedisCounter));
 
-	worker_xact_begin("reading counters for Redis");
-	count = spi_plan_write(plan, values, NULL);
-	inner = MemoryContextSwitchTo(context);
-	*counters = palloc0((count + 1) * sizeof(RedisCounter));
 	for (uint64 row = 0; row < count; row++)
 	{
-		RedisCounter *counter = &(*counters)[row];
+		RedisCounter *counter = &counters[row];
 
-		counter->token = spi_result_string(row, 3, NULL);
-		counter->parent = (ChatKey) {spi_result_int32(row, 1), spi_result_int32(row, 2)};
-		counter->value = DatumGetInt32(spi_result(row, 4, INT4OID, &counter->gone));
-		if (SPI_tuptable->tupdesc->natts == 5)
-			counter->retired_at = DatumGetTimestampTz(spi_result(row, 5, TIMESTAMPTZOID, NULL));
+		counter->token = spi_result_string(row, token, NULL);
+		counter->parent = (ChatKey) {spi_result_int32(row, application), spi_result_int32(row, chat)};
+		counter->value = DatumGetInt32(spi_result(row, last_number, INT4OID, &counter->gone));
 		name_key(counter);
 	}
 	MemoryContextSwitchTo(inner);
-	worker_xact_commit();
-	return count;
+	return counters;
 }
 
 /* A list of pointers to counters. */
@@ -90,11 +89,11 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 				  Application **applications)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT a.id, a.token, COALESCE(c.last_chat_number, 0)"
-		" FROM pg_catalog.unnest($1) AS k (id),"
-		" LATERAL (SELECT id, token FROM chat.applications WHERE id OPERATOR(pg_catalog.=) k.id LIMIT 1) AS a"
-		" LEFT JOIN LATERAL (SELECT last_chat_number FROM chat.application_counters"
-		" WHERE application_id OPERATOR(pg_catalog.=) a.id LIMIT 1) AS c ON true"
+		"SELECT a.id, a.token, COALESCE(c.last_chat_number, 0) AS last_chat_number"
+		" FROM unnest($1) AS k (id),"
+		" LATERAL (SELECT a.id, a.token FROM chat.applications AS a WHERE a.id = k.id LIMIT 1) AS a"
+		" LEFT JOIN LATERAL (SELECT c.last_chat_number FROM chat.application_counters AS c"
+		" WHERE c.application_id = a.id LIMIT 1) AS c ON true"
 		" ORDER BY a.id",
 		INT4ARRAYOID);
 	Int32Array	ids;
@@ -113,9 +112,9 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 	*applications = palloc((found + 1) * sizeof(Application));
 	for (uint64 row = 0; row < found; row++)
 		(*applications)[row] = (Application) {
-			spi_result_int32(row, 1),
-			spi_result_string(row, 2, NULL),
-			spi_result_int32(row, 3)
+			spi_result_int32(row, spi_column("id")),
+			spi_result_string(row, spi_column("token"), NULL),
+			spi_result_int32(row, spi_column("last_chat_number"))
 		};
 	MemoryContextSwitchTo(inner);
 	return found;
@@ -136,16 +135,14 @@ read_chats(const ChatKey *parents, int count)
 {
 	static SavedPlan by_key = SAVED_PLAN(
 		"SELECT c.application_id, c.number, c.last_message_number"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k (application_id, number),"
-		" LATERAL (SELECT application_id, number, last_message_number FROM chat.chats"
-		" WHERE application_id OPERATOR(pg_catalog.=) k.application_id"
-		" AND number OPERATOR(pg_catalog.=) k.number LIMIT 1) AS c"
+		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
+		" LATERAL (SELECT c.application_id, c.number, c.last_message_number FROM chat.chats AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number LIMIT 1) AS c"
 		" ORDER BY c.application_id, c.number",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan by_range = SAVED_PLAN(
 		"SELECT application_id, number, last_message_number FROM chat.chats"
-		" WHERE application_id OPERATOR(pg_catalog.=) $1"
-		" AND number OPERATOR(pg_catalog.>=) $2 AND number OPERATOR(pg_catalog.<=) $3"
+		" WHERE application_id = $1 AND number >= $2 AND number <= $3"
 		" ORDER BY application_id, number",
 		INT4OID, INT4OID, INT4OID);
 	const ChatKey *first = &parents[0];
@@ -164,28 +161,50 @@ read_chats(const ChatKey *parents, int count)
 	return spi_plan_read(&by_key, values);
 }
 
+/* Rows of chats in SPI_tuptable, which ascend, and how far they were looked at. */
+typedef struct ChatRows
+{
+	uint64		row;
+	uint64		count;
+	int			application;	/* columns */
+	int			chat;
+	int			last_number;
+} ChatRows;
+
+static ChatRows
+chat_rows(uint64 count)
+{
+	return (ChatRows) {
+		.count = count,
+		.application = spi_column("application_id"),
+		.chat = spi_column("number"),
+		.last_number = spi_column("last_message_number")
+	};
+}
+
 /*
- * Move *row on to the row of SPI_tuptable, of so many, that is a parent's.
- * Returns false if it has none. Both ascend.
+ * Move on to the row of a parent, each parent being above the one before.
+ * Returns false if it has none.
  */
 static bool
-find_row(ChatKey parent, uint64 *row, uint64 rows)
+find_row(ChatRows *rows, ChatKey parent)
 {
-	for (; *row < rows; (*row)++)
+	for (; rows->row < rows->count; rows->row++)
 	{
-		int32		application = spi_result_int32(*row, 1);
-		int32		chat = spi_result_int32(*row, 2);
+		ChatKey		found = {
+			spi_result_int32(rows->row, rows->application), spi_result_int32(rows->row, rows->chat)
+		};
+		int			order = chat_key_compare(found, parent);
 
-		if (application > parent.application ||
-			(application == parent.application && chat >= parent.chat))
-			return application == parent.application && chat == parent.chat;
+		if (order >= 0)
+			return order == 0;
 	}
 	return false;
 }
 
 /*
  * The counters of these parents, which ascend; those of applications that are
- * gone are left out.
+ * gone are left out. Applications and chats are read as of one snapshot.
  *
  * Called for all that changes: the applications, few mostly, are looked up once
  * each, and not once for each chat.
@@ -197,14 +216,13 @@ redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 	MemoryContext inner;
 	Application *applications;
 	int			application_count;
-	uint64		rows;
-	uint64		row = 0;
+	ChatRows	rows;
 	int			found = 0;
 
 	*counters = palloc0((count + 1) * sizeof(RedisCounter));
 	worker_xact_begin("reading counters for Redis");
 	application_count = read_applications(parents, count, context, &applications);
-	rows = read_chats(parents, count);
+	rows = chat_rows(read_chats(parents, count));
 	inner = MemoryContextSwitchTo(context);
 	for (int i = 0, a = 0; i < count; i++)
 	{
@@ -218,8 +236,8 @@ redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 		counter->token = applications[a].token;
 		if (parents[i].chat == 0)
 			counter->value = applications[a].last_chat_number;
-		else if (find_row(parents[i], &row, rows))
-			counter->value = spi_result_int32(row, 3);
+		else if (find_row(&rows, parents[i]))
+			counter->value = spi_result_int32(rows.row, rows.last_number);
 		else
 			counter->gone = true;
 		name_key(counter);
@@ -230,26 +248,31 @@ redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 	return found;
 }
 
-/* The first REDIS_COUNTERS_SLICE counters at most after a position, in the order of their keys. */
+/* The first REDIS_COUNTERS_SLICE counters at most after a position, in the order of their parents. */
 int
 redis_counters_after(ChatKey position, RedisCounter **counters)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.application_id, k.number, a.token, k.last_message_number FROM"
-		" (SELECT * FROM ((SELECT application_id, number, last_message_number FROM chat.chats"
-		" WHERE (application_id, number) OPERATOR(pg_catalog.>) ($1, $2)"
-		" ORDER BY application_id, number LIMIT $3)"
+		"SELECT k.application_id, k.chat_number, a.token, k.last_number FROM"
+		" (SELECT * FROM ((SELECT application_id, number AS chat_number, last_message_number AS last_number"
+		" FROM chat.chats WHERE (application_id, number) > ($1, $2) ORDER BY application_id, number LIMIT $3)"
 		" UNION ALL (SELECT application_id, 0, last_chat_number FROM chat.application_counters"
-		" WHERE application_id OPERATOR(pg_catalog.>) $1 ORDER BY application_id LIMIT $3)) AS u"
-		" ORDER BY application_id, number LIMIT $3) AS k"
-		" JOIN chat.applications AS a ON a.id OPERATOR(pg_catalog.=) k.application_id"
-		" ORDER BY k.application_id, k.number LIMIT $3",
+		" WHERE application_id > $1 ORDER BY application_id LIMIT $3)) AS u"
+		" ORDER BY application_id, chat_number LIMIT $3) AS k,"
+		" LATERAL (SELECT a.token FROM chat.applications AS a WHERE a.id = k.application_id LIMIT 1) AS a"
+		" ORDER BY k.application_id, k.chat_number",
 		INT4OID, INT4OID, INT8OID);
 	Datum		values[3] = {
 		Int32GetDatum(position.application), Int32GetDatum(position.chat), Int64GetDatum(REDIS_COUNTERS_SLICE)
 	};
+	MemoryContext context = CurrentMemoryContext;
+	int			count;
 
-	return redis_counters_read(&plan, values, counters);
+	worker_xact_begin("reading counters for Redis");
+	count = spi_plan_read_fresh(&plan, values);
+	*counters = redis_counters_of_result(context);
+	worker_xact_commit();
+	return count;
 }
 
 /*

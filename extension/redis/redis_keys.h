@@ -7,10 +7,7 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-
-#include "changes/shmem.h"
-#include "common/spi_plan.h"
+#include "common/keys.h"
 
 /* Counters that are read, pushed or compared at a time. */
 #define REDIS_COUNTERS_SLICE 1000
@@ -21,16 +18,15 @@
 /* A counter, as the tables have it. */
 typedef struct RedisCounter
 {
-	ChatKey parent;			/* chat 0: the application's chats */
+	ChatKey		parent;			/* whose it is; chat 0: the application's */
 	char	   *token;			/* the application's */
 	char	   *key;
 	int32		value;
 	bool		gone;			/* the chat does not exist any more */
 	int64		answer;			/* Redis's value, or ANSWER_... */
-	TimestampTz retired_at;		/* if it is read from chat_internal.redis_key_queue */
 } RedisCounter;
 
-extern int	redis_counters_read(SavedPlan *plan, const Datum *values, RedisCounter **counters);
+extern RedisCounter *redis_counters_of_result(MemoryContext context);
 extern int	redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters);
 extern int	redis_counters_after(ChatKey position, RedisCounter **counters);
 extern RedisCounter **redis_counters_list(RedisCounter *counters, int count);

@@ -7,8 +7,6 @@
 
 #include "bgworker/job.h"
 
-extern long redis_mirror_job_run(JobRun *run);
-extern void redis_mirror_job_disconnect(void);
-extern bool redis_mirror_job_wanted(void);
+extern Job	redis_mirror_job;
 
 #endif							/* PG_CHAT_REDIS_MIRROR_JOB_H */

@@ -18,20 +18,15 @@
 
 #include "storage/latch.h"
 
-#include "redis/redis_connection.h"
 #include "redis/redis_tls.h"
 
-static const char tls_failed[] = "could not speak TLS to";
-
-/* Raise what OpenSSL says went wrong. */
-static void raise_openssl(void) __attribute__((noreturn));
-
-static void
-raise_openssl(void)
+/* What OpenSSL says went wrong. */
+static const char *
+openssl_problem(void)
 {
 	const char *reason = ERR_reason_error_string(ERR_get_error());
 
-	redis_raise(tls_failed, reason != NULL ? reason : "the connection ended");
+	return reason != NULL ? reason : "the connection ended";
 }
 
 /* TLS 1.2 or higher, with a certificate for this host, by name or address. */
@@ -58,36 +53,41 @@ new_tls(const char *host)
 }
 
 /*
- * Speak TLS on a new connection, which owns what is returned, from now on.
- * redis_tls_go_on must follow. Raises 08006.
+ * Begin to speak TLS on a new connection, which owns what is returned;
+ * redis_tls_go_on must follow. Returns NULL and sets *problem if it cannot.
  */
 SSL *
-redis_tls_begin(redisContext *connection, const char *host)
+redis_tls_begin(redisContext *connection, const char *host, const char **problem)
 {
 	SSL		   *tls;
 
 	ERR_clear_error();
 	tls = new_tls(host);
 	if (tls == NULL)
-		raise_openssl();
+	{
+		*problem = openssl_problem();
+		return NULL;
+	}
 	if (redisInitiateSSL(connection, tls) != REDIS_OK)
 	{
 		SSL_free(tls);
-		redis_raise(tls_failed, connection->errstr);
+		*problem = connection->errstr;
+		return NULL;
 	}
 	return tls;
 }
 
 /*
  * Go on with the handshake. Returns what the socket must be ready for, to call
- * this again, or 0 when it is done. Raises 08006 if it failed, as where the
- * server's certificate is not to be trusted.
+ * this again, or 0 when it is done. It is done, too, when it failed, as where the
+ * server's certificate is not to be trusted; then *problem is set, or else NULL.
  */
 uint32
-redis_tls_go_on(SSL *tls)
+redis_tls_go_on(SSL *tls, const char **problem)
 {
 	int			result;
 
+	*problem = NULL;
 	ERR_clear_error();
 	result = SSL_do_handshake(tls);
 	if (result == 1)
@@ -100,8 +100,10 @@ redis_tls_go_on(SSL *tls)
 			return WL_SOCKET_WRITEABLE;
 	}
 	if (SSL_get_verify_result(tls) != X509_V_OK)
-		redis_raise(tls_failed, X509_verify_cert_error_string(SSL_get_verify_result(tls)));
-	raise_openssl();
+		*problem = X509_verify_cert_error_string(SSL_get_verify_result(tls));
+	else
+		*problem = openssl_problem();
+	return 0;
 }
 
 #endif							/* CHAT_REDIS_TLS */

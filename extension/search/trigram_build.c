@@ -1,6 +1,6 @@
 /*
  * trigram_build.c
- *	  The process that builds the search index.
+ *	  The process that builds the trigram index.
  *
  * CREATE INDEX CONCURRENTLY, which lets others write meanwhile, must not run
  * within a transaction, as a function does; and it waits for all older ones.
@@ -24,8 +24,10 @@
 #include "utils/snapmgr.h"
 
 #include "bgworker/job.h"
-#include "bgworker/worker.h"
+#include "bgworker/worker_start.h"
+#include "bgworker/worker_xact.h"
 #include "common/compat.h"
+#include "search/trigram_build.h"
 #include "search/trigram_index.h"
 
 PGDLLEXPORT void pg_chat_build_main(Datum argument);
@@ -114,7 +116,7 @@ read_command(bool *drop)
 	char	   *schema;
 	char	   *command;
 
-	worker_xact_begin("preparing to build the search index");
+	worker_xact_begin("preparing to build the trigram index");
 	state = trigram_state();
 	*drop = state == TRIGRAM_INVALID;
 	schema = trigram_schema();
@@ -146,7 +148,7 @@ build(JobRun *run)
 		run_at_top_level("DROP INDEX CONCURRENTLY chat." TRIGRAM_INDEX);
 	run_at_top_level(command);
 
-	worker_xact_begin("gathering statistics of the search index");
+	worker_xact_begin("gathering statistics of the trigram index");
 	if (SPI_execute("ANALYZE chat.messages", false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not gather statistics");
 	worker_xact_commit();
@@ -160,7 +162,7 @@ build(JobRun *run)
 void
 pg_chat_build_main(Datum argument)
 {
-	Job		job = {.name = TRIGRAM_JOB, .run = build};
+	Job			job = {.name = TRIGRAM_JOB, .run = build};
 	LOCKTAG		tag;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -168,10 +170,8 @@ pg_chat_build_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	worker_xact_fix_settings();
 	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(BUILDER_TYPE);
 
 	tag = build_lock();

@@ -4,8 +4,8 @@
  *
  * They are above their chat's watermark, or in the queue. As watermarks, queue
  * and messages are read with one snapshot, from before Elasticsearch is asked,
- * whatever is not pending is found there as that snapshot shows it, or as it
- * became later.
+ * whatever is in none of these ranges is found there as that snapshot shows it,
+ * or as it became later.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "search/unindexed_ranges.h"
 
 /* Ranges at most; with more, the index is no help. */
-#define PENDING_MAX 10000
+#define RANGES_MAX 10000
 
 /*
  * Read the ends of chats that lie above the watermark. A chat without one may
@@ -23,45 +23,45 @@
  * directly. Parameters: index, application, first and last chat, limit.
  */
 static uint64
-read_ends(const Search *search, int32 index)
+read_ends(const SearchRange *searched, int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT c.chat, COALESCE(pg_catalog.max(c.indexed), 0), COALESCE(pg_catalog.max(c.last), 0) FROM ("
-		"SELECT number AS chat, last_message_number AS last, messages_count AS count, NULL::pg_catalog.int4 AS indexed"
-		" FROM chat.chats WHERE application_id OPERATOR(pg_catalog.=) $2"
-		" AND number OPERATOR(pg_catalog.>=) $3 AND number OPERATOR(pg_catalog.<=) $4"
+		"SELECT c.chat, COALESCE(max(c.indexed), 0) AS indexed, COALESCE(max(c.last), 0) AS last FROM ("
+		"SELECT number AS chat, last_message_number AS last, messages_count AS count, NULL::int4 AS indexed"
+		" FROM chat.chats WHERE application_id = $2"
+		" AND number >= $3 AND number <= $4"
 		" UNION ALL SELECT chat_number, NULL, NULL, indexed_number FROM chat_internal.search_watermarks"
-		" WHERE index_id OPERATOR(pg_catalog.=) $1 AND application_id OPERATOR(pg_catalog.=) $2"
-		" AND chat_number OPERATOR(pg_catalog.>=) $3 AND chat_number OPERATOR(pg_catalog.<=) $4"
+		" WHERE index_id = $1 AND application_id = $2"
+		" AND chat_number >= $3 AND chat_number <= $4"
 		") AS c GROUP BY c.chat"
-		" HAVING pg_catalog.max(c.last) OPERATOR(pg_catalog.<>) COALESCE(pg_catalog.max(c.indexed), 0)"
-		" OR pg_catalog.max(c.indexed) IS NULL AND pg_catalog.max(c.count) OPERATOR(pg_catalog.>) 0"
+		" HAVING max(c.last) <> COALESCE(max(c.indexed), 0)"
+		" OR max(c.indexed) IS NULL AND max(c.count) > 0"
 		" LIMIT $5",
 		INT4OID, INT4OID, INT4OID, INT4OID, INT8OID);
 	Datum		values[5] = {
-		Int32GetDatum(index), Int32GetDatum(search->application), Int32GetDatum(search->above.chat),
-		Int32GetDatum(search->upto.chat), Int64GetDatum(PENDING_MAX + 1)
+		Int32GetDatum(index), Int32GetDatum(searched->application), Int32GetDatum(searched->above.chat),
+		Int32GetDatum(searched->through.chat), Int64GetDatum(RANGES_MAX + 1)
 	};
 
 	return spi_plan_read(&plan, values);
 }
 
-/* Read the keys that are queued. */
+/* Read the keys that are queued. Parameters: index, application, bounds, limit. */
 static uint64
-read_queue(const Search *search, int32 index)
+read_queue(const SearchRange *searched, int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT DISTINCT chat_number, number FROM chat_internal.search_queue"
-		" WHERE index_id OPERATOR(pg_catalog.=) $1 AND application_id OPERATOR(pg_catalog.=) $2"
-		" AND ROW(chat_number, number) OPERATOR(pg_catalog.>) ROW($3, $4)"
-		" AND ROW(chat_number, number) OPERATOR(pg_catalog.<=) ROW($5, $6)"
+		" WHERE index_id = $1 AND application_id = $2"
+		" AND ROW(chat_number, number) > ROW($3, $4)"
+		" AND ROW(chat_number, number) <= ROW($5, $6)"
 		" LIMIT $7",
 		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID);
 	Datum		values[7] = {
-		Int32GetDatum(index), Int32GetDatum(search->application),
-		Int32GetDatum(search->above.chat), Int32GetDatum(search->above.number),
-		Int32GetDatum(search->upto.chat), Int32GetDatum(search->upto.number),
-		Int64GetDatum(PENDING_MAX + 1)
+		Int32GetDatum(index), Int32GetDatum(searched->application),
+		Int32GetDatum(searched->above.chat), Int32GetDatum(searched->above.number),
+		Int32GetDatum(searched->through.chat), Int32GetDatum(searched->through.number),
+		Int64GetDatum(RANGES_MAX + 1)
 	};
 
 	return spi_plan_read(&plan, values);
@@ -69,28 +69,28 @@ read_queue(const Search *search, int32 index)
 
 /* Add what of a range lies within the search. */
 static void
-add_range(UnindexedRanges *pending, const Search *search, Range range)
+add_range(UnindexedRanges *unindexed, const SearchRange *searched, ChatRange range)
 {
-	if (range.chat == search->above.chat)
-		range.above = Max(range.above, search->above.number);
-	if (range.chat == search->upto.chat)
-		range.upto = Min(range.upto, search->upto.number);
-	if (range.above < range.upto)
-		pending->ranges[pending->count++] = range;
+	if (range.chat == searched->above.chat)
+		range.above = Max(range.above, searched->above.number);
+	if (range.chat == searched->through.chat)
+		range.through = Min(range.through, searched->through.number);
+	if (range.above < range.through)
+		unindexed->ranges[unindexed->count++] = range;
 }
 
 /* By where they begin; of those that begin together, the longest first. */
 static int
 compare_ranges(const void *a, const void *b)
 {
-	const Range *first = a;
-	const Range *second = b;
+	const ChatRange *first = a;
+	const ChatRange *second = b;
 
 	if (first->chat != second->chat)
 		return first->chat < second->chat ? -1 : 1;
 	if (first->above != second->above)
 		return first->above < second->above ? -1 : 1;
-	return (second->upto > first->upto) - (second->upto < first->upto);
+	return (second->through > first->through) - (second->through < first->through);
 }
 
 /*
@@ -98,68 +98,70 @@ compare_ranges(const void *a, const void *b)
  * what is queued may lie above the watermark.
  */
 static void
-sort_ranges(UnindexedRanges *pending)
+sort_ranges(UnindexedRanges *unindexed)
 {
 	int			kept = 0;
 
-	qsort(pending->ranges, pending->count, sizeof(Range), compare_ranges);
-	for (int i = 0; i < pending->count; i++)
+	qsort(unindexed->ranges, unindexed->count, sizeof(ChatRange), compare_ranges);
+	for (int i = 0; i < unindexed->count; i++)
 	{
-		Range	   *last = kept > 0 ? &pending->ranges[kept - 1] : NULL;
+		ChatRange  *last = kept > 0 ? &unindexed->ranges[kept - 1] : NULL;
 
-		if (last == NULL || last->chat != pending->ranges[i].chat || last->upto < pending->ranges[i].upto)
-			pending->ranges[kept++] = pending->ranges[i];
+		if (last == NULL || last->chat != unindexed->ranges[i].chat || last->through < unindexed->ranges[i].through)
+			unindexed->ranges[kept++] = unindexed->ranges[i];
 	}
-	pending->count = kept;
+	unindexed->count = kept;
 }
 
 static void
-reverse_ranges(UnindexedRanges *pending)
+reverse_ranges(UnindexedRanges *unindexed)
 {
-	for (int i = 0, j = pending->count - 1; i < j; i++, j--)
+	for (int i = 0, j = unindexed->count - 1; i < j; i++, j--)
 	{
-		Range		range = pending->ranges[i];
+		ChatRange	range = unindexed->ranges[i];
 
-		pending->ranges[i] = pending->ranges[j];
-		pending->ranges[j] = range;
+		unindexed->ranges[i] = unindexed->ranges[j];
+		unindexed->ranges[j] = range;
 	}
 }
 
 /*
- * Read what is pending, in the current memory context. Returns false if it is
- * too much.
+ * Read what of a search's range an index may lack, in the current memory
+ * context. Returns false if it is too much.
  */
 bool
-unindexed_ranges_read(const Search *search, int32 index, UnindexedRanges *pending)
+unindexed_ranges_read(const SearchRange *searched, int32 index, UnindexedRanges *unindexed)
 {
-	uint64		ends = read_ends(search, index);
+	uint64		ends = read_ends(searched, index);
 	uint64		queued;
 
-	if (ends > PENDING_MAX)
+	if (ends > RANGES_MAX)
 		return false;
-	*pending = (UnindexedRanges) {.ranges = palloc((ends + PENDING_MAX) * sizeof(Range))};
+	*unindexed = (UnindexedRanges) {.ranges = palloc((ends + RANGES_MAX) * sizeof(ChatRange))};
 	for (uint64 row = 0; row < ends; row++)
 	{
-		int32		indexed = spi_result_int32(row, 2);
+		int32		indexed = spi_result_int32(row, spi_column("indexed"));
 
 		/* A watermark that is too high says nothing. */
-		if (indexed > spi_result_int32(row, 3))
+		if (indexed > spi_result_int32(row, spi_column("last")))
 			indexed = 0;
-		add_range(pending, search, (Range) {spi_result_int32(row, 1), indexed, PG_INT32_MAX});
+		add_range(unindexed, searched,
+				  (ChatRange) {spi_result_int32(row, spi_column("chat")), indexed, PG_INT32_MAX});
 	}
 
-	queued = read_queue(search, index);
-	if (queued > PENDING_MAX)
+	queued = read_queue(searched, index);
+	if (queued > RANGES_MAX)
 		return false;
 	for (uint64 row = 0; row < queued; row++)
 	{
-		int32		number = spi_result_int32(row, 2);
+		int32		number = spi_result_int32(row, spi_column("number"));
 
-		add_range(pending, search, (Range) {spi_result_int32(row, 1), number - 1, number});
+		add_range(unindexed, searched,
+				  (ChatRange) {spi_result_int32(row, spi_column("chat_number")), number - 1, number});
 	}
 
-	sort_ranges(pending);
-	if (search->from_end)
-		reverse_ranges(pending);
+	sort_ranges(unindexed);
+	if (searched->from_end)
+		reverse_ranges(unindexed);
 	return true;
 }

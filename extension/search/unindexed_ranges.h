@@ -5,15 +5,15 @@
 #ifndef PG_CHAT_UNINDEXED_RANGES_H
 #define PG_CHAT_UNINDEXED_RANGES_H
 
-#include "search/search.h"
+#include "common/search_range.h"
 
-/* What is pending within the range of a search. */
+/* What of a search's range an index may lack. */
 typedef struct UnindexedRanges
 {
-	Range	   *ranges;			/* disjoint, in the order of the search */
+	ChatRange  *ranges;			/* disjoint, in the order of the search */
 	int			count;
 } UnindexedRanges;
 
-extern bool unindexed_ranges_read(const Search *search, int32 index, UnindexedRanges *pending);
+extern bool unindexed_ranges_read(const SearchRange *searched, int32 index, UnindexedRanges *unindexed);
 
 #endif							/* PG_CHAT_UNINDEXED_RANGES_H */

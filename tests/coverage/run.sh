@@ -18,7 +18,7 @@ install -d -m 1777 "$directory/counts"
 rm -rf "$build"
 private=$(PG_CONFIG=$pg_config "$top/docker/private_postgres.sh" "$directory/postgres")
 make -s -C "$top/extension" install BUILD="$build/extension" PG_CONFIG="$private" \
-	COPT="-O0 --coverage" with_llvm=no >/dev/null
+	COPT="-O0 --coverage" >/dev/null
 make -s -C "$top/frontend" all BUILD="$build" CFLAGS="-O0 -g --coverage"
 
 # Whoever runs the tests need not be able to write into the build: the counts go there afterwards.

@@ -3,6 +3,7 @@
 import select
 import socket
 import time
+import unicodedata
 
 import pytest
 
@@ -315,3 +316,34 @@ def test_access_log_hides_tokens_anywhere(start_chatd, token):
     assert token not in server.log() and encoded not in server.log()
     assert "/nope/%s... 404" % token[:6] in server.log()
     assert "/applications?token=%s...&x=1 200" % token[:6] in server.log()
+
+
+def test_log_shows_no_controls(start_chatd, cluster, messages):
+    """What a client or the database sends does nothing to a terminal, and cannot be read as another line."""
+    server = start_chatd("--access-log").ready()
+    cluster.sql("CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+                " RAISE EXCEPTION USING ERRCODE = 'XX000', MESSAGE = E'caf\\u00e9\\u009b31m\\u202emoc.elpmaxe\\u2028x\\033[2J'; END$$;"
+                "CREATE TRIGGER fail BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTION public.fail()")
+    try:
+        assert server.post(messages, {"body": "x"}).status == 503
+    finally:
+        cluster.sql("DROP FUNCTION public.fail CASCADE")
+    for target in ("/a\u009b31m", "/b\u202emoc.elpmaxe", "/c?\u2066x\u200e", "/d\u2028e", "/f\U000e0041g", "/h\ufeffi", "/j\u061ck"):
+        server.talk(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % target.encode())
+    server.talk(b"GET /raw\x9b31m HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.talk(b"GET /end HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: "/end 404" in server.log(), "the last line")
+    text = server.log()
+    assert not any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in text.replace("\n", ""))
+    for words in ("caf\u00e9\\u009B31m\\u202Emoc.elpmaxe\\u2028x [2J", "/a\\u009B31m", "/b\\u202Emoc", "/c?\\u2066x\\u200E", "/raw\\x9B31m",
+                  "/f\\U000E0041g"):
+        assert words in text
+
+
+def test_log_that_nobody_reads(start_chatd):
+    """Its pipe fills, and requests are served all the same."""
+    reader = "head -n 1 >&2; tail --pid=$$ -f /dev/null"
+    server = start_chatd("--access-log", prefix=["bash", "-c", 'exec "$@" 2> >(%s)' % reader, "bash"])
+    with server.wire() as wire:
+        for _ in range(400):
+            assert wire.send(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 400)).answer().status == 404

@@ -69,6 +69,51 @@ def test_messages_of_a_locked_chat_keep_their_order(start_chatd, cluster, two_ch
             wire.socket.close()
 
 
+@pytest.mark.parametrize("writers", ["1", "2"])
+def test_many_messages_of_a_locked_chat_keep_their_order(start_chatd, cluster, two_chats, writers):
+    """However often they come back, and whenever the lock is released."""
+    server = start_chatd("--writers", writers).ready()
+    locked, _, lock = two_chats
+    sent = 0
+    with server.wire() as probe:
+        for pause in range(12):
+            locker = cluster.session(lock)
+            wires = [server.wire() for _ in range(16)]
+            try:
+                for number, wire in enumerate(wires):
+                    post(wire, locked, b"data[body]=%d" % number)
+                    # Its answer means that what came before has been looked at.
+                    assert probe.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer().status == 200
+                    if number == pause:
+                        locker.stdin.write("ROLLBACK;\n")
+                        locker.stdin.flush()
+                locker.communicate("ROLLBACK;\n")
+                assert [wire.answer().json["number"] for wire in wires] == list(range(sent + 1, sent + 17))
+                sent += 16
+            finally:
+                locker.kill()
+                locker.communicate()
+                for wire in wires:
+                    wire.socket.close()
+
+
+def test_chats_of_a_locked_application_keep_their_order(start_chatd, cluster, chats):
+    """One that came while another was waiting to be tried again comes after it."""
+    server = start_chatd().ready()
+    lock = "BEGIN; SELECT id FROM chat.applications WHERE token = '%s' FOR UPDATE" % chats.split("/")[2]
+    locker = cluster.session(lock)
+    try:
+        with server.wire() as first, server.wire() as second:
+            post(first, chats, b"")
+            for _ in range(4):
+                wait_for_attempt(cluster, "create_chat")
+            locker.communicate("ROLLBACK;\n")
+            post(second, chats, b"")
+            assert [wire.answer().json["number"] for wire in (first, second)] == [1, 2]
+    finally:
+        locker.communicate()
+
+
 def test_a_chat_that_stays_locked(start_chatd, cluster, two_chats):
     """At its deadline a request gets 503, and its message is not stored later."""
     server = start_chatd("--request-timeout", "2").ready()

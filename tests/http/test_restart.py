@@ -160,12 +160,13 @@ def test_database_without_the_extension(start_chatd, cluster):
 
 
 def test_version_that_does_not_fit(start_chatd, cluster):
-    cluster.sql("UPDATE pg_extension SET extversion = '0.2' WHERE extname = 'pg_chat'")
+    cluster.sql("UPDATE pg_extension SET extversion = '99.1' WHERE extname = 'pg_chat'")
     try:
         server = start_chatd()
         wait_until(lambda: "does not fit" in server.get("/readyz").json["error"], "the reason")
     finally:
-        cluster.sql("UPDATE pg_extension SET extversion = '0.1' WHERE extname = 'pg_chat'")
+        cluster.sql("UPDATE pg_extension SET extversion = default_version FROM pg_available_extensions"
+                    " WHERE extname = 'pg_chat' AND name = extname")
     server.ready()
 
 

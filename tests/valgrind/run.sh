@@ -17,7 +17,7 @@ chmod 755 "$directory"
 install -d -m 1777 "$directory/found"
 
 private=$(PG_CONFIG=$pg_config "$top/docker/private_postgres.sh" "$directory/postgres")
-make -s -C "$top/extension" install PG_CONFIG="$private" with_llvm=no >/dev/null
+make -s -C "$top/extension" install PG_CONFIG="$private" >/dev/null
 bindir=$(dirname "$private")
 cp "$top/tests/valgrind/suppressions" "$directory"
 mv "$bindir/postgres" "$bindir/postgres.real"

@@ -63,13 +63,13 @@ DELETE FROM chat_internal.recount_queue;
 UPDATE chat.chats SET messages_count = messages_count + 1, last_message_number = last_message_number + 1 WHERE number = 9;
 UPDATE chat.chats SET last_message_number = last_message_number, created_at = created_at;
 UPDATE chat.application_counters SET chats_count = chats_count;
-SELECT * FROM chat_internal.recount_queue;
+SELECT application_id, chat_number FROM chat_internal.recount_queue;
 UPDATE chat.application_counters SET chats_count = 100;
-SELECT * FROM chat_internal.recount_queue ORDER BY 1, 2;
+SELECT application_id, chat_number FROM chat_internal.recount_queue ORDER BY 1, 2;
 SELECT chat.create_chat(1), chat.create_message(1, 9, 'the function') AS after_a_raised_number;
 SELECT count(*) FROM chat_internal.recount_queue;
 UPDATE chat.chats SET number = 30 WHERE number = 20;
-SELECT DISTINCT * FROM chat_internal.recount_queue ORDER BY 1, 2;
+SELECT DISTINCT application_id, chat_number FROM chat_internal.recount_queue ORDER BY 1, 2;
 SELECT * FROM chat.reconcile();
 
 -- An application of somebody's own has no counter until it has a chat.
@@ -165,7 +165,7 @@ DELETE FROM chat_internal.recount_queue;
 COPY chat.messages (application_id, chat_number, body) FROM stdin;
 77	1	copied
 \.
-SELECT DISTINCT * FROM chat_internal.recount_queue;
+SELECT DISTINCT application_id, chat_number FROM chat_internal.recount_queue;
 SELECT queued('TRUNCATE chat.messages');
 SELECT * FROM chat.reconcile(:app);
 

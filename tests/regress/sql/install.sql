@@ -1,5 +1,6 @@
 \i setup.sql
-SELECT extversion, extnamespace::regnamespace, extrelocatable FROM pg_extension WHERE extname = 'pg_chat';
+SELECT extversion = default_version, extnamespace::regnamespace, extrelocatable
+FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = 'pg_chat';
 SELECT count(*) FROM pg_depend JOIN pg_extension AS e ON refobjid = e.oid AND refclassid = 'pg_extension'::regclass
 WHERE deptype = 'n' AND classid = 'pg_extension'::regclass AND objid = (SELECT oid FROM pg_extension WHERE extname = 'pg_chat');
 

@@ -61,7 +61,7 @@ CREATE PROCEDURE test.wait_for_build(runs bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	deadline timestamptz := clock_timestamp() + interval '60 s';
 BEGIN
-	WHILE (SELECT d.runs <> wait_for_build.runs FROM chat_internal.worker_jobs AS d WHERE job = 'trigram index') OR chat.add_trigram_index() LIKE '%is being built. %' LOOP
+	WHILE (SELECT d.runs <> wait_for_build.runs FROM chat.worker_status AS d WHERE job = 'trigram index') OR chat.add_trigram_index() LIKE '%is being built. %' LOOP
 		IF clock_timestamp() > deadline THEN
 			RAISE EXCEPTION 'no end: %', chat.add_trigram_index();
 		END IF;

@@ -199,6 +199,7 @@ sub give_away
 	my ($node) = @_;
 
 	return $node->safe_psql('postgres', q{
+		BEGIN;
 		CREATE ROLE keeper;
 		ALTER SCHEMA chat OWNER TO keeper;
 		ALTER SCHEMA chat_internal OWNER TO keeper;
@@ -207,7 +208,8 @@ sub give_away
 			FOR t IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind IN ('r', 'v') LOOP
 				EXECUTE format('ALTER TABLE %s OWNER TO keeper', t);
 			END LOOP;
-		END $$});
+		END $$;
+		COMMIT});
 }
 
 # Write a file of the test's cluster that the server alone can read, unless a mode is given.

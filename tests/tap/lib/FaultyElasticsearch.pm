@@ -29,6 +29,14 @@
 #	fail_shards		the answer, with a shard that failed
 #	gloss_over		the answer, with "errors": false, whatever its items say
 #	deny_errors		the same, with each item's status 200
+#	deep			an answer with status 200 that nests a million arrays
+#	wide			one that has millions of objects
+#	headers			headers without end
+#	repeat			to a search: a full page of buckets or of documents, always the same but for what makes
+#					them come after the last page
+#	mutate			the answer, with a few bytes, a value, or the headers changed at random
+#
+# What is random depends on the option seed, the connection, and the request in it.
 package FaultyElasticsearch;
 
 use strict;
@@ -115,10 +123,37 @@ my %modes = (
 				$result->{_index} =~ s/-write\z//;	# some name the alias where they fail
 				delete $result->{error};
 			}
-		}));
+		}),
+	deep => sub { _send($_[0], { status => 200, content => '{"items":' . '[' x 1_000_000 . ']' x 1_000_000 . '}' }); },
+	wide => sub { _send($_[0], { status => 200, content => '{"items":[' . join(',', ('{}') x 4_000_000) . ']}' }); },
+	headers => sub
+	{
+		my ($client) = @_;
+		my $more = 'X-More: ' . 'x' x 1000 . "\r\n";
+
+		_write($client, "HTTP/1.1 200 OK\r\n");
+		1 while _write($client, $more);
+	},
+	repeat => sub
+	{
+		my ($client, $answer, $self, $request) = @_;
+
+		_send($client, { status => 200, content => JSON::PP->new->encode(_repeated(JSON::PP->new->decode($request->{body}))) });
+	},
+	mutate => sub
+	{
+		my ($client, $answer) = @_;
+
+		# The client may take it for a part: it is all that it gets.
+		_write($client, _mutated($answer));
+		close $client;
+	});
 
 # Those that say the same whatever the request: the real one does not hear of it.
-my %deaf = map { $_ => 1 } qw(hang endless redirect not_json unauthorized forbidden);
+my %deaf = map { $_ => 1 } qw(hang endless redirect not_json unauthorized forbidden deep wide headers repeat);
+
+# The size of a page that the extension asks for.
+use constant REPEATED => 5000;
 
 # Servers that run: process id => the process that started it.
 my %running;
@@ -130,6 +165,7 @@ sub new
 	my $self = bless {
 		behind => $behind,
 		redirect_to => $options{redirect_to} // '',
+		seed => $options{seed} // 0,
 		mode_file => "$directory/mode",
 		log => "$directory/requests",
 		port => 0
@@ -216,6 +252,8 @@ sub _serve
 {
 	my ($self, $listener, $life) = @_;
 
+	my $connections = 0;
+
 	local $SIG{CHLD} = 'IGNORE';
 	local $SIG{PIPE} = 'IGNORE';
 	for (;;)
@@ -225,9 +263,11 @@ sub _serve
 		next if select($ready, undef, undef, undef) < 1;
 		return if vec($ready, fileno $life, 1);
 		my $client = $listener->accept or next;
+		$connections++;
 		if ((fork // die "fork: $!") == 0)
 		{
 			close $listener;
+			srand($self->{seed} + $connections);
 			setsockopt($client, IPPROTO_TCP, TCP_NODELAY, 1);
 			eval { $self->_converse($client); };
 			_exit(0);
@@ -251,7 +291,7 @@ sub _converse
 		syswrite($log, join(' ', grep { defined } $request->{method}, $request->{path}, $request->{headers}{authorization}) . "\n");
 		close $log;
 		$mode = 'pass' if $request->{path} !~ /$pattern/ || $request->{path} eq '/redirected';
-		$modes{$mode}->($client, $deaf{$mode} ? undef : $self->_answer($http, $request), $self);
+		$modes{$mode}->($client, $deaf{$mode} ? undef : $self->_answer($http, $request), $self, $request);
 	}
 	return;
 }
@@ -296,6 +336,69 @@ sub _altering
 		}
 		_send($client, $answer);
 	};
+}
+
+# An answer to a search that never comes to an end, but for the numbers that there are: a page of
+# documents with one key, or of buckets of one chat after the other.
+sub _repeated
+{
+	my ($search) = @_;
+	my %whole = (timed_out => JSON::PP::false, _shards => { total => 1, successful => 1, skipped => 0, failed => 0 });
+
+	if (my $asked = $search->{aggs}{buckets}{composite})
+	{
+		my $chat = $asked->{after} ? $asked->{after}{chat} : 0;
+		my @buckets = map {
+			{ key => { application => 1, chat => $chat + $_, start => 0 }, doc_count => 1_000_000_000, sum => { value => 1 } }
+		} 1 .. REPEATED;
+
+		return { %whole, hits => { hits => [] }, aggregations => { buckets => { buckets => \@buckets } } };
+	}
+	my @after = @{ $search->{search_after} // [ 1, 1, 1, 0 ] };
+	my @hits = map { { sort => [ @after[ 0 .. 2 ], $after[3] + $_ ] } } 1 .. REPEATED;
+
+	return { %whole, hits => { hits => \@hits } };
+}
+
+# What stands in for a value, and for bytes.
+my @values = ('null', '{}', '[]', '""', '-1', '0', '1.5', '1e308', '1e131071', '9223372036854775808', '-2147483649', 'true',
+	'"\\u0000"', '"\\ud800"', '[[[[[[]]]]]]', '"' . 'x' x 100_000 . '"', '{"a":1,"a":2}');
+my @bytes = ("\0", '"', '{', '}', '[', ']', ',', ':', '\\', "\xff", "\xc2\x85", ' ', '9');
+
+# An answer as bytes, changed in one way or another.
+sub _mutated
+{
+	my ($answer) = @_;
+	my %answer = %$answer;
+	my $way = int rand 8;
+
+	if ($way == 0)
+	{
+		$answer{status} = (100, 199, 204, 301, 400, 404, 413, 429, 500, 999)[ rand 10 ];
+	}
+	elsif ($way == 1)
+	{
+		substr($answer{content}, rand(1 + length $answer{content}), rand 8) = $bytes[ rand @bytes ];
+	}
+	elsif ($way == 2)
+	{
+		my $from = int rand(1 + length $answer{content});
+
+		substr($answer{content}, $from, 0) = substr($answer{content}, $from, rand 2000);
+	}
+	elsif ($way < 6)
+	{
+		# A value behind a name, or in an array.
+		my @places;
+
+		push @places, [ $-[1], $+[1] - $-[1] ] while $answer{content} =~ /[:,\[]("(?:[^"\\]|\\.)*"|[-\w.]+|\{\}|\[\])/g;
+		substr($answer{content}, $_->[0], $_->[1]) = $values[ rand @values ] foreach @places ? $places[ rand @places ] : ();
+	}
+	my $bytes = _head(\%answer) . ($answer{without_body} ? '' : $answer{content});
+
+	substr($bytes, rand(index $bytes, "\r\n\r\n"), rand 20) = $bytes[ rand @bytes ] if $way == 6;
+	substr($bytes, rand length $bytes) = '' if $way == 7;
+	return $bytes;
 }
 
 # The next request; undef if the client left. Keeps in $$read what was read of those that follow.

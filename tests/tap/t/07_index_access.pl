@@ -92,7 +92,7 @@ sub check
 	foreach my $part (@parts)
 	{
 		my ($call) = $part =~ /^(.*)/;
-		push @without, $call unless $part =~ /Index (?:Only )?Scan|Conflict Arbiter Indexes/;
+		push @without, $call unless $part =~ /Index (?:Only )?Scan|Conflict Resolution/;
 		push @bad, map { "$call: $_" } bad_scans($part =~ s/^.*Function Scan.*$//gmr);
 	}
 	is_deeply(\@without, [], "$what: each call uses an index");
@@ -123,7 +123,7 @@ $node->safe_psql('postgres', q{
 	SELECT chat.create_message(1, chat.create_chat(1), 'x');
 	VACUUM ANALYZE chat.applications, chat.application_counters, chat.chats, chat.messages});
 my ($status, $stdout, $stderr) = $node->psql('postgres',
-	script(1000) . "UPDATE chat.applications SET token = 'token 3' WHERE id = 3;" . load(4, 2003) . $explain . script(2000),
+	script(1000) . "UPDATE chat.applications SET token = 'token 3' WHERE id = 3;" . load(5, 2004) . $explain . script(2000),
 	on_error_stop => 0);
 check('planned while empty', $stderr);
 is($node->safe_psql('postgres', q{SELECT count(*) >= 10000, (SELECT count(*) >= 1000000 FROM chat.messages) FROM chat.chats}), 't|t', 'the tables are large');
@@ -144,7 +144,7 @@ fresh_session('with statistics', 4000);
 $node->safe_psql('postgres', q{SELECT pg_stat_reset()});
 $node->pgbench('--no-vacuum --client=8 --transactions=500', 0, [qr/4000\/4000/], [qr/^$/], 'load',
 	{ hot => q{
-		\set application random(4, 8)
+		\set application random(5, 9)
 		\set chat random(1, 5)
 		SELECT chat.create_message(:application, :chat, 'hot');
 		SELECT chat.create_chat(:application);

@@ -197,7 +197,7 @@ $blocker->query('BEGIN; LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE M
 fails('watch', '%lock timeout%', 'pg_extension is locked');
 $blocker->quit;
 sql('postgres', 'ALTER TABLE chat.chats RENAME TO rooms');
-wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'reconcile'}, 'chat.chats is renamed: it is shown');
+wait_until($node, 'postgres', q{SELECT bool_or(last_error = 'relation "chat.chats" does not exist') FROM chat.worker_status WHERE job = 'scrub chats'}, 'chat.chats is renamed: it is shown');
 sql('postgres', 'ALTER TABLE chat.rooms RENAME TO chats');
 still_there($node, $pid, 'errors: it is the same');
 

@@ -83,7 +83,7 @@ END { local $?; stop_lying(); }
 fill($node, 'postgres');
 # Until it has been given a Redis, nothing that is gone can have keys there.
 use_url("unix://$directory/none");
-$node->poll_query_until('postgres', q{SELECT owner_database IS NOT NULL FROM chat_internal.worker_jobs WHERE job = 'redis'}) or die 'no home';
+$node->poll_query_until('postgres', q{SELECT claimed FROM chat_internal.worker_jobs WHERE job = 'redis'}) or die 'the keys are not claimed';
 my $worker = wait_for_worker($node, 'postgres');
 
 # Counts are repaired meanwhile, each within a few runs of their job.
@@ -112,9 +112,22 @@ foreach my $fault (
 	[ 'a list of values', 'could not read counters from Redis: the answer is malformed', GETRANGE => "*1\r\n\$1\r\n1\r\n" ],
 	[ 'lists when writing', 'could not write counters to Redis: the answer is malformed', MSET => "*1\r\n:1\r\n" ],
 	[ 'garbage', 'could not understand Redis: ', GETRANGE => "\x00\xff\x1b[31mgarbage\r\n" ],
-	[ 'an answer cut in the middle', 'no answer from Redis: it took longer than 2 s', GETRANGE => do { my $answers; sub { $answers++ ? '' : "\$100\r\n1" } } ],
-	[ 'an answer that is too long', 'could not read from Redis: the answer is too long', GETRANGE => "\$1000000\r\n" . 'x' x 999999 ],
-	[ 'a list without end', 'could not read from Redis: the answer is too long', GETRANGE => "*200000000\r\n" . ":1\r\n" x 500_000 ],
+	[ 'an answer cut in the middle', 'no answer from Redis: it took longer than 1 s', GETRANGE => do { my $answers; sub { $answers++ ? '' : "\$100\r\n1" } } ],
+	[ 'an answer that is too long', 'could not understand Redis: the answer is too long', GETRANGE => "\$1000000\r\n" . 'x' x 999999 ],
+	[ 'many answers that are long', 'could not (read from|understand) Redis: the answer is too long', GETRANGE => "\$70000\r\n" . 'x' x 70000 . "\r\n" ],
+	[ 'a text without end', 'could not read from Redis: the answer is too long', GETRANGE => '+' . 'x' x 1_000_000 ],
+	[ 'a list without end', 'could not understand Redis: the answer is too long', GETRANGE => "*200000000\r\n" . ":1\r\n" x 500_000 ],
+	[ 'lists of two billion in one another', 'could not understand Redis: the answer is too long', GETRANGE => "*2147483647\r\n" x 7 ],
+	[ 'lists of two billion in short ones', 'could not understand Redis: the answer is too long', SCAN => "*2\r\n*2147483647\r\n" x 7 ],
+	[ 'many long lists', 'could not understand Redis: the answer is too long', GETRANGE => ("*65000\r\n" . ":1\r\n" x 10) x 2 ],
+	[ 'more and more lists', 'could not understand Redis: the answer is malformed', GETRANGE => "*1\r\n" x 100_000 ],
+	[ 'a length that is too large for any number', 'could not understand Redis: the answer is malformed', GETRANGE => "*99999999999999999999\r\n" ],
+	[ 'a length that overflows', 'could not understand Redis: the answer is too long', GETRANGE => "*9223372036854775807\r\n" ],
+	[ 'a length below nothing', 'could not understand Redis: the answer is malformed', GETRANGE => "\$-2\r\n" ],
+	[ 'a length that is none', 'could not understand Redis: the answer is malformed', GETRANGE => "\$\r\n" ],
+	[ 'a map', 'could not understand Redis: the answer is malformed', GETRANGE => "%1\r\n+a\r\n+b\r\n" ],
+	[ 'a number in a thousand digits', 'could not understand Redis: the answer is malformed', GETRANGE => ':' . '1' x 1000 . "\r\n" ],
+	[ 'more answers than commands', 'could not understand Redis: it answered more than it was asked', INFO => "\$0\r\n\r\n+OK\r\n" ],
 	[ 'an error', 'could not read counters from Redis: ERR \?\[31mred\?{1,2}x+$', GETRANGE => "-ERR \x1b[31mred\xd0\x96" . 'x' x 5000 . "\r\n" ],
 	[ 'a command that it does not know', q(could not write counters to Redis: ERR unknown command 'MSET'$), MSET => sub { "-ERR unknown command 'MSET', with args beginning with: '$_[0]'\r\n" } ],
 	[ 'an error that quotes a key', 'could not write counters to Redis: ERR$', MSET => sub { "-ERR no $_[0] here\r\n" } ],
@@ -291,7 +304,7 @@ copy_sql('SELECT chat.create_chat(1)');
 my $original = expected_keys();
 copy_sql('SELECT chat.rotate_token(id) FROM chat.applications');
 is($redis->keys_and_values, $original, 'a copy: the keys are the original\'s');
-copy_sql(q{UPDATE chat_internal.worker_jobs SET owner_database = NULL WHERE job = 'redis'});
+copy_sql(q{UPDATE chat_internal.worker_jobs SET claimed = false WHERE job = 'redis'});
 my $copied = expected_keys('copy');
 becomes('a copy with tokens of its own: both are right', sub { $redis->keys_and_values eq join("\n", sort split(/\n/, $original), split(/\n/, $copied)) });
 sql('SELECT chat.rotate_token(2)');

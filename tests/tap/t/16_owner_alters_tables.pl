@@ -98,7 +98,7 @@ my $all = q{
 							EXCEPTION
 								WHEN raise_exception THEN NULL;
 								WHEN OTHERS THEN
-									IF SQLSTATE !~ '^(42|23|22|P0002|54000|55000|0A000)' THEN
+									IF SQLSTATE !~ '^(42|23|22|P0002|39P01|54000|55000|0A000)' THEN
 										RAISE WARNING '% then %: % %', change, call, SQLSTATE, SQLERRM;
 									END IF;
 							END;

@@ -167,6 +167,61 @@ wait_for_index($node, 'postgres');
 in_step($node, 'postgres', $elasticsearch, 'at first');
 asks_elasticsearch($node, 'postgres', 1, 'at first');
 
+# What was acknowledged is not sent again, whatever else does not work: each message is one operation
+# in the index. Of a refresh nothing is known when it fails; of how many operations the index has seen,
+# too, but nothing waits for that.
+sub operations
+{
+	my $index = index_name($node, 'postgres');
+	my $shards = $elasticsearch->ask('GET', "/$index/_stats/docs?level=shards")->{indices}{$index}{shards};
+	my $sum = 0;
+
+	$sum += 1 + $_->{seq_no}{max_seq_no} foreach grep { $_->{routing}{primary} } map { @$_ } values %$shards;
+	return $sum;
+}
+
+sub sent_once
+{
+	my ($mode, $pattern, $error) = @_;
+	my $what = "$mode of $pattern";
+	my $before = operations();
+
+	note("ROUND: $what");
+	forget_errors();
+	$faulty->mode($mode, $pattern);
+	sql(q{INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 1 + i % 5, md5(i::text) FROM generate_series(1, 300) AS i});
+	if ($pattern =~ /_refresh/)
+	{
+		foreach my $times (1 .. 2)
+		{
+			reported($what, $error, $times) or last;
+			$node->reload;
+		}
+	}
+	else
+	{
+		ok(wait_until_idle($node, 'postgres'), "$what: searches find what was sent");
+		reported($what, $error) if $error;
+		asks_elasticsearch($node, 'postgres', 1, $what);
+	}
+	$faulty->mode($mode eq 'hang' ? 'refuse' : 'pass');
+	$faulty->mode('pass');
+	over($what);
+	is(operations(), $before + 300, "$what: each message was sent once");
+	wait_until($node, 'postgres', 'SELECT operations = ' . operations() . q{ FROM chat_internal.search_indexes}, "$what: what the index has seen is noted");
+	return;
+}
+
+sent_once('reset', '/_refresh', 'Elasticsearch: .*(reset|closed|ecv failure)');
+sent_once('fail_shards', '/_refresh', 'could not refresh all shards');
+sent_once('not_json', '/_stats', 'Elasticsearch.s answer is not JSON');
+sent_once('hang', '/_stats');
+my $restarted = length slurp_file($node->logfile);
+$node->restart;
+$worker = wait_for_worker($node, 'postgres');
+over('restarted');
+unlike(slurp_file($node->logfile, $restarted), qr/does not remember/, 'restarted: the index needs no verification');
+
 # Answers that are none.
 my $broken = 'Elasticsearch: .*(?:reset|closed|Recv|ecv failure)';
 my $endless = 'Elasticsearch: the answer is larger than';
@@ -179,7 +234,10 @@ foreach my $pattern ('/_bulk|/_search', '/_refresh')
 		[ 'truncated', 'Elasticsearch.s answer is not JSON', 'Elasticsearch.s answer is not JSON' ],
 		[ 'endless', $endless, "$endless|Elasticsearch: .*[Tt]imed? ?out" ],
 		[ 'redirect', 'Elasticsearch answered 307', 'Elasticsearch answered 307' ],
-		[ 'not_json', 'Elasticsearch.s answer is not JSON', 'Elasticsearch.s answer is not JSON' ])
+		[ 'not_json', 'Elasticsearch.s answer is not JSON', 'Elasticsearch.s answer is not JSON' ],
+		[ 'deep', 'Elasticsearch.s answer nests too deeply', 'Elasticsearch.s answer nests too deeply' ],
+		[ 'wide', 'Elasticsearch.s answer has too many values', 'Elasticsearch.s answer has too many values|[Tt]imed? ?out' ],
+		[ 'headers', 'Elasticsearch: the headers are larger than', 'Elasticsearch: the headers are larger than' ])
 	{
 		my ($mode, $error, $search_error) = @$fault;
 
@@ -238,6 +296,14 @@ $faulty->mode('pass');
 configure($node, 'pg_chat.reconcile_interval', 1);	# from here on, each second has its pass
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM chat.verify_search()'), 'a lie: the worker finds out, and repairs it');
 over('a lie');
+
+# A comparison comes to an end, whatever the index is said to hold.
+$faulty->mode('repeat', '/_search');
+my ($status, $stdout, $stderr) = $node->psql('postgres', q{SET statement_timeout = '170s'; SELECT count(*) FROM chat.verify_search()});
+like($stderr, qr/ERROR:  the search index has more documents of a chat than there can be messages/, 'documents without end: verify_search() says so');
+is(workers($node, 'postgres'), $worker, 'documents without end: the worker lives');
+$faulty->mode('pass');
+over('documents without end');
 
 # 30 s of silence, and what holds meanwhile.
 foreach my $pattern ('/_bulk', '/_refresh', '/_search', '/')

@@ -1,0 +1,212 @@
+/*
+ * database_registry.c
+ *	  Databases and their workers.
+ *
+ * For each database: its worker's process, if there is one; whether it has the
+ * extension, as far as a worker found out; and how often the launcher was
+ * invited to have it looked at again.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+
+#include "changes/change_set.h"
+#include "changes/database_registry.h"
+
+static void
+unset_launcher(int code, Datum argument)
+{
+	shmem_set_launcher_latch(NULL);
+}
+
+/*
+ * Be the launcher, until the process ends.
+ */
+void
+registry_set_launcher(void)
+{
+	before_shmem_exit(unset_launcher, (Datum) 0);
+	shmem_set_launcher_latch(MyLatch);
+}
+
+/*
+ * What is known of a database; from now on, something is, if there is room.
+ */
+DatabaseState
+registry_state(Oid database)
+{
+	SharedDatabase *entry = shmem_lock_database(database, true, LW_SHARED);
+	DatabaseState result = {0};
+
+	if (entry != NULL)
+		result = (DatabaseState) {
+			.known = true,
+			.has_worker = entry->worker_pid != 0,
+			.held = entry->holders > 0,
+			.extension = entry->extension,
+			.invitations = entry->invitations
+		};
+	shmem_unlock_database(entry);
+	return result;
+}
+
+/*
+ * Drop the entries of all databases but these, which ascend. Who holds a
+ * database, or is its worker, keeps its entry.
+ */
+void
+registry_forget_others(const Oid *databases, int count)
+{
+	for (int i = 0; i < SHARED_DATABASES; i++)
+	{
+		SharedDatabase *entry = shmem_database_at(i);
+		Oid			database = pg_atomic_read_u32(&entry->database);
+
+		if (!OidIsValid(database) || bsearch(&database, databases, count, sizeof(Oid), oid_cmp) != NULL)
+			continue;
+		entry = shmem_lock_database(database, false, LW_EXCLUSIVE);
+		if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
+		{
+			change_set_forget(&entry->changes);
+			pg_atomic_write_u32(&entry->database, InvalidOid);
+		}
+		shmem_unlock_database(entry);
+	}
+}
+
+static void
+remove_worker(int code, Datum argument)
+{
+	SharedDatabase *entry = shmem_lock_database(MyDatabaseId, false, LW_EXCLUSIVE);
+
+	if (entry != NULL && entry->worker_pid == MyProcPid)
+	{
+		entry->worker_pid = 0;
+		entry->worker_latch = NULL;
+		entry->changes.listening = false;
+		entry->changes.settled = false;
+		change_set_forget(&entry->changes);
+		ConditionVariableBroadcast(&entry->worker_left);
+	}
+	shmem_unlock_database(entry);
+	shmem_wake_launcher();
+}
+
+/*
+ * Be the worker of this process's database, until the process ends. Returns
+ * false if somebody holds the database, or it has a worker: then the process
+ * must leave.
+ */
+bool
+registry_add_worker(void)
+{
+	SharedDatabase *entry;
+	bool		welcome = true;
+
+	before_shmem_exit(remove_worker, (Datum) 0);
+	entry = shmem_lock_database(MyDatabaseId, true, LW_EXCLUSIVE);
+	if (entry != NULL)
+	{
+		welcome = entry->holders == 0 && entry->worker_pid == 0;
+		if (welcome)
+		{
+			entry->worker_pid = MyProcPid;
+			entry->worker_since = MyStartTimestamp;
+			entry->worker_latch = MyLatch;
+			entry->changes.all = true;
+			entry->changes.settled = false;
+		}
+	}
+	shmem_unlock_database(entry);
+	return welcome;
+}
+
+/*
+ * The worker's process, or 0, and when it was started.
+ */
+int
+registry_worker(TimestampTz *since)
+{
+	SharedDatabase *entry = shmem_lock_database(MyDatabaseId, false, LW_SHARED);
+	int			pid = entry == NULL ? 0 : entry->worker_pid;
+
+	*since = entry == NULL ? 0 : entry->worker_since;
+	shmem_unlock_database(entry);
+	return pid;
+}
+
+/*
+ * As the worker: how many invitations there were, before it looks whether the
+ * extension is there.
+ */
+uint32
+registry_invitations(void)
+{
+	SharedDatabase *entry = shmem_lock_database(MyDatabaseId, false, LW_SHARED);
+	uint32		invitations = entry == NULL ? 0 : entry->invitations;
+
+	shmem_unlock_database(entry);
+	return invitations;
+}
+
+/*
+ * As the worker: tell the launcher whether the extension is there. That it is
+ * not counts only if there was no further invitation since the worker looked:
+ * the command that created it may have committed meanwhile.
+ */
+void
+registry_report_extension(bool exists, uint32 invitations)
+{
+	SharedDatabase *entry = shmem_lock_database(MyDatabaseId, false, LW_EXCLUSIVE);
+	bool		news = false;
+
+	if (entry != NULL && (exists || entry->invitations == invitations))
+	{
+		ExtensionState found = exists ? EXTENSION_HERE : EXTENSION_MISSING;
+
+		news = entry->extension != found;
+		entry->extension = found;
+	}
+	shmem_unlock_database(entry);
+	if (news)
+		shmem_wake_launcher();
+}
+
+/*
+ * Have the launcher look at a database again: it may have got the extension.
+ */
+void
+registry_invite(Oid database)
+{
+	SharedDatabase *entry = shmem_lock_database(database, false, LW_EXCLUSIVE);
+
+	if (entry != NULL)
+	{
+		if (entry->extension == EXTENSION_MISSING)
+			entry->extension = EXTENSION_UNKNOWN;
+		entry->invitations++;
+	}
+	shmem_unlock_database(entry);
+	shmem_wake_launcher();
+}
+
+/*
+ * The circuit breaker of this database, or of this process alone where there is
+ * none to share.
+ */
+CircuitBreaker *
+registry_circuit_breaker(void)
+{
+	static CircuitBreaker own;
+	static bool initialized = false;
+	SharedDatabase *entry = shmem_available() ? shmem_own_database() : NULL;
+
+	if (entry != NULL)
+		return &entry->breaker;
+	if (!initialized)
+		SpinLockInit(&own.lock);
+	initialized = true;
+	return &own;
+}

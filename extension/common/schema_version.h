@@ -1,0 +1,37 @@
+/*
+ * schema_version.h
+ *	  Whether the library fits the installed schema: see schema_version.c.
+ */
+#ifndef PG_CHAT_SCHEMA_VERSION_H
+#define PG_CHAT_SCHEMA_VERSION_H
+
+#include "postgres.h"
+
+/* How the library and the schema differ. Strings are in the current memory context. */
+typedef struct VersionMismatch
+{
+	const char *message;		/* which version each has */
+	const char *hint;			/* what to do */
+	bool		library_older;	/* than the schema, whose version follows */
+	const char *schema_version;
+} VersionMismatch;
+
+extern bool schema_version_verified;
+
+extern bool schema_version_fits(VersionMismatch *mismatch);
+extern void schema_version_raise(const VersionMismatch *mismatch);
+extern void schema_version_verify(void);
+
+/*
+ * What every function and trigger that knows the tables begins with, before it
+ * reads an argument. Raises 55000 unless the library fits the schema. In a
+ * transaction.
+ */
+static inline void
+schema_version_require(void)
+{
+	if (unlikely(!schema_version_verified))
+		schema_version_verify();
+}
+
+#endif							/* PG_CHAT_SCHEMA_VERSION_H */

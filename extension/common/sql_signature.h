@@ -1,0 +1,50 @@
+/*
+ * sql_signature.h
+ *	  How functions of the library are to be called: see sql_signature.c.
+ */
+#ifndef PG_CHAT_SQL_SIGNATURE_H
+#define PG_CHAT_SQL_SIGNATURE_H
+
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "fmgr.h"
+
+#define SQL_SIGNATURE_ARGS_MAX 8
+#define SQL_SIGNATURE_COLUMNS_MAX 12
+
+/* The type of an argument that one C function takes in two forms: the caller of the check says which. */
+#define APPLICATION_ARG InvalidOid
+
+/*
+ * What a function takes and returns. A function that returns rows has columns,
+ * another has result.
+ */
+typedef struct SqlSignature
+{
+	int			nargs;
+	Oid			args[SQL_SIGNATURE_ARGS_MAX];
+	Oid			result;
+	bool		returns_set;
+	bool		any_version;	/* it works whatever version the schema has */
+	int			ncolumns;
+	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];
+	Oid			checked;		/* the function that was last found to be declared so */
+	uint64		generation;		/* of the catalog then */
+} SqlSignature;
+
+#define SQL_ARGS(...) \
+	.nargs = lengthof(((Oid[]) {__VA_ARGS__})), .args = {__VA_ARGS__}
+#define SQL_RETURNS(type) \
+	.result = type
+#define SQL_RETURNS_ROW(...) \
+	.ncolumns = lengthof(((Oid[]) {__VA_ARGS__})), .columns = {__VA_ARGS__}
+#define SQL_RETURNS_ROWS(...) \
+	.returns_set = true, SQL_RETURNS_ROW(__VA_ARGS__)
+
+extern void sql_signature_init(void);
+extern void sql_signature_check(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type);
+extern TupleDesc sql_signature_row(FunctionCallInfo fcinfo, const SqlSignature *signature);
+extern void sql_signature_check_row(const SqlSignature *signature, TupleDesc descriptor);
+
+#endif							/* PG_CHAT_SQL_SIGNATURE_H */

@@ -1,0 +1,30 @@
+/*
+ * tid_array.c
+ *	  Rows that a statement found, for one that changes them.
+ *
+ * A statement that changes rows by their keys could be planned to read the
+ * whole table for each key. So one that locks them is first, with a LATERAL
+ * subquery (see spi_plan.c); the second goes by the ctid of what was locked.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+
+#include "common/spi_plan.h"
+#include "common/tid_array.h"
+
+/* A column of SPI_tuptable that has ctids, as a tid[] in the current memory context. */
+Datum
+tid_array_of_result(const char *column)
+{
+	uint64		count = SPI_processed;
+	int			number = spi_column(column);
+	Datum	   *tids = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (uint64 row = 0; row < count; row++)
+		tids[row] = spi_result(row, number, TIDOID, NULL);
+	return PointerGetDatum(construct_array(tids, count, TIDOID, sizeof(ItemPointerData),
+										   false, TYPALIGN_SHORT));
+}

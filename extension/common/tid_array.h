@@ -1,0 +1,12 @@
+/*
+ * tid_array.h
+ *	  Rows that a statement found, for one that changes them: see tid_array.c.
+ */
+#ifndef PG_CHAT_TID_ARRAY_H
+#define PG_CHAT_TID_ARRAY_H
+
+#include "postgres.h"
+
+extern Datum tid_array_of_result(const char *column);
+
+#endif							/* PG_CHAT_TID_ARRAY_H */

@@ -1,0 +1,38 @@
+/*
+ * old_entry_points.c
+ *	  Functions of former releases that the library no longer has.
+ *
+ * Between the installation of this library and ALTER EXTENSION UPDATE the
+ * schema is still one that names them; the release's installation script, which
+ * upgrades begin from, does too. They raise what every function does on a
+ * schema of another version.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "common/schema_version.h"
+
+static Datum
+refuse(void)
+{
+	schema_version_require();
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("this version of pg_chat does not have this function"),
+			 errhint("CREATE EXTENSION creates those that it has.")));
+}
+
+/* The argument is the C name of a function. */
+#define OLD_ENTRY_POINT(name) \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum name(PG_FUNCTION_ARGS) \
+	{ \
+		return refuse(); \
+	}
+
+/* Of 0.1. */
+OLD_ENTRY_POINT(chat_add_search_index)
+OLD_ENTRY_POINT(chat_drop_search_index)
+OLD_ENTRY_POINT(chat_retry_parked)
+OLD_ENTRY_POINT(chat_worker_process)

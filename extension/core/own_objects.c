@@ -1,0 +1,70 @@
+/*
+ * own_objects.c
+ *	  The owners of what an upgrade creates.
+ *
+ * An upgrade may be run by another superuser than the one that created the
+ * extension: what it creates is given to the owner of what is there. In C, since
+ * a script cannot name a role that it has to look up without depending on a
+ * procedural language.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+
+#include "common/spi_plan.h"
+#include "common/sql_signature.h"
+
+PG_FUNCTION_INFO_V1(chat_own_schema);
+PG_FUNCTION_INFO_V1(chat_own_functions);
+
+/* Run the commands that a query returns. */
+static void
+run_commands(const char *query)
+{
+	uint64		count;
+	SPITupleTable *commands;
+
+	SPI_connect();
+	count = spi_execute(query);
+	commands = SPI_tuptable;
+	for (uint64 row = 0; row < count; row++)
+		spi_execute(SPI_getvalue(commands->vals[row], commands->tupdesc, 1));
+	SPI_finish();
+}
+
+/*
+ * chat_internal.own_schema() returns void
+ *
+ * Gives the schema chat_internal to the owner of the schema chat.
+ */
+Datum
+chat_own_schema(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	run_commands("SELECT pg_catalog.format('ALTER SCHEMA chat_internal OWNER TO %s', nspowner::pg_catalog.regrole)"
+				 " FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'chat'");
+	PG_RETURN_VOID();
+}
+
+/*
+ * chat_internal.own_functions() returns void
+ *
+ * Gives the functions in the schema chat_internal to the owner of chat.fold().
+ */
+Datum
+chat_own_functions(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	run_commands("SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole)"
+				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
+				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
+				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
+	PG_RETURN_VOID();
+}

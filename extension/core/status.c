@@ -1,0 +1,185 @@
+/*
+ * status.c
+ *	  What the views of status show.
+ *
+ * The views read the tables through functions, which do it as the tables'
+ * owner. A view of the tables themselves would have the functions that its rows
+ * come from executed with the rights of whoever looks at it, once a view or a
+ * rule stood in a table's place.
+ *
+ * Monitoring must not fail on what somebody wrote into a column: differences are
+ * taken as bigint, and times that are infinite are left out.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/resowner.h"
+
+#include "common/database_identity.h"
+#include "common/spi_plan.h"
+#include "core/sql_function.h"
+#include "core/status.h"
+
+PG_FUNCTION_INFO_V1(chat_search_status);
+PG_FUNCTION_INFO_V1(chat_job_status);
+
+/* A number that cannot be had; no count is negative. */
+#define UNKNOWN (-1)
+
+/*
+ * How far indexes are behind, those of the condition: a row for each. A chat's
+ * messages above its watermark wait since the first of them was created; what
+ * is queued waits since it was queued.
+ */
+#define SEARCH_STATUS(columns, condition) \
+	"SELECT " columns " FROM chat_internal.search_indexes AS i" \
+	" CROSS JOIN LATERAL (SELECT" \
+	" COALESCE(sum(c.messages_count), 0)::int8 AS messages," \
+	" COALESCE(sum(c.behind) FILTER (WHERE c.behind > 0), 0)::int8 AS behind," \
+	" min(c.since) FILTER (WHERE isfinite(c.since)) AS since FROM (" \
+	"SELECT c.messages_count, b.behind, CASE WHEN b.behind > 0 THEN (" \
+	"SELECT m.created_at FROM chat.messages AS m WHERE m.application_id = c.application_id" \
+	" AND m.chat_number = c.number AND m.number > COALESCE(w.indexed_number, 0)" \
+	" ORDER BY m.number LIMIT 1) END AS since" \
+	" FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS w" \
+	" ON w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number" \
+	" CROSS JOIN LATERAL (SELECT c.last_message_number::int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
+	") AS c) AS c" \
+	" CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE q.reason IS NULL) AS queued," \
+	" count(*) FILTER (WHERE q.reason IS NOT NULL) AS failed," \
+	" min(q.queued_at) FILTER (WHERE q.reason IS NULL AND isfinite(q.queued_at)) AS since" \
+	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id) AS q" \
+	" CROSS JOIN LATERAL (SELECT COALESCE(GREATEST(" \
+	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
+	" WHERE " condition
+
+/* Return what a statement without parameters finds. */
+static Datum
+return_status(FunctionCallInfo fcinfo, SqlSignature *signature, const SavedPlan *plan)
+{
+	TableOwnerSwitch caller;
+	RowStore	store;
+
+	sql_signature_check(fcinfo, signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, signature);
+	caller = table_owner_become(OWNER_SEES_ALL);
+	spi_plan_read_into_replanned(plan, NULL, store);
+	table_owner_leave(caller);
+	return (Datum) 0;
+}
+
+/*
+ * chat_internal.search_status() returns setof (index, alias, state, usable,
+ * created_at, messages, messages_behind, queued, failed, seconds_behind)
+ */
+Datum
+chat_search_status(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_RETURNS_ROWS(TEXTOID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID)
+	};
+	static const SavedPlan plan = {
+		.sql = SEARCH_STATUS("i.name, i.alias, i.state,"
+							 " i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false),"
+							 " i.created_at, c.messages, c.behind, q.queued, q.failed, seconds.behind", "true")
+	};
+
+	return return_status(fcinfo, &signature, &plan);
+}
+
+/*
+ * How far an index is behind, in words. Connected to SPI, as the tables' owner.
+ */
+char *
+status_of_index(int32 index)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		SEARCH_STATUS("format('%s messages, %s s', c.behind + q.queued + q.failed,"
+					  " round(seconds.behind::numeric, 1)) AS status", "i.id = $1"),
+		INT4OID);
+	Datum		value = Int32GetDatum(index);
+
+	return spi_plan_read(&plan, &value) == 0 ? pstrdup("nobody knows how much") :
+		spi_result_string(0, spi_column("status"), NULL);
+}
+
+/*
+ * The number that a statement finds, or UNKNOWN where it fails: where a table is
+ * not what it should be, or belongs to somebody else. The worker's own error
+ * tells why.
+ */
+static int64
+count_if_possible(SavedPlan *plan)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int64 count = UNKNOWN;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
+
+		if (spi_plan_read(plan, NULL) > 0)
+			count = spi_result_int64(0, 1);
+		table_owner_leave(caller);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return count;
+}
+
+/*
+ * chat_internal.job_status() returns setof (job, runs, last_run_at,
+ * last_duration, last_done, total_done, total_repaired, errors, last_error,
+ * last_error_at, backlog)
+ *
+ * A row for each job that there is, whether it ever ran or not. It has to tell
+ * what is wrong, so it works where much is.
+ */
+Datum
+chat_job_status(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_RETURNS_ROWS(TEXTOID, INT8OID, TIMESTAMPTZOID, INTERVALOID, INT8OID, INT8OID,
+						 INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID),
+		.any_version = true
+	};
+	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
+	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'")};
+	static SavedPlan jobs = SAVED_PLAN(
+		"SELECT n.job, COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
+		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at,"
+		" NULLIF(CASE n.job WHEN 'reconcile' THEN $1 WHEN 'search' THEN $2 END, -1)"
+		" FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'redis', 'search',"
+		" 'verify search', 'trigram index']) AS n (job)"
+		" LEFT JOIN LATERAL (SELECT d.* FROM chat_internal.worker_jobs AS d"
+		" WHERE d.owner_database = $3 AND d.job = n.job LIMIT 1) AS d ON true",
+		INT8OID, INT8OID, TEXTOID);
+	TableOwnerSwitch caller;
+	RowStore	store;
+	Datum		values[3];
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, &signature);
+	values[0] = Int64GetDatum(count_if_possible(&to_count));
+	values[1] = Int64GetDatum(count_if_possible(&to_index));
+	values[2] = CStringGetTextDatum(database_identity_current());
+	caller = table_owner_become_of(TABLE_WORKER_JOBS, OWNER_SEES_ALL);
+	spi_plan_read_into(&jobs, values, store);
+	table_owner_leave(caller);
+	return (Datum) 0;
+}

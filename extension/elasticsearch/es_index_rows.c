@@ -1,0 +1,401 @@
+/*
+ * es_index_rows.c
+ *	  The rows of chat_internal.search_indexes.
+ *
+ * A row says how it is with an index in Elasticsearch; what becomes of it is
+ * decided in es_index_lifecycle.c. Where a row must be durable before
+ * Elasticsearch is told anything, its transaction commits synchronously.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "bgworker/worker_xact.h"
+#include "common/database_identity.h"
+#include "common/spi_plan.h"
+#include "common/sql_signature.h"
+#include "common/table_owner.h"
+#include "elasticsearch/es_client.h"
+#include "elasticsearch/es_index_rows.h"
+
+PG_FUNCTION_INFO_V1(chat_reindex);
+
+/* What is left of a database's name in the name of its indexes. */
+#define DATABASE_PART_SIZE 64
+
+/* As the column state has them. */
+static const char *const state_names[] = {
+	[INDEX_BUILDING] = "building",
+	[INDEX_CURRENT] = "current",
+	[INDEX_RETIRED] = "retired"
+};
+
+static EsIndexState
+state_from_name(const char *name)
+{
+	EsIndexState state = INDEX_BUILDING;
+
+	while (state < INDEX_RETIRED && strcmp(name, state_names[state]) != 0)
+		state++;
+	return state;
+}
+
+/* What tells one URL from another. */
+static int32
+server_hash(void)
+{
+	return (int32) hash_bytes((const unsigned char *) guc_elasticsearch_url,
+							  strlen(guc_elasticsearch_url));
+}
+
+/*
+ * Find the index to search, in the current memory context: one that can be
+ * used, is this database's, was found at the present URL, and was verified to
+ * be in sync since this server started. Connected to SPI; reads with the
+ * calling query's snapshot. Returns false if there is none.
+ */
+bool
+es_index_current(int32 *id, char **name)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id, name FROM chat_internal.search_indexes"
+		" WHERE state = 'current' AND uuid IS NOT NULL"
+		" AND owner_database = $1 AND verified_start = $2 AND server = $3",
+		TEXTOID, TIMESTAMPTZOID, INT4OID);
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[3];
+
+	if (!es_wanted() || RecoveryInProgress())
+		return false;
+	values[0] = CStringGetTextDatum(database_identity_current());
+	values[1] = TimestampTzGetDatum(PgStartTime);
+	values[2] = Int32GetDatum(server_hash());
+	if (spi_plan_read(&plan, values) == 0)
+		return false;
+	MemoryContextSwitchTo(caller);
+	*id = spi_result_int32(0, spi_column("id"));
+	*name = spi_result_string(0, spi_column("name"), NULL);
+	return true;
+}
+
+/* The index in a row of SPI_tuptable, in the current memory context. */
+static EsIndex *
+index_from_row(uint64 row)
+{
+	EsIndex    *index = palloc0(sizeof(EsIndex));
+	bool		isnull;
+
+	index->id = spi_result_int32(row, spi_column("id"));
+	index->name = spi_result_string(row, spi_column("name"), NULL);
+	index->alias = spi_result_string(row, spi_column("alias"), NULL);
+	index->owner_database = spi_result_string(row, spi_column("owner_database"), NULL);
+	index->verified = spi_result_bool(row, spi_column("verified"));
+	index->unverified = spi_result_bool(row, spi_column("unverified"));
+	index->operations = spi_result_int64(row, spi_column("operations"));
+	index->uuid = spi_result_string(row, spi_column("uuid"), &isnull);
+	index->elsewhere = spi_result_int32(row, spi_column("server")) != server_hash();
+	index->state = state_from_name(spi_result_string(row, spi_column("state"), NULL));
+	index->rebuild = spi_result_bool(row, spi_column("rebuild"));
+	return index;
+}
+
+/*
+ * This database's indexes, in the current memory context, the oldest first, and
+ * the latest version that any document was given.
+ */
+List *
+es_index_rows_read(int64 *last_version)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id, name, alias, owner_database, COALESCE(verified_start = $1, false) AS verified,"
+		" verified_start IS NULL AS unverified, operations, uuid, COALESCE(server, 0) AS server,"
+		" state, rebuild, last_version"
+		" FROM chat_internal.search_indexes ORDER BY id", TIMESTAMPTZOID);
+	Datum		start = TimestampTzGetDatum(PgStartTime);
+	MemoryContext context = CurrentMemoryContext;
+	List	   *indexes = NIL;
+	uint64		rows;
+
+	*last_version = 0;
+	worker_xact_begin("looking for indexes");
+	rows = spi_plan_read_fresh(&plan, &start);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		indexes = lappend(indexes, index_from_row(row));
+		*last_version = Max(*last_version, spi_result_int64(row, spi_column("last_version")));
+		MemoryContextSwitchTo(caller);
+	}
+	worker_xact_commit();
+	return indexes;
+}
+
+/* The index in a state; NULL if there is none. */
+EsIndex *
+es_index_in_state(List *indexes, EsIndexState state)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		EsIndex    *index = lfirst(cell);
+
+		if (index->state == state)
+			return index;
+	}
+	return NULL;
+}
+
+/*
+ * Name an alias after the database, and the cluster: others may use the same
+ * Elasticsearch. What it does not allow in a name becomes an underscore.
+ */
+static char *
+alias_name(void)
+{
+	char		part[DATABASE_PART_SIZE];
+	char	   *name;
+
+	StartTransactionCommand();
+	name = get_database_name(MyDatabaseId);
+	strlcpy(part, name ? name : "", sizeof(part));
+	CommitTransactionCommand();
+	for (char *byte = part; *byte; byte++)
+	{
+		*byte = pg_ascii_tolower((unsigned char) *byte);
+		if (!((*byte >= 'a' && *byte <= 'z') || (*byte >= '0' && *byte <= '9') || *byte == '_'))
+			*byte = '_';
+	}
+	return psprintf("pg_chat-%s-%s", part, database_identity_current());
+}
+
+/* Give an index that is to be a row. Returns its name, which nothing had before. */
+char *
+es_index_row_insert(EsIndexState state)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat_internal.search_indexes (name, alias, owner_database, verified_start, state)"
+		" VALUES ($1, $2, $3, $4, $5)",
+		TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID);
+	char	   *alias = alias_name();
+	char	   *name = psprintf("%s-" INT64_FORMAT, alias, GetCurrentTimestamp());
+	Datum		values[5] = {
+		CStringGetTextDatum(name), CStringGetTextDatum(alias),
+		CStringGetTextDatum(database_identity_current()), TimestampTzGetDatum(PgStartTime),
+		CStringGetTextDatum(state_names[state])
+	};
+
+	worker_xact_begin("beginning an index");
+	ForceSyncCommit();
+	spi_plan_write(&plan, values, NULL);
+	worker_xact_commit();
+	return name;
+}
+
+/* In a transaction. */
+static void
+delete_watermarks(int32 id)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_watermarks WHERE index_id = $1", INT4OID);
+	Datum		value = Int32GetDatum(id);
+
+	spi_plan_write(&plan, &value, NULL);
+}
+
+/* Delete the row of an index, and all that is noted of it. */
+void
+es_index_row_delete(const EsIndex *index)
+{
+	static SavedPlan row = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_indexes WHERE id = $1", INT4OID);
+	static SavedPlan queue = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_queue WHERE index_id = $1", INT4OID);
+	Datum		value = Int32GetDatum(index->id);
+
+	worker_xact_begin("forgetting an index");
+	spi_plan_write(&row, &value, NULL);
+	delete_watermarks(index->id);
+	spi_plan_write(&queue, &value, NULL);
+	worker_xact_commit();
+}
+
+/*
+ * Delete what was queued for indexes that have no row any more, by transactions
+ * that were under way when it was deleted. Ids grow.
+ */
+void
+es_index_rows_delete_orphans(void)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_queue WHERE index_id <"
+		" (SELECT COALESCE(min(id), $1) FROM chat_internal.search_indexes)", INT4OID);
+	Datum		all = Int32GetDatum(PG_INT32_MAX);
+
+	worker_xact_begin("tidying the queue");
+	spi_plan_write(&plan, &all, NULL);
+	worker_xact_commit();
+}
+
+/* An index can be used from now on, at this URL: write its uuid. */
+void
+es_index_row_enable(const EsIndex *index, const char *uuid)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes SET uuid = $2, server = $3 WHERE id = $1",
+		INT4OID, TEXTOID, INT4OID);
+	Datum		values[3] = {
+		Int32GetDatum(index->id), CStringGetTextDatum(uuid), Int32GetDatum(server_hash())
+	};
+
+	worker_xact_begin("enabling an index");
+	spi_plan_write(&plan, values, NULL);
+	worker_xact_commit();
+}
+
+/*
+ * An index cannot be used any more. What it holds counts for nothing, since
+ * nobody knows what it will be when it can be used again.
+ */
+void
+es_index_row_disable(const EsIndex *index)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes SET uuid = NULL WHERE id = $1", INT4OID);
+	Datum		value = Int32GetDatum(index->id);
+
+	worker_xact_begin("disabling an index");
+	spi_plan_write(&plan, &value, NULL);
+	delete_watermarks(index->id);
+	worker_xact_commit();
+}
+
+/* In a transaction. */
+static void
+set_state(const EsIndex *index, EsIndexState state)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes SET state = $2 WHERE id = $1", INT4OID, TEXTOID);
+	Datum		values[2] = {Int32GetDatum(index->id), CStringGetTextDatum(state_names[state])};
+
+	spi_plan_write(&plan, values, NULL);
+}
+
+/* An index is to be deleted from Elasticsearch, then its row. */
+void
+es_index_row_retire(const EsIndex *index)
+{
+	worker_xact_begin("retiring an index");
+	ForceSyncCommit();
+	set_state(index, INDEX_RETIRED);
+	worker_xact_commit();
+}
+
+/* An index takes the place of the current one, which is retired. */
+void
+es_index_row_replace(const EsIndex *old, const EsIndex *new)
+{
+	worker_xact_begin("replacing an index");
+	ForceSyncCommit();
+	set_state(old, INDEX_RETIRED);
+	set_state(new, INDEX_CURRENT);
+	worker_xact_commit();
+}
+
+/*
+ * An index is in sync, but for what is pending, having seen so many operations.
+ */
+void
+es_index_mark_verified(const EsIndex *index, int64 operations)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes SET verified_start = $2, operations = $3 WHERE id = $1",
+		INT4OID, TIMESTAMPTZOID, INT8OID);
+	Datum		values[3] = {Int32GetDatum(index->id), TimestampTzGetDatum(PgStartTime), Int64GetDatum(operations)};
+
+	worker_xact_begin("noting that an index is in sync");
+	spi_plan_write(&plan, values, NULL);
+	worker_xact_commit();
+}
+
+/*
+ * An index may not be in sync: it has seen so many operations, which are not as
+ * many as were noted. What is sent from now on has later versions than this.
+ */
+void
+es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes SET verified_start = NULL, last_version = $2 WHERE id = $1",
+		INT4OID, INT8OID);
+	Datum		values[2] = {Int32GetDatum(index->id), Int64GetDatum(version)};
+
+	ereport(LOG,
+			(errmsg("pg_chat: the index \"%s\" has seen what this server does not remember; it is verified", index->name),
+			 errdetail("It has seen " INT64_FORMAT " operations, and " INT64_FORMAT " are noted.",
+					   operations, index->operations)));
+	worker_xact_begin("noting that an index may not be in sync");
+	spi_plan_write(&plan, values, NULL);
+	worker_xact_commit();
+}
+
+/*
+ * Note the latest version that a document was given, and how many operations
+ * the index has seen, unless that is NULL. Not if somebody has its row locked,
+ * as who ran chat.reindex(): then versions have a margin, and the index may seem
+ * to have seen too much. What one has seen that is not verified is noted when it
+ * is. In a transaction.
+ */
+void
+es_index_note_progress(int32 id, int64 version, const int64 *operations)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes AS i SET last_version = $2,"
+		" operations = CASE WHEN i.verified_start = $4 THEN COALESCE($3, i.operations) ELSE i.operations END"
+		" FROM (SELECT id FROM chat_internal.search_indexes WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+		" WHERE i.id = l.id",
+		INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID);
+	Datum		values[4] = {
+		Int32GetDatum(id), Int64GetDatum(version), Int64GetDatum(operations ? *operations : 0),
+		TimestampTzGetDatum(PgStartTime)
+	};
+
+	spi_plan_write(&plan, values, operations ? "    " : "  n ");
+}
+
+/*
+ * chat.reindex() returns text
+ */
+Datum
+chat_reindex(PG_FUNCTION_ARGS)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"WITH rebuilt AS (UPDATE chat_internal.search_indexes SET rebuild = true WHERE state <> 'retired'"
+		" RETURNING name, state) SELECT name FROM rebuilt WHERE state = $1",
+		TEXTOID);
+	static SqlSignature signature = {SQL_RETURNS(TEXTOID)};
+	Datum		current = CStringGetTextDatum(state_names[INDEX_CURRENT]);
+	MemoryContext context = CurrentMemoryContext;
+	TableOwnerSwitch caller;
+	text	   *name;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	caller = table_owner_become(OWNER_SEES_ALL);
+	if (spi_plan_write(&plan, &current, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("Elasticsearch is not used in this database"),
+				 errhint("Set pg_chat.elasticsearch_url, and see chat.worker_status.")));
+	MemoryContextSwitchTo(context);
+	name = cstring_to_text(spi_result_string(0, spi_column("name"), NULL));
+	table_owner_leave(caller);
+	PG_RETURN_TEXT_P(name);
+}

@@ -1,0 +1,72 @@
+/*
+ * redis_answer.c
+ *	  What Redis answers, and errors about it.
+ *
+ * Whatever comes from the server is shown short and printable, and without a
+ * token.
+ */
+#include "postgres.h"
+
+#include "redis/redis_answer.h"
+
+/* What is shown of a text that comes from outside. */
+#define SHOWN_MAX 200
+
+/*
+ * Raise 08006: what could not be done, and why. That may be what the server
+ * says, so it is cut, and only printable ASCII is shown.
+ */
+void
+redis_raise(const char *what, const char *why)
+{
+	char	   *shown = pnstrdup(why, SHOWN_MAX);
+
+	for (char *byte = shown; *byte; byte++)
+		if (*byte < ' ' || *byte > '~')
+			*byte = '?';
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("%s Redis: %s", what, shown)));
+}
+
+/*
+ * What of a server's error may be shown. It may quote the command, and with it
+ * a key that has a token: that part is left out, all but the code if need be.
+ */
+static const char *
+shown_error(const char *text)
+{
+	char	   *shown = pstrdup(text);
+	char	   *quote = strstr(shown, "with args");
+
+	if (quote != NULL)
+		while (quote > shown && strchr(" ,", quote[-1]) != NULL)
+			quote--;
+	if (quote != NULL)
+		*quote = '\0';
+	if (strstr(shown, "application:") != NULL)
+		shown[strcspn(shown, " ")] = '\0';
+	return strstr(shown, "application:") == NULL ? shown : "it refused the command";
+}
+
+/* Raise an answer that is none of those that were expected. */
+void
+redis_raise_answer(const char *what, const redisReply *reply)
+{
+	redis_raise(what, reply->type == REDIS_REPLY_ERROR ? shown_error(reply->str) : "the answer is malformed");
+}
+
+/* Whether it is a text, without a zero byte. */
+bool
+redis_is_text(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING && strlen(reply->str) == reply->len;
+}
+
+/* Raise an answer unless it says that something was written. */
+void
+redis_require_written(int i, const redisReply *reply, void *context)
+{
+	if (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_INTEGER)
+		redis_raise_answer("could not write counters to", reply);
+}

@@ -1,0 +1,100 @@
+/*
+ * search_table.c
+ *	  Finding the messages that match, by PostgreSQL.
+ *
+ * All is read with the calling query's snapshot.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "common/int_array.h"
+#include "core/message.h"
+#include "search/search_table.h"
+
+#define MATCHES " AND chat.contains(body, $2)"
+
+/*
+ * The messages of a range that match. Parameters: application, query, the range's
+ * bounds above and through, each a chat and a number, how many, and the pattern,
+ * if any. The order is that of the key: ascending, or descending with DESC.
+ */
+#define SCAN_CHAT(matches, order) \
+	MESSAGE_SELECT_OF("$1", "$3") matches \
+	" AND number > $4 AND number <= $6" \
+	" ORDER BY number" order " LIMIT $7"
+#define SCAN_APPLICATION(matches, order) \
+	"SELECT chat_number, " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
+	" WHERE application_id = $1" matches \
+	" AND ROW(chat_number, number) > ROW($3, $4)" \
+	" AND ROW(chat_number, number) <= ROW($5, $6)" \
+	" ORDER BY chat_number" order ", number" order " LIMIT $7"
+#define SCAN_PLAN(sql) \
+	SAVED_PLAN(sql, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
+#define PATTERN_PLAN(sql) \
+	SAVED_PLAN(sql, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID)
+#define PATTERN_MATCHES MATCHES " AND chat.fold(body) ~~ $8"
+
+/*
+ * The messages that match, of many ranges, in the order of these. Parameters:
+ * application, query, the ranges' chats and bounds, and how many.
+ */
+#define RANGES_SELECT(columns, order) \
+	"SELECT " columns MESSAGE_COLUMNS("m") \
+	" FROM ROWS FROM (unnest($3), unnest($4), unnest($5))" \
+	" WITH ORDINALITY AS r (chat, above, through, place)" \
+	" CROSS JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "r.chat") MATCHES \
+	" AND number > r.above AND number <= r.through" \
+	" ORDER BY number" order " LIMIT $6) AS m" \
+	" ORDER BY r.place LIMIT $6"
+#define RANGES_PLAN(columns, order) \
+	SAVED_PLAN(RANGES_SELECT(columns, order), INT4OID, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID)
+
+/* Find what is missing, in what is left of the search's range. */
+void
+search_table_rest(Search *search)
+{
+	/* By whether a chat is searched, and whether from its end. */
+	static SavedPlan scans[2][2] = {
+		{SCAN_PLAN(SCAN_APPLICATION(MATCHES, "")), SCAN_PLAN(SCAN_APPLICATION(MATCHES, " DESC"))},
+		{SCAN_PLAN(SCAN_CHAT(MATCHES, "")), SCAN_PLAN(SCAN_CHAT(MATCHES, " DESC"))}
+	};
+	static const SavedPlan with_pattern[2][2] = {
+		{PATTERN_PLAN(SCAN_APPLICATION(PATTERN_MATCHES, "")), PATTERN_PLAN(SCAN_APPLICATION(PATTERN_MATCHES, " DESC"))},
+		{PATTERN_PLAN(SCAN_CHAT(PATTERN_MATCHES, "")), PATTERN_PLAN(SCAN_CHAT(PATTERN_MATCHES, " DESC"))}
+	};
+	const SearchRange *range = &search->range;
+	Datum		values[8] = {
+		Int32GetDatum(range->application), PointerGetDatum(search->query),
+		Int32GetDatum(range->above.chat), Int32GetDatum(range->above.number),
+		Int32GetDatum(range->through.chat), Int32GetDatum(range->through.number),
+		Int64GetDatum(search->missing), PointerGetDatum(search->pattern)
+	};
+
+	if (search->pattern != NULL)
+		search->missing -= spi_plan_read_into_replanned(&with_pattern[range->within_chat][range->from_end],
+														values, search->found);
+	else
+		search->missing -= spi_plan_read_into(&scans[range->within_chat][range->from_end],
+											  values, search->found);
+}
+
+/* Find what is missing in ranges, which are in the order of the search. */
+void
+search_table_ranges(Search *search, const ChatRange *ranges, int count)
+{
+	static SavedPlan plans[2][2] = {
+		{RANGES_PLAN("r.chat, ", ""), RANGES_PLAN("r.chat, ", " DESC")},
+		{RANGES_PLAN("", ""), RANGES_PLAN("", " DESC")}
+	};
+	IntColumns	columns;
+	Datum		values[6] = {Int32GetDatum(search->range.application), PointerGetDatum(search->query)};
+
+	int_columns_init(&columns, 3, count);
+	for (int i = 0; i < count; i++)
+		int_columns_append(&columns, (int32[]) {ranges[i].chat, ranges[i].above, ranges[i].through});
+	int_columns_to_arrays(&columns, values + 2);
+	values[5] = Int64GetDatum(search->missing);
+	search->missing -= spi_plan_read_into(&plans[search->range.within_chat][search->range.from_end],
+										  values, search->found);
+}

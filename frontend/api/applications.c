@@ -1,0 +1,101 @@
+/*
+ * applications.c
+ *		Handlers of applications.
+ */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/pagination.h"
+#include "http/body.h"
+#include "http/response.h"
+
+/* Columns of the statements that return applications. */
+enum
+{
+	COLUMN_ID,
+	COLUMN_TOKEN,
+	COLUMN_NAME,
+	COLUMN_CHATS_COUNT
+};
+
+void
+application_missing(Request *request)
+{
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Application with token %s not found",
+				  path_token(request));
+}
+
+static void
+print_application(FILE *stream, const PGresult *result, int row)
+{
+	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s}",
+			PQgetvalue(result, row, COLUMN_TOKEN),
+			PQgetvalue(result, row, COLUMN_NAME),
+			PQgetvalue(result, row, COLUMN_CHATS_COUNT));
+}
+
+static void
+answer_list(Request *request, const Rows *rows)
+{
+	page_answer(request, rows, COLUMN_ID, print_application);
+}
+
+void
+applications_list(Request *request)
+{
+	if (!page_read(request, PAGE_OF_LIST))
+		return;
+	call_begin(request, LIST_APPLICATIONS, answer_list, NULL);
+	page_add_bounds(request);
+	call_read(request);
+}
+
+static void
+answer_created(Request *request, const Rows *rows)
+{
+	const QueryValue *name = &call_of(request)->query.values[0];
+
+	respond_json(request, MHD_HTTP_CREATED,
+				 json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
+						   "name", name->text, name->length, "chats_count", 0));
+}
+
+static void
+name_unstorable(Request *request)
+{
+	respond_invalid(request, "name", UNSTORABLE_TEXT);
+}
+
+void
+application_create(Request *request)
+{
+	const char *name;
+	size_t		length;
+
+	name = body_text(request, "name", &length);
+	if (request->faults)
+	{
+		respond_invalid_body(request);
+		return;
+	}
+	call_begin(request, CREATE_APPLICATION, answer_created, NULL);
+	call_of(request)->unstorable = name_unstorable;
+	call_add_text(request, name, length);
+	call_write(request);
+}
+
+static void
+answer_one(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		application_missing(request);
+	else
+		respond_ok(request, rows_object(rows, print_application), NULL);
+}
+
+void
+application_show(Request *request)
+{
+	call_begin(request, GET_APPLICATION, answer_one, application_missing);
+	call_add_token(request);
+	call_read(request);
+}

@@ -1,0 +1,107 @@
+/*
+ * chats.c
+ *		Handlers of chats.
+ */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/pagination.h"
+#include "http/body.h"
+#include "http/response.h"
+
+/* Columns of the statements that return chats. */
+enum
+{
+	COLUMN_NUMBER,
+	COLUMN_MESSAGES_COUNT
+};
+
+static void
+chat_missing(Request *request)
+{
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat with number %s not found",
+				  path_chat_text(request));
+}
+
+static void
+print_chat(FILE *stream, const PGresult *result, int row)
+{
+	fprintf(stream, "{\"number\":%s,\"messages_count\":%s}",
+			PQgetvalue(result, row, COLUMN_NUMBER),
+			PQgetvalue(result, row, COLUMN_MESSAGES_COUNT));
+}
+
+static void
+answer_list(Request *request, const Rows *rows)
+{
+	page_answer(request, rows, COLUMN_NUMBER, print_chat);
+}
+
+void
+chats_list(Request *request)
+{
+	if (!page_read(request, PAGE_OF_LIST))
+		return;
+	call_begin(request, LIST_CHATS, answer_list, application_missing);
+	call_add_token(request);
+	page_add_bounds(request);
+	call_read(request);
+}
+
+static void
+answer_created(Request *request, const Rows *rows)
+{
+	respond_json(request, MHD_HTTP_CREATED,
+				 json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
+}
+
+/* The body is invalid, but if the application is missing, that is said instead. */
+static void
+answer_invalid(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		application_missing(request);
+	else
+		respond_invalid_body(request);
+}
+
+void
+chat_create(Request *request)
+{
+	int			number;
+
+	number = body_number(request, "number");
+	if (request->faults)
+	{
+		call_begin(request, GET_APPLICATION, answer_invalid, application_missing);
+		call_add_token(request);
+		call_read(request);
+		return;
+	}
+	call_begin(request, CREATE_CHAT, answer_created, application_missing);
+	call_add_token(request);
+	call_add_number(request, number);
+	call_write(request);
+}
+
+static void
+answer_one(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		chat_missing(request);
+	else
+		respond_ok(request, rows_object(rows, print_chat), NULL);
+}
+
+void
+chat_show(Request *request)
+{
+	if (path_chat(request) == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	call_begin(request, GET_CHAT, answer_one, application_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
+}

@@ -1,0 +1,240 @@
+/*
+ * messages.c
+ *		Handlers of messages.
+ */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/pagination.h"
+#include "db/writes.h"
+#include "http/body.h"
+#include "http/response.h"
+
+/* Columns of the statements that return messages. */
+enum
+{
+	COLUMN_NUMBER,
+	COLUMN_BODY
+};
+
+/* Columns of the statement that searches all chats of an application. */
+enum
+{
+	FOUND_CHAT,
+	FOUND_NUMBER,
+	FOUND_BODY
+};
+
+static void
+chat_missing(Request *request)
+{
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
+}
+
+static void
+message_missing(Request *request)
+{
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
+}
+
+static void
+print_message(FILE *stream, const PGresult *result, int row)
+{
+	fputs("{\"number\":", stream);
+	fputs(PQgetvalue(result, row, COLUMN_NUMBER), stream);
+	fputs(",\"body\":", stream);
+	fputs(PQgetvalue(result, row, COLUMN_BODY), stream);
+	fputc('}', stream);
+}
+
+static void
+print_found(FILE *stream, const PGresult *result, int row)
+{
+	fprintf(stream, "{\"chat_number\":%s,\"number\":%s,\"body\":",
+			PQgetvalue(result, row, FOUND_CHAT), PQgetvalue(result, row, FOUND_NUMBER));
+	fputs(PQgetvalue(result, row, FOUND_BODY), stream);
+	fputc('}', stream);
+}
+
+static void
+answer_list(Request *request, const Rows *rows)
+{
+	page_answer(request, rows, COLUMN_NUMBER, print_message);
+}
+
+void
+messages_list(Request *request)
+{
+	bool		last;
+
+	if (!page_read(request, PAGE_OF_MESSAGES))
+		return;
+	if (path_chat(request) == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	last = call_of(request)->page.last > 0;
+	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, answer_list, chat_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	if (last)
+		call_add_number(request, call_of(request)->page.last);
+	else
+		page_add_bounds(request);
+	call_read(request);
+}
+
+/* Reads the parameters of a search. If they are invalid, responds and returns false. */
+static bool
+read_search(Request *request, PageKind kind)
+{
+	if (!page_read(request, kind))
+		return false;
+	if (call_of(request)->page.search.length == 0)
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'query' is missing.");
+	return request->status == 0;
+}
+
+/* No message can contain the text: no matches, unless the parent, whose row it is, is missing. */
+static void
+answer_none(Request *request, const Rows *rows)
+{
+	Rows		none = {.result = rows->result};
+
+	if (rows->count == 0)
+		call_of(request)->missing(request);
+	else
+		page_answer(request, &none, COLUMN_NUMBER, print_message);
+}
+
+static void
+search_unstorable(Request *request)
+{
+	call_begin(request, GET_CHAT, answer_none, chat_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
+}
+
+static void
+body_unstorable(Request *request)
+{
+	respond_invalid(request, "body", UNSTORABLE_TEXT);
+}
+
+void
+messages_search(Request *request)
+{
+	if (!read_search(request, PAGE_OF_LIST))
+		return;
+	if (path_chat(request) == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	call_begin(request, SEARCH_MESSAGES, answer_list, chat_missing);
+	call_of(request)->unstorable = search_unstorable;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
+	page_add_bounds(request);
+	call_search(request);
+}
+
+static void
+answer_found_all(Request *request, const Rows *rows)
+{
+	page_answer(request, rows, FOUND_CHAT, print_found);
+}
+
+static void
+search_all_unstorable(Request *request)
+{
+	call_begin(request, GET_APPLICATION, answer_none, application_missing);
+	call_add_token(request);
+	call_read(request);
+}
+
+void
+messages_search_all(Request *request)
+{
+	if (!read_search(request, PAGE_ACROSS_CHATS))
+		return;
+	call_begin(request, SEARCH_APPLICATION, answer_found_all, application_missing);
+	call_of(request)->unstorable = search_all_unstorable;
+	call_add_token(request);
+	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
+	page_add_bounds(request);
+	call_search(request);
+}
+
+static void
+answer_one(Request *request, const Rows *rows)
+{
+	respond_ok(request, rows_object(rows, print_message), NULL);
+}
+
+void
+message_show(Request *request)
+{
+	if (path_chat(request) == 0 || path_message(request) == 0)
+	{
+		message_missing(request);
+		return;
+	}
+	call_begin(request, GET_MESSAGES, answer_one, message_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_add_number(request, path_message(request));
+	call_read(request);
+}
+
+/* The body is invalid, but if the chat is missing, that is said instead. */
+static void
+answer_invalid(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		chat_missing(request);
+	else
+		respond_invalid_body(request);
+}
+
+static void
+answer_created(Request *request, const Rows *rows)
+{
+	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
+
+	respond_json(request, MHD_HTTP_CREATED,
+				 json_pack("{s:i,s:s%}", "number", rows_number(rows, 0, 0), "body", body->text, body->length));
+}
+
+void
+message_create(Request *request)
+{
+	const char *body;
+	size_t		length;
+	int			number;
+
+	if (path_chat(request) == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	body = body_text(request, "body", &length);
+	number = body_number(request, "number");
+	if (request->faults)
+	{
+		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
+		call_add_token(request);
+		call_add_number(request, path_chat(request));
+		call_read(request);
+		return;
+	}
+	call_begin(request, CREATE_MESSAGES, answer_created, chat_missing);
+	call_of(request)->unstorable = body_unstorable;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_add_text(request, body, length);
+	call_add_number(request, number);
+	call_write(request);
+}

@@ -1,0 +1,37 @@
+/*
+ * page.h
+ *		A page of a list, as the client asks for it.
+ */
+#ifndef CHATD_PAGE_H
+#define CHATD_PAGE_H
+
+#include <stdbool.h>
+
+#include "http/uri.h"
+
+typedef enum PageKind
+{
+	PAGE_OF_LIST,
+	PAGE_OF_MESSAGES,			/* of one chat: the client may ask for the last ones */
+	PAGE_ACROSS_CHATS			/* of messages of many chats */
+} PageKind;
+
+/* The place of a row in its list: NUMBER, or CHAT.NUMBER across chats. */
+typedef struct Place
+{
+	int			chat;			/* 0 unless across chats */
+	int			number;
+} Place;
+
+typedef struct Page
+{
+	PageKind	kind;
+	int			limit;			/* what the client gave, or the default */
+	int			last;			/* this, and the numbers of the next two: -1 if not given */
+	Place		after;
+	Place		before;
+	bool		limit_given;
+	Text		search;			/* the text to search for; NULL if not given */
+} Page;
+
+#endif

@@ -1,0 +1,324 @@
+/*
+ * pagination.c
+ *		Lists are returned page by page, with links to the pages around.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/call.h"
+#include "api/pagination.h"
+#include "http/connection.h"
+#include "http/response.h"
+
+/* Of a connection's memory: reserved for all but the target and the Link header. */
+#define OTHER_HEADERS 6144
+
+/* JSON in one page, unless it is one row. */
+#define PAGE_BYTES (1024 * 1024)
+
+typedef struct Parameter
+{
+	const char *name;
+	int			minimum;
+	int			maximum;
+	bool		given;
+	int		   *chat;			/* NULL: the value is a number only */
+	int		   *number;
+} Parameter;
+
+/* Parses a parameter's value; returns false if it is invalid. */
+static bool
+read_value(const Parameter *parameter, Text value)
+{
+	const char *number = value.bytes;
+	const char *end = value.bytes + value.length;
+
+	if (parameter->chat)
+	{
+		const char *dot = memchr(value.bytes, '.', value.length);
+
+		if (dot == NULL || !uri_number(value.bytes, dot - value.bytes, parameter->minimum, parameter->chat))
+			return false;
+		number = dot + 1;
+	}
+	if (!uri_number(number, end - number, parameter->minimum, parameter->number))
+		return false;
+	/* No message is in chat 0. */
+	if (parameter->chat && *parameter->chat == 0)
+		*parameter->number = 0;
+	return *parameter->number <= parameter->maximum;
+}
+
+/* Takes one parameter; responds and returns false if it is invalid. */
+static bool
+take_parameter(void *owner, Text name, Text value)
+{
+	Request    *request = owner;
+	Page	   *page = &call_of(request)->page;
+	bool		across = page->kind == PAGE_ACROSS_CHATS;
+	const Parameter numbers[] = {
+		{"limit", 1, PAGE_MAXIMUM, page->limit_given, NULL, &page->limit},
+		{"after", 0, INT_MAX, page->after.number >= 0, across ? &page->after.chat : NULL, &page->after.number},
+		{"before", 1, INT_MAX, page->before.number >= 0, across ? &page->before.chat : NULL, &page->before.number},
+		{"last", 1, PAGE_MAXIMUM, page->last >= 0, NULL, &page->last},
+	};
+	bool		twice = false;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	{
+		const Parameter *number = &numbers[i];
+
+		if (strcmp(name.bytes, number->name) != 0)
+			continue;
+		if (number->given)
+			twice = true;
+		else if (!read_value(number, value))
+			respond_error(request, MHD_HTTP_BAD_REQUEST,
+						  "Query parameter '%s' must be %s from %d to %d.", number->name,
+						  number->chat ? "CHAT.NUMBER, two integers" : "an integer",
+						  number->minimum, number->maximum);
+		if (i == 0)
+			page->limit_given = true;
+	}
+	if (strcmp(name.bytes, "query") == 0)
+	{
+		twice = page->search.bytes != NULL;
+		if (!twice)
+		{
+			page->search = value;
+			value.bytes = NULL;
+		}
+	}
+	if (twice)
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter '%s' is given more than once.",
+					  name.bytes);
+	free(name.bytes);
+	free(value.bytes);
+	return request->status == 0;
+}
+
+bool
+page_read(Request *request, PageKind kind)
+{
+	Page	   *page = &call_of(request)->page;
+
+	*page = (Page) {.kind = kind, .limit = PAGE_DEFAULT, .last = -1, .after = {0, -1}, .before = {0, -1}};
+	if (!uri_each_pair(request->query, strlen(request->query), take_parameter, request))
+	{
+		if (request->status == 0)
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The query is not correctly encoded UTF-8.");
+		return false;
+	}
+	if (page->last > 0 && kind != PAGE_OF_MESSAGES)
+	{
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
+					  "Query parameter 'last' is for the list of a chat's messages only.");
+		return false;
+	}
+	if (page->last > 0 && (page->limit_given || page->after.number >= 0 || page->before.number >= 0))
+	{
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
+					  "Query parameter 'last' cannot be combined with 'limit', 'after' or 'before'.");
+		return false;
+	}
+	return true;
+}
+
+/* Is it a bound? The start of a list is none. */
+static bool
+is_bound(Place place)
+{
+	return place.chat > 0 || place.number > 0;
+}
+
+static void
+add_bound(Request *request, Place place)
+{
+	if (call_of(request)->page.kind == PAGE_ACROSS_CHATS)
+		query_add_pair(&call_of(request)->query, place.chat, place.number);
+	else
+		call_add_number(request, is_bound(place) ? place.number : 0);
+}
+
+void
+page_add_bounds(Request *request)
+{
+	add_bound(request, call_of(request)->page.after);
+	add_bound(request, call_of(request)->page.before);
+	call_add_number(request, call_of(request)->page.limit);
+	call_of(request)->query.max_rows = call_of(request)->page.limit;
+}
+
+static Place
+row_place(const Page *page, const Rows *rows, int row, int column)
+{
+	if (page->kind != PAGE_ACROSS_CHATS)
+		return (Place) {.number = rows_number(rows, row, column)};
+	return (Place) {rows_number(rows, row, column), rows_number(rows, row, column + 1)};
+}
+
+/* The next place; the same if there is none. */
+static Place
+place_behind(Place place)
+{
+	if (place.number < INT_MAX)
+		return (Place) {place.chat, place.number + 1};
+	if (place.chat > 0 && place.chat < INT_MAX)
+		return (Place) {place.chat + 1, 1};
+	return place;
+}
+
+static bool
+place_is_before(Place place, Place other)
+{
+	return place.chat < other.chat || (place.chat == other.chat && place.number < other.number);
+}
+
+/* Writes name=place. */
+static void
+print_bound(FILE *stream, const char *name, Place place)
+{
+	fprintf(stream, "%s=", name);
+	if (place.chat)
+		fprintf(stream, "%d.", place.chat);
+	fprintf(stream, "%d", place.number);
+}
+
+/*
+ * Writes one link. search is the encoded search text, or NULL; before is a second
+ * bound, or none.
+ */
+static void
+print_link(FILE *stream, Request *request, const char *search,
+		   const char *bound, Place place, Place before, const char *relation)
+{
+	const Page *page = &call_of(request)->page;
+
+	if (ftell(stream) > 0)
+		fputs(", ", stream);
+	fprintf(stream, "<%.*s?", (int) request->path_length, request->target);
+	if (search)
+		fprintf(stream, "query=%s&", search);
+	if (page->limit_given)
+		fprintf(stream, "limit=%d&", page->limit);
+	if (page->last > 0)
+		fprintf(stream, "limit=%d&", page->last);
+	print_bound(stream, bound, place);
+	if (is_bound(before))
+		print_bound(stream, "&before", before);
+	fprintf(stream, ">; rel=\"%s\"", relation);
+}
+
+/* Does the page have the rows closest to its upper bound? */
+static bool
+is_backward(const Page *page)
+{
+	return page->last > 0 || (is_bound(page->before) && !is_bound(page->after));
+}
+
+/* The bytes of one row's values. */
+static size_t
+row_bytes(const Rows *rows, int row)
+{
+	size_t		bytes = 0;
+
+	for (int column = 0; column < PQnfields(rows->result); column++)
+		bytes += PQgetlength(rows->result, rows->first + row, column);
+	return bytes;
+}
+
+/*
+ * As many rows as fit into a page, from the side where it begins. Sets cut if the
+ * rows exceed a page: the database, which stops there too, may have had more.
+ */
+static Rows
+page_cut(const Page *page, const Rows *rows, bool *cut)
+{
+	Rows		kept = *rows;
+	size_t		bytes = 0;
+
+	for (kept.count = 0; kept.count < rows->count; kept.count++)
+	{
+		bytes += row_bytes(rows, is_backward(page) ? rows->count - 1 - kept.count : kept.count);
+		if (kept.count > 0 && bytes > PAGE_BYTES)
+			break;
+	}
+	*cut = bytes > PAGE_BYTES;
+	if (is_backward(page))
+		kept.first += rows->count - kept.count;
+	return kept;
+}
+
+/*
+ * The Link header, malloc'ed; NULL for none. A full page may have a next one, up
+ * to the bound that the client gave. A page that ends at a bound of the client's
+ * has a next one without that bound. only_next leaves out the link back.
+ */
+static char *
+page_link(Request *request, const Rows *rows, bool full, int place_column, bool only_next)
+{
+	const Page *page = &call_of(request)->page;
+	bool		empty = rows->count == 0;
+	Place		first = empty ? place_behind(page->after) : row_place(page, rows, 0, place_column);
+	Place		last = empty ? first : row_place(page, rows, rows->count - 1, place_column);
+	Place		none = {0};
+	Place		bound = is_backward(page) ? none : page->before;
+	bool		next = !empty && page->last < 0 &&
+		(is_backward(page) || (full && (!is_bound(bound) || place_is_before(place_behind(last), bound))));
+	bool		back = !only_next && (first.chat > 1 || first.number > 1) &&
+		(is_bound(page->after) || (full && is_backward(page)));
+	char	   *search = NULL;
+	char	   *link = NULL;
+	size_t		length;
+	FILE	   *stream;
+
+	if (!next && !back)
+		return NULL;
+	if (page->search.bytes)
+		search = uri_encode(page->search.bytes, page->search.length);
+	stream = open_memstream(&link, &length);
+	if (stream)
+	{
+		if (next)
+			print_link(stream, request, search, "after", last, bound, "next");
+		if (back)
+			print_link(stream, request, search, "before", first, none, "prev");
+		fclose(stream);
+	}
+	free(search);
+	return link;
+}
+
+/* Does the header fit into the connection's memory beside the request? */
+static bool
+link_fits(Request *request, const char *link)
+{
+	return link == NULL ||
+		strlen(link) + strlen(request->target) + OTHER_HEADERS < CONNECTION_MEMORY;
+}
+
+void
+page_answer(Request *request, const Rows *rows, int place_column, RowPrinter print)
+{
+	const Page *page = &call_of(request)->page;
+	bool		cut;
+	Rows		kept = page_cut(page, rows, &cut);
+	bool		full = cut || rows->count == (page->last > 0 ? page->last : page->limit);
+	char	   *link;
+
+	link = page_link(request, &kept, full, place_column, false);
+	if (!link_fits(request, link))
+	{
+		free(link);
+		link = page_link(request, &kept, full, place_column, true);
+	}
+	if (link_fits(request, link))
+		respond_ok(request, rows_array(&kept, print), link);
+	else
+		/* Without a link the client would miss the rest and not know. */
+		respond_error(request, MHD_HTTP_URI_TOO_LONG,
+					  "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
+	free(link);
+}

@@ -1,0 +1,54 @@
+/*
+ * loop.h
+ *		The event loop: file descriptors and timers.
+ *
+ * A watcher waits for a descriptor, a timer for a point in time. Both are
+ * embedded in the struct that they serve and must not move while in use. Times
+ * are milliseconds of the monotonic clock.
+ */
+#ifndef CHATD_LOOP_H
+#define CHATD_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Watcher
+{
+	int			fd;				/* -1: not watched */
+	uint32_t	events;
+	void		(*ready) (void *owner, uint32_t events);
+	void	   *owner;
+} Watcher;
+
+typedef struct Timer
+{
+	uint64_t	due;			/* 0: not armed */
+	void		(*fire) (void *owner);
+	void	   *owner;
+	bool		linked;			/* into the loop's list, for good */
+	struct Timer *next;
+} Timer;
+
+/* Creates the loop; call once per process. Exits on failure. */
+extern void loop_open(void);
+
+/*
+ * Watches fd for a set of epoll events. If the watcher already watches fd, only
+ * the events change; if they are the same, no system call is made.
+ */
+extern void loop_watch(Watcher *watcher, int fd, uint32_t events);
+extern void loop_unwatch(Watcher *watcher);
+
+/* Makes the timer fire once when it is due; 0 disarms it. */
+extern void loop_arm(Timer *timer, uint64_t due);
+
+/* The time at which the current iteration began. */
+extern uint64_t loop_now(void);
+
+/*
+ * One iteration: waits for events (does not block if busy), then calls the
+ * watchers that are ready and the timers that are due.
+ */
+extern void loop_turn(bool busy);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * settings.c
+ *		The user's settings: one table for flags, environment variables and --help.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/settings.h"
+
+Settings	settings = {
+	.listen = "127.0.0.1",
+	.port = 8080,
+	.loops = 1,
+	.max_connections = 4096,
+	.max_queue = 4096,
+	.max_body = 512 * 1024,
+	.writers = 2,
+	.readers = 2,
+	.searchers = 2,
+	.idle_timeout = 60,
+	.request_timeout = 15,
+	.write_timeout = 30,
+	.statement_timeout = 10,
+};
+
+/* A setting is a string, or an integer from min to max (a switch: 0 or 1). */
+typedef struct Setting
+{
+	const char *flag;
+	const char *variable;
+	const char *operand;		/* NULL for a switch */
+	const char *help;
+	const char **text;
+	int		   *number;
+	int			min;
+	int			max;
+} Setting;
+
+static const Setting table[] = {
+	{"listen", "CHATD_LISTEN", "ADDRESS", "address to listen on, IPv4 or IPv6", &settings.listen, NULL, 0, 0},
+	{"port", "CHATD_PORT", "PORT", "port to listen on, 0 for any free one", NULL, &settings.port, 0, 65535},
+	{"loops", "CHATD_LOOPS", "N", "processes that share the port", NULL, &settings.loops, 1, 256},
+	{"database", "CHATD_DATABASE", "CONNINFO", "libpq connection string or URI", &settings.database, NULL, 0, 0},
+	{"writers", "CHATD_WRITERS", "N", "database connections for writes, per loop", NULL, &settings.writers, 1, 16},
+	{"readers", "CHATD_READERS", "N", "database connections for reads, per loop", NULL, &settings.readers, 1, 16},
+	{"searchers", "CHATD_SEARCHERS", "N", "database connections for searches, per loop", NULL, &settings.searchers, 1, 16},
+	{"max-connections", "CHATD_MAX_CONNECTIONS", "N", "connections of clients, per loop", NULL, &settings.max_connections, 1, 100000},
+	{"max-queue", "CHATD_MAX_QUEUE", "N", "requests that may wait for the database, per loop", NULL, &settings.max_queue, 1, 1000000},
+	{"max-body", "CHATD_MAX_BODY", "BYTES", "largest body of a request", NULL, &settings.max_body, 1024, 16 * 1024 * 1024},
+	{"idle-timeout", "CHATD_IDLE_TIMEOUT", "SECONDS", "closes a connection without a request", NULL, &settings.idle_timeout, 1, 86400},
+	{"request-timeout", "CHATD_REQUEST_TIMEOUT", "SECONDS", "for receiving a request whole, and for waiting in the queue", NULL, &settings.request_timeout, 1, 3600},
+	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600},
+	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600},
+	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1},
+};
+
+#define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
+
+static void
+print_help(void)
+{
+	printf("chatd serves pg_chat over HTTP.\n\nUsage: chatd [--FLAG VALUE]...\n\n"
+		   "A flag overrides its environment variable.\n\n");
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+	{
+		const Setting *setting = &table[i];
+		char		flag[48];
+
+		snprintf(flag, sizeof(flag), "--%s%s%s", setting->flag,
+				 setting->operand ? " " : "", setting->operand ? setting->operand : "");
+		printf("  %-28s %s\n%31s%s", flag, setting->help, "", setting->variable);
+		if (setting->operand == NULL)
+			printf("=1");
+		else if (setting->number)
+			printf(", %d to %d, default %d", setting->min, setting->max, *setting->number);
+		else if (*setting->text)
+			printf(", default %s", *setting->text);
+		printf("\n");
+	}
+	printf("  %-28s this text\n  %-28s the version\n\n", "--help", "--version");
+	printf("What CONNINFO leaves open comes from libpq's variables (PGHOST, PGUSER,\n"
+		   "PGPASSFILE, PGSSLMODE and so on). A password on the command line can be seen\n"
+		   "by others: prefer a password file.\n\n"
+		   "SIGTERM and SIGINT answer what was accepted and then end chatd. New settings\n"
+		   "need a restart; SIGHUP is ignored.\n");
+}
+
+static void
+fail(const char *source, const char *name, const char *message)
+{
+	fprintf(stderr, "chatd: %s%s %s\n", source, name, message);
+	exit(2);
+}
+
+/* Sets a setting; exits if the value is invalid. */
+static void
+set_value(const Setting *setting, const char *source, const char *name, const char *value)
+{
+	char		message[96];
+	char	   *end;
+	long		number;
+
+	if (setting->text)
+	{
+		*setting->text = value;
+		return;
+	}
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno || end == value || *end || number < setting->min || number > setting->max)
+	{
+		snprintf(message, sizeof(message), "must be an integer from %d to %d", setting->min, setting->max);
+		fail(source, name, message);
+	}
+	*setting->number = (int) number;
+}
+
+static const Setting *
+find(const char *flag, size_t length)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+		if (strlen(table[i].flag) == length && memcmp(table[i].flag, flag, length) == 0)
+			return &table[i];
+	return NULL;
+}
+
+void
+settings_read(int argc, char **argv)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+	{
+		const char *value = getenv(table[i].variable);
+
+		if (value && *value)
+			set_value(&table[i], "", table[i].variable, value);
+	}
+	for (int i = 1; i < argc; i++)
+	{
+		const char *flag = argv[i] + 2;
+		const char *equals;
+		const Setting *setting;
+
+		if (strncmp(argv[i], "--", 2) != 0)
+			fail("", argv[i], "is not a flag; try --help");
+		if (strcmp(flag, "help") == 0)
+		{
+			print_help();
+			exit(0);
+		}
+		if (strcmp(flag, "version") == 0)
+		{
+			printf("chatd %s\n", CHATD_VERSION);
+			exit(0);
+		}
+		equals = strchrnul(flag, '=');
+		setting = find(flag, equals - flag);
+		if (setting == NULL)
+			fail("", argv[i], "is not a flag; try --help");
+		if (*equals)
+			set_value(setting, "--", setting->flag, equals + 1);
+		else if (setting->operand == NULL)
+			set_value(setting, "--", setting->flag, "1");
+		else if (i + 1 < argc)
+			set_value(setting, "--", setting->flag, argv[++i]);
+		else
+			fail("--", setting->flag, "needs a value");
+	}
+}

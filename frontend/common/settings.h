@@ -1,0 +1,40 @@
+/*
+ * settings.h
+ *		The user's settings, read once at startup.
+ */
+#ifndef CHATD_SETTINGS_H
+#define CHATD_SETTINGS_H
+
+#include <stdbool.h>
+
+#define CHATD_VERSION "0.2"
+
+typedef struct Settings
+{
+	const char *listen;			/* numeric address to listen on */
+	const char *database;		/* connection string; NULL: libpq's defaults */
+	int			port;			/* 0: any free one */
+	int			loops;			/* processes that share the port */
+	int			max_connections;	/* of clients, for each loop */
+	int			max_queue;		/* requests waiting for the database */
+	int			max_body;		/* bytes of a request's body */
+	int			writers;		/* database connections, for each loop */
+	int			readers;
+	int			searchers;
+	int			idle_timeout;	/* these in seconds */
+	int			request_timeout;
+	int			write_timeout;
+	int			statement_timeout;
+	int			access_log;
+} Settings;
+
+extern Settings settings;
+
+/*
+ * Fills in settings from the environment, then from the flags. Exits with status
+ * 0 after --help and --version, and with status 2 and a message that names the
+ * setting if one is invalid.
+ */
+extern void settings_read(int argc, char **argv);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * keyed_queue.c
+ *		A queue in which queries with the same key keep their order.
+ *
+ * Each key has its own list of queries, ordered by when they were added. A key is
+ * in the list of ready keys, in that of paused keys, or in flight and in neither.
+ * It is freed when it is in none and has no queries.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/keyed_queue.h"
+
+struct QueryKey
+{
+	const char *text;			/* this key's own copy follows the struct */
+	int			number;
+	QueryQueue	queries;		/* that wait */
+	int			in_flight;
+	bool		returned;		/* one came back, while others are in flight */
+	int			attempts;		/* that failed, since one succeeded */
+	uint64_t	retry_at;
+	QueryKey   *next_in_list;
+	QueryKey   *next_in_bucket;
+};
+
+static QueryKey **
+bucket_place(KeyedQueue *queue, const char *text, int number)
+{
+	uint32_t	hash = 2166136261u ^ (uint32_t) number;
+	QueryKey  **place;
+
+	for (const char *byte = text; *byte; byte++)
+		hash = (hash ^ (unsigned char) *byte) * 16777619u;
+	place = &queue->buckets[(hash ^ hash >> 15) % KEY_BUCKETS];
+	while (*place && ((*place)->number != number || strcmp((*place)->text, text) != 0))
+		place = &(*place)->next_in_bucket;
+	return place;
+}
+
+static void
+make_ready(KeyedQueue *queue, QueryKey *key)
+{
+	key->next_in_list = NULL;
+	if (queue->last_ready)
+		queue->last_ready->next_in_list = key;
+	else
+		queue->first_ready = key;
+	queue->last_ready = key;
+}
+
+static void
+unlink_first_ready(KeyedQueue *queue)
+{
+	queue->first_ready = queue->first_ready->next_in_list;
+	if (queue->first_ready == NULL)
+		queue->last_ready = NULL;
+}
+
+static void
+free_key(KeyedQueue *queue, QueryKey *key)
+{
+	*bucket_place(queue, key->text, key->number) = key->next_in_bucket;
+	free(key);
+}
+
+bool
+keyed_queue_add(KeyedQueue *queue, Query *query, const char *text, int number)
+{
+	QueryKey  **place = bucket_place(queue, text, number);
+	QueryKey   *key = *place;
+
+	if (key == NULL)
+	{
+		key = calloc(1, sizeof(QueryKey) + strlen(text) + 1);
+		if (key == NULL)
+			return false;
+		key->text = strcpy((char *) (key + 1), text);
+		key->number = number;
+		*place = key;
+		make_ready(queue, key);
+	}
+	query->key = key;
+	query->order = ++queue->order;
+	query_push(&key->queries, query);
+	query_begin_wait(query);
+	queue->count++;
+	return true;
+}
+
+bool
+keyed_queue_is_ready(KeyedQueue *queue)
+{
+	/* The queries of a ready key may have expired. */
+	while (queue->first_ready && queue->first_ready->queries.first == NULL)
+	{
+		QueryKey   *key = queue->first_ready;
+
+		unlink_first_ready(queue);
+		free_key(queue, key);
+	}
+	return queue->first_ready != NULL;
+}
+
+void
+keyed_queue_take(KeyedQueue *queue, QueryQueue *taken, int count, size_t bytes)
+{
+	size_t		used = 0;
+
+	while (taken->count < count && keyed_queue_is_ready(queue))
+	{
+		QueryKey   *key = queue->first_ready;
+
+		while (key->queries.first && taken->count < count)
+		{
+			size_t		size = query_size(key->queries.first);
+			Query	   *query;
+
+			if (taken->count > 0 && used + size > bytes)
+				break;
+			query = query_pop(&key->queries);
+			query_end_wait(query);
+			query_push(taken, query);
+			queue->count--;
+			key->in_flight++;
+			used += size;
+		}
+		if (key->in_flight == 0)
+			return;
+		unlink_first_ready(queue);
+		if (key->queries.first)
+			return;
+	}
+}
+
+/* Ends the pauses that are over, and sets the timer for the next. */
+static void
+end_pauses(void *owner)
+{
+	KeyedQueue *queue = owner;
+	QueryKey   *key = queue->paused;
+	uint64_t	next = 0;
+
+	queue->paused = NULL;
+	while (key)
+	{
+		QueryKey   *following = key->next_in_list;
+
+		if (key->retry_at <= loop_now())
+			make_ready(queue, key);
+		else
+		{
+			if (next == 0 || key->retry_at < next)
+				next = key->retry_at;
+			key->next_in_list = queue->paused;
+			queue->paused = key;
+		}
+		key = following;
+	}
+	loop_arm(&queue->timer, next);
+}
+
+static void
+pause_key(KeyedQueue *queue, QueryKey *key)
+{
+	int			pause = queue->first_pause;
+
+	for (int i = 0; i < key->attempts && pause < queue->last_pause; i++)
+		pause *= 2;
+	key->attempts++;
+	key->returned = false;
+	key->retry_at = loop_now() + pause;
+	key->next_in_list = queue->paused;
+	queue->paused = key;
+	queue->timer.fire = end_pauses;
+	queue->timer.owner = queue;
+	if (queue->timer.due == 0 || queue->timer.due > key->retry_at)
+		loop_arm(&queue->timer, key->retry_at);
+}
+
+/* A query of the key is no longer in flight: if it was the last, others follow. */
+static void
+land(KeyedQueue *queue, QueryKey *key)
+{
+	if (--key->in_flight > 0)
+		return;
+	if (key->returned)
+		pause_key(queue, key);
+	else if (key->queries.first)
+		make_ready(queue, key);
+	else
+		free_key(queue, key);
+}
+
+void
+keyed_queue_end(KeyedQueue *queue, Query *query)
+{
+	if (!query->key->returned)
+		query->key->attempts = 0;
+	land(queue, query->key);
+}
+
+/* Puts a query back into its key's list, at its place. */
+static void
+put_back(KeyedQueue *queue, Query *query)
+{
+	QueryQueue *queries = &query->key->queries;
+	Query	   *before = NULL;
+
+	for (Query *other = queries->first; other && other->order < query->order; other = other->next)
+		before = other;
+	query->next = before ? before->next : queries->first;
+	if (before)
+		before->next = query;
+	else
+		queries->first = query;
+	if (query->next == NULL)
+		queries->last = query;
+	queries->count++;
+	query_begin_wait(query);
+	queue->count++;
+}
+
+void
+keyed_queue_return(KeyedQueue *queue, QueryQueue *returned)
+{
+	Query	   *last = NULL;
+
+	/* From the last to the first, so that each goes to the front of its list. */
+	for (Query *query; (query = query_pop(returned)) != NULL; last = query)
+		query->next = last;
+	while (last)
+	{
+		Query	   *query = last;
+
+		last = query->next;
+		put_back(queue, query);
+		query->key->returned = true;
+		land(queue, query->key);
+	}
+}
+
+bool
+keyed_queue_is_behind(const Query *query)
+{
+	return query->key->returned;
+}
+
+/* Fails the queries of a key that have waited too long, or all. */
+static void
+expire_key(KeyedQueue *queue, QueryKey *key, bool all)
+{
+	int			before = key->queries.count;
+
+	queries_expire(&key->queries, all);
+	queue->count -= before - key->queries.count;
+}
+
+void
+keyed_queue_expire(KeyedQueue *queue, bool all)
+{
+	if (queue->count == 0)
+		return;
+	for (int i = 0; i < KEY_BUCKETS; i++)
+		for (QueryKey *key = queue->buckets[i]; key; key = key->next_in_bucket)
+			expire_key(queue, key, all);
+}

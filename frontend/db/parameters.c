@@ -1,0 +1,74 @@
+/*
+ * parameters.c
+ *		Arrays as parameters of a statement.
+ *
+ * They are in PostgreSQL's binary format: a header, then each element preceded by
+ * its length, -1 for null; all integers in network byte order.
+ */
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/parameters.h"
+
+static void
+append(Array *array, const void *bytes, size_t length)
+{
+	if (array->used + length > array->size)
+	{
+		size_t		size = (array->used + length) * 2;
+		char	   *grown = realloc(array->bytes, size);
+
+		if (grown == NULL)
+		{
+			array->failed = true;
+			return;
+		}
+		array->bytes = grown;
+		array->size = size;
+	}
+	memcpy(array->bytes + array->used, bytes, length);
+	array->used += length;
+}
+
+static void
+append_integer(Array *array, int32_t number)
+{
+	uint32_t	value = htonl((uint32_t) number);
+
+	append(array, &value, sizeof(value));
+}
+
+void
+array_begin(Array *array, ArrayType type, int count)
+{
+	array->used = 0;
+	array->failed = false;
+	append_integer(array, 1);	/* dimensions */
+	append_integer(array, 1);	/* there may be nulls */
+	append_integer(array, type);
+	append_integer(array, count);
+	append_integer(array, 1);	/* lower bound */
+}
+
+void
+array_add_text(Array *array, const char *text, size_t length)
+{
+	append_integer(array, (int32_t) length);
+	append(array, text, length);
+}
+
+void
+array_add_number(Array *array, int number)
+{
+	append_integer(array, number ? (int32_t) sizeof(int32_t) : -1);
+	if (number)
+		append_integer(array, number);
+}
+
+bool
+array_is_complete(const Array *array)
+{
+	return !array->failed;
+}

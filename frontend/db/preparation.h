@@ -1,0 +1,27 @@
+/*
+ * preparation.h
+ *		What a new session needs before its first statement.
+ */
+#ifndef CHATD_PREPARATION_H
+#define CHATD_PREPARATION_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+/*
+ * Puts a connection into pipeline mode, and sends its settings and the statements
+ * to be prepared, up to a synchronization point. Returns false on failure.
+ */
+extern bool preparation_send(PGconn *connection, bool writes);
+
+/*
+ * Checks one of the results up to that point. Returns NULL, or why the session
+ * cannot be used, for people, as long as the result is there. versions: whether that
+ * is since versions do not fit each other.
+ */
+extern const char *preparation_check(const PGresult *result, bool *versions);
+
+/* Is it the error that the extension's library does not fit its schema? */
+extern bool result_is_version_error(const PGresult *result);
+
+#endif

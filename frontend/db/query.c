@@ -1,0 +1,183 @@
+/*
+ * query.c
+ *		A query: one statement with its parameters, and what becomes of it.
+ */
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/settings.h"
+#include "db/preparation.h"
+#include "db/query.h"
+
+void
+query_push(QueryQueue *queue, Query *query)
+{
+	query->next = NULL;
+	if (queue->last)
+		queue->last->next = query;
+	else
+		queue->first = query;
+	queue->last = query;
+	queue->count++;
+}
+
+Query *
+query_pop(QueryQueue *queue)
+{
+	Query	   *query = queue->first;
+
+	if (query)
+	{
+		queue->first = query->next;
+		if (queue->first == NULL)
+			queue->last = NULL;
+		queue->count--;
+	}
+	return query;
+}
+
+bool
+query_may_wait(const Query *query, int others)
+{
+	int			share = settings.max_queue - settings.max_queue / 8;
+
+	return others < settings.max_queue && (query->waiting == NULL || *query->waiting < share);
+}
+
+void
+query_begin_wait(Query *query)
+{
+	if (query->waiting)
+		++* query->waiting;
+}
+
+void
+query_end_wait(Query *query)
+{
+	if (query->waiting)
+		--* query->waiting;
+}
+
+size_t
+query_size(const Query *query)
+{
+	size_t		size = 0;
+
+	for (int i = 0; i < query->count; i++)
+		size += query->values[i].length;
+	return size;
+}
+
+void
+query_add_text(Query *query, const char *text, size_t length)
+{
+	query->values[query->count++] = (QueryValue) {.text = text, .length = length};
+}
+
+void
+query_add_number(Query *query, int number)
+{
+	query->values[query->count++] = (QueryValue) {.number = number};
+}
+
+void
+query_add_pair(Query *query, int first, int second)
+{
+	query->values[query->count++] = (QueryValue) {.first = first, .number = first ? second : 0};
+}
+
+void
+query_send(Session *session, Query *query,
+		   void (*done) (Operation *operation, const PGresult *result))
+{
+	char		numbers[QUERY_VALUES][sizeof("{2147483647,2147483647}")];
+	const char *values[QUERY_VALUES];
+	Parameters	parameters = {.count = query->count, .values = values};
+
+	for (int i = 0; i < query->count; i++)
+	{
+		const QueryValue *value = &query->values[i];
+
+		values[i] = value->text ? value->text : value->first || value->number ? numbers[i] : NULL;
+		if (value->first)
+			snprintf(numbers[i], sizeof(numbers[i]), "{%d,%d}", value->first, value->number);
+		else
+			snprintf(numbers[i], sizeof(numbers[i]), "%d", value->number);
+	}
+	query->operation.done = done;
+	session_send(session, &query->operation, query->statement, &parameters);
+}
+
+Query *
+query_of(Operation *operation)
+{
+	return (Query *) ((char *) operation - offsetof(Query, operation));
+}
+
+void
+query_refuse(Query *query, const char *message)
+{
+	query->failed(query, &(Failure) {.message = message});
+}
+
+void
+query_fail(Query *query, const PGresult *result)
+{
+	Failure		failure = {"none", NULL, "no answer", NULL};
+
+	if (result == NULL)
+	{
+		query_refuse(query, "The connection to the database was lost.");
+		return;
+	}
+	if (result_is_version_error(result))
+	{
+		const char *reason = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+		char		text[256];
+
+		log_event("database: %s", reason);
+		snprintf(text, sizeof(text), "The database is not available: %s.", reason);
+		query_refuse(query, text);
+		return;
+	}
+	if (PQresultErrorField(result, PG_DIAG_SQLSTATE))
+		failure = (Failure) {
+			.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+			.column = PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
+			.message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+			.hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT),
+		};
+	query->failed(query, &failure);
+}
+
+void
+query_finish(Query *query, const PGresult *result)
+{
+	Rows		rows = {.result = result, .count = PQntuples(result)};
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		query->succeeded(query, &rows);
+	else
+		query_fail(query, result);
+}
+
+void
+queries_expire(QueryQueue *queue, bool all)
+{
+	uint64_t	limit = (uint64_t) settings.request_timeout * 1000;
+
+	for (int count = queue->count; count > 0; count--)
+	{
+		Query	   *query = query_pop(queue);
+
+		if (!all && loop_now() - query->since <= limit)
+		{
+			query_push(queue, query);
+			continue;
+		}
+		query_end_wait(query);
+		query_refuse(query, all ? database_unavailable()
+					 : "The request waited too long for the database.");
+	}
+}

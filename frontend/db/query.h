@@ -1,0 +1,127 @@
+/*
+ * query.h
+ *		A query: one statement with its parameters, and what becomes of it.
+ *
+ * A query is embedded in the struct that it serves. Whoever submits it to
+ * reads.c or writes.c fills it in and keeps it, and the texts it refers to, until
+ * one of its two callbacks is called; either is called once, possibly before the
+ * submission returns.
+ */
+#ifndef CHATD_QUERY_H
+#define CHATD_QUERY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/rows.h"
+#include "db/session.h"
+#include "db/statements.h"
+
+/* SQLSTATEs */
+#define NO_SUCH_ROW "P0002"		/* a parent is missing */
+#define LOCKED "55P03"			/* another transaction has a lock on it */
+#define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
+
+#define QUERY_VALUES 6			/* parameters, at most */
+
+/* A parameter: a text, a number, or the array of two numbers. */
+typedef struct QueryValue
+{
+	const char *text;			/* NULL: a number */
+	size_t		length;			/* of the text */
+	int			first;			/* if not 0: the array's first number */
+	int			number;			/* 0: null */
+} QueryValue;
+
+/* Why a query has no rows. */
+typedef struct Failure
+{
+	const char *sqlstate;		/* NULL: the server did not report an error */
+	const char *column;			/* that the error is about, or NULL */
+	const char *message;
+	const char *hint;			/* or NULL */
+} Failure;
+
+typedef struct Query Query;
+
+struct Query
+{
+	Operation	operation;
+	StatementId statement;
+	Pool		pool;			/* of a read */
+	int			count;
+	QueryValue	values[QUERY_VALUES];
+	int			max_rows;		/* of a read's result */
+	uint64_t	since;			/* when its wait began, see queries_expire() */
+
+	/* The rows of the result, which are valid during the call. */
+	void		(*succeeded) (Query *query, const Rows *rows);
+
+	/* The query failed, or was not sent; failure is valid during the call. */
+	void		(*failed) (Query *query, const Failure *failure);
+
+	Query	   *next;			/* in a queue or a batch */
+
+	uint64_t	order;			/* see keyed_queue.c and fair_queue.c */
+	struct QueryKey *key;		/* see keyed_queue.c */
+
+	/* How many queries wait for whoever this one is for; NULL: nobody is counted. */
+	int		   *waiting;
+};
+
+/* Queries, first in, first out. */
+typedef struct QueryQueue
+{
+	Query	   *first;
+	Query	   *last;
+	int			count;
+} QueryQueue;
+
+extern void query_push(QueryQueue *queue, Query *query);
+
+/* Takes the oldest; NULL if the queue is empty. */
+extern Query *query_pop(QueryQueue *queue);
+
+/*
+ * May one more query wait beside those that do? Not if they are as many as the
+ * setting allows, or those of whoever it is for are most of that.
+ */
+extern bool query_may_wait(const Query *query, int others);
+
+/* Count the query among those that wait. */
+extern void query_begin_wait(Query *query);
+extern void query_end_wait(Query *query);
+
+/* The bytes of its texts. */
+extern size_t query_size(const Query *query);
+
+/* Add a parameter, from left to right. The number 0 stands for null. */
+extern void query_add_text(Query *query, const char *text, size_t length);
+extern void query_add_number(Query *query, int number);
+
+/* Adds the array of two numbers; null if the first is 0. */
+extern void query_add_pair(Query *query, int first, int second);
+
+/* Sends the query by itself; done is called with its operation. */
+extern void query_send(Session *session, Query *query,
+					   void (*done) (Operation *operation, const PGresult *result));
+
+/* The query that an operation belongs to. */
+extern Query *query_of(Operation *operation);
+
+/* Ends a query with the result of its statement; NULL: the connection was lost. */
+extern void query_finish(Query *query, const PGresult *result);
+
+/* Ends a query with a failed result; NULL: the connection was lost. */
+extern void query_fail(Query *query, const PGresult *result);
+
+/* Ends a query that the server reported no error for; message is for people. */
+extern void query_refuse(Query *query, const char *message);
+
+/*
+ * Fails the waiting queries of a queue of which the wait exceeds the request
+ * timeout, or all.
+ */
+extern void queries_expire(QueryQueue *queue, bool all);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * statements.c
+ *		The statements that chatd sends, prepared in every session.
+ *
+ * The casts select the variants of the extension's functions that take a token.
+ * Text that is copied into responses is returned as JSON.
+ */
+#include "db/statements.h"
+
+const Statement statements[STATEMENT_COUNT] = {
+	[CREATE_APPLICATION] = {"create_application",
+	"SELECT token FROM chat.create_application($1::text)"},
+	[GET_APPLICATION] = {"get_application",
+		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count"
+	" FROM chat.get_application($1::text)"},
+	[LIST_APPLICATIONS] = {"list_applications",
+		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count"
+	" FROM chat.list_applications($1::integer, $2::integer, $3::integer)"},
+	[CREATE_CHAT] = {"create_chat",
+	"SELECT chat.create_chat($1::text, $2::integer)"},
+	[GET_CHAT] = {"get_chat",
+	"SELECT number, messages_count FROM chat.get_chat($1::text, $2::integer)"},
+	[LIST_CHATS] = {"list_chats",
+		"SELECT number, messages_count"
+	" FROM chat.list_chats($1::text, $2::integer, $3::integer, $4::integer)"},
+	[CREATE_MESSAGES] = {"create_messages",
+		"SELECT number, sqlstate, field, message"
+	" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},
+	[GET_MESSAGES] = {"get_messages",
+		"SELECT number, pg_catalog.to_json(body), item"
+	" FROM chat.get_messages($1::text[], $2::integer[], $3::integer[])", true},
+	[LIST_MESSAGES] = {"list_messages",
+		"SELECT number, pg_catalog.to_json(body), item"
+		" FROM chat.list_messages($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[])",
+	true},
+	[LAST_MESSAGES] = {"last_messages",
+		"SELECT number, pg_catalog.to_json(body)"
+	" FROM chat.last_messages($1::text, $2::integer, $3::integer)"},
+	[SEARCH_MESSAGES] = {"search_messages",
+		"SELECT number, pg_catalog.to_json(body)"
+	" FROM chat.search_messages($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer)"},
+	[SEARCH_APPLICATION] = {"search_application",
+		"SELECT chat_number, number, pg_catalog.to_json(body)"
+	" FROM chat.search_application($1::text, $2::text, $3::integer[], $4::integer[], $5::integer)"},
+};

@@ -1,0 +1,401 @@
+/*
+ * writes.c
+ *		Queries that create: messages in batches, applications and chats one by one.
+ *
+ * DESIGN
+ *
+ * Messages queue up while the sessions are busy. As soon as one is idle, what is in
+ * the queue goes to it as one batch: one call of the extension's function, one
+ * transaction, one commit for all. Each message has its own outcome in the result,
+ * and each query ends with its own after the commit.
+ *
+ * A batch that fails as a whole was rolled back. If one message may be the cause,
+ * the batch is split into halves, which are tried one after the other, until the
+ * cause is alone. After a deadlock or a serialization failure it is tried once
+ * more. Otherwise all of it fails. If the connection is lost, nobody knows whether
+ * the commit came through: all of it fails, and is not tried again.
+ *
+ * Nothing waits for a chat that another transaction has locked: its messages come
+ * back and are tried again after a pause, while the rest of the batch is stored.
+ * The messages of a chat stay in the order in which they arrived; those of one
+ * chat are therefore never in two batches at a time (keyed_queue.c).
+ *
+ * Creations of applications and chats alternate with batches. Only one is in flight
+ * at a time, so that the other sessions are left to the messages. One that waits
+ * too long for a lock is tried again after a pause, before those of the same
+ * application that came after it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/keyed_queue.h"
+#include "db/parameters.h"
+#include "db/writes.h"
+
+#define BATCH_MESSAGES 1000		/* in one call, at most */
+#define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is one message */
+#define MESSAGE_VALUES 4
+
+/* Columns of the result of CREATE_MESSAGES. */
+enum
+{
+	OUTCOME_NUMBER,
+	OUTCOME_SQLSTATE,			/* null: the message was created */
+	OUTCOME_FIELD,
+	OUTCOME_MESSAGE
+};
+
+typedef struct Batch
+{
+	Operation	operation;
+	QueryQueue	messages;
+	bool		retried;		/* after the database rolled it back */
+	struct Batch *rest;			/* the other half, to be sent after this one */
+	struct Batch *next;			/* in retries */
+} Batch;
+
+static KeyedQueue messages = {.first_pause = 2, .last_pause = 64};
+static KeyedQueue creations = {.first_pause = 100, .last_pause = 800};
+static Batch *retries;			/* batches to be sent before anything else */
+static bool creation_in_flight;
+static bool creation_is_next;	/* if there are both */
+
+void
+writes_submit(Query *query)
+{
+	bool		is_message = query->statement == CREATE_MESSAGES;
+	KeyedQueue *queue = is_message ? &messages : &creations;
+	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
+
+	if (!database_ready(POOL_WRITE))
+		query_refuse(query, database_unavailable());
+	else if (!query_may_wait(query, queue->count))
+		query_refuse(query, "The server is busy.");
+	/* What locks: the chat, the application, or the name of a new application. */
+	else if (!keyed_queue_add(queue, query, query->values[0].text, number))
+		query_refuse(query, "Out of memory.");
+}
+
+/* Fails all messages of a batch, with a text. */
+static void
+batch_refuse(Batch *batch, const char *text)
+{
+	Query	   *query;
+
+	while ((query = query_pop(&batch->messages)) != NULL)
+	{
+		keyed_queue_end(&messages, query);
+		query_refuse(query, text);
+	}
+}
+
+/* Fails all messages of a batch, with its failed result. */
+static void
+batch_fail(Batch *batch, const PGresult *result)
+{
+	Query	   *query;
+
+	while ((query = query_pop(&batch->messages)) != NULL)
+	{
+		keyed_queue_end(&messages, query);
+		query_fail(query, result);
+	}
+}
+
+static void
+batch_retry(Batch *batch)
+{
+	batch->next = retries;
+	retries = batch;
+}
+
+/* A batch has ended: its other half is next. */
+static void
+batch_end(Batch *batch)
+{
+	if (batch->rest)
+		batch_retry(batch->rest);
+	free(batch);
+}
+
+/* Puts a batch back as two halves; without memory for that it fails. */
+static void
+batch_split(Batch *batch, const PGresult *result)
+{
+	Batch	   *half = calloc(1, sizeof(Batch));
+	int			count = batch->messages.count / 2;
+
+	if (half == NULL)
+	{
+		batch_fail(batch, result);
+		batch_end(batch);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+		query_push(&half->messages, query_pop(&batch->messages));
+	half->rest = batch;
+	batch_retry(half);
+}
+
+/* Fails a message with its row of the result. */
+static void
+message_fail(Query *query, const PGresult *result, int row)
+{
+	Failure		failure = {
+		.sqlstate = PQgetvalue(result, row, OUTCOME_SQLSTATE),
+		.message = PQgetvalue(result, row, OUTCOME_MESSAGE),
+	};
+
+	if (!PQgetisnull(result, row, OUTCOME_FIELD))
+		failure.column = PQgetvalue(result, row, OUTCOME_FIELD);
+	query->failed(query, &failure);
+}
+
+/* Ends each message of a batch with its row, or puts it back into the queue. */
+static void
+batch_take_outcomes(Batch *batch, const PGresult *result)
+{
+	QueryQueue	locked = {0};
+
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		Query	   *query = query_pop(&batch->messages);
+		const char *sqlstate = PQgetvalue(result, row, OUTCOME_SQLSTATE);
+
+		if (strcmp(sqlstate, LOCKED) == 0)
+		{
+			query_push(&locked, query);
+			continue;
+		}
+		keyed_queue_end(&messages, query);
+		if (PQgetisnull(result, row, OUTCOME_SQLSTATE))
+			query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
+		else
+			message_fail(query, result, row);
+	}
+	keyed_queue_return(&messages, &locked);
+}
+
+/*
+ * May one message be the cause of the failure, so that the others fare better
+ * without it? Not if the class of the error is about the connection, a read-only
+ * server, a rollback, resources, locks, an operator or the system.
+ */
+static bool
+may_have_one_cause(const PGresult *result)
+{
+	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", "XX"};
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (strncmp(sqlstate, classes[i], 2) == 0)
+			return false;
+	return !result_is_stale(result);
+}
+
+static bool
+is_transient(const char *sqlstate)
+{
+	return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0;
+}
+
+static void
+batch_done(Operation *operation, const PGresult *result)
+{
+	Batch	   *batch = (Batch *) operation;
+	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+	if (result == NULL)
+		batch_refuse(batch, "The connection to the database was lost: the message may be stored or not.");
+	else if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == batch->messages.count)
+		batch_take_outcomes(batch, result);
+	else if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
+		keyed_queue_return(&messages, &batch->messages);
+	else if (sqlstate && may_have_one_cause(result) && batch->messages.count > 1)
+	{
+		batch_split(batch, result);
+		return;
+	}
+	else if (sqlstate && is_transient(sqlstate) && !batch->retried)
+	{
+		batch->retried = true;
+		batch_retry(batch);
+		return;
+	}
+	else
+		batch_fail(batch, result);
+	batch_end(batch);
+}
+
+static void
+batch_send(Session *session, Batch *batch)
+{
+	static Array arrays[MESSAGE_VALUES];
+	const char *values[MESSAGE_VALUES];
+	int			lengths[MESSAGE_VALUES];
+	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1};
+	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
+	int			count = batch->messages.count;
+	bool		complete = true;
+
+	array_begin(&arrays[MESSAGE_TOKEN], ARRAY_OF_TEXTS, count);
+	array_begin(&arrays[MESSAGE_CHAT], ARRAY_OF_INTEGERS, count);
+	array_begin(&arrays[MESSAGE_BODY], ARRAY_OF_TEXTS, count);
+	array_begin(&arrays[MESSAGE_NUMBER], ARRAY_OF_INTEGERS, count);
+	for (const Query *query = batch->messages.first; query; query = query->next)
+	{
+		const QueryValue *message = query->values;
+
+		array_add_text(&arrays[MESSAGE_TOKEN], message[MESSAGE_TOKEN].text, message[MESSAGE_TOKEN].length);
+		array_add_number(&arrays[MESSAGE_CHAT], message[MESSAGE_CHAT].number);
+		array_add_text(&arrays[MESSAGE_BODY], message[MESSAGE_BODY].text, message[MESSAGE_BODY].length);
+		array_add_number(&arrays[MESSAGE_NUMBER], message[MESSAGE_NUMBER].number);
+	}
+	for (int i = 0; i < MESSAGE_VALUES; i++)
+	{
+		complete = complete && array_is_complete(&arrays[i]);
+		values[i] = arrays[i].bytes;
+		lengths[i] = (int) arrays[i].used;
+	}
+	if (complete)
+	{
+		batch->operation.done = batch_done;
+		session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);
+	}
+	else
+	{
+		batch_refuse(batch, "Out of memory.");
+		batch_end(batch);
+	}
+}
+
+/* Takes a batch from the queue; NULL without memory. */
+static Batch *
+batch_fill(void)
+{
+	Batch	   *batch = calloc(1, sizeof(Batch));
+
+	if (batch)
+		keyed_queue_take(&messages, &batch->messages, BATCH_MESSAGES, BATCH_BYTES);
+	return batch;
+}
+
+/*
+ * Takes the batch that is to be tried again. Messages of which earlier ones of the
+ * same chat have come back meanwhile follow those.
+ */
+static Batch *
+batch_refill(void)
+{
+	Batch	   *batch = retries;
+	QueryQueue	behind = {0};
+
+	retries = batch->next;
+	for (int count = batch->messages.count; count > 0; count--)
+	{
+		Query	   *query = query_pop(&batch->messages);
+
+		query_push(keyed_queue_is_behind(query) ? &behind : &batch->messages, query);
+	}
+	keyed_queue_return(&messages, &behind);
+	return batch;
+}
+
+static void
+creation_done(Operation *operation, const PGresult *result)
+{
+	Query	   *query = query_of(operation);
+	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+	creation_in_flight = false;
+	if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
+	{
+		QueryQueue	locked = {0};
+
+		query_push(&locked, query);
+		keyed_queue_return(&creations, &locked);
+	}
+	else
+	{
+		keyed_queue_end(&creations, query);
+		query_finish(query, result);
+	}
+}
+
+static void
+send_creation(Session *session)
+{
+	QueryQueue	taken = {0};
+
+	keyed_queue_take(&creations, &taken, 1, SIZE_MAX);
+	creation_in_flight = true;
+	query_send(session, query_pop(&taken), creation_done);
+}
+
+/* Sends one batch or creation. Returns false if there is none, or no idle session. */
+static bool
+dispatch(void)
+{
+	Session    *session = session_pick(POOL_WRITE, 1);
+	bool		creation = !creation_in_flight && keyed_queue_is_ready(&creations);
+	bool		message = keyed_queue_is_ready(&messages);
+	Batch	   *batch;
+
+	if (session == NULL)
+		return false;
+	if (retries)
+		batch = batch_refill();
+	else if (creation && (creation_is_next || !message))
+	{
+		creation_is_next = false;
+		send_creation(session);
+		return true;
+	}
+	else
+	{
+		batch = message ? batch_fill() : NULL;
+		creation_is_next = true;
+	}
+	if (batch == NULL)
+		return false;
+	if (batch->messages.count > 0)
+		batch_send(session, batch);
+	else
+		batch_end(batch);
+	return true;
+}
+
+/* Fails all that waits: no session is connected. */
+static void
+give_up(void)
+{
+	while (retries)
+	{
+		Batch	   *batch = retries;
+
+		retries = batch->next;
+		batch_refuse(batch, database_unavailable());
+		batch_end(batch);
+	}
+	keyed_queue_expire(&creations, true);
+	keyed_queue_expire(&messages, true);
+}
+
+void
+writes_dispatch(void)
+{
+	if (!database_ready(POOL_WRITE))
+	{
+		give_up();
+		return;
+	}
+	while (dispatch())
+		;
+}
+
+void
+writes_tick(void)
+{
+	keyed_queue_expire(&creations, false);
+	keyed_queue_expire(&messages, false);
+}

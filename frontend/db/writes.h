@@ -1,0 +1,31 @@
+/*
+ * writes.h
+ *		Queries that create: messages in batches, applications and chats one by one.
+ */
+#ifndef CHATD_WRITES_H
+#define CHATD_WRITES_H
+
+#include "db/query.h"
+
+/* Parameters of CREATE_MESSAGES, of which each query creates one. */
+enum
+{
+	MESSAGE_TOKEN,
+	MESSAGE_CHAT,
+	MESSAGE_BODY,
+	MESSAGE_NUMBER
+};
+
+/*
+ * Queues a query that creates an application, a chat or a message. Fails it at
+ * once if the database is not connected or the queue is full.
+ */
+extern void writes_submit(Query *query);
+
+/* At the end of an iteration of the loop: sends what is queued to idle sessions. */
+extern void writes_dispatch(void);
+
+/* Once a second: fails queries that have waited too long. */
+extern void writes_tick(void);
+
+#endif

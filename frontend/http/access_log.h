@@ -1,0 +1,13 @@
+/*
+ * access_log.h
+ *		One log line per request.
+ */
+#ifndef CHATD_ACCESS_LOG_H
+#define CHATD_ACCESS_LOG_H
+
+#include "http/request.h"
+
+/* Logs a request that ended with a status; tokens in its target are cut short. */
+extern void access_log(const Request *request, unsigned status);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * body.c
+ *		The body of a request: its fields, sent as JSON or as a form.
+ */
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/body.h"
+#include "http/form_reader.h"
+#include "http/json_reader.h"
+#include "http/response.h"
+
+typedef enum MediaType
+{
+	MEDIA_UNKNOWN,
+	MEDIA_JSON,
+	MEDIA_FORM
+} MediaType;
+
+struct BodyReader
+{
+	MediaType	type;
+	union
+	{
+		JsonReader	json;
+		FormReader	form;
+	};
+};
+
+/* Do the parameters of the media type leave the charset at UTF-8? */
+static bool
+charset_is_utf8(const char *parameters)
+{
+	const char *charset = strcasestr(parameters, "charset=");
+
+	if (charset == NULL)
+		return true;
+	charset += strlen("charset=");
+	if (*charset == '"')
+		charset++;
+	if (strncasecmp(charset, "utf-8", 5) == 0)
+		charset += 5;
+	else if (strncasecmp(charset, "utf8", 4) == 0)
+		charset += 4;
+	else
+		return false;
+	return strchr("\"; \t", *charset) != NULL;
+}
+
+static MediaType
+media_type(const char *content_type)
+{
+	size_t		length;
+
+	if (content_type == NULL)
+		return MEDIA_UNKNOWN;
+	length = strcspn(content_type, "; \t");
+	if (!charset_is_utf8(content_type + length))
+		return MEDIA_UNKNOWN;
+	if (length == strlen("application/json") &&
+		strncasecmp(content_type, "application/json", length) == 0)
+		return MEDIA_JSON;
+	if (length == strlen("application/x-www-form-urlencoded") &&
+		strncasecmp(content_type, "application/x-www-form-urlencoded", length) == 0)
+		return MEDIA_FORM;
+	return MEDIA_UNKNOWN;
+}
+
+/* Begins to parse the body. If that cannot be done, responds and returns false. */
+static bool
+begin(Request *request)
+{
+	MediaType	type = media_type(request->headers.content_type);
+	BodyReader *reader;
+
+	if (type == MEDIA_UNKNOWN)
+	{
+		respond_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+					  "The body must be application/json or application/x-www-form-urlencoded, in UTF-8.");
+		return false;
+	}
+	reader = malloc(sizeof(BodyReader));
+	if (reader == NULL)
+	{
+		respond_unavailable(request, "Out of memory.");
+		return false;
+	}
+	reader->type = type;
+	if (type == MEDIA_JSON)
+		json_reader_begin(&reader->json, &request->fields);
+	else
+		form_reader_begin(&reader->form, &request->fields);
+	request->reader = reader;
+	return true;
+}
+
+static void
+respond_json_error(Request *request, const JsonReader *reader)
+{
+	switch (reader->error)
+	{
+		case JSON_KEY_REPEATED:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has the key '%s' twice.", reader->key);
+			break;
+		case JSON_NOT_AN_OBJECT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
+			break;
+		case JSON_DATA_NOT_AN_OBJECT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an object.");
+			break;
+		case JSON_TOO_LARGE:
+			respond_unavailable(request, "The server is busy.");
+			break;
+		default:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The body is not valid JSON: line %d, column %d.",
+						  reader->line, reader->column);
+	}
+}
+
+static void
+respond_body_error(Request *request)
+{
+	const BodyReader *reader = request->reader;
+
+	if (reader->type == MEDIA_JSON)
+		respond_json_error(request, &reader->json);
+	else if (reader->form.error == FORM_TOO_LARGE)
+		respond_unavailable(request, "The server is busy.");
+	else
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
+	body_reader_free(request);
+}
+
+void
+body_take(Request *request, const char *bytes, size_t length)
+{
+	BodyReader *reader;
+
+	if (request->reader == NULL && !begin(request))
+		return;
+	reader = request->reader;
+	if (!(reader->type == MEDIA_JSON ? json_reader_feed(&reader->json, bytes, length)
+		  : form_reader_feed(&reader->form, bytes, length)))
+		respond_body_error(request);
+}
+
+void
+body_end(Request *request)
+{
+	BodyReader *reader = request->reader;
+
+	if (reader == NULL)
+		return;
+	if (reader->type == MEDIA_JSON ? json_reader_end(&reader->json) : form_reader_end(&reader->form))
+		body_reader_free(request);
+	else
+		respond_body_error(request);
+}
+
+void
+body_reader_free(Request *request)
+{
+	free(request->reader);
+	request->reader = NULL;
+}
+
+void
+respond_invalid_body(Request *request)
+{
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_incref(request->faults));
+}
+
+static void
+add_fault(Request *request, const char *field, const char *predicate)
+{
+	if (request->faults == NULL)
+		request->faults = json_object();
+	json_object_set_new(request->faults, field, json_pack("[s]", predicate));
+}
+
+/* A wanted field. If it is repeated, adds a fault and returns NULL. */
+static const Field *
+find_field(Request *request, const char *name)
+{
+	const Field *field = fields_find(&request->fields, name, strlen(name));
+
+	if (!field->repeated)
+		return field;
+	add_fault(request, name, "is given more than once");
+	return NULL;
+}
+
+/* Is it white space by the property of Unicode? */
+static bool
+is_white_space(uint32_t character)
+{
+	return (character >= 0x09 && character <= 0x0d) || character == 0x20 || character == 0x85 ||
+		character == 0xa0 || character == 0x1680 || (character >= 0x2000 && character <= 0x200a) ||
+		character == 0x2028 || character == 0x2029 || character == 0x202f || character == 0x205f ||
+		character == 0x3000;
+}
+
+static bool
+is_blank(const char *text, size_t length)
+{
+	uint32_t	character;
+	int			size;
+
+	for (; length > 0; text += size, length -= size)
+	{
+		size = utf8_decode(text, length, &character);
+		if (size == 0 || !is_white_space(character))
+			return false;
+	}
+	return true;
+}
+
+const char *
+body_text(Request *request, const char *name, size_t *length)
+{
+	const Field *field = find_field(request, name);
+
+	if (field == NULL)
+		return NULL;
+	if (field->type == FIELD_ABSENT || field->type == FIELD_NULL)
+		add_fault(request, name, "can't be blank");
+	else if (field->type != FIELD_TEXT)
+		add_fault(request, name, "must be a string");
+	else if (field->length > 0 && memchr(field->text, '\0', field->length))
+		add_fault(request, name, "can't contain a null byte");
+	else if (is_blank(field->text, field->length))
+		add_fault(request, name, "can't be blank");
+	else
+	{
+		*length = field->length;
+		return field->text;
+	}
+	return NULL;
+}
+
+/* The number that a string of digits, with or without a sign, stands for; else NAN. */
+static double
+number_of_text(const char *text, size_t length)
+{
+	const char *digits = *text == '-' ? text + 1 : text;
+
+	if (*digits == '\0' || strlen(text) != length || strspn(digits, "0123456789") != strlen(digits))
+		return NAN;
+	return strtod(text, NULL);
+}
+
+int
+body_number(Request *request, const char *name)
+{
+	const Field *field = find_field(request, name);
+	double		number = NAN;
+
+	if (field == NULL || field->type == FIELD_ABSENT || field->type == FIELD_NULL)
+		return 0;
+	if (field->type == FIELD_NUMBER)
+		number = strtod(field->text, NULL);
+	else if (field->type == FIELD_TEXT && field->length > 0)
+		number = number_of_text(field->text, field->length);
+
+	if (isnan(number) || number != floor(number))
+		add_fault(request, name, "is not a number");
+	else if (number <= 0)
+		add_fault(request, name, "must be greater than 0");
+	else if (number > INT_MAX)
+		add_fault(request, name, "is too large");
+	else
+		return (int) number;
+	return 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * body.h
+ *		The body of a request: its fields, sent as JSON or as a form.
+ *
+ * The route names the fields that its handler wants. The body is parsed as it
+ * arrives, only these fields are kept, and they are freed with the response.
+ *
+ * An invalid field gets a predicate, such as "can't be blank", in the request's
+ * faults. The handler decides when to respond with them.
+ */
+#ifndef CHATD_BODY_H
+#define CHATD_BODY_H
+
+#include "http/request.h"
+
+/* Takes a piece of the body. On an error it responds. */
+extern void body_take(Request *request, const char *bytes, size_t length);
+
+/* The body is complete. On an error it responds. */
+extern void body_end(Request *request);
+
+/* Frees what only parsing needs. */
+extern void body_reader_free(Request *request);
+
+/*
+ * The text of a mandatory field; NULL if the field is invalid. The text belongs
+ * to request->fields and is followed by a NUL.
+ */
+extern const char *body_text(Request *request, const char *name, size_t *length);
+
+/* The number of an optional field; 0 if there is none or it is invalid. */
+extern int	body_number(Request *request, const char *name);
+
+/* Responds with 422 and the request's faults. */
+extern void respond_invalid_body(Request *request);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * daemon.c
+ *		libmicrohttpd's daemon inside the event loop.
+ *
+ * The daemon keeps its connections in an epoll set of its own. The descriptor of
+ * that set is one of those that the loop watches.
+ */
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/loop.h"
+#include "http/daemon.h"
+#include "http/listener.h"
+
+static struct MHD_Daemon *running;
+static Watcher watcher = {.fd = -1};
+static bool events_pending;		/* the daemon has something to do */
+static int	listening_fd = -1;
+static bool stopping;
+
+static void
+on_events(void *unused, uint32_t events)
+{
+	(void) unused;
+	(void) events;
+	events_pending = true;
+}
+
+void
+daemon_open(struct MHD_Daemon *daemon, int listen_fd)
+{
+	running = daemon;
+	listening_fd = listen_fd;
+	watcher.ready = on_events;
+	loop_watch(&watcher, MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EPOLLIN);
+	events_pending = true;
+}
+
+void
+daemon_wake(void)
+{
+	events_pending = true;
+}
+
+void
+daemon_resume(struct MHD_Connection *connection)
+{
+	MHD_resume_connection(connection);
+	daemon_wake();
+}
+
+bool
+daemon_is_busy(void)
+{
+	MHD_UNSIGNED_LONG_LONG timeout;
+
+	/* connection.c enforces timeouts, so all that matters here is "at once". */
+	return events_pending || (MHD_get_timeout(running, &timeout) == MHD_YES && timeout == 0);
+}
+
+void
+daemon_run(void)
+{
+	if (!daemon_is_busy())
+		return;
+	events_pending = false;
+	MHD_run(running);
+}
+
+void
+daemon_stop(void)
+{
+	struct pollfd listening = {.fd = listening_fd, .events = POLLIN};
+
+	stopping = true;
+	/* Each run accepts a few; none if the limit of connections is reached. */
+	for (int i = 0; i < LISTEN_BACKLOG && poll(&listening, 1, 0) > 0; i++)
+		MHD_run(running);
+	MHD_quiesce_daemon(running);
+	close(listening_fd);
+	events_pending = true;
+}
+
+bool
+daemon_is_stopping(void)
+{
+	return stopping;
+}
+
+void
+daemon_close(void)
+{
+	MHD_run(running);
+	loop_unwatch(&watcher);
+	MHD_stop_daemon(running);
+}

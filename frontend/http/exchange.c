@@ -1,0 +1,208 @@
+/*
+ * exchange.c
+ *		The exchange of a request for a response: libmicrohttpd's callbacks.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/loop.h"
+#include "common/settings.h"
+#include "http/access_log.h"
+#include "http/body.h"
+#include "http/connection.h"
+#include "http/exchange.h"
+#include "http/framing.h"
+#include "http/queue_response.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/router.h"
+
+/*
+ * A body that is not wanted is still read up to this size, since a response can
+ * be lost if the connection is closed while received data is unread.
+ */
+#define DISCARD_LIMIT (1024 * 1024)
+
+void *
+exchange_begin(void *service, const char *target, struct MHD_Connection *connection)
+{
+	Request    *request = calloc(1, ((const Service *) service)->request_size);
+	Connection *client = connection_of(connection);
+
+	if (request == NULL)
+		return NULL;
+	request->connection = connection;
+	request->started_at = loop_now();
+	request->share = client ? client->share : NULL;
+	request->received_target = target;
+	request->target = strdup(target ? target : "");
+	if (request->target)
+	{
+		request->path_length = strcspn(request->target, "?");
+		request->query = request->target + request->path_length;
+		if (*request->query)
+			request->query++;
+	}
+	if (client)
+		connection_enter(client, CONNECTION_READING);
+	return request;
+}
+
+void
+exchange_end(void *service, struct MHD_Connection *connection, void **context,
+			 enum MHD_RequestTerminationCode code)
+{
+	Request    *request = *context;
+	Connection *client = connection_of(connection);
+
+	(void) code;
+	*context = NULL;
+	if (client)
+		connection_enter(client, CONNECTION_IDLE);
+	if (request == NULL)
+		return;
+	if (settings.access_log && request->target)
+		access_log(request, request->status == 0 && client ? client->refused : request->status);
+	((const Service *) service)->release(request);
+	response_free(request);
+	body_reader_free(request);
+	fields_free(&request->fields);
+	json_decref(request->faults);
+	for (int i = 0; i < PATH_SEGMENTS; i++)
+		free(request->segments[i].text.bytes);
+	free(request->target);
+	free(request);
+}
+
+/* Hands the response over to libmicrohttpd. */
+static enum MHD_Result
+exchange_respond(Request *request)
+{
+	Connection *client = connection_of(request->connection);
+
+	if (request->response == NULL)
+		return MHD_NO;
+	request->phase = PHASE_RESPONSE;
+	if (client)
+		connection_enter(client, CONNECTION_WRITING);
+	if (client && client->has_nul)
+		response_close(request);
+#if MHD_VERSION < 0x01000000
+	/* It tolerates bare line feeds in chunks: what follows may belong to the body. */
+	if (request->headers.chunked)
+		response_close(request);
+#endif
+	return library_queue_response(request->connection, request->status, request->response);
+}
+
+/* The body is too large: responds, and throws away what has arrived. */
+static void
+exchange_refuse_body(Request *request)
+{
+	respond_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
+	response_close(request);
+	body_reader_free(request);
+}
+
+/* The headers are complete. */
+static enum MHD_Result
+exchange_take_head(const Service *service, Request *request, const char *method, const char *version)
+{
+	Connection *client = connection_of(request->connection);
+	Refusal		refusal;
+
+	request->phase = PHASE_BODY;
+	request->method = method;
+	refusal = framing_check(request->connection, method, request->target, request->received_target,
+							version, &request->headers);
+	if (refusal.status == 0 && client && client->has_nul)
+		refusal = (Refusal) {MHD_HTTP_BAD_REQUEST, "The request has a NUL in it."};
+	if (refusal.status)
+	{
+		/* Responding before the body keeps libmicrohttpd from reading further. */
+		respond_error(request, refusal.status, "%s", refusal.reason);
+		response_close(request);
+		return exchange_respond(request);
+	}
+	router_find(service, request);
+	if (request->headers.content_length > (uint64_t) settings.max_body)
+	{
+		if (request->status == 0)
+			exchange_refuse_body(request);
+		if (request->headers.expects_continue ||
+			request->headers.content_length > (uint64_t) settings.max_body + DISCARD_LIMIT)
+			return exchange_respond(request);
+	}
+	/* A client that asks before it sends its body is refused at once. */
+	if (request->status && request->headers.expects_continue)
+		return exchange_respond(request);
+	return MHD_YES;
+}
+
+/* A piece of the body. */
+static enum MHD_Result
+exchange_take_body(Request *request, const char *upload, size_t length)
+{
+	Connection *client = connection_of(request->connection);
+
+	request->body_received += length;
+	if (request->status == 0 && request->body_received > (uint64_t) settings.max_body)
+		exchange_refuse_body(request);
+	if (request->status == 0 && request->wanted)
+		body_take(request, upload, length);
+	if (request->status == 0 || request->body_received <= (uint64_t) settings.max_body + DISCARD_LIMIT)
+		return MHD_YES;
+	if (client)
+		connection_refuse(client, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
+	return MHD_NO;
+}
+
+/* The request is complete. */
+static enum MHD_Result
+exchange_run(Request *request)
+{
+	Connection *client = connection_of(request->connection);
+
+	request->phase = PHASE_HANDLER;
+	if (request->status == 0)
+		body_end(request);
+	if (request->status == 0)
+		request->handler(request);
+	if (request->status)
+		return exchange_respond(request);
+	request->phase = PHASE_SUSPENDED;
+	if (client)
+		connection_enter(client, CONNECTION_WAITING);
+	MHD_suspend_connection(request->connection);
+	return MHD_YES;
+}
+
+enum MHD_Result
+exchange_handle(void *service, struct MHD_Connection *connection, const char *url,
+				const char *method, const char *version, const char *upload,
+				size_t *upload_size, void **context)
+{
+	Request    *request = *context;
+	size_t		length = *upload_size;
+
+	(void) connection;
+	(void) url;
+	if (request == NULL || request->target == NULL)
+		return MHD_NO;
+	switch (request->phase)
+	{
+		case PHASE_HEAD:
+			return exchange_take_head(service, request, method, version);
+		case PHASE_BODY:
+			if (length == 0)
+				return exchange_run(request);
+			*upload_size = 0;
+			return exchange_take_body(request, upload, length);
+		case PHASE_SUSPENDED:
+			return exchange_respond(request);
+		case PHASE_HANDLER:
+		case PHASE_RESPONSE:
+			break;
+	}
+	return MHD_YES;
+}

@@ -1,0 +1,27 @@
+/*
+ * exchange.h
+ *		The exchange of a request for a response: libmicrohttpd's callbacks.
+ *
+ * Their first argument is the service.
+ */
+#ifndef CHATD_EXCHANGE_H
+#define CHATD_EXCHANGE_H
+
+#include <microhttpd.h>
+
+/* The request line has arrived. */
+extern void *exchange_begin(void *service, const char *target, struct MHD_Connection *connection);
+
+/*
+ * Called when the headers are complete, with each piece of the body, at the end
+ * of the body, and again when the connection is resumed.
+ */
+extern enum MHD_Result exchange_handle(void *service, struct MHD_Connection *connection,
+									   const char *url, const char *method, const char *version,
+									   const char *upload, size_t *upload_size, void **context);
+
+/* The response was sent, or the connection has ended. */
+extern void exchange_end(void *service, struct MHD_Connection *connection, void **context,
+						 enum MHD_RequestTerminationCode code);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * field.h
+ *		Fields of a body: those that a handler wants, and nothing else.
+ *
+ * The readers of bodies (json_reader.c, form_reader.c) look a field up by its
+ * name and append its text as it arrives. What no handler wants is skipped and
+ * takes no memory.
+ */
+#ifndef CHATD_FIELD_H
+#define CHATD_FIELD_H
+
+#include "http/share.h"
+
+#define FIELDS_MAX 4
+#define FIELD_NAME_MAX 32		/* bytes of a wanted field's name */
+
+typedef enum FieldType
+{
+	FIELD_ABSENT,
+	FIELD_NULL,
+	FIELD_TEXT,
+	FIELD_NUMBER,				/* its text is as sent */
+	FIELD_OTHER					/* of a type that no field has */
+} FieldType;
+
+typedef struct Field
+{
+	const char *name;
+	FieldType	type;
+	bool		repeated;
+	char	   *text;			/* NULL: empty; else followed by a NUL */
+	size_t		length;
+	size_t		size;
+} Field;
+
+typedef struct Fields
+{
+	Field		list[FIELDS_MAX];
+	int			count;
+	Share	   *share;			/* that their memory counts in */
+} Fields;
+
+/* Begins with the wanted names, an array that ends with NULL. */
+extern void fields_begin(Fields *fields, const char *const *names, Share *share);
+
+/* The field of a name; NULL if it is not wanted. */
+extern Field *fields_find(Fields *fields, const char *name, size_t length);
+
+/* Appends to a field's text. Returns false if there is no room for it. */
+extern bool field_append(Fields *fields, Field *field, const char *bytes, size_t length);
+
+/* Frees the texts; the fields are absent from now on. */
+extern void fields_free(Fields *fields);
+
+#endif

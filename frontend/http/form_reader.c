@@ -1,0 +1,146 @@
+/*
+ * form_reader.c
+ *		Reads a form as it arrives, and keeps the wanted fields alone.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "http/form_reader.h"
+
+#define PREFIX "data["
+
+void
+form_reader_begin(FormReader *reader, Fields *fields)
+{
+	*reader = (FormReader) {.fields = fields};
+}
+
+static bool
+fail(FormReader *reader, FormError error)
+{
+	reader->error = error;
+	return false;
+}
+
+/* Takes a decoded byte of a name or a value. */
+static bool
+take_decoded(FormReader *reader, char byte)
+{
+	if (!utf8_accept(&reader->utf8, (unsigned char) byte))
+		return fail(reader, FORM_MALFORMED);
+	if (reader->in_value)
+	{
+		if (reader->field && !field_append(reader->fields, reader->field, &byte, 1))
+			return fail(reader, FORM_TOO_LARGE);
+	}
+	else if (reader->name_length < FORM_NAME_MAX)
+		reader->name[reader->name_length++] = byte;
+	else
+		reader->name_length = FORM_NAME_MAX + 1;
+	return true;
+}
+
+/* A name or a value is complete: is its encoding? */
+static bool
+end_text(FormReader *reader)
+{
+	return (reader->escape_digits == 0 && reader->utf8.remaining == 0) || fail(reader, FORM_MALFORMED);
+}
+
+static bool
+end_name(FormReader *reader)
+{
+	size_t		prefix = strlen(PREFIX);
+	size_t		length = reader->name_length;
+
+	reader->in_value = true;
+	reader->field = NULL;
+	if (length > prefix && length <= FORM_NAME_MAX &&
+		memcmp(reader->name, PREFIX, prefix) == 0 && reader->name[length - 1] == ']')
+		reader->field = fields_find(reader->fields, reader->name + prefix, length - prefix - 1);
+	if (reader->field && reader->field->type != FIELD_ABSENT)
+	{
+		reader->field->repeated = true;
+		reader->field = NULL;
+	}
+	if (reader->field)
+		reader->field->type = FIELD_TEXT;
+	return end_text(reader);
+}
+
+static bool
+end_pair(FormReader *reader)
+{
+	/* A name alone has an empty value. */
+	if (!reader->in_value && !end_name(reader))
+		return false;
+	reader->in_value = false;
+	reader->name_length = 0;
+	return end_text(reader);
+}
+
+static bool
+take_byte(FormReader *reader, char byte)
+{
+	if (reader->escape_digits > 0)
+	{
+		if (!isxdigit((unsigned char) byte))
+			return fail(reader, FORM_MALFORMED);
+		reader->escape = reader->escape * 16 +
+			(isdigit((unsigned char) byte) ? byte - '0' : (byte | 0x20) - 'a' + 10);
+		return --reader->escape_digits > 0 || take_decoded(reader, (char) reader->escape);
+	}
+	switch (byte)
+	{
+		case '%':
+			reader->escape = 0;
+			reader->escape_digits = 2;
+			return true;
+		case '&':
+			return end_pair(reader);
+		case '=':
+			if (!reader->in_value)
+				return end_name(reader);
+			return take_decoded(reader, byte);
+		default:
+			return take_decoded(reader, byte == '+' ? ' ' : byte);
+	}
+}
+
+/* The number of characters at the start of a piece that stand for themselves. */
+static size_t
+plain_length(const char *bytes, size_t length)
+{
+	size_t		i = 0;
+
+	while (i < length && (isalnum((unsigned char) bytes[i]) || bytes[i] == ' '))
+		i++;
+	return i;
+}
+
+bool
+form_reader_feed(FormReader *reader, const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length;)
+	{
+		size_t		plain = 0;
+
+		if (reader->in_value && reader->escape_digits == 0 && reader->utf8.remaining == 0)
+			plain = plain_length(bytes + i, length - i);
+		if (plain > 0)
+		{
+			if (reader->field && !field_append(reader->fields, reader->field, bytes + i, plain))
+				return fail(reader, FORM_TOO_LARGE);
+			i += plain;
+		}
+		else if (!take_byte(reader, bytes[i++]))
+			return false;
+	}
+	return true;
+}
+
+bool
+form_reader_end(FormReader *reader)
+{
+	return end_pair(reader);
+}

@@ -1,0 +1,44 @@
+/*
+ * form_reader.h
+ *		Reads a form as it arrives, and keeps the wanted fields alone.
+ *
+ * The fields are named data[field]. All names and values must be correctly encoded
+ * UTF-8, but those of other names are not kept.
+ */
+#ifndef CHATD_FORM_READER_H
+#define CHATD_FORM_READER_H
+
+#include "common/utf8.h"
+#include "http/field.h"
+
+#define FORM_NAME_MAX (FIELD_NAME_MAX + sizeof("data[]") - 1)
+
+typedef enum FormError
+{
+	FORM_VALID,
+	FORM_MALFORMED,
+	FORM_TOO_LARGE				/* there is no room for a field */
+} FormError;
+
+typedef struct FormReader
+{
+	Fields	   *fields;
+	FormError	error;
+	bool		in_value;		/* else in a name */
+	char		name[FORM_NAME_MAX];
+	size_t		name_length;	/* FORM_NAME_MAX + 1: too long for any field */
+	Field	   *field;			/* that the value belongs to, or NULL */
+	int			escape_digits;	/* of %XX, still to come */
+	int			escape;
+	Utf8		utf8;
+} FormReader;
+
+extern void form_reader_begin(FormReader *reader, Fields *fields);
+
+/* Reads a piece of the form. Returns false on an error; then no more may follow. */
+extern bool form_reader_feed(FormReader *reader, const char *bytes, size_t length);
+
+/* The form is complete. Returns false on an error. */
+extern bool form_reader_end(FormReader *reader);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * framing.h
+ *		Refuses requests whose framing is ambiguous.
+ */
+#ifndef CHATD_FRAMING_H
+#define CHATD_FRAMING_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the rest of chatd needs of the headers. */
+typedef struct Headers
+{
+	const char *content_type;	/* in libmicrohttpd's buffer; NULL: none */
+	uint64_t	content_length;
+	bool		chunked;
+	bool		expects_continue;
+} Headers;
+
+/* The response to a refused request; status 0: it is not refused. */
+typedef struct Refusal
+{
+	unsigned	status;
+	const char *reason;
+} Refusal;
+
+/*
+ * Checks the request line and the raw headers. received points at the target in
+ * libmicrohttpd's buffer, which may have been overwritten since. Fills in the
+ * headers if the request is not refused; otherwise the connection must be closed
+ * after the response, as what follows may belong to the request.
+ */
+extern Refusal framing_check(struct MHD_Connection *connection, const char *method,
+							 const char *target, const char *received, const char *version,
+							 Headers *headers);
+
+#endif

@@ -1,0 +1,418 @@
+/*
+ * json_reader.c
+ *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
+ *
+ * The reader is a state machine that is fed bytes. What it has to remember of the
+ * arrays and objects around a value is one bit for each: is it an object?
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/json_reader.h"
+
+void
+json_reader_begin(JsonReader *reader, Fields *fields)
+{
+	*reader = (JsonReader) {.fields = fields, .line = 1};
+}
+
+static bool
+fail(JsonReader *reader, JsonError error)
+{
+	reader->error = error;
+	return false;
+}
+
+/* Is the innermost array or object an object? */
+static bool
+in_object(const JsonReader *reader)
+{
+	int			level = reader->depth - 1;
+
+	return level >= 0 && (reader->is_object[level / 8] >> (level % 8) & 1);
+}
+
+/* A value of some type begins: finds out what it is for. */
+static bool
+begin_value(JsonReader *reader, FieldType type, bool is_object)
+{
+	if (reader->depth == 0)
+		reader->root_is_object = is_object;
+	if (reader->next_is_data)
+	{
+		reader->next_is_data = false;
+		reader->data_is_object = is_object;
+		reader->data_is_invalid = !is_object && type != FIELD_NULL;
+		reader->in_data = is_object;
+	}
+	if (reader->field)
+	{
+		reader->field->type = type;
+		if (type != FIELD_TEXT && type != FIELD_NUMBER)
+			reader->field = NULL;
+	}
+	return true;
+}
+
+static bool
+open_nested(JsonReader *reader, bool is_object)
+{
+	int			level = reader->depth;
+
+	begin_value(reader, FIELD_OTHER, is_object);
+	if (level == JSON_MAX_DEPTH)
+		return fail(reader, JSON_MALFORMED);
+	if (is_object)
+		reader->is_object[level / 8] |= (unsigned char) (1 << level % 8);
+	else
+		reader->is_object[level / 8] &= (unsigned char) ~(1 << level % 8);
+	reader->depth++;
+	reader->state = is_object ? JSON_BEFORE_FIRST_KEY : JSON_BEFORE_FIRST_ELEMENT;
+	return true;
+}
+
+static bool
+close_nested(JsonReader *reader, char bracket)
+{
+	if (reader->depth == 0 || in_object(reader) != (bracket == '}'))
+		return fail(reader, JSON_MALFORMED);
+	reader->depth--;
+	if (reader->depth == 1)
+		reader->in_data = false;
+	reader->state = JSON_AFTER_VALUE;
+	return true;
+}
+
+static bool
+begin_string(JsonReader *reader, bool is_key)
+{
+	reader->is_key = is_key;
+	reader->key_length = 0;
+	reader->state = JSON_IN_STRING;
+	return is_key || begin_value(reader, FIELD_TEXT, false);
+}
+
+static bool
+begin_literal(JsonReader *reader, const char *literal, FieldType type)
+{
+	reader->literal = literal + 1;
+	reader->state = JSON_IN_LITERAL;
+	return begin_value(reader, type, false);
+}
+
+/* Appends decoded bytes of a string, or characters of a number, where they are wanted. */
+static bool
+append(JsonReader *reader, const char *bytes, size_t length)
+{
+	if (reader->is_key)
+	{
+		if (memchr(bytes, '\0', length))
+			return fail(reader, JSON_MALFORMED);
+		if (reader->key_length + length > FIELD_NAME_MAX)
+			reader->key_length = FIELD_NAME_MAX + 1;
+		else
+		{
+			memcpy(reader->key + reader->key_length, bytes, length);
+			reader->key_length += length;
+		}
+	}
+	else if (reader->field && !field_append(reader->fields, reader->field, bytes, length))
+		return fail(reader, JSON_TOO_LARGE);
+	return true;
+}
+
+static bool
+begin_number(JsonReader *reader, char byte)
+{
+	reader->is_key = false;
+	reader->number = byte == '-' ? NUMBER_SIGN : byte == '0' ? NUMBER_ZERO : NUMBER_DIGITS;
+	reader->state = JSON_IN_NUMBER;
+	return begin_value(reader, FIELD_NUMBER, false) && append(reader, &byte, 1);
+}
+
+/* A value begins with this character. */
+static bool
+value_start(JsonReader *reader, char byte)
+{
+	switch (byte)
+	{
+		case '{':
+		case '[':
+			return open_nested(reader, byte == '{');
+		case '"':
+			return begin_string(reader, false);
+		case 't':
+			return begin_literal(reader, "true", FIELD_OTHER);
+		case 'f':
+			return begin_literal(reader, "false", FIELD_OTHER);
+		case 'n':
+			return begin_literal(reader, "null", FIELD_NULL);
+		default:
+			if (byte != '-' && !isdigit((unsigned char) byte))
+				return fail(reader, JSON_MALFORMED);
+			return begin_number(reader, byte);
+	}
+}
+
+/* A key is complete: the value that follows may be wanted. */
+static bool
+end_key(JsonReader *reader)
+{
+	bool		too_long = reader->key_length > FIELD_NAME_MAX;
+
+	reader->state = JSON_AFTER_KEY;
+	reader->field = NULL;
+	reader->key[too_long ? 0 : reader->key_length] = '\0';
+	if (too_long)
+		return true;
+	if (reader->depth == 1 && strcmp(reader->key, "data") == 0)
+	{
+		if (reader->data_given)
+			return fail(reader, JSON_KEY_REPEATED);
+		reader->data_given = reader->next_is_data = true;
+	}
+	if (reader->depth == 2 && reader->in_data)
+	{
+		reader->field = fields_find(reader->fields, reader->key, reader->key_length);
+		if (reader->field && reader->field->type != FIELD_ABSENT)
+			return fail(reader, JSON_KEY_REPEATED);
+	}
+	return true;
+}
+
+static bool
+end_string(JsonReader *reader)
+{
+	if (reader->utf8.remaining > 0 || reader->high_surrogate)
+		return fail(reader, JSON_MALFORMED);
+	if (reader->is_key)
+		return end_key(reader);
+	reader->field = NULL;
+	reader->state = JSON_AFTER_VALUE;
+	return true;
+}
+
+/* The number of plain characters at the start of a piece of a string. */
+static size_t
+plain_length(const char *bytes, size_t length)
+{
+	size_t		i = 0;
+
+	while (i < length && (unsigned char) bytes[i] >= 0x20 && (unsigned char) bytes[i] < 0x80 &&
+		   bytes[i] != '"' && bytes[i] != '\\')
+		i++;
+	return i;
+}
+
+static bool
+string_byte(JsonReader *reader, char byte)
+{
+	if (byte == '\\' && reader->utf8.remaining == 0)
+	{
+		reader->state = JSON_IN_ESCAPE;
+		return true;
+	}
+	if (byte == '"')
+		return end_string(reader);
+	if ((unsigned char) byte < 0x20 || reader->high_surrogate ||
+		!utf8_accept(&reader->utf8, (unsigned char) byte))
+		return fail(reader, JSON_MALFORMED);
+	return append(reader, &byte, 1);
+}
+
+static bool
+escape_byte(JsonReader *reader, char byte)
+{
+	static const char names[] = "\"\\/bfnrt";
+	static const char characters[] = "\"\\/\b\f\n\r\t";
+	const char *name = byte ? strchr(names, byte) : NULL;
+
+	if (byte == 'u')
+	{
+		reader->code = 0;
+		reader->code_digits = 0;
+		reader->state = JSON_IN_CODE;
+		return true;
+	}
+	if (name == NULL || reader->high_surrogate)
+		return fail(reader, JSON_MALFORMED);
+	reader->state = JSON_IN_STRING;
+	return append(reader, &characters[name - names], 1);
+}
+
+/* \uXXXX is complete: a character, or one half of it. */
+static bool
+end_code(JsonReader *reader)
+{
+	bool		is_high = reader->code >= 0xd800 && reader->code < 0xdc00;
+	bool		is_low = reader->code >= 0xdc00 && reader->code < 0xe000;
+	unsigned	high = reader->high_surrogate;
+	char		bytes[4];
+
+	reader->state = JSON_IN_STRING;
+	if (is_low != (high != 0))
+		return fail(reader, JSON_MALFORMED);
+	reader->high_surrogate = is_high ? reader->code : 0;
+	if (is_high)
+		return true;
+	if (high)
+		reader->code = 0x10000 + ((high - 0xd800) << 10) + (reader->code - 0xdc00);
+	return append(reader, bytes, utf8_encode(reader->code, bytes));
+}
+
+static bool
+code_byte(JsonReader *reader, char byte)
+{
+	if (!isxdigit((unsigned char) byte))
+		return fail(reader, JSON_MALFORMED);
+	reader->code = reader->code * 16 + (isdigit((unsigned char) byte) ? byte - '0' : (byte | 0x20) - 'a' + 10);
+	return ++reader->code_digits < 4 || end_code(reader);
+}
+
+static bool
+literal_byte(JsonReader *reader, char byte)
+{
+	if (byte != *reader->literal++)
+		return fail(reader, JSON_MALFORMED);
+	if (*reader->literal == '\0')
+		reader->state = JSON_AFTER_VALUE;
+	return true;
+}
+
+/* Does the character continue the number? */
+static bool
+number_continues(JsonReader *reader, char byte)
+{
+	NumberState number = reader->number;
+	bool		digit = isdigit((unsigned char) byte);
+	bool		integer = number == NUMBER_ZERO || number == NUMBER_DIGITS;
+
+	if (number == NUMBER_SIGN && digit)
+		reader->number = byte == '0' ? NUMBER_ZERO : NUMBER_DIGITS;
+	else if (digit && number == NUMBER_POINT)
+		reader->number = NUMBER_FRACTION;
+	else if (digit && (number == NUMBER_E || number == NUMBER_E_SIGN))
+		reader->number = NUMBER_EXPONENT;
+	else if (byte == '.' && integer)
+		reader->number = NUMBER_POINT;
+	else if ((byte == 'e' || byte == 'E') && (integer || number == NUMBER_FRACTION))
+		reader->number = NUMBER_E;
+	else if ((byte == '+' || byte == '-') && number == NUMBER_E)
+		reader->number = NUMBER_E_SIGN;
+	else
+		return digit && (number == NUMBER_DIGITS || number == NUMBER_FRACTION || number == NUMBER_EXPONENT);
+	return true;
+}
+
+static bool
+end_number(JsonReader *reader)
+{
+	if (reader->number != NUMBER_ZERO && reader->number != NUMBER_DIGITS &&
+		reader->number != NUMBER_FRACTION && reader->number != NUMBER_EXPONENT)
+		return fail(reader, JSON_MALFORMED);
+	if (reader->field && isinf(strtod(reader->field->text, NULL)))
+		return fail(reader, JSON_MALFORMED);
+	reader->field = NULL;
+	reader->state = JSON_AFTER_VALUE;
+	return true;
+}
+
+/* A character between values. */
+static bool
+structure_byte(JsonReader *reader, char byte)
+{
+	if (byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r')
+		return true;
+	switch (reader->state)
+	{
+		case JSON_BEFORE_FIRST_ELEMENT:
+			if (byte == ']')
+				return close_nested(reader, byte);
+			return value_start(reader, byte);
+		case JSON_BEFORE_VALUE:
+			return value_start(reader, byte);
+		case JSON_BEFORE_FIRST_KEY:
+			if (byte == '}')
+				return close_nested(reader, byte);
+			/* fall through */
+		case JSON_BEFORE_KEY:
+			return byte == '"' ? begin_string(reader, true) : fail(reader, JSON_MALFORMED);
+		case JSON_AFTER_KEY:
+			reader->state = JSON_BEFORE_VALUE;
+			return byte == ':' || fail(reader, JSON_MALFORMED);
+		default:
+			if (byte != ',')
+				return (byte == ']' || byte == '}') ? close_nested(reader, byte) : fail(reader, JSON_MALFORMED);
+			reader->state = in_object(reader) ? JSON_BEFORE_KEY : JSON_BEFORE_VALUE;
+			return reader->depth > 0 || fail(reader, JSON_MALFORMED);
+	}
+}
+
+static bool
+take_byte(JsonReader *reader, char byte)
+{
+	switch (reader->state)
+	{
+		case JSON_IN_STRING:
+			return string_byte(reader, byte);
+		case JSON_IN_ESCAPE:
+			return escape_byte(reader, byte);
+		case JSON_IN_CODE:
+			return code_byte(reader, byte);
+		case JSON_IN_LITERAL:
+			return literal_byte(reader, byte);
+		case JSON_IN_NUMBER:
+			if (number_continues(reader, byte))
+				return append(reader, &byte, 1);
+			return end_number(reader) && structure_byte(reader, byte);
+		default:
+			return structure_byte(reader, byte);
+	}
+}
+
+bool
+json_reader_feed(JsonReader *reader, const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length;)
+	{
+		size_t		plain = 0;
+
+		if (reader->state == JSON_IN_STRING && reader->utf8.remaining == 0 && !reader->high_surrogate)
+			plain = plain_length(bytes + i, length - i);
+		if (plain > 0)
+		{
+			if (!append(reader, bytes + i, plain))
+				return false;
+			reader->column += (int) plain;
+			i += plain;
+			continue;
+		}
+		if ((bytes[i] & 0xc0) != 0x80)
+			reader->column++;
+		if (!take_byte(reader, bytes[i]))
+			return false;
+		if (bytes[i] == '\n')
+		{
+			reader->line++;
+			reader->column = 0;
+		}
+		i++;
+	}
+	return true;
+}
+
+bool
+json_reader_end(JsonReader *reader)
+{
+	if (reader->state == JSON_IN_NUMBER && !end_number(reader))
+		return false;
+	if (reader->state != JSON_AFTER_VALUE || reader->depth > 0)
+		return fail(reader, JSON_MALFORMED);
+	if (!reader->root_is_object)
+		return fail(reader, JSON_NOT_AN_OBJECT);
+	if (reader->data_is_invalid)
+		return fail(reader, JSON_DATA_NOT_AN_OBJECT);
+	return true;
+}

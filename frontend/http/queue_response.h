@@ -1,0 +1,14 @@
+/*
+ * queue_response.h
+ *		Makes libmicrohttpd's own error responses JSON.
+ */
+#ifndef CHATD_QUEUE_RESPONSE_H
+#define CHATD_QUEUE_RESPONSE_H
+
+#include <microhttpd.h>
+
+/* The library's MHD_queue_response(): queues this very response. */
+extern enum MHD_Result library_queue_response(struct MHD_Connection *connection, unsigned status,
+											  struct MHD_Response *response);
+
+#endif

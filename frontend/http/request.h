@@ -1,0 +1,78 @@
+/*
+ * request.h
+ *		One HTTP request and its response.
+ *
+ * A handler either responds at once, or arranges for a response later and
+ * returns; the connection is then suspended until there is one (exchange.c). A
+ * suspended connection cannot end, so whoever responds later may keep a pointer
+ * to the request until then.
+ */
+#ifndef CHATD_REQUEST_H
+#define CHATD_REQUEST_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/field.h"
+#include "http/framing.h"
+#include "http/share.h"
+#include "http/uri.h"
+
+/* Variable segments of a path, at most. */
+#define PATH_SEGMENTS 3
+
+typedef struct Request Request;
+typedef struct BodyReader BodyReader;
+
+typedef void (*Handler) (Request *request);
+
+typedef enum RequestPhase
+{
+	PHASE_HEAD,					/* the headers are incomplete */
+	PHASE_BODY,					/* the body is arriving */
+	PHASE_HANDLER,				/* the handler is running */
+	PHASE_SUSPENDED,			/* the handler has returned without a response */
+	PHASE_RESPONSE				/* libmicrohttpd has the response */
+} RequestPhase;
+
+/* A variable segment of the path. */
+typedef struct Segment
+{
+	const char *raw;			/* as sent; in request->target */
+	size_t		raw_length;
+	Text		text;			/* decoded */
+} Segment;
+
+struct Request
+{
+	struct MHD_Connection *connection;
+	Share	   *share;			/* of the client's address; NULL without memory for it */
+	RequestPhase phase;
+	uint64_t	started_at;
+	const char *received_target;	/* in libmicrohttpd's buffer, only for framing.c */
+
+	/* the head */
+	char	   *target;			/* as sent */
+	size_t		path_length;	/* of the part of target before the query */
+	const char *query;			/* the part after the question mark, or "" */
+	const char *method;			/* NULL until the headers are complete */
+	Headers		headers;
+	Segment		segments[PATH_SEGMENTS];
+	Handler		handler;
+
+	/* the body */
+	const char *const *wanted;	/* names of fields; NULL: the body is thrown away */
+	uint64_t	body_received;	/* bytes */
+	BodyReader *reader;			/* NULL unless the body is being parsed; see body.c */
+	Fields		fields;
+	json_t	   *faults;			/* predicates of invalid fields, by name; see body.h */
+
+	/* the response */
+	struct MHD_Response *response;
+	unsigned	status;			/* 0: none yet */
+	size_t		response_length;
+};
+
+#endif

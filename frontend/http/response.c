@@ -1,0 +1,131 @@
+/*
+ * response.c
+ *		The ways to respond to a request. Every body is JSON.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/daemon.h"
+#include "http/error_body.h"
+#include "http/response.h"
+
+#define CONTENT_TYPE "application/json; charset=utf-8"
+
+/*
+ * Responds with a malloc'ed body, or NULL for none, and takes it over. The fields
+ * of the request's body have served, and are freed.
+ */
+static void
+respond(Request *request, unsigned status, char *body)
+{
+	size_t		length = body ? strlen(body) : 0;
+
+	request->status = status;
+	request->response_length = length;
+	request->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+	if (request->response)
+	{
+		share_take(request->share, MEMORY_OF_RESPONSES, length);
+		if (body)
+			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
+		if (daemon_is_stopping())
+			response_close(request);
+	}
+	else
+		free(body);
+	fields_free(&request->fields);
+	if (request->phase == PHASE_SUSPENDED)
+		daemon_resume(request->connection);
+}
+
+static void
+response_header(Request *request, const char *name, const char *value)
+{
+	if (request->response)
+		MHD_add_response_header(request->response, name, value);
+}
+
+void
+respond_json(Request *request, unsigned status, json_t *body)
+{
+	char	   *text = json_dumps(body, JSON_COMPACT);
+
+	json_decref(body);
+	respond(request, status, text);
+}
+
+void
+respond_ok(Request *request, char *body, const char *link)
+{
+	if (body == NULL)
+		respond_unavailable(request, "Out of memory.");
+	else if (!share_has_room(request->share, MEMORY_OF_RESPONSES, strlen(body)))
+	{
+		free(body);
+		respond_unavailable(request, "The server is busy: too many clients take their answers slowly.");
+	}
+	else
+	{
+		respond(request, MHD_HTTP_OK, body);
+		if (link)
+			response_header(request, MHD_HTTP_HEADER_LINK, link);
+	}
+}
+
+void
+respond_error(Request *request, unsigned status, const char *format,...)
+{
+	char	   *text;
+	va_list		arguments;
+	int			length;
+
+	va_start(arguments, format);
+	length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	respond(request, status, error_body(length < 0 ? "Out of memory." : text));
+	if (length >= 0)
+		free(text);
+}
+
+void
+respond_unavailable(Request *request, const char *text)
+{
+	respond_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", text);
+	response_header(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+}
+
+void
+respond_invalid(Request *request, const char *field, const char *predicate)
+{
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_pack("{s:[s]}", field, predicate));
+}
+
+void
+respond_allow(Request *request, unsigned status, const char *methods)
+{
+	if (status == MHD_HTTP_NO_CONTENT)
+		respond(request, status, NULL);
+	else
+		respond_error(request, status, "The method is not allowed here.");
+	response_header(request, MHD_HTTP_HEADER_ALLOW, methods);
+}
+
+void
+response_close(Request *request)
+{
+	if (request->response &&
+		MHD_get_response_header(request->response, MHD_HTTP_HEADER_CONNECTION) == NULL)
+		MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+void
+response_free(Request *request)
+{
+	if (request->response == NULL)
+		return;
+	share_give(request->share, MEMORY_OF_RESPONSES, request->response_length);
+	MHD_destroy_response(request->response);
+	request->response = NULL;
+}

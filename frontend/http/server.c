@@ -1,0 +1,61 @@
+/*
+ * server.c
+ *		Starts the HTTP server for a service: libmicrohttpd's daemon with our
+ *		callbacks.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/settings.h"
+#include "http/connection.h"
+#include "http/daemon.h"
+#include "http/exchange.h"
+#include "http/server.h"
+
+/* uri.c does the percent-decoding, since libmicrohttpd's is not strict. */
+static size_t
+keep_escaped(void *unused, struct MHD_Connection *connection, char *text)
+{
+	(void) unused;
+	(void) connection;
+	return strlen(text);
+}
+
+/* libmicrohttpd reports every client that goes away, which is not of interest. */
+static void
+ignore_message(void *unused, const char *format, va_list arguments)
+{
+	(void) unused;
+	(void) format;
+	(void) arguments;
+}
+
+void
+server_open(int listen_fd, const Service *service)
+{
+	void	   *closure = (void *) service;
+	struct MHD_Daemon *daemon =
+	MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+					 NULL, NULL, exchange_handle, closure,
+					 MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
+					 MHD_OPTION_LISTEN_SOCKET, (MHD_socket) listen_fd,
+					 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+					 MHD_OPTION_CONNECTION_LIMIT, (unsigned int) settings.max_connections,
+					 MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, closure,
+					 MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+					 MHD_OPTION_NOTIFY_COMPLETED, exchange_end, closure,
+					 MHD_OPTION_NOTIFY_CONNECTION, connection_notify, NULL,
+#if MHD_VERSION >= 0x01000000
+					 MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+#endif
+					 MHD_OPTION_END);
+
+	if (daemon == NULL)
+	{
+		log_event("cannot start libmicrohttpd");
+		exit(1);
+	}
+	daemon_open(daemon, listen_fd);
+}

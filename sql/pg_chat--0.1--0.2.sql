@@ -1,0 +1,306 @@
+-- pg_chat: from 0.1 to 0.2.
+--
+-- Queues, triggers and bookkeeping move to the schema chat_internal, and get
+-- the names that sql/CHANGELOG.md lists. Everything keeps its identity, and so
+-- its rows, its owner, and what was granted on it: nothing is created anew but
+-- the schema. ALTER TABLE locks chat.chats and the queues until the end.
+
+\echo Use "ALTER EXTENSION pg_chat UPDATE TO '0.2'" to load this file. \quit
+
+---------------------------------------------------------------------------
+-- The schema; it belongs to whom chat belongs to
+---------------------------------------------------------------------------
+
+CREATE SCHEMA chat_internal;
+COMMENT ON SCHEMA chat_internal IS 'pg_chat: queues, triggers and bookkeeping, for nobody but the extension itself';
+CREATE FUNCTION chat_internal.own_schema() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_schema' LANGUAGE C;
+SELECT chat_internal.own_schema();
+DROP FUNCTION chat_internal.own_schema();
+REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
+
+---------------------------------------------------------------------------
+-- Tables
+---------------------------------------------------------------------------
+
+ALTER TABLE chat.chats RENAME COLUMN last_number TO last_message_number;
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are.';
+
+ALTER TABLE chat.changed_chats RENAME TO recount_queue;
+ALTER TABLE chat.recount_queue SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.recount_queue ADD COLUMN id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	ADD CONSTRAINT recount_queue_pkey PRIMARY KEY (application_id, chat_number, id);
+DROP INDEX IF EXISTS chat_internal.changed_chats_key;
+
+ALTER TABLE chat.retired_tokens RENAME TO redis_key_queue;
+ALTER TABLE chat.redis_key_queue SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.redis_key_queue ADD COLUMN id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	ADD CONSTRAINT redis_key_queue_pkey PRIMARY KEY (token, chat_number, id);
+ALTER INDEX IF EXISTS chat_internal.retired_tokens_due RENAME TO redis_key_queue_due;
+ALTER INDEX IF EXISTS chat_internal.retired_tokens_done RENAME TO redis_key_queue_done;
+
+ALTER TABLE chat.search_indexes SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.search_indexes RENAME COLUMN home TO owner_database;
+ALTER TABLE chat_internal.search_indexes RENAME COLUMN proven_in TO verified_start;
+COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+
+ALTER TABLE chat.indexed_chats RENAME TO search_watermarks;
+ALTER TABLE chat.search_watermarks SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.search_watermarks RENAME CONSTRAINT indexed_chats_pkey TO search_watermarks_pkey;
+COMMENT ON TABLE chat_internal.search_watermarks IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat_internal.search_queue. A chat that is missing has none.';
+
+ALTER TABLE chat.search_queue SET SCHEMA chat_internal;
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+
+ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
+ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;
+ALTER TABLE chat.repaired_counts RENAME COLUMN was TO old_value;
+ALTER TABLE chat.repaired_counts RENAME COLUMN mended_to TO new_value;
+ALTER TABLE chat.repaired_counts ADD COLUMN id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	ADD CONSTRAINT repaired_counts_pkey PRIMARY KEY (application_id, id);
+ALTER INDEX IF EXISTS chat.mended_counts_mended_at RENAME TO repaired_counts_repaired_at;
+ALTER TABLE IF EXISTS chat.repaired_counts_repaired_at RENAME COLUMN mended_at TO repaired_at;
+COMMENT ON TABLE chat.repaired_counts IS 'What reconciliation found wrong and repaired, the newest 10,000: when, of which chat (of the application, where chat_number is null), which counter (redis: its key there), from what (null: no number) to what.';
+
+ALTER TABLE chat.worker_duties RENAME TO worker_jobs;
+ALTER TABLE chat.worker_jobs SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.worker_jobs RENAME COLUMN duty TO job;
+ALTER TABLE chat_internal.worker_jobs RENAME COLUMN passes TO runs;
+ALTER TABLE chat_internal.worker_jobs RENAME COLUMN last_pass_at TO last_run_at;
+ALTER TABLE chat_internal.worker_jobs RENAME COLUMN total_mended TO total_repaired;
+ALTER TABLE chat_internal.worker_jobs RENAME COLUMN hurry TO full_scan;
+ALTER TABLE chat_internal.worker_jobs RENAME COLUMN home TO owner_database;
+UPDATE chat_internal.worker_jobs SET job = 'trigram index' WHERE job = 'search index';
+
+-- Rows name the database that they are of, and are made when a job runs. One
+-- that names a database already is that one's claim to the keys in Redis.
+ALTER TABLE chat_internal.worker_jobs ADD COLUMN claimed boolean;
+UPDATE chat_internal.worker_jobs SET claimed = owner_database IS NOT NULL,
+	owner_database = coalesce(owner_database, d.oid || '-' || c.system_identifier)
+FROM pg_catalog.pg_database AS d, pg_catalog.pg_control_system() AS c
+WHERE d.datname = pg_catalog.current_database();
+ALTER TABLE chat_internal.worker_jobs ALTER COLUMN owner_database SET NOT NULL,
+	ALTER COLUMN claimed SET NOT NULL, ALTER COLUMN claimed SET DEFAULT false,
+	DROP CONSTRAINT worker_duties_pkey, ADD CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job);
+COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
+
+-- From PostgreSQL 18 on, NOT NULL has a name, which was the former table's or column's.
+UPDATE pg_catalog.pg_constraint AS k SET conname = c.relname || '_' || a.attname || '_not_null'
+FROM pg_catalog.pg_class AS c, pg_catalog.pg_attribute AS a
+WHERE k.contype = 'n' AND c.oid = k.conrelid AND a.attrelid = c.oid AND a.attnum = k.conkey[1]
+	AND c.oid IN ('chat.chats'::regclass, 'chat.repaired_counts'::regclass,
+		'chat_internal.recount_queue'::regclass, 'chat_internal.redis_key_queue'::regclass,
+		'chat_internal.search_indexes'::regclass, 'chat_internal.search_watermarks'::regclass,
+		'chat_internal.worker_jobs'::regclass);
+
+---------------------------------------------------------------------------
+-- Types
+---------------------------------------------------------------------------
+
+ALTER TYPE chat.chat RENAME ATTRIBUTE last_number TO last_message_number;
+
+ALTER TYPE chat.mended RENAME TO repaired_count;
+ALTER TYPE chat.repaired_count RENAME ATTRIBUTE was TO old_value;
+ALTER TYPE chat.repaired_count RENAME ATTRIBUTE mended_to TO new_value;
+COMMENT ON TYPE chat.repaired_count IS 'A counter that was wrong and was repaired: of a chat or, where chat_number is null, of an application.';
+
+---------------------------------------------------------------------------
+-- Functions
+---------------------------------------------------------------------------
+
+ALTER FUNCTION chat.before_insert() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.before_update_messages() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.before_update_chats() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.before_update_application_counters() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.after_application_counters() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.after_insert() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.after_update_messages() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.after_delete_messages() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.after_delete_chats() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.before_truncate() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.after_token() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.pending_changes() SET SCHEMA chat_internal;
+ALTER FUNCTION chat.search_checksum(integer, integer, integer, text) SET SCHEMA chat_internal;
+
+ALTER FUNCTION chat.add_search_index() RENAME TO add_trigram_index;
+CREATE OR REPLACE FUNCTION chat.add_trigram_index() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_add_trigram_index'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.add_trigram_index() IS
+'Has a background process build an index (CREATE INDEX CONCURRENTLY: nobody waits for it) that makes searches without Elasticsearch fast in large chats and across applications; needs the extension pg_trgm. Returns at once and tells how it is with the index: being built, there, or why the last build failed; see also the job "trigram index" in chat.worker_status. Every message costs more to write with it. A dump does not contain it: call this again after a restore. Build it anew after an upgrade of the operating system that changes the locale. Errors: 55000 pg_trgm is missing, 53400 no background worker is free, 25006 on a standby.';
+
+ALTER FUNCTION chat.drop_search_index() RENAME TO drop_trigram_index;
+CREATE OR REPLACE FUNCTION chat.drop_trigram_index() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_drop_trigram_index'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.drop_trigram_index() IS
+'Drops what add_trigram_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
+
+ALTER FUNCTION chat.retry_parked(integer, integer) RENAME TO retry_failed_documents;
+CREATE OR REPLACE FUNCTION chat.retry_failed_documents(application integer DEFAULT NULL, chat integer DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_retry_failed_documents'
+	LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
+'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat, 42501 a policy hides rows from the tables'' owner, 25006 on a standby.';
+
+-- No command gives a function one more OUT parameter, and leaves it what was
+-- granted on it.
+UPDATE pg_catalog.pg_proc
+SET proallargtypes = ARRAY['integer'::regtype, 'timestamptz'::regtype, 'boolean'::regtype, 'text'::regtype]::oid[],
+	proargmodes = ARRAY['o', 'o', 'o', 'o']::"char"[],
+	proargnames = ARRAY['pid', 'running_since', 'preloaded', 'problem']
+WHERE oid = 'chat.worker_process()'::regprocedure;
+
+ALTER FUNCTION chat.worker_process() SET SCHEMA chat_internal;
+CREATE OR REPLACE FUNCTION chat_internal.worker_process(OUT pid integer, OUT running_since timestamptz, OUT preloaded boolean, OUT problem text)
+	AS 'MODULE_PATHNAME', 'chat_worker_status'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat_internal.worker_process() IS
+'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
+
+-- What the functions do to the tables, they do as the tables' owner; so they
+-- have the caller's rights and settings themselves.
+ALTER FUNCTION chat.create_application(text) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.rotate_token(integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.rotate_token(text) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_application(integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_application(text) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_applications(integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.create_chat(integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.create_chat(text, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_chat(integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_chat(text, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_chats(integer, integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_chats(text, integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.create_message(integer, integer, text, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.create_message(text, integer, text, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_message(integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_message(text, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_messages(integer, integer, integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_messages(text, integer, integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_messages(integer[], integer[], integer[]) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.get_messages(text[], integer[], integer[]) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_messages(integer[], integer[], integer[], integer[], integer[]) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.list_messages(text[], integer[], integer[], integer[], integer[]) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.last_messages(integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.last_messages(text, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.search_messages(integer, integer, text, integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.search_messages(text, integer, text, integer, integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.search_application(integer, text, integer[], integer[], integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.search_application(text, text, integer[], integer[], integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.reconcile(integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.verify_search(integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.repair_search(integer, integer) SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat_internal.worker_process() SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.add_trigram_index() SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.drop_trigram_index() SECURITY INVOKER RESET ALL;
+ALTER FUNCTION chat.retry_failed_documents(integer, integer) SECURITY INVOKER RESET ALL;
+
+CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
+'Trigger: has the sequence of applications'' ids go on after those that a direct insertion named.';
+
+CREATE TRIGGER after_insert AFTER INSERT ON chat.applications
+	REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert_applications();
+
+CREATE FUNCTION chat_internal.search_status(
+		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,
+		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT failed bigint, OUT seconds_behind double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_status'
+	LANGUAGE C STABLE ROWS 2;
+COMMENT ON FUNCTION chat_internal.search_status() IS
+'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
+
+CREATE FUNCTION chat_internal.job_status(
+		OUT job text, OUT runs bigint, OUT last_run_at timestamptz, OUT last_duration interval, OUT last_done bigint, OUT total_done bigint,
+		OUT total_repaired bigint, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz, OUT backlog bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_job_status'
+	LANGUAGE C STABLE ROWS 8;
+COMMENT ON FUNCTION chat_internal.job_status() IS
+'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
+
+CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
+	LANGUAGE C VOLATILE STRICT;
+
+CREATE FUNCTION chat_internal.own_functions() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
+SELECT chat_internal.own_functions();
+DROP FUNCTION chat_internal.own_functions();
+ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.disable_redundant_checks() IS
+'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
+
+-- Who could read the views still can: they call these two instead of search_lag.
+UPDATE pg_catalog.pg_proc
+SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
+WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);
+INSERT INTO pg_catalog.pg_shdepend
+SELECT d.dbid, d.classid, f.oid, d.objsubid, d.refclassid, d.refobjid, d.deptype
+FROM pg_catalog.pg_shdepend AS d,
+	(VALUES ('chat_internal.search_status()'::regprocedure), ('chat_internal.job_status()'::regprocedure)) AS f (oid)
+WHERE d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+	AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = 'chat.search_lag(integer)'::regprocedure AND d.deptype = 'a';
+
+---------------------------------------------------------------------------
+-- Views
+---------------------------------------------------------------------------
+
+ALTER VIEW chat.search_status RENAME COLUMN parked TO failed;
+CREATE OR REPLACE VIEW chat.search_status AS
+	SELECT
+		s.index COLLATE "C" AS index,
+		s.alias COLLATE "C" AS alias,
+		s.state COLLATE "C" AS state,
+		s.usable,
+		s.created_at,
+		s.messages,
+		s.messages_behind,
+		s.queued,
+		s.failed,
+		s.seconds_behind
+	FROM chat_internal.search_status() AS s;
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
+
+ALTER VIEW chat.worker_status RENAME COLUMN duty TO job;
+ALTER VIEW chat.worker_status RENAME COLUMN passes TO runs;
+ALTER VIEW chat.worker_status RENAME COLUMN last_pass_at TO last_run_at;
+ALTER VIEW chat.worker_status RENAME COLUMN total_mended TO total_repaired;
+CREATE OR REPLACE VIEW chat.worker_status AS
+	SELECT
+		pg_catalog.current_database() AS database,
+		w.pid,
+		w.running_since,
+		d.job,
+		d.runs,
+		d.last_run_at,
+		d.last_duration,
+		d.last_done,
+		d.total_done,
+		d.total_repaired,
+		d.errors,
+		d.last_error,
+		d.last_error_at,
+		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
+		CASE
+			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
+			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
+			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
+			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
+			WHEN NOT w.preloaded THEN 'No worker. Add pg_chat to shared_preload_libraries and restart; until then: SELECT chat.start_worker()'
+			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
+		END AS hint
+	FROM chat_internal.job_status() AS d
+	CROSS JOIN chat_internal.worker_process() AS w;
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
+
+DROP FUNCTION chat.search_lag(integer);

@@ -1,0 +1,83 @@
+/*
+ * fuzz_json.c
+ *		A JSON body, compared with what jansson makes of it.
+ *
+ * The first byte says in which pieces the body arrives. With a NUL in it nothing is
+ * compared: jansson takes one after a number for the end of its buffer.
+ */
+#include "request.h"
+
+#include <math.h>
+
+static const char *const names[] = {"body", "number", "name", NULL};
+
+static void
+check_field(const Field *field, const json_t *value)
+{
+	switch (field->type)
+	{
+		case FIELD_ABSENT:
+			assert(value == NULL);
+			break;
+		case FIELD_NULL:
+			assert(json_is_null(value));
+			break;
+		case FIELD_TEXT:
+			assert(json_is_string(value) && json_string_length(value) == field->length);
+			assert(field->length == 0 || memcmp(json_string_value(value), field->text, field->length) == 0);
+			break;
+		case FIELD_NUMBER:
+			assert(json_is_real(value) && json_real_value(value) == strtod(field->text, NULL));
+			break;
+		default:
+			assert(json_is_array(value) || json_is_object(value) || json_is_boolean(value));
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+	const char *text = (const char *) data + 1;
+	size_t		length = size - 1;
+	Request    *request;
+	json_t	   *root;
+	json_t	   *fields;
+	json_error_t error;
+
+	if (size < 2)
+		return 0;
+	request = request_new("POST", data, 0);
+	request->headers.content_type = "application/json";
+	fields_begin(&request->fields, names, request->share);
+	for (size_t at = 0; at < length && request->status == 0;)
+	{
+		size_t		piece = data[0] == 0 || data[0] > length - at ? length - at : data[0];
+
+		body_take(request, text + at, piece);
+		at += piece;
+	}
+	if (request->status == 0)
+		body_end(request);
+
+	root = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &error);
+	fields = json_object_get(root, "data");
+	if (request->status == 0)
+	{
+		/* jansson refuses numbers that are too large for it, though nobody wants them. */
+		assert(root || json_error_code(&error) == json_error_numeric_overflow);
+		for (int i = 0; root && i < request->fields.count; i++)
+			check_field(&request->fields.list[i], json_object_get(fields, names[i]));
+	}
+	else if (memchr(text, '\0', length) == NULL && json_is_object(root) && (fields == NULL || json_is_null(fields) || json_is_object(fields)))
+	{
+		/* Then a wanted key is there twice. */
+		json_decref(root);
+		root = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, &error);
+		assert(root == NULL && json_error_code(&error) == json_error_duplicate_key);
+	}
+	json_decref(root);
+	body_text(request, "body", &length);
+	body_number(request, "number");
+	request_free(request);
+	return 0;
+}
