@@ -200,7 +200,9 @@ install_packages()
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
 	fi
-	"$here/step.sh" packages "Installing $(size "$@" "${fitted[@]}")" "${apt_install[@]}" -y "$@" "${fitted[@]}" </dev/null
+	# Its standard error alarms for nothing.
+	"$here/step.sh" packages "Installing $(size "$@" "${fitted[@]}")" \
+		sh -c 'exec "$@" 2>&1' sh "${apt_install[@]}" -y "$@" "${fitted[@]}" </dev/null
 	new_packages "$plan" >>"$top/build/packages"
 	chown --reference="$top" "$top/build/packages"
 	case " $* " in
