@@ -23,7 +23,7 @@
 #include "utils/memutils.h"
 
 #include "changes/search_queue.h"
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/spi_plan.h"
 

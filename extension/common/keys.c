@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/keys.h"
 
 static int

@@ -30,7 +30,7 @@
 
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"

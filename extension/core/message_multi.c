@@ -11,7 +11,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "core/array_args.h"
 #include "core/message.h"

@@ -26,7 +26,7 @@
 
 #include "changes/change_tracking.h"
 #include "changes/recount_queue.h"
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/number_cache.h"

@@ -9,7 +9,7 @@
 
 #include "catalog/pg_type.h"
 
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "elasticsearch/es_appended.h"
@@ -35,10 +35,10 @@ find(int32 index, AppendedChat *chats, int count)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::int4, c.last_message_number, c.messages_count, w.indexed_number"
 		" FROM ROWS FROM (unnest($2), unnest($3)) WITH ORDINALITY AS k (application_id, number, item)"
-		" JOIN LATERAL (SELECT last_message_number, messages_count FROM chat.chats"
-		" WHERE application_id = k.application_id AND number = k.number OFFSET 0) AS c ON true"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
-		" WHERE index_id = $1 AND application_id = k.application_id AND chat_number = k.number OFFSET 0) AS w ON true",
+		" JOIN LATERAL (SELECT c.last_message_number, c.messages_count FROM chat.chats AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number OFFSET 0) AS c ON true"
+		" LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $1 AND w.application_id = k.application_id AND w.chat_number = k.number OFFSET 0) AS w ON true",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[3] = {Int32GetDatum(index)};
 	uint64		rows;
@@ -76,8 +76,8 @@ insert_watermarks(int32 index, const AppendedChat *chats, int count)
 		"INSERT INTO chat_internal.search_watermarks (index_id, application_id, chat_number, indexed_number)"
 		" SELECT $1, c.application_id, c.number, 0"
 		" FROM ROWS FROM (unnest($2), unnest($3)) AS k (application_id, number),"
-		" LATERAL (SELECT application_id, number FROM chat.chats"
-		" WHERE application_id = k.application_id AND number = k.number FOR KEY SHARE SKIP LOCKED) AS c"
+		" LATERAL (SELECT c.application_id, c.number FROM chat.chats AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number FOR KEY SHARE SKIP LOCKED) AS c"
 		" ON CONFLICT DO NOTHING",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
 	AppendedChat *without = palloc(Max(count, 1) * sizeof(AppendedChat));
@@ -103,11 +103,11 @@ delete_too_high(int32 index, const AppendedChat *chats, int count)
 {
 	static SavedPlan lock = SAVED_PLAN(
 		"SELECT w.ctid FROM ROWS FROM (unnest($2), unnest($3)) AS k (application_id, number),"
-		" LATERAL (SELECT last_message_number FROM chat.chats"
-		" WHERE application_id = k.application_id AND number = k.number OFFSET 0) AS c,"
-		" LATERAL (SELECT ctid FROM chat_internal.search_watermarks"
-		" WHERE index_id = $1 AND application_id = k.application_id AND chat_number = k.number"
-		" AND indexed_number > c.last_message_number FOR UPDATE SKIP LOCKED) AS w",
+		" LATERAL (SELECT c.last_message_number FROM chat.chats AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number OFFSET 0) AS c,"
+		" LATERAL (SELECT w.ctid FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $1 AND w.application_id = k.application_id AND w.chat_number = k.number"
+		" AND w.indexed_number > c.last_message_number FOR UPDATE SKIP LOCKED) AS w",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan delete = {
 		.sql = "DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY ($1)",
@@ -153,9 +153,9 @@ es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64
 		"SELECT k.item::int4, m.number, m.body"
 		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))"
 		" WITH ORDINALITY AS k (application_id, chat_number, above, item),"
-		" LATERAL (SELECT number, body FROM chat.messages"
-		" WHERE application_id = k.application_id AND chat_number = k.chat_number"
-		" AND number > k.above ORDER BY number LIMIT $4) AS m LIMIT $4",
+		" LATERAL (SELECT m.number, m.body FROM chat.messages AS m"
+		" WHERE m.application_id = k.application_id AND m.chat_number = k.chat_number"
+		" AND m.number > k.above ORDER BY m.number LIMIT $4) AS m LIMIT $4",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID);
 	IntColumns	columns;
 	Datum		values[4] = {0, 0, 0, Int64GetDatum(size)};

@@ -14,7 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "elasticsearch/es_batch_ack.h"
@@ -96,13 +96,13 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 		"SELECT k.item::int4, w.ctid"
 		" FROM ROWS FROM (unnest($2), unnest($3), unnest($4))"
 		" WITH ORDINALITY AS k (application_id, chat_number, above, item),"
-		" LATERAL (SELECT ctid FROM chat_internal.search_watermarks WHERE index_id = $1"
-		" AND application_id = k.application_id AND chat_number = k.chat_number"
-		" AND indexed_number = k.above FOR NO KEY UPDATE SKIP LOCKED) AS w",
+		" LATERAL (SELECT w.ctid FROM chat_internal.search_watermarks AS w WHERE w.index_id = $1"
+		" AND w.application_id = k.application_id AND w.chat_number = k.chat_number"
+		" AND w.indexed_number = k.above FOR NO KEY UPDATE SKIP LOCKED) AS w",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	Datum		arguments[4] = {Int32GetDatum(reader->index)};
 	IntColumns	columns;
-	Int32Array	through;
+	IntColumns	through;
 	uint64		rows;
 
 	int_columns_init(&columns, 3, batch->ranges_count);
@@ -119,16 +119,16 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 	int_columns_to_arrays(&columns, arguments + 1);
 	rows = spi_plan_write(&plan, arguments, NULL);
 
-	int32_array_init(&through, rows);
+	int_columns_init(&through, 1, rows);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		EsBatchRange *range = &batch->ranges[spi_result_int32(row, spi_column("item")) - 1];
 
 		range->raised = true;
-		int32_array_append(&through, range->through);
+		int_columns_append(&through, &range->through);
 	}
 	values[0] = tid_array_of_result("ctid");
-	values[1] = int32_array_datum(&through);
+	int_columns_to_arrays(&through, &values[1]);
 }
 
 /* Raise the watermarks to the ends of the ranges that begin where they stand. */
@@ -164,9 +164,9 @@ dequeue(const EsBatchReader *reader, const EsBatch *batch)
 		"SELECT q.ctid"
 		" FROM ROWS FROM (unnest($2), unnest($3), unnest($4), unnest($5))"
 		" AS k (application_id, chat_number, number, id),"
-		" LATERAL (SELECT ctid FROM chat_internal.search_queue WHERE index_id = $1"
-		" AND application_id = k.application_id AND chat_number = k.chat_number AND number = k.number"
-		" AND (id = k.id OR id < k.id AND reason IS NOT NULL) FOR UPDATE SKIP LOCKED) AS q",
+		" LATERAL (SELECT q.ctid FROM chat_internal.search_queue AS q WHERE q.index_id = $1"
+		" AND q.application_id = k.application_id AND q.chat_number = k.chat_number AND q.number = k.number"
+		" AND (q.id = k.id OR q.id < k.id AND q.reason IS NOT NULL) FOR UPDATE SKIP LOCKED) AS q",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID);
 	static SavedPlan delete = {
 		.sql = "DELETE FROM chat_internal.search_queue WHERE ctid = ANY ($1)",

@@ -194,8 +194,8 @@ scan_some(EsBatchReader *reader)
 		" FROM (SELECT application_id, number, last_message_number FROM chat.chats"
 		" WHERE (application_id, number) > ($2, $3)"
 		" ORDER BY application_id, number LIMIT $4) AS c"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
-		" WHERE index_id = $1 AND application_id = c.application_id AND chat_number = c.number OFFSET 0) AS w ON true"
+		" LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $1 AND w.application_id = c.application_id AND w.chat_number = c.number OFFSET 0) AS w ON true"
 		" ORDER BY c.application_id, c.number",
 		INT4OID, INT4OID, INT4OID, INT8OID);
 	Datum		values[4] = {
@@ -279,9 +279,9 @@ read_queue(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
 		"SELECT q.application_id, q.chat_number, q.number, q.id, m.body"
 		" FROM (SELECT * FROM chat_internal.search_queue WHERE index_id = $1 AND reason IS NULL"
 		" ORDER BY id LIMIT $2) AS q"
-		" LEFT JOIN LATERAL (SELECT body FROM chat.messages"
-		" WHERE application_id = q.application_id AND chat_number = q.chat_number"
-		" AND number = q.number OFFSET 0) AS m ON true"
+		" LEFT JOIN LATERAL (SELECT m.body FROM chat.messages AS m"
+		" WHERE m.application_id = q.application_id AND m.chat_number = q.chat_number"
+		" AND m.number = q.number OFFSET 0) AS m ON true"
 		" ORDER BY q.id",
 		INT4OID, INT8OID);
 	Datum		values[2] = {Int32GetDatum(reader->index), Int64GetDatum(size)};

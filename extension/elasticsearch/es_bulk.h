@@ -13,8 +13,7 @@ typedef enum EsBulkResult
 	BULK_DONE,					/* each message has its fate */
 	BULK_SMALLER,				/* all are to be sent again, in smaller batches */
 	BULK_SLOWER,				/* some or all are to be sent again, more slowly */
-	BULK_REFUSED,				/* some were refused for what they are: they, or the index, are
-								 * wrong */
+	BULK_REFUSED,				/* some were refused for what they are; or the index is wrong */
 	BULK_FAILED					/* nothing is known of any */
 } EsBulkResult;
 

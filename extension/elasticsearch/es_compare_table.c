@@ -12,7 +12,7 @@
 #include "executor/spi.h"
 
 #include "bgworker/worker_xact.h"
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "elasticsearch/es_compare_table.h"
 
@@ -61,8 +61,8 @@ es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey thro
 		" AND (application_id, chat_number) <= ($4, $5)"
 		" ORDER BY application_id, chat_number, number LIMIT $6) AS m"
 		" GROUP BY application_id, chat_number, bucket) AS b"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
-		" WHERE index_id = $8 AND application_id = b.application_id AND chat_number = b.chat_number"
+		" LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $8 AND w.application_id = b.application_id AND w.chat_number = b.chat_number"
 		" OFFSET 0) AS w ON true"
 		" ORDER BY b.application_id, b.chat_number, b.start",
 		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, INT4OID, INT4OID);
@@ -122,10 +122,10 @@ is_to_be_replaced(int32 index)
 	" AS k (application_id, chat_number, above, through)"
 
 /* Those columns, as the keys of what is looked up in one of the ranges. */
-#define OF_RANGE \
-	" application_id = k.application_id AND chat_number = k.chat_number"
-#define WITHIN_RANGE \
-	OF_RANGE " AND number > k.above AND number <= k.through"
+#define OF_RANGE(alias) \
+	" " alias ".application_id = k.application_id AND " alias ".chat_number = k.chat_number"
+#define WITHIN_RANGE(alias) \
+	OF_RANGE(alias) " AND " alias ".number > k.above AND " alias ".number <= k.through"
 
 /*
  * Read what the table says of the keys in some ranges, each of one chat, in the
@@ -140,14 +140,14 @@ es_compare_table_rows(const TableAccess *access, const KeyRange *ranges, int cou
 		" COALESCE(chat_internal.search_checksum(k.application_id, k.chat_number, m.number, m.body), $6) AS checksum,"
 		" m.number > COALESCE(w.indexed_number, 0) AS pending"
 		RANGES
-		" CROSS JOIN LATERAL (SELECT number, body FROM chat.messages WHERE" WITHIN_RANGE " OFFSET 0) AS m"
-		" LEFT JOIN LATERAL (SELECT indexed_number FROM chat_internal.search_watermarks"
-		" WHERE index_id = $5 AND" OF_RANGE " OFFSET 0) AS w ON true"
+		" CROSS JOIN LATERAL (SELECT m.number, m.body FROM chat.messages AS m WHERE" WITHIN_RANGE("m") " OFFSET 0) AS m"
+		" LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $5 AND" OF_RANGE("w") " OFFSET 0) AS w ON true"
 		" UNION ALL"
 		" SELECT k.application_id, k.chat_number, q.number, NULL, true"
 		RANGES
-		" CROSS JOIN LATERAL (SELECT number FROM chat_internal.search_queue"
-		" WHERE index_id = $5 AND" WITHIN_RANGE " OFFSET 0) AS q"
+		" CROSS JOIN LATERAL (SELECT q.number FROM chat_internal.search_queue AS q"
+		" WHERE q.index_id = $5 AND" WITHIN_RANGE("q") " OFFSET 0) AS q"
 		") AS r GROUP BY application_id, chat_number, number ORDER BY application_id, chat_number, number",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, INT8OID);
 	MemoryContext caller = CurrentMemoryContext;

@@ -25,7 +25,7 @@
 #include "utils/uuid.h"
 
 #include "bgworker/worker_xact.h"
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "redis/redis_answer.h"
@@ -101,19 +101,19 @@ mark_done(QueueRow *rows, int count)
 	};
 	Datum	   *tokens = palloc(count * sizeof(Datum));
 	Datum	   *ids = palloc(count * sizeof(Datum));
-	Int32Array	chats;
+	IntColumns	chats;
 	Datum		values[3];
 	Datum		tids;
 
-	int32_array_init(&chats, count);
+	int_columns_init(&chats, 1, count);
 	for (int i = 0; i < count; i++)
 	{
 		tokens[i] = CStringGetTextDatum(rows[i].token);
-		int32_array_append(&chats, rows[i].chat);
+		int_columns_append(&chats, &rows[i].chat);
 		ids[i] = UUIDPGetDatum(&rows[i].id);
 	}
 	values[0] = PointerGetDatum(construct_array(tokens, count, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = int32_array_datum(&chats);
+	int_columns_to_arrays(&chats, &values[1]);
 	values[2] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	spi_plan_write(&find, values, NULL);
 	tids = tid_array_of_result("ctid");

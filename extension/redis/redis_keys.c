@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 
 #include "bgworker/worker_xact.h"
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "redis/redis_answer.h"
 #include "redis/redis_connection.h"
@@ -96,16 +96,16 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 		" WHERE c.application_id = a.id LIMIT 1) AS c ON true"
 		" ORDER BY a.id",
 		INT4ARRAYOID);
-	Int32Array	ids;
+	IntColumns	ids;
 	Datum		value;
 	uint64		found;
 	MemoryContext inner;
 
-	int32_array_init(&ids, count);
+	int_columns_init(&ids, 1, count);
 	for (int i = 0; i < count; i++)
 		if (i == 0 || parents[i].application != parents[i - 1].application)
-			int32_array_append(&ids, parents[i].application);
-	value = int32_array_datum(&ids);
+			int_columns_append(&ids, &parents[i].application);
+	int_columns_to_arrays(&ids, &value);
 	found = spi_plan_read(&plan, &value);
 
 	inner = MemoryContextSwitchTo(context);

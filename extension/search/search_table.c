@@ -8,7 +8,7 @@
 
 #include "catalog/pg_type.h"
 
-#include "common/int_array.h"
+#include "common/int_columns.h"
 #include "core/message.h"
 #include "search/search_table.h"
 

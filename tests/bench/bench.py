@@ -133,7 +133,7 @@ def counted(bench, query):
 
 def worker_pass(bench):
     """Have the worker do a pass at once. How many chats it counted, and in how many seconds."""
-    query = "SELECT passes FROM chat_internal.worker_jobs WHERE job = 'reconcile'"
+    query = "SELECT runs FROM chat_internal.worker_jobs WHERE job = 'reconcile'"
     before = int(counted(bench, query))
     counted(bench, "SELECT pg_reload_conf()")
     wait_for(lambda: int(counted(bench, query)) > before, "a pass of the worker")

@@ -184,13 +184,16 @@ sub fails
 {
 	my ($job, $error, $what) = @_;
 
-	wait_until($node, 'postgres', "SELECT errors >= 3 AND last_error LIKE '$error' FROM chat.worker_status WHERE job = '$job'", "$what: it is shown");
+	# The view asks which version of the extension there is, too.
+	wait_until($node, 'postgres', "SELECT errors >= 3 AND last_error LIKE '$error' FROM chat_internal.worker_jobs WHERE job = '$job'", "$what: it is shown");
 	my @lines = grep { /^.*ERROR:/ } split /\n(?!\t)/, slurp_file($node->logfile, $log);
 	my ($like) = map { s/%/.*/gr } $error;
 	is(scalar(grep { /$like/ } @lines), 1, "$what: logged once");
 	like(slurp_file($node->logfile, $log), qr/CONTEXT:  job "$job"\n\tpg_chat worker of database "postgres"/, "$what: with its place");
 }
-sql('postgres', 'UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL; SELECT pg_reload_conf()');
+# The worker has to have seen the version again, after the function was dropped.
+sql('postgres', q{UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL, last_run_at = '2000-01-01'; SELECT pg_reload_conf()});
+wait_until($node, 'postgres', q{SELECT last_run_at > '2000-01-01' FROM chat_internal.worker_jobs WHERE job = 'scrub applications'}, 'its jobs run');
 $log = -s $node->logfile;
 my $blocker = $node->background_psql('postgres');
 $blocker->query('BEGIN; LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE MODE');

@@ -1,18 +1,11 @@
 /*
- * int_array.h
- *	  Arrays of integers, as parameters of statements: see int_array.c.
+ * int_columns.h
+ *	  Arrays of integers, as parameters of statements: see int_columns.c.
  */
-#ifndef PG_CHAT_INT_ARRAY_H
-#define PG_CHAT_INT_ARRAY_H
+#ifndef PG_CHAT_INT_COLUMNS_H
+#define PG_CHAT_INT_COLUMNS_H
 
 #include "postgres.h"
-
-/* An array of integers that is being filled. */
-typedef struct Int32Array
-{
-	Datum	   *values;
-	int			count;
-} Int32Array;
 
 /* Columns of IntColumns, at most. */
 #define INT_COLUMNS_MAX 6
@@ -28,8 +21,5 @@ typedef struct IntColumns
 extern void int_columns_init(IntColumns *rows, int columns, int capacity);
 extern void int_columns_append(IntColumns *rows, const int32 *row);
 extern void int_columns_to_arrays(const IntColumns *rows, Datum *arrays);
-extern void int32_array_init(Int32Array *array, int capacity);
-extern void int32_array_append(Int32Array *array, int32 value);
-extern Datum int32_array_datum(const Int32Array *array);
 
-#endif							/* PG_CHAT_INT_ARRAY_H */
+#endif							/* PG_CHAT_INT_COLUMNS_H */
