@@ -32,6 +32,7 @@
 #define CONNECT_TIMEOUT 5000	/* for connecting or preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
 #define PAUSE_FIRST 50			/* before the next attempt to connect, ms */
+#define REPEAT_LOG 60000		/* before the same failure is logged again, ms */
 #define PAUSE_LAST 2000
 
 typedef enum SessionState
@@ -156,13 +157,26 @@ session_pick_large(Pool pool, int depth)
 	return session;
 }
 
-/* Logs why the database cannot be used; what alone goes to /readyz. */
+/*
+ * Logs why the database cannot be used; the same again at most once a minute, as
+ * every session goes on trying for as long as it takes. what alone goes to /readyz.
+ */
 static void
 set_reason(const char *what, const char *detail)
 {
-	log_event("database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	static char logged[512];
+	static uint64_t logged_at;
+	char		line[512];
+
 	snprintf(reason, sizeof(reason), "%s", what);
 	unfit = false;
+
+	snprintf(line, sizeof(line), "database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	if (strcmp(line, logged) == 0 && loop_now() - logged_at < REPEAT_LOG)
+		return;
+	strcpy(logged, line);
+	logged_at = loop_now();
+	log_event("%s", line);
 }
 
 /*

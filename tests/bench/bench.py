@@ -21,7 +21,7 @@ import instructions
 import search
 from elastic import engine
 from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row
-from processes import Chatd, HttpServer, Postgres, wait_for
+from processes import Chatd, HttpServer, Postgres, reachable, wait_for
 
 CALL = 100
 MILLION = 1000000
@@ -323,7 +323,7 @@ def main():
     chosen = arguments()
     rows = []
     with contextlib.ExitStack() as stack:
-        postgres = stack.enter_context(Postgres(chosen.pg_config))
+        postgres = stack.enter_context(Postgres(stack.enter_context(reachable(chosen.pg_config))))
         chatd = stack.enter_context(Chatd(TOP / "build/chatd", postgres))
         alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
         bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.rounds, chosen.messages, stack)

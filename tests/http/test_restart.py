@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -177,6 +178,20 @@ def test_database_that_is_not_there(start_chatd):
     wait_until(lambda: "cannot connect" in server.log(), "the reason in the log")
     assert "hidden" not in server.log()
     assert server.get("/readyz").json == {"error": "cannot connect"}
+
+
+def test_outage_fills_no_log(start_chatd):
+    """Each session tries to log in again and again, and fails for the same reason: it is said once a minute."""
+    error = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        database.settimeout(15)
+        server = start_chatd(database="host=127.0.0.1 port=%d user=x sslmode=disable gssencmode=disable" % database.getsockname()[1])
+        for _ in range(20):
+            connection, _ = database.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"E" + (len(error) + 4).to_bytes(4, "big") + error)
+        assert server.log().count("cannot connect: ") == 1, server.log()
 
 
 def test_statement_that_takes_too_long(start_chatd, cluster, messages):
