@@ -69,7 +69,7 @@ sql(q{
 	SELECT chat.create_message(1, 1 + i % 3, md5(i::text)) FROM generate_series(1, 300) AS i});
 my $worker = wait_for_worker($node, 'postgres');
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 wait_until($node, 'postgres', q{SELECT runs > 0 FROM chat.worker_status WHERE job = 'verify search'}, 'the worker verifies');
 
 my $indexed = q{(SELECT bool_and(indexed_number = last_message_number) FROM chat.chats AS c
@@ -88,7 +88,7 @@ $node->safe_psql('template1', 'ALTER DATABASE other RENAME TO postgres');
 pass('the database is renamed');
 
 free();
-in_step($node, 'postgres', $elasticsearch, 'in the end');
+in_sync($node, 'postgres', $elasticsearch, 'in the end');
 is(sql(wrong_counts()), '', 'in the end: the counts are right');
 is_mirrored($redis, 'in the end');
 $node->stop;
