@@ -230,26 +230,90 @@ CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
 	LANGUAGE C VOLATILE STRICT;
 
+CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
+'As get_messages(text[], ...), each message as {"number": ..., "body": ...}. Errors: as there.';
+
+CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
+'As list_messages(text[], ...), one row for each page: messages, an array of {"number": ..., "body": ...}, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_last_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) IS
+'As list_messages_json, of the last messages of each chat. Errors: as there.';
+
+CREATE FUNCTION chat_internal.search_messages_json(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_messages_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) IS
+'As search_messages(text, ...), one row, a page as of list_messages_json. With max_size, the search ends with the page. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.search_application_json(token text, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer[], OUT last integer[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_application_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
+'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.get_messages_json(text[], integer[], integer[]),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
+	chat.search_application_json(text, text, integer[], integer[], integer, integer)
+FROM PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
 
--- Who could read the views still can: they call these two instead of search_lag.
-UPDATE pg_catalog.pg_proc
-SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
-WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);
+-- Who could execute a function can execute those that came from it: the views
+-- call two instead of search_lag.
+CREATE TABLE chat_internal.granted (function regprocedure, as_function regprocedure);
+INSERT INTO chat_internal.granted VALUES
+	('chat_internal.search_status()', 'chat.search_lag(integer)'),
+	('chat_internal.job_status()', 'chat.search_lag(integer)'),
+	('chat.get_messages_json(text[], integer[], integer[])', 'chat.get_messages(text[], integer[], integer[])'),
+	('chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer)',
+		'chat.list_messages(text[], integer[], integer[], integer[], integer[])'),
+	('chat.last_messages_json(text[], integer[], integer[], integer)', 'chat.last_messages(text, integer, integer)'),
+	('chat.search_messages_json(text, integer, text, integer, integer, integer, integer)',
+		'chat.search_messages(text, integer, text, integer, integer, integer)'),
+	('chat.search_application_json(text, text, integer[], integer[], integer, integer)',
+		'chat.search_application(text, text, integer[], integer[], integer)');
+UPDATE pg_catalog.pg_proc AS p SET proacl = o.proacl
+FROM chat_internal.granted AS g JOIN pg_catalog.pg_proc AS o ON o.oid = g.as_function
+WHERE p.oid = g.function;
 INSERT INTO pg_catalog.pg_shdepend
-SELECT d.dbid, d.classid, f.oid, d.objsubid, d.refclassid, d.refobjid, d.deptype
-FROM pg_catalog.pg_shdepend AS d,
-	(VALUES ('chat_internal.search_status()'::regprocedure), ('chat_internal.job_status()'::regprocedure)) AS f (oid)
+SELECT d.dbid, d.classid, g.function, d.objsubid, d.refclassid, d.refobjid, d.deptype
+FROM pg_catalog.pg_shdepend AS d JOIN chat_internal.granted AS g ON d.objid = g.as_function
 WHERE d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-	AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = 'chat.search_lag(integer)'::regprocedure AND d.deptype = 'a';
+	AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.deptype = 'a';
+DROP TABLE chat_internal.granted;
 
 ---------------------------------------------------------------------------
 -- Views
