@@ -24,29 +24,32 @@ PG_FUNCTION_INFO_V1(chat_list_messages_json);
 PG_FUNCTION_INFO_V1(chat_last_messages_json);
 
 /*
- * Rows come item after item, since whatever the planner knows, it is left no
- * choice but a loop over the items: see message_multi.h.
+ * Columns of items are parameters, arrays of one length, which is the last one.
+ * They are read by subscripts: a function scan of each would cost more than the
+ * message. Rows come item after item, since whatever the planner knows, it is left
+ * no choice but a loop over the items: see message_multi.h.
  */
+#define ITEMS(count) "generate_series(1, " count ") AS k (i)"
+#define ITEM(parameter) "(" parameter ")[k.i]"
 
-/* The messages that items name. Parameters: items, applications, chats, numbers. */
+/* The messages that items name. Parameters: items, applications, chats, numbers, count. */
 #define GET_MESSAGES_JSON \
-	"SELECT k.item, m.number, m.body" \
-	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4)) AS k (item, application, chat, number)" \
-	JOIN_ONE(MESSAGE_SELECT_OF("k.application", "k.chat") " AND messages.number = k.number", "m")
+	"SELECT " ITEM("$1") " AS item, m.number, m.body" \
+	" FROM " ITEMS("$5") \
+	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4"), "m")
 
 /*
  * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
- * PAGE_SQL_DESCENDING. Parameters: items, applications, chats, and the pages as
- * pagination.h has them: above, through, limit.
+ * PAGE_SQL_DESCENDING. Parameters: items, applications, chats, the pages as
+ * pagination.h has them (above, through, limit), count.
  */
 #define LIST_PAGES_JSON(page) \
-	"SELECT k.item, m.number, m.body" \
-	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))" \
-	" AS k (item, application, chat, above, through, rows)" \
-	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = k.application" \
-			 " AND chats.number = k.chat", "c") \
+	"SELECT " ITEM("$1") ", m.number, m.body" \
+	" FROM " ITEMS("$7") \
+	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
+			 " AND chats.number = " ITEM("$3"), "c") \
 	" LEFT JOIN LATERAL (" \
-	page(MESSAGE_SELECT_OF("k.application", "k.chat"), "messages.number", "k.above", "k.through", "k.rows") \
+	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")), "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
 	") AS m ON true"
 
 /* The chats that arguments 0 and 1, arrays of tokens and numbers, name; null where either is. */
@@ -85,13 +88,13 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID)
 	};
-	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID);
 	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	numbers;
 	IntColumns	items;
-	Datum		values[4];
+	Datum		values[5];
 	StringInfoData json;
 	uint64		rows;
 	int			item_column;
@@ -103,7 +106,7 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
 	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "numbers", chats.count);
-	int_columns_init(&items, lengthof(values), chats.count);
+	int_columns_init(&items, lengthof(values) - 1, chats.count);
 	for (int i = 0; i < chats.count; i++)
 		if (names_chat(&chats, i) && !numbers.nulls[i])
 			int_columns_append(&items, (int32[]) {
@@ -111,6 +114,7 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 				DatumGetInt32(numbers.values[i])
 			});
 	int_columns_to_arrays(&items, values);
+	values[lengthof(values) - 1] = Int32GetDatum(items.count);
 
 	rows = spi_plan_read(&plan, values);
 	item_column = spi_column("item");
@@ -141,14 +145,14 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, int
 {
 	static SavedPlan plans[2] = {
 		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID),
+				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
 		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID)
+				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID)
 	};
 	IntColumns	items;
-	Datum		values[6];
+	Datum		values[7];
 
-	int_columns_init(&items, lengthof(values), end - first);
+	int_columns_init(&items, lengthof(values) - 1, end - first);
 	for (int i = first; i < end; i++)
 		if (names_chat(chats, i))
 			int_columns_append(&items, (int32[]) {
@@ -156,6 +160,7 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, int
 				list[i].above, list[i].through, list[i].limit
 			});
 	int_columns_to_arrays(&items, values);
+	values[lengthof(values) - 1] = Int32GetDatum(items.count);
 	spi_plan_read_to(&plans[list[first].from_end], values, &pages->receiver);
 }
 
