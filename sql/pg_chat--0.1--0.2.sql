@@ -2,8 +2,8 @@
 --
 -- Queues, triggers and bookkeeping move to the schema chat_internal, and get
 -- the names that sql/CHANGELOG.md lists. Everything keeps its identity, and so
--- its rows, its owner, and what was granted on it: nothing is created anew but
--- the schema. ALTER TABLE locks chat.chats and the queues until the end.
+-- its rows, its owner, and what was granted on it: of what there was, nothing is
+-- created anew. ALTER TABLE locks chat.chats and the queues until the end.
 
 \echo Use "ALTER EXTENSION pg_chat UPDATE TO '0.2'" to load this file. \quit
 
@@ -289,31 +289,25 @@ REVOKE ALL ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.get_messages_json(text[], integer[], integer[]),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
+	chat.search_application_json(text, text, integer[], integer[], integer, integer)
+TO chat_api;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
 
--- Who could execute a function can execute those that came from it: the views
--- call two instead of search_lag.
-CREATE TABLE chat_internal.granted (function regprocedure, as_function regprocedure);
-INSERT INTO chat_internal.granted VALUES
-	('chat_internal.search_status()', 'chat.search_lag(integer)'),
-	('chat_internal.job_status()', 'chat.search_lag(integer)'),
-	('chat.get_messages_json(text[], integer[], integer[])', 'chat.get_messages(text[], integer[], integer[])'),
-	('chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer)',
-		'chat.list_messages(text[], integer[], integer[], integer[], integer[])'),
-	('chat.last_messages_json(text[], integer[], integer[], integer)', 'chat.last_messages(text, integer, integer)'),
-	('chat.search_messages_json(text, integer, text, integer, integer, integer, integer)',
-		'chat.search_messages(text, integer, text, integer, integer, integer)'),
-	('chat.search_application_json(text, text, integer[], integer[], integer, integer)',
-		'chat.search_application(text, text, integer[], integer[], integer)');
-UPDATE pg_catalog.pg_proc AS p SET proacl = o.proacl
-FROM chat_internal.granted AS g JOIN pg_catalog.pg_proc AS o ON o.oid = g.as_function
-WHERE p.oid = g.function;
+-- Who could read the views still can: they call these two instead of search_lag.
+UPDATE pg_catalog.pg_proc
+SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
+WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);
 INSERT INTO pg_catalog.pg_shdepend
-SELECT d.dbid, d.classid, g.function, d.objsubid, d.refclassid, d.refobjid, d.deptype
-FROM pg_catalog.pg_shdepend AS d JOIN chat_internal.granted AS g ON d.objid = g.as_function
+SELECT d.dbid, d.classid, f.oid, d.objsubid, d.refclassid, d.refobjid, d.deptype
+FROM pg_catalog.pg_shdepend AS d,
+	(VALUES ('chat_internal.search_status()'::regprocedure), ('chat_internal.job_status()'::regprocedure)) AS f (oid)
 WHERE d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-	AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.deptype = 'a';
-DROP TABLE chat_internal.granted;
+	AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = 'chat.search_lag(integer)'::regprocedure AND d.deptype = 'a';
 
 ---------------------------------------------------------------------------
 -- Views
