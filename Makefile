@@ -6,6 +6,7 @@
 #   FILE URL   make load: the log to load, the chatd to load it into
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
+#   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
 #   FUZZ_SECONDS  make fuzz: for each target
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
@@ -13,83 +14,105 @@ PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN
+export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 
 PYTHON := /usr/bin/python3
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PACKAGES := docker/packages.sh
-SUITES := regress isolation tap http
+STEP := docker/step.sh
+SUITES := regress isolation tap http commands
 ENGINES := elasticsearch-7 elasticsearch-8 elasticsearch-9 opensearch-2 opensearch-3
-EXTENSION = $(MAKE) -s -C $(CURDIR)/extension PG_CONFIG=$(PG_CONFIG)
-FRONTEND = $(MAKE) -s -C $(CURDIR)/frontend
-STAGE := $(CURDIR)/build/stage
 
-.PHONY: all install install-extension uninstall run load bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
+# A clone that is not root's stays its owner's: root builds and tests as its owner, and installs as root.
+ROOT := $(filter 0,$(shell id -u))
+OWNER := $(shell getent passwd "$$(stat -c %u .)" | cut -d : -f 1)
+AS_OWNER := $(if $(ROOT),$(if $(filter-out root,$(OWNER)),setpriv --reuid $(OWNER) --regid $(shell id -g $(OWNER)) --init-groups))
+SUDO := $(if $(ROOT),,sudo)
+
+# A copy of PG_CONFIG's PostgreSQL that the extension is built with, installed into and tried with, see
+# docker/private_postgres.sh. Only "make install" touches the PostgreSQL that is there.
+PRIVATE := build/postgres
+USE_PRIVATE := PG_CONFIG="$(CURDIR)/$(PRIVATE)/pg_config"
+# Seen from where the extension is built, so that the clone's path may have spaces.
+EXTENSION = $(MAKE) -C extension PG_CONFIG=../postgres/pg_config
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: all compile install uninstall run load instructions bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
 all: ## build extension and chatd
 	@$(PACKAGES) build
-	@$(EXTENSION) all
-	@$(FRONTEND) all
+	@$(AS_OWNER) $(STEP) build "Building the extension and chatd" $(MAKE) --no-print-directory $(PARALLEL) compile
 
-install: install-extension ## into PostgreSQL's directories and PREFIX/bin (root or sudo)
-	@$(SUDO) $(FRONTEND) install PREFIX=$(PREFIX)
+# What "all" does once the packages are there.
+compile:
+	docker/private_postgres.sh $(PRIVATE)
+	+$(EXTENSION) install
+	$(MAKE) -C frontend all
 
-# What PostgreSQL must find to run the extension. Asks for sudo only if a file is not there as built.
-install-extension: all
-	@rm -rf $(STAGE) && $(EXTENSION) install DESTDIR=$(STAGE) >/dev/null
-	@cd $(STAGE) && ! find . -type f ! -exec cmp -s {} /{} \; -print | grep -q . || \
-		$(SUDO) $(EXTENSION) install >/dev/null
+# Of PG_CONFIG, which may be there only once the packages are.
+PKGLIBDIR = "$$($(PG_CONFIG) --pkglibdir)"
+SHAREDIR = "$$($(PG_CONFIG) --sharedir)"
+
+install: all ## into PostgreSQL's directories and PREFIX/bin (root or sudo)
+	@echo "Installing into" $(PKGLIBDIR) $(SHAREDIR)/extension "$(PREFIX)/bin$(SUDO:%=, as root, by %)"
+	@$(SUDO) $(EXTENSION) -s install pkglibdir=$(PKGLIBDIR) datadir=$(SHAREDIR) >/dev/null
+	@$(SUDO) $(MAKE) -s -C frontend install PREFIX=$(PREFIX)
 
 uninstall: ## take both out of there
-	@$(SUDO) $(EXTENSION) uninstall >/dev/null
+	@$(SUDO) rm -rf $(PKGLIBDIR)/pg_chat.so $(PKGLIBDIR)/bitcode/pg_chat $(PKGLIBDIR)/bitcode/pg_chat.index.bc
+	@$(SUDO) sh -c 'rm -f "$$1/extension/pg_chat.control" "$$1"/extension/pg_chat--*.sql' sh $(SHAREDIR)
 	@$(SUDO) rm -f $(PREFIX)/bin/chatd
 
-run: install-extension ## a private PostgreSQL and chatd in the foreground
+run: all ## a private PostgreSQL and chatd in the foreground
 	@frontend/run.sh
 
 load: ## load a chat log into a running chatd and check it
 	@$(PACKAGES) load
-	@$(PYTHON) tests/load/load.py $(FILE) $(URL)
+	@$(AS_OWNER) $(PYTHON) tests/load/load.py $(FILE) $(URL)
 
-bench: install-extension ## measure, print a table, write build/bench.json
-	@$(PACKAGES) bench
-	@$(MAKE) -s -C tests/bench all
-	@$(PYTHON) tests/bench/bench.py --pg-config $(PG_CONFIG) $(SECONDS:%=--seconds %) $(ONLY)
+instructions: all ## of a message beside a bare INSERT's; fails where they are more than allowed
+	@$(PACKAGES) valgrind
+	@$(AS_OWNER) $(PYTHON) tests/bench/instructions.py --pg-config $(PRIVATE)/pg_config
 
-test: install-extension ## all suites; one alone: test-regress, test-isolation, test-tap, test-http
-	@$(PACKAGES) test
-	@tests/run.sh $(SUITES)
+bench: all ## measure, print a table, write build/bench.json
+	@$(PACKAGES) bench $(if $(ONLY),$(if $(findstring search,$(ONLY)),engine),engine)
+	@$(AS_OWNER) $(STEP) bench "Building what chatd is compared with" $(MAKE) -C tests/bench all
+	@$(AS_OWNER) $(PYTHON) tests/bench/bench.py --pg-config $(PRIVATE)/pg_config $(SECONDS:%=--seconds %) $(ONLY)
 
-$(SUITES:%=test-%): test-%: install-extension
-	@$(PACKAGES) test
-	@tests/run.sh $*
+test: all ## all suites; one alone: test-regress, test-isolation, test-tap, test-http
+	@$(PACKAGES) test engine
+	@$(AS_OWNER) env $(USE_PRIVATE) tests/run.sh $(SUITES)
 
-test-engines: install-extension ## the tests of search on each Elasticsearch and OpenSearch
-	@$(PACKAGES) test
-	@status=0; for engine in $(ENGINES); do \
+$(SUITES:%=test-%): test-%: all
+	@$(PACKAGES) test $(if $(filter tap,$*),engine)
+	@$(AS_OWNER) env $(USE_PRIVATE) tests/run.sh $*
+
+test-engines: all ## the tests of search on each Elasticsearch and OpenSearch
+	@$(PACKAGES) test engine
+	@status=0; for engine in $(ENGINES); do $(AS_OWNER) env $(USE_PRIVATE) \
 		CHAT_ENGINE=$$engine TESTS='t/*_search_*.pl' tests/run.sh tap || status=1; done; exit $$status
 
 fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
 	@$(PACKAGES) build fuzz
-	@$(MAKE) -s -j2 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
-	@$(MAKE) -s -j2 -C tests/fuzz/extension run PG_CONFIG=$(PG_CONFIG) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(AS_OWNER) docker/private_postgres.sh $(PRIVATE) >/dev/null
+	@$(AS_OWNER) $(MAKE) -s -j2 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(AS_OWNER) $(MAKE) -s -j2 -C tests/fuzz/extension run $(USE_PRIVATE) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
-sanitize: install-extension ## the http tests against a chatd built with ASan and UBSan
+sanitize: all ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
-	@$(FRONTEND) all SANITIZE=1
-	@CHATD=build/sanitize/chatd tests/run.sh http
+	@$(AS_OWNER) $(STEP) sanitize "Building chatd with sanitizers" $(MAKE) $(PARALLEL) -C frontend all SANITIZE=1
+	@$(AS_OWNER) env $(USE_PRIVATE) CHATD=build/sanitize/chatd tests/run.sh http
 
 coverage: ## all suites, and which lines and branches of each folder they execute
-	@$(PACKAGES) build test coverage
-	@tests/coverage/run.sh $(SUITES)
+	@$(PACKAGES) build test engine coverage
+	@$(AS_OWNER) tests/coverage/run.sh $(SUITES)
 
 valgrind: ## regress and isolation with a server under valgrind
 	@$(PACKAGES) build test valgrind
-	@tests/valgrind/run.sh regress isolation
+	@$(AS_OWNER) tests/valgrind/run.sh regress isolation
 
 dist: ## the distribution for PGXN, of the last commit, in build/dist
 	@$(PACKAGES) dist
@@ -116,11 +139,11 @@ test-15 test-17 test-18: ## all suites in a fresh Debian with this PostgreSQL (r
 
 lint: ## includes, warnings as errors, layout, static analysis, documentation
 	@$(PACKAGES) build lint
-	@.ci/lint
+	@$(AS_OWNER) .ci/lint
 
 format: all ## lay out the C as PostgreSQL's pgindent does
 	@$(PACKAGES) format
-	@.ci/format build
+	@$(AS_OWNER) .ci/format build
 
 tags: ## build/tags and build/TAGS, for vi and Emacs
 	@$(PACKAGES) tags
@@ -128,13 +151,12 @@ tags: ## build/tags and build/TAGS, for vi and Emacs
 	@ctags --options=.ci/ctags -f build/tags extension frontend sql tests
 	@ctags --options=.ci/ctags -e -f build/TAGS extension frontend sql tests
 
-compile_commands.json: ## into build/: how each file is compiled, for clangd and the like
-	@$(PACKAGES) build tags
-	@mkdir -p build
-	@{ $(MAKE) -wnB -C extension PG_CONFIG=$(PG_CONFIG); $(MAKE) -wnB -C frontend; } | .ci/compile_commands >build/$@
+compile_commands.json: all ## into build/: how each file is compiled, for clangd and the like
+	@$(PACKAGES) tags
+	@{ $(EXTENSION) -wnB; $(MAKE) -wnB -C frontend; } | .ci/compile_commands >build/$@
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9_. -]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 26
 
 clean: ## remove what was built; the database of "make run" stays
-	@rm -rf $(filter-out build/run,$(wildcard build/*))
+	@rm -rf $(filter-out build/run build/packages,$(wildcard build/*))

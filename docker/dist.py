@@ -8,6 +8,7 @@ numbers: version 0.1 is 0.1.0 there.
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -75,7 +76,8 @@ def main():
     if wrong:
         sys.exit("META.json: " + "; ".join(wrong))
     name = f"{said['name']}-{said['version']}"
-    DIST.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir(parents=True)
     (DIST / "META.json").write_text(json.dumps(said, indent=2) + "\n")
     subprocess.run(
         ["git", "archive", f"--prefix={name}/", f"--add-file={DIST}/META.json", "-o", DIST / f"{name}.zip", "HEAD"],

@@ -22,6 +22,7 @@
 #include "guc.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_url.h"
+#include "rows/known_tables.h"
 #include "search/search_candidates.h"
 
 /*
@@ -182,6 +183,14 @@ guc_init(void)
 							500, 10, 60 * 1000,
 							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("pg_chat.direct_rows",
+							 "Whether messages and chats are created without statements where the tables allow it.",
+							 "For developers, and for modules that have to see every statement. chat.write_paths() shows where the tables allow it.",
+							 &guc_direct_rows,
+							 true,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pg_chat");
 }

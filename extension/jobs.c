@@ -3,7 +3,7 @@
  *	  The jobs of the worker.
  *
  * Each feature defines its jobs; the worker knows none of them but by this
- * table. The view chat.worker_status has their names, too.
+ * table. core/status.c has their names, too, for chat.worker_status.
  */
 #include "postgres.h"
 

@@ -22,6 +22,7 @@
 #include "core/row_triggers.h"
 #include "guc.h"
 #include "jobs.h"
+#include "rows/known_tables.h"
 
 PG_MODULE_MAGIC;
 
@@ -33,6 +34,7 @@ _PG_init(void)
 	guc_init();
 	chat_tables_init();
 	sql_signature_init();
+	known_tables_init();
 	change_tracking_init();
 	number_cache_init();
 	row_triggers_init();
@@ -42,7 +44,7 @@ _PG_init(void)
 	{
 		shmem_init();
 		utility_hook_init();
-		/* What pg_upgrade copies must hold still. */
+		/* pg_upgrade copies the files: nothing may change them meanwhile. */
 		if (!IsBinaryUpgrade)
 			launcher_register();
 	}

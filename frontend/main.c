@@ -34,7 +34,7 @@
 #define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
 #define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
 #define PROCESS_DESCRIPTORS 32
-#define SESSION_DESCRIPTORS 4	/* the socket, and what libpq opens to connect */
+#define SESSION_DESCRIPTORS 4	/* the socket, and what connecting takes */
 
 static Timer tick;
 static Timer stop_timer;
@@ -125,6 +125,14 @@ reserve_descriptors(void)
 			  (unsigned long) limit.rlim_cur, settings.max_connections);
 }
 
+/* Sends to the database what waits for it. */
+static void
+dispatch(void)
+{
+	writes_dispatch();
+	reads_dispatch();
+}
+
 /* Serves a listening socket until a signal stops it. Returns the exit status. */
 static int
 serve(int listen_fd, const sigset_t *signals)
@@ -142,17 +150,17 @@ serve(int listen_fd, const sigset_t *signals)
 
 	while (!finished)
 	{
-		loop_turn(daemon_is_busy());
+		loop_wait(daemon_is_busy());
 		daemon_run();
-		writes_dispatch();
-		reads_dispatch();
+		dispatch();
+		loop_fire_timers();
+		dispatch();
 		sessions_flush();
 		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0)
 			finished = true;
 	}
 	sessions_close();
-	writes_dispatch();
-	reads_dispatch();
+	dispatch();
 	daemon_close();
 	log_event("stopped");
 	return 0;
@@ -202,6 +210,8 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 static int
 run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
 {
+	pid_t		parent = getpid();
+
 	for (int i = 0; i < count; i++)
 	{
 		children[i] = fork();
@@ -213,8 +223,10 @@ run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *sig
 		}
 		if (children[i] == 0)
 		{
-			/* A loop must not outlive its parent. */
+			/* A loop must not outlive its parent, which may have ended before it is told so. */
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (getppid() != parent)
+				return 1;
 			for (int other = 0; other < count; other++)
 				if (other != i)
 					close(listen_fds[other]);
@@ -249,7 +261,8 @@ main(int argc, char **argv)
 	port = settings.port;
 	for (int i = 0; i < settings.loops; i++)
 	{
-		listen_fds[i] = listener_open(port, settings.loops > 1);
+		/* The first alone finds out whether another chatd has the port. */
+		listen_fds[i] = listener_open(port, i > 0 || settings.share_port);
 		port = listener_port(listen_fds[i]);
 	}
 	log_event("listening on %s port %d", settings.listen, port);

@@ -8,7 +8,7 @@
 \echo Use "ALTER EXTENSION pg_chat UPDATE TO '0.2'" to load this file. \quit
 
 ---------------------------------------------------------------------------
--- The schema; it belongs to whom chat belongs to
+-- The schema; it belongs to whom chat belongs to, and the tables' owner uses it
 ---------------------------------------------------------------------------
 
 CREATE SCHEMA chat_internal;
@@ -42,7 +42,7 @@ ALTER INDEX IF EXISTS chat_internal.retired_tokens_done RENAME TO redis_key_queu
 ALTER TABLE chat.search_indexes SET SCHEMA chat_internal;
 ALTER TABLE chat_internal.search_indexes RENAME COLUMN home TO owner_database;
 ALTER TABLE chat_internal.search_indexes RENAME COLUMN proven_in TO verified_start;
-COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, as Elasticsearch counts them. uuid: the one that Elasticsearch gave it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 ALTER TABLE chat.indexed_chats RENAME TO search_watermarks;
 ALTER TABLE chat.search_watermarks SET SCHEMA chat_internal;
@@ -50,7 +50,7 @@ ALTER TABLE chat_internal.search_watermarks RENAME CONSTRAINT indexed_chats_pkey
 COMMENT ON TABLE chat_internal.search_watermarks IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat_internal.search_queue. A chat that is missing has none.';
 
 ALTER TABLE chat.search_queue SET SCHEMA chat_internal;
-COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
 ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;
@@ -70,17 +70,15 @@ ALTER TABLE chat_internal.worker_jobs RENAME COLUMN last_pass_at TO last_run_at;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN total_mended TO total_repaired;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN hurry TO full_scan;
 ALTER TABLE chat_internal.worker_jobs RENAME COLUMN home TO owner_database;
-UPDATE chat_internal.worker_jobs SET job = 'trigram index' WHERE job = 'search index';
 
--- Rows name the database that they are of, and are made when a job runs. One
--- that names a database already is that one's claim to the keys in Redis.
+-- Rows name the database that they are of, and are made when a job runs. Those
+-- that are there are changed as the tables' owner, whose triggers fire.
 ALTER TABLE chat_internal.worker_jobs ADD COLUMN claimed boolean;
-UPDATE chat_internal.worker_jobs SET claimed = owner_database IS NOT NULL,
-	owner_database = coalesce(owner_database, d.oid || '-' || c.system_identifier)
-FROM pg_catalog.pg_database AS d, pg_catalog.pg_control_system() AS c
-WHERE d.datname = pg_catalog.current_database();
-ALTER TABLE chat_internal.worker_jobs ALTER COLUMN owner_database SET NOT NULL,
-	ALTER COLUMN claimed SET NOT NULL, ALTER COLUMN claimed SET DEFAULT false,
+CREATE FUNCTION chat_internal.upgrade_jobs() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_upgrade_jobs' LANGUAGE C;
+SELECT chat_internal.upgrade_jobs();
+DROP FUNCTION chat_internal.upgrade_jobs();
+ALTER TABLE chat_internal.worker_jobs ALTER COLUMN claimed SET DEFAULT false,
 	DROP CONSTRAINT worker_duties_pkey, ADD CONSTRAINT worker_jobs_pkey PRIMARY KEY (owner_database, job);
 COMMENT ON TABLE chat_internal.worker_jobs IS 'What the worker did, a row for each of its jobs that ever ran, and where a job stands that goes through everything; kept over its restarts. owner_database: the database and the cluster that the row is of; rows of others come with a copy of a database, or by a subscription. full_scan: the job goes through everything at once. claimed, of redis: the keys there are this database''s. Read it through chat.worker_status.';
 
@@ -226,6 +224,10 @@ CREATE FUNCTION chat_internal.job_status(
 COMMENT ON FUNCTION chat_internal.job_status() IS
 'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
 
+CREATE FUNCTION chat_internal.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_write_paths'
+	LANGUAGE C VOLATILE ROWS 6;
+
 CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
 	LANGUAGE C VOLATILE STRICT;
@@ -273,6 +275,9 @@ CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
+ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.write_paths() IS
+'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
@@ -296,7 +301,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
 UPDATE pg_catalog.pg_proc
@@ -327,7 +332,7 @@ CREATE OR REPLACE VIEW chat.search_status AS
 		s.failed,
 		s.seconds_behind
 	FROM chat_internal.search_status() AS s;
-COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. What row-level security hides from the tables'' owner is null; hint in chat.worker_status says what to do. No rows: Elasticsearch is not used.';
 
 ALTER VIEW chat.worker_status RENAME COLUMN duty TO job;
 ALTER VIEW chat.worker_status RENAME COLUMN passes TO runs;
@@ -351,6 +356,7 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
 		CASE
 			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
+			WHEN h.remedy IS NOT NULL THEN 'Row-level security hides rows from the tables'' owner; what cannot be counted is null. ' || h.remedy
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
@@ -358,7 +364,14 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
 	FROM chat_internal.job_status() AS d
-	CROSS JOIN chat_internal.worker_process() AS w;
-COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
+	CROSS JOIN chat_internal.worker_process() AS w
+	CROSS JOIN (
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
+		WHERE n.nspname IN ('chat', 'chat_internal') AND c.relkind IN ('r', 'p')
+			AND c.relrowsecurity AND c.relforcerowsecurity AND NOT o.rolsuper AND NOT o.rolbypassrls) AS h;
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 DROP FUNCTION chat.search_lag(integer);

@@ -274,7 +274,7 @@ CREATE TABLE chat_internal.search_indexes (
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
 CREATE UNIQUE INDEX search_indexes_current_key ON chat_internal.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, as Elasticsearch counts them. uuid: the one that Elasticsearch gave it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 CREATE TABLE chat_internal.search_watermarks (
 	index_id integer NOT NULL,
@@ -297,7 +297,7 @@ CREATE TABLE chat_internal.search_queue (
 );
 CREATE INDEX search_queue_key ON chat_internal.search_queue (index_id, application_id, chat_number, number);
 CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHERE reason IS NULL;
-COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason is failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
 CREATE FUNCTION chat_internal.search_status(
 		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,
@@ -321,7 +321,7 @@ CREATE VIEW chat.search_status AS
 		s.failed,
 		s.seconds_behind
 	FROM chat_internal.search_status() AS s;
-COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. No rows: Elasticsearch is not used.';
+COMMENT ON VIEW chat.search_status IS 'This database''s indexes in Elasticsearch, and how far each is behind. usable: it is fed and, if it is current, searched; if not, see last_error of the jobs search and verify search in chat.worker_status. What row-level security hides from the tables'' owner is null; hint in chat.worker_status says what to do. No rows: Elasticsearch is not used.';
 
 CREATE FUNCTION chat.reindex() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_reindex'
@@ -411,6 +411,7 @@ CREATE VIEW chat.worker_status AS
 		CASE d.job WHEN 'redis' THEN chat_internal.pending_changes() ELSE d.backlog END AS backlog,
 		CASE
 			WHEN w.problem IS NOT NULL THEN 'The worker is idle: ' || w.problem
+			WHEN h.remedy IS NOT NULL THEN 'Row-level security hides rows from the tables'' owner; what cannot be counted is null. ' || h.remedy
 			WHEN w.pid IS NOT NULL AND w.preloaded THEN NULL
 			WHEN pg_catalog.pg_is_in_recovery() THEN 'A standby has no worker; it starts after the promotion.'
 			WHEN w.pid IS NOT NULL THEN 'The worker runs until the next restart. Add pg_chat to shared_preload_libraries and restart, to have it started always.'
@@ -418,8 +419,15 @@ CREATE VIEW chat.worker_status AS
 			ELSE 'No worker; the launcher starts it within a minute. If not, see the server''s log, and max_worker_processes.'
 		END AS hint
 	FROM chat_internal.job_status() AS d
-	CROSS JOIN chat_internal.worker_process() AS w;
-COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting. hint says what is missing, if anything.';
+	CROSS JOIN chat_internal.worker_process() AS w
+	CROSS JOIN (
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
+		WHERE n.nspname IN ('chat', 'chat_internal') AND c.relkind IN ('r', 'p')
+			AND c.relrowsecurity AND c.relforcerowsecurity AND NOT o.rolsuper AND NOT o.rolbypassrls) AS h;
+COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 ---------------------------------------------------------------------------
 -- What the functions return
@@ -725,6 +733,12 @@ COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
 'Counts everything, the chats of an application, or the messages of a chat, repairs the counters that are wrong, and returns them. Nobody waits while it counts; what it repaired is locked until the transaction ends. Errors: P0002 no such application or chat, 42501 a policy hides rows from the tables'' owner, 25006 on a standby.';
 
 -- Proof of the search index
+
+CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_write_paths'
+	LANGUAGE C VOLATILE ROWS 6;
+COMMENT ON FUNCTION chat.write_paths() IS
+'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 
 CREATE FUNCTION chat_internal.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_search_checksum'

@@ -2,7 +2,7 @@
 #
 # run.sh SUITE... - run test suites and say how many tests passed and failed.
 #
-# Suites: regress, isolation (pg_regress), tap (prove), http (pytest). The counts are the runners'
+# Suites: regress, isolation (pg_regress), tap (prove), http, commands (pytest). The counts are the runners'
 # own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
 #
 # The suites run from a stage: a copy of tests/ and of chatd in a temporary directory that holds
@@ -13,15 +13,17 @@
 # elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
 # a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
 # file that changes answers at random.
+#
+# DIRECT_ROWS is what pg_chat.direct_rows is while suites tap and http run, on unless said; suites regress
+# and isolation run with both.
 
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 pg_config=${PG_CONFIG:-pg_config}
 chatd=${CHATD:-$top/build/chatd}
-bindir=$("$pg_config" --bindir)
-pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
-logs=$top/build/test
+logs=$top/build/log
+left=$top/build/test
 engine=${CHAT_ENGINE:-elasticsearch-7}
 
 passed=0
@@ -33,22 +35,40 @@ staged()
 	local drop=()
 	[ "$(id -u)" != 0 ] || drop=(setpriv --reuid postgres --regid postgres --init-groups)
 	"${drop[@]}" env -i PATH="$bindir:/usr/bin:/bin" HOME="$stage" TMPDIR="$stage/tmp" LANG=C.UTF-8 \
-		PG_CONFIG="$(command -v "$pg_config")" CHATD="$stage/build/chatd" \
+		PG_CONFIG="$pg_config" CHATD="$stage/build/chatd" \
 		PG_REGRESS="$pgxs_test/regress/pg_regress" \
 		TESTDIR="$stage/tests/tap" TESTDATADIR="$stage/tests/tap/tmp_check" \
 		TESTLOGDIR="$stage/tests/tap/tmp_check/log" \
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
-		CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		DIRECT_ROWS="${DIRECT_ROWS:-on}" CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
 		${CHAT_FUZZ_SEED:+CHAT_FUZZ_SEED="$CHAT_FUZZ_SEED"} ${CHAT_FUZZ_ROUNDS:+CHAT_FUZZ_ROUNDS="$CHAT_FUZZ_ROUNDS"} \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }
 
-# Build the engine where it stays, and give the stage a copy. Where it cannot be built, the tests say so.
+# What runs the tests may not enter the clone: of a PostgreSQL that is there, the stage has a copy.
+stage_postgres()
+{
+	pg_config=$(command -v "$pg_config")
+	case $pg_config in
+		"$top/build/postgres/"*)
+			cp -R "$top/build/postgres" "$stage/"
+			pg_config=$stage/postgres/pg_config
+			;;
+	esac
+	bindir=$("$pg_config" --bindir)
+	pgxs_test=$(dirname "$("$pg_config" --pgxs)")/../test
+}
+
+# Build the engine where it stays, and give the stage a copy. Where it cannot be built, the tests that need it
+# fail, and the summary says why.
 stage_engine()
 {
-	"$top/tests/elasticsearch/run.sh" "$engine" build || return 0
+	"$top/docker/step.sh" engine "Fetching and building $engine" "$top/tests/elasticsearch/run.sh" "$engine" build || {
+		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search failed for that, see build/log/engine.log"
+		return 0
+	}
 	mkdir "$stage/build/elasticsearch"
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
@@ -62,10 +82,12 @@ make_stage()
 	mkdir "$stage/tmp" "$stage/build"
 	cp -R "$top/tests" "$stage/tests"
 	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
+	(cd "$top" && cp --parents -t "$stage" docker/*.sh frontend/run.sh)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
-		*" tap "* | *" http "*) stage_engine ;;
+		*" tap "*) stage_engine ;;
 	esac
+	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
 }
 
@@ -73,6 +95,7 @@ make_stage()
 drop_stage()
 {
 	local pidfile
+	kill "$teller" 2>/dev/null
 	while IFS= read -r pidfile; do
 		kill -QUIT "$(head -n 1 "$pidfile")" 2>/dev/null
 	done < <(find "$stage" -name postmaster.pid)
@@ -85,14 +108,21 @@ names()
 	find "$1" -name "*.$2" -printf '%f\n' | sed "s/\.$2\$//" | sort
 }
 
-# pg_regress RUNNER FOLDER EXTENSION - all tests of a suite against one temporary instance.
+# pg_regress RUNNER FOLDER EXTENSION - all tests of a suite against a temporary instance, and once more
+# with all rows written by statements.
 pg_regress()
 {
-	local tests
+	local tests way status=0
 	mapfile -t tests < <(names "$2" "$3")
 	[ ${#tests[@]} -gt 0 ] || return 1
-	staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir=. \
-		--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}"
+	for way in on off; do
+		echo "-- pg_chat.direct_rows = $way"
+		staged mkdir "$way"
+		staged sh -c "echo pg_chat.direct_rows = $way >$way/conf"
+		staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir="$way" --temp-config="$way/conf" \
+			--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}" || status=1
+	done
+	return $status
 }
 
 suite_regress()
@@ -116,12 +146,17 @@ suite_http()
 	staged /usr/bin/python3 -m pytest -p no:cacheprovider -q
 }
 
+suite_commands()
+{
+	suite_http
+}
+
 # Each counter reads a runner's output and prints "<passed> <failed>".
 count_regress()
 {
 	sed -n 's/.*All \([0-9]*\) tests passed.*/\1 0/p
 		s/.* \([0-9]*\) of \([0-9]*\) tests failed.*/\2 \1/p' |
-		awk '{ print $2 ? $1 - $2 : $1, $2 }'
+		awk '{ passed += $1 - $2; failed += $2 } END { print passed + 0, failed + 0 }'
 }
 
 count_isolation()
@@ -148,33 +183,53 @@ count_http()
 		END { print passed + 0, failed + 0 }'
 }
 
+count_commands()
+{
+	count_http
+}
+
 # What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
 report_failure()
 {
 	local file
-	for file in "$stage/tests/$1/regression.diffs" "$stage"/sanitizer.*; do
+	for file in "$stage/tests/$1"/*/regression.diffs "$stage"/sanitizer.*; do
 		[ ! -s "$file" ] || cat "$file"
 	done
-	mkdir -p "$logs/$1"
+	mkdir -p "$left/$1"
 	(cd "$stage/tests/$1" && find . \( -path '*/log/*' -o -path '*/results/*' -o -name '*.diffs' \) \
-		-type f -exec cp --parents -t "$logs/$1" {} +)
-	rmdir "$logs/$1" 2>/dev/null || echo "$1: its logs are in $logs/$1"
+		-type f -exec cp --parents -t "$left/$1" {} +)
+	rmdir "$left/$1" 2>/dev/null || echo "$1: its servers' logs are in build/test/$1"
 }
 
 # The names of what failed, to stand beside the totals: a long log is often seen by its end alone.
 name_failures()
 {
-	grep -E '^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok' "$stage/output" | cut -c 1-150 | head -n 8
+	grep -E '^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok|^t/.*\(Wstat' "$logs/$1.log" | cut -c 1-150 | head -n 12
+}
+
+# While a suite says nothing: for how long it has been running, and what of tap it is at.
+tell_progress()
+{
+	local never began=$SECONDS
+	exec {never}<> <(:)
+	while read -rt 30 -u "$never" || true; do
+		[ -n "$(find "$logs/$1.log" -newermt '-30 seconds')" ] ||
+			echo "$1: $((SECONDS - began)) s so far$(find "$stage/tests/$1/tmp_check/log" -name 'regress_log_*' \
+				-newermt '-60 seconds' -printf ' %f' 2>/dev/null | sed 's/ regress_log_/, /g')"
+	done
 }
 
 # Run one suite, add to the totals. What goes wrong outside of any test counts as one failure.
 run_suite()
 {
 	local status good bad
-	echo "== $1${CHAT_ENGINE:+ with $CHAT_ENGINE}"
-	(cd "$stage/tests/$1" && "suite_$1") 2>&1 | tee "$stage/output"
+	echo "== $1${CHAT_ENGINE:+ with $CHAT_ENGINE} (log: build/log/$1.log)"
+	tell_progress "$1" &
+	teller=$!
+	(cd "$stage/tests/$1" && "suite_$1") 2>&1 | tee "$logs/$1.log"
 	status=${PIPESTATUS[0]}
-	read -r good bad < <("count_$1" <"$stage/output")
+	kill "$teller"
+	read -r good bad < <("count_$1" <"$logs/$1.log")
 	: "${good:=0}" "${bad:=0}"
 	if [ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$good" = 0 ] || compgen -G "$stage/sanitizer.*" >/dev/null; }; then
 		echo "$1: ended with status $status after $good tests"
@@ -182,7 +237,7 @@ run_suite()
 	fi
 	if [ "$bad" != 0 ]; then
 		report_failure "$1"
-		summary+=$(name_failures)$'\n'
+		summary+=$(name_failures "$1")$'\n'
 	fi
 	passed=$((passed + good))
 	failed=$((failed + bad))
@@ -190,10 +245,13 @@ run_suite()
 }
 
 summary=
-rm -rf "$logs"
+lacking=
+teller=
+rm -rf "$left"
+mkdir -p "$logs" || exit
 make_stage "$@"
 for suite; do
 	run_suite "$suite"
 done
-printf '\n%s%d passed, %d failed\n' "$summary" "$passed" "$failed"
+printf '\n%s%s%d passed, %d failed\n' "$summary" "${lacking:+$lacking$'\n'}" "$passed" "$failed"
 [ "$failed" = 0 ]

@@ -1,8 +1,8 @@
 /*
  * job.c
- *	  What a worker does again and again.
+ *	  Jobs: the work that a worker repeats.
  *
- * A job is done in runs. What a run did, or why it failed, is written to
+ * A job is done in runs. The result of a run, or its error, is written to
  * chat_internal.worker_jobs, which outlives the worker. A run that fails is
  * tried again after a pause that doubles with each failure. Its error is logged
  * when it differs from the last one, so that a server that is away for a day
@@ -176,7 +176,7 @@ fail_surely(Job *job, MemoryContext context, TimestampTz started)
 	PG_END_TRY();
 }
 
-/* Whatever is logged during a run says of which job. */
+/* Name the job in every message that is logged during its run. */
 static void
 add_context(void *argument)
 {
@@ -186,8 +186,8 @@ add_context(void *argument)
 }
 
 /*
- * Do a run of a job, and set the time of the next. Raises nothing: what goes
- * wrong is logged and recorded.
+ * Do a run of a job, and set the time of the next. Raises nothing: errors are
+ * logged and recorded.
  */
 void
 job_run(Job *job)
@@ -202,6 +202,7 @@ job_run(Job *job)
 	};
 
 	error_context_stack = &error_context;
+	job->running = true;
 	PG_TRY();
 	{
 		JobRun		run = {0};
@@ -222,6 +223,7 @@ job_run(Job *job)
 		wait_ms = retry_after_ms(job->failures);
 	}
 	PG_END_TRY();
+	job->running = false;
 	error_context_stack = error_context.previous;
 
 	MemoryContextSwitchTo(caller);

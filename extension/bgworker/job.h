@@ -1,6 +1,6 @@
 /*
  * job.h
- *	  What a worker does again and again: see job.c.
+ *	  Jobs: the work that a worker repeats; see job.c.
  */
 #ifndef PG_CHAT_JOB_H
 #define PG_CHAT_JOB_H
@@ -17,7 +17,7 @@ extern int	guc_reconcile_interval;
 /* pg_chat.scrub_interval: within which everything is counted once, in seconds. */
 extern int	guc_scrub_interval;
 
-/* What a run did. */
+/* The result of a run. */
 typedef struct JobRun
 {
 	uint64		done;			/* things looked at */
@@ -38,12 +38,13 @@ typedef struct Job
 
 	/*
 	 * Do one run; returns the time until the next in milliseconds, 0 for at once, after other
-	 * jobs. Called outside of a transaction, in a memory context that ends with the run. Raises
-	 * what goes wrong. Other jobs wait meanwhile: a run is to end within a few tenths of a second.
+	 * jobs. Called outside of a transaction, in a memory context that ends with the run. May raise
+	 * errors. Other jobs wait meanwhile: a run must end within a few tenths of a second, but for
+	 * what it does around worker_do_other_job().
 	 */
 	long		(*run) (JobRun *run);
 
-	/* Let go of what a run held that failed; or NULL. */
+	/* Release the resources of a run that failed; or NULL. */
 	void		(*recover) (void);
 
 	/* Whether there is something to do before it is time; or NULL. */
@@ -52,10 +53,14 @@ typedef struct Job
 	/* The pause between runs that are wanted before it is time. */
 	long		pause_ms;
 
+	/* Whether a run may wait for so long that it must not be within one of another job. */
+	bool		outermost;
+
 	/* Whether a run uses the network: then the first waits a moment, see worker.c. */
 	bool		uses_network;
 
 	/* Kept by job.c. */
+	bool		running;
 	TimestampTz last_end;
 	TimestampTz next_run;
 	int			failures;		/* in succession */

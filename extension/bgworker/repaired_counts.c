@@ -14,8 +14,9 @@
 #include "bgworker/worker_xact.h"
 #include "common/spi_plan.h"
 
-/* Rows that are left in the table, or a few more. */
+/* Rows that are left in the table, or a few more; and that are deleted at a time. */
 #define ROWS_KEPT 10000
+#define ROWS_TRIMMED 10000
 
 /* Counters that a run names in the log, before it only counts them. */
 #define LOGGED_MAX 10
@@ -57,17 +58,24 @@ repaired_counts_log(const RepairedCount *repaired, JobRun *run)
 		ereport(LOG, (errmsg("pg_chat: more of this run are only counted; see chat.repaired_counts")));
 }
 
-/* Keep the newest rows of the table, whoever wrote them. In a transaction of its own. */
-void
+/*
+ * Keep the newest rows of the table, whoever wrote them. In a transaction of its
+ * own. Returns whether there may be more to delete.
+ */
+bool
 repaired_counts_trim(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat.repaired_counts WHERE repaired_at <"
-		" (SELECT repaired_at FROM chat.repaired_counts ORDER BY repaired_at DESC OFFSET $1 LIMIT 1)",
-		INT8OID);
-	Datum		kept = Int64GetDatum(ROWS_KEPT);
+		"DELETE FROM chat.repaired_counts WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat.repaired_counts WHERE repaired_at <"
+		" (SELECT repaired_at FROM chat.repaired_counts ORDER BY repaired_at DESC OFFSET $1 LIMIT 1)"
+		" ORDER BY repaired_at LIMIT $2))",
+		INT8OID, INT8OID);
+	Datum		values[2] = {Int64GetDatum(ROWS_KEPT), Int64GetDatum(ROWS_TRIMMED)};
+	uint64		deleted;
 
 	worker_xact_begin("trimming the list of what was repaired");
-	spi_plan_write(&plan, &kept, NULL);
+	deleted = spi_plan_write(&plan, values, NULL);
 	worker_xact_commit();
+	return deleted == ROWS_TRIMMED;
 }

@@ -24,6 +24,6 @@ typedef struct RepairedCount
 
 extern void repaired_counts_add(const RepairedCount *repaired);
 extern void repaired_counts_log(const RepairedCount *repaired, JobRun *run);
-extern void repaired_counts_trim(void);
+extern bool repaired_counts_trim(void);
 
 #endif							/* PG_CHAT_REPAIRED_COUNTS_H */

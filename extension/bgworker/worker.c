@@ -8,6 +8,11 @@
  * database free of connections, and when it finds another worker there. It
  * survives errors, since without a launcher nobody would start it again.
  *
+ * No job waits for a server that another one waits for: a job that may wait for
+ * long does runs of other jobs meanwhile. Such a run is within that job's own,
+ * which goes on when it has ended. So a job that may wait for very long is never
+ * within another; and one that is running is not run again.
+ *
  * Triggers of the tables' owner run in the worker's transactions; the settings
  * that they change, and the lock that they can give up, are brought back.
  */
@@ -55,6 +60,9 @@ PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
 static Job *const *jobs = NULL;
 static int	jobs_count = 0;
+
+/* What the log says of this process, without a job; NULL: it is no worker. */
+static ErrorContextCallback *outside_of_jobs = NULL;
 
 /* The name of this database. */
 static NameData database_name;
@@ -146,15 +154,22 @@ make_all_due(void)
 		jobs[i]->next_run = 0;
 }
 
+/* Whether the worker is wanted, and the library fits the schema. */
+static bool
+may_do_jobs(void)
+{
+	if (job_wait_ms(&watch_job) == 0)
+		job_run(&watch_job);
+	return worker_version_fits();
+}
+
 /* Do the jobs that are due. Returns how long to wait for the next. */
 static long
 do_jobs(void)
 {
 	long		wait_ms = WAIT_MAX_MS;
 
-	if (job_wait_ms(&watch_job) == 0)
-		job_run(&watch_job);
-	if (!worker_version_fits())
+	if (!may_do_jobs())
 	{
 		make_all_due();
 		return WAIT_MAX_MS;
@@ -167,6 +182,40 @@ do_jobs(void)
 		wait_ms = Min(wait_ms, job_wait_ms(jobs[i]));
 	}
 	return wait_ms;
+}
+
+/*
+ * For a job that waits, or has much to do, outside of a transaction: do a run of
+ * another that is due, in turn. Returns whether there was one; none is in a
+ * process that is no worker.
+ *
+ * What the calling job keeps beyond a transaction must not be what others
+ * change.
+ */
+bool
+worker_do_other_job(void)
+{
+	static unsigned int turn = 0;
+	ErrorContextCallback *caller = error_context_stack;
+	Job		   *job = NULL;
+	bool		allowed;
+
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; outside_of_jobs != NULL && i < jobs_count && job == NULL; i++)
+	{
+		Job		   *candidate = jobs[turn++ % jobs_count];
+
+		if (!candidate->running && !candidate->outermost && job_wait_ms(candidate) == 0)
+			job = candidate;
+	}
+	if (job == NULL)
+		return false;
+	error_context_stack = outside_of_jobs;
+	allowed = may_do_jobs();
+	if (allowed)
+		job_run(job);
+	error_context_stack = caller;
+	return allowed;
 }
 
 /* Have those that use the network wait a moment. */
@@ -215,7 +264,7 @@ note_database_name(void)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Whatever is logged says where: several databases may have workers. */
+/* Name the database in every message that is logged: several may have workers. */
 static void
 add_context(void *argument)
 {
@@ -243,7 +292,7 @@ pg_chat_worker_main(Datum argument)
 		proc_exit(0);
 	note_database_name();
 	context = (ErrorContextCallback) {.callback = add_context, .previous = error_context_stack};
-	error_context_stack = &context;
+	error_context_stack = outside_of_jobs = &context;
 	srandom(MyProcPid);			/* for jitter */
 	delay_network_jobs();
 	pgstat_report_appname(WORKER_TYPE);

@@ -10,5 +10,6 @@
 #include "bgworker/job.h"
 
 extern void worker_set_jobs(Job *const *jobs, int count);
+extern bool worker_do_other_job(void);
 
 #endif							/* PG_CHAT_WORKER_H */

@@ -85,7 +85,7 @@ change_tracking_note(int32 application, int32 chat)
 		changes = MemoryContextAlloc(TopTransactionContext,
 									 changes_capacity * sizeof(ChatKey));
 	}
-	/* Who creates many chats changes their application with each of them. */
+	/* Creating many chats changes their application with each of them. */
 	for (int i = Max(changes_count - 2, 0); i < changes_count; i++)
 		if (chat_key_compare(changes[i], key) == 0)
 			return;

@@ -32,7 +32,7 @@ registry_set_launcher(void)
 }
 
 /*
- * What is known of a database; from now on, something is, if there is room.
+ * The state of a database. Gives it an entry, if it has none and there is room.
  */
 DatabaseState
 registry_state(Oid database)
@@ -53,8 +53,8 @@ registry_state(Oid database)
 }
 
 /*
- * Drop the entries of all databases but these, which ascend. Who holds a
- * database, or is its worker, keeps its entry.
+ * Drop the entries of all databases but these, which ascend. Entries of
+ * databases that are held, or that have a worker, stay.
  */
 void
 registry_forget_others(const Oid *databases, int count)

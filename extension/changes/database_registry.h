@@ -12,7 +12,7 @@
 #include "changes/shmem.h"
 #include "common/circuit_breaker.h"
 
-/* What is known of a database. */
+/* The state of a database, as shared memory has it. */
 typedef struct DatabaseState
 {
 	bool		known;			/* false: there is no room for it, nor for the rest */

@@ -6,15 +6,15 @@
  * the worker finds it. One that is changed, deleted, or inserted at or below
  * the chat's highest number is put into chat_internal.search_queue, in the same
  * transaction, for each index that is in use or being built; without an index,
- * all of this does nothing. What is queued is a key, not a change: the worker
- * looks at what the table has by then. So a row too many does no harm.
+ * all of this does nothing. The queue holds keys, not changes: the worker reads
+ * what the table has by then. So a row too many does no harm.
  *
  * The tables are read and changed as of now, even in a transaction that has one
  * snapshot: there may be an index, or a watermark, that is younger.
  *
  * Messages that are inserted one by one are collected, and written a thousand
- * at a time. What a subtransaction collects is written by itself, since it may
- * be rolled back; what those around it collected, by them.
+ * at a time. Each subtransaction writes what it collected itself, since it may be
+ * rolled back alone.
  */
 #include "postgres.h"
 

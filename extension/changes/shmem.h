@@ -41,7 +41,7 @@ typedef struct SharedChangeSet
 } SharedChangeSet;
 
 /*
- * What is known of a database. All but the database's OID, the change set's
+ * The state of a database. All but the database's OID, the change set's
  * first two flags and the breaker is read and written under the lock.
  */
 typedef struct SharedDatabase

@@ -262,7 +262,7 @@ folded_contains(const FoldedText *body, const FoldedText *query)
 	return false;
 }
 
-/* What chat.contains keeps from call to call within a query. */
+/* The state that chat.contains keeps from call to call within a query. */
 typedef struct ContainsState
 {
 	text	   *query;			/* the query last seen */

@@ -2,14 +2,14 @@
  * chat_tables.c
  *	  The extension's tables and their one owner.
  *
- * Whatever the extension does to its tables it does as their owner (see
- * table_owner.c), so they must all belong to one role: a statement that reads
+ * The extension accesses its tables as their owner (see table_owner.c), so they
+ * must all belong to one role: a statement that reads
  * one table and writes another cannot have the rights of two. The owner need
  * not be a superuser, but must be able to use the schemas and to execute the
  * functions that statements and indexes call.
  *
- * What was found is kept until the catalogs change. A table that is missing,
- * because it was renamed, is passed over here: the statement that names it
+ * The result of a look-up is kept until the catalogs change. A table that is
+ * missing, because it was renamed, is skipped here: the statement that names it
  * fails by itself.
  */
 #include "postgres.h"
@@ -95,7 +95,7 @@ chat_tables_init(void)
 static void
 look_up(void)
 {
-	/* What changes meanwhile makes the cache invalid again. */
+	/* First: a change during the look-up makes the cache invalid again. */
 	oids_valid = true;
 	for (int i = 0; i < CHAT_TABLES; i++)
 	{
@@ -173,7 +173,7 @@ require_privileges(Oid role)
 
 /*
  * Raise 55000 if row-level security hides rows of a table in chat_internal from
- * its owner. What is queued there is not to be taken for absent.
+ * its owner: rows that are queued there must not be taken for absent.
  */
 static void
 require_sight(ChatTable table, Oid role)

@@ -2,9 +2,9 @@
  * circuit_breaker.c
  *	  Whether to ask a server, after it failed.
  *
- * Who asks a server that is away waits in vain. So after a failure nobody asks
- * for a while; then one does, as a probe. Each probe that fails doubles the
- * while. The state may be in shared memory; then all who share it act together.
+ * Requests to a server that is down wait in vain. So after a failure none is made
+ * for a pause; then one is made, as a probe. Each probe that fails doubles the
+ * pause. The state may be in shared memory; then all processes share it.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 
 #include "common/circuit_breaker.h"
 
-/* How long nobody asks after the first failure, and at most. */
+/* The pause after the first failure, and the longest. */
 #define FIRST_PAUSE_MS 1000
 #define PAUSE_MAX_MS 30000
 
@@ -38,8 +38,8 @@ circuit_breaker_reset(CircuitBreaker *breaker)
 }
 
 /*
- * Whether to ask now. Who is told so after a failure is the probe: others are
- * not, until another pause is over, should nobody hear of the probe again.
+ * Whether to ask now. After a failure, true makes the caller the probe: others
+ * get false until another pause is over, in case the probe never reports.
  */
 bool
 circuit_breaker_lets_pass(CircuitBreaker *breaker)

@@ -90,4 +90,31 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_timeline() ((void) RecoveryInProgress(), ThisTimeLineID)
 #endif
 
+#include "access/genam.h"
+#include "access/tableam.h"
+
+/* Begin a scan of an index, which is followed by index_rescan. */
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(table, index, snapshot, keys) index_beginscan(table, index, snapshot, NULL, keys, 0)
+#else
+#define compat_index_beginscan(table, index, snapshot, keys) index_beginscan(table, index, snapshot, keys, 0)
+#endif
+
+/* What an update of a row tells of its index entries. */
+#if PG_VERSION_NUM >= 160000
+#define compat_update_indexes TU_UpdateIndexes
+#define compat_any_index(update_indexes) ((update_indexes) != TU_None)
+#else
+#define compat_update_indexes bool
+#define compat_any_index(update_indexes) (update_indexes)
+#endif
+
+/* Whether no row has a null in a column, counted from 0. */
+#if PG_VERSION_NUM >= 180000
+#define compat_is_not_null(descriptor, column) \
+	(TupleDescCompactAttr(descriptor, column)->attnullability == ATTNULLABLE_VALID)
+#else
+#define compat_is_not_null(descriptor, column) (TupleDescAttr(descriptor, column)->attnotnull)
+#endif
+
 #endif							/* PG_CHAT_COMPAT_H */

@@ -8,7 +8,7 @@
  *
  * No signal is handled while libcurl runs: so what it calls is never left in
  * the middle, and should a library start a thread, it does not take PostgreSQL's
- * signals. What libcurl calls raises no error, which would jump across its
+ * signals. Callbacks of libcurl raise no error, which would jump across its
  * functions.
  */
 #include "postgres.h"

@@ -2,8 +2,8 @@
  * database_identity.c
  *	  Whether this database is a copy.
  *
- * What is kept outside, in Redis and Elasticsearch, belongs to one database, the
- * owner database. Its identity, the database's OID and the cluster's system
+ * Data outside of PostgreSQL, in Redis and Elasticsearch, belongs to one database,
+ * the owner database. Its identity, the database's OID and the cluster's system
  * identifier, is written beside the description of what is kept there. CREATE
  * DATABASE ... TEMPLATE copies that; pg_dump leaves it out. The identity
  * outlives a change of the database's name, not pg_upgrade.

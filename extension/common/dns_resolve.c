@@ -4,8 +4,9 @@
  *
  * The C library asks the name servers in a thread of its own, which nothing
  * can end before they answer or its timeout expires. So a request may outlive
- * the deadline of who made it; it is waited for before the next one is made. So
- * who asks has a resolver of its own, which others cannot hold up.
+ * the deadline of who made it; then its answer is for who asks next, so that
+ * name servers may be slower than anybody waits. Who asks has a resolver of
+ * their own, which others cannot hold up.
  */
 #include "postgres.h"
 
@@ -54,24 +55,24 @@ dns_resolve_host(DnsResolver *resolver, const char *host, TimestampTz deadline, 
 	struct addrinfo *chosen;
 	int			error;
 
-	if (resolver->name != NULL)
+	if (resolver->name != NULL && !wait_for_answer(resolver, deadline))
+		return too_late;
+	if (resolver->name != NULL && strcmp(resolver->name, host) != 0)
+		forget_request(resolver);
+	if (resolver->name == NULL)
 	{
+		resolver->name = strdup(host);
+		resolver->request = (struct gaicb) {.ar_name = resolver->name, .ar_request = &hints};
+		error = resolver->name == NULL ? EAI_MEMORY :
+			getaddrinfo_a(GAI_NOWAIT, (struct gaicb *[]) {&resolver->request}, 1, NULL);
+		if (error != 0)
+		{
+			forget_request(resolver);
+			return gai_strerror(error);
+		}
 		if (!wait_for_answer(resolver, deadline))
 			return too_late;
-		forget_request(resolver);
 	}
-
-	resolver->name = strdup(host);
-	resolver->request = (struct gaicb) {.ar_name = resolver->name, .ar_request = &hints};
-	error = resolver->name == NULL ? EAI_MEMORY :
-		getaddrinfo_a(GAI_NOWAIT, (struct gaicb *[]) {&resolver->request}, 1, NULL);
-	if (error != 0)
-	{
-		forget_request(resolver);
-		return gai_strerror(error);
-	}
-	if (!wait_for_answer(resolver, deadline))
-		return too_late;
 
 	error = gai_error(&resolver->request);
 	if (error == 0)

@@ -11,7 +11,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Who asks for addresses, one after the other. Static; begins as zeros. */
+/* A caller that resolves one host at a time. Static; begins as zeros. */
 typedef struct DnsResolver
 {
 	struct gaicb request;

@@ -25,7 +25,7 @@
 
 /* How long making a connection may take, and finding the host's address. */
 #define CONNECT_TIMEOUT_MS 5000
-#define RESOLVE_TIMEOUT_MS 2000
+#define RESOLVE_TIMEOUT_MS 800
 
 /* How long an address, and what a file of certificates holds, are kept. */
 #define ADDRESS_LIFETIME_MS 60000
@@ -58,8 +58,8 @@ static char known_address[NI_MAXHOST];
 static int64 known_until = 0;
 
 /*
- * What libcurl calls. None of it may raise an error, which would jump across
- * libcurl's own functions.
+ * Callbacks of libcurl. None of them may raise an error, which would jump
+ * across libcurl's own functions.
  */
 
 /* Make room for more bytes of the answer. Returns false if there is no memory. */

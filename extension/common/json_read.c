@@ -18,8 +18,8 @@
 #include "common/json_read.h"
 
 /*
- * The bounds. What is asked for has 75,000 values at most, and nests ten levels
- * deep, but for an error that has others as its causes.
+ * The bounds. An answer has 75,000 values at most, and nests ten levels deep,
+ * except for an error that has others as its causes.
  */
 #define DEPTH_MAX 64
 #define VALUES_MAX 250000

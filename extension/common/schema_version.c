@@ -13,7 +13,7 @@
  * upgrade script creates or alters one, as the catalog pg_extension itself is
  * not watched by any cache before PostgreSQL 18. A mismatch is not remembered:
  * it is looked up again at each call, so that calls succeed as soon as it is
- * mended.
+ * resolved.
  */
 #include "postgres.h"
 

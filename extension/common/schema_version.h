@@ -23,8 +23,8 @@ extern void schema_version_raise(const VersionMismatch *mismatch);
 extern void schema_version_verify(void);
 
 /*
- * What every function and trigger that knows the tables begins with, before it
- * reads an argument. Raises 55000 unless the library fits the schema. In a
+ * Raise 55000 unless the library fits the schema. Every function and trigger that
+ * knows the tables begins with this, before it reads an argument. In a
  * transaction.
  */
 static inline void

@@ -23,9 +23,9 @@ typedef struct ChatRange
 } ChatRange;
 
 /*
- * What a search goes through: the messages after the position above, through
- * the position through. What it has dealt with is taken off, from below or, if
- * it goes from the end, from above.
+ * The messages that a search has yet to go through: those after the position
+ * above, through the position through. The search narrows it as it proceeds, from
+ * below or, if it goes from the end, from above.
  */
 typedef struct SearchRange
 {

@@ -2,15 +2,15 @@
  * spi_plan.c
  *	  Statements that are prepared once for the session.
  *
- * All access to the tables goes through here: plain SQL by SPI, so that it
- * also runs where the tables are distributed, with a saved generic plan, so
- * that it costs little more than the access itself. Generic from the start,
+ * All access to the tables goes through here, except that of rows/: plain SQL by
+ * SPI, so that it also runs where the tables are distributed, with a saved generic
+ * plan, so that it costs little more than the access itself. Generic from the start,
  * because every statement is a lookup by key for which a plan made for its
  * parameters is the same plan, made again and again.
  *
- * Whoever owns the tables may change their columns. A statement that names one
- * that is gone fails by itself; that one has become of another type is seen
- * here, before anything is read as what it is not. In a subquery every column is
+ * The tables' owner may change their columns. A statement that names a missing
+ * column fails by itself; a column of another type is detected here, before its
+ * value is misread. In a subquery every column is
  * written with its table, since the name of one that is gone would otherwise mean
  * a column of the query around it.
  *
@@ -31,7 +31,7 @@
 #include "common/spi_plan.h"
 
 /*
- * What is off while statements are planned. A table may be small or its
+ * Settings that are off while statements are planned. A table may be small or its
  * statistics missing when a session makes its plan, and large long before the
  * plan is made anew; reaching each row by its key is never far from the best
  * and never wrong by much. For the same reason statements that look up many
@@ -160,7 +160,7 @@ spi_execute(const char *sql)
 	return SPI_processed;
 }
 
-/* What a statement that only reads is executed with, to give its rows to a receiver. */
+/* The options to execute a statement that only reads, and to give its rows to a receiver. */
 static SPIExecuteOptions
 read_options(const SavedPlan *plan, const Datum *values, DestReceiver *receiver)
 {

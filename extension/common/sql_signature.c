@@ -2,9 +2,8 @@
  * sql_signature.c
  *	  How functions of the library are to be called.
  *
- * What a C function is given it takes to be what the installation script
- * declared: the number of arguments, their types, the result. The catalogs may
- * say otherwise. A superuser may declare a function of the library anew, as
+ * A C function relies on the declaration of the installation script: the number
+ * of arguments, their types, the result. The catalogs may say otherwise. A superuser may declare a function of the library anew, as
  * something that it is not, and the owner of a composite type may change its
  * attributes. So each function checks its declaration first, and those that
  * return rows check these, too: the alternative is to read a number as a

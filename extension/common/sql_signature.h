@@ -17,7 +17,7 @@
 #define APPLICATION_ARG InvalidOid
 
 /*
- * What a function takes and returns. A function that returns rows has columns,
+ * The arguments and the result of a function. A function that returns rows has columns,
  * another has result.
  */
 typedef struct SqlSignature

@@ -2,10 +2,10 @@
  * table_owner.c
  *	  Acting as the tables' owner.
  *
- * Who may do what is decided by EXECUTE on the functions. What a function or a
- * trigger then does to the tables, it does with the rights of their owner, and
- * never with those of the caller or of the role that created the extension:
- * for the owner, and whoever has TRIGGER, may have put code of their own on the
+ * EXECUTE on the functions decides who may do what. Functions and triggers then
+ * access the tables with the rights of their owner, and never with those of the
+ * caller or of the role that created the extension: for the owner, and roles with
+ * the privilege TRIGGER, may have put code of their own on the
  * tables. Triggers, defaults, CHECK constraints, policies, index expressions,
  * rules, a view in a table's place: all of it runs with the owner's rights at
  * most.

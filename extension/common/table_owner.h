@@ -16,7 +16,7 @@ typedef enum OwnerSight
 	OWNER_SEES_ALL				/* all: a statement that cannot see all fails with 42501 */
 } OwnerSight;
 
-/* What to return to. */
+/* The user and the settings to return to. */
 typedef struct TableOwnerSwitch
 {
 	Oid			user;

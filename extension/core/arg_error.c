@@ -71,7 +71,7 @@ arg_error_taken(const char *noun, const char *field, const char *detail, const c
 	};
 }
 
-/* What the arguments name does not exist. */
+/* The thing that the arguments name does not exist. */
 ArgError
 arg_error_not_found(const char *what, const char *detail, const char *hint)
 {

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 /*
- * What is wrong with an argument; none where sqlstate is 0.
+ * An error about an argument; none where sqlstate is 0.
  *
  * message is "<noun> <field> <predicate>", as in "message body can't be
  * blank"; field is the argument's name, or NULL where the thing that the

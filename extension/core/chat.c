@@ -16,6 +16,8 @@
 #include "core/number_cache.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
+#include "rows/counter_row.h"
+#include "rows/row_insert.h"
 
 PG_FUNCTION_INFO_V1(chat_create_chat_by_id);
 PG_FUNCTION_INFO_V1(chat_create_chat_by_token);
@@ -116,6 +118,76 @@ create_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 	PG_RETURN_INT32(number);
 }
 
+/* Find the application that argument 0 names. Returns false if there is none. */
+static bool
+find_application(RowAccess *access, FunctionCallInfo fcinfo, Oid application_type, int32 *application)
+{
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
+	RowKey		key;
+
+	if (application_type == INT4OID)
+	{
+		*application = PG_GETARG_INT32(0);
+		return true;
+	}
+	key = row_key_of_token(PG_GETARG_TEXT_PP(0));
+	if (!row_find_current(access, applications, &key))
+		return false;
+	*application = DatumGetInt32(row_found_value(applications, APPLICATIONS_ID));
+	return true;
+}
+
+/*
+ * Count and insert a chat. Returns false, and has changed nothing, if statements
+ * have to do it.
+ */
+static bool
+insert_numbered(RowAccess *access, int32 application, int32 *number)
+{
+	RowKey		counters = row_key_of_counters(application);
+	RowKey		parent = row_key_of_application(application);
+	int			count = 1;
+	int32		last_number;
+
+	if (row_lock(access, &access->tables[TABLE_APPLICATIONS], &parent, LockTupleKeyShare, true) != ROW_DONE ||
+		counter_row_add(access, &access->tables[TABLE_APPLICATION_COUNTERS], &counters, true,
+						&count, &last_number) != ROW_DONE || count == 0)
+		return false;
+	*number = last_number + 1;
+	row_insert_chat(access, application, *number);
+	return true;
+}
+
+/*
+ * Create a chat with the next number, if that takes no statement. The row of
+ * the application is locked as the check of the reference to it would do.
+ */
+static bool
+create_chat_direct(FunctionCallInfo fcinfo, Oid application_type, Datum *result)
+{
+	static const RowUses uses = {{
+			[TABLE_APPLICATIONS] = ROW_USE(ROW_REFERENCE),
+			[TABLE_APPLICATION_COUNTERS] = ROW_USE(ROW_UPDATE),
+			[TABLE_CHATS] = ROW_USE(ROW_INSERT)
+	}};
+	RowAccess	access;
+	int32		application;
+	int32		number;
+	bool		created;
+
+	if (PG_ARGISNULL(0) || !PG_ARGISNULL(1) || number_cache_in_use() || !row_access_begin(&access, uses))
+		return false;
+	created = find_application(&access, fcinfo, application_type, &application) &&
+		insert_numbered(&access, application, &number);
+	row_access_end(&access);
+	if (!created)
+		return false;
+	change_tracking_note(application, 0);
+	change_tracking_note(application, number);
+	*result = Int32GetDatum(number);
+	return true;
+}
+
 static SqlFunction create_chat_function = {
 	create_chat, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(INT4OID)}
 };
@@ -126,7 +198,7 @@ static SqlFunction create_chat_function = {
 Datum
 chat_create_chat_by_id(PG_FUNCTION_ARGS)
 {
-	return sql_function_call_by_id(fcinfo, &create_chat_function);
+	return sql_function_call_direct(fcinfo, &create_chat_function, INT4OID, create_chat_direct);
 }
 
 /*
@@ -135,7 +207,7 @@ chat_create_chat_by_id(PG_FUNCTION_ARGS)
 Datum
 chat_create_chat_by_token(PG_FUNCTION_ARGS)
 {
-	return sql_function_call_by_token(fcinfo, &create_chat_function);
+	return sql_function_call_direct(fcinfo, &create_chat_function, TEXTOID, create_chat_direct);
 }
 
 /* Find the chat whose number is argument 1. */

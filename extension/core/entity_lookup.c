@@ -157,7 +157,7 @@ chat_not_found(int32 application, int32 chat)
 							   "Create it with chat.create_chat().");
 }
 
-/* What names the application or the chat is null. */
+/* The argument that names the application or the chat is null. */
 ArgError
 chat_not_named(void)
 {

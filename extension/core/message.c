@@ -2,7 +2,7 @@
  * message.c
  *	  Messages: numbered within their chat.
  *
- * How a message gets its number is told in message_insert.c.
+ * How a message gets its number is told in message_insert.h.
  */
 #include "postgres.h"
 
@@ -51,23 +51,35 @@ check_message(MessageInsert *message)
 }
 
 /*
- * What both forms of create_message do. It does not go through
- * sql_function_call_by_id(): it is called for every message, and the tables'
- * owner is needed only once the tables are touched.
+ * Create the message that the arguments describe, if that takes no statement.
  */
-static Datum
-create_message(FunctionCallInfo fcinfo, Oid application_type)
+static bool
+create_message_direct(FunctionCallInfo fcinfo, Oid application_type, Datum *result)
 {
-	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)
-	};
 	MessageInsert message = {0};
-	TableOwnerSwitch caller;
 
-	sql_signature_check(fcinfo, &signature, application_type);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	message.application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
-	message.chat = chat_argument(fcinfo);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || !PG_ARGISNULL(3))
+		return false;
+	if (application_type == TEXTOID)
+		message.token = PG_GETARG_TEXT_PP(0);
+	else
+		message.application = PG_GETARG_INT32(0);
+	message.chat = PG_GETARG_INT32(1);
+	message.body = PG_GETARG_TEXT_PP(2);
+	check_message(&message);
+	if (message.problem.sqlstate != 0)
+		return false;
+	message_insert_direct(&message, 1, true);
+	*result = Int32GetDatum(message.number);
+	return message.created;
+}
+
+/* Create a message; arguments 1 to 3 are chat, body, and number or null. */
+static Datum
+create_message(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	MessageInsert message = {.application = application, .chat = chat_argument(fcinfo)};
+
 	message.body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	message.named = !PG_ARGISNULL(3);
 	message.number = message.named ? PG_GETARG_INT32(3) : 0;
@@ -77,9 +89,12 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 		message_insert_one(&message);
 	if (message.problem.sqlstate != 0)
 		arg_error_raise(message.problem);
-	table_owner_leave(caller);
 	PG_RETURN_INT32(message.number);
 }
+
+static SqlFunction create_message_function = {
+	create_message, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)}
+};
 
 /*
  * chat.create_message(application integer, chat integer, body text, number
@@ -88,7 +103,7 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 Datum
 chat_create_message_by_id(PG_FUNCTION_ARGS)
 {
-	return create_message(fcinfo, INT4OID);
+	return sql_function_call_direct(fcinfo, &create_message_function, INT4OID, create_message_direct);
 }
 
 /*
@@ -98,15 +113,24 @@ chat_create_message_by_id(PG_FUNCTION_ARGS)
 Datum
 chat_create_message_by_token(PG_FUNCTION_ARGS)
 {
-	return create_message(fcinfo, TEXTOID);
+	return sql_function_call_direct(fcinfo, &create_message_function, TEXTOID, create_message_direct);
+}
+
+static bool
+any_names_token(const MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].token != NULL)
+			return true;
+	return false;
 }
 
 /*
- * Turn the array of applications from tokens to ids. A token that is no
- * application's becomes null.
+ * Find the application of each message that names it by its token. Argument 0
+ * is the array of all tokens.
  */
 static void
-resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
+resolve_tokens(FunctionCallInfo fcinfo, MessageInsert *messages, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT t.item::int4 AS item, a.id"
@@ -115,18 +139,25 @@ resolve_tokens(FunctionCallInfo fcinfo, ArrayArg *applications)
 		" WHERE a.token = t.token LIMIT 1) AS a ON true",
 		TEXTARRAYOID);
 	Datum		tokens = PG_GETARG_DATUM(0);
-	uint64		rows = spi_plan_read_fresh(&plan, &tokens);
-	int			item_column = spi_column("item");
-	int			id_column = spi_column("id");
+	uint64		rows;
+	int			item_column;
+	int			id_column;
 
-	memset(applications->nulls, true, applications->count * sizeof(bool));
+	if (!any_names_token(messages, count))
+		return;
+	rows = spi_plan_read_fresh(&plan, &tokens);
+	item_column = spi_column("item");
+	id_column = spi_column("id");
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			item = spi_result_int32(row, item_column) - 1;
+		MessageInsert *message = &messages[spi_result_int32(row, item_column) - 1];
 
-		applications->values[item] = Int32GetDatum(spi_result_int32(row, id_column));
-		applications->nulls[item] = false;
+		message->application = spi_result_int32(row, id_column);
+		message->token = NULL;
 	}
+	for (int i = 0; i < count; i++)
+		if (messages[i].token != NULL)
+			messages[i].problem = chat_not_named();
 }
 
 static void
@@ -151,38 +182,22 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 }
 
 /*
- * What both forms of create_messages do; the first array has ids or tokens.
+ * The messages that the arrays of create_messages describe; the first array has
+ * ids or tokens. Those that cannot be created have a problem.
  */
-static Datum
-create_messages(FunctionCallInfo fcinfo, Oid application_type)
+static MessageInsert *
+messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 {
-	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
-		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID)
-	};
-	TableOwnerSwitch caller;
-	RowStore	store;
-	ArrayArg	applications;
-	ArrayArg	chats;
-	ArrayArg	bodies;
+	ArrayArg	applications = array_arg_of_applications(fcinfo, application_type);
+	ArrayArg	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", applications.count);
+	ArrayArg	bodies = array_arg_of_count(fcinfo, 2, TEXTOID, "bodies", applications.count);
 	ArrayArg	numbers = {0};
-	MessageInsert *messages;
-	int			count;
+	MessageInsert *messages = palloc0((applications.count + 1) * sizeof(MessageInsert));
 
-	sql_signature_check(fcinfo, &signature, application_type == TEXTOID ? TEXTARRAYOID : INT4ARRAYOID);
-	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	applications = array_arg_of_applications(fcinfo, application_type);
-	count = applications.count;
-	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
-	bodies = array_arg_of_count(fcinfo, 2, TEXTOID, "bodies", count);
+	*count = applications.count;
 	if (!PG_ARGISNULL(3))
-		numbers = array_arg_of_count(fcinfo, 3, INT4OID, "numbers", count);
-	if (application_type == TEXTOID && count > 0)
-		resolve_tokens(fcinfo, &applications);
-
-	messages = palloc0((count + 1) * sizeof(MessageInsert));
-	for (int i = 0; i < count; i++)
+		numbers = array_arg_of_count(fcinfo, 3, INT4OID, "numbers", *count);
+	for (int i = 0; i < *count; i++)
 	{
 		MessageInsert *message = &messages[i];
 
@@ -191,7 +206,10 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 			message->problem = chat_not_named();
 			continue;
 		}
-		message->application = DatumGetInt32(applications.values[i]);
+		if (application_type == TEXTOID)
+			message->token = DatumGetTextPP(applications.values[i]);
+		else
+			message->application = DatumGetInt32(applications.values[i]);
 		message->chat = DatumGetInt32(chats.values[i]);
 		message->body = bodies.nulls[i] ? NULL : DatumGetTextPP(bodies.values[i]);
 		if (numbers.count > 0 && !numbers.nulls[i])
@@ -201,11 +219,41 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 		}
 		check_message(message);
 	}
-	message_insert_many(messages, count, PG_ARGISNULL(4) || PG_GETARG_BOOL(4));
+	return messages;
+}
 
+/*
+ * What both forms of create_messages do; the first array has ids or tokens.
+ */
+static Datum
+create_messages(FunctionCallInfo fcinfo, Oid application_type)
+{
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
+		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID)
+	};
+	bool		wait;
+	TableOwnerSwitch caller;
+	RowStore	store;
+	MessageInsert *messages;
+	int			count;
+	bool		done;
+
+	sql_signature_check(fcinfo, &signature, application_type == TEXTOID ? TEXTARRAYOID : INT4ARRAYOID);
+	store = sql_function_result_store(fcinfo, &signature);
+	wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	messages = messages_of_arguments(fcinfo, application_type, &count);
+	done = message_insert_direct(messages, count, wait);
+	if (!done)
+	{
+		caller = table_owner_become(OWNER_SEES_BY_POLICY);
+		resolve_tokens(fcinfo, messages, count);
+		message_insert_many(messages, count, wait);
+	}
 	for (int i = 0; i < count; i++)
 		store_outcome(store, i + 1, &messages[i]);
-	table_owner_leave(caller);
+	if (!done)
+		table_owner_leave(caller);
 	return (Datum) 0;
 }
 

@@ -1,6 +1,22 @@
 /*
  * message_insert.h
- *	  Numbers and rows of new messages: see message_insert.c.
+ *	  Numbers and rows of new messages.
+ *
+ * chat.chats holds for each chat the highest number given and the count of
+ * messages. Whoever creates messages updates that row and inserts them in one
+ * transaction. The row stays locked until the transaction ends, so
+ *
+ *	- two creators never get the same number,
+ *	- a rollback, also to a savepoint, takes number and message back together,
+ *	- numbers become visible in their order: a reader who has seen n will never
+ *	  see a smaller number appear that was given automatically,
+ *	- the count is exact in the very commit that changes it.
+ *
+ * That is done in two ways. message_insert_direct.c has the access methods do
+ * it, where nothing is defined on the tables that only a statement would heed;
+ * message_insert_spi.c has statements do it, and does whatever the other left.
+ * Both take chats in the order of their keys, and the first has locked what it
+ * leaves: so two batches cannot wait for each other in a circle.
  */
 #ifndef PG_CHAT_MESSAGE_INSERT_H
 #define PG_CHAT_MESSAGE_INSERT_H
@@ -10,14 +26,29 @@
 /* A message to be created. */
 typedef struct MessageInsert
 {
+	text	   *token;			/* of the application; NULL: application is its id */
 	int32		application;
 	int32		chat;
 	bool		named;			/* number was named by the caller */
 	int32		number;			/* as named; once created, as given */
 	text	   *body;
+	bool		created;
 	ArgError	problem;		/* why it was refused, if it was */
 } MessageInsert;
 
+/*
+ * Create messages without statements, of any applications and chats; set of
+ * each application, and then created and number, or problem. Those that have a
+ * problem already are passed over. If wait is false, those of chats that
+ * another transaction has locked are refused. Returns whether none is left for
+ * the functions below.
+ */
+extern bool message_insert_direct(MessageInsert *messages, int count, bool wait);
+
+/*
+ * The same by statements, connected to SPI, of messages whose application is
+ * known: for one message, for many.
+ */
 extern void message_insert_one(MessageInsert *message);
 extern void message_insert_many(MessageInsert *messages, int count, bool wait);
 

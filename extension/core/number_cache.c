@@ -59,7 +59,7 @@ number_cache_in_function(void)
 	return calls_count > 0 && trigger_depth() == calls[calls_count - 1].trigger_depth;
 }
 
-/* What is done next is done by the functions. Returns what number_cache_function_end wants. */
+/* Begin a call of a function: triggers leave its rows alone. Returns the argument of number_cache_function_end. */
 static int
 enter_functions(void)
 {

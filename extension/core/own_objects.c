@@ -37,7 +37,8 @@ run_commands(const char *query)
 /*
  * chat_internal.own_schema() returns void
  *
- * Gives the schema chat_internal to the owner of the schema chat.
+ * Gives the schema chat_internal to the owner of the schema chat. The owner of the
+ * tables, which go there, may use it.
  */
 Datum
 chat_own_schema(PG_FUNCTION_ARGS)
@@ -47,6 +48,9 @@ chat_own_schema(PG_FUNCTION_ARGS)
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	run_commands("SELECT pg_catalog.format('ALTER SCHEMA chat_internal OWNER TO %s', nspowner::pg_catalog.regrole)"
 				 " FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'chat'");
+	run_commands("SELECT pg_catalog.format('GRANT USAGE ON SCHEMA chat_internal TO %s', relowner::pg_catalog.regrole)"
+				 " FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'chat.worker_duties'::pg_catalog.regclass"
+				 " AND NOT pg_catalog.has_schema_privilege(relowner, 'chat_internal', 'USAGE')");
 	PG_RETURN_VOID();
 }
 

@@ -4,8 +4,8 @@
  *	  the chat of each inserted message.
  *
  * The functions hold the chat's row locked, and a trigger locks it for others:
- * a second lock would cost each message a lookup and a WAL record. What the key
- * does when chats are changed or deleted stays on.
+ * a second lock would cost each message a lookup and a WAL record. The key's
+ * actions for chats that are changed or deleted stay on.
  *
  * The triggers of a foreign key are enabled again by ALTER TABLE ... ENABLE
  * TRIGGER ALL, as a restore of data alone gives it, and by pg_upgrade. They are

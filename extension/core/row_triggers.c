@@ -2,7 +2,7 @@
  * row_triggers.c
  *	  Rows that are changed by other ways than the functions.
  *
- * Whoever owns the tables may change them directly: INSERT, COPY, UPDATE,
+ * The tables' owner may change them directly: INSERT, COPY, UPDATE,
  * DELETE, TRUNCATE. The triggers keep what cannot wait, the numbers, and leave
  * what can, the counts, to the worker.
  *

@@ -2,9 +2,9 @@
  * statement_triggers.c
  *	  Statements that change the tables by other ways than the functions.
  *
- * What a statement changed is in the trigger's transition tables, old_rows and
- * new_rows, and is queued from there with a statement a queue: see
- * row_triggers.c for what is queued, and why.
+ * The rows that a statement changed are in the trigger's transition tables,
+ * old_rows and new_rows. One statement for each queue reads them and queues the
+ * keys: see row_triggers.c for which, and why.
  */
 #include "postgres.h"
 

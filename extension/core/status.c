@@ -8,7 +8,8 @@
  * rule stood in a table's place.
  *
  * Monitoring must not fail on what somebody wrote into a column: differences are
- * taken as bigint, and times that are infinite are left out.
+ * taken as bigint, and times that are infinite are left out. Nor on what cannot
+ * be read, as where row-level security hides rows from the owner: that is null.
  */
 #include "postgres.h"
 
@@ -18,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 
+#include "common/chat_tables.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
 #include "core/sql_function.h"
@@ -29,21 +31,26 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 /* A number that cannot be had; no count is negative. */
 #define UNKNOWN (-1)
 
+/* When the first message of the chat c was created that is above its watermark w; and where that cannot be read. */
+#define SINCE_CREATED \
+	"CASE WHEN b.behind > 0 THEN (" \
+	"SELECT m.created_at FROM chat.messages AS m WHERE m.application_id = c.application_id" \
+	" AND m.chat_number = c.number AND m.number > COALESCE(w.indexed_number, 0)" \
+	" ORDER BY m.number LIMIT 1) END"
+#define SINCE_UNKNOWN "NULL::timestamptz"
+
 /*
  * How far indexes are behind, those of the condition: a row for each. A chat's
  * messages above its watermark wait since the first of them was created; what
  * is queued waits since it was queued.
  */
-#define SEARCH_STATUS(columns, condition) \
+#define SEARCH_STATUS(columns, since_created, condition) \
 	"SELECT " columns " FROM chat_internal.search_indexes AS i" \
 	" CROSS JOIN LATERAL (SELECT" \
 	" COALESCE(sum(c.messages_count), 0)::int8 AS messages," \
 	" COALESCE(sum(c.behind) FILTER (WHERE c.behind > 0), 0)::int8 AS behind," \
 	" min(c.since) FILTER (WHERE isfinite(c.since)) AS since FROM (" \
-	"SELECT c.messages_count, b.behind, CASE WHEN b.behind > 0 THEN (" \
-	"SELECT m.created_at FROM chat.messages AS m WHERE m.application_id = c.application_id" \
-	" AND m.chat_number = c.number AND m.number > COALESCE(w.indexed_number, 0)" \
-	" ORDER BY m.number LIMIT 1) END AS since" \
+	"SELECT c.messages_count, b.behind, " since_created " AS since" \
 	" FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS w" \
 	" ON w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number" \
 	" CROSS JOIN LATERAL (SELECT c.last_message_number::int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
@@ -56,24 +63,87 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
 	" WHERE " condition
 
-/* Return what a statement without parameters finds. */
-static Datum
-return_status(FunctionCallInfo fcinfo, SqlSignature *signature, const SavedPlan *plan)
+/* A statement, what it finds, and as the owner of which tables it is run. */
+typedef struct Reading
 {
-	TableOwnerSwitch caller;
-	RowStore	store;
+	SavedPlan  *plan;
+	const Datum *values;
+	ChatTable	table;			/* the one that it reads */
+	bool		all_tables;		/* or it reads others */
+	RowStore	store;			/* where rows go; rows is NULL: the one number goes to count */
+	int64		count;
+} Reading;
 
-	sql_signature_check(fcinfo, signature, InvalidOid);
-	store = sql_function_result_store(fcinfo, signature);
-	caller = table_owner_become(OWNER_SEES_ALL);
-	spi_plan_read_into_replanned(plan, NULL, store);
+static void
+read_it(Reading *reading)
+{
+	TableOwnerSwitch caller = reading->all_tables ? table_owner_become(OWNER_SEES_ALL) :
+		table_owner_become_of(reading->table, OWNER_SEES_ALL);
+
+	if (reading->store.rows != NULL)
+		spi_plan_read_into_replanned(reading->plan, reading->values, reading->store);
+	else if (spi_plan_read(reading->plan, reading->values) > 0)
+		reading->count = spi_result_int64(0, 1);
 	table_owner_leave(caller);
-	return (Datum) 0;
 }
+
+/*
+ * Read, unless it fails: where a table is not what it should be, belongs to
+ * somebody else, or hides rows. The worker's own error tells why. Returns
+ * whether it was read.
+ */
+static bool
+read_if_possible(Reading *reading)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		read_it(reading);
+		ReleaseCurrentSubTransaction();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (reading->store.rows != NULL)
+			tuplestore_clear(reading->store.rows);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+/* The number that a statement finds, or UNKNOWN. */
+static int64
+count_if_possible(SavedPlan *plan)
+{
+	Reading		reading = {.plan = plan, .all_tables = true, .count = UNKNOWN};
+
+	(void) read_if_possible(&reading);
+	return reading.count;
+}
+
+/* The columns of an index's row, as SEARCH_STATUS has them. */
+#define INDEX_COLUMNS \
+	"i.name, i.alias, i.state," \
+	" i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false)," \
+	" i.created_at"
 
 /*
  * chat_internal.search_status() returns setof (index, alias, state, usable,
  * created_at, messages, messages_behind, queued, failed, seconds_behind)
+ *
+ * It tells as much as can be read.
  */
 Datum
 chat_search_status(PG_FUNCTION_ARGS)
@@ -81,13 +151,34 @@ chat_search_status(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_RETURNS_ROWS(TEXTOID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID)
 	};
-	static const SavedPlan plan = {
-		.sql = SEARCH_STATUS("i.name, i.alias, i.state,"
-							 " i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false),"
-							 " i.created_at, c.messages, c.behind, q.queued, q.failed, seconds.behind", "true")
+	static SavedPlan all = {
+		.sql = SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, seconds.behind",
+							 SINCE_CREATED, "true")
 	};
+	static SavedPlan numbers = {
+		.sql = SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, NULL::float8",
+							 SINCE_UNKNOWN, "true")
+	};
+	static SavedPlan indexes = {
+		.sql = "SELECT " INDEX_COLUMNS ", NULL::int8, NULL::int8, NULL::int8, NULL::int8, NULL::float8"
+		" FROM chat_internal.search_indexes AS i"
+	};
+	Reading		readings[] = {
+		{.plan = &all, .all_tables = true},
+		{.plan = &numbers, .all_tables = true},
+		{.plan = &indexes, .table = TABLE_SEARCH_INDEXES}
+	};
+	RowStore	store;
 
-	return return_status(fcinfo, &signature, &plan);
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, &signature);
+	for (int i = 0; i < lengthof(readings); i++)
+	{
+		readings[i].store = store;
+		if (read_if_possible(&readings[i]))
+			break;
+	}
+	return (Datum) 0;
 }
 
 /*
@@ -98,7 +189,7 @@ status_of_index(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		SEARCH_STATUS("format('%s messages, %s s', c.behind + q.queued + q.failed,"
-					  " round(seconds.behind::numeric, 1)) AS status", "i.id = $1"),
+					  " round(seconds.behind::numeric, 1)) AS status", SINCE_CREATED, "i.id = $1"),
 		INT4OID);
 	Datum		value = Int32GetDatum(index);
 
@@ -106,41 +197,12 @@ status_of_index(int32 index)
 		spi_result_string(0, spi_column("status"), NULL);
 }
 
-/*
- * The number that a statement finds, or UNKNOWN where it fails: where a table is
- * not what it should be, or belongs to somebody else. The worker's own error
- * tells why.
- */
-static int64
-count_if_possible(SavedPlan *plan)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile int64 count = UNKNOWN;
-
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
-
-		if (spi_plan_read(plan, NULL) > 0)
-			count = spi_result_int64(0, 1);
-		table_owner_leave(caller);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_OPERATOR_INTERVENTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return count;
-}
+/* A row for each job: its name, other columns, and its backlog. */
+#define JOBS(columns, source) \
+	"SELECT n.job, " columns "," \
+	" NULLIF(CASE n.job WHEN 'reconcile' THEN $1 WHEN 'search' THEN $2 END, -1)" \
+	" FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'redis', 'search'," \
+	" 'verify search', 'trigram index']) AS n (job)" source
 
 /*
  * chat_internal.job_status() returns setof (job, runs, last_run_at,
@@ -159,27 +221,28 @@ chat_job_status(PG_FUNCTION_ARGS)
 		.any_version = true
 	};
 	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
-	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'")};
-	static SavedPlan jobs = SAVED_PLAN(
-		"SELECT n.job, COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
-		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at,"
-		" NULLIF(CASE n.job WHEN 'reconcile' THEN $1 WHEN 'search' THEN $2 END, -1)"
-		" FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'redis', 'search',"
-		" 'verify search', 'trigram index']) AS n (job)"
+	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", SINCE_UNKNOWN, "i.state = 'current'")};
+	static SavedPlan jobs = SAVED_PLAN(JOBS(
+		"COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
+		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at",
 		" LEFT JOIN LATERAL (SELECT d.* FROM chat_internal.worker_jobs AS d"
-		" WHERE d.owner_database = $3 AND d.job = n.job LIMIT 1) AS d ON true",
+		" WHERE d.owner_database = $3 AND d.job = n.job LIMIT 1) AS d ON true"),
 		INT8OID, INT8OID, TEXTOID);
-	TableOwnerSwitch caller;
-	RowStore	store;
+	static SavedPlan names = SAVED_PLAN(JOBS(
+		"NULL::int8, NULL::timestamptz, NULL::interval, NULL::int8, NULL::int8, NULL::int8, NULL::int8, NULL::text, NULL::timestamptz", ""),
+		INT8OID, INT8OID, TEXTOID);
 	Datum		values[3];
+	Reading		reading = {.plan = &jobs, .values = values, .table = TABLE_WORKER_JOBS};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
-	store = sql_function_result_store(fcinfo, &signature);
+	reading.store = sql_function_result_store(fcinfo, &signature);
 	values[0] = Int64GetDatum(count_if_possible(&to_count));
 	values[1] = Int64GetDatum(count_if_possible(&to_index));
 	values[2] = CStringGetTextDatum(database_identity_current());
-	caller = table_owner_become_of(TABLE_WORKER_JOBS, OWNER_SEES_ALL);
-	spi_plan_read_into(&jobs, values, store);
-	table_owner_leave(caller);
+	if (!read_if_possible(&reading))
+	{
+		reading.plan = &names;
+		(void) read_if_possible(&reading);
+	}
 	return (Datum) 0;
 }

@@ -9,11 +9,11 @@
  *
  * To count a large chat takes long, and nobody may wait for it. So no lock is
  * held meanwhile: one statement, that is one snapshot, reads the counter and
- * counts the children. Whoever creates children by the functions changes both
- * in one commit, so in any snapshot the two agree, however many are writing;
+ * counts the children. The functions that create children change both in one
+ * commit, so in any snapshot the two agree, however many are writing;
  * what they differ by is the error, and it is added to the counter as it is
  * by then. Two recounts at a time would add it twice: a lock that only they take
- * keeps them apart. What is wrong is repaired when all is counted, for a counter
+ * keeps them apart. Wrong counters are repaired when all are counted, for a counter
  * that was repaired is locked until the end of the transaction. A parent may be
  * deleted meanwhile, and another get its key: the error is not that one's.
  */
@@ -129,7 +129,7 @@ add_row(const RepairedCount *repaired, void *context)
 }
 
 /*
- * Repair what was found wrong.
+ * Repair the counters that were found wrong.
  */
 void
 recount_repair(RecountResult *result)

@@ -28,7 +28,7 @@ typedef struct RecountItem
 	bool		repaired;
 } RecountItem;
 
-/* What counting found. */
+/* The result of counting. */
 typedef struct RecountResult
 {
 	MemoryContext context;		/* of what follows */

@@ -62,8 +62,8 @@ log_repaired(const RepairedCount *repaired, void *context)
 }
 
 /*
- * Take out of the queue and count, in one transaction. What was repaired is
- * reported when it is committed.
+ * Take parents out of the queue and count them, in one transaction. Repairs are
+ * reported after the commit.
  */
 static void
 count_together(const ChatKey *parents, int count, JobRun *run)
@@ -230,8 +230,7 @@ run_queue(JobRun *run)
 		if (count == 0)
 		{
 			position = (ChatKey) BEFORE_ALL;
-			repaired_counts_trim();
-			return guc_reconcile_interval * 1000L;
+			return repaired_counts_trim() ? 0 : guc_reconcile_interval * 1000L;
 		}
 		count = count_slice(parents, count, &pacing, run);
 		position = parents[count - 1];

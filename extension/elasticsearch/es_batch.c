@@ -22,7 +22,7 @@
 /* A body is sent once it has so many bytes. */
 #define BODY_BYTES (2 * 1024 * 1024)
 
-/* A message that is longer is failed: only who inserts directly can have written it. */
+/* A longer message fails: only a direct insertion can have written it. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
 /* An empty batch, with room for so many messages; lasts until it is freed. */
@@ -68,7 +68,7 @@ add_item(EsBatch *batch, MessageKey key)
 	return item;
 }
 
-/* Add a message that is to be indexed. One that cannot be is failed, and not sent. */
+/* Add a message to index. One that cannot be indexed fails, and is not sent. */
 EsBatchItem *
 es_batch_add_message(EsBatch *batch, MessageKey key, const text *body, int64 version)
 {

@@ -16,7 +16,7 @@
 #define ES_BATCH_SIZE 2000
 #define ES_BATCH_CHATS 500
 
-/* What becomes of a message of a batch. */
+/* The outcome of a message of a batch. */
 typedef enum EsBatchItemFate
 {
 	FATE_DONE,					/* indexed or deleted, or was so already */

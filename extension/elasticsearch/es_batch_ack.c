@@ -3,9 +3,9 @@
  *	  What became of a batch, noted in the tables when searches find it.
  *
  * Watermarks are raised, and what is done is deleted from
- * chat_internal.search_queue. What has to be tried again is left as it is, and
- * so read again. What Elasticsearch refused for good is failed: it stays in the
- * queue, with the reason.
+ * chat_internal.search_queue. Messages to be tried again are left as they are,
+ * and so read again. A message that Elasticsearch refused for good has failed: it
+ * stays in the queue, with the reason.
  */
 #include "postgres.h"
 
@@ -111,7 +111,7 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 		EsBatchRange *range = &batch->ranges[i];
 
 		range->raised = false;
-		/* What was cut to nothing cannot be found; it was put off already. */
+		/* A range that was cut to nothing was put off already. */
 		int_columns_append(&columns, (int32[]) {
 			range->chat.application, range->chat.chat, range->through > range->above ? range->above : -1
 		});
@@ -206,7 +206,7 @@ keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 		INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID);
 
 	ereport(LOG,
-			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed, and is failed: %s",
+			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed: %s",
 					item->key.number, item->key.chat, item->key.application, item->reason)));
 	if (item->queue_id != 0)
 	{

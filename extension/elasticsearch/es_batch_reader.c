@@ -4,7 +4,7 @@
  *
  * Batches of a chat may be under way one behind the other. Its watermark is
  * raised only from where the batch began: so if one fails, those behind it have
- * no effect. What happened to the chat meanwhile is seen by that, too: a chat
+ * no effect. A change of the chat in between is detected by that, too: a chat
  * that is deleted loses its watermark, and gets another, of 0, only when none
  * of its batches is under way. How a batch ends: see es_batch_ack.c.
  *
@@ -311,9 +311,8 @@ read_queue(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
 }
 
 /*
- * What was read must not be lost in a crash, as what was committed
- * asynchronously may be: the index would have it, and nothing would tell that
- * PostgreSQL has not.
+ * Have everything that was read survive a crash, which an asynchronous commit may
+ * not: the index would have it, and nothing would tell that PostgreSQL has not.
  */
 static void
 flush_wal(void)
@@ -348,7 +347,7 @@ es_batch_reader_read(EsBatchReader *reader, EsBatch *batch, int size, int64 vers
 		reader->caught_up |= !es_batch_reader_has_more(reader) && reader->queue_ended;
 }
 
-/* What is under way of a chat has no effect; it is read again when that is over. */
+/* The batches of a chat that are under way have no effect; it is read again after them. */
 void
 es_batch_reader_break_off(EsBatchReader *reader, ChatKey chat)
 {

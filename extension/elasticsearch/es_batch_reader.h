@@ -10,7 +10,7 @@
 #include "changes/chat_key_queue.h"
 #include "elasticsearch/es_batch.h"
 
-/* What is known of how far an index is behind. */
+/* How far an index is behind, as far as is known. */
 typedef struct EsBatchReader
 {
 	int32		index;

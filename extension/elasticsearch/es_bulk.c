@@ -10,7 +10,7 @@
  *	409		done: the document has this version already, or a later one
  *	429, 5xx	again, more slowly; so is 403, which means that the index is blocked,
  *			for want of disk, most likely
- *	400, 413	the message cannot be indexed: it is failed
+ *	400, 413	the message cannot be indexed: it fails
  *
  * Requests go to an alias that the index has for that, and must go to an alias:
  * Elasticsearch would create an index that is missing, with a mapping of its
@@ -38,7 +38,7 @@ es_bulk_begin(const char *index, EsBatch *batch)
 	batch->request = es_begin("POST", path, body, ES_TIMEOUT_MS);
 }
 
-/* What Elasticsearch says against a message, for people. */
+/* The reason why Elasticsearch refused a message, for people. */
 static char *
 reason_of(EsBatch *batch, int64 status, const JsonbValue *error)
 {

@@ -2,9 +2,8 @@
  * es_client.c
  *	  Requests to Elasticsearch, and its answers.
  *
- * Nothing that the server sends is trusted, or raises an error: what is wrong
- * with an answer, or why there is none, is told as a problem, a text for
- * people. It shows no password, no key, and nothing of a message's body, which
+ * Nothing that the server sends is trusted, or raises an error. An answer that is
+ * wrong or missing gives a problem, a text for people. It shows no password, no key, and nothing of a message's body, which
  * Elasticsearch may quote.
  */
 #include "postgres.h"
@@ -14,6 +13,7 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 
+#include "bgworker/worker.h"
 #include "common/http_client.h"
 #include "common/json_read.h"
 #include "common/secret_file.h"
@@ -25,7 +25,7 @@
 /* How much is shown of what the server says went wrong, in bytes. */
 #define REASON_MAX 300
 
-/* How often a wait looks whether there is a reload. */
+/* How often a wait looks whether there is a reload, or something else to do. */
 #define LOOK_MS 100
 
 /*
@@ -192,8 +192,7 @@ set_target(HttpTarget *target)
 }
 
 /*
- * Begin a request: see http_begin. What is wrong with the settings is an error
- * of the request. A path with /_bulk has a body of many lines.
+ * Begin a request: see http_begin. Wrong settings are an error of the request. A path with /_bulk has a body of many lines.
  */
 HttpRequest *
 es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
@@ -222,7 +221,7 @@ es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
 static char *
 tidy(char *text)
 {
-	/* What stands before a part of a document or of a request that is quoted. */
+	/* Words before a quoted part of a document or of a request. */
 	static const char *const quotes[] = {
 		"Preview of field's value", "[Source: ", "The prefix of the first immense term"
 	};
@@ -244,7 +243,7 @@ tidy(char *text)
 }
 
 /*
- * What an "error" of Elasticsearch says, "type: reason", in the current memory
+ * The text of an "error" of Elasticsearch, "type: reason", in the current memory
  * context. Nothing of a document is in it.
  */
 char *
@@ -294,19 +293,23 @@ es_json(const HttpRequest *request, const char **problem)
 }
 
 /*
- * Wait until a request is done. In the worker, a reload of the settings ends
- * the wait, with an error: Elasticsearch may not be wanted any more.
+ * Wait until a request is done. In the worker, other jobs are done meanwhile; a
+ * reload of the settings ends the wait, with an error: Elasticsearch may not be
+ * wanted any more.
  */
 static void
 wait_until_done(const HttpRequest *request)
 {
+	/* Most answers come at once. */
+	if (!request->done)
+		http_wait(LOOK_MS);
 	while (!request->done)
 	{
-		http_wait(LOOK_MS);
 		if (MyBackendType == B_BG_WORKER && ConfigReloadPending)
 			ereport(ERROR,
 					(errcode(ERRCODE_OPERATOR_INTERVENTION),
 					 errmsg("the settings were reloaded while Elasticsearch was asked")));
+		http_wait(worker_do_other_job() ? 0 : LOOK_MS);
 	}
 }
 

@@ -24,8 +24,8 @@ extern char *guc_elasticsearch_ca_file;
 #include "common/http_client.h"
 
 /*
- * How long Elasticsearch has for an answer: while the worker does other things,
- * and while it waits, and its other jobs with it.
+ * How long Elasticsearch has for an answer; and if the job that keeps indexes in
+ * sync waits for it, and with that job what it has under way.
  */
 #define ES_TIMEOUT_MS 30000
 #define ES_WORKER_WAIT_MS 5000

@@ -7,8 +7,8 @@
  * messages. Only in buckets that differ are messages compared with documents.
  *
  * The two sides are not read at the same instant, and the index is behind the
- * table by what is pending (see es_compare_table.c). What is pending is never
- * reported. Of what differs, only that is which stays as it is:
+ * table by what is pending (see es_compare_table.c), which is never reported. Of
+ * the other differences, only those are that last:
  *
  *		table				index
  *		-----				-----
@@ -367,7 +367,7 @@ es_compare_slice(EsCompare *comparison)
 	slice->comparison = comparison;
 	slice->table = es_compare_table_slice(&comparison->table, comparison->position, comparison->last,
 										  comparison->slice_size);
-	more = slice->table.messages == comparison->slice_size;
+	more = slice->table.more;
 	slice->range.above = comparison->position;
 	slice->range.through = more ? slice->table.last :
 		(MessageKey) {comparison->last.application, comparison->last.chat, PG_INT32_MAX};

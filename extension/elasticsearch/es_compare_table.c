@@ -16,6 +16,9 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/es_compare_table.h"
 
+/* Bytes of bodies of a slice, but for its last message: their checksums take a few tenths of a second. */
+#define SLICE_BYTES 16777216
+
 /* Begin to read. */
 static void
 begin_read(const TableAccess *access, const char *activity)
@@ -24,7 +27,7 @@ begin_read(const TableAccess *access, const char *activity)
 		worker_xact_begin(activity);
 }
 
-/* What was read has been copied to the caller's memory context, which is restored. */
+/* End to read. The result has been copied to the caller's memory context, which is restored. */
 static void
 end_read(const TableAccess *access, MemoryContext caller)
 {
@@ -45,21 +48,25 @@ result_int64(uint64 row, int column, int64 if_null)
 
 /*
  * Read the messages above a key, in the chats through another, at most so many,
- * as buckets in the current memory context.
+ * and of a bounded size, as buckets in the current memory context.
  */
 TableSlice
 es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey through, int size)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT b.application_id, b.chat_number, b.last, b.start, b.count, b.sum,"
+		"SELECT b.application_id, b.chat_number, b.last, b.start, b.count, b.sum, b.bytes,"
 		" b.first > COALESCE(w.indexed_number, 0) AS pending"
 		" FROM (SELECT application_id, chat_number, min(number) AS first, max(number) AS last,"
-		" bucket::int8 * $7 AS start, count(*) AS count, sum(checksum)::int8 AS sum"
-		" FROM (SELECT application_id, chat_number, number, number / $7 AS bucket,"
-		" chat_internal.search_checksum(application_id, chat_number, number, body) AS checksum FROM chat.messages"
+		" bucket::int8 * $7 AS start, count(*) AS count, sum(checksum)::int8 AS sum, sum(bytes)::int8 AS bytes"
+		" FROM (SELECT application_id, chat_number, number, number / $7 AS bucket, octet_length(body) AS bytes,"
+		" chat_internal.search_checksum(application_id, chat_number, number, body) AS checksum"
+		" FROM (SELECT application_id, chat_number, number, body,"
+		" sum(octet_length(body)) OVER (ORDER BY application_id, chat_number, number ROWS UNBOUNDED PRECEDING) AS bytes_so_far"
+		" FROM (SELECT application_id, chat_number, number, body FROM chat.messages"
 		" WHERE (application_id, chat_number, number) > ($1, $2, $3)"
 		" AND (application_id, chat_number) <= ($4, $5)"
-		" ORDER BY application_id, chat_number, number LIMIT $6) AS m"
+		" ORDER BY application_id, chat_number, number LIMIT $6) AS m) AS m"
+		" WHERE bytes_so_far - octet_length(body) < " CppAsString2(SLICE_BYTES) ") AS m"
 		" GROUP BY application_id, chat_number, bucket) AS b"
 		" LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
 		" WHERE w.index_id = $8 AND w.application_id = b.application_id AND w.chat_number = b.chat_number"
@@ -73,6 +80,7 @@ es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey thro
 	};
 	MemoryContext caller = CurrentMemoryContext;
 	TableSlice	slice = {0};
+	int64		bytes = 0;
 	uint64		rows;
 
 	begin_read(access, "reading messages to compare with the search index");
@@ -90,9 +98,11 @@ es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey thro
 
 		slice.last = (MessageKey) {bucket.application, bucket.chat, spi_result_int32(row, spi_column("last"))};
 		slice.messages += bucket.count;
+		bytes += spi_result_int64(row, spi_column("bytes"));
 		if (!spi_result_bool(row, spi_column("pending")))
 			slice.buckets[slice.count++] = bucket;
 	}
+	slice.more = slice.messages == size || bytes >= SLICE_BYTES;
 	end_read(access, caller);
 	return slice;
 }

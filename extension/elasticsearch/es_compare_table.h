@@ -11,7 +11,7 @@
 #define CHECKSUM_NONE (-1)
 #define CHECKSUM_UNKNOWN (-2)
 
-/* What is read, and by whom. */
+/* The index to compare with, and how the caller reads. */
 typedef struct TableAccess
 {
 	int32		index;			/* of chat_internal.search_indexes: what is pending for it */
@@ -25,9 +25,10 @@ typedef struct TableSlice
 	int			count;
 	int64		messages;		/* in all buckets */
 	MessageKey	last;			/* of them; not set if there are none */
+	bool		more;			/* there may be more than the slice has */
 } TableSlice;
 
-/* What the table says of a key. */
+/* A key as the table has it. */
 typedef struct TableRow
 {
 	MessageKey	key;

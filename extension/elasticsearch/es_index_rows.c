@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "bgworker/worker.h"
 #include "bgworker/worker_xact.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
@@ -27,7 +28,7 @@
 
 PG_FUNCTION_INFO_V1(chat_reindex);
 
-/* What is left of a database's name in the name of its indexes. */
+/* Bytes of a database's name in the name of its indexes. */
 #define DATABASE_PART_SIZE 64
 
 /* As the column state has them. */
@@ -47,7 +48,7 @@ state_from_name(const char *name)
 	return state;
 }
 
-/* What tells one URL from another. */
+/* A hash that tells one URL from another. */
 static int32
 server_hash(void)
 {
@@ -156,7 +157,7 @@ es_index_in_state(List *indexes, EsIndexState state)
 
 /*
  * Name an alias after the database, and the cluster: others may use the same
- * Elasticsearch. What it does not allow in a name becomes an underscore.
+ * Elasticsearch. Characters that it does not allow in a name become underscores.
  */
 static char *
 alias_name(void)
@@ -200,9 +201,42 @@ es_index_row_insert(EsIndexState state)
 	return name;
 }
 
-/* In a transaction. */
+/* Rows that are deleted in one transaction, where there may be many. */
+#define DELETED_MAX "10000"
+
+/*
+ * Run a statement that deletes DELETED_MAX rows at most, with the parameter id,
+ * until there are fewer; other jobs go on meanwhile.
+ */
+static void
+delete_in_slices(SavedPlan *plan, int32 id, const char *activity)
+{
+	Datum		value = Int32GetDatum(id);
+	uint64		deleted;
+
+	do
+	{
+		worker_xact_begin(activity);
+		deleted = spi_plan_write(plan, &value, NULL);
+		worker_xact_commit();
+		(void) worker_do_other_job();
+	} while (deleted == atoi(DELETED_MAX));
+}
+
+/* Delete watermarks: the messages are pending again. */
 static void
 delete_watermarks(int32 id)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat_internal.search_watermarks WHERE index_id = $1 LIMIT " DELETED_MAX "))", INT4OID);
+
+	delete_in_slices(&plan, id, "deleting what is noted of an index");
+}
+
+/* The same, of what was noted since, in a transaction that ends it. */
+static void
+delete_last_watermarks(int32 id)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"DELETE FROM chat_internal.search_watermarks WHERE index_id = $1", INT4OID);
@@ -211,21 +245,26 @@ delete_watermarks(int32 id)
 	spi_plan_write(&plan, &value, NULL);
 }
 
-/* Delete the row of an index, and all that is noted of it. */
+/*
+ * Delete the row of an index, and all that is noted of it. What is queued for it
+ * goes last: should this end in between, the index either has it or has no row.
+ */
 void
 es_index_row_delete(const EsIndex *index)
 {
 	static SavedPlan row = SAVED_PLAN(
 		"DELETE FROM chat_internal.search_indexes WHERE id = $1", INT4OID);
 	static SavedPlan queue = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue WHERE index_id = $1", INT4OID);
+		"DELETE FROM chat_internal.search_queue WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat_internal.search_queue WHERE index_id = $1 LIMIT " DELETED_MAX "))", INT4OID);
 	Datum		value = Int32GetDatum(index->id);
 
+	delete_watermarks(index->id);
 	worker_xact_begin("forgetting an index");
 	spi_plan_write(&row, &value, NULL);
-	delete_watermarks(index->id);
-	spi_plan_write(&queue, &value, NULL);
+	delete_last_watermarks(index->id);
 	worker_xact_commit();
+	delete_in_slices(&queue, index->id, "deleting what is queued for an index");
 }
 
 /*
@@ -236,13 +275,11 @@ void
 es_index_rows_delete_orphans(void)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue WHERE index_id <"
-		" (SELECT COALESCE(min(id), $1) FROM chat_internal.search_indexes)", INT4OID);
-	Datum		all = Int32GetDatum(PG_INT32_MAX);
+		"DELETE FROM chat_internal.search_queue WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM chat_internal.search_queue WHERE index_id <"
+		" (SELECT COALESCE(min(id), $1) FROM chat_internal.search_indexes) LIMIT " DELETED_MAX "))", INT4OID);
 
-	worker_xact_begin("tidying the queue");
-	spi_plan_write(&plan, &all, NULL);
-	worker_xact_commit();
+	delete_in_slices(&plan, PG_INT32_MAX, "tidying the queue");
 }
 
 /* An index can be used from now on, at this URL: write its uuid. */
@@ -262,8 +299,8 @@ es_index_row_enable(const EsIndex *index, const char *uuid)
 }
 
 /*
- * An index cannot be used any more. What it holds counts for nothing, since
- * nobody knows what it will be when it can be used again.
+ * An index cannot be used any more. Its contents count for nothing, since nobody
+ * knows what they will be when it can be used again.
  */
 void
 es_index_row_disable(const EsIndex *index)
@@ -272,9 +309,10 @@ es_index_row_disable(const EsIndex *index)
 		"UPDATE chat_internal.search_indexes SET uuid = NULL WHERE id = $1", INT4OID);
 	Datum		value = Int32GetDatum(index->id);
 
+	delete_watermarks(index->id);
 	worker_xact_begin("disabling an index");
 	spi_plan_write(&plan, &value, NULL);
-	delete_watermarks(index->id);
+	delete_last_watermarks(index->id);
 	worker_xact_commit();
 }
 
@@ -328,7 +366,7 @@ es_index_mark_verified(const EsIndex *index, int64 operations)
 
 /*
  * An index may not be in sync: it has seen so many operations, which are not as
- * many as were noted. What is sent from now on has later versions than this.
+ * many as were noted. Documents that are sent from now on have later versions.
  */
 void
 es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
@@ -351,8 +389,8 @@ es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
  * Note the latest version that a document was given, and how many operations
  * the index has seen, unless that is NULL. Not if somebody has its row locked,
  * as who ran chat.reindex(): then versions have a margin, and the index may seem
- * to have seen too much. What one has seen that is not verified is noted when it
- * is. In a transaction.
+ * to have seen too much. The operations of an index that is not verified are noted
+ * when it is. In a transaction.
  */
 void
 es_index_note_progress(int32 id, int64 version, const int64 *operations)

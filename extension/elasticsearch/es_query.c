@@ -55,6 +55,7 @@ append_grams(StringInfo body, const char *folded, int length)
 			continue;
 		gram.bytes = characters[seen % GRAM_CHARACTERS];
 		gram.length = next - gram.bytes;
+		/* cppcheck-suppress uninitvar ; of grams, count are read */
 		if (is_among(grams, count, gram))
 			continue;
 		grams[count++] = gram;

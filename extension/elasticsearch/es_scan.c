@@ -10,6 +10,7 @@
 
 #include "utils/timestamp.h"
 
+#include "bgworker/worker.h"
 #include "common/http_client.h"
 #include "common/json_read.h"
 #include "common/latch_wait.h"
@@ -49,6 +50,7 @@ call_again_while_busy(const EsIndexAccess *index, const char *action, StringInfo
 		   status == TOO_MANY_REQUESTS &&
 		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), index->timeout_ms))
 	{
+		(void) worker_do_other_job();
 		latch_wait("ChatHttp", 0, PGINVALID_SOCKET, BUSY_PAUSE_MS);
 		body = text != NULL ? es_body(text) : NULL;
 	}

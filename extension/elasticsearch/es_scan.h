@@ -19,7 +19,7 @@ typedef struct KeyRange
 /* A bucket has the numbers of a chat from start to start + BUCKET_SIZE - 1. */
 #define BUCKET_SIZE 10000
 
-/* What a bucket holds. */
+/* The contents of a bucket. */
 typedef struct Bucket
 {
 	int32		application;

@@ -264,7 +264,7 @@ es_sender_was_refused(const EsSender *sender)
 	return false;
 }
 
-/* It is the messages: they are failed. */
+/* The messages are at fault: they fail. */
 void
 es_sender_accept_refusals(EsSender *sender)
 {
@@ -364,7 +364,7 @@ end_refresh(EsSender *sender, const char **problem)
 
 /*
  * Note how many operations the index has seen, when nothing is under way and it
- * is not known. What is counted then is all that was sent.
+ * is not known. The count then covers all that was sent.
  */
 static void
 note_operations(EsSender *sender, const char **problem)

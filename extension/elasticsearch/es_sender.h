@@ -13,7 +13,7 @@
 #include "elasticsearch/es_batch_reader.h"
 #include "elasticsearch/es_seq_no.h"
 
-/* What is under way with an index. */
+/* The batches and requests that are under way for an index. */
 typedef struct EsSender
 {
 	char	   *name;			/* of the index */

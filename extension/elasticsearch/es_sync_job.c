@@ -4,7 +4,8 @@
  *
  * A run sees that the indexes are there that should be, tells the sender of each
  * what changed, and has them send. It ends after a short time, wherever it
- * stands; requests stay under way until the next run.
+ * stands; requests stay under way until the next run. Other jobs are done while
+ * it waits for an answer.
  *
  * If a request of a sender fails, nothing is known of what it was to do, and the
  * run has failed. It is tried again after a while, and Elasticsearch is asked
@@ -57,6 +58,13 @@ static bool sending = false;
 
 /* Whether an index has to be verified as a whole. */
 static bool unverified = false;
+
+/*
+ * The index that was compared as a whole, and is in sync but for what is pending:
+ * to be marked verified, not before a time. 0: none.
+ */
+static int32 compared = 0;
+static TimestampTz next_mark = 0;
 
 /* Whether a time has come; it is set to the next. One that is too far away is of a clock that was set back. */
 static bool
@@ -217,6 +225,42 @@ check_operations(EsIndex *index, JobRun *run)
 	PG_END_TRY();
 }
 
+/*
+ * Mark an index verified that was compared as a whole, if it is still to be; one
+ * that was built takes the place of the current one. Returns whether any of this
+ * changed.
+ */
+static bool
+mark_compared(List *indexes, JobRun *run)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	const EsIndex *current = es_index_in_state(indexes, INDEX_CURRENT);
+	const EsIndex *index = es_sync_job_unverified(indexes);
+	volatile bool marked = false;
+
+	if (compared == 0 || !is_due(&next_mark, CHECK_AGAIN_MS))
+		return false;
+	if (index == NULL || current == NULL || index->id != compared)
+	{
+		compared = 0;
+		return false;
+	}
+	PG_TRY();
+	{
+		es_index_mark_verified(index, es_seq_no_count(index->name));
+		if (index != current)
+			es_index_replace(current, index);
+		compared = 0;
+		marked = true;
+	}
+	PG_CATCH();
+	{
+		es_catch(caller, &run->error);
+	}
+	PG_END_TRY();
+	return marked;
+}
+
 /* Elasticsearch is not to be used, or not any more. */
 static void
 stop(void)
@@ -228,13 +272,14 @@ stop(void)
 	list_free(senders);
 	senders = NIL;
 	unverified = false;
+	compared = 0;
 	change_subscriber_listen(SUBSCRIBER_SEARCH, false);
 	es_indexes_forget();
 }
 
 /*
  * Messages were refused for what they are. If the index is as it was created,
- * they are failed; if that cannot be found out now, it is in the next run.
+ * they fail; if that cannot be found out now, it is in the next run.
  */
 static void
 settle_refusals(EsSender *sender, JobRun *run)
@@ -313,6 +358,11 @@ run_sync(JobRun *run)
 	check = is_due(&next_check, guc_reconcile_interval * 1000L);
 	indexes = maintained_indexes(check, run);
 	match_senders(indexes);
+	if (mark_compared(indexes, run))
+	{
+		indexes = maintained_indexes(false, run);
+		match_senders(indexes);
+	}
 	if (check)
 		check_operations(es_index_in_state(indexes, INDEX_CURRENT), run);
 	if (check && run->error != NULL)
@@ -364,11 +414,19 @@ es_sync_job_unverified(List *indexes)
 	return current != NULL && !current->verified && sender_of(current) != NULL ? current : NULL;
 }
 
-/* Whether an index has to be verified as a whole: as of the last run. */
+/* Whether an index has to be compared as a whole, in order to be verified: as of the last run. */
 bool
 es_sync_job_wants_verification(void)
 {
-	return unverified;
+	return unverified && compared == 0;
+}
+
+/* An index was compared as a whole, and is in sync but for what is pending. */
+void
+es_sync_job_note_compared(const EsIndex *index)
+{
+	compared = index->id;
+	next_mark = 0;
 }
 
 /* Whether there is something to send before it is time. */

@@ -2,8 +2,8 @@
  * es_verify_functions.c
  *	  Comparing the search index with the table, and repairing it, in SQL.
  *
- * What row security hid from these functions would count as deleted: so what it
- * would hide is an error.
+ * Rows that row-level security hid from these functions would count as deleted:
+ * so a policy that would hide rows is an error.
  */
 #include "postgres.h"
 

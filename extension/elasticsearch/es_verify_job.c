@@ -7,6 +7,10 @@
  * indexed anew, and reported. Before that, whole indexes have to be verified:
  * one that was built, before it takes the place of the current one, and a
  * current one of which it is not known whether it is in sync.
+ *
+ * The job that keeps indexes in sync goes on while this one waits for
+ * Elasticsearch. So this one only reads and compares: what becomes of an index
+ * is decided by that job alone, which is told when one was compared as a whole.
  */
 #include "postgres.h"
 
@@ -18,8 +22,6 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_difference.h"
-#include "elasticsearch/es_index_lifecycle.h"
-#include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
 
@@ -38,7 +40,7 @@
 /* Differences that a run names in the log, before it only counts them. */
 #define DIFFERENCES_LOGGED 10
 
-/* What the worker finds in an index. */
+/* The differences that the worker finds in an index. */
 typedef struct Finding
 {
 	int32		index;
@@ -70,7 +72,7 @@ comparison_by_worker(Finding *finding, const char *name, MessageKey position, in
 {
 	return (EsCompare) {
 		.table = {finding->index, .in_worker = true},
-		.access = {name, ES_WORKER_WAIT_MS},
+		.access = {name, ES_TIMEOUT_MS},
 		.position = position,
 		.last = ES_COMPARE_END,
 		.slice_size = slice_size,
@@ -149,10 +151,11 @@ verify_some(JobRun *run)
 
 /*
  * Verify an index as a whole, as far as there is time; what differs is queued.
- * Returns whether that is done, and sets *differences.
+ * At the end, the current index is in sync but for that. One that was built is
+ * verified anew where anything differed.
  */
-static bool
-verify_whole(const EsIndex *index, JobRun *run, uint64 *differences)
+static void
+verify_whole(const EsIndex *index, JobRun *run)
 {
 	static int32 begun = 0;		/* the index */
 	static MessageKey position;
@@ -179,32 +182,11 @@ verify_whole(const EsIndex *index, JobRun *run, uint64 *differences)
 		finding.differences = 0;
 	}
 	run->done = comparison.compared;
-	*differences = found;
-	if (!more)
-		begun = 0;
-	return !more;
-}
-
-/* Have the index that was built take the place of the current one, once it holds what the table holds. */
-static void
-verify_built(const EsIndex *current, const EsIndex *built, JobRun *run)
-{
-	uint64		differences;
-
-	if (!verify_whole(built, run, &differences) || differences > 0)
+	if (more)
 		return;
-	es_index_mark_verified(built, es_seq_no_count(built->name));
-	es_index_replace(current, built);
-}
-
-/* Find out what differs in the current index: then that is pending, and the index verified. */
-static void
-verify_current(const EsIndex *current, JobRun *run)
-{
-	uint64		differences;
-
-	if (verify_whole(current, run, &differences))
-		es_index_mark_verified(current, es_seq_no_count(current->name));
+	begun = 0;
+	if (index->state == INDEX_CURRENT || found == 0)
+		es_sync_job_note_compared(index);
 }
 
 /* Verify what has to be verified as a whole. */
@@ -212,16 +194,12 @@ static long
 verify_wholly(JobRun *run)
 {
 	int64		last_version;
-	List	   *indexes = es_index_rows_read(&last_version);
-	EsIndex    *current = es_index_in_state(indexes, INDEX_CURRENT);
-	EsIndex    *index = es_sync_job_unverified(indexes);
+	EsIndex    *index = es_sync_job_unverified(es_index_rows_read(&last_version));
 
-	if (index == NULL || current == NULL)
+	if (index == NULL)
 		run->off = true;
-	else if (index == current)
-		verify_current(current, run);
 	else
-		verify_built(current, index, run);
+		verify_whole(index, run);
 	return WHOLE_PAUSE_MS;
 }
 
@@ -247,5 +225,6 @@ Job			es_verify_job = {
 	.run = run_verify,
 	.wanted = is_wanted,
 	.pause_ms = WHOLE_PAUSE_MS,
+	.outermost = true,
 	.uses_network = true
 };

@@ -2,7 +2,7 @@
  * old_transactions.c
  *	  Transactions that may not have seen an index.
  *
- * What is changed is queued for each index that has a row. A transaction that
+ * Changes are queued for each index that has a row. A transaction that
  * was under way when the row was committed may not have seen it, and so may not
  * have queued what it changed. So an index is not used before its older
  * transactions have ended: those that were under way when this worker first

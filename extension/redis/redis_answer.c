@@ -1,15 +1,14 @@
 /*
  * redis_answer.c
- *	  What Redis answers, and errors about it.
+ *	  Replies of Redis, and errors about them.
  *
- * Whatever comes from the server is shown short and printable, and without a
- * token.
+ * Text from the server is shown short and printable, and without a token.
  */
 #include "postgres.h"
 
 #include "redis/redis_answer.h"
 
-/* What is shown of a text that comes from outside. */
+/* Bytes of the server's text that are shown. */
 #define SHOWN_MAX 200
 
 /*
@@ -30,8 +29,9 @@ redis_raise(const char *what, const char *why)
 }
 
 /*
- * What of a server's error may be shown. It may quote the command, and with it
- * a key that has a token: that part is left out, all but the code if need be.
+ * The part of a server's error that may be shown. An error may quote the command,
+ * and with it a key that has a token: that part is left out, if need be all but
+ * the code.
  */
 static const char *
 shown_error(const char *text)

@@ -1,6 +1,6 @@
 /*
  * redis_answer.h
- *	  What Redis answers, and errors about it: see redis_answer.c.
+ *	  Replies of Redis, and errors about them: see redis_answer.c.
  */
 #ifndef PG_CHAT_REDIS_ANSWER_H
 #define PG_CHAT_REDIS_ANSWER_H

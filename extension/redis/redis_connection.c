@@ -47,7 +47,7 @@
 
 char	   *guc_redis_password_file;
 
-/* What the server calls the history of its data; empty if it does not say. */
+/* The server's identifier of its data's history; empty if it does not tell. */
 #define HISTORY_LENGTH 40
 static char history[HISTORY_LENGTH + 1];
 
@@ -361,10 +361,9 @@ redis_connect(const char *url, const char *password_file)
 }
 
 /*
- * What the data of the server that was connected to last go on from, by a name
- * that no other has: another one follows a restart, a failover, and a time as a
- * replica, after each of which data may be what they were before. Empty if it
- * is not known.
+ * The history of the data on the server that was connected to last, by a unique
+ * identifier. It changes with a restart, a failover, and a time as a replica: after
+ * each of these the data may be older than before. Empty if it is not known.
  */
 const char *
 redis_server_identity(void)

@@ -3,8 +3,8 @@
  *	  Counters and their keys in Redis: read from the tables, written to Redis,
  *	  and asked for there.
  *
- * Each is done for a slice of counters at most. What is returned is in the
- * current memory context.
+ * Each is done for a slice of counters at most. Results are in the current memory
+ * context.
  */
 #include "postgres.h"
 
@@ -82,7 +82,7 @@ typedef struct Application
 
 /*
  * Read the applications of the parents, which ascend; those that are gone are
- * left out. What is returned ascends, too, and is in context.
+ * left out. The result ascends, too, and is in context.
  */
 static int
 read_applications(const ChatKey *parents, int count, MemoryContext context,
@@ -306,7 +306,7 @@ redis_counters_write(RedisCounter **counters, int count)
 	redis_exchange(redis_require_written, NULL);
 }
 
-/* What a value is as a number, or ANSWER_...; only written as we write it is it one. */
+/* A value as a number, or ANSWER_...; only a number in the form that we write counts as one. */
 static int64
 parse_answer(const redisReply *reply)
 {

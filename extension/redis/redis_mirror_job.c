@@ -9,9 +9,9 @@
  *	application:<token>:chat:<number>:number	of the chat's messages
  *
  * They are copies: nothing is ever read from Redis but to find out whether it
- * is right. What changed is pushed within a second (redis_push.c), everything is
- * verified now and then (redis_verify.c), and the keys of what is gone are
- * deleted (redis_key_cleanup.c). All of it is done in slices, and a run ends
+ * is right. Changes are pushed within a second (redis_push.c), everything is
+ * verified now and then (redis_verify.c), and keys of deleted chats and retired
+ * tokens are deleted (redis_key_cleanup.c). All of it is done in slices, and a run ends
  * after a short time, wherever it stands, so that neither a large mirror nor a
  * slow Redis keeps the worker from its other jobs.
  *
@@ -98,8 +98,8 @@ keep(char **kept, const char *text)
 }
 
 /*
- * Drop the connection, and what was under way. What was not pushed is found by
- * the verification that follows the next connection.
+ * Drop the connection, and what was under way. The verification that follows the
+ * next connection finds the changes that were not pushed.
  */
 static void
 disconnect(void)

@@ -12,8 +12,8 @@
 #include "bgworker/job.h"
 
 /*
- * What is yet to be written. It spans runs, and ends with an error: what is lost
- * is found by the verification that follows.
+ * Counters that are yet to be written. It spans runs, and ends with an error: the
+ * verification that follows finds what is lost.
  */
 typedef struct RedisPush
 {

@@ -9,8 +9,8 @@
  * While a slice is compared, numbers go on rising. So a key that differs is a
  * suspect, which is looked at once more, in the next run, after what changed
  * meanwhile was pushed: it is wrong if it is lower than what the table said
- * first, or higher than what the table says now. What is wrong is repaired and,
- * if somebody else must have done it, reported. So this is written, but not
+ * first, or higher than what the table says now. A wrong key is repaired and, if
+ * somebody else must have written it, reported. So these are repaired, but not
  * reported one by one:
  *
  * - a missing key of a chat without messages, or an application without chats;

@@ -96,7 +96,7 @@ find_missing(Search *search)
 	search_table_rest(search);
 }
 
-/* Tell who runs into a timeout what to do. */
+/* Add a hint to the error of a search that runs into a timeout. */
 static void
 add_hint(void *argument)
 {

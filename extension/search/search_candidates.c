@@ -3,8 +3,8 @@
  *	  Searching with Elasticsearch.
  *
  * The index in Elasticsearch names candidates, and PostgreSQL finds those of
- * them that match in the calling query's snapshot. What the index may lack,
- * PostgreSQL reads, between the candidates:
+ * them that match in the calling query's snapshot. PostgreSQL reads the messages
+ * that the index may lack, between the candidates:
  *
  *		candidates		  c1   c2			c3
  *		unindexed		|		  |=======|		 |====|

@@ -4,8 +4,8 @@
  *
  * CREATE INDEX CONCURRENTLY, which lets others write meanwhile, must not run
  * within a transaction, as a function does; and it waits for all older ones.
- * So it has a background worker of its own, which ends with it. What became of
- * it stands in chat_internal.worker_jobs.
+ * So it has a background worker of its own, which ends with it. The outcome
+ * stands in chat_internal.worker_jobs.
  */
 #include "postgres.h"
 

@@ -7,7 +7,7 @@
 
 #include "common/search_range.h"
 
-/* What of a search's range an index may lack. */
+/* The parts of a search's range that an index may lack. */
 typedef struct UnindexedRanges
 {
 	ChatRange  *ranges;			/* disjoint, in the order of the search */

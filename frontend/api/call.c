@@ -140,6 +140,8 @@ respond_failure(Request *request, const Failure *failure)
 				 failure->hint ? " " : "", failure->hint ? failure->hint : "");
 		respond_unavailable(request, text);
 	}
+	else if (strcmp(sqlstate, "25006") == 0)
+		respond_unavailable(request, "The database is read-only.");
 	else
 		respond_unavailable(request, "The database cannot do this now.");
 }
@@ -161,7 +163,9 @@ on_failure(Query *query, const Failure *failure)
 	Request    *request = &call->request;
 	bool		unstorable = failure->sqlstate && strcmp(failure->sqlstate, UNSTORABLE) == 0;
 
-	if (failure->sqlstate == NULL)
+	if (failure->unknown)
+		respond_unknown(request, failure->message);
+	else if (failure->sqlstate == NULL)
 		respond_unavailable(request, failure->message);
 	else if (strcmp(failure->sqlstate, NO_SUCH_ROW) == 0 && call->missing)
 		call->missing(request);

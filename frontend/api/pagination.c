@@ -207,14 +207,13 @@ print_bound(FILE *stream, const char *name, Place place)
  * bound, or none.
  */
 static void
-print_link(FILE *stream, Request *request, const char *search,
+print_link(FILE *stream, const Page *page, const char *search,
 		   const char *bound, Place place, Place before, const char *relation)
 {
-	const Page *page = &call_of(request)->page;
-
 	if (ftell(stream) > 0)
 		fputs(", ", stream);
-	fprintf(stream, "<%.*s?", (int) request->path_length, request->target);
+	/* Relative to this list, whatever path a gateway shows it under. */
+	fputs("<?", stream);
 	if (search)
 		fprintf(stream, "query=%s&", search);
 	if (page->limit_given)
@@ -266,9 +265,9 @@ page_link(Request *request, const Extent *extent, bool only_next)
 	if (stream)
 	{
 		if (next)
-			print_link(stream, request, search, "after", last, bound, "next");
+			print_link(stream, page, search, "after", last, bound, "next");
 		if (back)
-			print_link(stream, request, search, "before", first, none, "prev");
+			print_link(stream, page, search, "before", first, none, "prev");
 		fclose(stream);
 	}
 	free(search);

@@ -1,6 +1,9 @@
 /*
  * loop.c
  *		The event loop: file descriptors and timers.
+ *
+ * The clock stands still while the process does not run: its container was paused, its
+ * machine moved. No deadline passes then that nobody could have kept.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,18 +15,31 @@
 #include "common/loop.h"
 
 #define EVENTS_PER_TURN 64
+#define LONGEST_TURN 2000		/* ms; a turn that waits longer is one in which the process did not run */
 
 static int	loop_fd = -1;
 static uint64_t now;
+static uint64_t stood_still;	/* ms by which our clock is behind the system's */
 static Timer *timers;			/* few: one per database session, and a tick */
 
-static void
-read_clock(void)
+static uint64_t
+system_clock(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	now = (uint64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	return (uint64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* Reads the clock once in each turn. wait: for how long the turn may have waited. */
+static void
+read_clock(int wait)
+{
+	uint64_t	passed = system_clock() - stood_still - now;
+
+	if (passed > (uint64_t) wait + LONGEST_TURN)
+		stood_still += passed - wait;
+	now = system_clock() - stood_still;
 }
 
 void
@@ -35,7 +51,7 @@ loop_open(void)
 		log_event("cannot create an epoll descriptor: %s", strerror(errno));
 		exit(1);
 	}
-	read_clock();
+	now = system_clock();
 }
 
 uint64_t
@@ -83,7 +99,7 @@ loop_arm(Timer *timer, uint64_t due)
 	}
 }
 
-/* Milliseconds until the first timer is due; -1 if none is armed. */
+/* Milliseconds until the first timer is due, of which one always is armed. */
 static int
 time_left(void)
 {
@@ -92,19 +108,18 @@ time_left(void)
 	for (Timer *timer = timers; timer; timer = timer->next)
 		if (timer->due && timer->due < first)
 			first = timer->due;
-	if (first == UINT64_MAX)
-		return -1;
 	return first <= now ? 0 : (int) (first - now);
 }
 
 void
-loop_turn(bool busy)
+loop_wait(bool busy)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
+	int			wait = busy ? 0 : time_left();
 	int			count;
 
-	count = epoll_wait(loop_fd, events, EVENTS_PER_TURN, busy ? 0 : time_left());
-	read_clock();
+	count = epoll_wait(loop_fd, events, EVENTS_PER_TURN, wait);
+	read_clock(wait);
 	for (int i = 0; i < count; i++)
 	{
 		Watcher    *watcher = events[i].data.ptr;
@@ -113,6 +128,11 @@ loop_turn(bool busy)
 		if (watcher->fd >= 0)
 			watcher->ready(watcher->owner, events[i].events);
 	}
+}
+
+void
+loop_fire_timers(void)
+{
 	for (Timer *timer = timers; timer; timer = timer->next)
 	{
 		if (timer->due && timer->due <= now)

@@ -4,7 +4,7 @@
  *
  * A watcher waits for a descriptor, a timer for a point in time. Both are
  * embedded in the struct that they serve and must not move while in use. Times
- * are milliseconds of the monotonic clock.
+ * are milliseconds of a clock that goes as long as the process runs.
  */
 #ifndef CHATD_LOOP_H
 #define CHATD_LOOP_H
@@ -46,9 +46,11 @@ extern void loop_arm(Timer *timer, uint64_t due);
 extern uint64_t loop_now(void);
 
 /*
- * One iteration: waits for events (does not block if busy), then calls the
- * watchers that are ready and the timers that are due.
+ * One iteration: waits for events (does not block if busy), and calls the watchers
+ * that are ready. When all that has arrived is taken in, the timers that are due
+ * are called: what came in time is not judged as late. A timer has to be armed.
  */
-extern void loop_turn(bool busy);
+extern void loop_wait(bool busy);
+extern void loop_fire_timers(void);
 
 #endif

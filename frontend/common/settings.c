@@ -40,9 +40,10 @@ typedef struct Setting
 } Setting;
 
 static const Setting table[] = {
-	{"listen", "CHATD_LISTEN", "ADDRESS", "address to listen on, IPv4 or IPv6", &settings.listen, NULL, 0, 0},
+	{"listen", "CHATD_LISTEN", "ADDRESS", "address to listen on, IPv4 or IPv6, no name", &settings.listen, NULL, 0, 0},
 	{"port", "CHATD_PORT", "PORT", "port to listen on, 0 for any free one", NULL, &settings.port, 0, 65535},
 	{"loops", "CHATD_LOOPS", "N", "processes that share the port", NULL, &settings.loops, 1, 256},
+	{"share-port", "CHATD_SHARE_PORT", NULL, "share the port with other chatd", NULL, &settings.share_port, 0, 1},
 	{"database", "CHATD_DATABASE", "CONNINFO", "libpq connection string or URI", &settings.database, NULL, 0, 0},
 	{"writers", "CHATD_WRITERS", "N", "database connections for writes, per loop", NULL, &settings.writers, 1, 16},
 	{"readers", "CHATD_READERS", "N", "database connections for reads, per loop", NULL, &settings.readers, 1, 16},

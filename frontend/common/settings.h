@@ -15,6 +15,7 @@ typedef struct Settings
 	const char *database;		/* connection string; NULL: libpq's defaults */
 	int			port;			/* 0: any free one */
 	int			loops;			/* processes that share the port */
+	int			share_port;		/* with other chatd */
 	int			max_connections;	/* of clients, for each loop */
 	int			max_queue;		/* requests waiting for the database */
 	int			max_body;		/* bytes of a request's body */

@@ -1,105 +1,165 @@
 /*
  * fair_queue.c
  *		A queue that is fair between owners: they take turns.
+ *
+ * Each owner has its own list of queries. Owners with queries that wait are in a
+ * list, from which the first is served and then goes to its end. An owner is freed
+ * when it has no queries.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/fair_queue.h"
 
-static bool
-same_owner(const Query *query, const Query *other)
+struct QueryOwner
 {
-	return query->values[0].length == other->values[0].length &&
-		memcmp(query->values[0].text, other->values[0].text, query->values[0].length) == 0;
+	size_t		length;
+	QueryQueue	waiting;
+	int			in_flight;
+	QueryOwner *next;			/* in the list of those with queries that wait */
+	QueryOwner *next_in_bucket;
+	char		token[];
+};
+
+static QueryOwner **
+bucket_place(FairQueue *queue, const char *token, size_t length)
+{
+	QueryOwner **place = &queue->buckets[text_hash(token, length) % OWNER_BUCKETS];
+
+	while (*place && ((*place)->length != length || memcmp((*place)->token, token, length) != 0))
+		place = &(*place)->next_in_bucket;
+	return place;
 }
 
-/* Inserts a query after another; NULL: at the front. */
 static void
-insert_after(QueryQueue *queue, Query *before, Query *query)
+free_if_idle(FairQueue *queue, QueryOwner *owner)
 {
-	query->next = before ? before->next : queue->first;
-	if (before)
-		before->next = query;
-	else
-		queue->first = query;
-	if (query->next == NULL)
-		queue->last = query;
-	queue->count++;
+	if (owner->waiting.first || owner->in_flight > 0)
+		return;
+	*bucket_place(queue, owner->token, owner->length) = owner->next_in_bucket;
+	free(owner);
 }
 
-/* Removes the query after another; NULL: the first. */
-static Query *
-remove_after(QueryQueue *queue, Query *before)
+/* Puts an owner at the end of the list. */
+static void
+append(FairQueue *queue, QueryOwner *owner)
 {
-	Query	   *query = before ? before->next : queue->first;
+	owner->next = NULL;
+	if (queue->last)
+		queue->last->next = owner;
+	else
+		queue->first = owner;
+	queue->last = owner;
+}
+
+/* Takes the owner after another out of the list; NULL: the first. */
+static void
+unlink_after(FairQueue *queue, QueryOwner *before)
+{
+	QueryOwner *owner = before ? before->next : queue->first;
 
 	if (before)
-		before->next = query->next;
+		before->next = owner->next;
 	else
-		queue->first = query->next;
-	if (query->next == NULL)
+		queue->first = owner->next;
+	if (owner->next == NULL)
 		queue->last = before;
-	queue->count--;
-	return query;
 }
 
 bool
 fair_queue_add(FairQueue *queue, Query *query, int bound)
 {
-	Query	   *before = NULL;
-	int			count = 0;
+	const char *token = query->values[0].text ? query->values[0].text : "";
+	size_t		length = query->values[0].length;
+	QueryOwner **place = bucket_place(queue, token, length);
+	QueryOwner *owner = *place;
 
-	query->order = queue->round + 1;
-	for (Query *other = queue->waiting.first; other; other = other->next)
+	if (owner == NULL)
 	{
-		if (!same_owner(query, other))
-			continue;
-		query->order = other->order + 1;
-		if (++count >= bound)
+		owner = calloc(1, sizeof(QueryOwner) + length);
+		if (owner == NULL)
 			return false;
+		memcpy(owner->token, token, length);
+		owner->length = length;
+		*place = owner;
 	}
-	for (Query *other = queue->waiting.first; other && other->order <= query->order; other = other->next)
-		before = other;
-	insert_after(&queue->waiting, before, query);
+	if (owner->waiting.count >= bound)
+		return false;
+	if (owner->waiting.first == NULL)
+		append(queue, owner);
+	query->owner = owner;
+	query_push(&owner->waiting, query);
 	query_begin_wait(query);
+	queue->count++;
 	return true;
 }
 
-static int
-count_in_flight(const FairQueue *queue, const Query *query)
+/*
+ * The owner before the next one with fewer than bound queries in flight, in before,
+ * and that one. Those that are passed over are as few as what is in flight.
+ */
+static QueryOwner *
+find_next(const FairQueue *queue, int bound, QueryOwner **before)
 {
-	int			count = 0;
+	QueryOwner *owner = queue->first;
 
-	for (const Query *other = queue->in_flight.first; other; other = other->next)
-		count += same_owner(query, other);
-	return count;
+	for (*before = NULL; owner && owner->in_flight >= bound; owner = owner->next)
+		*before = owner;
+	return owner;
+}
+
+Query *
+fair_queue_first(const FairQueue *queue, int bound)
+{
+	QueryOwner *before;
+	QueryOwner *owner = find_next(queue, bound, &before);
+
+	return owner ? owner->waiting.first : NULL;
 }
 
 Query *
 fair_queue_take(FairQueue *queue, int bound)
 {
-	Query	   *before = NULL;
+	QueryOwner *before;
+	QueryOwner *owner = find_next(queue, bound, &before);
+	Query	   *query;
 
-	for (Query *query = queue->waiting.first; query; before = query, query = query->next)
-	{
-		if (count_in_flight(queue, query) >= bound)
-			continue;
-		remove_after(&queue->waiting, before);
-		query_end_wait(query);
-		if (query->order > queue->round)
-			queue->round = query->order;
-		query_push(&queue->in_flight, query);
-		return query;
-	}
-	return NULL;
+	if (owner == NULL)
+		return NULL;
+	query = query_pop(&owner->waiting);
+	query_end_wait(query);
+	queue->count--;
+	owner->in_flight++;
+	unlink_after(queue, before);
+	if (owner->waiting.first)
+		append(queue, owner);
+	return query;
 }
 
 void
 fair_queue_end(FairQueue *queue, Query *query)
 {
-	Query	   *before = NULL;
+	query->owner->in_flight--;
+	free_if_idle(queue, query->owner);
+}
 
-	for (Query *other = queue->in_flight.first; other != query; other = other->next)
-		before = other;
-	remove_after(&queue->in_flight, before);
+void
+fair_queue_expire(FairQueue *queue, bool all)
+{
+	QueryOwner *owner = queue->first;
+
+	/* A query that fails here begins no other one. */
+	queue->first = queue->last = NULL;
+	while (owner)
+	{
+		QueryOwner *next = owner->next;
+		int			before = owner->waiting.count;
+
+		queries_expire(&owner->waiting, all);
+		queue->count -= before - owner->waiting.count;
+		if (owner->waiting.first)
+			append(queue, owner);
+		free_if_idle(queue, owner);
+		owner = next;
+	}
 }

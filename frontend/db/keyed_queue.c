@@ -27,12 +27,9 @@ struct QueryKey
 static QueryKey **
 bucket_place(KeyedQueue *queue, const char *text, int number)
 {
-	uint32_t	hash = 2166136261u ^ (uint32_t) number;
-	QueryKey  **place;
+	uint32_t	hash = text_hash(text, strlen(text)) + (uint32_t) number * 2654435769u;
+	QueryKey  **place = &queue->buckets[(hash ^ hash >> 15) % KEY_BUCKETS];
 
-	for (const char *byte = text; *byte; byte++)
-		hash = (hash ^ (unsigned char) *byte) * 16777619u;
-	place = &queue->buckets[(hash ^ hash >> 15) % KEY_BUCKETS];
 	while (*place && ((*place)->number != number || strcmp((*place)->text, text) != 0))
 		place = &(*place)->next_in_bucket;
 	return place;

@@ -2,9 +2,16 @@
  * preparation.c
  *		What a new session needs before its first statement.
  *
- * Settings of the role or the database must not make a response untrue: 201 means
- * committed and, unless the server has fsync off, on disk; and the functions have
- * to see what others have committed.
+ * Settings of the role or the database must not make a response untrue, nor end or
+ * delay a session: 201 means committed and, unless the server has fsync off, on disk;
+ * and the functions have to see what others have committed. Settings that are not
+ * listed here change plans, formats that no statement returns, or the log of the
+ * server. default_transaction_read_only is left as it is: whoever sets it wants no
+ * writes, and gets none.
+ *
+ * A pooler that gives a session another backend for each transaction cannot be used,
+ * since settings and prepared statements belong to a backend. Each session therefore
+ * leaves a mark in its backend: one that finds a mark shares its backend with another.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,9 +19,34 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "db/preparation.h"
+#include "db/result.h"
 #include "db/statements.h"
 
 #define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
+
+const char *const preparation_pooled =
+"a pooler in transaction mode is in front of the database: it has to be in session mode";
+
+/* Settings that a version of PostgreSQL does not have are left out. */
+static const char set_all[] =
+"SELECT FROM (SELECT pg_catalog.set_config(s.name, w.value, false)"
+" FROM (VALUES ('chatd.session', 'here'),"
+" ('client_min_messages', 'warning'),"
+" ('default_transaction_isolation', 'read committed'),"
+" ('exit_on_error', 'off'),"
+" ('gin_fuzzy_search_limit', '0'),"
+" ('idle_in_transaction_session_timeout', $1::text),"
+" ('idle_session_timeout', '0'),"
+" ('jit', 'off'),"
+" ('lock_timeout', $2::text),"
+" ('plan_cache_mode', 'auto'),"
+" ('restrict_nonsystem_relation_kind', ''),"
+" ('row_security', 'on'),"
+" ('statement_timeout', $1::text),"
+" ('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' THEN 'on' END),"
+" ('transaction_timeout', '0')) AS w (name, value)"
+" JOIN (SELECT name FROM pg_catalog.pg_settings UNION ALL VALUES ('chatd.session')) AS s"
+" ON s.name OPERATOR(pg_catalog.=) w.name WHERE w.value IS NOT NULL OFFSET 0) AS settings";
 
 bool
 preparation_send(PGconn *connection, bool writes)
@@ -23,19 +55,18 @@ preparation_send(PGconn *connection, bool writes)
 	const char *values[2] = {timeout, writes ? WRITE_LOCK_TIMEOUT : timeout};
 
 	snprintf(timeout, sizeof(timeout), "%ds", settings.statement_timeout);
-	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection) ||
-		!PQsendQueryParams(connection,
-						   "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_chat'),"
-						   " durability = 'off',"
-						   " pg_catalog.set_config('synchronous_commit',"
-						   " CASE durability WHEN 'off' THEN 'on' ELSE durability END, false),"
-						   " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
-						   " pg_catalog.set_config('default_transaction_read_only', 'off', false),"
-						   " pg_catalog.set_config('statement_timeout', $1::text, false),"
-						   " pg_catalog.set_config('lock_timeout', $2::text, false),"
-						   " pg_catalog.set_config('idle_in_transaction_session_timeout', $1::text, false)"
-						   " FROM pg_catalog.current_setting('synchronous_commit') AS durability",
-						   2, NULL, values, NULL, NULL, 0))
+	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection))
+		return false;
+	/* By itself, since it would end the next statement too. */
+	if (!PQsendQueryParams(connection, "SET statement_timeout = 0", 0, NULL, NULL, NULL, NULL, 0))
+		return false;
+	if (!PQsendQueryParams(connection,
+						   "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'pg_chat'),"
+						   " pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off',"
+						   " pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.=) 'replica',"
+						   " pg_catalog.current_setting('chatd.session', true) OPERATOR(pg_catalog.=) 'here'",
+						   0, NULL, NULL, NULL, NULL, 0) ||
+		!PQsendQueryParams(connection, set_all, 2, NULL, values, NULL, NULL, 0))
 		return false;
 	/* Finds nothing, unless the extension's library does not fit the schema: then it fails. */
 	if (!PQsendQueryParams(connection, "SELECT FROM chat.get_application(''::text)", 0, NULL, NULL, NULL, NULL, 0))
@@ -59,6 +90,8 @@ version_fits(const char *version)
 const char *
 preparation_check(const PGresult *result, bool *versions)
 {
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
 	*versions = false;
 	switch (PQresultStatus(result))
 	{
@@ -70,6 +103,10 @@ preparation_check(const PGresult *result, bool *versions)
 			*versions = !version_fits(PQgetvalue(result, 0, 0));
 			if (*versions)
 				return "the version of the extension pg_chat does not fit chatd " CHATD_VERSION;
+			if (*PQgetvalue(result, 0, 2) == 't')
+				return "session_replication_role is replica: triggers would not fire";
+			if (*PQgetvalue(result, 0, 3) == 't')
+				return preparation_pooled;
 			if (*PQgetvalue(result, 0, 1) == 't')
 				log_event("database: synchronous_commit was off, and is on for this connection");
 			return NULL;
@@ -78,15 +115,9 @@ preparation_check(const PGresult *result, bool *versions)
 			return NULL;
 		default:
 			*versions = result_is_version_error(result);
+			/* Only another session can have prepared a statement of this name. */
+			if (state && strcmp(state, "42P05") == 0)
+				return preparation_pooled;
 			return *versions ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : "cannot prepare the statements";
 	}
-}
-
-bool
-result_is_version_error(const PGresult *result)
-{
-	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-	const char *column = result ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
-
-	return state && strcmp(state, "55000") == 0 && column && strcmp(column, "extversion") == 0;
 }

@@ -14,14 +14,14 @@
  */
 extern bool preparation_send(PGconn *connection, bool writes);
 
+/* The reason that sessions share their backends, which holds for all of them. */
+extern const char *const preparation_pooled;
+
 /*
  * Checks one of the results up to that point. Returns NULL, or why the session
  * cannot be used, for people, as long as the result is there. versions: whether that
  * is since versions do not fit each other.
  */
 extern const char *preparation_check(const PGresult *result, bool *versions);
-
-/* Is it the error that the extension's library does not fit its schema? */
-extern bool result_is_version_error(const PGresult *result);
 
 #endif

@@ -7,8 +7,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
-#include "db/preparation.h"
 #include "db/query.h"
+#include "db/result.h"
 
 void
 query_push(QueryQueue *queue, Query *query)
@@ -57,6 +57,16 @@ query_end_wait(Query *query)
 {
 	if (query->waiting)
 		--* query->waiting;
+}
+
+uint32_t
+text_hash(const char *text, size_t length)
+{
+	uint32_t	hash = 2166136261u;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char) text[i]) * 16777619u;
+	return hash ^ hash >> 15;
 }
 
 size_t
@@ -122,9 +132,18 @@ query_refuse(Query *query, const char *message)
 }
 
 void
+query_lose(Query *query)
+{
+	query->failed(query, &(Failure) {
+		.unknown = true,
+		.message = "The connection to the database was lost: what was sent may be stored or not. Look before you send it again.",
+	});
+}
+
+void
 query_fail(Query *query, const PGresult *result)
 {
-	Failure		failure = {"none", NULL, "no answer", NULL};
+	Failure		failure = {.sqlstate = "none", .message = "no answer"};
 
 	if (result == NULL)
 	{

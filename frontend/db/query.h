@@ -37,6 +37,7 @@ typedef struct QueryValue
 typedef struct Failure
 {
 	const char *sqlstate;		/* NULL: the server did not report an error */
+	bool		unknown;		/* a write that may be committed or not */
 	const char *column;			/* that the error is about, or NULL */
 	const char *message;
 	const char *hint;			/* or NULL */
@@ -62,8 +63,9 @@ struct Query
 
 	Query	   *next;			/* in a queue or a batch */
 
-	uint64_t	order;			/* see keyed_queue.c and fair_queue.c */
-	struct QueryKey *key;		/* see keyed_queue.c */
+	uint64_t	order;			/* see keyed_queue.c */
+	struct QueryKey *key;
+	struct QueryOwner *owner;	/* see fair_queue.c */
 
 	/* How many queries wait for whoever this one is for; NULL: nobody is counted. */
 	int		   *waiting;
@@ -92,6 +94,9 @@ extern bool query_may_wait(const Query *query, int others);
 extern void query_begin_wait(Query *query);
 extern void query_end_wait(Query *query);
 
+/* A hash of a text. */
+extern uint32_t text_hash(const char *text, size_t length);
+
 /* The bytes of its texts. */
 extern size_t query_size(const Query *query);
 
@@ -117,6 +122,9 @@ extern void query_fail(Query *query, const PGresult *result);
 
 /* Ends a query that the server reported no error for; message is for people. */
 extern void query_refuse(Query *query, const char *message);
+
+/* Ends a write of which nobody knows whether it was committed. */
+extern void query_lose(Query *query);
 
 /*
  * Fails the waiting queries of a queue of which the wait exceeds the request

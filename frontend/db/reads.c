@@ -11,13 +11,19 @@
  * pipeline failed, that says nothing about a single query: each is sent again,
  * alone.
  *
+ * The queries of all applications take turns. Large pages have a queue of their own
+ * and only some of the sessions (see session_pick_large()), one page in a call, so that
+ * those who read little do not wait behind them. How large a page will be is not known
+ * before: it is taken for large if the application's last one was.
+ *
  * Searches have a pool of their own, with one search at a time per session: a
  * search may be slow, and a read behind it in a pipeline would have to wait.
- * Applications take turns, and none has more than half of the sessions, so that
- * the slow searches of one delay those of another by little.
+ * None of the applications has more than half of the sessions, so that the slow
+ * searches of one delay those of another by little.
  *
  * Without memory for a batch its queries stay in the queue.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +37,8 @@
 #define BATCH_BYTES (16 * 1024 * 1024)	/* of pages in one call, at most, but for a row of each */
 #define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
 #define READS_IN_FLIGHT 32		/* per session */
+#define LARGE_PAGE (64 * 1024)	/* bytes */
+#define PAGE_OWNERS 1024
 
 typedef struct Batch
 {
@@ -38,23 +46,46 @@ typedef struct Batch
 	QueryQueue	queries;
 } Batch;
 
-static QueryQueue reads;
+static FairQueue reads;
+static FairQueue large_pages;
 static FairQueue searches;
 
-static void
-push_read(Query *query)
+/* Was the last page of an application large? By the hash of its token. */
+static bool was_large[PAGE_OWNERS];
+
+static bool *
+owner_was_large(const Query *query)
 {
-	query_begin_wait(query);
-	query_push(&reads, query);
+	return &was_large[text_hash(query->values[0].text, query->values[0].length) % PAGE_OWNERS];
 }
 
-static Query *
-pop_read(void)
+/* Keeps in mind how large a page was. */
+static void
+note_page(const Query *query, const Rows *rows)
 {
-	Query	   *query = query_pop(&reads);
+	size_t		bytes = 0;
 
-	query_end_wait(query);
-	return query;
+	if (query->max_rows <= 1)
+		return;
+	for (int row = 0; row < rows->count; row++)
+		for (int column = 0; column < PQnfields(rows->result); column++)
+			bytes += PQgetlength(rows->result, rows->first + row, column);
+	*owner_was_large(query) = bytes >= LARGE_PAGE;
+}
+
+/* Queues a read. Returns false without memory. */
+static bool
+push_read(Query *query)
+{
+	query->operation.large = query->max_rows > 1 && *owner_was_large(query);
+	return fair_queue_add(query->operation.large ? &large_pages : &reads, query, INT_MAX);
+}
+
+/* A read is no longer in flight. */
+static void
+end_read(Query *query)
+{
+	fair_queue_end(query->operation.large ? &large_pages : &reads, query);
 }
 
 void
@@ -64,11 +95,9 @@ reads_submit(Query *query)
 
 	if (!database_ready(query->pool))
 		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, search ? searches.waiting.count : reads.count) ||
-			 (search && !fair_queue_add(&searches, query, settings.max_queue / 8 + 2)))
+	else if (!query_may_wait(query, search ? searches.count : reads.count + large_pages.count) ||
+			 !(search ? fair_queue_add(&searches, query, settings.max_queue / 8 + 2) : push_read(query)))
 		query_refuse(query, "The server is busy.");
-	else if (!search)
-		push_read(query);
 }
 
 /* Queues a read, which was not executed because another failed, to be sent alone. */
@@ -76,7 +105,8 @@ static void
 read_again(Query *query)
 {
 	query->operation.alone = true;
-	push_read(query);
+	if (!push_read(query))
+		query_refuse(query, "Out of memory.");
 }
 
 static void
@@ -93,10 +123,15 @@ read_done(Operation *operation, const PGresult *result)
 {
 	Query	   *query = query_of(operation);
 
+	end_read(query);
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+	{
 		read_again(query);
-	else
-		query_finish(query, result);
+		return;
+	}
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		note_page(query, &(Rows) {.result = result, .count = PQntuples(result)});
+	query_finish(query, result);
 }
 
 /* Ends the batch's queries, each with its own rows. */
@@ -114,6 +149,8 @@ batch_succeed(Batch *batch, const PGresult *result)
 		while (rows.first + rows.count < PQntuples(result) &&
 			   rows_number(&rows, rows.count, item_column) == item)
 			rows.count++;
+		end_read(query);
+		note_page(query, &rows);
 		if (rows.count == 0)
 			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
 		else
@@ -132,6 +169,7 @@ batch_done(Operation *operation, const PGresult *result)
 		batch_succeed(batch, result);
 	while ((query = query_pop(&batch->queries)) != NULL)
 	{
+		end_read(query);
 		if (again)
 			read_again(query);
 		else
@@ -140,28 +178,34 @@ batch_done(Operation *operation, const PGresult *result)
 	free(batch);
 }
 
-/* Takes queries of one statement from the front of the queue; NULL without memory. */
+/*
+ * Takes queries of the statement that is next in a queue: of large pages one, of others
+ * as many as a call may have. NULL without memory.
+ */
 static Batch *
-batch_fill(void)
+batch_fill(FairQueue *queue)
 {
 	Batch	   *batch = calloc(1, sizeof(Batch));
-	StatementId statement = reads.first->statement;
+	const Query *next = fair_queue_first(queue, INT_MAX);
+	StatementId statement = next->statement;
 	int			rows = 0;
 
 	if (batch == NULL)
 		return NULL;
 	batch->operation.done = batch_done;
+	batch->operation.alone = next->operation.alone;
+	batch->operation.large = next->operation.large;
 	do
 	{
-		Query	   *query = pop_read();
+		Query	   *query = fair_queue_take(queue, INT_MAX);
 
 		rows += query->max_rows;
-		batch->operation.alone = query->operation.alone;
 		query_push(&batch->queries, query);
+		next = fair_queue_first(queue, INT_MAX);
 	}
-	while (!batch->operation.alone && batch->queries.count < BATCH_QUERIES &&
-		   reads.first && reads.first->statement == statement &&
-		   !reads.first->operation.alone && rows + reads.first->max_rows <= BATCH_ROWS);
+	while (!batch->operation.alone && !batch->operation.large && batch->queries.count < BATCH_QUERIES &&
+		   next && next->statement == statement && !next->operation.alone &&
+		   rows + next->max_rows <= BATCH_ROWS);
 	return batch;
 }
 
@@ -217,22 +261,24 @@ batch_send(Session *session, Batch *batch)
 		batch_done(&batch->operation, NULL);
 }
 
-/* Sends the first read, or a batch of its kind. Returns false if that has to wait. */
+/* Sends the next read of a queue, or a batch of its kind. Returns false if that has to wait. */
 static bool
-dispatch_read(void)
+dispatch_read(FairQueue *queue)
 {
-	bool		is_batch = statements[reads.first->statement].batch;
-	Session    *session = session_pick(POOL_READ, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
+	const Query *next = fair_queue_first(queue, INT_MAX);
+	bool		is_batch = statements[next->statement].batch;
+	int			depth = is_batch || next->operation.large ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT;
+	Session    *session = next->operation.large ? session_pick_large(POOL_READ, depth) : session_pick(POOL_READ, depth);
 	Batch	   *batch;
 
 	if (session == NULL)
 		return false;
 	if (!is_batch)
 	{
-		query_send(session, pop_read(), read_done);
+		query_send(session, fair_queue_take(queue, INT_MAX), read_done);
 		return true;
 	}
-	batch = batch_fill();
+	batch = batch_fill(queue);
 	if (batch)
 		batch_send(session, batch);
 	return batch != NULL;
@@ -254,18 +300,24 @@ void
 reads_dispatch(void)
 {
 	if (!database_ready(POOL_READ))
-		queries_expire(&reads, true);
+	{
+		fair_queue_expire(&reads, true);
+		fair_queue_expire(&large_pages, true);
+	}
 	if (!database_ready(POOL_SEARCH))
-		queries_expire(&searches.waiting, true);
-	while (reads.first && dispatch_read())
+		fair_queue_expire(&searches, true);
+	while (reads.count > 0 && dispatch_read(&reads))
 		;
-	while (searches.waiting.first && dispatch_search())
+	while (large_pages.count > 0 && dispatch_read(&large_pages))
+		;
+	while (searches.count > 0 && dispatch_search())
 		;
 }
 
 void
 reads_tick(void)
 {
-	queries_expire(&reads, false);
-	queries_expire(&searches.waiting, false);
+	fair_queue_expire(&reads, false);
+	fair_queue_expire(&large_pages, false);
+	fair_queue_expire(&searches, false);
 }

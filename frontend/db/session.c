@@ -5,7 +5,8 @@
  * A session goes from DOWN to CONNECTING to PREPARING to READY, and from each of
  * them back to DOWN. A timer then starts it again, after a pause that grows with
  * each failure and is random in part, so that many chatd do not reconnect at the
- * same time.
+ * same time. Connecting takes place in a thread (connector.c), which ends by itself
+ * even if it takes minutes; the other states are ended at their deadlines.
  *
  * Statements are pipelined. A write has a synchronization point of its own, and
  * so is a transaction of its own; it is done when that point is reached, which is
@@ -14,20 +15,24 @@
  * its result. If one of them fails, the server skips the rest up to the point,
  * and whoever sent those sends them again, alone.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "db/connector.h"
 #include "db/preparation.h"
+#include "db/result.h"
 #include "db/session.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
 
-#define CONNECT_TIMEOUT 5000	/* for connecting and preparing, ms */
+#define CONNECT_TIMEOUT 5000	/* for connecting or preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
 #define PAUSE_FIRST 50			/* before the next attempt to connect, ms */
+#define REPEAT_LOG 60000		/* before the same failure is logged again, ms */
 #define PAUSE_LAST 2000
 
 typedef enum SessionState
@@ -45,12 +50,15 @@ struct Session
 	PGconn	   *connection;
 	Watcher		watcher;
 	Timer		retry;
-	uint64_t	connecting_since;
+	Connector	connector;
+	uint64_t	since;			/* when it began to connect or to prepare */
+	bool		overdue;		/* it has not connected in time, and still tries */
 	int			pause;
 	bool		tried;			/* to connect, with or without success */
 	Operation  *first;			/* in flight, oldest first */
 	Operation  *last;
 	int			in_flight;
+	int			large;			/* of those in flight, see session_pick_large() */
 	PGresult   *result;			/* of the first in flight, until it is done */
 	bool		unsynced;		/* something was sent since the last sync */
 	bool		broken;			/* sending failed */
@@ -99,17 +107,26 @@ database_ready(Pool pool)
 	return false;
 }
 
-Session *
-session_pick(Pool pool, int depth)
+/*
+ * Among the usable sessions of a pool, those with large operations in flight or those
+ * without: counts them, and finds the one with the fewest operations in flight; NULL if
+ * none has fewer than depth.
+ */
+static Session *
+find_session(Pool pool, bool large, int depth, int *count)
 {
 	Session    *best = NULL;
 
+	*count = 0;
 	for (int i = 0; i < session_count; i++)
 	{
 		Session    *session = &sessions[i];
 
-		if (session->pool == pool && session->state == READY &&
-			!session->broken && !session->stale && session->in_flight < depth)
+		if (session->pool != pool || session->state != READY ||
+			session->broken || session->stale || (session->large > 0) != large)
+			continue;
+		++*count;
+		if (session->in_flight < depth)
 		{
 			best = session;
 			depth = session->in_flight;
@@ -118,18 +135,60 @@ session_pick(Pool pool, int depth)
 	return best;
 }
 
+Session *
+session_pick(Pool pool, int depth)
+{
+	int			count;
+	Session    *session = find_session(pool, false, depth, &count);
+
+	return count > 0 ? session : find_session(pool, true, depth, &count);
+}
+
+Session *
+session_pick_large(Pool pool, int depth)
+{
+	int			carrying;
+	int			others;
+	Session    *session = find_session(pool, true, depth, &carrying);
+	Session    *other = find_session(pool, false, depth, &others);
+
+	if (session == NULL && carrying < (carrying + others + 1) / 2)
+		session = other;
+	return session;
+}
+
+/*
+ * Logs why the database cannot be used; the same again at most once a minute, as
+ * every session goes on trying for as long as it takes. what alone goes to /readyz.
+ */
+static void
+set_reason(const char *what, const char *detail)
+{
+	static char logged[512];
+	static uint64_t logged_at;
+	char		line[512];
+
+	snprintf(reason, sizeof(reason), "%s", what);
+	unfit = false;
+
+	snprintf(line, sizeof(line), "database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	if (strcmp(line, logged) == 0 && loop_now() - logged_at < REPEAT_LOG)
+		return;
+	strcpy(logged, line);
+	logged_at = loop_now();
+	log_event("%s", line);
+}
+
 /*
  * Closes the connection, ends the operations in flight, and schedules the next
- * attempt. what and detail go to the log, what alone to /readyz.
+ * attempt. what and detail are as above.
  */
 static void
 session_down(Session *session, const char *what, const char *detail)
 {
 	Operation  *operation = session->first;
 
-	log_event("database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
-	snprintf(reason, sizeof(reason), "%s", what);
-	unfit = false;
+	set_reason(what, detail);
 
 	loop_unwatch(&session->watcher);
 	PQfinish(session->connection);
@@ -140,7 +199,7 @@ session_down(Session *session, const char *what, const char *detail)
 	session->tried = true;
 	session->unsynced = session->broken = session->stale = false;
 	session->first = session->last = NULL;
-	session->in_flight = 0;
+	session->in_flight = session->large = 0;
 	loop_arm(&session->retry, loop_now() + session->pause / 2 + random() % session->pause);
 	session->pause = session->pause * 2 > PAUSE_LAST ? PAUSE_LAST : session->pause * 2;
 
@@ -173,6 +232,8 @@ session_take_preparation(Session *session, PGresult *result)
 
 		session_down(session, mismatch, *detail ? detail : NULL);
 		unfit = versions;
+		for (int i = 0; i < session_count && mismatch == preparation_pooled; i++)
+			sessions[i].stale = sessions[i].state == READY;
 		PQclear(result);
 		return false;
 	}
@@ -185,20 +246,6 @@ session_take_preparation(Session *session, PGresult *result)
 	}
 	PQclear(result);
 	return true;
-}
-
-bool
-result_is_stale(const PGresult *result)
-{
-	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-
-	if (state == NULL)
-		return false;
-	if (strcmp(state, "25006") == 0 || result_is_version_error(result))
-		return true;
-	/* With a context, it is an error inside a function that the statement called. */
-	return PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL &&
-		(strncmp(state, "42", 2) == 0 || strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0);
 }
 
 /* The first operation in flight is done. */
@@ -214,6 +261,7 @@ session_finish_first(Session *session)
 	else
 		session->first->started_at = loop_now();
 	session->in_flight--;
+	session->large -= operation->large;
 	session->result = NULL;
 	if (result_is_stale(result))
 		session->stale = true;
@@ -259,42 +307,10 @@ session_take_results(Session *session)
 }
 
 static void
-session_connect_further(Session *session)
-{
-	PostgresPollingStatusType status = PQconnectPoll(session->connection);
-
-	/* libpq may have closed its socket and opened another with the same number. */
-	loop_unwatch(&session->watcher);
-	switch (status)
-	{
-		case PGRES_POLLING_READING:
-			loop_watch(&session->watcher, PQsocket(session->connection), EPOLLIN);
-			break;
-		case PGRES_POLLING_WRITING:
-			loop_watch(&session->watcher, PQsocket(session->connection), EPOLLOUT);
-			break;
-		case PGRES_POLLING_OK:
-			loop_watch(&session->watcher, PQsocket(session->connection), EPOLLIN);
-			session->state = PREPARING;
-			if (!preparation_send(session->connection, session->pool == POOL_WRITE))
-				session->broken = true;
-			break;
-		default:
-			session_down(session, "cannot connect", PQerrorMessage(session->connection));
-			break;
-	}
-}
-
-static void
 on_socket_ready(void *owner, uint32_t events)
 {
 	Session    *session = owner;
 
-	if (session->state == CONNECTING)
-	{
-		session_connect_further(session);
-		return;
-	}
 	if (events & ~EPOLLOUT)
 	{
 		bool		alive = PQconsumeInput(session->connection);
@@ -306,30 +322,36 @@ on_socket_ready(void *owner, uint32_t events)
 	}
 }
 
+/* An attempt to connect has ended. */
+static void
+on_connected(void *owner, PGconn *connection)
+{
+	Session    *session = owner;
+
+	session->connection = connection;
+	if (PQstatus(connection) != CONNECTION_OK)
+	{
+		session_down(session, "cannot connect", PQerrorMessage(connection));
+		return;
+	}
+	PQsetNoticeProcessor(connection, log_notice, NULL);
+	loop_watch(&session->watcher, PQsocket(connection), EPOLLIN);
+	session->state = PREPARING;
+	session->since = loop_now();
+	if (!preparation_send(connection, session->pool == POOL_WRITE))
+		session->broken = true;
+}
+
 static void
 session_start(void *owner)
 {
 	Session    *session = owner;
 
-	/* dbname overrides the keywords before it, and those after it override dbname. */
-	static const char *const keywords[] = {
-		"tcp_user_timeout", "keepalives_idle", "keepalives_interval",
-		"fallback_application_name", "dbname", "client_encoding", NULL
-	};
-	const char *const values[] = {
-		"10000", "10", "5", "chatd", settings.database, "UTF8", NULL
-	};
-
 	session->state = CONNECTING;
-	session->connecting_since = loop_now();
-	session->connection = PQconnectStartParams(keywords, values, 1);
-	if (session->connection == NULL || PQstatus(session->connection) == CONNECTION_BAD)
-	{
-		session_down(session, "cannot connect", PQerrorMessage(session->connection));
-		return;
-	}
-	PQsetNoticeProcessor(session->connection, log_notice, NULL);
-	loop_watch(&session->watcher, PQsocket(session->connection), EPOLLOUT);
+	session->since = loop_now();
+	session->overdue = false;
+	if (!connector_start(&session->connector))
+		session_down(session, "cannot connect", strerror(errno));
 }
 
 void
@@ -353,6 +375,7 @@ sessions_open(void)
 			session->pool = pool;
 			session->pause = PAUSE_FIRST;
 			session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
+			session->connector = (Connector) {.done = on_connected, .owner = session};
 			session->retry = (Timer) {.fire = session_start, .owner = session};
 			session_start(session);
 		}
@@ -383,6 +406,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 		session->first = operation;
 	session->last = operation;
 	session->in_flight++;
+	session->large += operation->large;
 	if (!PQsendQueryPrepared(session->connection, statements[statement].name, parameters->count,
 							 parameters->values, parameters->lengths, parameters->formats,
 							 parameters->result_format))
@@ -423,9 +447,15 @@ sessions_tick(void)
 	{
 		Session    *session = &sessions[i];
 
-		if ((session->state == CONNECTING || session->state == PREPARING) &&
-			loop_now() - session->connecting_since > CONNECT_TIMEOUT)
-			session_down(session, "cannot connect in time", NULL);
+		bool		late = loop_now() - session->since > CONNECT_TIMEOUT;
+
+		if (session->state == CONNECTING && late && !session->overdue)
+		{
+			session->overdue = session->tried = true;
+			set_reason("cannot connect in time", NULL);
+		}
+		else if (session->state == PREPARING && late)
+			session_down(session, "cannot prepare the statements in time", NULL);
 		else if (session->first && loop_now() - session->first->started_at > limit)
 			session_down(session, "the database does not answer", NULL);
 	}
@@ -438,7 +468,8 @@ sessions_close(void)
 	{
 		Session    *session = &sessions[i];
 
-		if (session->state != DOWN)
+		/* One that is connecting has nothing in flight, and its thread ends with the process. */
+		if (session->state >= PREPARING)
 			session_down(session, "closed", NULL);
 		loop_arm(&session->retry, 0);
 	}

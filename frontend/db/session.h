@@ -37,6 +37,7 @@ typedef struct Operation
 {
 	void		(*done) (struct Operation *operation, const PGresult *result);
 	bool		alone;
+	bool		large;			/* its result is expected to be large */
 	struct Operation *next;
 	uint64_t	started_at;		/* when it became the first in flight */
 } Operation;
@@ -75,15 +76,16 @@ extern const char *database_unavailable(void);
  */
 extern Session *session_pick(Pool pool, int depth);
 
+/*
+ * The same for an operation with a large result, which others should not have to wait
+ * behind: such ones are in flight in at most half of the sessions, and session_pick()
+ * leaves those alone as long as there is another.
+ */
+extern Session *session_pick_large(Pool pool, int depth);
+
 /* Sends a statement. In any case operation->done is called, and not before this returns. */
 extern void session_send(Session *session, Operation *operation, StatementId statement,
 						 const Parameters *parameters);
-
-/*
- * Does the error mean that this session will always fail, though a new one may
- * not? So it is after an upgrade of the extension, or if the server is a standby.
- */
-extern bool result_is_stale(const PGresult *result);
 
 /* At the end of an iteration of the loop: flushes sessions, ends broken ones. */
 extern void sessions_flush(void);

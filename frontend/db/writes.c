@@ -13,7 +13,7 @@
  * the batch is split into halves, which are tried one after the other, until the
  * cause is alone. After a deadlock or a serialization failure it is tried once
  * more. Otherwise all of it fails. If the connection is lost, nobody knows whether
- * the commit came through: all of it fails, and is not tried again.
+ * the commit came through: all of it fails as unknown, and is not tried again.
  *
  * Nothing waits for a chat that another transaction has locked: its messages come
  * back and are tried again after a pause, while the rest of the batch is stored.
@@ -30,6 +30,7 @@
 
 #include "db/keyed_queue.h"
 #include "db/parameters.h"
+#include "db/result.h"
 #include "db/writes.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
@@ -86,6 +87,19 @@ batch_refuse(Batch *batch, const char *text)
 	{
 		keyed_queue_end(&messages, query);
 		query_refuse(query, text);
+	}
+}
+
+/* Fails all messages of a batch: nobody knows whether they are stored. */
+static void
+batch_lose(Batch *batch)
+{
+	Query	   *query;
+
+	while ((query = query_pop(&batch->messages)) != NULL)
+	{
+		keyed_queue_end(&messages, query);
+		query_lose(query);
 	}
 }
 
@@ -205,18 +219,18 @@ batch_done(Operation *operation, const PGresult *result)
 	Batch	   *batch = (Batch *) operation;
 	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-	if (result == NULL)
-		batch_refuse(batch, "The connection to the database was lost: the message may be stored or not.");
-	else if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == batch->messages.count)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == batch->messages.count)
 		batch_take_outcomes(batch, result);
-	else if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
+	else if (sqlstate == NULL)
+		batch_lose(batch);
+	else if (strcmp(sqlstate, LOCKED) == 0)
 		keyed_queue_return(&messages, &batch->messages);
-	else if (sqlstate && may_have_one_cause(result) && batch->messages.count > 1)
+	else if (may_have_one_cause(result) && batch->messages.count > 1)
 	{
 		batch_split(batch, result);
 		return;
 	}
-	else if (sqlstate && is_transient(sqlstate) && !batch->retried)
+	else if (is_transient(sqlstate) && !batch->retried)
 	{
 		batch->retried = true;
 		batch_retry(batch);
@@ -318,7 +332,10 @@ creation_done(Operation *operation, const PGresult *result)
 	else
 	{
 		keyed_queue_end(&creations, query);
-		query_finish(query, result);
+		if (result == NULL)
+			query_lose(query);
+		else
+			query_finish(query, result);
 	}
 }
 

@@ -76,6 +76,12 @@ begin(Request *request)
 	MediaType	type = media_type(request->headers.content_type);
 	BodyReader *reader;
 
+	if (request->headers.encoded)
+	{
+		respond_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "The body must not have a Content-Encoding.");
+		response_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity");
+		return false;
+	}
 	if (type == MEDIA_UNKNOWN)
 	{
 		respond_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
@@ -105,6 +111,14 @@ respond_json_error(Request *request, const JsonReader *reader)
 		case JSON_KEY_REPEATED:
 			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has the key '%s' twice.", reader->key);
 			break;
+		case JSON_KEY_MISSPELT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body has the key '%s': its letter case is wrong.",
+						  reader->key);
+			break;
+		case JSON_DATA_MISSING:
+			respond_error(request, MHD_HTTP_BAD_REQUEST,
+						  "The JSON body has no 'data': fields belong there, as in {\"data\": {\"name\": \"x\"}}.");
+			break;
 		case JSON_NOT_AN_OBJECT:
 			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
 			break;
@@ -121,16 +135,34 @@ respond_json_error(Request *request, const JsonReader *reader)
 }
 
 static void
+respond_form_error(Request *request, const FormReader *reader)
+{
+	switch (reader->error)
+	{
+		case FORM_NAME_MISSPELT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The form has the name '%.*s': its letter case is wrong.",
+						  (int) (reader->name_length > FORM_NAME_MAX ? FORM_NAME_MAX : reader->name_length), reader->name);
+			break;
+		case FORM_DATA_MISSING:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The form has no 'data': fields belong there, as in data[name]=x.");
+			break;
+		case FORM_TOO_LARGE:
+			respond_unavailable(request, "The server is busy.");
+			break;
+		default:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
+	}
+}
+
+static void
 respond_body_error(Request *request)
 {
 	const BodyReader *reader = request->reader;
 
 	if (reader->type == MEDIA_JSON)
 		respond_json_error(request, &reader->json);
-	else if (reader->form.error == FORM_TOO_LARGE)
-		respond_unavailable(request, "The server is busy.");
 	else
-		respond_error(request, MHD_HTTP_BAD_REQUEST, "The form is not correctly encoded UTF-8.");
+		respond_form_error(request, &reader->form);
 	body_reader_free(request);
 }
 

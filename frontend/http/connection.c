@@ -140,25 +140,41 @@ connection_close(Connection *client)
 	shutdown(client->fd, SHUT_RDWR);
 }
 
-void
-connection_refuse(Connection *client, unsigned status, const char *text)
+/* Sends a response past libmicrohttpd. */
+static void
+send_refusal(Connection *client, unsigned status, const char *text)
 {
 	char	   *body = error_body(text);
 	char		response[1024];
-	char		scrap[16384];
 	int			length;
 
 	client->refused = status;
-	if (body)
-	{
-		length = snprintf(response, sizeof(response),
-						  "HTTP/1.1 %u %s\r\nConnection: close\r\n"
-						  "Content-Type: application/json; charset=utf-8\r\n"
-						  "Content-Length: %zu\r\n\r\n%s",
-						  status, MHD_get_reason_phrase_for(status), strlen(body), body);
-		send(client->fd, response, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-		free(body);
-	}
+	if (body == NULL)
+		return;
+	length = snprintf(response, sizeof(response),
+					  "HTTP/1.1 %u %s\r\nConnection: close\r\n"
+					  "Content-Type: application/json; charset=utf-8\r\n"
+					  "Content-Length: %zu\r\n\r\n%s",
+					  status, MHD_get_reason_phrase_for(status), strlen(body), body);
+	send(client->fd, response, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	free(body);
+}
+
+void
+connection_refuse_rest(Connection *client, unsigned status, const char *text)
+{
+	send_refusal(client, status, text);
+	shutdown(client->fd, SHUT_WR);
+}
+
+void
+connection_refuse(Connection *client, unsigned status, const char *text)
+{
+	char		scrap[16384];
+
+	/* It has its response, and time to read that. */
+	if (client->refused == 0)
+		send_refusal(client, status, text);
 	/* A response can be lost if the connection is closed while received data is unread. */
 	for (int i = 0; i < DRAIN_READS && recv(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0; i++)
 		;
@@ -242,6 +258,8 @@ connections_close_incomplete(void)
 		int			unread = 0;
 
 		remaining++;
+		if (client->refused)
+			connection_close(client);
 		if (client->state > CONNECTION_READING || client->refused ||
 			ioctl(client->fd, FIONREAD, &unread) < 0 || unread > 0)
 			continue;

@@ -55,6 +55,13 @@ extern void connection_enter(Connection *client, ConnectionState state);
  */
 extern void connection_refuse(Connection *client, unsigned status, const char *text);
 
+/*
+ * Refuses a request of which the body is arriving, with a JSON response past
+ * libmicrohttpd. What still arrives is to be thrown away; the connection is ended when
+ * the request's time is over, if it has not ended before.
+ */
+extern void connection_refuse_rest(Connection *client, unsigned status, const char *text);
+
 /* Once a second: ends connections that have exceeded a time limit. */
 extern void connections_tick(void);
 

@@ -17,12 +17,6 @@
 #include "http/response.h"
 #include "http/router.h"
 
-/*
- * A body that is not wanted is still read up to this size, since a response can
- * be lost if the connection is closed while received data is unread.
- */
-#define DISCARD_LIMIT (1024 * 1024)
-
 void *
 exchange_begin(void *service, const char *target, struct MHD_Connection *connection)
 {
@@ -35,9 +29,10 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 	request->started_at = loop_now();
 	request->share = client ? client->share : NULL;
 	request->received_target = target;
-	request->target = strdup(target ? target : "");
-	if (request->target)
+	request->whole_target = strdup(target ? target : "");
+	if (request->whole_target)
 	{
+		request->target = uri_path(request->whole_target);
 		request->path_length = strcspn(request->target, "?");
 		request->query = request->target + request->path_length;
 		if (*request->query)
@@ -70,7 +65,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 	json_decref(request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
-	free(request->target);
+	free(request->whole_target);
 	free(request);
 }
 
@@ -92,16 +87,35 @@ exchange_respond(Request *request)
 	if (request->headers.chunked)
 		response_close(request);
 #endif
+	response_keep_alive(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
 
-/* The body is too large: responds, and throws away what has arrived. */
+/*
+ * Refuses a request of which the body is still to come: responds at once, past
+ * libmicrohttpd, and then throws away what arrives until the client closes or has no time
+ * left. Many clients send all of a body before they look for a response, which is lost if
+ * the connection is closed meanwhile.
+ */
 static void
-exchange_refuse_body(Request *request)
+exchange_refuse(Request *request, unsigned status, const char *reason)
 {
-	respond_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
-	response_close(request);
+	Connection *client = connection_of(request->connection);
+
+	response_free(request);
+	request->status = status;
+	request->wanted = NULL;
 	body_reader_free(request);
+	fields_free(&request->fields);
+	if (client)
+		connection_refuse_rest(client, status, reason);
+}
+
+/* Has it been refused past libmicrohttpd? */
+static bool
+is_refused(const Request *request)
+{
+	return request->status && request->response == NULL;
 }
 
 /* The headers are complete. */
@@ -113,29 +127,32 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 
 	request->phase = PHASE_BODY;
 	request->method = method;
-	refusal = framing_check(request->connection, method, request->target, request->received_target,
-							version, &request->headers);
+	refusal = framing_check(request->connection, method, request->whole_target,
+							request->received_target, version, &request->headers);
 	if (refusal.status == 0 && client && client->has_nul)
 		refusal = (Refusal) {MHD_HTTP_BAD_REQUEST, "The request has a NUL in it."};
 	if (refusal.status)
 	{
-		/* Responding before the body keeps libmicrohttpd from reading further. */
-		respond_error(request, refusal.status, "%s", refusal.reason);
-		response_close(request);
-		return exchange_respond(request);
+		exchange_refuse(request, refusal.status, refusal.reason);
+		return MHD_YES;
 	}
 	router_find(service, request);
 	if (request->headers.content_length > (uint64_t) settings.max_body)
 	{
+		if (!request->headers.expects_continue)
+		{
+			exchange_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
+			return MHD_YES;
+		}
 		if (request->status == 0)
-			exchange_refuse_body(request);
-		if (request->headers.expects_continue ||
-			request->headers.content_length > (uint64_t) settings.max_body + DISCARD_LIMIT)
-			return exchange_respond(request);
+			respond_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
 	}
 	/* A client that asks before it sends its body is refused at once. */
 	if (request->status && request->headers.expects_continue)
+	{
+		response_close(request);
 		return exchange_respond(request);
+	}
 	return MHD_YES;
 }
 
@@ -143,18 +160,12 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 static enum MHD_Result
 exchange_take_body(Request *request, const char *upload, size_t length)
 {
-	Connection *client = connection_of(request->connection);
-
 	request->body_received += length;
-	if (request->status == 0 && request->body_received > (uint64_t) settings.max_body)
-		exchange_refuse_body(request);
+	if (request->body_received > (uint64_t) settings.max_body && !is_refused(request))
+		exchange_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
 	if (request->status == 0 && request->wanted)
 		body_take(request, upload, length);
-	if (request->status == 0 || request->body_received <= (uint64_t) settings.max_body + DISCARD_LIMIT)
-		return MHD_YES;
-	if (client)
-		connection_refuse(client, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.");
-	return MHD_NO;
+	return MHD_YES;
 }
 
 /* The request is complete. */
@@ -169,7 +180,7 @@ exchange_run(Request *request)
 	if (request->status == 0)
 		request->handler(request);
 	if (request->status)
-		return exchange_respond(request);
+		return exchange_respond(request);	/* closes, if the response is out already */
 	request->phase = PHASE_SUSPENDED;
 	if (client)
 		connection_enter(client, CONNECTION_WAITING);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/field.h"
 
@@ -25,6 +26,15 @@ fields_find(Fields *fields, const char *name, size_t length)
 {
 	for (int i = 0; i < fields->count; i++)
 		if (strlen(fields->list[i].name) == length && memcmp(fields->list[i].name, name, length) == 0)
+			return &fields->list[i];
+	return NULL;
+}
+
+const Field *
+fields_find_similar(const Fields *fields, const char *name, size_t length)
+{
+	for (int i = 0; i < fields->count; i++)
+		if (strlen(fields->list[i].name) == length && strncasecmp(fields->list[i].name, name, length) == 0)
 			return &fields->list[i];
 	return NULL;
 }

@@ -46,6 +46,9 @@ extern void fields_begin(Fields *fields, const char *const *names, Share *share)
 /* The field of a name; NULL if it is not wanted. */
 extern Field *fields_find(Fields *fields, const char *name, size_t length);
 
+/* The wanted field whose name differs from this one in letter case; NULL if there is none. */
+extern const Field *fields_find_similar(const Fields *fields, const char *name, size_t length);
+
 /* Appends to a field's text. Returns false if there is no room for it. */
 extern bool field_append(Fields *fields, Field *field, const char *bytes, size_t length);
 

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/form_reader.h"
 
@@ -55,9 +56,22 @@ end_name(FormReader *reader)
 
 	reader->in_value = true;
 	reader->field = NULL;
+	reader->names_given = reader->names_given || length > 0;
+	if (length >= prefix && strncasecmp(reader->name, PREFIX, prefix) == 0)
+	{
+		if (memcmp(reader->name, PREFIX, prefix) != 0)
+			return fail(reader, FORM_NAME_MISSPELT);
+		reader->data_given = true;
+	}
 	if (length > prefix && length <= FORM_NAME_MAX &&
 		memcmp(reader->name, PREFIX, prefix) == 0 && reader->name[length - 1] == ']')
-		reader->field = fields_find(reader->fields, reader->name + prefix, length - prefix - 1);
+	{
+		const char *name = reader->name + prefix;
+
+		reader->field = fields_find(reader->fields, name, length - prefix - 1);
+		if (reader->field == NULL && fields_find_similar(reader->fields, name, length - prefix - 1))
+			return fail(reader, FORM_NAME_MISSPELT);
+	}
 	if (reader->field && reader->field->type != FIELD_ABSENT)
 	{
 		reader->field->repeated = true;
@@ -142,5 +156,7 @@ form_reader_feed(FormReader *reader, const char *bytes, size_t length)
 bool
 form_reader_end(FormReader *reader)
 {
-	return end_pair(reader);
+	if (!end_pair(reader))
+		return false;
+	return !reader->names_given || reader->data_given || fail(reader, FORM_DATA_MISSING);
 }

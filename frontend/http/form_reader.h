@@ -2,7 +2,8 @@
  * form_reader.h
  *		Reads a form as it arrives, and keeps the wanted fields alone.
  *
- * The fields are named data[field]. All names and values must be correctly encoded
+ * The fields are named data[field]. A form may have no pairs at all, but not only other
+ * ones, and no name that differs from a field's in letter case only. All names and values must be correctly encoded
  * UTF-8, but those of other names are not kept.
  */
 #ifndef CHATD_FORM_READER_H
@@ -17,6 +18,8 @@ typedef enum FormError
 {
 	FORM_VALID,
 	FORM_MALFORMED,
+	FORM_NAME_MISSPELT,			/* reader->name is a field's but for its letter case */
+	FORM_DATA_MISSING,			/* though there are other names */
 	FORM_TOO_LARGE				/* there is no room for a field */
 } FormError;
 
@@ -25,6 +28,8 @@ typedef struct FormReader
 	Fields	   *fields;
 	FormError	error;
 	bool		in_value;		/* else in a name */
+	bool		names_given;
+	bool		data_given;		/* a name begins with data[ */
 	char		name[FORM_NAME_MAX];
 	size_t		name_length;	/* FORM_NAME_MAX + 1: too long for any field */
 	Field	   *field;			/* that the value belongs to, or NULL */

@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "http/framing.h"
+#include "http/uri.h"
 
 #define LENGTH_DIGITS 18		/* of a Content-Length: below 2^63 */
 
@@ -160,6 +161,8 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 			refuse(&walk->refusal, 400, "There is more than one Content-Type.");
 		walk->headers->content_type = value;
 	}
+	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_ENCODING))
+		walk->headers->encoded = walk->headers->encoded || !is_name(value, value_length, "identity");
 	return MHD_YES;
 }
 
@@ -171,6 +174,7 @@ static void
 check_target(Refusal *refusal, const char *method, const char *target, const char *received,
 			 const char *version)
 {
+	const char *path = uri_path(target);
 	size_t		length = strlen(target);
 
 	if (version > received && (size_t) (version - received) != length + 1)
@@ -178,7 +182,15 @@ check_target(Refusal *refusal, const char *method, const char *target, const cha
 	for (size_t i = 0; i < length; i++)
 		if (iscntrl((unsigned char) target[i]) || target[i] == ' ' || target[i] == '#')
 			refuse(refusal, 400, "The path has a character in it that must be percent-encoded.");
-	if (target[0] != '/' && !(strcmp(target, "*") == 0 && strcmp(method, "OPTIONS") == 0))
+	if (path != target)
+	{
+		const char *authority = strstr(target, "//") + 2;
+		size_t		authority_length = strcspn(authority, "/?");
+
+		if (authority_length == 0 || !is_host(authority, authority_length))
+			refuse(refusal, 400, "The target is a URI without a host.");
+	}
+	if (path[0] != '/' && !(strcmp(path, "*") == 0 && strcmp(method, "OPTIONS") == 0))
 		refuse(refusal, 400, "The path does not begin with a slash.");
 }
 

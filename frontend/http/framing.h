@@ -13,6 +13,7 @@
 typedef struct Headers
 {
 	const char *content_type;	/* in libmicrohttpd's buffer; NULL: none */
+	bool		encoded;		/* by a Content-Encoding */
 	uint64_t	content_length;
 	bool		chunked;
 	bool		expects_continue;

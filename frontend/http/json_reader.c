@@ -9,8 +9,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/json_reader.h"
+
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 
 void
 json_reader_begin(JsonReader *reader, Fields *fields)
@@ -165,8 +168,12 @@ end_key(JsonReader *reader)
 	reader->state = JSON_AFTER_KEY;
 	reader->field = NULL;
 	reader->key[too_long ? 0 : reader->key_length] = '\0';
+	if (reader->depth == 1)
+		reader->root_has_members = true;
 	if (too_long)
 		return true;
+	if (reader->depth == 1 && strcasecmp(reader->key, "data") == 0 && strcmp(reader->key, "data") != 0)
+		return fail(reader, JSON_KEY_MISSPELT);
 	if (reader->depth == 1 && strcmp(reader->key, "data") == 0)
 	{
 		if (reader->data_given)
@@ -178,6 +185,8 @@ end_key(JsonReader *reader)
 		reader->field = fields_find(reader->fields, reader->key, reader->key_length);
 		if (reader->field && reader->field->type != FIELD_ABSENT)
 			return fail(reader, JSON_KEY_REPEATED);
+		if (reader->field == NULL && fields_find_similar(reader->fields, reader->key, reader->key_length))
+			return fail(reader, JSON_KEY_MISSPELT);
 	}
 	return true;
 }
@@ -277,7 +286,7 @@ literal_byte(JsonReader *reader, char byte)
 	if (byte != *reader->literal++)
 		return fail(reader, JSON_MALFORMED);
 	if (*reader->literal == '\0')
-		reader->state = JSON_AFTER_VALUE;
+		reader->state = reader->state == JSON_IN_MARK ? JSON_BEFORE_VALUE : JSON_AFTER_VALUE;
 	return true;
 }
 
@@ -350,11 +359,27 @@ structure_byte(JsonReader *reader, char byte)
 	}
 }
 
+/* The first byte may be that of a byte order mark. */
+static bool
+first_byte(JsonReader *reader, char byte)
+{
+	if (byte != BYTE_ORDER_MARK[0])
+	{
+		reader->state = JSON_BEFORE_VALUE;
+		return structure_byte(reader, byte);
+	}
+	reader->literal = BYTE_ORDER_MARK + 1;
+	reader->state = JSON_IN_MARK;
+	return true;
+}
+
 static bool
 take_byte(JsonReader *reader, char byte)
 {
 	switch (reader->state)
 	{
+		case JSON_BEFORE_ALL:
+			return first_byte(reader, byte);
 		case JSON_IN_STRING:
 			return string_byte(reader, byte);
 		case JSON_IN_ESCAPE:
@@ -362,6 +387,7 @@ take_byte(JsonReader *reader, char byte)
 		case JSON_IN_CODE:
 			return code_byte(reader, byte);
 		case JSON_IN_LITERAL:
+		case JSON_IN_MARK:
 			return literal_byte(reader, byte);
 		case JSON_IN_NUMBER:
 			if (number_continues(reader, byte))
@@ -414,5 +440,7 @@ json_reader_end(JsonReader *reader)
 		return fail(reader, JSON_NOT_AN_OBJECT);
 	if (reader->data_is_invalid)
 		return fail(reader, JSON_DATA_NOT_AN_OBJECT);
+	if (reader->root_has_members && !reader->data_given)
+		return fail(reader, JSON_DATA_MISSING);
 	return true;
 }

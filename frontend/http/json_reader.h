@@ -2,10 +2,11 @@
  * json_reader.h
  *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
  *
- * A body is {"data": {...}}, and the fields are members of "data". All of the body
- * must be valid JSON, but nothing else in it is kept, however many values there
+ * A body is {"data": {...}}, and the fields are members of "data". It may have no
+ * members at all, and may begin with a byte order mark. All of the body must be valid JSON, but nothing else in it is kept, however many values there
  * are: a reader has a fixed size, and takes time in proportion to the bytes. A
- * key may not be repeated if it is "data" or a field's; others are ignored.
+ * key may not be repeated if it is "data" or a field's, nor differ from it in letter case
+ * only; others are ignored.
  */
 #ifndef CHATD_JSON_READER_H
 #define CHATD_JSON_READER_H
@@ -20,6 +21,8 @@ typedef enum JsonError
 	JSON_VALID,
 	JSON_MALFORMED,				/* at reader->line and column */
 	JSON_KEY_REPEATED,			/* reader->key is given twice */
+	JSON_KEY_MISSPELT,			/* reader->key is a field's but for its letter case */
+	JSON_DATA_MISSING,			/* though there are other members */
 	JSON_NOT_AN_OBJECT,			/* the body */
 	JSON_DATA_NOT_AN_OBJECT,	/* nor null */
 	JSON_TOO_LARGE				/* there is no room for a field */
@@ -27,6 +30,8 @@ typedef enum JsonError
 
 typedef enum JsonState
 {
+	JSON_BEFORE_ALL,			/* a byte order mark, or a value */
+	JSON_IN_MARK,
 	JSON_BEFORE_VALUE,
 	JSON_BEFORE_FIRST_ELEMENT,	/* a value, or the end of the array */
 	JSON_BEFORE_FIRST_KEY,		/* a key, or the end of the object */
@@ -67,6 +72,7 @@ typedef struct JsonReader
 
 	/* what the fields depend on */
 	bool		root_is_object;
+	bool		root_has_members;
 	bool		data_given;
 	bool		data_is_object;
 	bool		data_is_invalid;

@@ -27,17 +27,16 @@ listener_open(int port, bool shared)
 	struct addrinfo *address;
 	char		service[8];
 	int			on = 1;
-	int			error;
 	int			fd;
 
 	snprintf(service, sizeof(service), "%d", port);
-	error = getaddrinfo(settings.listen, service, &hints, &address);
-	if (error)
-		fail("use the address", gai_strerror(error));
+	if (getaddrinfo(settings.listen, service, &hints, &address) != 0)
+		fail("listen on", "--listen takes an IPv4 or IPv6 address, such as 127.0.0.1 or ::1, and --port the port");
 	fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		(shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
-		bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+		bind(fd, address->ai_addr, address->ai_addrlen) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
 		fail("listen on", strerror(errno));
 	freeaddrinfo(address);
 	return fd;

@@ -11,8 +11,8 @@
 
 /*
  * Opens a socket that listens on the address of the settings and on a port; 0
- * takes any free one. If shared, other sockets may listen on the same port.
- * Exits on failure.
+ * takes any free one. If shared, others may listen on that port already, that is sockets
+ * that this function has opened. Exits on failure.
  */
 extern int	listener_open(int port, bool shared);
 

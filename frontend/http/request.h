@@ -54,7 +54,8 @@ struct Request
 	const char *received_target;	/* in libmicrohttpd's buffer, only for framing.c */
 
 	/* the head */
-	char	   *target;			/* as sent */
+	char	   *whole_target;	/* as sent: target, perhaps with a scheme and a host before it */
+	const char *target;			/* from the path on */
 	size_t		path_length;	/* of the part of target before the query */
 	const char *query;			/* the part after the question mark, or "" */
 	const char *method;			/* NULL until the headers are complete */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/settings.h"
 #include "http/daemon.h"
 #include "http/error_body.h"
 #include "http/response.h"
@@ -40,7 +41,7 @@ respond(Request *request, unsigned status, char *body)
 		daemon_resume(request->connection);
 }
 
-static void
+void
 response_header(Request *request, const char *name, const char *value)
 {
 	if (request->response)
@@ -97,6 +98,12 @@ respond_unavailable(Request *request, const char *text)
 }
 
 void
+respond_unknown(Request *request, const char *text)
+{
+	respond_error(request, MHD_HTTP_FAILED_DEPENDENCY, "%s", text);
+}
+
+void
 respond_invalid(Request *request, const char *field, const char *predicate)
 {
 	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_pack("{s:[s]}", field, predicate));
@@ -118,6 +125,18 @@ response_close(Request *request)
 	if (request->response &&
 		MHD_get_response_header(request->response, MHD_HTTP_HEADER_CONNECTION) == NULL)
 		MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+void
+response_keep_alive(Request *request)
+{
+	char		timeout[32];
+
+	if (MHD_get_response_header(request->response, MHD_HTTP_HEADER_CONNECTION))
+		return;
+	/* Sooner than it is true: a request that crosses the end of its connection is lost. */
+	snprintf(timeout, sizeof(timeout), "timeout=%d", settings.idle_timeout - 1);
+	MHD_add_response_header(request->response, MHD_HTTP_HEADER_KEEP_ALIVE, timeout);
 }
 
 void

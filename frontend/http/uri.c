@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/utf8.h"
 #include "http/uri.h"
@@ -92,6 +93,21 @@ uri_each_pair(const char *raw, size_t length,
 		raw = pair_end + 1;
 	}
 	return true;
+}
+
+const char *
+uri_path(const char *target)
+{
+	const char *host = target;
+
+	if (strncasecmp(target, "http://", 7) == 0)
+		host = target + 7;
+	else if (strncasecmp(target, "https://", 8) == 0)
+		host = target + 8;
+	if (host == target)
+		return target;
+	host += strcspn(host, "/?");
+	return *host ? host : "/";
 }
 
 char *

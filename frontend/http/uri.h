@@ -32,6 +32,12 @@ extern bool uri_decode(const char *raw, size_t length, bool form, Text *text);
 extern bool uri_each_pair(const char *raw, size_t length,
 						  bool (*take) (void *owner, Text name, Text value), void *owner);
 
+/*
+ * The path and query of a request's target, which a proxy is sent with a scheme and a
+ * host before them; a target without a path has "/".
+ */
+extern const char *uri_path(const char *target);
+
 /* Percent-encodes all but unreserved characters; malloc'ed, NULL without memory. */
 extern char *uri_encode(const char *bytes, size_t length);
 

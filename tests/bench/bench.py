@@ -17,10 +17,11 @@ import json
 import statistics
 import time
 
+import instructions
 import search
 from elastic import engine
-from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, Sample, line_rows
-from processes import Chatd, HttpServer, Postgres, wait_for
+from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row
+from processes import Chatd, HttpServer, Postgres, reachable, wait_for
 
 CALL = 100
 MILLION = 1000000
@@ -28,7 +29,7 @@ MIRROR_OFTEN = 4
 
 # What is measured, and what it is measured against.
 
-def bare_rows(bench, rows, chat_settings, chat_of_row):
+def bare_rows(bench, rows, chat_settings, chat_of_row, clients=CLIENTS):
     """A bare INSERT of the row that a message is, into a table just like chat.messages.
 
     What makes a number unique, the client brings with it, so that the INSERT pays nothing for it: each
@@ -40,7 +41,7 @@ def bare_rows(bench, rows, chat_settings, chat_of_row):
     script = ("%s\\if :n < 0\n\\set n (:run * %d + :client_id) * 500000\n\\endif\n"
               "INSERT INTO bare (application_id, chat_number, number, body) VALUES %s;\n\\set n :n + %d\n"
               % (chat_settings, CLIENTS, values, rows))
-    return bench.pgbench(script, rows, n=-1, run=bench.bare_runs)
+    return bench.pgbench(script, rows, clients, n=-1, run=bench.bare_runs)
 
 
 ONE_CHAT = "\\set c random(1, %d)\n" % CHATS
@@ -52,11 +53,17 @@ def bare_insert(bench):
 
 
 def bare_insert_of_100(bench):
-    return bare_rows(bench, CALL, CHAT_PER_ROW, ":c{}".format)
+    return bare_rows(bench, CALL, CHAT_PER_ROW, ":c{}".format, 2)
 
 
 def bare_insert_of_100_to_one_chat(bench):
     return bare_rows(bench, CALL, ONE_CHAT, lambda i: ":c")
+
+
+def counter_in_plpgsql(bench):
+    if not bench.postgres.sql("SELECT to_regclass('counters')"):
+        bench.postgres.sql(instructions.COUNTED)
+    return bench.pgbench("%sSELECT counted(%s, :c, '%s');\n" % (ONE_CHAT, bench.application, BODY), 1)
 
 
 def create_message(bench):
@@ -64,17 +71,18 @@ def create_message(bench):
         ONE_CHAT, bench.application, BODY), 1)
 
 
-def create_messages(bench, settings, chats):
+def create_messages(bench, settings, chats, clients=CLIENTS):
     """Calls of 100; one that has a refused message divides by zero and ends pgbench."""
     return bench.pgbench(
         "%sSELECT 1 / (count(number) = %d)::integer FROM chat.create_messages("
         "array_fill(%s, ARRAY[%d]), %s, array_fill('%s'::text, ARRAY[%d]));\n" % (
-            settings, CALL, bench.application, CALL, chats, BODY, CALL), CALL)
+            settings, CALL, bench.application, CALL, chats, BODY, CALL), CALL, clients)
 
 
 def create_messages_of_100(bench):
+    """By two clients: more of them would measure how often two meet at the same chat."""
     return create_messages(bench, CHAT_PER_ROW,
-                           "ARRAY[%s]::integer[]" % ", ".join(":c%d" % i for i in range(1, CALL + 1)))
+                           "ARRAY[%s]::integer[]" % ", ".join(":c%d" % i for i in range(1, CALL + 1)), 2)
 
 
 def create_messages_of_100_to_one_chat(bench):
@@ -131,12 +139,12 @@ def counted(bench, query):
     return bench.postgres.sql(query, database="counted")
 
 
-def worker_pass(bench):
-    """Have the worker do a pass at once. How many chats it counted, and in how many seconds."""
-    query = "SELECT passes FROM chat_internal.worker_jobs WHERE job = 'reconcile'"
+def worker_run(bench):
+    """Have the worker recount at once. How many chats it counted, and in how many seconds."""
+    query = "SELECT runs FROM chat_internal.worker_jobs WHERE job = 'reconcile'"
     before = int(counted(bench, query))
     counted(bench, "SELECT pg_reload_conf()")
-    wait_for(lambda: int(counted(bench, query)) > before, "a pass of the worker")
+    wait_for(lambda: int(counted(bench, query)) > before, "a run of the worker")
     done, seconds = counted(
         bench, "SELECT last_done, extract(epoch FROM last_duration) FROM chat_internal.worker_jobs WHERE job = 'reconcile'").split("|")
     return int(done), float(seconds)
@@ -146,14 +154,14 @@ def sample_of(seconds, work):
     return Sample(work / seconds, seconds * 1e3, seconds * 1e3, 0, 0, 0)
 
 
-def pass_with_touched(chats):
+def run_with_changed(chats):
     def measure(bench):
-        worker_pass(bench)      # with what the last measurement left
+        worker_run(bench)      # with what the last measurement left
         done = None
-        while done != chats:    # else a pass of the worker's own came in between
+        while done != chats:    # else a run of the worker's own came in between
             counted(bench, "DELETE FROM chat.messages WHERE chat_number <= %d AND number ="
                     " (SELECT max(number) FROM chat.messages WHERE chat_number = 1)" % chats)
-            done, seconds = worker_pass(bench)
+            done, seconds = worker_run(bench)
         return sample_of(seconds, 1)
     return measure
 
@@ -216,13 +224,36 @@ def post_many_mirrored(bench):
             bench.postgres.reset("pg_chat.redis_url")
 
 
+def bloat_rows(bench, _rounds):
+    """Messages while somebody keeps a snapshot, so that no dead row can go: what becomes of chat.chats, and of
+    the CPU time of a message from the first measurement to the last."""
+    def megabytes():
+        return int(bench.postgres.sql("SELECT pg_table_size('chat.chats')")) / 1e6
+    before, goal = megabytes(), bench.stored() + bench.messages
+    session = bench.postgres.session("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM chat.chats")
+    samples = []
+    while bench.stored() < goal:
+        samples.append(create_message(bench))
+    after = megabytes()
+    session.communicate()
+    bench.postgres.sql("VACUUM FULL chat.chats")
+    title = Title("%d messages beside an open snapshot" % bench.messages, "at first")
+    return [row(title, ": chat.chats", "MB", after, before, after / before, None, None),
+            row(title, ": CPU", "us per message", cpu(samples[-1]), cpu(samples[0]),
+                cpu(samples[-1]) / cpu(samples[0]), "<=", 2)]
+
+
 LINES = [
     Line("sql", "SQL create message, 32 clients, 10,000 chats", create_message,
-         "bare INSERT", bare_insert, 0.9),
-    Line("sql-100", "SQL create messages, calls of 100, 10,000 chats", create_messages_of_100,
-         "bare INSERT of 100", bare_insert_of_100, 0.8),
+         "bare INSERT", bare_insert, 0.85),
+    Line("sql-plpgsql", "SQL create message, 32 clients, 10,000 chats", create_message,
+         "counter in plpgsql", counter_in_plpgsql, 1.4),
+    RowsLine("instructions", instructions.rows),
+    Line("sql-100", "SQL create messages, calls of 100, 2 clients", create_messages_of_100,
+         "bare INSERT of 100", bare_insert_of_100, 0.65),
     Line("sql-100-one", "SQL create messages, calls of 100 to one chat", create_messages_of_100_to_one_chat,
-         "bare INSERT of 100", bare_insert_of_100_to_one_chat, 0.8),
+         "bare INSERT of 100", bare_insert_of_100_to_one_chat, 1),
+    RowsLine("bloat", bloat_rows),
     Line("post", "POST message, 64 connections, 10,000 chats", post(64),
          "bare INSERT", bare_insert, 1.2, ("cpu", "p99")),
     Line("post-hot", "POST message, one hot chat, 256 connections", post(256, 1),
@@ -243,9 +274,9 @@ LINES = [
          "not mirrored", post_many, 0.9, ("cpu-mirror",), MIRROR_OFTEN),
     Line("scrub", "count 1,000,000 messages of 10,000 chats", count_by_reconcile,
          "count(*), GROUP BY", count_by_group, 0.5),
-    Line("pass", "worker's pass, nothing touched", pass_with_touched(0),
+    Line("run", "a run of the worker, nothing changed", run_with_changed(0),
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
-    Line("pass-100", "worker's pass, 100 chats touched", pass_with_touched(100),
+    Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
 ] + search.LINES
 
@@ -292,7 +323,7 @@ def main():
     chosen = arguments()
     rows = []
     with contextlib.ExitStack() as stack:
-        postgres = stack.enter_context(Postgres(chosen.pg_config))
+        postgres = stack.enter_context(Postgres(stack.enter_context(reachable(chosen.pg_config))))
         chatd = stack.enter_context(Chatd(TOP / "build/chatd", postgres))
         alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
         bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.rounds, chosen.messages, stack)

@@ -4,14 +4,17 @@ libmicrohttpd alone. Each ends with its context, and leaves nothing behind."""
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import servers  # pylint: disable=wrong-import-position
 
+TOP = pathlib.Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 DEADLINE = 60
 
@@ -75,6 +78,19 @@ def apart(pid, others):
     finally:
         for process in (pid, *others, os.getpid()):
             run_on(cpus, process)
+
+
+@contextlib.contextmanager
+def reachable(pg_config):
+    """The pg_config of a PostgreSQL, or, if that is in the clone, which the user postgres may not enter, of a copy."""
+    tree = pathlib.Path(pg_config).absolute().parent
+    if TOP not in tree.parents:
+        yield pg_config
+        return
+    with tempfile.TemporaryDirectory(prefix="pg_chat-bench.") as directory:
+        os.chmod(directory, 0o755)
+        shutil.copytree(tree, directory + "/postgres", symlinks=True)
+        yield directory + "/postgres/pg_config"
 
 
 class Postgres(servers.Cluster):

@@ -1,4 +1,4 @@
-"""The lines of the search: what it costs to keep Elasticsearch in step, and what searches gain by it."""
+"""The lines of the search: what it costs to keep Elasticsearch in sync, and what searches gain by it."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ import time
 import elastic
 from measuring import BODY, CHATS, POSTED, Line, RowsLine, Title, row
 from processes import anonymous_kilobytes, apart, wait_for
-from searched import IN_STEP, searched, thousands
+from searched import IN_SYNC_WITHIN, searched, thousands
 from searching import beside_elasticsearch_rows, ways_rows
 
 MARKERS_PER_SECOND = 50
@@ -25,7 +25,7 @@ def sync(bench):
 
     def run():
         started = time.monotonic()
-        search.in_step()
+        search.in_sync()
         return part * CHATS, time.monotonic() - started, 0, 0, 0
     return search.sample(run)
 
@@ -50,11 +50,11 @@ def sync_plain(bench):
     return sample
 
 
-def posting(bench, messages_in_step):
-    """POSTs at full speed; the CPU time is that until all is in step."""
+def posting(bench, messages_in_sync):
+    """POSTs at full speed; the CPU time is that until all messages are in sync."""
     def run():
         result = bench.run_wrk(bench.chatd, 64, "POST", CHATS, "", POSTED)
-        messages_in_step()
+        messages_in_sync()
         return result
     return bench.sample(run)
 
@@ -65,10 +65,10 @@ def apart_from_elasticsearch(bench):
         search.postgres, search.chatd, bench.postgres, bench.chatd)])
 
 
-def post_in_step(bench):
+def post_in_sync(bench):
     """Elasticsearch has CPUs of its own, so that what it takes is no loss of the others."""
     with apart_from_elasticsearch(bench):
-        return posting(searched(bench), searched(bench).in_step)
+        return posting(searched(bench), searched(bench).in_sync)
 
 
 def post_alone(bench):
@@ -112,8 +112,8 @@ def lags(search):
             found = found_among(elasticsearch, search, list(sent))
             now = time.monotonic()
             lag += [(now - sent.pop(key)) * 1e3 for key in found]
-            if now - began > IN_STEP:
-                raise RuntimeError("%d messages were not found in %d s" % (len(sent), IN_STEP))
+            if now - began > IN_SYNC_WITHIN:
+                raise RuntimeError("%d messages were not found in %d s" % (len(sent), IN_SYNC_WITHIN))
             time.sleep(max(0, began + turn / MARKERS_PER_SECOND - now))
     chatd.close()
     return sorted(lag)
@@ -125,7 +125,7 @@ def lag_rows(bench, rounds):
     title = Title("from POST to found in Elasticsearch, 1,000 messages a second")
     p50, p99 = [], []
     for number in range(rounds):
-        search.in_step()
+        search.in_sync()
         with search.steady(MESSAGES_PER_SECOND):
             found = lags(search)
         p50.append(found[len(found) // 2])
@@ -137,7 +137,7 @@ def lag_rows(bench, rounds):
 
 
 def verify_rows(bench, rounds):
-    """A million messages in step, compared with the index."""
+    """A million messages in sync, compared with the index."""
     search = searched(bench)
     search.whole_log()
     seconds = []
@@ -147,7 +147,7 @@ def verify_rows(bench, rounds):
             raise RuntimeError("chat.verify_search() found differences")
         seconds.append(time.monotonic() - started)
         print("  verify, round %d: %.1f s" % (number + 1, seconds[-1]), file=sys.stderr)
-    title = Title("verify %s messages in step" % thousands(search.million))
+    title = Title("verify %s messages in sync" % thousands(search.million))
     return [row(title, "", "s", statistics.median(seconds), None, None, "<", 20)]
 
 
@@ -207,7 +207,7 @@ def backlog_rows(bench, _rounds):
         write_backlog(search, application, messages)
     search.engine.start()
     with MostMemory(pid) as catching_up:
-        wait_for(lambda: (search.found(index) or 0) > messages // 50, "the worker to catch up", IN_STEP)
+        wait_for(lambda: (search.found(index) or 0) > messages // 50, "the worker to catch up", IN_SYNC_WITHIN)
     if int(search.postgres.sql(worker)) != pid:
         raise RuntimeError("the worker did not live through it")
     search.postgres.sql("DROP DATABASE backlog", "postgres")
@@ -217,8 +217,8 @@ def backlog_rows(bench, _rounds):
 
 
 LINES = [
-    Line("search-post", "POST message, Elasticsearch kept in step", post_in_step,
-         "not kept in step", post_alone, 0.8, ("cpu-search",)),
+    Line("search-post", "POST message, Elasticsearch kept in sync", post_in_sync,
+         "not kept in sync", post_alone, 0.8, ("cpu-search",)),
     RowsLine("search-lag", lag_rows),
     Line("search-sync", "messages of 10,000 chats into Elasticsearch", sync,
          "plain client, _bulk", sync_plain, 0.8, ("cpu-elasticsearch",)),

@@ -1,5 +1,5 @@
 """The servers of the lines of the search: a cluster and a chatd of their own, which keep a real
-Elasticsearch in step.
+Elasticsearch in sync.
 
 Its messages are those of tests/data, again and again; some have a rare word more. Two applications are
 large: "log", with 10,000 chats, and "rooms", with a chat for each size that is searched.
@@ -15,13 +15,13 @@ from measuring import BODY, CHATS, TOP, Bench
 from processes import Chatd, Postgres, process_seconds, wait_for
 
 # Seconds: for as many messages as it gets here, and more.
-IN_STEP = 900
+IN_SYNC_WITHIN = 900
 
 RARE = "quokka"
 
 
 def document(application, chat, number, checksum, grams):
-    """The lines that have _bulk index a message, as in document.c; the version is any."""
+    """The lines that have _bulk index a message, as in es_document.c; the version is any."""
     key = (application, chat, number)
     return (
         '{"index":{"_id":"%s.%s.%s","routing":"%s","version":1,"version_type":"external"}}\n'
@@ -46,7 +46,7 @@ class Searched(Bench):
         self.rooms = None
         wait_for(lambda: self.current("bench"), "an index")
         self.index = self.current("bench")
-        self.in_step()
+        self.in_sync()
 
     def create_application(self, name):
         return self.postgres.sql("SELECT id FROM chat.create_application('%s')" % name)
@@ -80,10 +80,10 @@ class Searched(Bench):
         return self.postgres.sql(
             "SELECT name FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL", database)
 
-    def in_step(self):
+    def in_sync(self):
         """Wait until everything is found in Elasticsearch, and noted. Costs PostgreSQL two statements."""
         written = int(self.postgres.sql("SELECT sum(last_message_number) FROM chat.chats"))
-        wait_for(lambda: self.found(self.index) == written, "Elasticsearch", IN_STEP, every=0.1)
+        wait_for(lambda: self.found(self.index) == written, "Elasticsearch", IN_SYNC_WITHIN, every=0.1)
         wait_for(lambda: self.postgres.sql("SELECT messages_behind + queued FROM chat.search_status") == "0", "the worker",
                  every=0.1)
 
@@ -104,7 +104,7 @@ class Searched(Bench):
         self.log_each += each
 
     def documents(self, above, each):
-        """What document.c makes of a round's messages, whose numbers in each chat are above this one."""
+        """What es_document.c makes of a round's messages, whose numbers in each chat are above this one."""
         rows = self.postgres.sql("""
             SELECT chat, number, chat_internal.search_checksum(%s, chat, number, body), to_json(chat.fold(body))
             FROM (SELECT 1 + n / %d AS chat, %d + n %% %d + 1 AS number, body FROM (%s) m ORDER BY n) k""" % (
@@ -126,23 +126,23 @@ class Searched(Bench):
                 pgbench.terminate()
 
     def whole_log(self):
-        """A million messages in the application log, in step, and nothing else left of it."""
+        """A million messages in the application log, in sync, and nothing else left of it."""
         self.engine.request("DELETE", "/plain")
         lacking = self.million // CHATS - self.log_each
         if lacking > 0:
             self.log_round(lacking)
-            self.in_step()
+            self.in_sync()
             self.postgres.sql("VACUUM ANALYZE")
 
     def whole_rooms(self):
-        """The chats of all sizes, in step: their sizes."""
+        """The chats of all sizes, in sync: their sizes."""
         sizes = [1000, self.million // 10, self.million]
         if self.rooms is None:
             self.rooms = self.create_application("rooms")
             for room, size in enumerate(sizes, 1):
                 self.postgres.sql("SELECT chat.create_chat(%s)" % self.rooms)
                 self.insert(self.rooms, room, 1, size)
-            self.in_step()
+            self.in_sync()
             self.postgres.sql("VACUUM ANALYZE")
         return sizes
 

@@ -9,7 +9,7 @@ import time
 import elastic
 from measuring import Title, row
 from processes import wait_for
-from searched import IN_STEP, RARE, searched, thousands
+from searched import IN_SYNC_WITHIN, RARE, searched, thousands
 
 QUERIES = {"no hit": "qxzjqvk", "rare": RARE, "frequent": "ubuntu"}
 LIMIT = 100
@@ -63,7 +63,7 @@ def expect_same(search, scope, query):
 
 
 def elasticsearch_request(search, room, query):
-    """What candidates.c asks for a chat."""
+    """The request that es_query.c sends for a chat."""
     grams = list(dict.fromkeys(query[i:i + 3] for i in range(len(query) - 2)))
     conditions = [{"term": {"scope": "%s.%d" % (search.rooms, room)}}, *({"term": {"grams": gram}} for gram in grams)]
     return elastic.request(
@@ -110,8 +110,8 @@ def trigram_index_ready(search):
     """The index of pg_trgm, in use or not."""
     search.postgres.sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     search.postgres.sql("SELECT chat.add_trigram_index()")
-    wait_for(lambda: search.postgres.sql("SELECT chat.add_trigram_index()") == "The search index is there.",
-             "the index of pg_trgm", IN_STEP)
+    wait_for(lambda: search.postgres.sql("SELECT chat.add_trigram_index()") == "The trigram index is there.",
+             "the index of pg_trgm", IN_SYNC_WITHIN)
 
 
 def ways_rows(bench, _rounds):

@@ -16,10 +16,10 @@ chmod 755 "$directory"
 install -d -m 1777 "$directory/counts"
 
 rm -rf "$build"
-make -s -C "$top/extension" install BUILD="$build/extension" PG_CONFIG="$pg_config" DESTDIR="$directory" \
-	COPT="-O0 --coverage" with_llvm=no >/dev/null
+private=$(PG_CONFIG=$pg_config "$top/docker/private_postgres.sh" "$directory/postgres")
+make -s -C "$top/extension" install BUILD="$build/extension" PG_CONFIG="$private" \
+	COPT="-O0 --coverage" >/dev/null
 make -s -C "$top/frontend" all BUILD="$build" CFLAGS="-O0 -g --coverage"
-private=$(PG_CONFIG=$pg_config "$top/tests/private_postgres.sh" "$directory")
 
 # Whoever runs the tests need not be able to write into the build: the counts go there afterwards.
 status=0

@@ -360,7 +360,7 @@ make_next_version()
 	copy_tree next
 	tree=$work/next
 	sed -i "s/^default_version = .*/default_version = '9.9'/" "$tree/extension/pg_chat.control"
-	sed -i 's/\(define CHATD_VERSION\) .*/\1 "9.9"/' "$tree/frontend/settings.h"
+	sed -i 's/\(define CHATD_VERSION\) .*/\1 "9.9"/' "$tree/frontend/common/settings.h"
 	echo "CREATE FUNCTION chat.upgraded() RETURNS text LANGUAGE sql AS 'SELECT ''yes''::text';" \
 		>"$tree/sql/pg_chat--$(sql "SELECT extversion FROM pg_extension WHERE extname = 'pg_chat'" | tr -d '\r')--9.9.sql"
 }

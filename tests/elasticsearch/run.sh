@@ -86,7 +86,7 @@ fetch_jars()
 	rm -rf "$jars.new"
 	said=$(mvn -B -q -Dmaven.repo.local="$cache/repository" -f "$here/$engine/pom.xml" \
 		"$dependency_plugin:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$jars.new" 2>&1) ||
-		die "Maven failed. $said"
+		die "Maven cannot fetch the jars of $engine"$'\n'"$said"
 	keep_only "$jars"
 }
 

@@ -50,15 +50,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	request = request_new("POST", data, 0);
 	request->headers.content_type = "application/x-www-form-urlencoded";
 	fields_begin(&request->fields, names, request->share);
-	for (size_t at = 0; at < length && request->status == 0;)
-	{
-		size_t		piece = data[0] == 0 || data[0] > length - at ? length - at : data[0];
-
-		body_take(request, text + at, piece);
-		at += piece;
-	}
-	if (request->status == 0)
-		body_end(request);
+	take_body(request, text, length, data[0]);
 
 	assert(uri_each_pair(text, length, take_pair, &expected) == (request->status == 0));
 	for (int i = 0; i < 2; i++)

@@ -49,15 +49,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	request = request_new("POST", data, 0);
 	request->headers.content_type = "application/json";
 	fields_begin(&request->fields, names, request->share);
-	for (size_t at = 0; at < length && request->status == 0;)
-	{
-		size_t		piece = data[0] == 0 || data[0] > length - at ? length - at : data[0];
-
-		body_take(request, text + at, piece);
-		at += piece;
-	}
-	if (request->status == 0)
-		body_end(request);
+	take_body(request, text, length, data[0]);
 
 	root = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &error);
 	fields = json_object_get(root, "data");

@@ -26,13 +26,29 @@ request_new(const char *method, const unsigned char *data, size_t size)
 	request->phase = PHASE_HANDLER;
 	request->share = share_join(NULL);
 	request->method = method;
-	request->target = strndup((const char *) data, size);
+	request->whole_target = strndup((const char *) data, size);
+	request->target = request->whole_target;
 	assert(request->target && request->share);
 	request->path_length = strcspn(request->target, "?");
 	request->query = request->target + request->path_length;
 	if (*request->query)
 		request->query++;
 	return request;
+}
+
+/* Takes a body in pieces of so many bytes; 0: in one. */
+static inline void
+take_body(Request *request, const char *text, size_t length, size_t piece)
+{
+	for (size_t at = 0; at < length && request->status == 0;)
+	{
+		size_t		taken = piece == 0 || piece > length - at ? length - at : piece;
+
+		body_take(request, text + at, taken);
+		at += taken;
+	}
+	if (request->status == 0)
+		body_end(request);
 }
 
 /* Ends a request as exchange.c does; nothing may be left of it. */
@@ -48,7 +64,7 @@ request_free(Request *request)
 	json_decref(request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
-	free(request->target);
+	free(request->whole_target);
 	free(request);
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		assert(share->used[i] == 0);

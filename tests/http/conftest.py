@@ -136,9 +136,17 @@ class Chatd(servers.Chatd):
         return self.request("POST", path, text, {"Content-Type": "application/json"})
 
 
+class Cluster(servers.Cluster):
+    """A PostgreSQL of one's own, which need not survive a crash of the machine."""
+
+    def __init__(self):
+        super().__init__(PG_CONFIG, "chat", {"fsync": "off", "max_connections": 100,
+                                            "pg_chat.direct_rows": os.environ.get("DIRECT_ROWS", "on")}, initdb=["-N"])
+
+
 @pytest.fixture(scope="session")
 def cluster():
-    server = servers.Cluster(PG_CONFIG, "chat", {"fsync": "off", "max_connections": 100}, initdb=["-N"])
+    server = Cluster()
     yield server
     server.remove()
 

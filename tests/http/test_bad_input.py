@@ -22,7 +22,8 @@ def get(path):
     b"/applications/%00", b"/applications/%zz", b"/applications/%", b"/applications/%4", b"/applications/%ff",
     b"/applications/\xff", b"/applications/%c0%af", b"/applications/%ed%a0%80", b"/%zz", b"/applications?query=%zz",
     b"/applications?x=%00", b"/applications?x=%ff", b"/applications?x=%", b"/applications/a b", b"/a#b",
-    b"/applications/x\x01", b"applications", b"http://x/applications",
+    b"/applications/x\x01", b"applications", b"http://", b"http:///applications",
+    b"http://a@x/applications", b"http://x?y", b"ftp://x/applications", b"http://x y/applications",
 ])
 def test_path_that_cannot_be_decoded(chatd, path):
     answer, _ = chatd.talk(get(path))
@@ -81,7 +82,8 @@ def test_unknown_parameters_are_ignored(chatd, messages):
 
 
 @pytest.mark.parametrize("text", [
-    b"{", b"nope", b'{"data":{"body":"x"}} x', b'{"data":{"body":"x"}}{}', b'\xef\xbb\xbf{"data":{"body":"x"}}',
+    b"{", b"nope", b'{"data":{"body":"x"}} x', b'{"data":{"body":"x"}}{}', b'\xef\xbb{"data":{"body":"x"}}', b"\xef\xbb\xbf", b'\xef\xbb\xbf\xef\xbb\xbf{}',
+    b'{"data":{"body":"x"}}\xef\xbb\xbf',
     b'{"data":{"body":"\xff"}}', b'{"data":{"body":"\xc0\xaf"}}', b'{"data":{"body":"\xed\xa0\x80"}}',
     b'{"data":{"body":"\\ud800"}}', b'{"data":{"body":"\\udc00\\ud800"}}', b'{"data":{"body":NaN}}',
     b'{"data":{"body":"x","number":NaN}}', b'{"data":{"body":"x","number":1e400}}', b'{"data":{"body":"x","number":01}}',
@@ -91,6 +93,47 @@ def test_unknown_parameters_are_ignored(chatd, messages):
 def test_bad_json(chatd, messages, text):
     assert_refused(chatd.request("POST", messages, text, JSON), 400)
     assert chatd.get(messages).json == []
+
+
+@pytest.mark.parametrize("text,form,name", [
+    ('{"number":500}', "number=500", "data"), ('{"body":"x"}', "body=x", "data"), ('{"x":{}}', "x[data]=y", "data"),
+    ('{"Data":{"body":"x"}}', "Data[body]=x", "Data"), ('{"data":{"body":"x"},"DATA":{}}', "data[body]=x&DATA[body]=y", "DATA"),
+    ('{"data":{"Number":500,"body":"x"}}', "data[Number]=500&data[body]=x", "Number"), ('{"data":{"BODY":"x"}}', "data[BODY]=x", "BODY"),
+])
+def test_fields_that_are_elsewhere(chatd, chats, messages, text, form, name):
+    """Above "data", or in another letter case: nothing is created without them."""
+    for path in (chats, messages) if name != "BODY" else (messages,):
+        for answer in (chatd.post_json(path, text), chatd.request("POST", path, form, FORM)):
+            assert_refused(answer, 400)
+            assert name in answer.json["error"]
+    assert chatd.get(messages).json == [] and len(chatd.get(chats).json) == 1
+
+
+@pytest.mark.parametrize("text,form", [
+    ("{}", ""), ('{"data":{}}', "data[]="), ('{"data":null}', "&&"), ('{"data":{"x":1,"Name":2},"y":3}', "data[x]=1&data[Name]=2&y=3")])
+def test_bodies_without_fields(chatd, chats, text, form):
+    """Other members are ignored."""
+    assert chatd.post_json(chats, text).status == 201
+    assert chatd.request("POST", chats, form, FORM).status == 201
+
+
+def test_a_byte_order_mark(chatd, messages):
+    for size in (1, 2, 1000):
+        text = b'\xef\xbb\xbf{"data":{"body":"x"}}'
+        with chatd.wire() as wire:
+            wire.send(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                      % (messages.encode(), len(text)))
+            for start in range(0, len(text), size):
+                wire.send(text[start:start + size])
+            assert wire.answer().status == 201
+
+
+@pytest.mark.parametrize("coding,status", [("gzip", 415), ("identity, gzip", 415), ("identity", 201)])
+def test_content_encoding(chatd, messages, coding, status):
+    answer = chatd.request("POST", messages, b'{"data":{"body":"x"}}', {**JSON, "Content-Encoding": coding})
+    assert answer.status == status
+    assert (answer.headers.get("accept-encoding") == "identity") == (status == 415)
+    assert status == 201 or "Content-Encoding" in answer.json["error"]
 
 
 @pytest.mark.parametrize("text,key", [('{"data":{"body":"x","body":"y"}}', "body"), ('{"data":{},"data":{}}', "data")])

@@ -153,3 +153,30 @@ def test_http_1_0(chatd):
     with chatd.wire() as wire:
         assert wire.send(b"GET /healthz HTTP/1.0\r\n\r\n").answer().json == {"status": "ok"}
         assert wire.is_closed()
+
+
+@pytest.mark.parametrize("target,status", [
+    (b"http://x/healthz", 200), (b"HTTP://x:80/healthz", 200), (b"https://[::1]/healthz?x=http://y", 200), (b"http://x", 200),
+    (b"http://x/", 200), (b"http://x/nope", 404), (b"http://x/applications/%00", 400),
+])
+def test_absolute_target(chatd, target, status):
+    """As a proxy is sent it; every server has to accept it."""
+    answer, _ = chatd.talk(b"GET " + target + b" HTTP/1.1\r\nHost: y\r\n\r\n")
+    assert answer.status == status
+
+
+def test_keep_alive_ends_before_the_connection_does(chatd, start_chatd):
+    answer, _ = chatd.talk(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.headers["keep-alive"] == "timeout=59"
+    answer, _ = start_chatd("--idle-timeout", "1").talk(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.headers["keep-alive"] == "timeout=0"
+    answer, closed = chatd.talk(b"GET / HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n")
+    assert closed and "keep-alive" not in answer.headers
+
+
+def test_the_root(chatd):
+    answer = chatd.get("/")
+    assert answer.status == 200 and answer.json["name"] == "chatd" and "/applications/{token}/chats" in answer.json["paths"]
+    answer = chatd.request("OPTIONS", "/")
+    assert answer.status == 204 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert chatd.post("/", {}).status == 405

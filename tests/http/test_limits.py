@@ -296,6 +296,22 @@ def test_port_that_is_taken(chatd):
     assert ended.returncode == 1 and "Address already in use" in ended.stderr
 
 
+@pytest.mark.parametrize("loops", ["1", "2"])
+def test_port_of_other_loops(start_chatd, loops):
+    """It is not shared by accident, but where that is asked for."""
+    first = start_chatd("--loops", "2")
+    command = [CHATD, "--port", str(first.port), "--loops", loops]
+    ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=10, check=False)
+    assert ended.returncode == 1 and "Address already in use" in ended.stderr
+    start_chatd("--loops", loops, "--share-port", "--port", str(first.port))
+
+
+@pytest.mark.parametrize("address", ["localhost", "[::1]:8080", "127.0.0.1:80", "[::1]", "x"])
+def test_address_that_is_none(address):
+    ended = subprocess.run([CHATD, "--listen", address], env=ENVIRONMENT, capture_output=True, text=True, timeout=10, check=False)
+    assert ended.returncode == 1 and "--listen takes" in ended.stderr and "--port" in ended.stderr
+
+
 def test_access_log_hides_tokens(start_chatd, token):
     server = start_chatd("--access-log").ready()
     server.get("/applications/%s/chats?limit=5" % token)

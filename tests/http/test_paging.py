@@ -1,14 +1,16 @@
 """Pages: after, before, last and limit, and a Link header that leads through all of a list."""
 
 import re
+import urllib.parse
 
 import pytest
 
 from conftest import wait_until
 
 
-def links(answer):
-    return {relation: target for target, relation in
+def links(answer, path):
+    """The links of an answer to a GET of the path, which are relative to it."""
+    return {relation: urllib.parse.urljoin(path, target) for target, relation in
             re.findall('<([^>]*)>; rel="([a-z]*)"', answer.headers.get("link", ""))}
 
 
@@ -50,7 +52,7 @@ def test_pages(chatd, filled, query, expected, next_query, prev_query):
     answer = chatd.get(filled + query)
     assert numbers(answer) == list(expected)
     wanted = {"next": next_query, "prev": prev_query}
-    assert links(answer) == {name: "%s?%s" % (filled, value) for name, value in wanted.items() if value}
+    assert links(answer, filled + query) == {name: "%s?%s" % (filled, value) for name, value in wanted.items() if value}
 
 
 def walk(chatd, path, relation):
@@ -60,7 +62,7 @@ def walk(chatd, path, relation):
         answer = chatd.get(path)
         page = [row.get("number", row.get("token")) for row in answer.json]
         found = found + page if relation == "next" else page + found
-        path = links(answer).get(relation)
+        path = links(answer, path).get(relation)
     return found
 
 
@@ -141,7 +143,7 @@ def test_links_of_a_search(chatd, filled):
     assert walk(chatd, filled + "/search?query=message&limit=4", "next") == list(range(1, 11))
     answer = chatd.get(filled + "/search?query=gr%C3%BC%C3%9Fe+%26&limit=1")
     assert numbers(answer) == [11]
-    assert links(answer)["next"].endswith("?query=gr%C3%BC%C3%9Fe%20%26&limit=1&after=11")
+    assert links(answer, filled + "/search?x")["next"].endswith("/search?query=gr%C3%BC%C3%9Fe%20%26&limit=1&after=11")
 
 
 def test_chats(chatd, chats):
@@ -162,7 +164,7 @@ def test_default_limit(chatd, messages):
         chatd.post(messages, {"body": str(number)})
     answer = chatd.get(messages)
     assert numbers(answer) == list(range(1, 101))
-    assert links(answer) == {"next": messages + "?after=100"}
+    assert links(answer, messages) == {"next": messages + "?after=100"}
 
 
 @pytest.mark.parametrize("length,link", [(8000, True), (20000, False)])
@@ -171,6 +173,6 @@ def test_a_link_that_does_not_fit_is_not_left_out_silently(chatd, messages, leng
         chatd.post(messages, {"body": "x" * length})
     answer = chatd.get("%s/search?query=%s&limit=1" % (messages, "x" * length))
     if link:
-        assert answer.status == 200 and "next" in links(answer)
+        assert answer.status == 200 and "next" in links(answer, messages)
     else:
         assert answer.status == 414 and "limit" in answer.json["error"]

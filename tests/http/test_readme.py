@@ -17,7 +17,7 @@ import subprocess
 
 import pytest
 
-from conftest import AS_POSTGRES, CHATD, ENVIRONMENT, TOP, Chatd, Cluster, parse_json, wait_until
+from conftest import AS_POSTGRES, CHATD, ENVIRONMENT, PG_CONFIG, TOP, Chatd, parse_json, servers, wait_until
 
 READER = TOP / "tests/examples.sh"
 TOKEN = re.compile(r"\b[0-9a-f]{32}\b")
@@ -71,7 +71,7 @@ def server():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    cluster = Cluster()
+    cluster = servers.Cluster(PG_CONFIG, "postgres_of_readme", {"fsync": "off"}, initdb=["-N"])
     cluster.port = port
     try:
         cluster.stop()

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -23,8 +24,8 @@ def own_chat(start_chatd, new_name):
 
 
 def write_until(stop, server, path, writer):
-    """Post messages until stop is set; the numbers and bodies acknowledged, the others, all statuses."""
-    acknowledged, unknown, statuses = {}, set(), set()
+    """Post messages until stop is set; the numbers and bodies acknowledged, those of unknown fate, those refused, all statuses."""
+    acknowledged, unknown, refused, statuses = {}, set(), set(), set()
     serial = 0
     while not stop.is_set():
         serial += 1
@@ -34,9 +35,10 @@ def write_until(stop, server, path, writer):
         if answer.status == 201:
             acknowledged[answer.json["number"]] = body
         else:
-            assert answer.headers["retry-after"] == "1" and list(answer.json) == ["error"]
-            unknown.add(body)
-    return acknowledged, unknown, statuses
+            assert list(answer.json) == ["error"]
+            assert answer.headers.get("retry-after") == (None if answer.status == 424 else "1")
+            (unknown if answer.status == 424 else refused).add(body)
+    return acknowledged, unknown, refused, statuses
 
 
 def all_messages(server, path):
@@ -72,16 +74,18 @@ def check_fault(server, path, fault):
         results = [writer.result() for writer in writers]
     stored = all_messages(server, path)
     acknowledged = {}
-    for numbers, _, statuses in results:
-        assert statuses <= {201, 503}
+    for numbers, _, _, statuses in results:
+        assert statuses <= {201, 424, 503}
         assert not acknowledged.keys() & numbers.keys()
         acknowledged.update(numbers)
-    unknown = set().union(*(bodies for _, bodies, _ in results))
+    unknown = set().union(*(bodies for _, bodies, _, _ in results))
+    refused = set().union(*(bodies for _, _, bodies, _ in results))
     assert acknowledged.items() <= stored.items()
     extra = [stored[number] for number in stored.keys() - acknowledged.keys()]
     assert len(extra) == len(set(extra)) and set(extra) <= unknown
     assert sorted(stored) == list(range(1, len(stored) + 1))
-    return unknown
+    assert not refused & set(stored.values())
+    return refused
 
 
 def test_fast_restart(own_chat, cluster):
@@ -176,6 +180,20 @@ def test_database_that_is_not_there(start_chatd):
     assert server.get("/readyz").json == {"error": "cannot connect"}
 
 
+def test_outage_fills_no_log(start_chatd):
+    """Each session tries to log in again and again, and fails for the same reason: it is said once a minute."""
+    error = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        database.settimeout(15)
+        server = start_chatd(database="host=127.0.0.1 port=%d user=x sslmode=disable gssencmode=disable" % database.getsockname()[1])
+        for _ in range(20):
+            connection, _ = database.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"E" + (len(error) + 4).to_bytes(4, "big") + error)
+        assert server.log().count("cannot connect: ") == 1, server.log()
+
+
 def test_statement_that_takes_too_long(start_chatd, cluster, messages):
     server = start_chatd("--statement-timeout", "1", "--request-timeout", "2").ready()
     server.post(messages, {"body": "x"})
@@ -204,14 +222,14 @@ def test_server_that_hangs(start_chatd, cluster, messages):
 
 
 def test_settings_that_would_make_answers_untrue(start_chatd, cluster, new_name):
-    """synchronous_commit off, another isolation level, read only: chatd's own are in force."""
+    """synchronous_commit off, another isolation level: chatd's own are in force."""
     cluster.sql("CREATE TABLE seen AS SELECT ''::text AS durability, ''::text AS isolation;"
                 "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN UPDATE public.seen SET"
                 " durability = current_setting('synchronous_commit'), isolation = current_setting('transaction_isolation');"
                 " RETURN NULL; END$$;"
                 "CREATE TRIGGER see AFTER INSERT ON chat.applications FOR EACH ROW EXECUTE FUNCTION see()")
     options = " options='-c synchronous_commit=%s -c default_transaction_isolation=serializable" \
-        " -c default_transaction_read_only=on'"
+        " -c idle_session_timeout=100'"
     try:
         for durability, expected in (("off", "on"), ("local", "local")):
             server = start_chatd(database=cluster.conninfo() + options % durability).ready()

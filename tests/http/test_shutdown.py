@@ -66,7 +66,7 @@ def test_accepted_connections_are_answered(start_chatd):
 
 
 def test_database_that_does_not_answer(start_chatd, cluster, messages):
-    """Its requests get 503 after a while, and chatd ends all the same."""
+    """Its requests fail after a while, and chatd ends all the same."""
     server = start_chatd().ready()
     locker = lock_chats(cluster)
     try:
@@ -75,7 +75,7 @@ def test_database_that_does_not_answer(start_chatd, cluster, messages):
             wait_for_attempt(cluster)
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
-            assert wire.answer().status == 503
+            assert wire.answer().status in (424, 503)      # it may have been sent to the database, or wait to be
             assert server.stop() == 0
             assert time.monotonic() - began < 9
     finally:

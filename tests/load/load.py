@@ -191,11 +191,11 @@ def post_messages(path, bodies, progress):
         progress.done += 1
 
 
-def next_page(response):
-    """Path and query of the link with rel next, or None."""
+def next_page(page, response):
+    """Path and query of the link with rel next, which is relative to the page, or None."""
     for target, rel in re.findall(r'<([^>]*)>\s*;\s*rel="?(\w+)', response.headers):
         if rel == "next":
-            parts = urllib.parse.urlsplit(target)
+            parts = urllib.parse.urlsplit(urllib.parse.urljoin(page, target))
             return parts.path + "?" + parts.query
     return None
 
@@ -215,7 +215,7 @@ def compare_messages(chat_path, bodies, progress, differences):
         messages = expect(200, response)
         found += messages
         progress.done += len(messages)
-        page = next_page(response)
+        page = next_page(page, response)
     if len(found) != len(bodies):
         note("%d messages read, %d sent", len(found), len(bodies))
     for number, (message, text) in enumerate(zip(found, bodies), 1):

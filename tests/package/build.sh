@@ -13,7 +13,7 @@ keep()
 	find build/deb -name '*.deb' ! -name '*-dbgsym_*' -exec cp -t "/share/$1" {} +
 }
 
-docker/packages.sh build
+docker/packages.sh build headers
 apt-get install -y -qq --no-install-recommends pgxnclient unzip
 pgxn install --nosudo /share/*.zip
 [ -e "$(pg_config --pkglibdir)/pg_chat.so" ]
@@ -22,7 +22,7 @@ pgxn install --nosudo /share/*.zip
 keep this
 version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" extension/pg_chat.control)
 sed -i "s/^default_version = .*/default_version = '9.9'/" extension/pg_chat.control
-sed -i 's/\(define CHATD_VERSION\) .*/\1 "9.9"/' frontend/settings.h
+sed -i 's/\(define CHATD_VERSION\) .*/\1 "9.9"/' frontend/common/settings.h
 echo "CREATE FUNCTION chat.upgraded() RETURNS text LANGUAGE sql AS 'SELECT ''yes''::text';" >"sql/pg_chat--$version--9.9.sql"
 echo "# Of 9.9." >>docker/debian/chatd.conf
 keep next

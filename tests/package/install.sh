@@ -13,32 +13,9 @@ set -euo pipefail
 log=/var/log/pg_chat-install
 unit=/usr/lib/systemd/system/chatd.service
 url=http://127.0.0.1:8080
-passed=0
-failed=0
 
-# check WHAT COMMAND... - a test: the command's success.
-check()
-{
-	local what=$1
-	shift
-	if "$@" >>"$log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok - $what"
-	else
-		failed=$((failed + 1))
-		echo "not ok - $what"
-	fi
-}
-
-# eventually COMMAND... - wait until the command succeeds, for half a minute.
-eventually()
-{
-	local end=$((SECONDS + 30))
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.1
-	done
-}
+# shellcheck disable=SC1091
+. "$(dirname "$0")/checks.sh"
 
 # apt ARGUMENT... - quietly, without a question. Of a chatd.conf that both have changed, the administrator's is
 # to be kept.
@@ -243,9 +220,7 @@ tests()
 	check "the data is there" data_is_there
 	pg_ctlcluster "$major" main stop
 
-	[ "$failed" = 0 ] || cat "$log"
-	echo "$passed passed, $failed failed"
-	[ "$failed" = 0 ]
+	conclude
 }
 
 major=$(find /share/this -name 'postgresql-*-pg-chat_*' | sed 's/.*postgresql-\([0-9]*\)-.*/\1/')

@@ -4,7 +4,7 @@
 #
 # For each release, on one machine the packages are made, twice: of this version, and of a next one with
 # an upgrade script; the distribution for PGXN is installed there, too. On another they are installed,
-# used, upgraded, removed and purged.
+# used, upgraded, removed and purged. On a third, make run and its end are tried.
 #
 # Needs root and debootstrap, see tree.sh. The status is 1 if something failed.
 
@@ -32,5 +32,6 @@ for release; do
 		echo "ok - packages are made"
 		SHARE=$work/$release "$here/tree.sh" "$release" tests/package/install.sh || status=1
 	fi
+	"$here/tree.sh" "$release" tests/package/commands.sh || status=1
 done
 exit "$status"

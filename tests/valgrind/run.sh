@@ -16,8 +16,8 @@ trap 'rm -rf "$directory"' EXIT
 chmod 755 "$directory"
 install -d -m 1777 "$directory/found"
 
-make -s -C "$top/extension" install PG_CONFIG="$pg_config" DESTDIR="$directory" >/dev/null
-private=$(PG_CONFIG=$pg_config "$top/tests/private_postgres.sh" "$directory")
+private=$(PG_CONFIG=$pg_config "$top/docker/private_postgres.sh" "$directory/postgres")
+make -s -C "$top/extension" install PG_CONFIG="$private" >/dev/null
 bindir=$(dirname "$private")
 cp "$top/tests/valgrind/suppressions" "$directory"
 mv "$bindir/postgres" "$bindir/postgres.real"

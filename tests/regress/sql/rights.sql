@@ -9,7 +9,7 @@ SELECT id FROM chat.create_application('shop');
 SELECT chat.create_chat(1), chat.create_message(1, 1, 'one'), chat.create_message(1, 1, 'two');
 SELECT token FROM chat.get_application(1) \gset
 
--- Tables of several owners: an error that says how to mend it.
+-- Tables of several owners: an error that says how to repair it.
 ALTER TABLE chat.messages OWNER TO eve;
 SELECT error($$SELECT chat.create_message(1, 1, 'x')$$);
 SELECT error('SELECT * FROM chat.list_applications()');

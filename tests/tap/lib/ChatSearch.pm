@@ -19,7 +19,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_search_cluster set_url index_name wait_for_index wait_until_idle documents rows
-  in_step no_difference asks_elasticsearch make_checks start_writers stop_writers wait_for_writes digest);
+  in_sync no_difference asks_elasticsearch make_checks start_writers stop_writers wait_for_writes digest);
 
 # Writers that run: their processes.
 my @running;
@@ -114,7 +114,7 @@ sub rows
 
 # The index comes to hold what the table holds, without a refresh of the test's own; and the product
 # finds so itself.
-sub in_step
+sub in_sync
 {
 	my ($node, $db, $elasticsearch, $what) = @_;
 

@@ -26,7 +26,7 @@ sub new_cluster
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(%params);
-	$node->append_conf('postgresql.conf', $conf);
+	$node->append_conf('postgresql.conf', "pg_chat.direct_rows = $ENV{DIRECT_ROWS}\n$conf");
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_chat');
 	$main //= $node;

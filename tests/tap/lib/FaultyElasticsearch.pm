@@ -10,7 +10,7 @@
 #	$faulty->requests;					# "METHOD path" of each since then, in order
 #	$faulty->logins;					# the Authorization headers since then, each once, in order
 #
-# A request that runs gets the real one's answer; alone, the canned one of a _bulk without items.
+# A request that passes gets the real one's answer; alone, the canned one of a _bulk without items.
 # The modes:
 #
 #	pass			lets all requests pass
@@ -20,7 +20,7 @@
 #	truncated		half of the answer, as if it were all of it
 #	endless			an answer with status 200 that never ends
 #	drip			the answer, a byte at a time
-#	redirect		to another path, which runs, of the server redirect_to, or of this one
+#	redirect		to another path, which passes, of the server redirect_to, or of this one
 #	not_json		a page of HTML, with status 200
 #	unauthorized	status 401: who are you?
 #	forbidden		status 403: you may not

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_cluster('main', conf => "autovacuum = off\nmax_wal_size = 2GB\nshared_buffers = 256MB\n");
+my $node = new_cluster('main', conf => "autovacuum = off\nmax_wal_size = 2GB\nshared_buffers = 256MB\npg_chat.direct_rows = off\n");
 
 # A call of each function; A is the application, as id and as token.
 my @both = (

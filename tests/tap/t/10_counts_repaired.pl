@@ -1,4 +1,4 @@
-# Counts after changes by other ways than the functions: right within a pass of the worker, shown and
+# Counts after changes by other ways than the functions: right within a run of the worker, shown and
 # kept; numbers right at once; and that counting a large chat hinders nobody who posts to it.
 use strict;
 use warnings;
@@ -34,8 +34,8 @@ sub repairs
 	is(join("\n", sort split /\n/, repaired($node, 'postgres')), join("\n", sort @expected), "$what: what was repaired");
 }
 
-# Have the scrubs stand at the end of everything, unless they are in a full_scan: a small database they
-# would count whole in each pass, and repair what the queue should have named. Or have them go on.
+# Have the scrubs stand at the end of everything, unless they are in a full scan: a small database they
+# would count whole in each run, and repair what the queue should have named. Or have them go on.
 sub scrubs
 {
 	my ($go) = @_;

@@ -217,7 +217,7 @@ wait_until($node, 'given', q{SELECT errors > 0 FROM chat_internal.worker_jobs WH
 $blocker->quit;
 is(workers($node, 'given'), $given, 'exit_on_error: it is the same');
 
-# In the end the workers have not grown: what a pass allocates ends with it.
+# In the end the workers have not grown: what a run allocates ends with it.
 sub memory_used
 {
 	my $before = -s $node->logfile;

@@ -17,7 +17,7 @@ plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 my $elasticsearch = Elasticsearch->new;
 my $node = new_search_cluster('main', undef, allows_streaming => 1, conf => "max_prepared_transactions = 5\nwal_writer_delay = 10s\n");
 
-sub holds { my ($what) = @_; return in_step($node, 'postgres', $elasticsearch, $what); }
+sub holds { my ($what) = @_; return in_sync($node, 'postgres', $elasticsearch, $what); }
 
 # The keys of what a search in application 1 finds.
 sub found
@@ -40,17 +40,17 @@ sub change
 # change is to be queued, so the index waits for him, prepared or not; searches do not.
 fill($node, 'postgres');
 is(sql('SELECT count(*) FROM chat.search_status'), '0', 'off: there is no index');
-my $elder = $node->background_psql('postgres');
-$elder->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before' WHERE (application_id, chat_number, number) = (1, 1, 5); DELETE FROM chat.messages WHERE (application_id, chat_number, number) = (1, 1, 6)});
-sql(q{BEGIN; UPDATE chat.messages SET body = 'prepared before' WHERE (application_id, chat_number, number) = (1, 1, 7); PREPARE TRANSACTION 'elder'});
+my $older = $node->background_psql('postgres');
+$older->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before' WHERE (application_id, chat_number, number) = (1, 1, 5); DELETE FROM chat.messages WHERE (application_id, chat_number, number) = (1, 1, 6)});
+sql(q{BEGIN; UPDATE chat.messages SET body = 'prepared before' WHERE (application_id, chat_number, number) = (1, 1, 7); PREPARE TRANSACTION 'older'});
 set_url($node, $elasticsearch);
 wait_until($node, 'postgres', q{SELECT last_error LIKE '%waits until all transactions have ended%' FROM chat.worker_status WHERE job = 'search'}, 'an open transaction: the index waits, and says so');
 sql(q{SELECT chat.create_message(1, 2, 'Sent Meanwhile')});
 is(found('sent meanwhile'), '1.2.1001' =~ s/^1\.//r, 'an open transaction: searches find what was sent');
-$elder->query_safe('COMMIT');
-$elder->quit;
+$older->query_safe('COMMIT');
+$older->quit;
 is(sql(q{SELECT usable FROM chat.search_status}), 'f', 'a prepared transaction: it is not used');
-sql(q{COMMIT PREPARED 'elder'});
+sql(q{COMMIT PREPARED 'older'});
 my $index = wait_for_index($node, 'postgres');
 holds('turned on');
 is(found('edited before'), '1.5', 'what an older transaction edited is found');
@@ -216,7 +216,7 @@ $standby->start;
 $standby->promote;
 $standby->safe_psql('postgres', q{SELECT chat.create_message(1, 1, 'promoted'); UPDATE chat.messages SET body = 'edited by the promoted' WHERE number = 8});
 wait_for_worker($standby, 'postgres');
-in_step($standby, 'postgres', $elasticsearch, 'promoted');
+in_sync($standby, 'postgres', $elasticsearch, 'promoted');
 asks_elasticsearch($standby, 'postgres', 1, 'promoted');
 
 # Turned off: no rows, nothing is queued but by who began before. On again: all is as before.

@@ -46,7 +46,7 @@ sub round
 	$fault->($what, index_name($node, 'postgres'));
 	wrote("$what, over") unless $options{kills};
 	stop_writers($writers, $what, $options{kills});
-	in_step($node, 'postgres', $elasticsearch, $what);
+	in_sync($node, 'postgres', $elasticsearch, $what);
 	is(checked(40), '', "$what: searches are right");
 	asks_elasticsearch($node, 'postgres', 1, $what);
 	return;
@@ -75,7 +75,7 @@ sql(q{
 	SELECT chat.create_chat(1), chat.create_chat(2) FROM generate_series(1, 5);
 	SELECT chat.create_message(a, c, md5(i::text) || ' ' || i) FROM generate_series(1, 2) AS a, generate_series(1, 5) AS c, generate_series(1, 300) AS i;});
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 
 round('the worker is killed', sub {
 	crash(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_chat worker'});
@@ -167,7 +167,7 @@ sub unusable
 	reported($what, 'has another mapping or other settings than it was created with');
 	is(sql('SELECT bool_or(usable) FROM chat.search_status'), 'f', "$what: it is not used");
 	wrote($what);
-	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is failed");
+	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing failed");
 	return;
 }
 
@@ -243,7 +243,7 @@ round('too many requests', sub {
 		FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS i ON (i.application_id, i.chat_number) = (c.application_id, c.number)
 		WHERE c.application_id = 2}),
 		"$what: all gets there, in smaller parts");
-	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing is failed");
+	is(sql('SELECT count(*) FROM chat_internal.search_queue WHERE reason IS NOT NULL'), '0', "$what: nothing failed");
 	$elasticsearch->{settings} = {};
 	$elasticsearch->restart;
 });
@@ -293,7 +293,7 @@ round('documents are changed', sub {
 like(slurp_file($node->logfile), qr/pg_chat found message 150 of chat 1 of application 2 missing in the search index; it is indexed anew/, 'and says so');
 
 is(sql(q{SELECT count(*) FROM chat_internal.search_queue}), '0', 'in the end: nothing is queued');
-in_step($node, 'postgres', $elasticsearch, 'in the end');
+in_sync($node, 'postgres', $elasticsearch, 'in the end');
 $node->stop;
 $elasticsearch->stop;
 done_testing();

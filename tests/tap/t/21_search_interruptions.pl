@@ -1,6 +1,6 @@
 # The worker lets go of its database at once, also in the middle of a request to an Elasticsearch that
 # hangs; chat.reindex() comes to an end through every interruption; a message that Elasticsearch
-# refuses is failed, and holds up no other; and passwords stay secret.
+# refuses fails, and holds up no other; and passwords stay secret.
 use strict;
 use warnings;
 
@@ -75,7 +75,7 @@ each_within(1, sub {
 	$elasticsearch->resume;
 	$node->start;
 });
-in_step($node, $_, $elasticsearch, "$_ after all this") foreach qw(one postgres);
+in_sync($node, $_, $elasticsearch, "$_ after all this") foreach qw(one postgres);
 
 # chat.reindex() while messages are written: killed in between, the worker or Elasticsearch, it goes on
 # or begins anew. In the end there is one index.
@@ -83,7 +83,7 @@ make_checks($node, 'postgres');
 sql('postgres', q{
 	SELECT chat.create_chat(1) FROM generate_series(1, 5);
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 1 + i % 5, md5(i::text) FROM generate_series(1, 5000) AS i});
-in_step($node, 'postgres', $elasticsearch, 'before it is built anew');
+in_sync($node, 'postgres', $elasticsearch, 'before it is built anew');
 
 # The indexes of this database that Elasticsearch has; those of before it was turned off stay there.
 sub indexes_of
@@ -107,7 +107,7 @@ sub reindexed
 	$interrupt->() if $interrupt;
 	wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index <> '$before' AND usable) FROM chat.search_status", "$what: replaced");
 	stop_writers($writers, $what, $killed);
-	in_step($node, 'postgres', $elasticsearch, $what);
+	in_sync($node, 'postgres', $elasticsearch, $what);
 	is(join(' ', keys %{ ($elasticsearch->request('GET', "/_alias/$alias"))[1] }), index_name($node, 'postgres'), "$what: the alias stands for it");
 	my $now = index_name($node, 'postgres');
 	is(indexes_of($alias), $others =~ s/\Q$before\E/$now/r, "$what: the old one is gone, and there is no other");
@@ -128,19 +128,19 @@ reindexed('reindex, the new index is deleted', sub {
 });
 
 # Called again while an index is being built, here one that waits for an older transaction, it begins anew.
-my $elder = $node->background_psql('postgres');
+my $older = $node->background_psql('postgres');
 my $replaced = index_name($node, 'postgres');
-$elder->query_safe('BEGIN; SELECT pg_current_xact_id()');
+$older->query_safe('BEGIN; SELECT pg_current_xact_id()');
 sql('postgres', 'SELECT chat.reindex()');
 wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building'}, 'reindex, again: one is built');
 my $begun = sql('postgres', q{SELECT name FROM chat_internal.search_indexes WHERE state = 'building'});
 is(sql('postgres', 'SELECT chat.reindex()'), $replaced, 'reindex, again: it names the old index');
 wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.search_status WHERE state = 'building' AND index <> '$begun'", 'reindex, again: another is built');
-$elder->query_safe('COMMIT');
-$elder->quit;
+$older->query_safe('COMMIT');
+$older->quit;
 wait_until($node, 'postgres', "SELECT count(*) = 1 AND bool_and(state = 'current' AND index NOT IN ('$replaced', '$begun') AND usable) FROM chat.search_status", 'reindex, again: replaced');
 
-# A message that is larger than what Elasticsearch accepts is failed; others flow, searches find it, and
+# A message that is larger than what Elasticsearch accepts fails; others flow, searches find it, and
 # an Elasticsearch that accepts it gets it when somebody says so.
 restart_with('http.max_content_length' => '200kb');
 sql('postgres', q{
@@ -149,7 +149,7 @@ sql('postgres', q{
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 2, 'needle ' || string_agg(md5(i::text), ' ') FROM generate_series(1, 8000) AS i;
 	SELECT chat.create_message(1, 1 + i % 3, 'after the large one') FROM generate_series(1, 500) AS i;
 	COMMIT});
-wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message is failed, others flow');
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too large: one message failed, others flow');
 my $large = sql('postgres', q{SELECT chat_number || '.' || number FROM chat_internal.search_queue WHERE reason ~ '413'});
 is($large, sql('postgres', q{SELECT chat_number || '.' || number FROM chat.messages WHERE body LIKE 'needle%'}), 'too large: it is named, with the reason');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'too large: a search finds it');
@@ -159,16 +159,16 @@ wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 FROM chat.searc
 restart_with();
 is(sql('postgres', 'SELECT chat.retry_failed_documents(1, 1)'), '0', 'accepted: none in another chat');
 is(sql('postgres', 'SELECT chat.retry_failed_documents(1, 2)'), '1', 'accepted: tried again');
-in_step($node, 'postgres', $elasticsearch, 'accepted');
+in_sync($node, 'postgres', $elasticsearch, 'accepted');
 is(sql('postgres', q{SELECT chat_number || '.' || number FROM chat.search_application(1, 'NEEDLE')}), $large, 'accepted: a search finds it');
 
 # One that is longer than any that the functions take is not even sent.
 sql('postgres', q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 2, 'haystack' || repeat('-', 17000000)), (1, 2, 'behind it')});
-wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it is failed, others flow');
+wait_until($node, 'postgres', q{SELECT failed = 1 AND queued = 0 AND messages_behind = 0 FROM chat.search_status}, 'too long: it failed, others flow');
 is(sql('postgres', q{SELECT reason FROM chat_internal.search_queue}), 'its body is too long', 'too long: with the reason');
 is(sql('postgres', q{SELECT count(*) FROM chat.search_application(1, 'HAYSTACK')}), '1', 'too long: a search finds it');
 sql('postgres', q{DELETE FROM chat.messages WHERE length(body) > 16777216});
-in_step($node, 'postgres', $elasticsearch, 'too long, deleted');
+in_sync($node, 'postgres', $elasticsearch, 'too long, deleted');
 
 # Bytes that are no text, in a database without an encoding.
 sql('postgres', q{CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'});
@@ -179,7 +179,7 @@ is(sql('bytes', q{SELECT number, reason FROM chat_internal.search_queue}), '2|it
 is(sql('bytes', q{SELECT string_agg(number::text, ' ') FROM chat.search_messages(1, 1, 'bytes')}), '2', 'bytes: found');
 is(sql('bytes', q{SELECT * FROM chat.verify_search()}), '', 'bytes: verify_search() finds nothing');
 sql('bytes', q{UPDATE chat.messages SET body = 'text after all' WHERE number = 2});
-in_step($node, 'bytes', $elasticsearch, 'text after all');
+in_sync($node, 'bytes', $elasticsearch, 'text after all');
 sql('postgres', 'DROP DATABASE bytes');
 
 # Secrets: in files that the server alone can read, sent, and shown nowhere.
@@ -189,7 +189,7 @@ write_secret('password', "topsecret\n");
 configure($node, 'pg_chat.elasticsearch_user', 'elastic');
 configure($node, 'pg_chat.elasticsearch_password_file', 'password');
 sql('postgres', q{SELECT chat.create_message(1, 1, 'sent with a password')});
-in_step($node, 'postgres', $elasticsearch, 'with a password');
+in_sync($node, 'postgres', $elasticsearch, 'with a password');
 write_secret('password', "topsecret\n", 0644);
 sql('postgres', q{SELECT chat.create_message(1, 1, 'sent with an open file')});
 login_fails('a file that others can read', 'can be accessed by others');
@@ -200,7 +200,7 @@ sql('postgres', q{SELECT chat.create_message(1, 1, 'sent with two')});
 login_fails('a user and a key', 'both pg_chat.elasticsearch_user and pg_chat.elasticsearch_api_key_file');
 configure($node, 'pg_chat.elasticsearch_user', '');
 configure($node, 'pg_chat.elasticsearch_password_file', '');
-in_step($node, 'postgres', $elasticsearch, 'with a key');
+in_sync($node, 'postgres', $elasticsearch, 'with a key');
 
 my ($status, $stdout, $stderr);
 foreach my $bad ('http://elastic:topsecret@host', 'ftp://host/topsecret', 'http://host/?topsecret', 'topsecret', 'http://')

@@ -26,7 +26,7 @@ my $elasticsearch = Elasticsearch->new;
 my $elsewhere = FaultyElasticsearch->new;
 my $faulty = FaultyElasticsearch->new($elasticsearch->url, redirect_to => $elsewhere->url);
 
-# An hour between passes that nothing calls for; each reload calls for one of each job.
+# An hour between runs that nothing calls for; each reload calls for one of each job.
 my $node = new_search_cluster('main', $faulty, conf => "pg_chat.reconcile_interval = 3600\n");
 
 # In one transaction: messages that are appended to each chat, and some that are edited and deleted.
@@ -107,7 +107,7 @@ sub over
 	my ($what) = @_;
 
 	$node->reload;
-	in_step($node, 'postgres', $elasticsearch, $what);
+	in_sync($node, 'postgres', $elasticsearch, $what);
 	return asks_elasticsearch($node, 'postgres', 1, $what);
 }
 
@@ -164,7 +164,7 @@ sql(q{
 	SELECT chat.create_message(1, c, md5(i::text) || ' ' || i) FROM generate_series(1, 5) AS c, generate_series(1, 60) AS i;});
 $worker = wait_for_worker($node, 'postgres');
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 asks_elasticsearch($node, 'postgres', 1, 'at first');
 
 # What was acknowledged is not sent again, whatever else does not work: each message is one operation
@@ -346,7 +346,7 @@ within($soon, sub {
 }, 'pg_terminate_backend');
 free();
 wait_for_worker($node, 'victim', $pid);
-in_step($node, 'victim', $elasticsearch, 'pg_terminate_backend');
+in_sync($node, 'victim', $elasticsearch, 'pg_terminate_backend');
 hang_in('victim', 'DROP DATABASE', '_refresh');
 within($soon, sub { sql('DROP DATABASE victim') }, 'DROP DATABASE');
 free();
@@ -367,7 +367,7 @@ sub logs_in
 
 	$faulty->mode('pass');
 	write_some();
-	in_step($node, 'postgres', $elasticsearch, $what);
+	in_sync($node, 'postgres', $elasticsearch, $what);
 	asks_elasticsearch($node, 'postgres', 1, $what);
 	return is(($faulty->logins)[-1] // '', $login, "$what: the header");
 }

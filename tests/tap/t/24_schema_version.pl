@@ -152,7 +152,7 @@ my $worker = wait_for_worker($node, 'old');
 says_idle($reason, 'so does the worker, in the log');
 is(everything('old'), $before, 'nothing was written');
 
-# It is mended: a session that was refused goes on, and so does the worker.
+# The schema is updated: a session that was refused goes on, and so does the worker.
 my $other_session = '\! psql -Xq -d "' . $node->connstr('old') . '" -c "ALTER EXTENSION pg_chat UPDATE"';
 my $create = q{SELECT chat.create_message('x', 1, 'hello')};
 my ($status, $out, $err) = $node->psql('old', "$create;\n$other_session\n$create;\n$create;", on_error_stop => 0);

@@ -51,7 +51,7 @@ sql(q{
 	SELECT chat.create_message(1, c, md5(i::text) || ' ' || i) FROM generate_series(1, 5) AS c, generate_series(1, 60) AS i;});
 wait_for_worker($node, 'postgres');
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 my $started = sql('SELECT pg_postmaster_start_time()');
 
 foreach my $round (1 .. $rounds)
@@ -77,7 +77,7 @@ unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP|AddressSan
 $node->reload;
 sql('SELECT chat.retry_failed_documents()');
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM chat.verify_search()'), 'in the end: the worker finds what was not true, and repairs it');
-in_step($node, 'postgres', $elasticsearch, 'in the end');
+in_sync($node, 'postgres', $elasticsearch, 'in the end');
 $node->stop;
 $elasticsearch->stop;
 done_testing();

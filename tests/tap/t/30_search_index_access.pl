@@ -30,17 +30,17 @@ sub plans
 sql(q{SELECT chat.create_application('shop'); SELECT chat.create_message(1, chat.create_chat(1), 'first')});
 my $worker = wait_for_worker($node, 'postgres');
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 
 # Each statement has its plan from here on.
 sql(q{UPDATE chat.messages SET body = 'edited'});
-in_step($node, 'postgres', $elasticsearch, 'edited');
+in_sync($node, 'postgres', $elasticsearch, 'edited');
 my $offset = length slurp_file($node->logfile);
 sql(q{
 	SELECT chat.create_chat(1) FROM generate_series(1, 300);
 	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 1 + i % 300, md5(i::text) FROM generate_series(1, 6000) AS i;
 	UPDATE chat.messages SET body = body || ' edited'});
-in_step($node, 'postgres', $elasticsearch, 'many edits');
+in_sync($node, 'postgres', $elasticsearch, 'many edits');
 is(workers($node, 'postgres'), $worker, 'with the plans that the worker made first');
 my $log = slurp_file($node->logfile, $offset);
 

@@ -21,7 +21,7 @@ sql(q{
 	SELECT chat.create_message(1, 1 + i % 2, md5(i::text)) FROM generate_series(1, 100) AS i});
 wait_for_worker($node, 'postgres');
 wait_for_index($node, 'postgres');
-in_step($node, 'postgres', $elasticsearch, 'at first');
+in_sync($node, 'postgres', $elasticsearch, 'at first');
 give_away($node);
 
 my $index = index_name($node, 'postgres');
@@ -42,12 +42,29 @@ foreach my $call ('SELECT * FROM chat.verify_search()', 'SELECT * FROM chat.veri
 	like($stderr, qr/row-level security/, "$call: an error");
 	is($stdout, '', "$call: no difference");
 }
+is(sql('SELECT state, messages, messages_behind, queued, failed, seconds_behind IS NULL FROM chat.search_status'), 'current|100|0|8|0|t', 'search_status shows what can be counted');
+is(sql(q{SELECT backlog FROM chat.worker_status WHERE job = 'search'}), '8', 'so does worker_status');
+like(sql('SELECT DISTINCT hint FROM chat.worker_status'), qr/Row-level security.* ALTER TABLE chat\.messages NO FORCE ROW LEVEL SECURITY;$/, 'and says what to do');
 is(sql('SELECT count(*) FROM chat_internal.search_queue'), '8', 'what was edited waits');
 is(documents($elasticsearch, $index), $before, 'the index has what it had');
 is(index_name($node, 'postgres'), $index, 'it is the same index');
 
-sql('ALTER TABLE chat.messages DISABLE ROW LEVEL SECURITY');
-in_step($node, 'postgres', $elasticsearch, 'seen again');
+# Other tables are hidden, too: the views answer, and change their minds.
+sub hide { my ($table, $hidden) = @_; return sql("ALTER TABLE $table " . ($hidden ? 'ENABLE ROW LEVEL SECURITY, FORCE' : 'DISABLE ROW LEVEL SECURITY, NO FORCE') . ' ROW LEVEL SECURITY'); }
+foreach my $case ([ 'chat.chats', 'current|||||', '' ], [ 'chat_internal.search_queue', 'current|||||', '' ], [ 'chat_internal.search_indexes', '', '' ], [ 'chat_internal.worker_jobs', 'current|||||', '' ])
+{
+	my ($table, $status, $backlog) = @$case;
+
+	hide($table, 1);
+	is(sql('SELECT state, messages, messages_behind, queued, failed, seconds_behind FROM chat.search_status'), $status, "$table: search_status");
+	is(sql(q{SELECT count(*) OVER (), backlog FROM chat.worker_status WHERE job = 'search'}), "1|$backlog", "$table: worker_status");
+	like(sql('SELECT DISTINCT hint FROM chat.worker_status'), qr/ALTER TABLE \Q$table\E NO FORCE ROW LEVEL SECURITY;/, "$table: the hint");
+	hide($table, 0);
+}
+is(sql('SELECT messages, queued FROM chat.search_status'), '100|8', 'they count again');
+sql('ALTER TABLE chat.messages NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY');
+is(sql('SELECT DISTINCT seconds_behind IS NULL, hint IS NULL FROM chat.search_status, chat.worker_status'), 'f|t', 'nothing is hidden');
+in_sync($node, 'postgres', $elasticsearch, 'seen again');
 isnt(documents($elasticsearch, $index), $before, 'seen again: what was edited is indexed');
 $node->stop;
 $elasticsearch->stop;

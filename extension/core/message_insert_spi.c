@@ -1,25 +1,13 @@
 /*
- * message_insert.c
- *	  Numbers and rows of new messages.
- *
- * DESIGN
- *
- * chat.chats holds for each chat the highest number given and the count of
- * messages. Whoever creates messages updates that row and inserts them in one
- * transaction. The row stays locked until the transaction ends, so
- *
- *	- two creators never get the same number,
- *	- a rollback, also to a savepoint, takes number and message back together,
- *	- numbers become visible in their order: a reader who has seen n will never
- *	  see a smaller number appear that was given automatically,
- *	- the count is exact in the very commit that changes it.
+ * message_insert_spi.c
+ *	  Numbers and rows of new messages, by statements.
  *
  * Many messages are created with a few statements over arrays. The chats are
- * locked first, all of them, in the order of their keys, so that two batches
- * cannot wait for each other in a circle. A caller that must not wait at all,
- * since others wait for it, can have the messages of locked chats refused.
- * Everything that can refuse a message is found before the first row is written:
- * so a refusal costs the others nothing, and no subtransaction is needed.
+ * locked first, all of them, in the order of their keys. (A caller that must
+ * not wait at all, since others wait for it, can have the messages of locked
+ * chats refused.) Everything that can refuse a message is found before the
+ * first row is written: so a refusal costs the others nothing, and no
+ * subtransaction is needed.
  */
 #include "postgres.h"
 
@@ -35,32 +23,8 @@
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
-#include "core/message_insert.h"
+#include "core/message_batch.h"
 #include "core/number_cache.h"
-
-/* The new messages of one chat: those at order[first] to order[first + count - 1]. */
-typedef struct ChatGroup
-{
-	int32		application;
-	int32		chat;
-	int			first;
-	int			count;
-	bool		found;			/* the chat exists, and is locked */
-	ItemPointerData tid;		/* where its row is */
-	int32		last_number;
-	int32		last_before;	/* last_number as it was found */
-	int32		added;			/* messages that were accepted */
-} ChatGroup;
-
-/* A batch while it is worked on. */
-typedef struct InsertBatch
-{
-	MessageInsert **order;		/* by chat, within it as the caller gave them */
-	int			count;
-	ChatGroup  *groups;
-	int			groups_count;
-	HTAB	   *occupied;		/* of MessageKey; NULL if no number is named */
-} InsertBatch;
 
 static ArgError
 number_taken(const MessageInsert *message)
@@ -127,9 +91,6 @@ create_next(MessageInsert *message)
 		message->problem = arg_error_locked(psprintf("chat %d", message->chat));
 }
 
-/*
- * Create a message, or set its problem. message->problem is unset before.
- */
 void
 message_insert_one(MessageInsert *message)
 {
@@ -141,53 +102,9 @@ message_insert_one(MessageInsert *message)
 		application_require(message->application);
 }
 
-static int
-compare_messages(const void *a, const void *b)
-{
-	const MessageInsert *left = *(MessageInsert *const *) a;
-	const MessageInsert *right = *(MessageInsert *const *) b;
-
-	if (left->application != right->application)
-		return left->application < right->application ? -1 : 1;
-	if (left->chat != right->chat)
-		return left->chat < right->chat ? -1 : 1;
-	return left < right ? -1 : left > right;
-}
-
-/*
- * Sort what has no problem yet into groups by chat, in key order.
- */
-static void
-batch_group(InsertBatch *batch, MessageInsert *messages, int count)
-{
-	ChatGroup  *group = NULL;
-
-	batch->order = palloc(count * sizeof(MessageInsert *));
-	for (int i = 0; i < count; i++)
-		if (messages[i].problem.sqlstate == 0)
-			batch->order[batch->count++] = &messages[i];
-	qsort(batch->order, batch->count, sizeof(MessageInsert *), compare_messages);
-
-	batch->groups = palloc0((batch->count + 1) * sizeof(ChatGroup));
-	for (int i = 0; i < batch->count; i++)
-	{
-		MessageInsert *message = batch->order[i];
-
-		if (group == NULL ||
-			group->application != message->application || group->chat != message->chat)
-		{
-			group = &batch->groups[batch->groups_count++];
-			group->application = message->application;
-			group->chat = message->chat;
-			group->first = i;
-		}
-		group->count++;
-	}
-}
-
 /* The keys of the groups, as the first parameters of a statement. */
 static void
-group_keys(InsertBatch *batch, Datum *values)
+group_keys(MessageBatch *batch, Datum *values)
 {
 	ChatKey    *keys = palloc(batch->groups_count * sizeof(ChatKey));
 
@@ -205,7 +122,7 @@ group_keys(InsertBatch *batch, Datum *values)
  * in key order: a subquery that locks is never turned into a join.
  */
 static bool
-batch_lock(InsertBatch *batch, bool wait)
+batch_lock(MessageBatch *batch, bool wait)
 {
 #define LOCK_CHATS \
 	"SELECT k.item::int4, c.last_message_number, c.ctid" \
@@ -245,7 +162,7 @@ batch_lock(InsertBatch *batch, bool wait)
  * looked for once more.
  */
 static void
-batch_refuse_unfound(InsertBatch *batch, bool wait)
+batch_refuse_unfound(MessageBatch *batch, bool wait)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::int4"
@@ -274,10 +191,10 @@ batch_refuse_unfound(InsertBatch *batch, bool wait)
 	{
 		ChatGroup  *group = &batch->groups[g];
 
-		for (int i = group->first; !group->found && i < group->first + group->count; i++)
-			batch->order[i]->problem = exists[g] ?
-				arg_error_locked(psprintf("chat %d", group->chat)) :
-				chat_not_found(group->application, group->chat);
+		if (!group->found)
+			message_batch_refuse(batch, group, exists[g] ?
+								 arg_error_locked(psprintf("chat %d", group->chat)) :
+								 chat_not_found(group->application, group->chat));
 	}
 }
 
@@ -289,10 +206,11 @@ message_key(const MessageInsert *message)
 
 /*
  * Find which of the named numbers are taken in the table. The chats are
- * locked, so this stays true.
+ * locked, so this stays true. Returns a table of MessageKey, or NULL if no
+ * number is named.
  */
-static void
-batch_find_occupied(InsertBatch *batch)
+static HTAB *
+batch_find_occupied(MessageBatch *batch)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT m.application_id, m.chat_number, m.number"
@@ -308,6 +226,7 @@ batch_find_occupied(InsertBatch *batch)
 	int			count = 0;
 	Datum		values[3];
 	uint64		rows;
+	HTAB	   *occupied;
 	HASHCTL		control = {
 		.keysize = sizeof(MessageKey),
 		.entrysize = sizeof(MessageKey),
@@ -318,10 +237,10 @@ batch_find_occupied(InsertBatch *batch)
 		if (batch->order[i]->named)
 			named[count++] = message_key(batch->order[i]);
 	if (count == 0)
-		return;
+		return NULL;
 
-	batch->occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	occupied = hash_create("pg_chat occupied numbers", batch->count, &control,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	message_keys_to_arrays(named, count, values);
 	rows = spi_plan_read_fresh(&plan, values);
 	for (uint64 row = 0; row < rows; row++)
@@ -330,15 +249,16 @@ batch_find_occupied(InsertBatch *batch)
 			spi_result_int32(row, APPLICATION), spi_result_int32(row, CHAT), spi_result_int32(row, NUMBER)
 		};
 
-		hash_search(batch->occupied, &key, HASH_ENTER, NULL);
+		hash_search(occupied, &key, HASH_ENTER, NULL);
 	}
+	return occupied;
 }
 
 /*
  * Give a message of a locked chat its number, or refuse it.
  */
 static void
-group_accept(InsertBatch *batch, ChatGroup *group, MessageInsert *message)
+group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 {
 	if (!message->named)
 	{
@@ -350,13 +270,13 @@ group_accept(InsertBatch *batch, ChatGroup *group, MessageInsert *message)
 		message->number = group->last_number + 1;
 	}
 
-	if (batch->occupied != NULL)
+	if (occupied != NULL)
 	{
 		MessageKey	key = message_key(message);
-		bool		occupied;
+		bool		taken;
 
-		hash_search(batch->occupied, &key, HASH_ENTER, &occupied);
-		if (occupied)
+		hash_search(occupied, &key, HASH_ENTER, &taken);
+		if (taken)
 		{
 			message->problem = number_taken(message);
 			return;
@@ -374,7 +294,7 @@ group_accept(InsertBatch *batch, ChatGroup *group, MessageInsert *message)
  * they were found.
  */
 static void
-batch_count(InsertBatch *batch)
+batch_count(MessageBatch *batch)
 {
 	static SavedPlan plan = {
 		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
@@ -411,7 +331,7 @@ batch_count(InsertBatch *batch)
  * Insert the accepted messages.
  */
 static void
-batch_insert(InsertBatch *batch, int accepted)
+batch_insert(MessageBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
@@ -437,30 +357,26 @@ batch_insert(InsertBatch *batch, int accepted)
 	spi_plan_write(&plan, values, NULL);
 }
 
-/*
- * Create messages, of any applications and chats, and set number or problem
- * of each. Those that have a problem already are passed over. If wait is
- * false, those of chats that another transaction has locked are refused.
- */
 void
 message_insert_many(MessageInsert *messages, int count, bool wait)
 {
-	InsertBatch batch = {0};
+	MessageBatch batch;
+	HTAB	   *occupied;
 	int			accepted = 0;
 	int			previous;
 
-	batch_group(&batch, messages, count);
+	message_batch_init(&batch, messages, count);
 	if (batch.count == 0)
 		return;
 	previous = number_cache_function_begin();
 	if (!batch_lock(&batch, wait))
 		batch_refuse_unfound(&batch, wait);
-	batch_find_occupied(&batch);
+	occupied = batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
 	{
 		for (int i = group->first; group->found && i < group->first + group->count; i++)
-			group_accept(&batch, group, batch.order[i]);
+			group_accept(occupied, group, batch.order[i]);
 		accepted += group->added;
 	}
 

@@ -1,0 +1,149 @@
+/*
+ * message_insert_direct.c
+ *	  Numbers and rows of new messages, without statements.
+ *
+ * Left to statements are, besides everything where the tables do not allow it,
+ * the chats of which a number is named; they are locked here, in their turn.
+ */
+#include "postgres.h"
+
+#include "changes/change_tracking.h"
+#include "core/entity_lookup.h"
+#include "core/message_batch.h"
+#include "core/number_cache.h"
+#include "rows/counter_row.h"
+#include "rows/row_insert.h"
+
+/* A message that no statement has to look at any more. */
+static bool
+is_done(const MessageInsert *message)
+{
+	return message->created || message->problem.sqlstate != 0;
+}
+
+static bool
+tokens_equal(const text *a, const text *b)
+{
+	return VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0;
+}
+
+/* Find the application of each message that names it by its token. */
+static void
+resolve_tokens(RowAccess *access, MessageInsert *messages, int count)
+{
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
+	const text *last = NULL;
+	bool		found = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		MessageInsert *message = &messages[i];
+
+		if (message->token == NULL)
+			continue;
+		if (last == NULL || !tokens_equal(message->token, last))
+		{
+			RowKey		key = row_key_of_token(message->token);
+
+			found = row_find_current(access, applications, &key);
+			last = message->token;
+		}
+		message->token = NULL;
+		if (found)
+			message->application = DatumGetInt32(row_found_value(applications, APPLICATIONS_ID));
+		else
+			message->problem = chat_not_named();
+	}
+}
+
+/* Refuse what is left of a chat's messages, from one of them on: there is no number for them. */
+static void
+refuse_unnumbered(MessageBatch *batch, ChatGroup *group)
+{
+	for (int i = group->first + group->added; i < group->first + group->count; i++)
+		batch->order[i]->problem = arg_error_numbers_exhausted("message");
+}
+
+/*
+ * Count the messages of a chat, which is locked by that, or refuse them.
+ */
+static void
+count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
+{
+	OpenTable  *chats = &access->tables[TABLE_CHATS];
+	RowKey		key = row_key_of_chat(group->application, group->chat);
+	int			count = group->count;
+	RowResult	result = ROW_BY_STATEMENT;
+
+	if (!group->named)
+		result = counter_row_add(access, chats, &key, wait, &count, &group->last_before);
+	if (result == ROW_BY_STATEMENT)
+		result = row_lock(access, chats, &key, LockTupleNoKeyExclusive, wait);
+	else if (result == ROW_DONE)
+	{
+		group->added = count;
+		refuse_unnumbered(batch, group);
+	}
+	if (result == ROW_MISSING)
+		message_batch_refuse(batch, group, chat_not_found(group->application, group->chat));
+	else if (result == ROW_LOCKED)
+		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
+}
+
+/* Insert the messages that were counted. */
+static void
+insert_counted(RowAccess *access, MessageBatch *batch)
+{
+	MessageRow *rows = palloc((batch->count + 1) * sizeof(MessageRow));
+	int			count = 0;
+
+	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
+		for (int i = 0; i < group->added; i++)
+		{
+			MessageInsert *message = batch->order[group->first + i];
+
+			message->created = true;
+			message->number = group->last_before + 1 + i;
+			rows[count++] = (MessageRow) {group->application, group->chat, message->number, message->body};
+		}
+	row_insert_messages(access, rows, count);
+}
+
+static bool
+any_names_token(const MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].token != NULL)
+			return true;
+	return false;
+}
+
+bool
+message_insert_direct(MessageInsert *messages, int count, bool wait)
+{
+	RowUses		uses = {{
+			[TABLE_APPLICATIONS] = any_names_token(messages, count) ? ROW_USE(ROW_READ) : 0,
+			[TABLE_CHATS] = ROW_USE(ROW_UPDATE),
+			[TABLE_MESSAGES] = ROW_USE(ROW_INSERT)
+	}};
+	RowAccess	access;
+	MessageBatch batch;
+
+	/* What statements of others have not written yet is written by one first. */
+	if (number_cache_in_use() || !row_access_begin(&access, uses))
+		return false;
+	resolve_tokens(&access, messages, count);
+	message_batch_init(&batch, messages, count);
+	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
+		count_group(&access, &batch, group, wait);
+	insert_counted(&access, &batch);
+	row_access_end(&access);
+
+	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
+		if (group->added > 0)
+			change_tracking_note(group->application, group->chat);
+	for (int i = 0; i < count; i++)
+		if (!is_done(&messages[i]))
+			return false;
+	return true;
+}

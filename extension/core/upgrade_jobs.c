@@ -1,0 +1,49 @@
+/*
+ * upgrade_jobs.c
+ *	  What an upgrade changes in the rows of the worker's jobs.
+ *
+ * An upgrade is run by a superuser, and the tables may belong to a role that is
+ * none, with triggers of that role on them: rows are changed as the tables' owner
+ * here, too, which a script cannot do.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "common/database_identity.h"
+#include "common/spi_plan.h"
+#include "common/sql_signature.h"
+#include "common/table_owner.h"
+
+PG_FUNCTION_INFO_V1(chat_upgrade_jobs);
+
+/*
+ * chat_internal.upgrade_jobs() returns void
+ *
+ * From 0.1: a job has another name, and each row says of which database it is.
+ * One that names a database already is that one's claim to the keys in Redis.
+ * That columns are not null is proven from the table's CHECK constraints, whose
+ * functions are called for it: so the owner says that, too.
+ */
+Datum
+chat_upgrade_jobs(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+	static SavedPlan update = SAVED_PLAN(
+		"UPDATE chat_internal.worker_jobs SET job = CASE job WHEN 'search index' THEN 'trigram index' ELSE job END,"
+		" claimed = owner_database IS NOT NULL, owner_database = COALESCE(owner_database, $1)",
+		TEXTOID);
+	TableOwnerSwitch caller;
+	Datum		database;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	database = CStringGetTextDatum(database_identity_current());
+	caller = table_owner_become_of(TABLE_WORKER_JOBS, OWNER_SEES_ALL);
+	spi_plan_write(&update, &database, NULL);
+	spi_execute("ALTER TABLE chat_internal.worker_jobs"
+				" ALTER COLUMN owner_database SET NOT NULL, ALTER COLUMN claimed SET NOT NULL");
+	table_owner_leave(caller);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,13 @@
+/*
+ * counter_row.h
+ *	  The row that counts a parent's children: see counter_row.c.
+ */
+#ifndef PG_CHAT_COUNTER_ROW_H
+#define PG_CHAT_COUNTER_ROW_H
+
+#include "rows/row_lock.h"
+
+extern RowResult counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wait,
+								 int *count, int32 *last_number);
+
+#endif							/* PG_CHAT_COUNTER_ROW_H */

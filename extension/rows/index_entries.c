@@ -1,0 +1,59 @@
+/*
+ * index_entries.c
+ *	  Index entries of rows that were written.
+ */
+#include "postgres.h"
+
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "utils/rel.h"
+
+#include "rows/index_entries.h"
+
+/*
+ * How the entries of an index are made, in this call. What an access method
+ * keeps there belongs to the relation as it is open now.
+ */
+static IndexInfo *
+index_info(OpenTable *table, int index, TupleTableSlot *row)
+{
+	IndexInfo  *info = table->plain->indexes[index].info;
+
+	if (info->ii_Expressions == NIL)
+		return info;
+	if (table->infos[index] == NULL)
+	{
+		table->infos[index] = palloc(sizeof(IndexInfo));
+		*table->infos[index] = *info;
+		table->infos[index]->ii_Context = CurrentMemoryContext;
+		if (table->estate == NULL)
+			table->estate = CreateExecutorState();
+	}
+	ResetPerTupleExprContext(table->estate);
+	GetPerTupleExprContext(table->estate)->ecxt_scantuple = row;
+	return table->infos[index];
+}
+
+/*
+ * Insert the entries of a row, which an insertion, or an update that did not
+ * find room beside the old version, has put to row->tts_tid. Raises 23505 for
+ * a key that is taken.
+ */
+void
+index_entries_insert(OpenTable *table, TupleTableSlot *row, bool update)
+{
+	for (int i = 0; i < table->plain->indexes_count; i++)
+	{
+		const PlainIndex *index = &table->plain->indexes[i];
+		IndexInfo  *info = index_info(table, i, row);
+		Datum		values[INDEX_MAX_KEYS];
+		bool		nulls[INDEX_MAX_KEYS];
+
+		if (!info->ii_ReadyForInserts)
+			continue;
+		FormIndexDatum(info, row, table->estate, values, nulls);
+		index_insert(row_access_index(table, i), values, nulls, &row->tts_tid, table->relation,
+					 info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+					 update && !index->updated, info);
+	}
+}

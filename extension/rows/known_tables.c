@@ -1,0 +1,191 @@
+/*
+ * known_tables.c
+ *	  What is known of the tables that rows are written to.
+ *
+ * Each table is examined when it is first wanted. The result is kept until
+ * PostgreSQL announces a change that may concern it: of the table, of a schema,
+ * of a function. Announcements arrive when a lock is taken; so whoever wants to
+ * rely on what is known takes the table's lock first, and then asks whether it
+ * still is.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/executor.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "rows/known_tables.h"
+#include "rows/tid_cache.h"
+
+bool		guc_direct_rows;
+
+static const TableShape shapes[KNOWN_TABLES] = {
+	[TABLE_APPLICATIONS] = {
+		.name = "applications",
+		.columns_count = 2,
+		.columns = {
+			[APPLICATIONS_ID] = {"id", INT4OID},
+			[APPLICATIONS_TOKEN] = {"token", TEXTOID}
+		},
+		.keys_count = 2,
+		.keys = {{APPLICATIONS_ID, -1}, {APPLICATIONS_TOKEN, -1}}
+	},
+	[TABLE_APPLICATION_COUNTERS] = {
+		.name = "application_counters",
+		.columns_count = 3,
+		.columns = {
+			[COUNTERS_APPLICATION] = {"application_id", INT4OID},
+			[COUNTERS_LAST_NUMBER] = {"last_chat_number", INT4OID, .updated = true},
+			[COUNTERS_COUNT] = {"chats_count", INT4OID, .updated = true}
+		},
+		.keys_count = 1,
+		.keys = {{COUNTERS_APPLICATION, -1}}
+	},
+	[TABLE_CHATS] = {
+		.name = "chats",
+		.columns_count = 5,
+		.columns = {
+			[CHATS_APPLICATION] = {"application_id", INT4OID},
+			[CHATS_NUMBER] = {"number", INT4OID},
+			[CHATS_LAST_NUMBER] = {"last_message_number", INT4OID, DEFAULT_ZERO, .updated = true},
+			[CHATS_COUNT] = {"messages_count", INT4OID, DEFAULT_ZERO, .updated = true},
+			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK}
+		},
+		.keys_count = 1,
+		.keys = {{CHATS_APPLICATION, CHATS_NUMBER, -1}},
+		.parent = "applications"
+	},
+	[TABLE_MESSAGES] = {
+		.name = "messages",
+		.columns_count = 5,
+		.columns = {
+			[MESSAGES_APPLICATION] = {"application_id", INT4OID},
+			[MESSAGES_CHAT] = {"chat_number", INT4OID},
+			[MESSAGES_NUMBER] = {"number", INT4OID},
+			[MESSAGES_BODY] = {"body", TEXTOID},
+			[MESSAGES_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK}
+		}
+	}
+};
+
+typedef struct KnownTable
+{
+	bool		known;			/* nothing was announced since it was examined */
+	PlainTable	table;
+	MemoryContext context;		/* what table points to */
+} KnownTable;
+
+static KnownTable tables[KNOWN_TABLES];
+
+/* Announcements so far that may concern a table. */
+static uint64 announcements = 0;
+
+static void
+forget(KnownTable *known)
+{
+	known->known = false;
+	announcements++;
+}
+
+static void
+on_relation_change(Datum argument, Oid relation)
+{
+	for (int i = 0; i < KNOWN_TABLES; i++)
+		if (!OidIsValid(relation) || relation == tables[i].table.oid)
+			forget(&tables[i]);
+}
+
+static void
+on_catalog_change(Datum argument, int cache, uint32 hash)
+{
+	for (int i = 0; i < KNOWN_TABLES; i++)
+		forget(&tables[i]);
+}
+
+/*
+ * Register for announcements. Called once, when the library is loaded.
+ */
+void
+known_tables_init(void)
+{
+	CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_catalog_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, on_catalog_change, (Datum) 0);
+}
+
+const char *
+known_tables_name(ChatTable which)
+{
+	return shapes[which].name;
+}
+
+/* Whether what known_tables_look said of a table is still so. */
+bool
+known_tables_are_known(ChatTable which)
+{
+	return tables[which].known;
+}
+
+/* Whether rows of this database may be elsewhere than in the tables that have them. */
+static bool
+may_be_distributed(void)
+{
+	return OidIsValid(get_extension_oid("citus", true));
+}
+
+/* Examine a table. Its result is known only if nothing was announced meanwhile. */
+static void
+examine(KnownTable *known, const TableShape *shape)
+{
+	Oid			oid = chat_table_oid(known - tables);
+	Relation	relation = OidIsValid(oid) ? try_relation_open(oid, AccessShareLock) : NULL;
+	uint64		before = announcements;
+	MemoryContext caller;
+
+	if (known->context == NULL)
+		known->context = AllocSetContextCreate(CacheMemoryContext, "pg_chat plain table", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(known->context);
+	plain_table_clear(&known->table, relation == NULL ? "it does not exist" :
+					  may_be_distributed() ? "the database has the extension citus" : NULL);
+	if (relation == NULL)
+		return;
+	known->table.oid = oid;
+	caller = MemoryContextSwitchTo(known->context);
+	plain_table_examine(&known->table, shape, relation);
+	MemoryContextSwitchTo(caller);
+	relation_close(relation, AccessShareLock);
+	known->known = announcements == before;
+}
+
+/*
+ * What is known of a table. It is valid until the next announcement; see above.
+ */
+const PlainTable *
+known_tables_look(ChatTable which)
+{
+	if (!tables[which].known)
+	{
+		tid_cache_forget(which);
+		examine(&tables[which], &shapes[which]);
+	}
+	return &tables[which].table;
+}
+
+/*
+ * Why no table's rows are accessed without statements, whatever the tables;
+ * NULL if they may be. A module that checks or logs what statements access, as
+ * pgaudit does, would not see the rest.
+ */
+const char *
+known_tables_obstacle(void)
+{
+	if (!guc_direct_rows)
+		return "pg_chat.direct_rows is off";
+	if (ExecutorCheckPerms_hook != NULL)
+		return "a loaded module checks the permissions of statements";
+	return NULL;
+}

@@ -1,0 +1,403 @@
+/*
+ * plain_table.c
+ *	  Whether a table is as pg_chat made it.
+ *
+ * A statement heeds whatever is defined on a table: triggers, rules, policies,
+ * checks, defaults, index expressions, children, rows that are kept elsewhere.
+ * A table is plain for an operation if nothing of that has anything to do
+ * there, so that the access methods' own functions do all that a statement
+ * would do; in particular no code runs but PostgreSQL's and pg_chat's. What
+ * stands in the way is called an obstacle, and is named in words for the
+ * table's owner.
+ *
+ * The test is strict: what it does not know is an obstacle, and costs speed.
+ * All that it looks at is in the table's relcache entry, its indexes' and
+ * those of functions, so that a change of any is announced to whoever keeps
+ * the result.
+ */
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "common/compat.h"
+#include "rows/plain_table.h"
+
+/* A table under examination. */
+typedef struct Examination
+{
+	PlainTable *table;
+	const TableShape *shape;
+	Relation	relation;
+	TupleDesc	descriptor;
+	Oid			extension;		/* pg_chat */
+} Examination;
+
+/* Note why operations from one on to another are not done, unless something else is in the way already. */
+static void
+obstruct(Examination *e, RowOperation first, RowOperation last, const char *obstacle)
+{
+	for (int operation = first; operation <= (int) last; operation++)
+		if (e->table->obstacles[operation] == NULL)
+			e->table->obstacles[operation] = obstacle;
+}
+
+static void
+obstruct_all(Examination *e, const char *obstacle)
+{
+	obstruct(e, ROW_READ, ROW_INSERT, obstacle);
+}
+
+/* Whether a function is in C and belongs to the extension. */
+static bool
+function_is_own(const Examination *e, Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		own;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	own = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
+	ReleaseSysCache(tuple);
+	return own && getExtensionOfObject(ProcedureRelationId, function) == e->extension;
+}
+
+/* Look at the table as a whole. */
+static void
+examine_table(Examination *e)
+{
+	Form_pg_class class = e->relation->rd_rel;
+	TupleConstr *constraints = e->descriptor->constr;
+
+	if (class->relkind != RELKIND_RELATION || class->relam != HEAP_TABLE_AM_OID)
+		obstruct_all(e, "it is no heap");
+	if (class->relispartition)
+		obstruct_all(e, "it is a partition");
+	if (class->relhassubclass)
+		obstruct_all(e, "it has, or had, children");
+	if (class->relhasrules)
+		obstruct_all(e, "it has rules");
+	if (class->relrowsecurity)
+		obstruct_all(e, "it has row-level security");
+	if (constraints != NULL && constraints->num_check > 0)
+		obstruct(e, ROW_UPDATE, ROW_INSERT, psprintf("it has the check constraint \"%s\"", constraints->check[0].ccname));
+}
+
+/* Look at what its owner may do, as whom statements are executed. */
+static void
+examine_rights(Examination *e)
+{
+	static const AclMode needed[ROW_OPERATIONS] = {
+		ACL_SELECT, ACL_SELECT | ACL_UPDATE, ACL_SELECT | ACL_UPDATE, ACL_SELECT | ACL_INSERT
+	};
+	Oid			owner = e->relation->rd_rel->relowner;
+
+	for (int operation = 0; operation < ROW_OPERATIONS; operation++)
+		if (pg_class_aclmask(RelationGetRelid(e->relation), owner, needed[operation], ACLMASK_ALL) != needed[operation])
+			obstruct(e, operation, operation, "its owner lacks a privilege on it");
+}
+
+/* Whether new rows have in a column what its shape says. */
+static bool
+default_fits(const Examination *e, AttrNumber column, ColumnDefault wanted)
+{
+	Node	   *value;
+
+	if (wanted == DEFAULT_GIVEN)
+		return true;
+	value = build_column_default(e->relation, column);
+	if (value == NULL)
+		return false;
+	if (wanted == DEFAULT_CLOCK)
+		return IsA(value, FuncExpr) && ((FuncExpr *) value)->funcid == F_CLOCK_TIMESTAMP;
+	return IsA(value, Const) && ((Const *) value)->consttype == INT4OID &&
+		!((Const *) value)->constisnull && DatumGetInt32(((Const *) value)->constvalue) == 0;
+}
+
+/* Look at the columns that pg_chat made. */
+static void
+examine_columns(Examination *e)
+{
+	for (int i = 0; i < e->shape->columns_count; i++)
+	{
+		const char *name = e->shape->columns[i].name;
+		AttrNumber	column = get_attnum(RelationGetRelid(e->relation), name);
+		Form_pg_attribute attribute;
+
+		e->table->columns[i] = column;
+		if (column <= 0)
+		{
+			obstruct_all(e, psprintf("it has no column \"%s\"", name));
+			continue;
+		}
+		attribute = TupleDescAttr(e->descriptor, column - 1);
+		if (attribute->atttypid != e->shape->columns[i].type)
+			obstruct_all(e, psprintf("its column \"%s\" has another type", name));
+		if (!compat_is_not_null(e->descriptor, column - 1))
+			obstruct_all(e, psprintf("its column \"%s\" may be null", name));
+		if (!default_fits(e, column, e->shape->columns[i].inserted))
+			obstruct(e, ROW_INSERT, ROW_INSERT, psprintf("its column \"%s\" has another default", name));
+	}
+}
+
+static bool
+column_is_own(const Examination *e, AttrNumber column)
+{
+	for (int i = 0; i < e->shape->columns_count; i++)
+		if (e->table->columns[i] == column)
+			return true;
+	return false;
+}
+
+/* Look at all columns: those of others are null in new rows, and stay as they are in others. */
+static void
+examine_other_columns(Examination *e)
+{
+	for (int i = 0; i < e->descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(e->descriptor, i);
+		const char *name = NameStr(attribute->attname);
+
+		if (attribute->attisdropped)
+			continue;
+		if (attribute->attgenerated != '\0')
+			obstruct_all(e, psprintf("its column \"%s\" is generated", name));
+		if (attribute->attnotnull && !compat_is_not_null(e->descriptor, i))
+			obstruct(e, ROW_UPDATE, ROW_INSERT, psprintf("its column \"%s\" is not verified to have no null", name));
+		if (column_is_own(e, attribute->attnum))
+			continue;
+		if (attribute->attnotnull)
+			obstruct(e, ROW_INSERT, ROW_INSERT, psprintf("its column \"%s\" must not be null", name));
+		if (attribute->atthasdef || attribute->attidentity != '\0')
+			obstruct(e, ROW_INSERT, ROW_INSERT, psprintf("its column \"%s\" has a default", name));
+		if (get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN)
+			obstruct(e, ROW_INSERT, ROW_INSERT, psprintf("its column \"%s\" is of a domain", name));
+	}
+}
+
+/*
+ * Whether a trigger is the check of the reference to the parent, which an
+ * insertion does itself (see ROW_REFERENCE).
+ */
+static bool
+trigger_checks_parent(const Examination *e, const Trigger *trigger)
+{
+	ListCell   *cell;
+
+	if (e->shape->parent == NULL || trigger->tgfoid != F_RI_FKEY_CHECK_INS || trigger->tgdeferrable)
+		return false;
+	foreach(cell, RelationGetFKeyList(e->relation))
+	{
+		ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, cell);
+
+		if (key->conoid == trigger->tgconstraint)
+			return key->nkeys == 1 && key->conkey[0] == e->table->columns[0] &&
+				key->confrelid == get_relname_relid(e->shape->parent, RelationGetNamespace(e->relation)) &&
+				key->confkey[0] == get_attnum(key->confrelid, "id");
+	}
+	return false;
+}
+
+/*
+ * Whether a trigger has nothing to do when a row is inserted or updated. The
+ * extension's own have nothing to do for its functions. An update leaves keys
+ * as they are, so references have nothing to check; but see counter_row.c.
+ */
+static bool
+trigger_is_idle(const Examination *e, const Trigger *trigger, bool insert)
+{
+	if (trigger->tgenabled == TRIGGER_DISABLED ||
+		!(insert ? TRIGGER_FOR_INSERT(trigger->tgtype) : TRIGGER_FOR_UPDATE(trigger->tgtype)))
+		return true;
+	if (!trigger->tgisinternal)
+		return trigger->tgqual == NULL && function_is_own(e, trigger->tgfoid);
+	if (insert)
+		return trigger_checks_parent(e, trigger);
+	return RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE;
+}
+
+/* What to call a trigger: its own name, or that of the constraint that it is a part of. */
+static const char *
+describe_trigger(const Trigger *trigger)
+{
+	if (trigger->tgisinternal && OidIsValid(trigger->tgconstraint))
+		return psprintf("its constraint \"%s\" has to be checked", get_constraint_name(trigger->tgconstraint));
+	return psprintf("it has the trigger \"%s\"", trigger->tgname);
+}
+
+static void
+examine_triggers(Examination *e)
+{
+	TriggerDesc *triggers = e->relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		for (RowOperation operation = ROW_UPDATE; operation <= ROW_INSERT; operation++)
+			if (!trigger_is_idle(e, trigger, operation == ROW_INSERT))
+				obstruct(e, operation, operation, describe_trigger(trigger));
+	}
+}
+
+/* Whether an index takes its entries from columns of built-in types, with built-in operators. */
+static bool
+index_is_builtin(const Examination *e, Relation index, const IndexInfo *info)
+{
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate ||
+		info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != NULL)
+		return false;
+	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
+	{
+		AttrNumber	column = info->ii_IndexAttrNumbers[i];
+		int			procedures = index->rd_indam->amsupport;
+
+		if (column <= 0 || TupleDescAttr(e->descriptor, column - 1)->atttypid >= FirstNormalObjectId)
+			return false;
+		for (int p = 0; p < procedures; p++)
+			if (index->rd_support[i * procedures + p] >= FirstNormalObjectId)
+				return false;
+	}
+	return true;
+}
+
+/* Whether it is the index of chat.add_trigram_index: pg_trgm's, on the folded value of a column. */
+static bool
+index_is_trigram(const Examination *e, Relation index, const IndexInfo *info)
+{
+	FuncExpr   *expression = info->ii_Expressions == NIL ? NULL : linitial(info->ii_Expressions);
+	Oid			pg_trgm = get_extension_oid("pg_trgm", true);
+
+	return index->rd_rel->relam == GIN_AM_OID && info->ii_NumIndexAttrs == 1 && info->ii_Predicate == NIL &&
+		expression != NULL && IsA(expression, FuncExpr) && list_length(expression->args) == 1 &&
+		IsA(linitial(expression->args), Var) && function_is_own(e, expression->funcid) &&
+		OidIsValid(pg_trgm) && getExtensionOfObject(OperatorFamilyRelationId, index->rd_opfamily[0]) == pg_trgm;
+}
+
+/* Whether rows can be looked up in an index by a key of the shape. */
+static bool
+index_has_key(const Examination *e, Relation index, const IndexInfo *info, const int *key)
+{
+	int			columns = 0;
+
+	if (!info->ii_Unique || !index->rd_index->indisvalid || index->rd_index->indcheckxmin)
+		return false;
+	for (; key[columns] >= 0; columns++)
+	{
+		bool		is_text = e->shape->columns[key[columns]].type == TEXTOID;
+
+		if (columns >= info->ii_NumIndexKeyAttrs ||
+			info->ii_IndexAttrNumbers[columns] != e->table->columns[key[columns]] ||
+			index->rd_opfamily[columns] != (is_text ? TEXT_BTREE_FAM_OID : INTEGER_BTREE_FAM_OID) ||
+			(is_text && index->rd_indcollation[columns] != C_COLLATION_OID))
+			return false;
+	}
+	return columns == info->ii_NumIndexKeyAttrs;
+}
+
+static bool
+index_is_updated(const Examination *e, const IndexInfo *info)
+{
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+		for (int c = 0; c < e->shape->columns_count; c++)
+			if (e->shape->columns[c].updated && info->ii_IndexAttrNumbers[i] == e->table->columns[c])
+				return true;
+	return false;
+}
+
+static void
+examine_index(Examination *e, Relation index)
+{
+	PlainTable *table = e->table;
+	const char *name = RelationGetRelationName(index);
+	IndexInfo  *info = BuildIndexInfo(index);
+	bool		trigram = index_is_trigram(e, index, info);
+
+	if (table->indexes_count == PLAIN_INDEXES_MAX)
+	{
+		obstruct(e, ROW_UPDATE, ROW_INSERT, psprintf("it has more than %d indexes", PLAIN_INDEXES_MAX));
+		return;
+	}
+	if (!trigram && !index_is_builtin(e, index, info))
+		obstruct(e, ROW_UPDATE, ROW_INSERT, psprintf("its index \"%s\" is more than an immediate btree of columns", name));
+	for (int k = 0; !trigram && k < e->shape->keys_count; k++)
+		if (index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
+			info->ii_Expressions == NIL && info->ii_Predicate == NIL &&
+			index_has_key(e, index, info, e->shape->keys[k]))
+			table->keys[k] = table->indexes_count;
+	table->indexes[table->indexes_count++] = (PlainIndex) {
+		RelationGetRelid(index), info, index_is_updated(e, info)
+	};
+}
+
+static void
+examine_indexes(Examination *e)
+{
+	List	   *indexes = RelationGetIndexList(e->relation);
+	ListCell   *cell;
+
+	for (int k = 0; k < PLAIN_KEYS_MAX; k++)
+		e->table->keys[k] = -1;
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		examine_index(e, index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	for (int k = 0; k < e->shape->keys_count; k++)
+		if (e->table->keys[k] < 0)
+			obstruct(e, ROW_READ, ROW_UPDATE, "its key has no valid unique index");
+}
+
+/* Set what is known of a table to nothing but an obstacle for all operations, or none. */
+void
+plain_table_clear(PlainTable *table, const char *obstacle)
+{
+	memset(table, 0, sizeof(PlainTable));
+	for (int operation = 0; operation < ROW_OPERATIONS; operation++)
+		table->obstacles[operation] = obstacle;
+}
+
+/*
+ * Look at a table, and fill in what is to be known of it, in the current memory
+ * context. The caller has it locked, and has cleared what is filled in.
+ */
+void
+plain_table_examine(PlainTable *table, const TableShape *shape, Relation relation)
+{
+	Examination e = {
+		.table = table,
+		.shape = shape,
+		.relation = relation,
+		.descriptor = RelationGetDescr(relation),
+		.extension = get_extension_oid("pg_chat", true)
+	};
+
+	examine_table(&e);
+	examine_rights(&e);
+	examine_columns(&e);
+	examine_other_columns(&e);
+	examine_triggers(&e);
+	examine_indexes(&e);
+}

@@ -1,0 +1,56 @@
+/*
+ * row_access.h
+ *	  Tables opened to have their rows accessed: see row_access.c.
+ */
+#ifndef PG_CHAT_ROW_ACCESS_H
+#define PG_CHAT_ROW_ACCESS_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "storage/block.h"
+#include "utils/snapshot.h"
+
+#include "rows/known_tables.h"
+
+/* A table in use, and what is made of it when it is first wanted. */
+typedef struct OpenTable
+{
+	ChatTable	which;
+	const PlainTable *plain;
+	Relation	relation;		/* NULL: not in use */
+	Relation	indexes[PLAIN_INDEXES_MAX];
+	IndexScanDesc scans[PLAIN_KEYS_MAX];
+	TupleTableSlot *found;		/* a row that was looked up */
+	TupleTableSlot *made;		/* a row that is written */
+	BlockNumber blocks;			/* that it has at least, while it is in use; 0: not asked yet */
+	EState	   *estate;			/* to evaluate expressions of indexes */
+	IndexInfo  *infos[PLAIN_INDEXES_MAX];	/* of those that have some */
+} OpenTable;
+
+/* What one call uses. */
+typedef struct RowAccess
+{
+	CommandId	command;
+	Snapshot	snapshot;		/* that rows are looked up with */
+	bool		fresh;			/* it is of this call */
+	OpenTable	tables[KNOWN_TABLES];
+} RowAccess;
+
+/* What a call does with each table; bits by RowOperation. */
+typedef struct RowUses
+{
+	uint8		tables[KNOWN_TABLES];
+} RowUses;
+
+#define ROW_USE(operation) (1 << (operation))
+
+extern bool row_access_begin(RowAccess *access, RowUses uses);
+extern void row_access_refresh(RowAccess *access);
+extern void row_access_end(RowAccess *access);
+extern Relation row_access_index(OpenTable *table, int index);
+extern TupleTableSlot *row_access_found(OpenTable *table);
+extern TupleTableSlot *row_access_made(OpenTable *table);
+
+#endif							/* PG_CHAT_ROW_ACCESS_H */

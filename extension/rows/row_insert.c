@@ -1,0 +1,112 @@
+/*
+ * row_insert.c
+ *	  New rows.
+ *
+ * Many messages are put into pages together, which takes one WAL record a page
+ * instead of one a message.
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "rows/index_entries.h"
+#include "rows/row_insert.h"
+
+/* Rows that are inserted at once, at most. */
+#define CHUNK_ROWS 256
+
+static TupleTableSlot *
+clear_row(TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	return slot;
+}
+
+static void
+set_column(TupleTableSlot *slot, const OpenTable *table, int column, Datum value)
+{
+	AttrNumber	number = table->plain->columns[column];
+
+	slot->tts_values[number - 1] = value;
+	slot->tts_isnull[number - 1] = false;
+}
+
+static void
+make_message(TupleTableSlot *slot, const OpenTable *table, const MessageRow *row)
+{
+	clear_row(slot);
+	set_column(slot, table, MESSAGES_APPLICATION, Int32GetDatum(row->application));
+	set_column(slot, table, MESSAGES_CHAT, Int32GetDatum(row->chat));
+	set_column(slot, table, MESSAGES_NUMBER, Int32GetDatum(row->number));
+	set_column(slot, table, MESSAGES_BODY, PointerGetDatum(row->body));
+	set_column(slot, table, MESSAGES_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	ExecStoreVirtualTuple(slot);
+}
+
+static void
+insert_row(RowAccess *access, OpenTable *table, TupleTableSlot *slot)
+{
+	table_tuple_insert(table->relation, slot, access->command, 0, NULL);
+	index_entries_insert(table, slot, false);
+}
+
+static void
+insert_chunks(RowAccess *access, OpenTable *table, const MessageRow *rows, int count)
+{
+	int			slots_count = Min(count, CHUNK_ROWS);
+	TupleTableSlot **slots = palloc(slots_count * sizeof(TupleTableSlot *));
+
+	for (int i = 0; i < slots_count; i++)
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(table->relation), &TTSOpsVirtual);
+	for (int done = 0, length; done < count; done += length)
+	{
+		length = Min(count - done, CHUNK_ROWS);
+		for (int i = 0; i < length; i++)
+			make_message(slots[i], table, &rows[done + i]);
+		table_multi_insert(table->relation, slots, length, access->command, 0, NULL);
+		for (int i = 0; i < length; i++)
+			index_entries_insert(table, slots[i], false);
+	}
+	for (int i = 0; i < slots_count; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+}
+
+/*
+ * Insert messages, best in the order of their keys. Raises 23505 for a key that
+ * is taken.
+ */
+void
+row_insert_messages(RowAccess *access, const MessageRow *rows, int count)
+{
+	OpenTable  *table = &access->tables[TABLE_MESSAGES];
+
+	if (count > 1)
+		insert_chunks(access, table, rows, count);
+	else if (count == 1)
+	{
+		make_message(row_access_made(table), table, rows);
+		insert_row(access, table, table->made);
+	}
+}
+
+/*
+ * Insert a chat, which has no messages. Raises 23505 for a key that is taken.
+ */
+void
+row_insert_chat(RowAccess *access, int32 application, int32 number)
+{
+	OpenTable  *table = &access->tables[TABLE_CHATS];
+	TupleTableSlot *slot = clear_row(row_access_made(table));
+
+	set_column(slot, table, CHATS_APPLICATION, Int32GetDatum(application));
+	set_column(slot, table, CHATS_NUMBER, Int32GetDatum(number));
+	set_column(slot, table, CHATS_LAST_NUMBER, Int32GetDatum(0));
+	set_column(slot, table, CHATS_COUNT, Int32GetDatum(0));
+	set_column(slot, table, CHATS_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	ExecStoreVirtualTuple(slot);
+	insert_row(access, table, slot);
+}

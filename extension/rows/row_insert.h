@@ -1,0 +1,22 @@
+/*
+ * row_insert.h
+ *	  New rows: see row_insert.c.
+ */
+#ifndef PG_CHAT_ROW_INSERT_H
+#define PG_CHAT_ROW_INSERT_H
+
+#include "rows/row_access.h"
+
+/* A new row of chat.messages. */
+typedef struct MessageRow
+{
+	int32		application;
+	int32		chat;
+	int32		number;
+	text	   *body;
+} MessageRow;
+
+extern void row_insert_messages(RowAccess *access, const MessageRow *rows, int count);
+extern void row_insert_chat(RowAccess *access, int32 application, int32 number);
+
+#endif							/* PG_CHAT_ROW_INSERT_H */

@@ -1,0 +1,28 @@
+/*
+ * row_lock.h
+ *	  Rows found by their key, to be changed or locked: see row_lock.c.
+ */
+#ifndef PG_CHAT_ROW_LOCK_H
+#define PG_CHAT_ROW_LOCK_H
+
+#include "access/tableam.h"
+
+#include "rows/row_lookup.h"
+
+/* What became of a row that was to be changed or locked. */
+typedef enum RowResult
+{
+	ROW_DONE,
+	ROW_MISSING,				/* there is no such row */
+	ROW_LOCKED,					/* another transaction has it locked, and it was not to be waited
+								 * for */
+	ROW_BY_STATEMENT			/* only a statement can do it, or has the error */
+} RowResult;
+
+extern bool row_find(RowAccess *access, OpenTable *table, const RowKey *key);
+extern bool row_find_current(RowAccess *access, OpenTable *table, const RowKey *key);
+extern bool row_find_again(RowAccess *access, TM_Result result);
+extern TM_Result row_lock_found(RowAccess *access, OpenTable *table, LockTupleMode mode, bool wait);
+extern RowResult row_lock(RowAccess *access, OpenTable *table, const RowKey *key, LockTupleMode mode, bool wait);
+
+#endif							/* PG_CHAT_ROW_LOCK_H */

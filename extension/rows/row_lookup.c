@@ -1,0 +1,214 @@
+/*
+ * row_lookup.c
+ *	  Rows found by their key.
+ *
+ * A row is looked for where it was found before (see tid_cache.c), and else by
+ * the index of its key. Either way it is the version that the call's snapshot
+ * sees.
+ *
+ * A heap page is pruned when it is read and fuller than its fillfactor; the
+ * pages of counters always are (see pg_chat.sql), and pruning one takes as much
+ * as updating a row. So here a few more versions may come together first.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "common/hashfn.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+#include "common/compat.h"
+#include "rows/row_lookup.h"
+#include "rows/tid_cache.h"
+
+/* Bytes beyond the fillfactor that dead versions may take: of about five. */
+#define PRUNE_SLACK (BLCKSZ / 32)
+
+static RowKey
+key_of_integers(int key, int count, const int *columns, const int32 *values)
+{
+	RowKey		made = {.key = key, .count = count};
+
+	for (int i = 0; i < count; i++)
+	{
+		made.columns[i] = columns[i];
+		made.values[i] = Int32GetDatum(values[i]);
+		made.hash = hash_combine(made.hash, murmurhash32(values[i]));
+	}
+	return made;
+}
+
+RowKey
+row_key_of_application(int32 id)
+{
+	return key_of_integers(KEY_FIRST, 1, (int[]) {APPLICATIONS_ID}, &id);
+}
+
+RowKey
+row_key_of_counters(int32 application)
+{
+	return key_of_integers(KEY_FIRST, 1, (int[]) {COUNTERS_APPLICATION}, &application);
+}
+
+RowKey
+row_key_of_chat(int32 application, int32 chat)
+{
+	return key_of_integers(KEY_FIRST, 2, (int[]) {CHATS_APPLICATION, CHATS_NUMBER}, (int32[]) {application, chat});
+}
+
+RowKey
+row_key_of_token(text *token)
+{
+	return (RowKey) {
+		.key = APPLICATIONS_KEY_TOKEN,
+		.count = 1,
+		.columns = {APPLICATIONS_TOKEN},
+		.values = {PointerGetDatum(token)},
+		.is_text = true,
+		.hash = hash_bytes((unsigned char *) VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token))
+	};
+}
+
+/* The value in a column, which is never null, of the row that was found. */
+Datum
+row_found_value(OpenTable *table, int column)
+{
+	bool		isnull;
+
+	return slot_getattr(table->found, table->plain->columns[column], &isnull);
+}
+
+static bool
+text_equals(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* Whether the row that was found has the key. */
+static bool
+found_has_key(OpenTable *table, const RowKey *key)
+{
+	for (int i = 0; i < key->count; i++)
+	{
+		Datum		value = row_found_value(table, key->columns[i]);
+
+		if (key->is_text ? !text_equals(DatumGetTextPP(value), DatumGetTextPP(key->values[i])) :
+			DatumGetInt32(value) != DatumGetInt32(key->values[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Whether a place is within the table. It does not become shorter while it is in use. */
+static bool
+is_within(OpenTable *table, ItemPointer tid)
+{
+	if (table->blocks == 0)
+		table->blocks = RelationGetNumberOfBlocks(table->relation);
+	return ItemPointerGetBlockNumber(tid) < table->blocks;
+}
+
+static bool
+wants_pruning(Relation relation, Page page)
+{
+	return PageIsFull(page) ||
+		PageGetHeapFreeSpace(page) + PRUNE_SLACK < RelationGetTargetPageFreeSpace(relation, HEAP_DEFAULT_FILLFACTOR);
+}
+
+/*
+ * Find the version that the snapshot sees in the chain of versions with this
+ * root. all_dead: if there is none, whether nobody will ever see one.
+ */
+static bool
+fetch_from_root(RowAccess *access, OpenTable *table, ItemPointerData root, bool *all_dead)
+{
+	TupleTableSlot *slot = row_access_found(table);
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
+	Buffer		buffer;
+	bool		found;
+
+	ExecClearTuple(slot);
+	buffer = ReadBuffer(table->relation, ItemPointerGetBlockNumber(&root));
+	if (wants_pruning(table->relation, BufferGetPage(buffer)))
+		heap_page_prune_opt(table->relation, buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&root, table->relation, buffer, access->snapshot, tuple, all_dead, true);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+	{
+		ReleaseBuffer(buffer);
+		return false;
+	}
+	tuple->t_self = root;
+	ExecStorePinnedBufferHeapTuple(tuple, slot, buffer);
+	return true;
+}
+
+/* Find the row where it was before. */
+static bool
+find_in_cache(RowAccess *access, OpenTable *table, const RowKey *key)
+{
+	ItemPointerData tid;
+
+	if (tid_cache_find_version(table->which, key->hash, &tid) && is_within(table, &tid) &&
+		table_tuple_fetch_row_version(table->relation, &tid, access->snapshot, row_access_found(table)) &&
+		found_has_key(table, key))
+		return true;
+	return tid_cache_find_root(table->which, key->hash, &tid) && is_within(table, &tid) &&
+		fetch_from_root(access, table, tid, NULL) && found_has_key(table, key);
+}
+
+/*
+ * Find the row by the index. Where many versions are kept, because of somebody's
+ * old snapshot, the index has an entry for each page of them; the last version is
+ * most often in the last page, so they are read from their end.
+ */
+static bool
+find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
+{
+	ScanKeyData scan_keys[PLAIN_KEY_COLUMNS_MAX];
+	IndexScanDesc scan = table->scans[key->key];
+	ItemPointer tid;
+
+	if (scan == NULL)
+	{
+		scan = compat_index_beginscan(table->relation, row_access_index(table, table->plain->keys[key->key]),
+									  access->snapshot, key->count);
+		table->scans[key->key] = scan;
+	}
+	for (int i = 0; i < key->count; i++)
+		ScanKeyEntryInitialize(&scan_keys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
+							   key->is_text ? C_COLLATION_OID : InvalidOid,
+							   key->is_text ? F_TEXTEQ : F_INT4EQ, key->values[i]);
+	scan->xs_snapshot = access->snapshot;
+	index_rescan(scan, scan_keys, key->count, NULL, 0);
+	while ((tid = index_getnext_tid(scan, BackwardScanDirection)) != NULL)
+	{
+		ItemPointerData root = *tid;
+		bool		all_dead = false;
+
+		if (fetch_from_root(access, table, root, &all_dead))
+		{
+			pgstat_count_heap_fetch(scan->indexRelation);
+			tid_cache_put_root(table->which, key->hash, &root);
+			return true;
+		}
+		scan->kill_prior_tuple = all_dead;
+	}
+	return false;
+}
+
+/*
+ * Find the version of a row that the call's snapshot sees; it is in
+ * table->found. Returns false if there is none.
+ */
+bool
+row_lookup(RowAccess *access, OpenTable *table, const RowKey *key)
+{
+	return find_in_cache(access, table, key) || find_in_index(access, table, key);
+}

@@ -1,0 +1,28 @@
+/*
+ * row_lookup.h
+ *	  Rows found by their key: see row_lookup.c.
+ */
+#ifndef PG_CHAT_ROW_LOOKUP_H
+#define PG_CHAT_ROW_LOOKUP_H
+
+#include "rows/row_access.h"
+
+/* A key of a table with its values. */
+typedef struct RowKey
+{
+	int			key;			/* KEY_FIRST, ... */
+	int			count;
+	int			columns[PLAIN_KEY_COLUMNS_MAX]; /* places in PlainTable.columns */
+	Datum		values[PLAIN_KEY_COLUMNS_MAX];
+	bool		is_text;		/* the one column is of type text; else all are integer */
+	uint32		hash;
+} RowKey;
+
+extern RowKey row_key_of_application(int32 id);
+extern RowKey row_key_of_token(text *token);
+extern RowKey row_key_of_counters(int32 application);
+extern RowKey row_key_of_chat(int32 application, int32 chat);
+extern bool row_lookup(RowAccess *access, OpenTable *table, const RowKey *key);
+extern Datum row_found_value(OpenTable *table, int column);
+
+#endif							/* PG_CHAT_ROW_LOOKUP_H */

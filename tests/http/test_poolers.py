@@ -1,0 +1,38 @@
+"""PgBouncer between chatd and the database."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import wait_until
+
+
+@pytest.fixture
+def pgbouncer(cluster, tmp_path, request):
+    """The connection string of a PgBouncer in some mode."""
+    (tmp_path / "users").write_text('"chat_api" ""\n')
+    (tmp_path / "ini").write_text("[databases]\nchat = host=%s dbname=chat\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = %s\n"
+                                  "auth_type = trust\nauth_file = %s/users\npool_mode = %s\nlisten_port = 6432\n"
+                                  % (cluster.directory, tmp_path, tmp_path, request.param))
+    process = subprocess.Popen([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", tmp_path / "ini"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_until((tmp_path / ".s.PGSQL.6432").exists, "pgbouncer")
+    yield "host=%s port=6432 dbname=chat user=chat_api" % tmp_path
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None and shutil.which("/usr/sbin/pgbouncer") is None, reason="there is no pgbouncer")
+@pytest.mark.parametrize("pgbouncer", ["session", "transaction"], indirect=True)
+def test_pgbouncer(start_chatd, messages, pgbouncer, request):
+    """Works, or /readyz says why not and stays with that."""
+    server = start_chatd(database=pgbouncer)
+    if "transaction" in request.node.name:
+        wait_until(lambda: "transaction mode" in server.get("/readyz").json.get("error", ""), "the reason")
+        wait_until(lambda: server.log().count("transaction mode") > 20, "further attempts")
+        assert server.get("/readyz").status == 503
+        return
+    server.ready()
+    for number in range(1, 30):
+        assert server.post(messages, {"body": "x"}).json["number"] == number
+        assert len(server.get(messages).json) == number

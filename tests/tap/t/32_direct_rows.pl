@@ -1,0 +1,189 @@
+# Rows written directly and by statements at the same time, while others change the tables in every way
+# that leaves them usable: all numbers are there, all indexes agree with their tables, and a standby and a
+# subscriber have the same.
+use strict;
+use warnings;
+
+use ChatTest;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $chats = 6;
+my $node = new_cluster('main', allows_streaming => 'logical', conf => "deadlock_timeout = 100ms\nallow_in_place_tablespaces = on\n");
+
+$node->safe_psql('postgres', q{CREATE TABLESPACE elsewhere LOCATION ''});
+$node->safe_psql('postgres', qq{
+	CREATE EXTENSION amcheck;
+	CREATE EXTENSION pg_trgm;
+	CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	SELECT chat.create_application('storm');
+	UPDATE chat.applications SET token = 'storm';
+	SELECT chat.create_chat(1) FROM generate_series(1, $chats);
+	SELECT chat.create_message(1, c, 'first') FROM generate_series(1, $chats) AS c});
+
+# What writers do: one message, batches whose chats cross, with a number that is taken and a token that is
+# nobody's among them, and what is taken back.
+my @scripts = (
+	q{SELECT chat.create_message('storm', :c, 'm');},
+	q{SELECT chat.create_message(1, :c, repeat('long ', 2000));},
+	q{SELECT chat.create_messages(ARRAY[1, 1, 1, 1], ARRAY[:c, :d, :e, :c]::integer[], '{a,b,c,d}');},
+	q{SELECT chat.create_messages(ARRAY['storm', 'storm', 'nobody', 'storm'], ARRAY[:d, :c, :e, :e]::integer[], '{a,b,c,d}', '{NULL,1,NULL,NULL}');},
+	q{SELECT chat.create_messages(ARRAY[1, 1, 1], ARRAY[:e, :d, :c]::integer[], '{a,b,c}', wait => false);},
+	q{BEGIN; SELECT chat.create_message(1, :c, 'lost'); SAVEPOINT s; SELECT chat.create_message(1, :c, 'lost'); ROLLBACK TO s;
+SELECT chat.create_message(1, :c, 'lost'); ROLLBACK;},
+	q{SELECT chat.create_chat(1);},
+	q{DO $$ BEGIN
+FOR i IN 1..5 LOOP BEGIN PERFORM chat.create_message(1, i, 'kept'); IF i > 3 THEN RAISE division_by_zero; END IF;
+EXCEPTION WHEN division_by_zero THEN PERFORM chat.create_message(1, i, 'instead'); END; END LOOP; END $$;});
+
+# Start writers. Returns their harness and the file that has what they say.
+sub start_writers
+{
+	my ($name, $way, $transactions) = @_;
+	my $output = "$PostgreSQL::Test::Utils::log_path/$name.out";
+	my @files;
+
+	foreach my $i (0 .. $#scripts)
+	{
+		my $file = "$PostgreSQL::Test::Utils::tmp_check/$name.$i.sql";
+		my $script = $scripts[$i];
+
+		$script =~ s/\n/ /g;
+		append_to_file($file, "\\set c random(1, $chats)\n\\set d random(1, $chats)\n\\set e random(1, $chats)\n"
+			  . join("\n", $script =~ /^DO/ ? $script : map { "$_;" } split(/; */, $script)) . "\n");
+		push @files, '-f', $file;
+	}
+	local $ENV{PGOPTIONS} = "-c pg_chat.direct_rows=$way";
+	return (IPC::Run::start(
+			[ 'pgbench', '-n', '-c', 4, '-t', $transactions, '-M', $way eq 'on' ? 'prepared' : 'simple', @files, '-d', $node->connstr('postgres') ],
+			'<', '/dev/null', '>', $output, '2>&1'), $output);
+}
+
+# Have writers of both ways do so many transactions each, and meanwhile the changes, again and again.
+sub storm
+{
+	my ($name, $transactions, @changes) = @_;
+	my @writers = map { [ start_writers("$name-$_", $_, $transactions) ] } qw(on off);
+	my $rounds = 0;
+
+	while (grep { $_->[0]->pumpable } @writers)
+	{
+		foreach my $change (@changes)
+		{
+			my ($status, $out, $err) = $node->psql('postgres', $change, on_error_stop => 1);
+
+			is($status, 0, "$name: $change") or diag($err) if $rounds == 0 || $status != 0;
+		}
+		$rounds++;
+	}
+	foreach my $writer (@writers)
+	{
+		ok($writer->[0]->finish, "$name: writers met no error") or diag(slurp_file($writer->[1]));
+	}
+	cmp_ok($rounds, '>', 0, "$name: $rounds rounds");
+	return;
+}
+
+sub sound
+{
+	my ($name) = @_;
+
+	is($node->safe_psql('postgres', q{
+		SELECT bt_index_check(c.oid, true), bt_index_parent_check(c.oid, true) FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam
+		WHERE c.relnamespace = 'chat'::regnamespace AND c.relkind = 'i' AND a.amname = 'btree'}) =~ tr/|\n//cdr,
+		$node->safe_psql('postgres', q{
+		SELECT '', '' FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam
+		WHERE c.relnamespace = 'chat'::regnamespace AND c.relkind = 'i' AND a.amname = 'btree'}) =~ tr/|\n//cdr, "$name: indexes are sound");
+	is($node->safe_psql('postgres', q{
+		SELECT c.relname, v.* FROM pg_class AS c, verify_heapam(c.oid) AS v
+		WHERE c.relnamespace = 'chat'::regnamespace AND c.relkind IN ('r', 't')}), '', "$name: tables are sound");
+	return;
+}
+
+# A standby and a subscriber, from before the storms.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+my $subscriber = new_cluster('subscriber');
+my $tables = join(', ', map { "chat.$_" } qw(applications application_counters chats messages));
+$node->safe_psql('postgres', "CREATE PUBLICATION all_of_chat FOR TABLE $tables");
+my $connection = $node->connstr('postgres') =~ s/'/''/gr;
+$subscriber->safe_psql('postgres', 'ALTER TABLE chat.messages ADD COLUMN extra text');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION '$connection' PUBLICATION all_of_chat");
+ok($subscriber->poll_query_until('postgres', "SELECT count(*) = 4 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel"), 'the subscriber has all');
+
+storm('changes', 300,
+	'CREATE TRIGGER t BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTION nothing()',
+	'CREATE INDEX CONCURRENTLY ON chat.messages (created_at)',
+	'DROP TRIGGER t ON chat.messages',
+	'ALTER TABLE chat.chats ADD CONSTRAINT positive CHECK (messages_count >= 0)',
+	'REINDEX TABLE CONCURRENTLY chat.chats',
+	'ALTER TABLE chat.chats DROP CONSTRAINT positive',
+	'ALTER TABLE chat.messages ADD COLUMN extra text',
+	'REINDEX TABLE chat.messages',
+	'VACUUM FULL chat.chats',
+	'CREATE INDEX messages_body_trgm ON chat.messages USING gin (chat.fold(body) gin_trgm_ops)',
+	'CLUSTER chat.messages USING messages_pkey',
+	'CREATE INDEX CONCURRENTLY ON chat.chats (last_message_number)',
+	'ALTER TABLE chat.messages DROP COLUMN extra',
+	'VACUUM FULL chat.messages',
+	'ALTER INDEX chat.messages_pkey SET TABLESPACE elsewhere',
+	'ALTER TABLE chat.chats SET TABLESPACE elsewhere',
+	'REINDEX INDEX CONCURRENTLY chat.messages_pkey',
+	'VACUUM chat.chats, chat.messages, chat.application_counters',
+	'DROP INDEX CONCURRENTLY chat.chats_last_message_number_idx',
+	'DROP INDEX chat.messages_body_trgm',
+	'DROP INDEX chat.messages_created_at_idx',
+	'ALTER TABLE chat.chats SET TABLESPACE pg_default',
+	'ALTER TABLE chat.application_counters SET (fillfactor = 50)',
+	'ALTER TABLE chat.messages ALTER COLUMN created_at SET DEFAULT clock_timestamp()',
+	'ANALYZE chat.chats');
+is(wrong_chats($node, 'postgres'), '', 'changes: numbers gapless, counts exact');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM chat.messages WHERE body = 'lost'}), '0', 'changes: what was rolled back is not there');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM chat.write_paths() WHERE NOT direct}), '0', 'changes: at the end the tables are plain');
+sound('changes');
+
+$node->wait_for_catchup($standby, 'replay');
+is(contents($standby, 'postgres'), contents($node, 'postgres'), 'the standby has the same');
+$node->wait_for_catchup('s');
+$subscriber->safe_psql('postgres', 'ALTER TABLE chat.messages DROP COLUMN extra');
+is(contents($subscriber, 'postgres'), contents($node, 'postgres'), 'the subscriber has the same');
+like(($standby->psql('postgres', q{SELECT chat.create_message(1, 1, 'm')}))[2], qr/read-only transaction/, 'the standby writes nothing');
+
+# Promoted, it goes on where the other ended.
+$standby->promote;
+is($standby->safe_psql('postgres', q{SELECT last_message_number + 1 = chat.create_message(1, 1, 'promoted') FROM chat.chats WHERE number = 1}),
+	't', 'the standby, promoted, goes on');
+
+# Of messages that were truncated away no number is given again, and none is given twice.
+storm('truncation', 150, 'TRUNCATE chat.messages', 'VACUUM chat.messages', 'TRUNCATE chat.messages; REINDEX TABLE chat.messages');
+is($node->safe_psql('postgres', q{
+	SELECT c.number FROM chat.chats AS c LEFT JOIN chat.messages AS m ON m.chat_number = c.number
+	GROUP BY c.number, c.last_message_number HAVING max(m.number) > c.last_message_number OR count(m.number) <> max(m.number) - min(m.number) + 1}),
+	'', 'truncation: no number above the highest, none missing since');
+sound('truncation');
+
+# A transaction that creates thousands of messages in subtransactions makes no multixact for each.
+my $multixacts = q{CHECKPOINT; SELECT next_multixact_id FROM pg_control_checkpoint()};
+my $before = $node->safe_psql('postgres', $multixacts);
+$node->safe_psql('postgres', q{
+	DO $$ BEGIN FOR i IN 1..2000 LOOP BEGIN PERFORM chat.create_message(1, 1, 'm'); EXCEPTION WHEN division_by_zero THEN END; END LOOP; END $$});
+cmp_ok($node->safe_psql('postgres', $multixacts) - $before, '<=', 1, 'no multixact for each subtransaction');
+
+# What only newer releases have.
+SKIP:
+{
+	skip 'before PostgreSQL 18', 2 if $node->pg_version < 18;
+	foreach my $change (
+		'ALTER TABLE chat.messages ADD COLUMN length integer GENERATED ALWAYS AS (length(body)) VIRTUAL',
+		'ALTER TABLE chat.messages ADD COLUMN kind text, ADD CONSTRAINT kind_given NOT NULL kind NOT VALID')
+	{
+		is($node->safe_psql('postgres', qq{
+			BEGIN; $change; SELECT count(*) FROM chat.write_paths() WHERE NOT direct; ROLLBACK}), '1', $change);
+	}
+}
+
+done_testing();
