@@ -30,7 +30,7 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 #define UNKNOWN (-1)
 
 /*
- * How far indexes are behind, those of the condition: a row for each. A chat's
+ * How far indexes of the database $1 are behind, those of the condition: a row for each. A chat's
  * messages above its watermark wait since the first of them was created; what
  * is queued waits since it was queued.
  */
@@ -54,19 +54,20 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id) AS q" \
 	" CROSS JOIN LATERAL (SELECT COALESCE(GREATEST(" \
 	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
-	" WHERE " condition
+	" WHERE i.owner_database = $1 AND " condition
 
-/* Return what a statement without parameters finds. */
+/* Return what a statement finds whose parameter is this database. */
 static Datum
 return_status(FunctionCallInfo fcinfo, SqlSignature *signature, const SavedPlan *plan)
 {
+	Datum		database = CStringGetTextDatum(database_identity_current());
 	TableOwnerSwitch caller;
 	RowStore	store;
 
 	sql_signature_check(fcinfo, signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, signature);
 	caller = table_owner_become(OWNER_SEES_ALL);
-	spi_plan_read_into_replanned(plan, NULL, store);
+	spi_plan_read_into_replanned(plan, &database, store);
 	table_owner_leave(caller);
 	return (Datum) 0;
 }
@@ -81,11 +82,11 @@ chat_search_status(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_RETURNS_ROWS(TEXTOID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID)
 	};
-	static const SavedPlan plan = {
-		.sql = SEARCH_STATUS("i.name, i.alias, i.state,"
-							 " i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false),"
-							 " i.created_at, c.messages, c.behind, q.queued, q.failed, seconds.behind", "true")
-	};
+	static const SavedPlan plan = SAVED_PLAN(
+		SEARCH_STATUS("i.name, i.alias, i.state,"
+					  " i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false),"
+					  " i.created_at, c.messages, c.behind, q.queued, q.failed, seconds.behind", "true"),
+		TEXTOID);
 
 	return return_status(fcinfo, &signature, &plan);
 }
@@ -98,11 +99,11 @@ status_of_index(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		SEARCH_STATUS("format('%s messages, %s s', c.behind + q.queued + q.failed,"
-					  " round(seconds.behind::numeric, 1)) AS status", "i.id = $1"),
-		INT4OID);
-	Datum		value = Int32GetDatum(index);
+					  " round(seconds.behind::numeric, 1)) AS status", "i.id = $2"),
+		TEXTOID, INT4OID);
+	Datum		values[2] = {CStringGetTextDatum(database_identity_current()), Int32GetDatum(index)};
 
-	return spi_plan_read(&plan, &value) == 0 ? pstrdup("nobody knows how much") :
+	return spi_plan_read(&plan, values) == 0 ? pstrdup("nobody knows how much") :
 		spi_result_string(0, spi_column("status"), NULL);
 }
 
@@ -112,7 +113,7 @@ status_of_index(int32 index)
  * tells why.
  */
 static int64
-count_if_possible(SavedPlan *plan)
+count_if_possible(SavedPlan *plan, const Datum *values)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -123,7 +124,7 @@ count_if_possible(SavedPlan *plan)
 	{
 		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
 
-		if (spi_plan_read(plan, NULL) > 0)
+		if (spi_plan_read(plan, values) > 0)
 			count = spi_result_int64(0, 1);
 		table_owner_leave(caller);
 		ReleaseCurrentSubTransaction();
@@ -159,7 +160,7 @@ chat_job_status(PG_FUNCTION_ARGS)
 		.any_version = true
 	};
 	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
-	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'")};
+	static SavedPlan to_index = SAVED_PLAN(SEARCH_STATUS("c.behind + q.queued", "i.state = 'current'"), TEXTOID);
 	static SavedPlan jobs = SAVED_PLAN(
 		"SELECT n.job, COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
 		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at,"
@@ -175,9 +176,9 @@ chat_job_status(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	values[0] = Int64GetDatum(count_if_possible(&to_count));
-	values[1] = Int64GetDatum(count_if_possible(&to_index));
 	values[2] = CStringGetTextDatum(database_identity_current());
+	values[0] = Int64GetDatum(count_if_possible(&to_count, NULL));
+	values[1] = Int64GetDatum(count_if_possible(&to_index, &values[2]));
 	caller = table_owner_become_of(TABLE_WORKER_JOBS, OWNER_SEES_ALL);
 	spi_plan_read_into(&jobs, values, store);
 	table_owner_leave(caller);
