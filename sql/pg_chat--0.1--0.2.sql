@@ -59,16 +59,11 @@ ALTER TABLE chat_internal.search_queue DROP CONSTRAINT search_queue_pkey,
 DROP INDEX IF EXISTS chat_internal.search_queue_key;
 COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
--- Ids of indexes were small numbers, the same in each database.
-DO $$
-DECLARE
-	highest CONSTANT bigint := coalesce((SELECT pg_catalog.max(id) FROM chat_internal.search_indexes), 0);
-	added CONSTANT integer := highest + pg_catalog.floor(pg_catalog.random() * (2147483647 - 2 * highest));
-BEGIN
-	UPDATE chat_internal.search_indexes SET id = id + added;
-	UPDATE chat_internal.search_watermarks SET index_id = index_id + added;
-	UPDATE chat_internal.search_queue SET index_id = index_id + added;
-END $$;
+-- Ids of indexes were small numbers, the same in each database. Rows are changed as their tables' owner.
+CREATE FUNCTION chat_internal.upgrade_index_ids() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_upgrade_index_ids' LANGUAGE C;
+SELECT chat_internal.upgrade_index_ids();
+DROP FUNCTION chat_internal.upgrade_index_ids();
 
 ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;
@@ -384,7 +379,7 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 	FROM chat_internal.job_status() AS d
 	CROSS JOIN chat_internal.worker_process() AS w
 	CROSS JOIN (
-		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname) COLLATE pg_catalog."default", ' ' ORDER BY n.nspname, c.relname) AS remedy
 		FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
