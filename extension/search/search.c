@@ -163,8 +163,9 @@ return_json(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search
 	json_pages_begin(&pages, sql_function_result_store(fcinfo, &function->signature),
 					 search->range.within_chat ? within_chat : across_chats,
 					 page_max_size(fcinfo->args[max_size_argument]), &search->range.from_end);
-	search->found = &pages.receiver;
 	/* The search ends before this function does. */
+	/* cppcheck-suppress autoVariables */
+	search->found = &pages.receiver;
 	/* cppcheck-suppress autoVariables */
 	search->found_enough = &pages.cut;
 	find(search);
