@@ -421,7 +421,7 @@ CREATE VIEW chat.worker_status AS
 	FROM chat_internal.job_status() AS d
 	CROSS JOIN chat_internal.worker_process() AS w
 	CROSS JOIN (
-		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname) COLLATE pg_catalog."default", ' ' ORDER BY n.nspname, c.relname) AS remedy
 		FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
