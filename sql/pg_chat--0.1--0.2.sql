@@ -42,7 +42,11 @@ ALTER INDEX IF EXISTS chat_internal.retired_tokens_done RENAME TO redis_key_queu
 ALTER TABLE chat.search_indexes SET SCHEMA chat_internal;
 ALTER TABLE chat_internal.search_indexes RENAME COLUMN home TO owner_database;
 ALTER TABLE chat_internal.search_indexes RENAME COLUMN proven_in TO verified_start;
-COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, as Elasticsearch counts them. uuid: the one that Elasticsearch gave it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+ALTER TABLE chat_internal.search_indexes ALTER COLUMN id DROP IDENTITY,
+	ALTER COLUMN id SET DEFAULT 1 + pg_catalog.floor(2147483647 * pg_catalog.random())::integer;
+DROP INDEX IF EXISTS chat_internal.search_indexes_current_key;
+CREATE UNIQUE INDEX search_indexes_current_key ON chat_internal.search_indexes (owner_database, state) WHERE state <> 'retired';
+COMMENT ON TABLE chat_internal.search_indexes IS 'Indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). id is random. owner_database: the database and the cluster that it is of; rows of others come with a copy of a database, or by a subscription, and are not used. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 ALTER TABLE chat.indexed_chats RENAME TO search_watermarks;
 ALTER TABLE chat.search_watermarks SET SCHEMA chat_internal;
@@ -50,7 +54,21 @@ ALTER TABLE chat_internal.search_watermarks RENAME CONSTRAINT indexed_chats_pkey
 COMMENT ON TABLE chat_internal.search_watermarks IS 'Watermarks: the messages of the chat up to this number are found in the index, but for those in chat_internal.search_queue. A chat that is missing has none.';
 
 ALTER TABLE chat.search_queue SET SCHEMA chat_internal;
+ALTER TABLE chat_internal.search_queue DROP CONSTRAINT search_queue_pkey,
+	ADD CONSTRAINT search_queue_pkey PRIMARY KEY (index_id, application_id, chat_number, number, id);
+DROP INDEX IF EXISTS chat_internal.search_queue_key;
 COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
+
+-- Ids of indexes were small numbers, the same in each database.
+DO $$
+DECLARE
+	highest CONSTANT bigint := coalesce((SELECT pg_catalog.max(id) FROM chat_internal.search_indexes), 0);
+	added CONSTANT integer := highest + pg_catalog.floor(pg_catalog.random() * (2147483647 - 2 * highest));
+BEGIN
+	UPDATE chat_internal.search_indexes SET id = id + added;
+	UPDATE chat_internal.search_watermarks SET index_id = index_id + added;
+	UPDATE chat_internal.search_queue SET index_id = index_id + added;
+END $$;
 
 ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;

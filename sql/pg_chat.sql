@@ -257,7 +257,7 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.search_indexes (
-	id integer GENERATED ALWAYS AS IDENTITY,
+	id integer NOT NULL DEFAULT 1 + pg_catalog.floor(2147483647 * pg_catalog.random())::integer,
 	name text COLLATE "C" NOT NULL,
 	alias text COLLATE "C" NOT NULL,
 	owner_database text COLLATE "C" NOT NULL,
@@ -273,8 +273,8 @@ CREATE TABLE chat_internal.search_indexes (
 	CONSTRAINT search_indexes_name_key UNIQUE (name),
 	CONSTRAINT search_indexes_state_check CHECK (state IN ('building', 'current', 'retired'))
 );
-CREATE UNIQUE INDEX search_indexes_current_key ON chat_internal.search_indexes (state) WHERE state <> 'retired';
-COMMENT ON TABLE chat_internal.search_indexes IS 'This database''s indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). owner_database is the database and the cluster that it was built for: a copy of the database has the row, and not the index. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, as Elasticsearch counts them. uuid: the one that Elasticsearch gave it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
+CREATE UNIQUE INDEX search_indexes_current_key ON chat_internal.search_indexes (owner_database, state) WHERE state <> 'retired';
+COMMENT ON TABLE chat_internal.search_indexes IS 'Indexes in Elasticsearch: the one that is searched (current), one that will take its place (building), and those to be deleted (retired). id is random. owner_database: the database and the cluster that it is of; rows of others come with a copy of a database, or by a subscription, and are not used. verified_start: when the server started that last knew it to be in sync; operations: how many it had seen then, in Elasticsearchs count. uuid is what Elasticsearch calls it; null before it is there. server: a hash of the URL that it was last found at. rebuild: it is to be replaced by a new one. last_version: the latest version that a document was given, at the least. Empty where Elasticsearch is not used.';
 
 CREATE TABLE chat_internal.search_watermarks (
 	index_id integer NOT NULL,
@@ -293,9 +293,8 @@ CREATE TABLE chat_internal.search_queue (
 	number integer NOT NULL,
 	queued_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	reason text,
-	CONSTRAINT search_queue_pkey PRIMARY KEY (id)
+	CONSTRAINT search_queue_pkey PRIMARY KEY (index_id, application_id, chat_number, number, id)
 );
-CREATE INDEX search_queue_key ON chat_internal.search_queue (index_id, application_id, chat_number, number);
 CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHERE reason IS NULL;
 COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 

@@ -20,9 +20,11 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "changes/search_queue.h"
+#include "common/database_identity.h"
 #include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/spi_plan.h"
@@ -118,15 +120,16 @@ search_queue_is_full(void)
 }
 
 /*
- * The ids of the indexes that have to be told. Connected to SPI, as the owner.
+ * The ids of the indexes that have to be told: this database's. Connected to SPI, as the owner.
  */
 static IntColumns
 get_indexes(void)
 {
-	static SavedPlan plan = {
-		.sql = "SELECT id FROM chat_internal.search_indexes WHERE state <> 'retired'"
-	};
-	uint64		count = spi_plan_write_latest(&plan, NULL);
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id FROM chat_internal.search_indexes WHERE owner_database = $1 AND state <> 'retired'",
+		TEXTOID);
+	Datum		database = CStringGetTextDatum(database_identity_current());
+	uint64		count = spi_plan_write_latest(&plan, &database);
 	int			id = spi_column("id");
 	IntColumns	ids;
 
@@ -222,11 +225,19 @@ search_queue_forget_chats(const ChatKey *chats, int count)
 void
 search_queue_forget_all(void)
 {
-	static SavedPlan watermarks = {.sql = "DELETE FROM chat_internal.search_watermarks"};
-	static SavedPlan queue = {.sql = "DELETE FROM chat_internal.search_queue"};
-	static SavedPlan rebuild = {.sql = "UPDATE chat_internal.search_indexes SET rebuild = true WHERE NOT rebuild"};
+	static SavedPlan watermarks = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_watermarks WHERE index_id = ANY ($1)", INT4ARRAYOID);
+	static SavedPlan queue = SAVED_PLAN(
+		"DELETE FROM chat_internal.search_queue WHERE index_id = ANY ($1)", INT4ARRAYOID);
+	static SavedPlan rebuild = SAVED_PLAN(
+		"UPDATE chat_internal.search_indexes SET rebuild = true WHERE id = ANY ($1) AND NOT rebuild", INT4ARRAYOID);
+	IntColumns	indexes = get_indexes();
+	Datum		ids;
 
-	spi_plan_write_latest(&watermarks, NULL);
-	spi_plan_write_latest(&queue, NULL);
-	spi_plan_write_latest(&rebuild, NULL);
+	if (indexes.count == 0)
+		return;
+	int_columns_to_arrays(&indexes, &ids);
+	spi_plan_write_latest(&watermarks, &ids);
+	spi_plan_write_latest(&queue, &ids);
+	spi_plan_write_latest(&rebuild, &ids);
 }

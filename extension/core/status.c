@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 #define SINCE_UNKNOWN "NULL::timestamptz"
 
 /*
- * How far indexes are behind, those of the condition: a row for each. A chat's
+ * How far indexes of the database $1 are behind, those of the condition: a row for each. A chat's
  * messages above its watermark wait since the first of them was created; what
  * is queued waits since it was queued.
  */
@@ -61,7 +61,7 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id) AS q" \
 	" CROSS JOIN LATERAL (SELECT COALESCE(GREATEST(" \
 	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
-	" WHERE " condition
+	" WHERE i.owner_database = $1 AND " condition
 
 /* A statement, what it finds, and as the owner of which tables it is run. */
 typedef struct Reading
@@ -125,9 +125,9 @@ read_if_possible(Reading *reading)
 
 /* The number that a statement finds, or UNKNOWN. */
 static int64
-count_if_possible(SavedPlan *plan)
+count_if_possible(SavedPlan *plan, const Datum *values)
 {
-	Reading		reading = {.plan = plan, .all_tables = true, .count = UNKNOWN};
+	Reading		reading = {.plan = plan, .values = values, .all_tables = true, .count = UNKNOWN};
 
 	(void) read_if_possible(&reading);
 	return reading.count;
@@ -151,22 +151,20 @@ chat_search_status(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_RETURNS_ROWS(TEXTOID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID)
 	};
-	static SavedPlan all = {
-		.sql = SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, seconds.behind",
-							 SINCE_CREATED, "true")
-	};
-	static SavedPlan numbers = {
-		.sql = SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, NULL::float8",
-							 SINCE_UNKNOWN, "true")
-	};
-	static SavedPlan indexes = {
-		.sql = "SELECT " INDEX_COLUMNS ", NULL::int8, NULL::int8, NULL::int8, NULL::int8, NULL::float8"
-		" FROM chat_internal.search_indexes AS i"
-	};
+	static SavedPlan all = SAVED_PLAN(
+		SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, seconds.behind",
+					  SINCE_CREATED, "true"), TEXTOID);
+	static SavedPlan numbers = SAVED_PLAN(
+		SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, NULL::float8",
+					  SINCE_UNKNOWN, "true"), TEXTOID);
+	static SavedPlan indexes = SAVED_PLAN(
+		"SELECT " INDEX_COLUMNS ", NULL::int8, NULL::int8, NULL::int8, NULL::int8, NULL::float8"
+		" FROM chat_internal.search_indexes AS i WHERE i.owner_database = $1", TEXTOID);
+	Datum		database = CStringGetTextDatum(database_identity_current());
 	Reading		readings[] = {
-		{.plan = &all, .all_tables = true},
-		{.plan = &numbers, .all_tables = true},
-		{.plan = &indexes, .table = TABLE_SEARCH_INDEXES}
+		{.plan = &all, .values = &database, .all_tables = true},
+		{.plan = &numbers, .values = &database, .all_tables = true},
+		{.plan = &indexes, .values = &database, .table = TABLE_SEARCH_INDEXES}
 	};
 	RowStore	store;
 
@@ -189,11 +187,11 @@ status_of_index(int32 index)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		SEARCH_STATUS("format('%s messages, %s s', c.behind + q.queued + q.failed,"
-					  " round(seconds.behind::numeric, 1)) AS status", SINCE_CREATED, "i.id = $1"),
-		INT4OID);
-	Datum		value = Int32GetDatum(index);
+					  " round(seconds.behind::numeric, 1)) AS status", SINCE_CREATED, "i.id = $2"),
+		TEXTOID, INT4OID);
+	Datum		values[2] = {CStringGetTextDatum(database_identity_current()), Int32GetDatum(index)};
 
-	return spi_plan_read(&plan, &value) == 0 ? pstrdup("nobody knows how much") :
+	return spi_plan_read(&plan, values) == 0 ? pstrdup("nobody knows how much") :
 		spi_result_string(0, spi_column("status"), NULL);
 }
 
@@ -221,7 +219,7 @@ chat_job_status(PG_FUNCTION_ARGS)
 		.any_version = true
 	};
 	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
-	static SavedPlan to_index = {.sql = SEARCH_STATUS("c.behind + q.queued", SINCE_UNKNOWN, "i.state = 'current'")};
+	static SavedPlan to_index = SAVED_PLAN(SEARCH_STATUS("c.behind + q.queued", SINCE_UNKNOWN, "i.state = 'current'"), TEXTOID);
 	static SavedPlan jobs = SAVED_PLAN(JOBS(
 		"COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
 		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at",
@@ -236,9 +234,9 @@ chat_job_status(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	reading.store = sql_function_result_store(fcinfo, &signature);
-	values[0] = Int64GetDatum(count_if_possible(&to_count));
-	values[1] = Int64GetDatum(count_if_possible(&to_index));
 	values[2] = CStringGetTextDatum(database_identity_current());
+	values[0] = Int64GetDatum(count_if_possible(&to_count, NULL));
+	values[1] = Int64GetDatum(count_if_possible(&to_index, &values[2]));
 	if (!read_if_possible(&reading))
 	{
 		reading.plan = &names;

@@ -36,7 +36,7 @@
 #define SLICE_FIRST 10
 
 /* Below all parents. */
-#define BEFORE_ALL {-1, 0}
+#define BEFORE_ALL {PG_INT32_MIN, PG_INT32_MIN}
 
 /* Parents whose counting failed, and was logged: not to be logged again. */
 static ChatKey failed[64];

@@ -198,32 +198,23 @@ static void
 keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 {
 	static SavedPlan queued = SAVED_PLAN(
-		"UPDATE chat_internal.search_queue SET reason = $2 WHERE id = $1",
-		INT8OID, TEXTOID);
+		"UPDATE chat_internal.search_queue SET reason = $5 WHERE index_id = $1"
+		" AND application_id = $2 AND chat_number = $3 AND number = $4 AND id = $6",
+		INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, INT8OID);
 	static SavedPlan appended = SAVED_PLAN(
 		"INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number, reason)"
 		" VALUES ($1, $2, $3, $4, $5)",
 		INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID);
+	Datum		values[6] = {
+		Int32GetDatum(reader->index), Int32GetDatum(item->key.application),
+		Int32GetDatum(item->key.chat), Int32GetDatum(item->key.number),
+		CStringGetTextDatum(item->reason), Int64GetDatum(item->queue_id)
+	};
 
 	ereport(LOG,
 			(errmsg("pg_chat: message %d of chat %d of application %d cannot be indexed: %s",
 					item->key.number, item->key.chat, item->key.application, item->reason)));
-	if (item->queue_id != 0)
-	{
-		Datum		values[2] = {Int64GetDatum(item->queue_id), CStringGetTextDatum(item->reason)};
-
-		spi_plan_write(&queued, values, NULL);
-	}
-	else
-	{
-		Datum		values[5] = {
-			Int32GetDatum(reader->index), Int32GetDatum(item->key.application),
-			Int32GetDatum(item->key.chat), Int32GetDatum(item->key.number),
-			CStringGetTextDatum(item->reason)
-		};
-
-		spi_plan_write(&appended, values, NULL);
-	}
+	spi_plan_write(item->queue_id != 0 ? &queued : &appended, values, NULL);
 }
 
 /* Whether an item is not read again: it is of the queue, or below the watermark now. */

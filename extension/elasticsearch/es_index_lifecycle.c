@@ -16,8 +16,8 @@
  * Where a standby was promoted, or a backup or the disk's snapshot restored, the
  * index may have what was lost. So after each start of the server it is not
  * searched before it is verified: it has seen as many operations as were noted
- * (see es_seq_no.c), or else was compared with the table. An index that belongs
- * to another database, of which this one is a copy, is forgotten.
+ * (see es_seq_no.c), or else was compared with the table. A copy of the database
+ * has indexes of its own.
  *
  * Its name is its own, and never used again. For others to search it, an alias
  * stands for the current index, whichever it is. An index that is no more what
@@ -34,12 +34,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "common/database_identity.h"
 #include "common/json_read.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_mapping.h"
+#include "elasticsearch/es_stray_rows.h"
 #include "elasticsearch/old_transactions.h"
 
 int			guc_elasticsearch_shards;
@@ -345,22 +345,6 @@ change_rows(List *indexes)
 {
 	const EsIndex *current = es_index_in_state(indexes, INDEX_CURRENT);
 	const EsIndex *building = es_index_in_state(indexes, INDEX_BUILDING);
-	ListCell   *cell;
-	bool		changed = false;
-
-	foreach(cell, indexes)
-	{
-		EsIndex    *index = lfirst(cell);
-
-		/* This database is a copy; the index is the original's. */
-		if (strcmp(index->owner_database, database_identity_current()) != 0)
-		{
-			forget(index);
-			changed = true;
-		}
-	}
-	if (changed)
-		return true;
 
 	if (current == NULL)
 		begin_row(INDEX_CURRENT);
@@ -387,7 +371,7 @@ es_indexes_maintain(List *indexes, bool check, const char **problem)
 	bool		changed = false;
 
 	if (check)
-		es_index_rows_delete_orphans();
+		es_stray_rows_delete();
 	if (change_rows(indexes))
 		return true;
 	foreach(cell, indexes)
@@ -418,5 +402,5 @@ es_indexes_forget(void)
 
 	foreach(cell, es_index_rows_read(&last_version))
 		forget(lfirst(cell));
-	es_index_rows_delete_orphans();
+	es_stray_rows_delete();
 }

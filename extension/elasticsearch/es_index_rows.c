@@ -1,10 +1,13 @@
 /*
  * es_index_rows.c
- *	  The rows of chat_internal.search_indexes.
+ *	  The rows of chat_internal.search_indexes that are this database's.
  *
  * A row says how it is with an index in Elasticsearch; what becomes of it is
  * decided in es_index_lifecycle.c. Where a row must be durable before
  * Elasticsearch is told anything, its transaction commits synchronously.
+ *
+ * There may be rows of other databases, see es_stray_rows.c. They are left out
+ * where an index is looked for; from then on it is known by its id.
  */
 #include "postgres.h"
 
@@ -96,7 +99,6 @@ index_from_row(uint64 row)
 	index->id = spi_result_int32(row, spi_column("id"));
 	index->name = spi_result_string(row, spi_column("name"), NULL);
 	index->alias = spi_result_string(row, spi_column("alias"), NULL);
-	index->owner_database = spi_result_string(row, spi_column("owner_database"), NULL);
 	index->verified = spi_result_bool(row, spi_column("verified"));
 	index->unverified = spi_result_bool(row, spi_column("unverified"));
 	index->operations = spi_result_int64(row, spi_column("operations"));
@@ -115,18 +117,21 @@ List *
 es_index_rows_read(int64 *last_version)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id, name, alias, owner_database, COALESCE(verified_start = $1, false) AS verified,"
+		"SELECT id, name, alias, COALESCE(verified_start = $2, false) AS verified,"
 		" verified_start IS NULL AS unverified, operations, uuid, COALESCE(server, 0) AS server,"
 		" state, rebuild, last_version"
-		" FROM chat_internal.search_indexes ORDER BY id", TIMESTAMPTZOID);
-	Datum		start = TimestampTzGetDatum(PgStartTime);
+		" FROM chat_internal.search_indexes WHERE owner_database = $1 ORDER BY created_at, id",
+		TEXTOID, TIMESTAMPTZOID);
+	Datum		values[2] = {
+		CStringGetTextDatum(database_identity_current()), TimestampTzGetDatum(PgStartTime)
+	};
 	MemoryContext context = CurrentMemoryContext;
 	List	   *indexes = NIL;
 	uint64		rows;
 
 	*last_version = 0;
 	worker_xact_begin("looking for indexes");
-	rows = spi_plan_read_fresh(&plan, &start);
+	rows = spi_plan_read_fresh(&plan, values);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
@@ -267,21 +272,6 @@ es_index_row_delete(const EsIndex *index)
 	delete_in_slices(&queue, index->id, "deleting what is queued for an index");
 }
 
-/*
- * Delete what was queued for indexes that have no row any more, by transactions
- * that were under way when it was deleted. Ids grow.
- */
-void
-es_index_rows_delete_orphans(void)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue WHERE ctid = ANY (ARRAY("
-		"SELECT ctid FROM chat_internal.search_queue WHERE index_id <"
-		" (SELECT COALESCE(min(id), $1) FROM chat_internal.search_indexes) LIMIT " DELETED_MAX "))", INT4OID);
-
-	delete_in_slices(&plan, PG_INT32_MAX, "tidying the queue");
-}
-
 /* An index can be used from now on, at this URL: write its uuid. */
 void
 es_index_row_enable(const EsIndex *index, const char *uuid)
@@ -416,18 +406,21 @@ Datum
 chat_reindex(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"WITH rebuilt AS (UPDATE chat_internal.search_indexes SET rebuild = true WHERE state <> 'retired'"
-		" RETURNING name, state) SELECT name FROM rebuilt WHERE state = $1",
-		TEXTOID);
+		"WITH rebuilt AS (UPDATE chat_internal.search_indexes SET rebuild = true"
+		" WHERE owner_database = $1 AND state <> 'retired'"
+		" RETURNING name, state) SELECT name FROM rebuilt WHERE state = $2",
+		TEXTOID, TEXTOID);
 	static SqlSignature signature = {SQL_RETURNS(TEXTOID)};
-	Datum		current = CStringGetTextDatum(state_names[INDEX_CURRENT]);
+	Datum		values[2] = {
+		CStringGetTextDatum(database_identity_current()), CStringGetTextDatum(state_names[INDEX_CURRENT])
+	};
 	MemoryContext context = CurrentMemoryContext;
 	TableOwnerSwitch caller;
 	text	   *name;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	caller = table_owner_become(OWNER_SEES_ALL);
-	if (spi_plan_write(&plan, &current, NULL) == 0)
+	if (spi_plan_write(&plan, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("Elasticsearch is not used in this database"),

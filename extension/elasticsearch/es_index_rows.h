@@ -22,7 +22,6 @@ typedef struct EsIndex
 	int32		id;
 	char	   *name;
 	char	   *alias;
-	char	   *owner_database;
 	bool		verified;		/* in sync, but for what is pending, since the server started */
 	bool		unverified;		/* not in sync, as far as is known */
 	int64		operations;		/* that it had seen, when last noted */
@@ -47,6 +46,5 @@ extern void es_index_row_replace(const EsIndex *old, const EsIndex *new);
 extern void es_index_mark_verified(const EsIndex *index, int64 operations);
 extern void es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version);
 extern void es_index_note_progress(int32 id, int64 version, const int64 *operations);
-extern void es_index_rows_delete_orphans(void);
 
 #endif							/* PG_CHAT_ES_INDEX_ROWS_H */

@@ -20,8 +20,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "bgworker/worker_xact.h"
 #include "changes/change_subscribers.h"
 #include "changes/shmem.h"
+#include "common/spi_plan.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_index_lifecycle.h"
 #include "elasticsearch/es_sender.h"
@@ -141,9 +143,24 @@ match_senders(List *indexes)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Tell the readers what changed. */
+/* Whether chats come by a subscription, of whose changes nobody tells. */
+static bool
+is_subscribed(void)
+{
+	static SavedPlan plan = {
+		.sql = "SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = 'chat.chats'::regclass LIMIT 1"
+	};
+	bool		subscribed;
+
+	worker_xact_begin("looking for subscriptions");
+	subscribed = spi_plan_read_fresh(&plan, NULL) > 0;
+	worker_xact_commit();
+	return subscribed;
+}
+
+/* Tell the readers what changed. check: it is time to look at what came by a subscription. */
 static void
-deliver(void)
+deliver(bool check)
 {
 	static TimestampTz next_look = 0;
 	ChatKey    *changes;
@@ -153,6 +170,8 @@ deliver(void)
 	bool		look_again = is_due(&next_look, LOOK_MS);
 
 	if (!shmem_available() && is_due(&next_scan, SCAN_MS))
+		all = true;
+	if (check && is_subscribed())
 		all = true;
 	foreach(cell, senders)
 	{
@@ -367,7 +386,7 @@ run_sync(JobRun *run)
 		check_operations(es_index_in_state(indexes, INDEX_CURRENT), run);
 	if (check && run->error != NULL)
 		next_check = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CHECK_AGAIN_MS);
-	deliver();
+	deliver(check);
 	send_until(end, run);
 	if (run->error != NULL)
 		log_problem(run->error);

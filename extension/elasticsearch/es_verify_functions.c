@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 
 #include "changes/change_tracking.h"
+#include "common/database_identity.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
@@ -171,14 +172,15 @@ chat_retry_failed_documents(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat_internal.search_queue SET reason = NULL WHERE reason IS NOT NULL"
+		" AND index_id = ANY (ARRAY(SELECT id FROM chat_internal.search_indexes WHERE owner_database = $3))"
 		" AND ($1 IS NULL OR application_id = $1)"
 		" AND ($2 IS NULL OR chat_number = $2)"
 		" RETURNING application_id, chat_number",
-		INT4OID, INT4OID);
+		INT4OID, INT4OID, TEXTOID);
 	static SqlSignature signature = {SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS(INT8OID)};
 	TableOwnerSwitch caller;
-	Datum		values[2];
-	char		nulls[3] = "  ";
+	Datum		values[3];
+	char		nulls[4] = "   ";
 	uint64		count;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
@@ -187,6 +189,7 @@ chat_retry_failed_documents(PG_FUNCTION_ARGS)
 		values[i] = PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
+	values[2] = CStringGetTextDatum(database_identity_current());
 	caller = table_owner_become(OWNER_SEES_ALL);
 	count = spi_plan_write(&plan, values, nulls);
 	if (count > 0)

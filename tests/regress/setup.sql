@@ -31,6 +31,10 @@ CREATE FUNCTION test.id(app text) RETURNS integer LANGUAGE sql AS
 CREATE FUNCTION test.token(app text) RETURNS text LANGUAGE sql AS
 	$$ SELECT token FROM chat.applications WHERE name = app $$;
 
+-- What the rows are marked with that are this database's own.
+CREATE FUNCTION test.owner_database() RETURNS text LANGUAGE sql AS
+	$$ SELECT d.oid || '-' || c.system_identifier FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database() $$;
+
 -- Counters that are not what the rows say: no row if all is well.
 CREATE FUNCTION test.wrong_counters()
 	RETURNS TABLE (counted text, application integer, chat integer, count integer, highest integer, rows bigint, top integer)

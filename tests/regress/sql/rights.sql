@@ -127,7 +127,7 @@ ALTER TABLE chat_internal.recount_queue RENAME TO hidden_queue;
 CREATE VIEW chat_internal.recount_queue AS SELECT * FROM chat_internal.hidden_queue WHERE eve.attack('view of queue');
 ALTER TABLE chat.messages RENAME TO hidden;
 CREATE VIEW chat.messages AS SELECT * FROM chat.hidden WHERE eve.attack('view of messages');
-INSERT INTO chat_internal.hidden_indexes (name, alias, owner_database, state) VALUES ('i', 'i', 'i', 'current');
+INSERT INTO chat_internal.hidden_indexes (name, alias, owner_database, state) SELECT 'i', 'i', d.oid || '-' || c.system_identifier, 'current' FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database();
 INSERT INTO chat_internal.hidden_queue VALUES (1, 1);
 INSERT INTO chat_internal.hidden (owner_database, job) SELECT d.oid || '-' || c.system_identifier, 'redis' FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database();
 RESET ROLE;

@@ -19,7 +19,9 @@ UPDATE chat.messages SET body = 'changed' WHERE (chat_number, number) = (1, 3);
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 2, 'again');
 SELECT * FROM queued();
 
-INSERT INTO chat_internal.search_indexes (name, alias, owner_database, state) VALUES ('one', 'search', 'here', 'current'), ('zero', 'search', 'here', 'retired');
+-- The indexes of another database, which a copy or a subscription brought, are told nothing.
+INSERT INTO chat_internal.search_indexes (id, name, alias, owner_database, state) VALUES (1, 'one', 'search', owner_database(), 'current'), (2, 'zero', 'search', owner_database(), 'retired'),
+	(101, 'its one', 'search', 'another', 'current'), (102, 'its two', 'search', 'another', 'building');
 INSERT INTO chat_internal.search_watermarks SELECT 1, 1, number, 5 FROM chat.chats;
 
 -- What is appended is not queued, whoever appends it.
@@ -57,7 +59,7 @@ SELECT count(*), count(DISTINCT number), min(number), max(number) FROM chat_inte
 DELETE FROM chat_internal.search_queue;
 
 -- Each index that is not retired is told.
-INSERT INTO chat_internal.search_indexes (name, alias, owner_database, state) VALUES ('two', 'search', 'here', 'building');
+INSERT INTO chat_internal.search_indexes (id, name, alias, owner_database, state) VALUES (3, 'two', 'search', owner_database(), 'building');
 SELECT chat.create_message(1, 1, 'named', 16);
 UPDATE chat.messages SET body = 'changed' WHERE (chat_number, number) = (1, 16);
 DELETE FROM chat.messages WHERE (chat_number, number) = (1, 17);
@@ -119,7 +121,7 @@ SELECT chat_number FROM watermarks;
 UPDATE chat.chats SET last_message_number = last_message_number - 1 WHERE number = 1;
 SELECT chat_number FROM watermarks;
 SELECT chat.create_chat(1), chat.create_chat(1);
-INSERT INTO chat_internal.search_watermarks SELECT id, 1, number, 5 FROM chat_internal.search_indexes, chat.chats WHERE state = 'current' ON CONFLICT DO NOTHING;
+INSERT INTO chat_internal.search_watermarks SELECT id, 1, number, 5 FROM chat_internal.search_indexes, chat.chats WHERE id = 1 ON CONFLICT DO NOTHING;
 UPDATE chat.chats SET number = 40 WHERE number = 4;
 SELECT chat_number FROM watermarks;
 DELETE FROM chat.chats WHERE number = 2;
@@ -137,7 +139,7 @@ SELECT id FROM chat.create_application('after') \gset
 SELECT chat.create_chat(:id);
 SELECT chat.create_message(:id, 1, 'hello');
 UPDATE chat.messages SET body = 'changed';
-INSERT INTO chat_internal.search_watermarks SELECT i.id, :id, 1, 1 FROM chat_internal.search_indexes AS i WHERE state = 'current';
+INSERT INTO chat_internal.search_watermarks VALUES (1, :id, 1, 1);
 BEGIN;
 TRUNCATE chat.messages;
 SELECT count(*) FROM watermarks;
@@ -149,3 +151,20 @@ TRUNCATE chat.chats CASCADE;
 SELECT count(*) FROM watermarks;
 SELECT count(*) FROM chat_internal.search_queue;
 SELECT name, rebuild FROM chat_internal.search_indexes ORDER BY id;
+
+-- Rows of another database's index are neither used, shown nor changed.
+INSERT INTO chat_internal.search_watermarks VALUES (101, :id, 1, 1);
+INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number, reason) VALUES (101, :id, 1, 1, 'refused'), (1, :id, 1, 1, 'refused');
+SELECT index, state, queued, failed FROM chat.search_status ORDER BY index;
+SELECT chat.retry_failed_documents();
+SELECT chat.reindex();
+SELECT index_id, reason FROM chat_internal.search_queue ORDER BY index_id;
+SELECT backlog FROM chat.worker_status WHERE job = 'search';
+TRUNCATE chat.applications CASCADE;
+SELECT index_id FROM chat_internal.search_watermarks;
+SELECT index_id FROM chat_internal.search_queue;
+SELECT name, rebuild FROM chat_internal.search_indexes ORDER BY id;
+-- What the other calls its own does not collide with what is here.
+INSERT INTO chat_internal.search_indexes (id, name, alias, owner_database, state) VALUES (103, 'a third one', 'search', 'a third', 'current');
+DELETE FROM chat_internal.search_indexes WHERE id = 1;
+SELECT chat.reindex();

@@ -27,6 +27,9 @@ my @running;
 # Documents in one answer: as many as Elasticsearch gives by default.
 use constant PAGE => 10_000;
 
+# The condition that a row of chat_internal.search_indexes is the database's own: a subscription brings others.
+use constant OWN => q{owner_database = (SELECT d.oid || '-' || c.system_identifier FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database())};
+
 # A running cluster whose worker keeps an index in an Elasticsearch; without one, if that is undef.
 sub new_search_cluster
 {
@@ -49,14 +52,14 @@ sub index_name
 {
 	my ($node, $db) = @_;
 
-	return $node->safe_psql($db, q{SELECT name FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL});
+	return $node->safe_psql($db, q{SELECT name FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL AND } . OWN);
 }
 
 sub wait_for_index
 {
 	my ($node, $db) = @_;
 
-	wait_until($node, $db, q{SELECT count(*) = 1 FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL}, "$db has an index");
+	wait_until($node, $db, q{SELECT count(*) = 1 FROM chat_internal.search_indexes WHERE state = 'current' AND uuid IS NOT NULL AND } . OWN, "$db has an index");
 	return index_name($node, $db);
 }
 
@@ -65,13 +68,13 @@ sub wait_until_idle
 {
 	my ($node, $db) = @_;
 
-	return $node->poll_query_until($db, q{
-		SELECT (SELECT count(*) = 1 AND bool_and(state = 'current' AND uuid IS NOT NULL AND NOT rebuild) FROM chat_internal.search_indexes)
+	return $node->poll_query_until($db, "WITH own AS (SELECT * FROM chat_internal.search_indexes WHERE @{[ OWN ]})" . q{
+		SELECT (SELECT count(*) = 1 AND bool_and(state = 'current' AND uuid IS NOT NULL AND NOT rebuild) FROM own)
 			AND (SELECT bool_and(usable) FROM chat.search_status)
-			AND NOT EXISTS (SELECT FROM chat_internal.search_queue)
+			AND NOT EXISTS (SELECT FROM chat_internal.search_queue WHERE index_id IN (SELECT id FROM own))
 			AND NOT EXISTS (
 				SELECT FROM chat.chats AS c
-				FULL JOIN (SELECT i.* FROM chat_internal.search_watermarks AS i JOIN chat_internal.search_indexes AS s ON s.id = i.index_id WHERE s.state = 'current') AS i
+				FULL JOIN (SELECT i.* FROM chat_internal.search_watermarks AS i JOIN own AS s ON s.id = i.index_id WHERE s.state = 'current') AS i
 					ON (i.application_id, i.chat_number) = (c.application_id, c.number)
 				WHERE coalesce(i.indexed_number, 0) IS DISTINCT FROM c.last_message_number)});
 }

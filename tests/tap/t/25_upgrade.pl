@@ -116,9 +116,16 @@ sub rows_of
 			my $columns = columns_of($server, $db, $name, $_);
 			"SELECT '$_', t.ctid, $columns FROM $name AS t ORDER BY ROW ($columns)::text COLLATE \"C\"" } sort keys %table),
 		"SELECT 'applications_id_seq', last_value, is_called FROM chat.applications_id_seq",
-		map { my $schema = $upgraded ? 'chat_internal' : 'chat'; "SELECT '${_}_id_seq', last_value, is_called FROM $schema.${_}_id_seq" }
-		qw(search_indexes search_queue)));
+		"SELECT 'search_queue_id_seq', last_value, is_called FROM @{[ $upgraded ? 'chat_internal' : 'chat' ]}.search_queue_id_seq"));
 
+	# Ids of search indexes are random, so that two databases have no two alike; their order is kept.
+	if ($upgraded)
+	{
+		my @ids = split /\n/, $server->safe_psql($db, 'SELECT id FROM chat_internal.search_indexes ORDER BY id');
+		my %place = map { $ids[$_] => $_ + 1 } 0 .. $#ids;
+
+		$rows =~ s/^((?:search_indexes|search_queue\|[^|]*|indexed_chats)\|[^|]*\|)(\d+)/$1 . ($place{$2} \/\/ $2)/gme;
+	}
 	return $upgraded ? $rows : $rows =~ s/^(worker_duties\|[^|]*\|)search index\|/$1trigram index|/mr;
 }
 
@@ -135,10 +142,12 @@ command_ok([ 'pg_dump', '-f', "$tmp/dump", $node->connstr('rows') ], 'a dump of 
 $node->safe_psql('rows', 'ALTER EXTENSION pg_chat UPDATE');
 my $upgraded = rows_of($node, 'rows', 1);
 is(unplaced($upgraded), unplaced($rows), 'every row is kept');
-is(scalar(grep { !/^worker_duties/ } split /\n/, $upgraded), scalar(grep { !/^worker_duties/ } split /\n/, $rows), 'in its place');
+my $rewritten = qr/^(?:worker_duties|search_indexes|indexed_chats|search_queue)\|/;
+is(join("\n", grep { $_ !~ $rewritten } split /\n/, $upgraded), join("\n", grep { $_ !~ $rewritten } split /\n/, $rows), 'in its place');
+cmp_ok($node->safe_psql('rows', 'SELECT min(id) FROM chat_internal.search_indexes'), '>', 2, 'but search indexes, which have other ids');
 is($node->safe_psql('rows', q{SET ROLE upgrade_monitor; SELECT job, last_error FROM chat.worker_status WHERE job = 'trigram index';
 		SELECT count(*), min(failed) FROM chat.search_status; SELECT max(old_value) FROM chat.repaired_counts}),
-	"trigram index|once\n2|0\n299", 'grants are kept, also on what was replaced');
+	"trigram index|once\n0|\n299", 'grants are kept, also on what was replaced; indexes of another database are not shown');
 is($node->safe_psql('rows', q{SELECT duty FROM public.errors WHERE duty ~ 'index'; SELECT max(last_number) FROM public.busy_chats}), "trigram index\n300",
 	"so are others' views");
 is($node->safe_psql('rows', q{

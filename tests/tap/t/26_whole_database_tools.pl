@@ -1,20 +1,24 @@
 # What is done to all tables of a database, with the extension in it and its worker at work: publication and
-# subscription, with the extension on both sides and then the other way round; a restore of data alone;
+# subscription, with the extension on both sides and then the other way round, both with Redis and, where it can run,
+# with Elasticsearch; a restore of data alone;
 # REASSIGN OWNED and ALTER ... OWNER; tables rewritten and indexes built anew. Other people's keys and triggers on
 # our tables hold meanwhile.
 use strict;
 use warnings;
 
+use ChatSearch;
 use ChatTest;
 use ChatWorker;
+use Elasticsearch;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use RedisServer;
 use Test::More;
 
 my $redis = RedisServer->new;
+my $elasticsearch = Elasticsearch->available ? Elasticsearch->new : undef;
 my %number = (first => 0, second => 1);
-my %nodes = map { $_ => new_worker_cluster($_, allows_streaming => 'logical',
+my %nodes = map { $_ => new_search_cluster($_, $elasticsearch, allows_streaming => 'logical',
 	conf => "pg_chat.redis_url = 'unix://$redis->{socket}?db=$number{$_}'\nmax_logical_replication_workers = 8\nmax_worker_processes = 16\n") } keys %number;
 
 # Of others: a table that refers to messages, one that messages refer to, and a constraint trigger.
@@ -64,6 +68,7 @@ foreach my $node ($first, $second)
 	$node->safe_psql('postgres', $business);
 	wait_until($node, 'postgres', q{SELECT bool_and(runs > 0) FROM chat.worker_status WHERE job IN ('reconcile', 'scrub chats', 'scrub applications', 'redis')},
 		$node->name . ': the jobs have run');
+	wait_for_index($node, 'postgres') if $elasticsearch;
 }
 fill($first, 'postgres');
 $first->safe_psql('postgres', q{INSERT INTO people VALUES (1); INSERT INTO orders VALUES (1, 1, 1, 1)});
@@ -115,6 +120,33 @@ sub works_by_itself
 	return;
 }
 
+# Each has an index of its own in sync, with which it searches, and shows no other; rows of the other's are no more
+# than it has, and do not come back to it.
+sub searches_by_itself
+{
+	my ($from, $to, $what) = @_;
+
+	return unless $elasticsearch;
+	foreach my $node ($from, $to)
+	{
+		my $name = "$what: " . $node->name;
+
+		# What came without triggers is found by comparing.
+		my $nothing_waits = 'SELECT messages_behind + queued = 0 FROM chat.search_status WHERE usable';
+		wait_until($node, 'postgres', $nothing_waits, "$name: what was appended is indexed");
+		$node->safe_psql('postgres', 'SELECT chat.repair_search()');
+		wait_until($node, 'postgres', $nothing_waits, "$name: repaired");
+		is(documents($elasticsearch, index_name($node, 'postgres')), rows($node, 'postgres'), "$name: the index holds what the table holds");
+		no_difference($node, 'postgres', $name);
+		asks_elasticsearch($node, 'postgres', 1, $name);
+		is($node->safe_psql('postgres', 'SELECT index FROM chat.search_status'), index_name($node, 'postgres'), "$name: its own index alone");
+		is($node->safe_psql('postgres', q{SELECT count(*) FROM chat.search_application(2, 'edited')}),
+			$node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT FROM chat.messages WHERE application_id = 2 AND body LIKE '%edited%' LIMIT 100) AS m}), "$name: finds what was edited");
+	}
+	isnt(index_name($from, 'postgres'), index_name($to, 'postgres'), "$what: two indexes");
+	return;
+}
+
 foreach my $direction ([ 1, $first, $second ], [ 2, $second, $first ])
 {
 	my ($round, $from, $to) = @$direction;
@@ -131,6 +163,7 @@ foreach my $direction ([ 1, $first, $second ], [ 2, $second, $first ])
 	works_by_itself($to, $what, $round == 1);
 	change($from, $round + 2) if $round == 1;
 	same_contents($from, $to, "$what, later");
+	searches_by_itself($from, $to, $what);
 	is($to->safe_psql('postgres', q{SELECT count(*) FROM chat_internal.recount_queue}), '0', "$what: what was queued there is done");
 	unlike(slurp_file($to->logfile, $log), qr/duplicate key|logical replication (apply |tablesync )?worker.* exited with exit code 1/, "$what: nothing collides");
 	unlike(slurp_file($from->logfile), qr/does not have a replica identity/, "$what: all changes can be published");
@@ -201,4 +234,5 @@ SKIP:
 }
 
 $_->stop foreach $first, $second;
+$elasticsearch->stop if $elasticsearch;
 done_testing();

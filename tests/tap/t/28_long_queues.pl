@@ -30,6 +30,7 @@ is(sql(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'chat_internal'::reg
 my $length = 50_000;
 my $before = entries_read('recount_queue');
 sql("INSERT INTO chat_internal.recount_queue SELECT 1, 1000000 + i FROM generate_series(1, $length) AS i");
+sql('INSERT INTO chat_internal.recount_queue VALUES (-2147483648, 2147483647), (-1, -2147483648), (2147483647, 2147483647)');
 wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat_internal.recount_queue)', 'counting: the queue is done');
 cmp_ok(entries_read('recount_queue') - $before, '<', 10 * $length, 'counting: each row was read a few times, not again and again');
 

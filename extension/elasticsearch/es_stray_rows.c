@@ -1,0 +1,106 @@
+/*
+ * es_stray_rows.c
+ *	  Rows of indexes that are not this database's.
+ *
+ * A copy of a database has the rows of the original's indexes, and a
+ * subscription to all tables brings those of another database. They are never
+ * used: this database looks for its own indexes by its identity, and for what
+ * belongs to an index by its id, which is random. Stray, too, is what was queued
+ * for an index by transactions that were under way when its row was deleted.
+ *
+ * Stray rows only take room, and are deleted here; but not where that would be
+ * published, since the rows' own database may be the one that subscribes, and
+ * would lose what is pending there. There they are as many as the other has.
+ *
+ * One that somebody has locked, as a subscription does, is left for the next
+ * time.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "bgworker/worker_xact.h"
+#include "common/database_identity.h"
+#include "common/spi_plan.h"
+#include "common/tid_array.h"
+#include "elasticsearch/es_stray_rows.h"
+
+/* Rows that are deleted in one transaction. */
+#define ROWS_MAX 10000
+
+/* Whether no deletion from a table is published, as a condition. */
+#define IS_NOT_PUBLISHED(table) \
+	" NOT EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS t" \
+	" JOIN pg_catalog.pg_publication AS p ON p.pubname = t.pubname WHERE p.pubdelete" \
+	" AND t.schemaname = 'chat_internal' AND t.tablename = '" table "')"
+
+/*
+ * Lock stray rows of a table that has index_id as the first column of its
+ * primary key. Each index's id is found by one step in that. $1: this database,
+ * $2: at most so many.
+ */
+#define LOCK_STRAYS(table) \
+	"WITH RECURSIVE present (id) AS (" \
+	"(SELECT t.index_id FROM chat_internal." table " AS t ORDER BY t.index_id LIMIT 1)" \
+	" UNION ALL SELECT (SELECT t.index_id FROM chat_internal." table " AS t" \
+	" WHERE t.index_id > p.id ORDER BY t.index_id LIMIT 1) FROM present AS p WHERE p.id IS NOT NULL)" \
+	" SELECT s.ctid FROM present AS p, LATERAL (SELECT t.ctid FROM chat_internal." table " AS t" \
+	" WHERE t.index_id = p.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS s" \
+	" WHERE NOT EXISTS (SELECT FROM chat_internal.search_indexes AS i WHERE i.id = p.id AND i.owner_database = $1)" \
+	" AND" IS_NOT_PUBLISHED(table) " LIMIT $2"
+
+#define DELETION(table) \
+	{ \
+		.sql = "DELETE FROM chat_internal." table " WHERE ctid = ANY ($1)", \
+		.by_tid = true, \
+		.nargs = 1, \
+		.argtypes = {TIDARRAYOID} \
+	}
+
+/* A table that may have stray rows: how they are locked, and then deleted. */
+typedef struct StrayRows
+{
+	SavedPlan	lock;
+	SavedPlan	delete;
+} StrayRows;
+
+static StrayRows tables[] = {
+	{
+		SAVED_PLAN("SELECT i.ctid FROM chat_internal.search_indexes AS i WHERE i.owner_database <> $1"
+				   " AND" IS_NOT_PUBLISHED("search_indexes") " LIMIT $2 FOR UPDATE SKIP LOCKED", TEXTOID, INT8OID),
+		DELETION("search_indexes")
+	},
+	{SAVED_PLAN(LOCK_STRAYS("search_watermarks"), TEXTOID, INT8OID), DELETION("search_watermarks")},
+	{SAVED_PLAN(LOCK_STRAYS("search_queue"), TEXTOID, INT8OID), DELETION("search_queue")}
+};
+
+/* Delete some of a table's stray rows. Returns how many. */
+static uint64
+delete_some(StrayRows *table)
+{
+	Datum		values[2] = {CStringGetTextDatum(database_identity_current()), Int64GetDatum(ROWS_MAX)};
+	uint64		count;
+
+	worker_xact_begin("deleting rows of other databases' indexes");
+	count = spi_plan_write(&table->lock, values, NULL);
+	if (count > 0)
+	{
+		values[0] = tid_array_of_result("ctid");
+		spi_plan_write(&table->delete, values, NULL);
+	}
+	worker_xact_commit();
+	return count;
+}
+
+/*
+ * Delete stray rows, where that is not published.
+ */
+void
+es_stray_rows_delete(void)
+{
+	for (int i = 0; i < lengthof(tables); i++)
+		while (delete_some(&tables[i]) == ROWS_MAX)
+			CHECK_FOR_INTERRUPTS();
+}
