@@ -63,7 +63,8 @@ void
 applications_resolve_tokens(ArrayArg *applications)
 {
 	uint32		mask = pg_nextpower2_32(Max(applications->count, 1) * 2) - 1;
-	int		   *places = palloc0((Size) (mask + 1) * sizeof(int));	/* where a token stands first, from 1 on */
+	int		   *places = palloc0((Size) (mask + 1) * sizeof(int));	/* where a token stands first,
+																	 * from 1 on */
 	Datum	   *ids = palloc((Size) (applications->count + 1) * sizeof(Datum));
 	bool	   *nulls = palloc((Size) (applications->count + 1) * sizeof(bool));
 

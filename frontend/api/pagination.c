@@ -300,7 +300,7 @@ answer(Request *request, const Extent *extent, char *body)
 		free(body);
 		/* Without a link the client would miss the rest and not know. */
 		respond_error(request, MHD_HTTP_URI_TOO_LONG,
-					 "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
+					  "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
 	}
 	free(link);
 }

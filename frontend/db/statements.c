@@ -28,11 +28,11 @@ const Statement statements[STATEMENT_COUNT] = {
 	" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},
 	[GET_MESSAGES] = {"get_messages",
 		"SELECT message, item"
-		" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},
+	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},
 	[LIST_MESSAGES] = {"list_messages",
 		"SELECT first, last, messages_count, cut, messages, item"
 		" FROM chat.list_messages_json($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],"
-		" max_size => $6::integer)", BATCH_OF_PAGES},
+	" max_size => $6::integer)", BATCH_OF_PAGES},
 	[LAST_MESSAGES] = {"last_messages",
 		"SELECT first, last, messages_count, cut, messages, item"
 		" FROM chat.last_messages_json($1::text[], $2::integer[], $3::integer[], max_size => $4::integer)",
@@ -40,9 +40,9 @@ const Statement statements[STATEMENT_COUNT] = {
 	[SEARCH_MESSAGES] = {"search_messages",
 		"SELECT first, last, messages_count, cut, messages"
 		" FROM chat.search_messages_json($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer,"
-		" max_size => $7::integer)"},
+	" max_size => $7::integer)"},
 	[SEARCH_APPLICATION] = {"search_application",
 		"SELECT first[2], last[2], messages_count, cut, messages, first[1], last[1]"
 		" FROM chat.search_application_json($1::text, $2::text, $3::integer[], $4::integer[], $5::integer,"
-		" max_size => $6::integer)"},
+	" max_size => $6::integer)"},
 };
