@@ -154,21 +154,18 @@ return_rows(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search
  * the place of max_size. Returns the number of messages.
  */
 static int64
-return_json(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search, int max_size_argument)
+return_json(FunctionCallInfo fcinfo, const SqlFunction *function, Search search, int max_size_argument)
 {
 	JsonPageColumns within_chat = {.number = 1, .body = 2};
 	JsonPageColumns across_chats = {.chat = 1, .number = 2, .body = 3};
 	JsonPages	pages;
 
 	json_pages_begin(&pages, sql_function_result_store(fcinfo, &function->signature),
-					 search->range.within_chat ? within_chat : across_chats,
-					 page_max_size(fcinfo->args[max_size_argument]), &search->range.from_end);
-	/* The search ends before this function does. */
-	/* cppcheck-suppress autoVariables */
-	search->found = &pages.receiver;
-	/* cppcheck-suppress autoVariables */
-	search->found_enough = &pages.cut;
-	find(search);
+					 search.range.within_chat ? within_chat : across_chats,
+					 page_max_size(fcinfo->args[max_size_argument]), &search.range.from_end);
+	search.found = &pages.receiver;
+	search.found_enough = &pages.cut;
+	find(&search);
 	json_pages_end(&pages);
 	return pages.count;
 }
@@ -247,7 +244,7 @@ search_messages_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 appli
 {
 	Search		search = search_of_chat(fcinfo, application);
 
-	if (return_json(fcinfo, function, &search, 6) == 0)
+	if (return_json(fcinfo, function, search, 6) == 0)
 		chat_require(application, search.range.through.chat);
 	return (Datum) 0;
 }
@@ -351,7 +348,7 @@ search_application_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 ap
 {
 	Search		search = search_of_application(fcinfo, application);
 
-	if (return_json(fcinfo, function, &search, 5) == 0)
+	if (return_json(fcinfo, function, search, 5) == 0)
 		application_require(application);
 	return (Datum) 0;
 }

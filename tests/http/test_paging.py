@@ -94,9 +94,11 @@ def test_large_pages_across_chats(chatd, messages):
     other = "%s/%d/messages" % (chats, chatd.post(chats).json["number"])
     for _ in range(10):
         assert chatd.post(other, {"body": "x" * 60000}).status == 201
-    answer = chatd.get(chats.rsplit("/", 1)[0] + "/search?query=x&limit=1000")
-    assert len(answer.json) == 17 and walk(chatd, links(answer)["next"], "next") == [8, 9, 10]
-    assert links(answer)["next"].endswith("after=2.7") and "prev" not in links(answer)
+    search = chats.rsplit("/", 1)[0] + "/messages/search?query=x&limit=1000"
+    answer = chatd.get(search)
+    assert len(answer.json) == 17 and list(links(answer, search)) == ["next"]
+    assert links(answer, search)["next"].endswith("after=2.7")
+    assert walk(chatd, links(answer, search)["next"], "next") == [8, 9, 10]
 
 
 def test_large_escapes(chatd, messages):
@@ -128,7 +130,7 @@ def test_what_a_page_leaves_out_is_not_read(start_chatd, cluster, messages):
 
     whole = blocks_of(lambda: cluster.sql("SELECT sum(length(body)) FROM (SELECT body FROM chat.messages WHERE application_id ="
                                           " (SELECT id FROM chat.applications WHERE token = '%s')) AS m" % messages.split("/")[2]))
-    assert whole > 1000
+    assert whole > 500
     for query in ("?limit=100", "?last=100", "?before=101"):
         server = start_chatd().ready()
 
