@@ -368,7 +368,7 @@ first_byte(JsonReader *reader, char byte)
 		reader->state = JSON_BEFORE_VALUE;
 		return structure_byte(reader, byte);
 	}
-	reader->literal = BYTE_ORDER_MARK + 1;
+	reader->literal = &BYTE_ORDER_MARK[1];
 	reader->state = JSON_IN_MARK;
 	return true;
 }

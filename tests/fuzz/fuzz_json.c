@@ -34,6 +34,22 @@ check_field(const Field *field, const json_t *value)
 	}
 }
 
+static bool
+has_misspelt_key(json_t *root, json_t *fields)
+{
+	const char *key;
+	json_t	   *value;
+
+	json_object_foreach(root, key, value)
+		if (strcasecmp(key, "data") == 0 && strcmp(key, "data") != 0)
+			return true;
+	json_object_foreach(fields, key, value)
+		for (int i = 0; names[i]; i++)
+			if (strcasecmp(key, names[i]) == 0 && strcmp(key, names[i]) != 0)
+				return true;
+	return false;
+}
+
 int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
@@ -62,10 +78,12 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	}
 	else if (memchr(text, '\0', length) == NULL && json_is_object(root) && (fields == NULL || json_is_null(fields) || json_is_object(fields)))
 	{
-		/* Then a wanted key is there twice. */
+		bool		refused = fields == NULL || has_misspelt_key(root, fields);
+
+		/* Then data is missing, a key is in the wrong letter case, or a wanted one is there twice. */
 		json_decref(root);
 		root = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, &error);
-		assert(root == NULL && json_error_code(&error) == json_error_duplicate_key);
+		assert(refused || (root == NULL && json_error_code(&error) == json_error_duplicate_key));
 	}
 	json_decref(root);
 	body_text(request, "body", &length);
