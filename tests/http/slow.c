@@ -83,19 +83,30 @@ send(int fd, const void *bytes, size_t length, int flags)
 	return REAL(send) (fd, bytes, length, flags);
 }
 
+/* The process that the library was loaded into, of which others are forked. */
+static pid_t first;
+
+__attribute__((constructor)) static void
+remember_first(void)
+{
+	first = getpid();
+}
+
 int
 prctl(int option, ...)
 {
 	const char *slow = getenv("SLOW");
 	va_list		arguments;
 	unsigned long value;
-	pid_t		parent = getppid();
 
 	va_start(arguments, option);
 	value = va_arg(arguments, unsigned long);
 	va_end(arguments);
 	if (slow && strcmp(slow, "prctl") == 0)
-		for (kill(parent, SIGKILL); getppid() == parent;)
+		while (getppid() == first)
+		{
+			kill(first, SIGKILL);
 			usleep(1000);
+		}
 	return syscall(SYS_prctl, option, value, 0, 0, 0);
 }
