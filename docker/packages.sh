@@ -16,9 +16,9 @@
 # there. Where Debian has that no more, nothing is installed, and the command to run first is printed. CI
 # runs it itself: its machine is nobody's.
 #
-# Installing a server makes Debian create a cluster "main", and start it or redis-server, now and at
-# each boot. Here it must not: while apt runs, files of our own say so, and a Redis that came with it
-# is disabled. An existing installation's configuration stays as it is.
+# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx and PgBouncer, now
+# and at each boot. Here it must not: while apt runs, files of our own say so, and what came with it is
+# disabled. An existing installation's configuration stays as it is.
 
 set -euo pipefail
 
@@ -83,7 +83,7 @@ group_packages()
 		build) echo gcc libc6-dev make pkg-config curl server \
 			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
-		test) echo python3-pytest perl libipc-run-perl redis-server openssl ;;
+		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light pgbouncer ;;
 		engine) echo default-jdk-headless maven ;;
 		fuzz) echo clang libclang-rt-dev ;;
 		bench) echo python3 wrk redis-server ;;
@@ -205,9 +205,7 @@ install_packages()
 		sh -c 'exec "$@" 2>&1' sh "${apt_install[@]}" -y "$@" "${fitted[@]}" </dev/null
 	new_packages "$plan" >>"$top/build/packages"
 	chown --reference="$top" "$top/build/packages"
-	case " $* " in
-		*" redis-server "*) disable_redis ;;
-	esac
+	disable_services "$@"
 }
 
 # size PACKAGE[=VERSION]... - how much that is, as apt says.
@@ -219,13 +217,24 @@ size()
 		s/^After this operation, \(.*\) of additional.*/, \1 on disk/p' | tr -d '\n'
 }
 
-# Keep a Redis that was not there before from starting at the next boot.
-disable_redis()
+# disable_services PACKAGE... - keep servers that were not there before from starting at the next boot.
+disable_services()
+{
+	local package
+	for package; do
+		case ${package%%=*} in
+			redis-server | pgbouncer) disable_service "$package" ;;
+			nginx-*) disable_service nginx ;;
+		esac
+	done
+}
+
+disable_service()
 {
 	if command -v systemctl >/dev/null; then
-		systemctl --quiet disable redis-server || true
+		systemctl --quiet disable "${1%%=*}" || true
 	elif command -v update-rc.d >/dev/null; then
-		update-rc.d redis-server disable >/dev/null || true
+		update-rc.d "${1%%=*}" disable >/dev/null || true
 	fi
 }
 

@@ -2,8 +2,8 @@
 --
 -- Queues, triggers and bookkeeping move to the schema chat_internal, and get
 -- the names that sql/CHANGELOG.md lists. Everything keeps its identity, and so
--- its rows, its owner, and what was granted on it: nothing is created anew but
--- the schema. ALTER TABLE locks chat.chats and the queues until the end.
+-- its rows, its owner, and what was granted on it: of what there was, nothing is
+-- created anew. ALTER TABLE locks chat.chats and the queues until the end.
 
 \echo Use "ALTER EXTENSION pg_chat UPDATE TO '0.2'" to load this file. \quit
 
@@ -59,16 +59,11 @@ ALTER TABLE chat_internal.search_queue DROP CONSTRAINT search_queue_pkey,
 DROP INDEX IF EXISTS chat_internal.search_queue_key;
 COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
--- Ids of indexes were small numbers, the same in each database.
-DO $$
-DECLARE
-	highest CONSTANT bigint := coalesce((SELECT pg_catalog.max(id) FROM chat_internal.search_indexes), 0);
-	added CONSTANT integer := highest + pg_catalog.floor(pg_catalog.random() * (2147483647 - 2 * highest));
-BEGIN
-	UPDATE chat_internal.search_indexes SET id = id + added;
-	UPDATE chat_internal.search_watermarks SET index_id = index_id + added;
-	UPDATE chat_internal.search_queue SET index_id = index_id + added;
-END $$;
+-- Ids of indexes were small numbers, the same in each database. Rows are changed as their tables' owner.
+CREATE FUNCTION chat_internal.upgrade_index_ids() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_upgrade_index_ids' LANGUAGE C;
+SELECT chat_internal.upgrade_index_ids();
+DROP FUNCTION chat_internal.upgrade_index_ids();
 
 ALTER TABLE chat.mended_counts RENAME TO repaired_counts;
 ALTER TABLE chat.repaired_counts RENAME COLUMN mended_at TO repaired_at;
@@ -250,6 +245,45 @@ CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
 	LANGUAGE C VOLATILE STRICT;
 
+CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
+'As get_messages(text[], ...), each message as {"number": ..., "body": ...}. Errors: as there.';
+
+CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
+'As list_messages(text[], ...), one row for each page: messages, an array of {"number": ..., "body": ...}, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_last_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) IS
+'As list_messages_json, of the last messages of each chat. Errors: as there.';
+
+CREATE FUNCTION chat_internal.search_messages_json(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_messages_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) IS
+'As search_messages(text, ...), one row, a page as of list_messages_json. With max_size, the search ends with the page. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.search_application_json(token text, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer[], OUT last integer[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_application_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
+'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -258,9 +292,28 @@ ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
 'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.get_messages_json(text[], integer[], integer[]),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
+	chat.search_application_json(text, text, integer[], integer[], integer, integer)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.get_messages_json(text[], integer[], integer[]),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
+	chat.search_application_json(text, text, integer[], integer[], integer, integer)
+TO chat_api;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
@@ -326,7 +379,7 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 	FROM chat_internal.job_status() AS d
 	CROSS JOIN chat_internal.worker_process() AS w
 	CROSS JOIN (
-		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname) COLLATE pg_catalog."default", ' ' ORDER BY n.nspname, c.relname) AS remedy
 		FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner

@@ -420,7 +420,7 @@ CREATE VIEW chat.worker_status AS
 	FROM chat_internal.job_status() AS d
 	CROSS JOIN chat_internal.worker_process() AS w
 	CROSS JOIN (
-		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname), ' ' ORDER BY n.nspname, c.relname) AS remedy
+		SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY;', n.nspname, c.relname) COLLATE pg_catalog."default", ' ' ORDER BY n.nspname, c.relname) AS remedy
 		FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
@@ -452,7 +452,7 @@ COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: 
 ---------------------------------------------------------------------------
 -- Functions
 --
--- Each exists in two forms: by the application's id, for those who own the
+-- Nearly each exists in two forms: by the application's id, for those who own the
 -- database, and by its token, for callers who know only that. A missing
 -- parent is an error, SQLSTATE P0002; a thing itself that is missing is no
 -- row. Errors about an argument carry its name as their column.
@@ -667,6 +667,49 @@ CREATE FUNCTION chat.search_application(token text, query text, after integer[] 
 COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], integer) IS
 'As search_application(integer, ...), by the application''s token.';
 
+-- As JSON, for servers that send messages on to clients, as chatd does: made
+-- while the rows are read, it costs a fraction of rows that are turned into it.
+-- They know an application by its token.
+
+CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.get_messages_json(text[], integer[], integer[]) IS
+'As get_messages(text[], ...), each message as {"number": ..., "body": ...}. Errors: as there.';
+
+CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
+'As list_messages(text[], ...), one row for each page: messages, an array of {"number": ..., "body": ...}, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_last_messages_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.last_messages_json(text[], integer[], integer[], integer) IS
+'As list_messages_json, of the last messages of each chat. Errors: as there.';
+
+CREATE FUNCTION chat.search_messages_json(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_messages_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.search_messages_json(text, integer, text, integer, integer, integer, integer) IS
+'As search_messages(text, ...), one row, a page as of list_messages_json. With max_size, the search ends with the page. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat.search_application_json(token text, query text, after integer[] DEFAULT NULL, before integer[] DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer[], OUT last integer[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_search_application_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.search_application_json(text, text, integer[], integer[], integer, integer) IS
+'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
+
 CREATE FUNCTION chat.add_trigram_index() RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_add_trigram_index'
 	LANGUAGE C VOLATILE;
@@ -762,5 +805,10 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_messages(text[], integer[], integer[], integer[], integer[]),
 	chat.last_messages(text, integer, integer),
 	chat.search_messages(text, integer, text, integer, integer, integer),
-	chat.search_application(text, text, integer[], integer[], integer)
+	chat.search_application(text, text, integer[], integer[], integer),
+	chat.get_messages_json(text[], integer[], integer[]),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
+	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;

@@ -34,7 +34,7 @@ staged()
 {
 	local drop=()
 	[ "$(id -u)" != 0 ] || drop=(setpriv --reuid postgres --regid postgres --init-groups)
-	"${drop[@]}" env -i PATH="$bindir:/usr/bin:/bin" HOME="$stage" TMPDIR="$stage/tmp" LANG=C.UTF-8 \
+	"${drop[@]}" env -i PATH="$bindir:/usr/bin:/bin:/usr/sbin" HOME="$stage" TMPDIR="$stage/tmp" LANG=C.UTF-8 \
 		PG_CONFIG="$pg_config" CHATD="$stage/build/chatd" \
 		PG_REGRESS="$pgxs_test/regress/pg_regress" \
 		TESTDIR="$stage/tests/tap" TESTDATADIR="$stage/tests/tap/tmp_check" \

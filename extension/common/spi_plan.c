@@ -160,12 +160,9 @@ spi_execute(const char *sql)
 	return SPI_processed;
 }
 
-/*
- * The options to execute a statement that only reads, and to append its rows to
- * store.
- */
+/* The options to execute a statement that only reads, and to give its rows to a receiver. */
 static SPIExecuteOptions
-store_options(const SavedPlan *plan, const Datum *values, RowStore store)
+read_options(const SavedPlan *plan, const Datum *values, DestReceiver *receiver)
 {
 	SPIExecuteOptions options = {0};
 	ParamListInfo params = makeParamList(plan->nargs);
@@ -180,10 +177,22 @@ store_options(const SavedPlan *plan, const Datum *values, RowStore store)
 
 	options.params = params;
 	options.read_only = true;
-	options.dest = CreateDestReceiver(DestTuplestore);
-	SetTuplestoreDestReceiverParams(options.dest, store.rows, CurrentMemoryContext, false, store.descriptor,
-									"a column of pg_chat's tables does not have the type that pg_chat gave it");
+	options.dest = receiver;
 	return options;
+}
+
+/*
+ * A receiver that appends rows to store. It raises 42804 if their columns are
+ * not those of the store.
+ */
+DestReceiver *
+row_store_receiver(RowStore store)
+{
+	DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
+
+	SetTuplestoreDestReceiverParams(receiver, store.rows, CurrentMemoryContext, false, store.descriptor,
+									"a column of pg_chat's tables does not have the type that pg_chat gave it");
+	return receiver;
 }
 
 /*
@@ -193,7 +202,21 @@ store_options(const SavedPlan *plan, const Datum *values, RowStore store)
 uint64
 spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store)
 {
-	SPIExecuteOptions options = store_options(plan, values, store);
+	DestReceiver *receiver = row_store_receiver(store);
+	uint64		rows = spi_plan_read_to(plan, values, receiver);
+
+	receiver->rDestroy(receiver);
+	return rows;
+}
+
+/*
+ * Run a statement that only reads, and give its rows to a receiver, as they are
+ * found. Returns the number of those that it took.
+ */
+uint64
+spi_plan_read_to(SavedPlan *plan, const Datum *values, DestReceiver *receiver)
+{
+	SPIExecuteOptions options = read_options(plan, values, receiver);
 	int			result;
 
 	prepare(plan);
@@ -201,7 +224,6 @@ spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store)
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s",
 			 SPI_result_code_string(result));
-	options.dest->rDestroy(options.dest);
 	return SPI_processed;
 }
 
@@ -210,9 +232,9 @@ spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store)
  * for a statement whose best plan depends on what is searched for.
  */
 uint64
-spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStore store)
+spi_plan_read_to_replanned(const SavedPlan *plan, const Datum *values, DestReceiver *receiver)
 {
-	SPIExecuteOptions options = store_options(plan, values, store);
+	SPIExecuteOptions options = read_options(plan, values, receiver);
 	int			nest_level = NewGUCNestLevel();
 	int			result;
 
@@ -225,8 +247,20 @@ spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStor
 		elog(ERROR, "could not execute a statement: %s",
 			 SPI_result_code_string(result));
 	AtEOXact_GUC(true, nest_level);
-	options.dest->rDestroy(options.dest);
 	return SPI_processed;
+}
+
+/*
+ * The same, and append the rows to store.
+ */
+uint64
+spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStore store)
+{
+	DestReceiver *receiver = row_store_receiver(store);
+	uint64		rows = spi_plan_read_to_replanned(plan, values, receiver);
+
+	receiver->rDestroy(receiver);
+	return rows;
 }
 
 /*

@@ -58,3 +58,12 @@ array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, i
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
 	return column;
 }
+
+/*
+ * The element of an item, counted from 0 here.
+ */
+NullableDatum
+array_arg_element(const ArrayArg *array, int i)
+{
+	return (NullableDatum) {.value = array->values[i], .isnull = array->nulls[i]};
+}

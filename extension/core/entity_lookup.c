@@ -10,9 +10,27 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "port/pg_bitutils.h"
 
+#include "common/compat.h"
 #include "common/spi_plan.h"
 #include "core/entity_lookup.h"
+
+/* Find the application with this token. Returns false if there is none. */
+static bool
+find_token(Datum token, bool fresh, int32 *application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id FROM chat.applications WHERE token = $1",
+		TEXTOID);
+	bool		found = (fresh ? spi_plan_read_fresh(&plan, &token) : spi_plan_read(&plan, &token)) > 0;
+
+	if (found)
+		*application = spi_result_int32(0, 1);
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
 
 /*
  * The id of the application with this token; fresh: as of now, not as of the
@@ -22,13 +40,61 @@
 int32
 application_resolve_token(Datum token, bool fresh)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT id FROM chat.applications WHERE token = $1",
-		TEXTOID);
+	int32		application;
 
-	if ((fresh ? spi_plan_read_fresh(&plan, &token) : spi_plan_read(&plan, &token)) == 0)
+	if (!find_token(token, fresh, &application))
 		arg_error_raise(application_not_found());
-	return spi_result_int32(0, 1);
+	return application;
+}
+
+static bool
+tokens_equal(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/*
+ * Turn an array of tokens into one of their applications' ids, as of the calling
+ * query's snapshot; a token that is no application's becomes null. Each is looked
+ * up once, however often it is named.
+ */
+void
+applications_resolve_tokens(ArrayArg *applications)
+{
+	uint32		mask = pg_nextpower2_32(Max(applications->count, 1) * 2) - 1;
+	int		   *places = palloc0((Size) (mask + 1) * sizeof(int));	/* where a token stands first,
+																	 * from 1 on */
+	Datum	   *ids = palloc((Size) (applications->count + 1) * sizeof(Datum));
+	bool	   *nulls = palloc((Size) (applications->count + 1) * sizeof(bool));
+
+	for (int i = 0; i < applications->count; i++)
+	{
+		const text *token;
+		uint32		hash;
+		int			first;
+		int32		application = 0;
+
+		nulls[i] = applications->nulls[i];
+		if (nulls[i])
+			continue;
+		token = DatumGetTextPP(applications->values[i]);
+		hash = hash_bytes((const unsigned char *) VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token)) & mask;
+		while (places[hash] != 0 && !tokens_equal(token, DatumGetTextPP(applications->values[places[hash] - 1])))
+			hash = (hash + 1) & mask;
+		if (places[hash] != 0)
+		{
+			first = places[hash] - 1;
+			ids[i] = ids[first];
+			nulls[i] = nulls[first];
+			continue;
+		}
+		places[hash] = i + 1;
+		nulls[i] = !find_token(applications->values[i], false, &application);
+		ids[i] = Int32GetDatum(application);
+	}
+	applications->values = ids;
+	applications->nulls = nulls;
 }
 
 /*

@@ -10,8 +10,10 @@
 #include "fmgr.h"
 
 #include "core/arg_error.h"
+#include "core/array_args.h"
 
 extern int32 application_resolve_token(Datum token, bool fresh);
+extern void applications_resolve_tokens(ArrayArg *applications);
 extern void application_require(int32 application);
 extern ArgError application_not_found(void);
 

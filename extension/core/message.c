@@ -370,7 +370,7 @@ chat_list_messages_by_token(PG_FUNCTION_ARGS)
 static Datum
 last_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	return return_page(fcinfo, function, application, page_of_last(fcinfo, 2));
+	return return_page(fcinfo, function, application, page_of_last(fcinfo->args[2]));
 }
 
 static SqlFunction last_messages_function = {

@@ -15,6 +15,7 @@
 #include "common/spi_plan.h"
 #include "core/array_args.h"
 #include "core/message.h"
+#include "core/message_multi.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
@@ -25,15 +26,6 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 
 /* What chat.found_message has. */
 #define FOUND_MESSAGE_TYPES INT4OID, MESSAGE_COLUMN_TYPES
-
-/*
- * What items ask for is looked up item by item: subqueries with a LIMIT, which
- * depend on their item, leave the planner no choice but a loop over the items.
- * So each row is reached by its key, whatever the planner knows of the tables,
- * and what the subqueries give stays in their order.
- */
-#define JOIN_ONE(select, alias) \
-	" JOIN LATERAL (" select " LIMIT 1) AS " alias " ON true"
 
 /* The application of an item; key is the column that names it. */
 #define JOIN_APPLICATION(key) \
@@ -118,12 +110,6 @@ chat_get_messages_by_token(PG_FUNCTION_ARGS)
 	return get_messages(fcinfo, &plan, TEXTOID);
 }
 
-static NullableDatum
-column_element(const ArrayArg *column, int i)
-{
-	return (NullableDatum) {.value = column->values[i], .isnull = column->nulls[i]};
-}
-
 /*
  * What both forms of list_messages over arrays do; plan is of LIST_PAGES.
  */
@@ -157,8 +143,8 @@ list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 	from_end = palloc((count + 1) * sizeof(Datum));
 	for (int i = 0; i < count; i++)
 	{
-		ListPage	page = page_from_values(column_element(&after, i), column_element(&before, i),
-											column_element(&limits, i));
+		ListPage	page = page_from_values(array_arg_element(&after, i), array_arg_element(&before, i),
+											array_arg_element(&limits, i));
 
 		int_columns_append(&pages, (int32[]) {page.above, page.through, page.limit});
 		from_end[i] = BoolGetDatum(page.from_end);

@@ -36,6 +36,20 @@ page_limit(NullableDatum value)
 }
 
 /*
+ * The bytes that a page may have, which an argument gives; 0 if any. Raises 22023
+ * if it is wrong.
+ */
+int32
+page_max_size(NullableDatum value)
+{
+	if (value.isnull)
+		return 0;
+	if (DatumGetInt32(value.value) < 1)
+		raise_out_of_range("max_size", 1, PG_INT32_MAX);
+	return DatumGetInt32(value.value);
+}
+
+/*
  * The page that after, before and limit ask for. Raises 22023 with the name of
  * the one that is wrong.
  */
@@ -75,11 +89,11 @@ page_from_arguments(FunctionCallInfo fcinfo, int first)
  * The page at the end of the list. Raises 22023 if limit is wrong.
  */
 ListPage
-page_of_last(FunctionCallInfo fcinfo, int limit_argument)
+page_of_last(NullableDatum limit)
 {
 	return (ListPage) {
 		.through = PG_INT32_MAX,
-		.limit = page_limit(fcinfo->args[limit_argument]),
+		.limit = page_limit(limit),
 		.from_end = true
 	};
 }

@@ -31,20 +31,23 @@ typedef struct PagePlans
 	SavedPlan	from_end;
 } PagePlans;
 
-/* Statements from their parts; $n are given as strings. */
+/* Statements from their parts; $n are given as strings. Descending: from the end, the last row first. */
 #define PAGE_SQL_FROM_START(select, key, above, through, limit) \
 	select " AND " key " > " above \
 	" AND " key " <= " through \
 	" ORDER BY " key " LIMIT " limit
-#define PAGE_SQL_FROM_END(select, key, above, through, limit) \
-	"SELECT * FROM (" select " AND " key " > " above \
+#define PAGE_SQL_DESCENDING(select, key, above, through, limit) \
+	select " AND " key " > " above \
 	" AND " key " <= " through \
-	" ORDER BY " key " DESC LIMIT " limit ") AS page ORDER BY 1"
+	" ORDER BY " key " DESC LIMIT " limit
+#define PAGE_SQL_FROM_END(select, key, above, through, limit) \
+	"SELECT * FROM (" PAGE_SQL_DESCENDING(select, key, above, through, limit) ") AS page ORDER BY 1"
 
 extern ListPage page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit);
 extern ListPage page_from_arguments(FunctionCallInfo fcinfo, int first);
-extern ListPage page_of_last(FunctionCallInfo fcinfo, int limit_argument);
+extern ListPage page_of_last(NullableDatum limit);
 extern int32 page_limit(NullableDatum value);
+extern int32 page_max_size(NullableDatum value);
 extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 						 RowStore store);
 

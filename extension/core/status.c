@@ -225,10 +225,10 @@ chat_job_status(PG_FUNCTION_ARGS)
 		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at",
 		" LEFT JOIN LATERAL (SELECT d.* FROM chat_internal.worker_jobs AS d"
 		" WHERE d.owner_database = $3 AND d.job = n.job LIMIT 1) AS d ON true"),
-		INT8OID, INT8OID, TEXTOID);
+									   INT8OID, INT8OID, TEXTOID);
 	static SavedPlan names = SAVED_PLAN(JOBS(
 		"NULL::int8, NULL::timestamptz, NULL::interval, NULL::int8, NULL::int8, NULL::int8, NULL::int8, NULL::text, NULL::timestamptz", ""),
-		INT8OID, INT8OID, TEXTOID);
+										INT8OID, INT8OID, TEXTOID);
 	Datum		values[3];
 	Reading		reading = {.plan = &jobs, .values = values, .table = TABLE_WORKER_JOBS};
 

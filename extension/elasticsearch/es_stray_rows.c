@@ -30,12 +30,6 @@
 /* Rows that are deleted in one transaction. */
 #define ROWS_MAX 10000
 
-/* Whether no deletion from a table is published, as a condition. */
-#define IS_NOT_PUBLISHED(table) \
-	" NOT EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS t" \
-	" JOIN pg_catalog.pg_publication AS p ON p.pubname = t.pubname WHERE p.pubdelete" \
-	" AND t.schemaname = 'chat_internal' AND t.tablename = '" table "')"
-
 /*
  * Lock stray rows of a table that has index_id as the first column of its
  * primary key. Each index's id is found by one step in that. $1: this database,
@@ -48,8 +42,8 @@
 	" WHERE t.index_id > p.id ORDER BY t.index_id LIMIT 1) FROM present AS p WHERE p.id IS NOT NULL)" \
 	" SELECT s.ctid FROM present AS p, LATERAL (SELECT t.ctid FROM chat_internal." table " AS t" \
 	" WHERE t.index_id = p.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS s" \
-	" WHERE NOT EXISTS (SELECT FROM chat_internal.search_indexes AS i WHERE i.id = p.id AND i.owner_database = $1)" \
-	" AND" IS_NOT_PUBLISHED(table) " LIMIT $2"
+	" WHERE NOT EXISTS (SELECT FROM chat_internal.search_indexes AS i WHERE i.id = p.id AND i.owner_database = $1 OFFSET 0)" \
+	" LIMIT $2"
 
 #define DELETION(table) \
 	{ \
@@ -69,7 +63,7 @@ typedef struct StrayRows
 static StrayRows tables[] = {
 	{
 		SAVED_PLAN("SELECT i.ctid FROM chat_internal.search_indexes AS i WHERE i.owner_database <> $1"
-				   " AND" IS_NOT_PUBLISHED("search_indexes") " LIMIT $2 FOR UPDATE SKIP LOCKED", TEXTOID, INT8OID),
+				   " LIMIT $2 FOR UPDATE SKIP LOCKED", TEXTOID, INT8OID),
 		DELETION("search_indexes")
 	},
 	{SAVED_PLAN(LOCK_STRAYS("search_watermarks"), TEXTOID, INT8OID), DELETION("search_watermarks")},
@@ -94,12 +88,31 @@ delete_some(StrayRows *table)
 	return count;
 }
 
+/* Whether deletions from tables of this schema are published. */
+static bool
+are_published(void)
+{
+	static SavedPlan plan = {
+		.sql = "SELECT FROM pg_catalog.pg_publication_tables AS t"
+		" JOIN pg_catalog.pg_publication AS p ON p.pubname = t.pubname"
+		" WHERE p.pubdelete AND t.schemaname = 'chat_internal' LIMIT 1"
+	};
+	bool		published;
+
+	worker_xact_begin("looking for publications");
+	published = spi_plan_read_fresh(&plan, NULL) > 0;
+	worker_xact_commit();
+	return published;
+}
+
 /*
  * Delete stray rows, where that is not published.
  */
 void
 es_stray_rows_delete(void)
 {
+	if (are_published())
+		return;
 	for (int i = 0; i < lengthof(tables); i++)
 		while (delete_some(&tables[i]) == ROWS_MAX)
 			CHECK_FOR_INTERRUPTS();

@@ -24,6 +24,7 @@
 #include "common/compat.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
+#include "core/json_pages.h"
 #include "core/message.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
@@ -34,8 +35,10 @@
 
 PG_FUNCTION_INFO_V1(chat_search_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_search_messages_by_token);
+PG_FUNCTION_INFO_V1(chat_search_messages_json);
 PG_FUNCTION_INFO_V1(chat_search_application_by_id);
 PG_FUNCTION_INFO_V1(chat_search_application_by_token);
+PG_FUNCTION_INFO_V1(chat_search_application_json);
 
 /* A query is looked up in an index if it has so many characters, folded. */
 #define INDEXED_CHARACTERS 3
@@ -68,7 +71,7 @@ is_small(const Search *search)
 
 /* Find what is missing, with whatever there is to find it by. */
 static void
-find(Search *search)
+find_missing(Search *search)
 {
 	text	   *folded = text_fold(search->query);
 	bool		indexed = pg_mbstrlen_with_len(VARDATA_ANY(folded), VARSIZE_ANY_EXHDR(folded)) >= INDEXED_CHARACTERS;
@@ -115,26 +118,56 @@ store_backward(Tuplestorestate *from, RowStore to)
 	tuplestore_end(from);
 }
 
-/*
- * Run a search and return what it finds, in ascending order. found is not set
- * yet. Returns the number of rows.
- */
-static int64
-search_run(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search)
+/* Find what is missing. */
+static void
+find(Search *search)
 {
-	RowStore	result = sql_function_result_store(fcinfo, &function->signature);
-	int64		wanted = search->missing;
 	ErrorContextCallback hint = {.callback = add_hint, .previous = error_context_stack};
 
-	search->found = result;
-	if (search->range.from_end)
-		search->found.rows = tuplestore_begin_heap(true, false, work_mem);
 	error_context_stack = &hint;
-	find(search);
+	find_missing(search);
 	error_context_stack = hint.previous;
+}
+
+/*
+ * Run a search and return what it finds, in ascending order. Returns the number
+ * of rows.
+ */
+static int64
+return_rows(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search)
+{
+	RowStore	result = sql_function_result_store(fcinfo, &function->signature);
+	RowStore	found = result;
+	int64		wanted = search->missing;
+
 	if (search->range.from_end)
-		store_backward(search->found.rows, result);
+		found.rows = tuplestore_begin_heap(true, false, work_mem);
+	search->found = row_store_receiver(found);
+	find(search);
+	if (search->range.from_end)
+		store_backward(found.rows, result);
 	return wanted - search->missing;
+}
+
+/*
+ * Run a search and return what it finds as a page of JSON; max_size_argument is
+ * the place of max_size. Returns the number of messages.
+ */
+static int64
+return_json(FunctionCallInfo fcinfo, const SqlFunction *function, Search search, int max_size_argument)
+{
+	JsonPageColumns within_chat = {.number = 1, .body = 2};
+	JsonPageColumns across_chats = {.chat = 1, .number = 2, .body = 3};
+	JsonPages	pages;
+
+	json_pages_begin(&pages, sql_function_result_store(fcinfo, &function->signature),
+					 search.range.within_chat ? within_chat : across_chats,
+					 page_max_size(fcinfo->args[max_size_argument]), &search.range.from_end);
+	search.found = &pages.receiver;
+	search.found_enough = &pages.cut;
+	find(&search);
+	json_pages_end(&pages);
+	return pages.count;
 }
 
 /* The query, argument n. Raises 22023 if it is null or empty. */
@@ -149,14 +182,15 @@ query_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/* Search the chat of argument 1; arguments 2 to 5 are query, after, before and limit. */
-static Datum
-search_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+/* A search of the chat of argument 1; arguments 2 to 5 are query, after, before and limit. */
+static Search
+search_of_chat(FunctionCallInfo fcinfo, int32 application)
 {
 	int32		chat = chat_argument(fcinfo);
 	text	   *query = query_argument(fcinfo, 2);
 	ListPage	page = page_from_arguments(fcinfo, 3);
-	Search		search = {
+
+	return (Search) {
 		.range = {
 			.application = application,
 			.within_chat = true,
@@ -167,9 +201,15 @@ search_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 applicatio
 		.query = query,
 		.missing = page.limit
 	};
+}
 
-	if (search_run(fcinfo, function, &search) == 0)
-		chat_require(application, chat);
+static Datum
+search_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	Search		search = search_of_chat(fcinfo, application);
+
+	if (return_rows(fcinfo, function, &search) == 0)
+		chat_require(application, search.range.through.chat);
 	return (Datum) 0;
 }
 
@@ -198,6 +238,34 @@ chat_search_messages_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &search_messages_function);
 }
 
+/* Argument 6 is max_size. */
+static Datum
+search_messages_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	Search		search = search_of_chat(fcinfo, application);
+
+	if (return_json(fcinfo, function, search, 6) == 0)
+		chat_require(application, search.range.through.chat);
+	return (Datum) 0;
+}
+
+/*
+ * chat.search_messages_json(token text, chat integer, query text, after integer,
+ * before integer, "limit" integer, max_size integer) returns (messages json,
+ * messages_count integer, cut boolean, first integer, last integer)
+ */
+Datum
+chat_search_messages_json(PG_FUNCTION_ARGS)
+{
+	static SqlFunction function = {
+		search_messages_json, FUNCTION_READS,
+		{SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID),
+		SQL_RETURNS_ROWS(JSON_PAGE_TYPES(INT4OID))}
+	};
+
+	return sql_function_call_by_token(fcinfo, &function);
+}
+
 /* The key of a message, argument n. Raises 22023 with its name if it is none. */
 static Position
 key_argument(FunctionCallInfo fcinfo, int n, const char *name)
@@ -214,9 +282,9 @@ key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return (Position) {.chat = values[0], .number = values[1]};
 }
 
-/* Search all chats; arguments 1 to 4 are query, after, before and limit. */
-static Datum
-search_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+/* A search of all chats; arguments 1 to 4 are query, after, before and limit. */
+static Search
+search_of_application(FunctionCallInfo fcinfo, int32 application)
 {
 	Search		search = {
 		.range = {
@@ -235,7 +303,15 @@ search_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 applica
 		search.range.through.number--;
 	}
 	search.missing = page_limit(fcinfo->args[4]);
-	if (search_run(fcinfo, function, &search) == 0)
+	return search;
+}
+
+static Datum
+search_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	Search		search = search_of_application(fcinfo, application);
+
+	if (return_rows(fcinfo, function, &search) == 0)
 		application_require(application);
 	return (Datum) 0;
 }
@@ -264,4 +340,32 @@ Datum
 chat_search_application_by_token(PG_FUNCTION_ARGS)
 {
 	return sql_function_call_by_token(fcinfo, &search_application_function);
+}
+
+/* Argument 5 is max_size. */
+static Datum
+search_application_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	Search		search = search_of_application(fcinfo, application);
+
+	if (return_json(fcinfo, function, search, 5) == 0)
+		application_require(application);
+	return (Datum) 0;
+}
+
+/*
+ * chat.search_application_json(token text, query text, after integer[], before
+ * integer[], "limit" integer, max_size integer) returns (messages json,
+ * messages_count integer, cut boolean, first integer[], last integer[])
+ */
+Datum
+chat_search_application_json(PG_FUNCTION_ARGS)
+{
+	static SqlFunction function = {
+		search_application_json, FUNCTION_READS,
+		{SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, INT4OID),
+		SQL_RETURNS_ROWS(JSON_PAGE_TYPES(INT4ARRAYOID))}
+	};
+
+	return sql_function_call_by_token(fcinfo, &function);
 }

@@ -50,6 +50,15 @@
 #define RANGES_PLAN(columns, order) \
 	SAVED_PLAN(RANGES_SELECT(columns, order), INT4OID, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID)
 
+/* Count rows that were found. */
+static void
+count_found(Search *search, uint64 rows)
+{
+	search->missing -= rows;
+	if (search->found_enough != NULL && *search->found_enough)
+		search->missing = 0;
+}
+
 /* Find what is missing, in what is left of the search's range. */
 void
 search_table_rest(Search *search)
@@ -72,11 +81,11 @@ search_table_rest(Search *search)
 	};
 
 	if (search->pattern != NULL)
-		search->missing -= spi_plan_read_into_replanned(&with_pattern[range->within_chat][range->from_end],
-														values, search->found);
+		count_found(search, spi_plan_read_to_replanned(&with_pattern[range->within_chat][range->from_end],
+													   values, search->found));
 	else
-		search->missing -= spi_plan_read_into(&scans[range->within_chat][range->from_end],
-											  values, search->found);
+		count_found(search, spi_plan_read_to(&scans[range->within_chat][range->from_end],
+											 values, search->found));
 }
 
 /* Find what is missing in ranges, which are in the order of the search. */
@@ -95,6 +104,6 @@ search_table_ranges(Search *search, const ChatRange *ranges, int count)
 		int_columns_append(&columns, (int32[]) {ranges[i].chat, ranges[i].above, ranges[i].through});
 	int_columns_to_arrays(&columns, values + 2);
 	values[5] = Int64GetDatum(search->missing);
-	search->missing -= spi_plan_read_into(&plans[search->range.within_chat][search->range.from_end],
-										  values, search->found);
+	count_found(search, spi_plan_read_to(&plans[search->range.within_chat][search->range.from_end],
+										 values, search->found));
 }

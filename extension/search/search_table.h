@@ -14,8 +14,9 @@ typedef struct Search
 	SearchRange range;			/* what is left to go through */
 	text	   *query;
 	text	   *pattern;		/* for the trigram index, see trigram_index.c; NULL: not used */
-	int64		missing;		/* rows that are still wanted */
-	RowStore	found;			/* rows, in the order of the search */
+	int64		missing;		/* rows that are still wanted; 0 once found takes no more */
+	DestReceiver *found;		/* rows, in the order of the search */
+	const bool *found_enough;	/* set once found takes no more; NULL: it takes all */
 } Search;
 
 extern void search_table_rest(Search *search);

@@ -36,7 +36,7 @@ print_application(FILE *stream, const PGresult *result, int row)
 static void
 answer_list(Request *request, const Rows *rows)
 {
-	page_answer(request, rows, COLUMN_ID, print_application);
+	page_answer_rows(request, rows, COLUMN_ID, print_application);
 }
 
 void

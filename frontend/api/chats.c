@@ -33,7 +33,7 @@ print_chat(FILE *stream, const PGresult *result, int row)
 static void
 answer_list(Request *request, const Rows *rows)
 {
-	page_answer(request, rows, COLUMN_NUMBER, print_chat);
+	page_answer_rows(request, rows, COLUMN_NUMBER, print_chat);
 }
 
 void

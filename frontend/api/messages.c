@@ -9,21 +9,6 @@
 #include "http/body.h"
 #include "http/response.h"
 
-/* Columns of the statements that return messages. */
-enum
-{
-	COLUMN_NUMBER,
-	COLUMN_BODY
-};
-
-/* Columns of the statement that searches all chats of an application. */
-enum
-{
-	FOUND_CHAT,
-	FOUND_NUMBER,
-	FOUND_BODY
-};
-
 static void
 chat_missing(Request *request)
 {
@@ -34,31 +19,6 @@ static void
 message_missing(Request *request)
 {
 	respond_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
-}
-
-static void
-print_message(FILE *stream, const PGresult *result, int row)
-{
-	fputs("{\"number\":", stream);
-	fputs(PQgetvalue(result, row, COLUMN_NUMBER), stream);
-	fputs(",\"body\":", stream);
-	fputs(PQgetvalue(result, row, COLUMN_BODY), stream);
-	fputc('}', stream);
-}
-
-static void
-print_found(FILE *stream, const PGresult *result, int row)
-{
-	fprintf(stream, "{\"chat_number\":%s,\"number\":%s,\"body\":",
-			PQgetvalue(result, row, FOUND_CHAT), PQgetvalue(result, row, FOUND_NUMBER));
-	fputs(PQgetvalue(result, row, FOUND_BODY), stream);
-	fputc('}', stream);
-}
-
-static void
-answer_list(Request *request, const Rows *rows)
-{
-	page_answer(request, rows, COLUMN_NUMBER, print_message);
 }
 
 void
@@ -74,16 +34,10 @@ messages_list(Request *request)
 		return;
 	}
 	last = call_of(request)->page.last > 0;
-	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, answer_list, chat_missing);
+	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, page_answer, chat_missing);
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
-	if (last)
-	{
-		call_add_number(request, call_of(request)->page.last);
-		call_of(request)->query.max_rows = call_of(request)->page.last;
-	}
-	else
-		page_add_bounds(request);
+	page_add_bounds(request);
 	call_read(request);
 }
 
@@ -102,12 +56,10 @@ read_search(Request *request, PageKind kind)
 static void
 answer_none(Request *request, const Rows *rows)
 {
-	Rows		none = {.result = rows->result};
-
 	if (rows->count == 0)
 		call_of(request)->missing(request);
 	else
-		page_answer(request, &none, COLUMN_NUMBER, print_message);
+		page_answer_none(request);
 }
 
 static void
@@ -135,19 +87,14 @@ messages_search(Request *request)
 		chat_missing(request);
 		return;
 	}
-	call_begin(request, SEARCH_MESSAGES, answer_list, chat_missing);
+	call_begin(request, SEARCH_MESSAGES, page_answer, chat_missing);
 	call_of(request)->unstorable = search_unstorable;
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
 	page_add_bounds(request);
+	call_add_number(request, PAGE_BYTES);
 	call_search(request);
-}
-
-static void
-answer_found_all(Request *request, const Rows *rows)
-{
-	page_answer(request, rows, FOUND_CHAT, print_found);
 }
 
 static void
@@ -163,18 +110,19 @@ messages_search_all(Request *request)
 {
 	if (!read_search(request, PAGE_ACROSS_CHATS))
 		return;
-	call_begin(request, SEARCH_APPLICATION, answer_found_all, application_missing);
+	call_begin(request, SEARCH_APPLICATION, page_answer, application_missing);
 	call_of(request)->unstorable = search_all_unstorable;
 	call_add_token(request);
 	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
 	page_add_bounds(request);
+	call_add_number(request, PAGE_BYTES);
 	call_search(request);
 }
 
 static void
 answer_one(Request *request, const Rows *rows)
 {
-	respond_ok(request, rows_object(rows, print_message), NULL);
+	respond_ok(request, rows_text(rows, 0), NULL);
 }
 
 void

@@ -15,8 +15,26 @@
 /* Of a connection's memory: reserved for all but the target and the Link header. */
 #define OTHER_HEADERS 6144
 
-/* JSON in one page, unless it is one row. */
-#define PAGE_BYTES (1024 * 1024)
+/* Columns of the statements that return a page of messages; those of the chats across chats only. */
+enum
+{
+	PAGE_FIRST,
+	PAGE_LAST,
+	PAGE_COUNT,
+	PAGE_CUT,
+	PAGE_MESSAGES,
+	PAGE_FIRST_CHAT,
+	PAGE_LAST_CHAT
+};
+
+/* What a page has, and so what its links are about. */
+typedef struct Extent
+{
+	int			count;			/* of rows */
+	bool		cut;			/* there may be more, though not as many as were asked for are here */
+	Place		first;
+	Place		last;
+} Extent;
 
 typedef struct Parameter
 {
@@ -145,18 +163,16 @@ add_bound(Request *request, Place place)
 void
 page_add_bounds(Request *request)
 {
+	if (call_of(request)->page.last > 0)
+	{
+		call_add_number(request, call_of(request)->page.last);
+		call_of(request)->query.max_rows = call_of(request)->page.last;
+		return;
+	}
 	add_bound(request, call_of(request)->page.after);
 	add_bound(request, call_of(request)->page.before);
 	call_add_number(request, call_of(request)->page.limit);
 	call_of(request)->query.max_rows = call_of(request)->page.limit;
-}
-
-static Place
-row_place(const Page *page, const Rows *rows, int row, int column)
-{
-	if (page->kind != PAGE_ACROSS_CHATS)
-		return (Place) {.number = rows_number(rows, row, column)};
-	return (Place) {rows_number(rows, row, column), rows_number(rows, row, column + 1)};
 }
 
 /* The next place; the same if there is none. */
@@ -217,51 +233,19 @@ is_backward(const Page *page)
 	return page->last > 0 || (is_bound(page->before) && !is_bound(page->after));
 }
 
-/* The bytes of one row's values. */
-static size_t
-row_bytes(const Rows *rows, int row)
-{
-	size_t		bytes = 0;
-
-	for (int column = 0; column < PQnfields(rows->result); column++)
-		bytes += PQgetlength(rows->result, rows->first + row, column);
-	return bytes;
-}
-
-/*
- * As many rows as fit into a page, from the side where it begins. Sets cut if the
- * rows exceed a page: the database, which stops there too, may have had more.
- */
-static Rows
-page_cut(const Page *page, const Rows *rows, bool *cut)
-{
-	Rows		kept = *rows;
-	size_t		bytes = 0;
-
-	for (kept.count = 0; kept.count < rows->count; kept.count++)
-	{
-		bytes += row_bytes(rows, is_backward(page) ? rows->count - 1 - kept.count : kept.count);
-		if (kept.count > 0 && bytes > PAGE_BYTES)
-			break;
-	}
-	*cut = bytes > PAGE_BYTES;
-	if (is_backward(page))
-		kept.first += rows->count - kept.count;
-	return kept;
-}
-
 /*
  * The Link header, malloc'ed; NULL for none. A full page may have a next one, up
  * to the bound that the client gave. A page that ends at a bound of the client's
  * has a next one without that bound. only_next leaves out the link back.
  */
 static char *
-page_link(Request *request, const Rows *rows, bool full, int place_column, bool only_next)
+page_link(Request *request, const Extent *extent, bool only_next)
 {
 	const Page *page = &call_of(request)->page;
-	bool		empty = rows->count == 0;
-	Place		first = empty ? place_behind(page->after) : row_place(page, rows, 0, place_column);
-	Place		last = empty ? first : row_place(page, rows, rows->count - 1, place_column);
+	bool		empty = extent->count == 0;
+	bool		full = extent->cut || extent->count == (page->last > 0 ? page->last : page->limit);
+	Place		first = empty ? place_behind(page->after) : extent->first;
+	Place		last = empty ? first : extent->last;
 	Place		none = {0};
 	Place		bound = is_backward(page) ? none : page->before;
 	bool		next = !empty && page->last < 0 &&
@@ -298,26 +282,62 @@ link_fits(Request *request, const char *link)
 		strlen(link) + strlen(request->target) + OTHER_HEADERS < CONNECTION_MEMORY;
 }
 
-void
-page_answer(Request *request, const Rows *rows, int place_column, RowPrinter print)
+/* Responds with a page's body, malloc'ed, or NULL without memory for it. */
+static void
+answer(Request *request, const Extent *extent, char *body)
 {
-	const Page *page = &call_of(request)->page;
-	bool		cut;
-	Rows		kept = page_cut(page, rows, &cut);
-	bool		full = cut || rows->count == (page->last > 0 ? page->last : page->limit);
-	char	   *link;
+	char	   *link = page_link(request, extent, false);
 
-	link = page_link(request, &kept, full, place_column, false);
 	if (!link_fits(request, link))
 	{
 		free(link);
-		link = page_link(request, &kept, full, place_column, true);
+		link = page_link(request, extent, true);
 	}
 	if (link_fits(request, link))
-		respond_ok(request, rows_array(&kept, print), link);
+		respond_ok(request, body, link);
 	else
+	{
+		free(body);
 		/* Without a link the client would miss the rest and not know. */
 		respond_error(request, MHD_HTTP_URI_TOO_LONG,
 					  "There is another page, and the query is too long for a link to it: use a higher 'limit'.");
+	}
 	free(link);
+}
+
+void
+page_answer(Request *request, const Rows *rows)
+{
+	Extent		extent = {
+		.count = rows_number(rows, 0, PAGE_COUNT),
+		.cut = *PQgetvalue(rows->result, rows->first, PAGE_CUT) == 't',
+		.first.number = rows_number(rows, 0, PAGE_FIRST),
+		.last.number = rows_number(rows, 0, PAGE_LAST)
+	};
+
+	if (call_of(request)->page.kind == PAGE_ACROSS_CHATS)
+	{
+		extent.first.chat = rows_number(rows, 0, PAGE_FIRST_CHAT);
+		extent.last.chat = rows_number(rows, 0, PAGE_LAST_CHAT);
+	}
+	answer(request, &extent, rows_text(rows, PAGE_MESSAGES));
+}
+
+void
+page_answer_rows(Request *request, const Rows *rows, int number_column, RowPrinter print)
+{
+	Extent		extent = {.count = rows->count};
+
+	if (rows->count > 0)
+	{
+		extent.first.number = rows_number(rows, 0, number_column);
+		extent.last.number = rows_number(rows, rows->count - 1, number_column);
+	}
+	answer(request, &extent, rows_array(rows, print));
+}
+
+void
+page_answer_none(Request *request)
+{
+	answer(request, &(Extent) {0}, strdup("[]"));
 }

@@ -18,14 +18,19 @@
  */
 extern bool page_read(Request *request, PageKind kind);
 
-/* Adds after, before and limit to the parameters of the call's query. */
+/* Adds after, before and limit to the parameters of the call's query, or last alone. */
 extern void page_add_bounds(Request *request);
 
 /*
- * Responds with rows as objects and the links, with fewer rows than asked for if
- * they are too large for one page. A row's place begins at place_column: its
- * number, or across chats the chat's number followed by its own.
+ * Responds with a page of messages, a row that the database made, and the links.
+ * The page may have fewer messages than asked for, if they are large.
  */
-extern void page_answer(Request *request, const Rows *rows, int place_column, RowPrinter print);
+extern void page_answer(Request *request, const Rows *rows);
+
+/* Responds with rows as objects and the links; number_column has their numbers. */
+extern void page_answer_rows(Request *request, const Rows *rows, int number_column, RowPrinter print);
+
+/* Responds with a page of nothing. */
+extern void page_answer_none(Request *request);
 
 #endif

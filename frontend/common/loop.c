@@ -15,7 +15,8 @@
 #include "common/loop.h"
 
 #define EVENTS_PER_TURN 64
-#define LONGEST_TURN 2000		/* ms; a turn that waits longer is one in which the process did not run */
+#define LONGEST_TURN 2000		/* ms; a turn that waits longer is one in which the process did not
+								 * run */
 
 static int	loop_fd = -1;
 static uint64_t now;

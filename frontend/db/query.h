@@ -22,7 +22,7 @@
 #define LOCKED "55P03"			/* another transaction has a lock on it */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
-#define QUERY_VALUES 6			/* parameters, at most */
+#define QUERY_VALUES 7			/* parameters, at most */
 
 /* A parameter: a text, a number, or the array of two numbers. */
 typedef struct QueryValue

@@ -24,6 +24,7 @@
  * Without memory for a batch its queries stay in the queue.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/settings.h"
@@ -33,6 +34,7 @@
 
 #define BATCH_QUERIES 200		/* in one call, at most */
 #define BATCH_ROWS 2000			/* in one call, at most, unless it is one query */
+#define BATCH_BYTES (16 * 1024 * 1024)	/* of pages in one call, at most, but for a row of each */
 #define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
 #define READS_IN_FLIGHT 32		/* per session */
 #define LARGE_PAGE (64 * 1024)	/* bytes */
@@ -151,8 +153,6 @@ batch_succeed(Batch *batch, const PGresult *result)
 		note_page(query, &rows);
 		if (rows.count == 0)
 			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
-		else if (PQgetisnull(result, rows.first, 0))
-			query->succeeded(query, &(Rows) {.result = result});
 		else
 			query->succeeded(query, &rows);
 	}
@@ -209,14 +209,24 @@ batch_fill(FairQueue *queue)
 	return batch;
 }
 
+/* The bytes that each page of a batch may have. */
+static int
+page_bytes(const Batch *batch)
+{
+	int			share = BATCH_BYTES / batch->queries.count;
+
+	return share < PAGE_BYTES ? share : PAGE_BYTES;
+}
+
 static void
 batch_send(Session *session, Batch *batch)
 {
 	static Array arrays[QUERY_VALUES];
 	const Query *first = batch->queries.first;
-	const char *values[QUERY_VALUES];
-	int			lengths[QUERY_VALUES];
-	int			formats[QUERY_VALUES];
+	const char *values[QUERY_VALUES + 1];
+	int			lengths[QUERY_VALUES + 1];
+	int			formats[QUERY_VALUES + 1];
+	char		max_size[16];
 	Parameters	parameters = {first->count, values, lengths, formats, 0};
 	bool		complete = true;
 
@@ -238,6 +248,12 @@ batch_send(Session *session, Batch *batch)
 		values[i] = arrays[i].bytes;
 		lengths[i] = (int) arrays[i].used;
 		formats[i] = 1;
+	}
+	if (statements[first->statement].batch == BATCH_OF_PAGES)
+	{
+		snprintf(max_size, sizeof(max_size), "%d", page_bytes(batch));
+		values[parameters.count] = max_size;
+		formats[parameters.count++] = 0;
 	}
 	if (complete)
 		session_send(session, &batch->operation, first->statement, &parameters);

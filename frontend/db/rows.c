@@ -6,6 +6,7 @@
  * the same in both, so that values only have to be concatenated.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "db/rows.h"
 
@@ -13,6 +14,15 @@ int
 rows_number(const Rows *rows, int row, int column)
 {
 	return atoi(PQgetvalue(rows->result, rows->first + row, column));
+}
+
+char *
+rows_text(const Rows *rows, int column)
+{
+	size_t		size = PQgetlength(rows->result, rows->first, column) + 1;
+	char	   *text = malloc(size);
+
+	return text ? memcpy(text, PQgetvalue(rows->result, rows->first, column), size) : NULL;
 }
 
 char *

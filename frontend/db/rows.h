@@ -22,6 +22,9 @@ typedef void (*RowPrinter) (FILE *stream, const PGresult *result, int row);
 /* The number in a column of a row, where row 0 is the first of these rows. */
 extern int	rows_number(const Rows *rows, int row, int column);
 
+/* What a column of the first row has; malloc'ed, NULL without memory. */
+extern char *rows_text(const Rows *rows, int column);
+
 /* The first row as an object, or all as an array; malloc'ed, NULL without memory. */
 extern char *rows_object(const Rows *rows, RowPrinter print);
 extern char *rows_array(const Rows *rows, RowPrinter print);

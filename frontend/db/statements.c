@@ -3,7 +3,7 @@
  *		The statements that chatd sends, prepared in every session.
  *
  * The casts select the variants of the extension's functions that take a token.
- * Text that is copied into responses is returned as JSON.
+ * Text that is copied into responses is returned as JSON, messages as a whole.
  */
 #include "db/statements.h"
 
@@ -27,19 +27,22 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT number, sqlstate, field, message"
 	" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},
 	[GET_MESSAGES] = {"get_messages",
-		"SELECT number, pg_catalog.to_json(body), item"
-	" FROM chat.get_messages($1::text[], $2::integer[], $3::integer[])", true},
+		"SELECT message, item"
+	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},
 	[LIST_MESSAGES] = {"list_messages",
-		"SELECT number, pg_catalog.to_json(body), item"
-		" FROM chat.list_messages($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[])",
-	true},
+		"SELECT first, last, messages_count, cut, messages, item"
+		" FROM chat.list_messages_json($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],"
+	" max_size => $6::integer)", BATCH_OF_PAGES},
 	[LAST_MESSAGES] = {"last_messages",
-		"SELECT number, pg_catalog.to_json(body)"
-	" FROM chat.last_messages($1::text, $2::integer, $3::integer)"},
+		"SELECT first, last, messages_count, cut, messages, item"
+		" FROM chat.last_messages_json($1::text[], $2::integer[], $3::integer[], max_size => $4::integer)",
+	BATCH_OF_PAGES},
 	[SEARCH_MESSAGES] = {"search_messages",
-		"SELECT number, pg_catalog.to_json(body)"
-	" FROM chat.search_messages($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer)"},
+		"SELECT first, last, messages_count, cut, messages"
+		" FROM chat.search_messages_json($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer,"
+	" max_size => $7::integer)"},
 	[SEARCH_APPLICATION] = {"search_application",
-		"SELECT chat_number, number, pg_catalog.to_json(body)"
-	" FROM chat.search_application($1::text, $2::text, $3::integer[], $4::integer[], $5::integer)"},
+		"SELECT first[2], last[2], messages_count, cut, messages, first[1], last[1]"
+		" FROM chat.search_application_json($1::text, $2::text, $3::integer[], $4::integer[], $5::integer,"
+	" max_size => $6::integer)"},
 };

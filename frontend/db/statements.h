@@ -26,17 +26,27 @@ typedef enum StatementId
 
 /*
  * A batch statement serves many queries in one call. Its parameters are arrays
- * with one element per query. The last column has the position of the element
- * that a row is for, from 1 on, and the rows are in that order. If an element has
- * no row, what its query names does not exist; a row whose first column is null
- * stands for an empty list.
+ * with one element per query; one of pages has another, the bytes that each page
+ * may have. The last column has the position of the element that a row is for,
+ * from 1 on, and the rows are in that order. If an element has no row, what its
+ * query names does not exist.
  */
+typedef enum BatchKind
+{
+	NO_BATCH,
+	BATCH,
+	BATCH_OF_PAGES
+} BatchKind;
+
 typedef struct Statement
 {
 	const char *name;
 	const char *text;
-	bool		batch;
+	BatchKind	batch;
 } Statement;
+
+/* JSON in one page, unless it is one row; less where many pages are read in one call. */
+#define PAGE_BYTES (1024 * 1024)
 
 extern const Statement statements[STATEMENT_COUNT];
 

@@ -5,6 +5,8 @@ import urllib.parse
 
 import pytest
 
+from conftest import wait_until
+
 
 def links(answer, path):
     """The links of an answer to a GET of the path, which are relative to it."""
@@ -82,6 +84,60 @@ def test_large_pages(chatd, messages):
         answer = chatd.get(messages + query)
         assert len(answer.json) == 17 and len(answer.body) < 1024 * 1024 + 1000
         assert walk(chatd, messages + query, relation) == list(range(2 if "after" in query else 1, 41))
+
+
+def test_large_pages_across_chats(chatd, messages):
+    """The same where the next page is in another chat."""
+    for _ in range(10):
+        assert chatd.post(messages, {"body": "x" * 60000}).status == 201
+    chats = messages.rsplit("/", 2)[0]
+    other = "%s/%d/messages" % (chats, chatd.post(chats).json["number"])
+    for _ in range(10):
+        assert chatd.post(other, {"body": "x" * 60000}).status == 201
+    search = chats.rsplit("/", 1)[0] + "/messages/search?query=x&limit=1000"
+    answer = chatd.get(search)
+    assert len(answer.json) == 17 and list(links(answer, search)) == ["next"]
+    assert links(answer, search)["next"].endswith("after=2.7")
+    assert walk(chatd, links(answer, search)["next"], "next") == [8, 9, 10]
+
+
+def test_large_escapes(chatd, messages):
+    """What is counted is what is sent."""
+    for _ in range(5):
+        assert chatd.post(messages, {"body": "\x01" * 60000}).status == 201
+    for query, relation in (("", "next"), ("?last=5", "prev"), ("/search?query=%01", "next")):
+        answer = chatd.get(messages + query)
+        assert len(answer.json) == 2 and len(answer.body) < 1024 * 1024
+        assert walk(chatd, messages + query, relation) == [1, 2, 3, 4, 5]
+
+
+def test_what_a_page_leaves_out_is_not_read(start_chatd, cluster, messages):
+    """Of 100 large bodies, PostgreSQL reads those that are sent: counted by its blocks, when chatd's sessions have ended."""
+    cluster.sql("INSERT INTO chat.messages (application_id, chat_number, body) SELECT a.id, 1,"
+                " (SELECT string_agg(md5(n || ' ' || part), '') FROM generate_series(1, 2000) AS part)"
+                " FROM chat.applications AS a, generate_series(1, 100) AS n WHERE a.token = '%s'" % messages.split("/")[2])
+
+    def blocks():
+        return tuple(map(int, cluster.sql(
+            "SELECT coalesce(idx_blks_hit + idx_blks_read, 0), coalesce(toast_blks_hit + toast_blks_read, 0)"
+            " FROM pg_statio_user_tables WHERE relid = 'chat.messages'::regclass").split("|")))
+
+    def blocks_of(read):
+        before = blocks()
+        read()
+        wait_until(lambda: blocks()[0] > before[0], "the statistics")
+        return blocks()[1] - before[1]
+
+    whole = blocks_of(lambda: cluster.sql("SELECT sum(length(body)) FROM (SELECT body FROM chat.messages WHERE application_id ="
+                                          " (SELECT id FROM chat.applications WHERE token = '%s')) AS m" % messages.split("/")[2]))
+    assert whole > 500
+    for query in ("?limit=100", "?last=100", "?before=101"):
+        server = start_chatd().ready()
+
+        def read():
+            assert len(server.get(messages + query).json) == 16
+            server.stop()
+        assert blocks_of(read) < whole / 4
 
 
 def test_links_of_a_search(chatd, filled):

@@ -25,6 +25,10 @@ my @both = (
 	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], ARRAY[NULL, NUMBER])");
 my @calls = (
 	(map { (s/\bA\b/1/gr, s/\bA\b/'token 1'/gr) } @both),
+	"chat.get_messages_json('{token 1,token 1}', ARRAY[1, 2], ARRAY[1, 2147483647])",
+	"chat.list_messages_json('{token 1,token 1}', ARRAY[1, 2], '{NULL,50}', '{50,NULL}', '{NULL,NULL}')",
+	"chat.last_messages_json('{token 1,token 1}', ARRAY[1, 2], '{20,NULL}', 1000)",
+	"chat.search_messages_json('token 1', 1, 'x')", "chat.search_messages_json('token 1', 1, 'x', before => 50)",
 	"chat.create_application('new NUMBER')", 'chat.rotate_token(2)', "chat.rotate_token('token 3')",
 	'chat.get_application(1)', "chat.get_application('token 1')",
 	'chat.list_applications()', 'chat.list_applications(after => 5)', 'chat.list_applications(before => 5)');

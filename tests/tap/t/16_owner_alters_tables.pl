@@ -39,7 +39,10 @@ my @calls = (
 		q{chat.reconcile()}, q{chat.reconcile(1, 1)}, q{chat.retry_failed_documents()}, q{chat.rotate_token(1)}),
 	(map { my $call = $_; $call =~ s/TOKEN/current_setting('test.token')/; "SELECT $call" }
 		q{chat.get_application(TOKEN)}, q{chat.get_message(TOKEN, 1, 1)}, q{chat.create_message(TOKEN, 1, 'm')},
-		q{chat.create_messages(ARRAY[TOKEN], ARRAY[1], ARRAY['a'])}, q{chat.get_messages(ARRAY[TOKEN], ARRAY[1], ARRAY[1])}),
+		q{chat.create_messages(ARRAY[TOKEN], ARRAY[1], ARRAY['a'])}, q{chat.get_messages(ARRAY[TOKEN], ARRAY[1], ARRAY[1])},
+		q{chat.get_messages_json(ARRAY[TOKEN], ARRAY[1], ARRAY[1])}, q{chat.list_messages_json(ARRAY[TOKEN], ARRAY[1], '{0}', '{9}', '{3}', 9)},
+		q{chat.last_messages_json(ARRAY[TOKEN], ARRAY[1], '{3}')}, q{chat.search_messages_json(TOKEN, 1, 'message')},
+		q{chat.search_application_json(TOKEN, 'message', before => ARRAY[3, 9])}),
 	'SELECT FROM chat.worker_status', 'SELECT FROM chat.search_status',
 	q{INSERT INTO chat.messages VALUES ('1', '1', '900', '8')}, q{INSERT INTO chat.messages VALUES ('1', '1', NULL, '8')},
 	q{INSERT INTO chat.chats VALUES ('1', '900')}, q{INSERT INTO chat.chats VALUES ('1', NULL)});
@@ -158,7 +161,8 @@ foreach my $case (
 		q{UPDATE chat.applications SET tok = 'yyyy' WHERE id = 1} => '42703', 'SELECT chat.get_application(1)' => '42703' ],
 	[ 'a body that is a large number', 'ALTER TABLE chat.messages RENAME body TO kept; ALTER TABLE chat.messages ADD body bigint DEFAULT 140000000000',
 		'ALTER TABLE chat.messages DROP body; ALTER TABLE chat.messages RENAME kept TO body',
-		'SELECT chat.get_message(1, 1, 1)' => '42804', 'SELECT chat.last_messages(1, 1)' => '42804' ],
+		'SELECT chat.get_message(1, 1, 1)' => '42804', 'SELECT chat.last_messages(1, 1)' => '42804',
+		q{SELECT chat.last_messages_json((SELECT array_agg(token) FROM chat.applications WHERE id = 1), '{1}', '{1}')} => '42804' ],
 	[ 'a body that is a small number', 'ALTER TABLE chat.messages RENAME body TO kept; ALTER TABLE chat.messages ADD body bigint DEFAULT 8000',
 		'ALTER TABLE chat.messages DROP body; ALTER TABLE chat.messages RENAME kept TO body',
 		'SELECT chat.get_message(1, 1, 1)' => '42804', 'SELECT chat.get_messages(ARRAY[1], ARRAY[1], ARRAY[1])' => '42804' ],

@@ -1,6 +1,6 @@
 /*
- * upgrade_jobs.c
- *	  What an upgrade changes in the rows of the worker's jobs.
+ * upgrade_rows.c
+ *	  Changes of rows by an upgrade.
  *
  * An upgrade is run by a superuser, and the tables may belong to a role that is
  * none, with triggers of that role on them: rows are changed as the tables' owner
@@ -18,6 +18,7 @@
 #include "common/table_owner.h"
 
 PG_FUNCTION_INFO_V1(chat_upgrade_jobs);
+PG_FUNCTION_INFO_V1(chat_upgrade_index_ids);
 
 /*
  * chat_internal.upgrade_jobs() returns void
@@ -45,5 +46,41 @@ chat_upgrade_jobs(PG_FUNCTION_ARGS)
 	spi_execute("ALTER TABLE chat_internal.worker_jobs"
 				" ALTER COLUMN owner_database SET NOT NULL, ALTER COLUMN claimed SET NOT NULL");
 	table_owner_leave(caller);
+	PG_RETURN_VOID();
+}
+
+/* Add to the numbers in a column of a table, as its owner. */
+static void
+add_to_column(ChatTable table, const char *name, const char *column, int32 added)
+{
+	TableOwnerSwitch caller = table_owner_become_of(table, OWNER_SEES_ALL);
+
+	spi_execute(psprintf("UPDATE chat_internal.%s SET %s = %s + %d", name, column, column, added));
+	table_owner_leave(caller);
+}
+
+/*
+ * chat_internal.upgrade_index_ids() returns void
+ *
+ * From 0.1: ids of search indexes were 1, 2, 3, ... in each database, which two
+ * databases cannot share a table with. They become random ones.
+ */
+Datum
+chat_upgrade_index_ids(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+	uint32		random;
+	int32		added;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	if (!pg_strong_random(&random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	/* Ids of 0.1 are far below the half that is left for them. */
+	added = 1 + random % (PG_INT32_MAX / 2);
+	add_to_column(TABLE_SEARCH_INDEXES, "search_indexes", "id", added);
+	add_to_column(TABLE_SEARCH_WATERMARKS, "search_watermarks", "index_id", added);
+	add_to_column(TABLE_SEARCH_QUEUE, "search_queue", "index_id", added);
 	PG_RETURN_VOID();
 }

@@ -1,0 +1,272 @@
+/*
+ * json_pages.c
+ *	  Pages of messages as JSON.
+ *
+ * Most messages are read to be sent on as JSON. So it is made here, from the rows
+ * as the executor finds them: once, without what it costs to make rows of a result
+ * of them, to send these, and to take them apart again.
+ *
+ * A page is bounded by its bytes, too. It ends before the message that would make
+ * it too large, and that one's body is not read: its size, which is known without,
+ * says enough. Only a body whose escapes make the difference is read in vain.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "common/compat.h"
+#include "common/json_read.h"
+#include "core/json_pages.h"
+
+#define STARTS_INITIAL 128
+
+static void
+append_int32(StringInfo target, int32 value)
+{
+	char		digits[12];
+
+	appendBinaryStringInfo(target, digits, pg_ltoa(value, digits));
+}
+
+/* A literal, without its end. */
+#define append_literal(target, literal) appendBinaryStringInfo(target, literal, sizeof(literal) - 1)
+
+/*
+ * Append a message as a JSON object.
+ */
+void
+json_append_message(StringInfo target, JsonPlace place, Datum body, bool isnull)
+{
+	if (place.chat != 0)
+	{
+		append_literal(target, "{\"chat_number\":");
+		append_int32(target, place.chat);
+		append_literal(target, ",\"number\":");
+	}
+	else
+		append_literal(target, "{\"number\":");
+	append_int32(target, place.number);
+	append_literal(target, ",\"body\":");
+	if (isnull)
+		append_literal(target, "null");
+	else
+	{
+		text	   *value = DatumGetTextPP(body);
+
+		json_append_string(target, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+		if (value != (text *) DatumGetPointer(body))
+			pfree(value);
+	}
+	appendStringInfoChar(target, '}');
+}
+
+/* The bytes of the page, once it is closed. */
+static Size
+page_size(const JsonPages *pages)
+{
+	return pages->json.len - VARHDRSZ + 1;
+}
+
+static void
+begin_page(JsonPages *pages, int32 item)
+{
+	pages->item = item;
+	pages->cut = false;
+	pages->count = 0;
+	resetStringInfo(&pages->json);
+	appendStringInfoSpaces(&pages->json, VARHDRSZ);
+	appendStringInfoChar(&pages->json, '[');
+}
+
+/*
+ * Add a message to the page, unless that is too large then. Returns whether it was
+ * added.
+ */
+static bool
+add_message(JsonPages *pages, JsonPlace place, Datum body, bool isnull)
+{
+	StringInfo	json = &pages->json;
+	int			before = json->len;
+	bool		bounded = pages->max_size > 0 && pages->count > 0;
+
+	if (bounded && !isnull && page_size(pages) + toast_raw_datum_size(body) - VARHDRSZ > pages->max_size)
+		return false;
+	if (pages->count > 0)
+		appendStringInfoChar(json, ',');
+	if (pages->count == pages->starts_size)
+	{
+		pages->starts_size *= 2;
+		pages->starts = repalloc(pages->starts, pages->starts_size * sizeof(int));
+	}
+	pages->starts[pages->count] = json->len;
+	json_append_message(json, place, body, isnull);
+	if (bounded && page_size(pages) > pages->max_size)
+	{
+		json->len = before;
+		return false;
+	}
+	if (pages->count == 0)
+		pages->nearest = place;
+	pages->farthest = place;
+	pages->count++;
+	return true;
+}
+
+/* Turn the order of the page's messages round. */
+static StringInfo
+reverse(JsonPages *pages)
+{
+	StringInfo	json = &pages->json;
+	StringInfo	reversed = &pages->reversed;
+	int			end = json->len;
+
+	resetStringInfo(reversed);
+	enlargeStringInfo(reversed, json->len + 1);
+	appendBinaryStringInfo(reversed, json->data, VARHDRSZ + 1);
+	for (int i = pages->count - 1; i >= 0; i--)
+	{
+		appendBinaryStringInfo(reversed, json->data + pages->starts[i], end - pages->starts[i]);
+		if (i > 0)
+			appendStringInfoChar(reversed, ',');
+		end = pages->starts[i] - 1;
+	}
+	return reversed;
+}
+
+static Datum
+place_datum(const JsonPages *pages, JsonPlace place)
+{
+	Datum		numbers[2] = {Int32GetDatum(place.chat), Int32GetDatum(place.number)};
+
+	if (pages->columns.chat == 0)
+		return numbers[1];
+	return PointerGetDatum(construct_array(numbers, 2, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* Store the page that is being written, if there is one. */
+static void
+end_page(JsonPages *pages)
+{
+	bool		from_end;
+	StringInfo	json;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+	int			skipped = pages->columns.item == 0 ? 1 : 0;
+
+	if (pages->item == 0)
+		return;
+	from_end = pages->from_end[pages->item - 1];
+	json = from_end && pages->count > 1 ? reverse(pages) : &pages->json;
+	appendStringInfoChar(json, ']');
+	SET_VARSIZE(json->data, json->len);
+
+	values[0] = Int32GetDatum(pages->item);
+	values[1] = PointerGetDatum(json->data);
+	values[2] = Int32GetDatum(pages->count);
+	values[3] = BoolGetDatum(pages->cut);
+	nulls[4] = nulls[5] = pages->count == 0;
+	if (pages->count > 0)
+	{
+		values[4] = place_datum(pages, from_end ? pages->farthest : pages->nearest);
+		values[5] = place_datum(pages, from_end ? pages->nearest : pages->farthest);
+	}
+	tuplestore_putvalues(pages->store.rows, pages->store.descriptor, values + skipped, nulls + skipped);
+	pages->item = 0;
+}
+
+static int32
+column_value(TupleTableSlot *slot, int column, int32 otherwise, bool *isnull)
+{
+	*isnull = false;
+	return column == 0 ? otherwise : DatumGetInt32(slot_getattr(slot, column, isnull));
+}
+
+/*
+ * Take a row. Where there are no items, returns false to have the executor stop
+ * with the page's end.
+ */
+static bool
+receive(TupleTableSlot *slot, DestReceiver *receiver)
+{
+	JsonPages  *pages = (JsonPages *) receiver;
+	JsonPlace	place;
+	Datum		body;
+	bool		isnull;
+	int32		item = column_value(slot, pages->columns.item, 1, &isnull);
+
+	if (item != pages->item)
+	{
+		end_page(pages);
+		begin_page(pages, item);
+	}
+	if (pages->cut)
+		return pages->columns.item != 0;
+	place.chat = column_value(slot, pages->columns.chat, 0, &isnull);
+	place.number = column_value(slot, pages->columns.number, 0, &isnull);
+	if (isnull)					/* an item without messages */
+		return true;
+	body = slot_getattr(slot, pages->columns.body, &isnull);
+	pages->cut = !add_message(pages, place, body, isnull);
+	return !pages->cut || pages->columns.item != 0;
+}
+
+static void
+require_column(TupleDesc descriptor, int column, Oid type)
+{
+	if (column != 0)
+		spi_require_type(NameStr(TupleDescAttr(descriptor, column - 1)->attname),
+						 TupleDescAttr(descriptor, column - 1)->atttypid, type);
+}
+
+/* Raise 42804 unless the columns are of the types that they are read as. */
+static void
+startup(DestReceiver *receiver, int operation, TupleDesc descriptor)
+{
+	const JsonPageColumns *columns = &((JsonPages *) receiver)->columns;
+
+	require_column(descriptor, columns->item, INT4OID);
+	require_column(descriptor, columns->chat, INT4OID);
+	require_column(descriptor, columns->number, INT4OID);
+	require_column(descriptor, columns->body, TEXTOID);
+}
+
+static void
+do_nothing(DestReceiver *receiver)
+{
+}
+
+/*
+ * Begin to write pages, which are stored one by one. from_end has an element for
+ * each item.
+ */
+void
+json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end)
+{
+	*pages = (JsonPages) {
+		.receiver = {
+			.receiveSlot = receive, .rStartup = startup, .rShutdown = do_nothing, .rDestroy = do_nothing, .mydest = DestNone
+		},
+		.store = store,
+		.columns = columns,
+		.max_size = max_size,
+		.from_end = from_end,
+		.starts = palloc(STARTS_INITIAL * sizeof(int)),
+		.starts_size = STARTS_INITIAL
+	};
+	initStringInfo(&pages->json);
+	initStringInfo(&pages->reversed);
+	if (columns.item == 0)
+		begin_page(pages, 1);
+}
+
+/*
+ * Store the last page. Where there are no items, there is one even without rows.
+ */
+void
+json_pages_end(JsonPages *pages)
+{
+	end_page(pages);
+}

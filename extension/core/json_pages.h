@@ -1,0 +1,66 @@
+/*
+ * json_pages.h
+ *	  Pages of messages as JSON: see json_pages.c.
+ */
+#ifndef PG_CHAT_JSON_PAGES_H
+#define PG_CHAT_JSON_PAGES_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "tcop/dest.h"
+
+#include "common/spi_plan.h"
+
+/*
+ * The columns of the row that is returned for a page: messages, messages_count,
+ * cut, first and last. A place is a number or, across chats, an array of a chat's
+ * number and a message's. Where there are items, a column item comes first.
+ */
+#define JSON_PAGE_TYPES(place_type) JSONOID, INT4OID, BOOLOID, place_type, place_type
+
+/* Which columns the rows of a statement have, from 1 on; 0: none. */
+typedef struct JsonPageColumns
+{
+	int			item;
+	int			chat;
+	int			number;
+	int			body;
+} JsonPageColumns;
+
+/* Where a message stands; chat is 0 in a page of one chat. */
+typedef struct JsonPlace
+{
+	int32		chat;
+	int32		number;
+} JsonPlace;
+
+/*
+ * Pages that are being written. What statements give to receiver are the rows of
+ * the pages, item after item; without a column of items, all are of one page.
+ */
+typedef struct JsonPages
+{
+	DestReceiver receiver;		/* the first member */
+	RowStore	store;
+	JsonPageColumns columns;
+	int32		max_size;		/* of a page in bytes, unless it is one message; 0: any */
+	const bool *from_end;		/* by item: the last message comes first */
+
+	/* The page that is being written. */
+	int32		item;			/* 0: none */
+	bool		cut;			/* max_size has ended it */
+	int			count;
+	int		   *starts;			/* where its messages begin in json */
+	int			starts_size;
+	JsonPlace	nearest;		/* of the message that came first */
+	JsonPlace	farthest;		/* and last */
+	StringInfoData json;		/* a text datum, from its header on */
+	StringInfoData reversed;
+} JsonPages;
+
+extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
+extern void json_pages_end(JsonPages *pages);
+extern void json_append_message(StringInfo target, JsonPlace place, Datum body, bool isnull);
+
+#endif							/* PG_CHAT_JSON_PAGES_H */

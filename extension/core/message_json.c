@@ -1,0 +1,249 @@
+/*
+ * message_json.c
+ *	  Messages as JSON: one, or a page, for each item of a call for many.
+ *
+ * These are for servers that send messages on to their clients, as chatd does.
+ * They know applications by their tokens.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
+#include "common/int_columns.h"
+#include "core/array_args.h"
+#include "core/entity_lookup.h"
+#include "core/json_pages.h"
+#include "core/message.h"
+#include "core/message_multi.h"
+#include "core/pagination.h"
+#include "core/sql_function.h"
+
+PG_FUNCTION_INFO_V1(chat_get_messages_json);
+PG_FUNCTION_INFO_V1(chat_list_messages_json);
+PG_FUNCTION_INFO_V1(chat_last_messages_json);
+
+/*
+ * Columns of items are parameters, arrays of one length, which is the last one.
+ * They are read by subscripts: a function scan of each would cost more than the
+ * message. Rows come item after item, since whatever the planner knows, it is left
+ * no choice but a loop over the items: see message_multi.h.
+ */
+#define ITEMS(count) "generate_series(1, " count ") AS k (i)"
+#define ITEM(parameter) "(" parameter ")[k.i]"
+
+/* The messages that items name. Parameters: items, applications, chats, numbers, count. */
+#define GET_MESSAGES_JSON \
+	"SELECT " ITEM("$1") " AS item, m.number, m.body" \
+	" FROM " ITEMS("$5") \
+	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4"), "m")
+
+/*
+ * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
+ * PAGE_SQL_DESCENDING. Parameters: items, applications, chats, the pages as
+ * pagination.h has them (above, through, limit), count.
+ */
+#define LIST_PAGES_JSON(page) \
+	"SELECT " ITEM("$1") ", m.number, m.body" \
+	" FROM " ITEMS("$7") \
+	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
+			 " AND chats.number = " ITEM("$3"), "c") \
+	" LEFT JOIN LATERAL (" \
+	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")), "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
+	") AS m ON true"
+
+/* The chats that arguments 0 and 1, arrays of tokens and numbers, name; null where either is. */
+typedef struct NamedChats
+{
+	ArrayArg	applications;	/* ids */
+	ArrayArg	numbers;
+	int			count;
+} NamedChats;
+
+static NamedChats
+chats_from_arguments(FunctionCallInfo fcinfo)
+{
+	NamedChats	chats = {.applications = array_arg_of_applications(fcinfo, TEXTOID)};
+
+	chats.count = chats.applications.count;
+	chats.numbers = array_arg_of_count(fcinfo, 1, INT4OID, "chats", chats.count);
+	applications_resolve_tokens(&chats.applications);
+	return chats;
+}
+
+/* Whether an item, from 0 on, names a chat. */
+static bool
+names_chat(const NamedChats *chats, int i)
+{
+	return !chats->applications.nulls[i] && !chats->numbers.nulls[i];
+}
+
+/*
+ * chat.get_messages_json(tokens text[], chats integer[], numbers integer[])
+ * returns setof (item integer, message json)
+ */
+Datum
+chat_get_messages_json(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID)
+	};
+	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID);
+	TableOwnerSwitch caller;
+	RowStore	store;
+	NamedChats	chats;
+	ArrayArg	numbers;
+	IntColumns	items;
+	Datum		values[5];
+	StringInfoData json;
+	uint64		rows;
+	int			item_column;
+	int			number_column;
+	int			body_column;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	chats = chats_from_arguments(fcinfo);
+	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "numbers", chats.count);
+	int_columns_init(&items, lengthof(values) - 1, chats.count);
+	for (int i = 0; i < chats.count; i++)
+		if (names_chat(&chats, i) && !numbers.nulls[i])
+			int_columns_append(&items, (int32[]) {
+				i + 1, DatumGetInt32(chats.applications.values[i]), DatumGetInt32(chats.numbers.values[i]),
+				DatumGetInt32(numbers.values[i])
+			});
+	int_columns_to_arrays(&items, values);
+	values[lengthof(values) - 1] = Int32GetDatum(items.count);
+
+	rows = spi_plan_read(&plan, values);
+	item_column = spi_column("item");
+	number_column = spi_column("number");
+	body_column = spi_column("body");
+	initStringInfo(&json);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool		isnull;
+		Datum		body = spi_result(row, body_column, TEXTOID, &isnull);
+		Datum		result[2] = {Int32GetDatum(spi_result_int32(row, item_column))};
+		bool		nulls[2] = {false};
+
+		resetStringInfo(&json);
+		appendStringInfoSpaces(&json, VARHDRSZ);
+		json_append_message(&json, (JsonPlace) {.number = spi_result_int32(row, number_column)}, body, isnull);
+		SET_VARSIZE(json.data, json.len);
+		result[1] = PointerGetDatum(json.data);
+		tuplestore_putvalues(store.rows, store.descriptor, result, nulls);
+	}
+	table_owner_leave(caller);
+	return (Datum) 0;
+}
+
+/* Write the pages of the items from first on, up to end, which are all from the start, or all from the end. */
+static void
+write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, int first, int end)
+{
+	static SavedPlan plans[2] = {
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID)
+	};
+	IntColumns	items;
+	Datum		values[7];
+
+	int_columns_init(&items, lengthof(values) - 1, end - first);
+	for (int i = first; i < end; i++)
+		if (names_chat(chats, i))
+			int_columns_append(&items, (int32[]) {
+				i + 1, DatumGetInt32(chats->applications.values[i]), DatumGetInt32(chats->numbers.values[i]),
+				list[i].above, list[i].through, list[i].limit
+			});
+	int_columns_to_arrays(&items, values);
+	values[lengthof(values) - 1] = Int32GetDatum(items.count);
+	spi_plan_read_to(&plans[list[first].from_end], values, &pages->receiver);
+}
+
+/* Return a page of each chat. */
+static void
+return_pages(RowStore store, const NamedChats *chats, const ListPage *list, int32 max_size)
+{
+	bool	   *from_end = palloc(chats->count + 1);
+	JsonPages	pages;
+
+	for (int i = 0; i < chats->count; i++)
+		from_end[i] = list[i].from_end;
+	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .number = 2, .body = 3}, max_size, from_end);
+	for (int first = 0, end; first < chats->count; first = end)
+	{
+		for (end = first + 1; end < chats->count && from_end[end] == from_end[first];)
+			end++;
+		write_pages(&pages, chats, list, first, end);
+	}
+	json_pages_end(&pages);
+}
+
+/*
+ * chat.list_messages_json(tokens text[], chats integer[], after integer[], before
+ * integer[], "limit" integer[], max_size integer) returns setof (item integer,
+ * messages json, messages_count integer, cut boolean, first integer, last integer)
+ */
+Datum
+chat_list_messages_json(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
+	};
+	TableOwnerSwitch caller;
+	RowStore	store;
+	NamedChats	chats;
+	ArrayArg	after;
+	ArrayArg	before;
+	ArrayArg	limits;
+	ListPage   *list;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	chats = chats_from_arguments(fcinfo);
+	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", chats.count);
+	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", chats.count);
+	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", chats.count);
+	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
+	for (int i = 0; i < chats.count; i++)
+		list[i] = page_from_values(array_arg_element(&after, i), array_arg_element(&before, i), array_arg_element(&limits, i));
+	return_pages(store, &chats, list, page_max_size(fcinfo->args[5]));
+	table_owner_leave(caller);
+	return (Datum) 0;
+}
+
+/*
+ * chat.last_messages_json(tokens text[], chats integer[], "limit" integer[],
+ * max_size integer) returns setof (as list_messages_json)
+ */
+Datum
+chat_last_messages_json(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
+	};
+	TableOwnerSwitch caller;
+	RowStore	store;
+	NamedChats	chats;
+	ArrayArg	limits;
+	ListPage   *list;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, &signature);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	chats = chats_from_arguments(fcinfo);
+	limits = array_arg_of_count(fcinfo, 2, INT4OID, "limit", chats.count);
+	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
+	for (int i = 0; i < chats.count; i++)
+		list[i] = page_of_last(array_arg_element(&limits, i));
+	return_pages(store, &chats, list, page_max_size(fcinfo->args[3]));
+	table_owner_leave(caller);
+	return (Datum) 0;
+}
