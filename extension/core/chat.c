@@ -15,6 +15,7 @@
 #include "core/entity_lookup.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
+#include "core/parent_counter.h"
 #include "core/sql_function.h"
 #include "rows/counter_row.h"
 #include "rows/row_insert.h"
@@ -92,7 +93,8 @@ create_named(int32 application, int32 number)
 
 	if (number < 1)
 		arg_error_raise(arg_error_number_range("chat", number));
-	if (change_counters(&count, values) == 0)
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, (ChatKey) {.application = application}, number, 1) != ROW_DONE &&
+		change_counters(&count, values) == 0)
 		arg_error_raise(application_not_found());
 	if (spi_plan_write(&insert, values, NULL) == 0)
 		arg_error_raise(arg_error_taken("chat", "number",

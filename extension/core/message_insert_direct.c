@@ -77,8 +77,10 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 
 	if (!group->named)
 		result = counter_row_add(access, chats, &key, wait, &count, &group->last_before);
-	if (result == ROW_BY_STATEMENT)
-		result = row_lock(access, chats, &key, LockTupleNoKeyExclusive, wait);
+	if (result == ROW_BY_STATEMENT && wait)
+		result = counter_row_hold(access, chats, &key, &group->last_before, &group->tid);
+	else if (result == ROW_BY_STATEMENT)
+		result = row_lock(access, chats, &key, LockTupleNoKeyExclusive, false);
 	else if (result == ROW_DONE)
 	{
 		group->added = count;

@@ -25,6 +25,7 @@
 #include "core/entity_lookup.h"
 #include "core/message_batch.h"
 #include "core/number_cache.h"
+#include "core/parent_counter.h"
 
 static ArgError
 number_taken(const MessageInsert *message)
@@ -114,6 +115,24 @@ group_keys(MessageBatch *batch, Datum *values)
 }
 
 /*
+ * Lock the chats, and learn their highest numbers, without a statement. Returns
+ * whether all were found.
+ */
+static bool
+batch_hold(MessageBatch *batch)
+{
+	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
+	{
+		group->found = parent_counter_hold(TABLE_CHATS, (ChatKey) {group->application, group->chat},
+										   &group->last_number, &group->tid) == ROW_DONE;
+		if (!group->found)
+			return false;
+		group->last_before = group->last_number;
+	}
+	return true;
+}
+
+/*
  * Lock the chats, and learn their highest numbers. One that does not exist
  * stays not found, and so does one that another transaction has locked, if
  * the batch does not wait. Returns whether all were found.
@@ -139,6 +158,8 @@ batch_lock(MessageBatch *batch, bool wait)
 	Datum		values[2];
 	uint64		rows;
 
+	if (wait && batch_hold(batch))
+		return true;
 	group_keys(batch, values);
 	rows = spi_plan_write(wait ? &lock : &try_lock, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
@@ -290,8 +311,8 @@ group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 }
 
 /*
- * Write the chats' new counters. Their rows are locked, so they are where
- * they were found.
+ * Write the chats' new counters, by a statement those that it takes one for.
+ * Their rows are locked, so they are where they were found.
  */
 static void
 batch_count(MessageBatch *batch)
@@ -317,10 +338,15 @@ batch_count(MessageBatch *batch)
 
 		if (group->added == 0)
 			continue;
+		change_tracking_note(group->application, group->chat);
+		if (parent_counter_raise(TABLE_CHATS, (ChatKey) {group->application, group->chat},
+								 group->last_number, group->added) == ROW_DONE)
+			continue;
 		tids[columns.count] = PointerGetDatum(&group->tid);
 		int_columns_append(&columns, (int32[]) {group->last_number, group->added});
-		change_tracking_note(group->application, group->chat);
 	}
+	if (columns.count == 0)
+		return;
 	values[0] = PointerGetDatum(construct_array(tids, columns.count, TIDOID, sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
 	int_columns_to_arrays(&columns, &values[1]);

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -30,6 +31,7 @@
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/number_cache.h"
+#include "core/parent_counter.h"
 
 /* The counters of the statements under way; NULL if there are none. */
 static HTAB *counters = NULL;
@@ -74,6 +76,26 @@ enter_functions(void)
 	}
 	calls[calls_count++] = (FunctionCall) {trigger_depth() + 1, GetCurrentSubTransactionId()};
 	return previous;
+}
+
+/* The table that has a parent's counter. */
+static ChatTable
+table_of(ChatKey parent)
+{
+	return parent.chat == COUNTER_OF_CHATS ? TABLE_APPLICATION_COUNTERS : TABLE_CHATS;
+}
+
+/* Raise the highest numbers of parents. Returns false if a statement has to do it. */
+static bool
+raise_directly(const ChatKey *parents, const Datum *last_numbers, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (parent_counter_raise(table_of(parents[i]), parents[i], DatumGetInt32(last_numbers[i]), 0) == ROW_BY_STATEMENT)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -127,11 +149,14 @@ number_cache_flush(void)
 		counters = NULL;
 	}
 
-	int_columns_to_arrays(&columns, values);
-	previous = enter_functions();
-	spi_plan_write(&update_chats, values, NULL);
-	spi_plan_write(&update_applications, values, NULL);
-	number_cache_function_end(previous);
+	if (!raise_directly(parents, columns.values[2], columns.count))
+	{
+		int_columns_to_arrays(&columns, values);
+		previous = enter_functions();
+		spi_plan_write(&update_chats, values, NULL);
+		spi_plan_write(&update_applications, values, NULL);
+		number_cache_function_end(previous);
+	}
 	recount_queue_add(parents, columns.count);
 }
 
@@ -260,11 +285,11 @@ number_cache_raise_no_chat(ChatKey chat)
 }
 
 /*
- * Lock a parent. Returns its highest number. Raises 23503 if the parent does
- * not exist.
+ * Lock a parent by a statement. Returns its highest number. Raises 23503 if the
+ * parent does not exist.
  */
 static int32
-lock_parent(ChatKey parent)
+lock_parent_by_statement(ChatKey parent)
 {
 	static SavedPlan lock_chat = SAVED_PLAN(
 		"SELECT last_message_number FROM chat.chats"
@@ -303,6 +328,18 @@ lock_parent(ChatKey parent)
 	last_number = spi_result_int32(0, 1);
 	table_owner_leave(caller);
 	return last_number;
+}
+
+/* The same, without a statement where the table allows it. */
+static int32
+lock_parent(ChatKey parent)
+{
+	int32		last_number;
+	ItemPointerData tid;
+
+	if (parent_counter_hold(table_of(parent), parent, &last_number, &tid) == ROW_DONE)
+		return last_number;
+	return lock_parent_by_statement(parent);
 }
 
 /* The counter of a parent, or NULL. Valid until the next statement. */

@@ -103,6 +103,8 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 
 	if (!unnumbered && number < 1)
 		arg_error_raise(arg_error_number_range(noun, number));
+	if (is_message && parent.chat == COUNTER_OF_CHATS)
+		number_cache_raise_no_chat(parent);
 
 	counter = number_cache_get(parent);
 	if (unnumbered)

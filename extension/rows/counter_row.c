@@ -4,9 +4,14 @@
  *	  chat.application_counters.
  *
  * It stays locked until the transaction ends, so that numbers have no gaps and
- * become visible in their order. A row that this transaction inserted may have a check of its own reference
- * pending, which an update would have to queue anew. That is left to a
- * statement.
+ * become visible in their order. A row that this transaction inserted may have
+ * a check of its own reference pending, which an update would have to queue
+ * anew. That is left to a statement.
+ *
+ * In a subtransaction a row is not locked before it is updated. The lock would
+ * pass on to the new version, and each later subtransaction that updates the row
+ * would have to make a multixact of that lock and its own update. The update
+ * alone keeps others away as well, and leaves nothing in the new version.
  */
 #include "postgres.h"
 
@@ -20,19 +25,51 @@
 #include "rows/index_entries.h"
 #include "rows/tid_cache.h"
 
-static bool
-has_pending_checks(OpenTable *table)
+static HeapTupleHeader
+found_header(OpenTable *table)
 {
-	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) table->found)->base.tuple;
-
-	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
-		AfterTriggerPendingOnRel(RelationGetRelid(table->relation));
+	return ((BufferHeapTupleTableSlot *) table->found)->base.tuple->t_data;
 }
 
 /*
- * Make the new version of the row that was found: as the old one, with count
- * more children. Returns NULL if they are more than can be counted, for which a
- * statement has the error.
+ * Whether this transaction made the version that was found. Then nobody else can
+ * change it as long as this subtransaction lasts.
+ */
+static bool
+is_own_version(OpenTable *table)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(found_header(table)));
+}
+
+/*
+ * Whether a query that is under way in this session has the table open. It may
+ * be about to lock or change rows, and would skip one that was updated since it
+ * began.
+ */
+static bool
+is_in_use(OpenTable *table)
+{
+	return table->relation->rd_refcnt > 1;
+}
+
+/*
+ * The list of what is pending does not have the checks of rows that a query
+ * which is under way has inserted.
+ */
+static bool
+has_pending_checks(OpenTable *table)
+{
+	bool		is_new = !(found_header(table)->t_infomask & HEAP_UPDATED);
+
+	return is_own_version(table) &&
+		((is_new && is_in_use(table)) || AfterTriggerPendingOnRel(RelationGetRelid(table->relation)));
+}
+
+/*
+ * Make the new version of the row that was found: as the old one, with another
+ * highest number and count more children. Returns NULL if only a statement can
+ * update the row, or if there are more children than can be counted, for which
+ * a statement has the error.
  */
 static TupleTableSlot *
 make_version(OpenTable *table, int32 last_number, int count)
@@ -42,13 +79,13 @@ make_version(OpenTable *table, int32 last_number, int count)
 	TupleTableSlot *made = row_access_made(table);
 	int32		children = DatumGetInt32(row_found_value(table, COUNTERS_COUNT));
 
-	if (children > PG_INT32_MAX - count)
+	if (has_pending_checks(table) || children > PG_INT32_MAX - count)
 		return NULL;
 	slot_getallattrs(found);
 	ExecClearTuple(made);
 	memcpy(made->tts_values, found->tts_values, found->tts_nvalid * sizeof(Datum));
 	memcpy(made->tts_isnull, found->tts_isnull, found->tts_nvalid * sizeof(bool));
-	made->tts_values[columns[COUNTERS_LAST_NUMBER] - 1] = Int32GetDatum(last_number + count);
+	made->tts_values[columns[COUNTERS_LAST_NUMBER] - 1] = Int32GetDatum(last_number);
 	made->tts_values[columns[COUNTERS_COUNT] - 1] = Int32GetDatum(children + count);
 	return ExecStoreVirtualTuple(made);
 }
@@ -129,7 +166,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		added = Min(*count, PG_INT32_MAX - *last_number);
 		if (added == 0)
 			return confirm_exhausted(access, table, key, wait, count);
-		made = has_pending_checks(table) ? NULL : make_version(table, *last_number, added);
+		made = make_version(table, *last_number + added, added);
 		if (made == NULL)
 			return ROW_BY_STATEMENT;
 		result = wait ? update_found(access, table, key, made) : try_update_found(access, table, key, made);
@@ -140,4 +177,63 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		}
 	} while (row_find_again(access, result));
 	return ROW_LOCKED;
+}
+
+/*
+ * Hold a row until the transaction ends: nobody else changes it. *last_number
+ * becomes its highest number, *tid its place.
+ */
+RowResult
+counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, int32 *last_number, ItemPointer tid)
+{
+	TM_Result	result;
+
+	do
+	{
+		TupleTableSlot *held;
+
+		if (!row_find(access, table, key))
+			return ROW_MISSING;
+		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
+		held = table->found;
+		if (is_own_version(table))
+			result = TM_Ok;
+		else if (GetCurrentTransactionNestLevel() == 1 || is_in_use(table))
+			result = row_lock_found(access, table, LockTupleNoKeyExclusive, true);
+		else
+		{
+			held = make_version(table, *last_number, 0);
+			result = update_found(access, table, key, held);
+		}
+		*tid = held->tts_tid;
+	} while (result != TM_Ok && row_find_again(access, result));
+	return ROW_DONE;
+}
+
+/*
+ * Raise a row's highest number to at least number, and count added more
+ * children. A row that a query which is under way may have changed is left to a
+ * statement, too: its checks may be pending.
+ */
+RowResult
+counter_row_raise(RowAccess *access, OpenTable *table, const RowKey *key, int32 number, int added)
+{
+	TM_Result	result;
+
+	do
+	{
+		int32		last_number;
+		TupleTableSlot *made;
+
+		if (!row_find(access, table, key))
+			return ROW_MISSING;
+		last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
+		if (last_number >= number && added == 0)
+			return ROW_DONE;
+		made = make_version(table, Max(last_number, number), added);
+		if (made == NULL || (is_own_version(table) && is_in_use(table)))
+			return ROW_BY_STATEMENT;
+		result = update_found(access, table, key, made);
+	} while (result != TM_Ok && row_find_again(access, result));
+	return ROW_DONE;
 }

@@ -22,6 +22,7 @@ SELECT * FROM chat.reconcile();
 
 -- Errors; none takes a number.
 SELECT error($$INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 3, 'x')$$);
+SELECT error($$INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 0, 'x')$$);
 SELECT error($$INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 0, 'x')$$);
 SELECT error($$INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 10, 'x')$$);
 SELECT split_part(error($$INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'x'), (1, 1, NULL)$$), ' | ', 2);
