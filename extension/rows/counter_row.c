@@ -25,12 +25,6 @@
 #include "rows/index_entries.h"
 #include "rows/tid_cache.h"
 
-static HeapTupleHeader
-found_header(OpenTable *table)
-{
-	return ((BufferHeapTupleTableSlot *) table->found)->base.tuple->t_data;
-}
-
 /*
  * Whether this transaction made the version that was found. Then nobody else can
  * change it as long as this subtransaction lasts.
@@ -38,7 +32,9 @@ found_header(OpenTable *table)
 static bool
 is_own_version(OpenTable *table)
 {
-	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(found_header(table)));
+	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) table->found)->base.tuple;
+
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 }
 
 /*
@@ -52,17 +48,10 @@ is_in_use(OpenTable *table)
 	return table->relation->rd_refcnt > 1;
 }
 
-/*
- * The list of what is pending does not have the checks of rows that a query
- * which is under way has inserted.
- */
 static bool
 has_pending_checks(OpenTable *table)
 {
-	bool		is_new = !(found_header(table)->t_infomask & HEAP_UPDATED);
-
-	return is_own_version(table) &&
-		((is_new && is_in_use(table)) || AfterTriggerPendingOnRel(RelationGetRelid(table->relation)));
+	return is_own_version(table) && AfterTriggerPendingOnRel(RelationGetRelid(table->relation));
 }
 
 /*
