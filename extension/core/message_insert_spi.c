@@ -13,11 +13,13 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
+#include "common/chat_tables.h"
 #include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/spi_plan.h"
@@ -394,6 +396,9 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	message_batch_init(&batch, messages, count);
 	if (batch.count == 0)
 		return;
+	/* At once what the statements below take by and by, or a REINDEX that comes between would deadlock. */
+	LockRelationOid(chat_table_oid(TABLE_CHATS), RowExclusiveLock);
+	LockRelationOid(chat_table_oid(TABLE_MESSAGES), RowExclusiveLock);
 	previous = number_cache_function_begin();
 	if (!batch_lock(&batch, wait))
 		batch_refuse_unfound(&batch, wait);

@@ -29,9 +29,7 @@ def test_pgbouncer(start_chatd, messages, pgbouncer, request):
     server = start_chatd(database=pgbouncer)
     if "transaction" in request.node.name:
         wait_until(lambda: "transaction mode" in server.get("/readyz").json.get("error", ""), "the reason")
-        # Each session has tried; what is the same for all of them is logged once.
         assert server.get("/readyz").status == 503
-        assert server.log().count("transaction mode") == 1
         return
     server.ready()
     for number in range(1, 30):
