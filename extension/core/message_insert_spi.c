@@ -396,7 +396,11 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	message_batch_init(&batch, messages, count);
 	if (batch.count == 0)
 		return;
-	/* At once what the statements below take by and by, or a REINDEX that comes between would deadlock. */
+
+	/*
+	 * At once what the statements below take by and by, or a REINDEX that comes between would
+	 * deadlock.
+	 */
 	LockRelationOid(chat_table_oid(TABLE_CHATS), RowExclusiveLock);
 	LockRelationOid(chat_table_oid(TABLE_MESSAGES), RowExclusiveLock);
 	previous = number_cache_function_begin();
