@@ -201,11 +201,14 @@ examine_other_columns(Examination *e)
 static bool
 trigger_checks_parent(const Examination *e, const Trigger *trigger)
 {
+	List	   *keys;
 	ListCell   *cell;
 
 	if (e->shape->parent == NULL || trigger->tgfoid != F_RI_FKEY_CHECK_INS || trigger->tgdeferrable)
 		return false;
-	foreach(cell, RelationGetFKeyList(e->relation))
+	/* A copy: the relation cache may be rebuilt by any look into the catalog. */
+	keys = copyObject(RelationGetFKeyList(e->relation));
+	foreach(cell, keys)
 	{
 		ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, cell);
 
@@ -247,7 +250,8 @@ describe_trigger(const Trigger *trigger)
 static void
 examine_triggers(Examination *e)
 {
-	TriggerDesc *triggers = e->relation->trigdesc;
+	/* A copy: the relation cache may be rebuilt by any look into the catalog. */
+	TriggerDesc *triggers = CopyTriggerDesc(e->relation->trigdesc);
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
