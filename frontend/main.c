@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "db/connector.h"
 #include "db/reads.h"
 #include "db/session.h"
 #include "db/writes.h"
@@ -163,6 +164,9 @@ serve(int listen_fd, const sigset_t *signals)
 	dispatch();
 	daemon_close();
 	log_event("stopped");
+	/* What libraries do at exit would take away what such a thread is using. */
+	if (connector_is_running())
+		_exit(0);
 	return 0;
 }
 

@@ -18,6 +18,8 @@
 #include "common/settings.h"
 #include "db/connector.h"
 
+static int	running;			/* attempts that have not ended */
+
 /* The thread. */
 static void *
 connect_to_database(void *owner)
@@ -52,6 +54,7 @@ on_done(void *owner, uint32_t events)
 		return;
 	loop_unwatch(&connector->watcher);
 	close(fd);
+	running--;
 	connector->done(connector->owner, connector->connection);
 }
 
@@ -69,9 +72,16 @@ connector_start(Connector *connector)
 	if (errno == 0)
 	{
 		pthread_detach(thread);
+		running++;
 		return true;
 	}
 	loop_unwatch(&connector->watcher);
 	close(fd);
 	return false;
+}
+
+bool
+connector_is_running(void)
+{
+	return running > 0;
 }

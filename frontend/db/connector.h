@@ -26,4 +26,7 @@ typedef struct Connector
  */
 extern bool connector_start(Connector *connector);
 
+/* Is any attempt to connect under way, in a thread that nothing can end? */
+extern bool connector_is_running(void);
+
 #endif
