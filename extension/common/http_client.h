@@ -9,24 +9,25 @@
 
 #include "lib/stringinfo.h"
 
-/* Whom to ask. Parts that it does not have are NULL. */
+/* The server to ask. Optional members are NULL if not used. */
 typedef struct HttpTarget
 {
-	char	   *base_url;		/* scheme://host[:port][/path], without a slash at its end */
-	char	   *host;			/* an IPv6 address has its brackets */
+	char	   *base_url;		/* scheme://host[:port][/path], no slash at the end */
+	char	   *host;			/* an IPv6 address in brackets */
 	int			port;
-	char	   *user;			/* of Basic authentication */
+	char	   *user;			/* for Basic authentication */
 	char	   *password;
-	char	   *authorization;	/* another one: the whole header line */
-	char	   *ca_file;		/* certificates to trust, PEM; NULL: the system's */
+	char	   *authorization;	/* another kind: the whole header line */
+	char	   *ca_file;		/* trusted certificates, PEM; NULL: the system's */
 } HttpTarget;
 
+/* A request that http_begin() made; all but done is valid once that is set. */
 typedef struct HttpRequest
 {
 	bool		done;
-	const char *error;			/* why there is no (whole) answer; NULL: there is one */
-	int			status;			/* of the answer, such as 200 */
-	StringInfoData answer;		/* its body, NUL-terminated */
+	const char *error;			/* why there is no complete answer; NULL: there is one */
+	int			status;			/* HTTP status of the answer, such as 200 */
+	StringInfoData answer;		/* body of the answer, NUL-terminated */
 } HttpRequest;
 
 extern MemoryContext http_context(void);
