@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-#include "common/http_client.h"
+#include "common/http_request.h"
 
 /* A request and its resources. All of it is in its context, except for libcurl's. */
 typedef struct HttpTransfer
