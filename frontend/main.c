@@ -24,7 +24,7 @@
 #include "common/settings.h"
 #include "db/connector.h"
 #include "db/reads.h"
-#include "db/session.h"
+#include "db/sessions.h"
 #include "db/writes.h"
 #include "http/connection.h"
 #include "http/daemon.h"

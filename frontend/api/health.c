@@ -3,7 +3,8 @@
  *		Handlers that say whether chatd is alive, and whether it can serve.
  */
 #include "api/handlers.h"
-#include "db/session.h"
+#include "db/availability.h"
+#include "db/sessions.h"
 #include "http/response.h"
 
 void

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "db/availability.h"
 #include "db/query.h"
 #include "db/result.h"
 

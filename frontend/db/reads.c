@@ -28,9 +28,11 @@
 #include <stdlib.h>
 
 #include "common/settings.h"
+#include "db/availability.h"
 #include "db/fair_queue.h"
 #include "db/parameters.h"
 #include "db/reads.h"
+#include "db/sessions.h"
 
 #define BATCH_QUERIES 200		/* in one call, at most */
 #define BATCH_ROWS 2000			/* in one call, at most, unless it is one query */

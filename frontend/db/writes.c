@@ -28,9 +28,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/availability.h"
 #include "db/keyed_queue.h"
 #include "db/parameters.h"
 #include "db/result.h"
+#include "db/sessions.h"
 #include "db/writes.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
