@@ -22,7 +22,7 @@ typedef struct EsIndex
 	int32		id;
 	char	   *name;
 	char	   *alias;
-	bool		verified;		/* to be in sync, except for what is pending, since the server started */
+	bool		verified;		/* in sync, except for what is pending, since the server started */
 	bool		unverified;		/* marked so, until it is verified again */
 	int64		operations;		/* seen when that was last recorded */
 	char	   *uuid;			/* NULL: cannot be used, or not yet */

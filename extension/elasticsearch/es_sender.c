@@ -253,10 +253,11 @@ es_sender_accept_refusals(EsSender *sender)
 static void
 end_refresh(EsSender *sender, uint64 *done, const char **problem)
 {
+	List	   *finished = es_refresh_end(&sender->refresh, sender->name, sender->reader,
+										  sender->batches, done, problem);
 	ListCell   *cell;
 
-	foreach(cell, es_refresh_end(&sender->refresh, sender->name, sender->reader, sender->batches,
-								 done, problem))
+	foreach(cell, finished)
 	{
 		es_batch_reader_end_batch(sender->reader, lfirst(cell));
 		forget(sender, lfirst(cell));

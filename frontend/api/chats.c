@@ -54,7 +54,7 @@ answer_created(Request *request, const Rows *rows)
 				 json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
 }
 
-/* The body is invalid, but if the application is missing, that is said instead. */
+/* Responds to an invalid body, once the application is known to exist: a missing one comes first. */
 static void
 answer_invalid(Request *request, const Rows *rows)
 {

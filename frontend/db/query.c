@@ -1,6 +1,6 @@
 /*
  * query.c
- *		A query: one statement with its parameters, and what becomes of it.
+ *		A query: one statement with its parameters and callbacks.
  */
 #include <stdio.h>
 

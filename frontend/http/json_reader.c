@@ -1,6 +1,6 @@
 /*
  * json_reader.c
- *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
+ *		Reads a JSON body as it arrives, and keeps only the wanted fields.
  *
  * The reader is a state machine that is fed bytes: json_string.c and json_number.c do
  * strings and numbers. Of each array or object around a value it remembers a single

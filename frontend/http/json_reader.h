@@ -1,6 +1,6 @@
 /*
  * json_reader.h
- *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
+ *		Reads a JSON body as it arrives, and keeps only the wanted fields.
  *
  * A body is {"data": {...}}, and the fields are members of "data". It may have no
  * members at all, and may begin with a byte order mark. All of the body must be valid

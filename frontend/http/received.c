@@ -1,6 +1,6 @@
 /*
  * received.c
- *		Finds what libmicrohttpd 0.9.75 hides of the bytes that it received.
+ *		Finds NULs that libmicrohttpd 0.9.75 hides in what it received.
  *
  * It parses in place and ends each line with a NUL, so that a NUL that was sent can
  * hide a line's wrong end from framing.c: NUL LF looks like CR LF, and a line that
@@ -8,8 +8,8 @@
  * of the C library's in the program, so that the library calls it, and looks at the
  * bytes as they come.
  *
- * Whether a NUL was in a head or in a body is not known. No valid body has one
- * either, so that the request is refused, or the connection closed after it.
+ * It is not known whether a NUL was in a head or in a body. No valid body has one either:
+ * the request is refused, or the connection closed after it.
  */
 #include <microhttpd.h>
 #include <string.h>

@@ -15,8 +15,8 @@
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
 /*
- * Responds with a malloc'ed body, or NULL for none, and takes it over. The fields
- * of the request's body have served, and are freed.
+ * Responds with a malloc'ed body, or NULL for none, and takes it over. Frees the fields of
+ * the request's body, which are no longer needed.
  */
 static void
 respond(Request *request, unsigned status, char *body)
@@ -134,7 +134,7 @@ response_keep_alive(Request *request)
 
 	if (MHD_get_response_header(request->response, MHD_HTTP_HEADER_CONNECTION))
 		return;
-	/* Sooner than it is true: a request that crosses the end of its connection is lost. */
+	/* A second less than the truth: a request sent as its connection is being closed is lost. */
 	snprintf(timeout, sizeof(timeout), "timeout=%d", settings.idle_timeout - 1);
 	MHD_add_response_header(request->response, MHD_HTTP_HEADER_KEEP_ALIVE, timeout);
 }

@@ -17,8 +17,8 @@ static const char *const known_methods[] = {
 };
 
 /*
- * Does the path match the pattern? If so, and request is not NULL, fills in its
- * variable segments; returns false without memory for them.
+ * Does the path match the pattern? If so, and request is not NULL, sets its variable
+ * segments; returns false if out of memory.
  */
 static bool
 matches(const char *pattern, const char *path, size_t path_length, Request *request)
