@@ -14,7 +14,8 @@ enum
 	COLUMN_ID,
 	COLUMN_TOKEN,
 	COLUMN_NAME,
-	COLUMN_CHATS_COUNT
+	COLUMN_CHATS_COUNT,
+	COLUMN_CREATED_AT
 };
 
 void
@@ -27,10 +28,11 @@ application_missing(Request *request)
 static void
 print_application(FILE *stream, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s}",
+	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s,\"created_at\":\"%s\"}",
 			PQgetvalue(result, row, COLUMN_TOKEN),
 			PQgetvalue(result, row, COLUMN_NAME),
-			PQgetvalue(result, row, COLUMN_CHATS_COUNT));
+			PQgetvalue(result, row, COLUMN_CHATS_COUNT),
+			PQgetvalue(result, row, COLUMN_CREATED_AT));
 }
 
 static void
@@ -52,11 +54,7 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	const QueryValue *name = &call_of(request)->query.values[0];
-
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
-						   "name", name->text, name->length, "chats_count", 0));
+	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
 }
 
 static void

@@ -12,7 +12,8 @@
 enum
 {
 	COLUMN_NUMBER,
-	COLUMN_MESSAGES_COUNT
+	COLUMN_MESSAGES_COUNT,
+	COLUMN_CREATED_AT
 };
 
 static void
@@ -25,9 +26,10 @@ chat_missing(Request *request)
 static void
 print_chat(FILE *stream, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"number\":%s,\"messages_count\":%s}",
+	fprintf(stream, "{\"number\":%s,\"messages_count\":%s,\"created_at\":\"%s\"}",
 			PQgetvalue(result, row, COLUMN_NUMBER),
-			PQgetvalue(result, row, COLUMN_MESSAGES_COUNT));
+			PQgetvalue(result, row, COLUMN_MESSAGES_COUNT),
+			PQgetvalue(result, row, COLUMN_CREATED_AT));
 }
 
 static void
@@ -50,8 +52,7 @@ chats_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
+	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
 }
 
 /* The body is invalid, but if the application is missing, that is said instead. */

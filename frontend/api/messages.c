@@ -156,7 +156,9 @@ answer_created(Request *request, const Rows *rows)
 	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
 
 	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:s%}", "number", rows_number(rows, 0, 0), "body", body->text, body->length));
+				 json_pack("{s:i,s:s%,s:s}", "number", rows_number(rows, 0, OUTCOME_NUMBER),
+						   "body", body->text, body->length,
+						   "created_at", PQgetvalue(rows->result, rows->first, OUTCOME_CREATED_AT)));
 }
 
 void

@@ -13,6 +13,9 @@
 /* Responds with an object or an array, whose reference is taken over. */
 extern void respond_json(Request *request, unsigned status, json_t *body);
 
+/* Responds with a body that is JSON already, malloc'ed, which is taken over; NULL without memory for it. */
+extern void respond_text(Request *request, unsigned status, char *body);
+
 /*
  * Responds with 200 and a body that is JSON already, malloc'ed, which is taken
  * over; NULL if there was no memory for it. link is the Link header, or NULL.
