@@ -26,6 +26,9 @@ extern int	rows_number(const Rows *rows, int row, int column);
 /* Writes a member whose value, in a column of a result, is JSON already. */
 extern void row_member(Json *json, const char *name, const PGresult *result, int row, int column);
 
+/* Writes a member whose value, in a column of a result, is text. */
+extern void row_member_text(Json *json, const char *name, const PGresult *result, int row, int column);
+
 /* The text in a column of the first row; malloc'ed, NULL if out of memory. */
 extern char *rows_text(const Rows *rows, int column);
 

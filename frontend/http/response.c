@@ -55,6 +55,12 @@ respond_json(Request *request, unsigned status, Json *json)
 }
 
 void
+respond_text(Request *request, unsigned status, char *body)
+{
+	respond(request, status, body);
+}
+
+void
 respond_ok(Request *request, char *body, const char *link)
 {
 	if (body == NULL)

@@ -13,6 +13,9 @@
 /* Responds with JSON that is complete, and takes it over. */
 extern void respond_json(Request *request, unsigned status, Json *json);
 
+/* Responds with a body that is JSON already, malloc'ed, which is taken over; NULL without memory for it. */
+extern void respond_text(Request *request, unsigned status, char *body);
+
 /*
  * Responds with 200 and a malloc'ed body of JSON, which is taken over; NULL if there was no
  * memory for it. link is the Link header, or NULL. Responds with 503 instead if responses
