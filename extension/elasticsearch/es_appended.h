@@ -13,6 +13,7 @@ typedef struct AppendedChat
 	ChatKey		chat;
 	int32		above;			/* read above it: the watermark, or what is under way */
 	bool		under_way;		/* it is what is under way */
+	bool		recorded;		/* it is that, or the watermark, as it was recorded last */
 	bool		known;			/* the chat exists, and has a watermark */
 	int32		last_number;	/* 0: there is no such chat */
 	int32		messages_count;

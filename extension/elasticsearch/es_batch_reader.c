@@ -8,6 +8,10 @@
  * that is deleted loses its watermark, and gets another, of 0, only when none
  * of its batches is under way. How a batch ends: see es_batch_ack.c.
  *
+ * For the same reason a watermark need not be read again as long as the chat has
+ * more than was read: what was recorded last is kept in mind. If somebody else has
+ * changed it, the next batch has no effect, and it is read then.
+ *
  * Of the queue there is only one batch at a time under way.
  *
  * All that is kept here may be lost: the tables say what is missing.
@@ -30,12 +34,15 @@
 /* Chats that a scan looks at in one transaction. */
 #define CHATS_IN_SCAN 5000
 
+/* Chats whose watermarks are kept in mind. */
+#define WATERMARKS_KEPT 16384
+
 /* Through which number a chat was read. */
 typedef struct UnderWay
 {
 	ChatKey		chat;			/* the key */
 	int32		through;
-	int			batches;
+	int			batches;		/* 0: it is the watermark, as it was recorded last */
 	bool		broken;			/* one failed: those behind it have no effect */
 } UnderWay;
 
@@ -167,7 +174,8 @@ next_chats(EsBatchReader *reader, AppendedChat *chats)
 			chats[count++] = (AppendedChat) {
 				.chat = key,
 				.above = under_way == NULL ? 0 : under_way->through,
-				.under_way = under_way != NULL
+				.under_way = under_way != NULL && under_way->batches > 0,
+				.recorded = under_way != NULL
 			};
 	}
 	if (count > 0 && es_appended_look_up(reader->index, chats, count))
@@ -353,9 +361,24 @@ es_batch_reader_break_off(EsBatchReader *reader, ChatKey chat)
 {
 	UnderWay   *under_way = hash_search(reader->under_way, &chat, HASH_FIND, NULL);
 
-	if (under_way != NULL)
+	if (under_way != NULL && under_way->batches > 0)
 		under_way->broken = true;
+	else if (under_way != NULL)
+		hash_search(reader->under_way, under_way, HASH_REMOVE, NULL);
 	put_off(reader, chat);
+}
+
+/* Forget the watermarks that are kept in mind. */
+static void
+forget_watermarks(EsBatchReader *reader)
+{
+	HASH_SEQ_STATUS sequence;
+	UnderWay   *under_way;
+
+	hash_seq_init(&sequence, reader->under_way);
+	while ((under_way = hash_seq_search(&sequence)) != NULL)
+		if (under_way->batches == 0)
+			hash_search(reader->under_way, under_way, HASH_REMOVE, NULL);
 }
 
 /* A batch is not under way any more: what became of it is noted in the tables. */
@@ -366,9 +389,11 @@ es_batch_reader_end_batch(EsBatchReader *reader, const EsBatch *batch)
 	{
 		UnderWay   *under_way = hash_search(reader->under_way, &batch->ranges[i].chat, HASH_FIND, NULL);
 
-		if (under_way != NULL && --under_way->batches == 0)
+		if (under_way != NULL && --under_way->batches == 0 && under_way->broken)
 			hash_search(reader->under_way, under_way, HASH_REMOVE, NULL);
 	}
+	if (hash_get_num_entries(reader->under_way) > WATERMARKS_KEPT)
+		forget_watermarks(reader);
 	if (batch->of_queue)
 		reader->queue_under_way = false;
 }
