@@ -12,7 +12,7 @@
  * was in a head or in a body is not known. No valid body has one either, so that the
  * request is refused, or the connection closed after it.
  *
- * Three of five system calls of a request are spared, and with them a quarter of chatd's CPU
+ * Three of five system calls of a request are spared, and with them a fifth of chatd's CPU
  * time. libmicrohttpd takes the socket of a connection that it suspends out of its epoll set.
  * When the connection was resumed it tries to read, and if there is nothing, puts the socket
  * back. Here the socket stays in the set, and is read only if there may be something:

@@ -307,7 +307,7 @@ def markdown(rows):
     yield "|---|---|---|---|---|---|---|---|"
     for each in rows:
         yield "| %s |" % " | ".join((
-            each.get("key", ""), each["name"], each["beside_name"],
+            each.get("key", ""), each["name"] + ("" if each["unit"] == "per second" else ", " + each["unit"]), each["beside_name"],
             "" if each["goal"] is None else "%s %g" % (each["sense"], each["goal"]),
             figure(each["value"]), figure(each["beside"]),
             "" if each["ratio"] is None else "%.2f" % each["ratio"], figure(each.get("fdatasync"))))
