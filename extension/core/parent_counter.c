@@ -1,11 +1,11 @@
 /*
  * parent_counter.c
- *	  A parent's counter, without a statement.
+ *	  A parent's counter, locked or raised without a statement.
  *
- * Statements that number rows do the rest by SPI, but not this, where the table
- * allows it: an UPDATE by SPI locks the row first, since the table has a trigger
- * before each update, and what such a lock costs in subtransactions is told in
- * rows/counter_row.c.
+ * Statements that give numbers use SPI for everything but this, where the
+ * table allows it: an UPDATE by SPI locks the row first, since the table has a
+ * trigger before each update, and such locks are costly in subtransactions;
+ * see rows/counter_row.c.
  */
 #include "postgres.h"
 
@@ -29,9 +29,9 @@ begin(RowAccess *access, ChatTable table)
 }
 
 /*
- * Hold a parent's row, in chat.chats or, whatever parent.chat,
- * chat.application_counters, until the transaction ends: nobody else changes it.
- * *last_number becomes the highest number, *tid the row's place. Returns
+ * Lock a parent's row until the transaction ends, so that no other transaction
+ * changes it. table is that of the row, of chats or of application counters.
+ * *last_number becomes the highest number, *tid the place of the row. Returns
  * ROW_DONE, ROW_MISSING, or ROW_BY_STATEMENT.
  */
 RowResult
@@ -49,8 +49,8 @@ parent_counter_hold(ChatTable table, ChatKey parent, int32 *last_number, ItemPoi
 }
 
 /*
- * Raise a parent's highest number to at least number, and count added more
- * children. Returns as parent_counter_hold does.
+ * Raise a parent's highest number to at least number, and its count of children
+ * by added. Returns as parent_counter_hold() does.
  */
 RowResult
 parent_counter_raise(ChatTable table, ChatKey parent, int32 number, int added)

@@ -1,6 +1,7 @@
 /*
  * parent_counter.h
- *	  A parent's counter, without a statement: see parent_counter.c.
+ *	  A parent's counter, locked or raised without a statement: see
+ *	  parent_counter.c.
  */
 #ifndef PG_CHAT_PARENT_COUNTER_H
 #define PG_CHAT_PARENT_COUNTER_H
