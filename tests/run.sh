@@ -47,7 +47,7 @@ staged()
 		"$@"
 }
 
-# What runs the tests may not enter the clone: of a PostgreSQL that is there, the stage has a copy.
+# The user who runs the tests may not be able to enter the clone, so the stage has a copy of a PostgreSQL in it.
 stage_postgres()
 {
 	pg_config=$(command -v "$pg_config")
@@ -188,7 +188,7 @@ count_commands()
 	count_http
 }
 
-# What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
+# Print what is needed to understand a failure: the differences, a sanitizer's findings, the servers' logs.
 report_failure()
 {
 	local file
