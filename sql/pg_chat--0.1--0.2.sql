@@ -121,8 +121,6 @@ COMMENT ON TYPE chat.repaired_count IS 'A counter that was wrong and was repaire
 
 ALTER FUNCTION chat.before_insert() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.before_update_messages() SET SCHEMA chat_internal;
-ALTER FUNCTION chat.before_update_chats() SET SCHEMA chat_internal;
-ALTER FUNCTION chat.before_update_application_counters() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.after_application_counters() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.after_insert() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.after_update_messages() SET SCHEMA chat_internal;
@@ -214,6 +212,24 @@ CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
 'Trigger: has the sequence of applications'' ids go on after those that a direct insertion named.';
+
+-- Where a table has a trigger before each update, PostgreSQL locks the row first.
+DROP TRIGGER before_update ON chat.chats;
+DROP FUNCTION chat.before_update_chats();
+CREATE FUNCTION chat_internal.after_update_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_update_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_update_chats() IS
+'Trigger: queues a chat whose counters or key are updated directly, and has the application''s highest number go on after its number if its key is. Errors: 23503 no such application, 22003 number below 1.';
+CREATE TRIGGER after_update AFTER UPDATE ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_update_chats();
+
+DROP TRIGGER before_update ON chat.application_counters;
+DROP TRIGGER after_insert_or_delete ON chat.application_counters;
+DROP FUNCTION chat.before_update_application_counters();
+COMMENT ON FUNCTION chat_internal.after_application_counters() IS
+'Trigger: queues an application whose counters are inserted, updated or deleted directly.';
+CREATE TRIGGER after_change AFTER INSERT OR UPDATE OR DELETE ON chat.application_counters
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_application_counters();
 
 CREATE TRIGGER after_insert AFTER INSERT ON chat.applications
 	REFERENCING NEW TABLE AS new_rows
@@ -314,7 +330,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
 UPDATE pg_catalog.pg_proc

@@ -137,20 +137,15 @@ CREATE FUNCTION chat_internal.before_update_messages() RETURNS trigger
 COMMENT ON FUNCTION chat_internal.before_update_messages() IS
 'Trigger: does as before_insert for a message whose key is updated. Errors: as there.';
 
-CREATE FUNCTION chat_internal.before_update_chats() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'chat_before_update_chats' LANGUAGE C;
-COMMENT ON FUNCTION chat_internal.before_update_chats() IS
-'Trigger: queues a chat whose counters or key are updated directly, and does as before_insert if its key is. Errors: as there.';
-
-CREATE FUNCTION chat_internal.before_update_application_counters() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'chat_before_update_application_counters' LANGUAGE C;
-COMMENT ON FUNCTION chat_internal.before_update_application_counters() IS
-'Trigger: queues an application whose counters are updated directly.';
+CREATE FUNCTION chat_internal.after_update_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_update_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_update_chats() IS
+'Trigger: queues a chat whose counters or key are updated directly, and has the application''s highest number go on after its number if its key is. Errors: 23503 no such application, 22003 number below 1.';
 
 CREATE FUNCTION chat_internal.after_application_counters() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_application_counters' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_application_counters() IS
-'Trigger: queues an application whose counters are inserted or deleted directly.';
+'Trigger: queues an application whose counters are inserted, updated or deleted directly.';
 
 CREATE FUNCTION chat_internal.after_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
@@ -205,8 +200,8 @@ CREATE TRIGGER before_insert BEFORE INSERT ON chat.chats
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
-CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
-	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_chats();
+CREATE TRIGGER after_update AFTER UPDATE ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_update_chats();
 CREATE TRIGGER after_key_update AFTER UPDATE OF application_id, number ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
@@ -215,9 +210,7 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
 
-CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
-	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_application_counters();
-CREATE TRIGGER after_insert_or_delete AFTER INSERT OR DELETE ON chat.application_counters
+CREATE TRIGGER after_change AFTER INSERT OR UPDATE OR DELETE ON chat.application_counters
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_application_counters();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.application_counters
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();

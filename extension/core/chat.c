@@ -33,74 +33,56 @@ PG_FUNCTION_INFO_V1(chat_list_chats_by_token);
 	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \
 	" WHERE application_id = $1"
 
-/*
- * Run a statement that changes the application's counters, the first parameter
- * being the application. Returns the number of rows, 0 also if the application
- * does not exist.
- */
-static uint64
-change_counters(SavedPlan *plan, const Datum *values)
+/* Count a chat with the next number. Raises P0002, 54000 or 55P03. */
+static int32
+count_numbered(int32 application)
 {
-	uint64		count = spi_plan_write(plan, values, NULL);
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
+	int			count = 1;
+	int32		last_number;
+	RowResult	result = parent_counter_add(TABLE_APPLICATION_COUNTERS, parent, true, &count, &last_number);
 
-	if (count > 0)
-		return count;
-	number_cache_create_counters(DatumGetInt32(values[0]));
-	return spi_plan_write(plan, values, NULL);
+	if (result == ROW_MISSING)
+	{
+		number_cache_create_counters(application);
+		result = parent_counter_add(TABLE_APPLICATION_COUNTERS, parent, true, &count, &last_number);
+	}
+	if (result != ROW_DONE)
+		arg_error_raise(result == ROW_MISSING ? application_not_found() :
+						arg_error_locked(psprintf("application %d", application)));
+	if (count == 0)
+		arg_error_raise(arg_error_numbers_exhausted("chat"));
+	return last_number + 1;
 }
 
-/* Create a chat with the next number. */
-static int32
-create_numbered(int32 application)
+/* Count a chat with the number that the caller named. Raises P0002, and 22003 for a number below 1. */
+static void
+count_named(int32 application, int32 number)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"WITH counted AS ("
-		" UPDATE chat.application_counters"
-		" SET last_chat_number = last_chat_number + 1,"
-		" chats_count = chats_count + 1"
-		" WHERE application_id = $1"
-		" AND last_chat_number < 2147483647"
-		" RETURNING last_chat_number)"
-		" INSERT INTO chat.chats (application_id, number)"
-		" SELECT $1, last_chat_number FROM counted RETURNING number",
-		INT4OID);
-	static SavedPlan find = SAVED_PLAN(
-		"SELECT FROM chat.application_counters WHERE application_id = $1",
-		INT4OID);
-	Datum		value = Int32GetDatum(application);
-
-	if (change_counters(&plan, &value) == 0)
-		arg_error_raise(spi_plan_read_fresh(&find, &value) == 0 ?
-						application_not_found() : arg_error_numbers_exhausted("chat"));
-	return spi_result_int32(0, 1);
-}
-
-/* Create a chat with the number that the caller named. */
-static int32
-create_named(int32 application, int32 number)
-{
-	static SavedPlan count = SAVED_PLAN(
-		"UPDATE chat.application_counters"
-		" SET last_chat_number = GREATEST(last_chat_number, $2),"
-		" chats_count = chats_count + 1"
-		" WHERE application_id = $1",
-		INT4OID, INT4OID);
-	static SavedPlan insert = SAVED_PLAN(
-		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
-		" ON CONFLICT (application_id, number) DO NOTHING",
-		INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
 
 	if (number < 1)
 		arg_error_raise(arg_error_number_range("chat", number));
-	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, (ChatKey) {.application = application}, number, 1) != ROW_DONE &&
-		change_counters(&count, values) == 0)
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) == ROW_DONE)
+		return;
+	number_cache_create_counters(application);
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) != ROW_DONE)
 		arg_error_raise(application_not_found());
-	if (spi_plan_write(&insert, values, NULL) == 0)
-		arg_error_raise(arg_error_taken("chat", "number",
-										psprintf("There is a chat number %d.", number),
+}
+
+/* Insert a chat. Raises 23505 if its number is named and taken. */
+static void
+insert_chat(int32 application, int32 number, bool named)
+{
+#define INSERT_CHAT "INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
+	static SavedPlan insert = SAVED_PLAN(INSERT_CHAT, INT4OID, INT4OID);
+	static SavedPlan insert_named = SAVED_PLAN(
+		INSERT_CHAT " ON CONFLICT (application_id, number) DO NOTHING", INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
+
+	if (spi_plan_write(named ? &insert_named : &insert, values, NULL) == 0 && named)
+		arg_error_raise(arg_error_taken("chat", "number", psprintf("There is a chat number %d.", number),
 										"Leave the number out to get the next one."));
-	return number;
 }
 
 /* Create a chat; argument 1 is its number, or null. */
@@ -108,12 +90,14 @@ static Datum
 create_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	int			previous = number_cache_function_begin();
+	bool		named = !PG_ARGISNULL(1);
 	int32		number;
 
-	if (PG_ARGISNULL(1))
-		number = create_numbered(application);
+	if (named)
+		count_named(application, number = PG_GETARG_INT32(1));
 	else
-		number = create_named(application, PG_GETARG_INT32(1));
+		number = count_numbered(application);
+	insert_chat(application, number, named);
 	number_cache_function_end(previous);
 	change_tracking_note(application, 0);
 	change_tracking_note(application, number);

@@ -85,8 +85,9 @@ create_message(FunctionCallInfo fcinfo, SqlFunction *function, int32 application
 	message.number = message.named ? PG_GETARG_INT32(3) : 0;
 
 	check_message(&message);
-	if (message.problem.sqlstate == 0)
-		message_insert_one(&message);
+	message_insert_many(&message, 1, true);
+	if (message.problem.sqlstate == ERRCODE_NO_DATA_FOUND)
+		application_require(application);
 	if (message.problem.sqlstate != 0)
 		arg_error_raise(message.problem);
 	PG_RETURN_INT32(message.number);
