@@ -20,7 +20,6 @@
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
 #include "common/chat_tables.h"
-#include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
