@@ -60,7 +60,7 @@ answer_created(Request *request, const Rows *rows)
 	respond_json(request, MHD_HTTP_CREATED, &json);
 }
 
-/* The body is invalid, but if the application is missing, that is said instead. */
+/* Responds to an invalid body, once the application is known to exist: a missing one comes first. */
 static void
 answer_invalid(Request *request, const Rows *rows)
 {

@@ -52,7 +52,7 @@ read_search(Request *request, PageKind kind)
 	return request->status == 0;
 }
 
-/* No message can contain the text: no matches, unless the parent, whose row it is, is missing. */
+/* Responds with no matches, since no message can contain the text; rows has the parent, which exists. */
 static void
 answer_none(Request *request, const Rows *rows)
 {
@@ -140,7 +140,7 @@ message_show(Request *request)
 	call_read(request);
 }
 
-/* The body is invalid, but if the chat is missing, that is said instead. */
+/* Responds to an invalid body, once the chat is known to exist: a missing one comes first. */
 static void
 answer_invalid(Request *request, const Rows *rows)
 {

@@ -7,7 +7,7 @@
 
 #include "db/query.h"
 
-/* Parameters of CREATE_MESSAGES, of which each query creates one. */
+/* Parameters of CREATE_MESSAGES; a query is one message of it. */
 enum
 {
 	MESSAGE_TOKEN,
@@ -22,7 +22,7 @@ enum
  */
 extern void writes_submit(Query *query);
 
-/* At the end of an iteration of the loop: sends what is queued to idle sessions. */
+/* At the end of an iteration of the loop: sends queued queries to idle sessions. */
 extern void writes_dispatch(void);
 
 /* Once a second: fails queries that have waited too long. */

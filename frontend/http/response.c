@@ -15,8 +15,8 @@
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
 /*
- * Responds with a malloc'ed body, or NULL for none, and takes it over. The fields
- * of the request's body have served, and are freed.
+ * Responds with a malloc'ed body, or NULL for none, and takes it over. Frees the fields of
+ * the request's body, which are no longer needed.
  */
 static void
 respond(Request *request, unsigned status, char *body)

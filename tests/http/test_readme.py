@@ -81,7 +81,7 @@ def server():
             conf.write("shared_preload_libraries = 'pg_chat'\nport = %d\ninclude_if_exists = 'example.conf'\n" % port)
         auto = cluster.directory / "data/postgresql.auto.conf"
         auto.write_text(auto.read_text().replace("listen_addresses = ''", "listen_addresses = '127.0.0.1'"))
-        cluster.environment = {**ENVIRONMENT, "PGHOST": str(cluster.directory), "PGPORT": str(port)}
+        cluster.examples_environment = {**ENVIRONMENT, "PGHOST": str(cluster.directory), "PGPORT": str(port)}
         cluster.start()
         yield cluster
     finally:
@@ -94,7 +94,7 @@ class Psql:
     def __init__(self, server, database):
         self.process = subprocess.Popen(
             [*AS_POSTGRES, server.bin / "psql", "-X", "-U", "postgres", "-d", database], cwd="/",
-            env=server.environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            env=server.examples_environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def __enter__(self):
         return self
@@ -222,7 +222,7 @@ def starts(server, directory, script):
     """A script starts a chatd that logs in."""
     script = script.replace(":5432:", ":%d:" % server.port)
     (directory / "chatd").symlink_to(CHATD)
-    environment = {**server.environment, "CHATD_PORT": "0", "PATH": "%s:%s" % (directory, os.environ["PATH"])}
+    environment = {**server.examples_environment, "CHATD_PORT": "0", "PATH": "%s:%s" % (directory, os.environ["PATH"])}
     with open(directory / "log", "w+") as log:
         process = subprocess.Popen(["bash", "-euc", script], cwd=directory, env=environment, stderr=log,
                                    stdin=subprocess.DEVNULL, start_new_session=True)
