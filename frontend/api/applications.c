@@ -14,7 +14,8 @@ enum
 	COLUMN_ID,
 	COLUMN_TOKEN,
 	COLUMN_NAME,
-	COLUMN_CHATS_COUNT
+	COLUMN_CHATS_COUNT,
+	COLUMN_CREATED_AT
 };
 
 void
@@ -31,6 +32,7 @@ print_application(Json *json, const PGresult *result, int row)
 	row_member(json, "token", result, row, COLUMN_TOKEN);
 	row_member(json, "name", result, row, COLUMN_NAME);
 	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
 	json_close(json, '}');
 }
 
@@ -53,15 +55,7 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	const QueryValue *name = &call_of(request)->query.values[0];
-	Json		json = {0};
-
-	json_open(&json, '{');
-	json_member_text(&json, "token", PQgetvalue(rows->result, 0, 0), PQgetlength(rows->result, 0, 0));
-	json_member_text(&json, "name", name->text, name->length);
-	json_member_number(&json, "chats_count", 0);
-	json_close(&json, '}');
-	respond_json(request, MHD_HTTP_CREATED, &json);
+	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
 }
 
 static void

@@ -154,12 +154,12 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
-
 	Json		json = {0};
 
 	json_open(&json, '{');
-	json_member_number(&json, "number", rows_number(rows, 0, 0));
+	json_member_number(&json, "number", rows_number(rows, 0, OUTCOME_NUMBER));
 	json_member_text(&json, "body", body->text, body->length);
+	row_member_text(&json, "created_at", rows->result, rows->first, OUTCOME_CREATED_AT);
 	json_close(&json, '}');
 	respond_json(request, MHD_HTTP_CREATED, &json);
 }

@@ -7,7 +7,7 @@
 
 #include <libpq-fe.h>
 
-#include "common/json.h"
+#include "common/json_writer.h"
 
 /* The rows of a result that belong to one query. */
 typedef struct Rows
@@ -23,8 +23,11 @@ typedef void (*RowPrinter) (Json *json, const PGresult *result, int row);
 /* The number in a column of a row; row 0 is the first of these rows. */
 extern int	rows_number(const Rows *rows, int row, int column);
 
-/* Writes a member whose value, JSON already, is in a column of a result. */
+/* Writes a member whose value, in a column of a result, is JSON already. */
 extern void row_member(Json *json, const char *name, const PGresult *result, int row, int column);
+
+/* Writes a member whose value, in a column of a result, is text. */
+extern void row_member_text(Json *json, const char *name, const PGresult *result, int row, int column);
 
 /* The text in a column of the first row; malloc'ed, NULL if out of memory. */
 extern char *rows_text(const Rows *rows, int column);

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/json.h"
 #include "http/json_reader.h"
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"

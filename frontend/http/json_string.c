@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "common/json.h"
+#include "common/json_writer.h"
 #include "http/json_string.h"
 
 size_t

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/json.h"
+#include "common/json_writer.h"
 #include "http/connection.h"
 #include "http/field.h"
 #include "http/framing.h"
@@ -48,8 +48,8 @@ typedef struct Segment
 struct Request
 {
 	struct MHD_Connection *connection;
-	Connection *client;			/* NULL without memory for it */
-	Share	   *share;			/* of the client's address; NULL without memory for it */
+	Connection *client;			/* NULL if out of memory */
+	Share	   *share;			/* of the client's address; NULL if out of memory */
 	RequestPhase phase;
 	uint64_t	started_at;
 	const char *received_target;	/* in libmicrohttpd's buffer; only for framing.c */

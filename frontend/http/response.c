@@ -55,6 +55,12 @@ respond_json(Request *request, unsigned status, Json *json)
 }
 
 void
+respond_text(Request *request, unsigned status, char *body)
+{
+	respond(request, status, body);
+}
+
+void
 respond_ok(Request *request, char *body, const char *link)
 {
 	if (body == NULL)
@@ -136,7 +142,7 @@ keep_alive(void)
 {
 	static char timeout[32];
 
-	/* Sooner than it is true: a request that crosses the end of its connection is lost. */
+	/* A second less than the truth: a request sent as its connection is being closed is lost. */
 	if (*timeout == '\0')
 		snprintf(timeout, sizeof(timeout), "timeout=%d", settings.idle_timeout - 1);
 	return timeout;

@@ -10,8 +10,11 @@
 
 #include "http/request.h"
 
-/* Responds with JSON that is complete, and is taken over. */
+/* Responds with JSON that is complete, and takes it over. */
 extern void respond_json(Request *request, unsigned status, Json *json);
+
+/* Responds with a body that is JSON already, malloc'ed, which is taken over; NULL without memory for it. */
+extern void respond_text(Request *request, unsigned status, char *body);
 
 /*
  * Responds with 200 and a malloc'ed body of JSON, which is taken over; NULL if there was no
@@ -46,10 +49,10 @@ extern void respond_allow(Request *request, unsigned status, const char *methods
 /* Adds a header to the response, if there is one. */
 extern void response_header(Request *request, const char *name, const char *value);
 
-/* Has the connection closed after the response. */
+/* Closes the connection after the response. */
 extern void response_close(Request *request);
 
-/* Has the response say whether the connection is closed after it, or how long it may be idle. */
+/* Adds the header Keep-Alive with the idle timeout, or Connection if it is closed after the response. */
 extern void response_finish(Request *request);
 
 /* Frees the response, if there is one. */
