@@ -94,6 +94,7 @@ class Standby(Postgres):
     def __init__(self, primary):        # pylint: disable=super-init-not-called
         self.disk, self.bin, self.database = primary.disk, primary.bin, primary.database
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pg_chat."))
+        self.environment = {**primary.environment, "PGHOST": str(self.directory)}
         if servers.AS_POSTGRES:
             shutil.chown(self.directory, "postgres", "postgres")
         self.run("pg_basebackup", "-D", self.directory / "data", "-h", primary.directory, "-U", "postgres", "-R", "-c", "fast")
