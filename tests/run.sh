@@ -75,6 +75,23 @@ stage_engine()
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
 }
 
+# The same for the jars of Apache HttpClient, where there is what runs it.
+stage_apache()
+{
+	local jars
+	command -v mvn javac >/dev/null || return 0
+	jars=$top/build/apache/$(sha256sum "$top/tests/http/apache/pom.xml" | cut -c 1-16)
+	[ -d "$jars" ] || {
+		rm -rf "$top/build/apache"
+		"$top/docker/step.sh" apache "Fetching Apache HttpClient" "$top/tests/lib/fetch_jars.sh" "$top/tests/http/apache/pom.xml" "$jars.new" &&
+			mv "$jars.new" "$jars" || {
+			lacking="Apache HttpClient could not be fetched: its tests failed for that, see build/log/apache.log"
+			return 0
+		}
+	}
+	cp -R "$jars" "$stage/build/apache"
+}
+
 # make_stage SUITE... - with what these need.
 make_stage()
 {
@@ -88,6 +105,9 @@ make_stage()
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
 		*" tap "* | *" torture "* | *" soak "*) stage_engine ;;
+	esac
+	case " $* " in
+		*" http "*) stage_apache ;;
 	esac
 	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
