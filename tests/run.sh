@@ -68,7 +68,7 @@ stage_postgres()
 stage_engine()
 {
 	"$top/docker/step.sh" engine "Fetching and building $engine" "$top/tests/elasticsearch/run.sh" "$engine" build || {
-		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search failed for that, see build/log/engine.log"
+		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search and torture failed for that, see build/log/engine.log"
 		return 0
 	}
 	mkdir "$stage/build/elasticsearch"
@@ -79,16 +79,16 @@ stage_engine()
 stage_apache()
 {
 	local jars
-	command -v mvn javac >/dev/null || return 0
+	{ command -v mvn && command -v javac; } >/dev/null || return 0
 	jars=$top/build/apache/$(sha256sum "$top/tests/http/apache/pom.xml" | cut -c 1-16)
-	[ -d "$jars" ] || {
+	if [ ! -d "$jars" ]; then
 		rm -rf "$top/build/apache"
-		"$top/docker/step.sh" apache "Fetching Apache HttpClient" "$top/tests/lib/fetch_jars.sh" "$top/tests/http/apache/pom.xml" "$jars.new" &&
-			mv "$jars.new" "$jars" || {
+		if ! "$top/docker/step.sh" apache "Fetching Apache HttpClient" "$top/tests/lib/fetch_jars.sh" "$top/tests/http/apache/pom.xml" "$jars.new"; then
 			lacking="Apache HttpClient could not be fetched: its tests failed for that, see build/log/apache.log"
 			return 0
-		}
-	}
+		fi
+		mv "$jars.new" "$jars"
+	fi
 	cp -R "$jars" "$stage/build/apache"
 }
 

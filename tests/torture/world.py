@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -155,6 +156,7 @@ class World:
     settings: of postgresql.conf; flags: of chatd."""
 
     def __init__(self, pg_config, chatd, settings, flags=()):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
         self.chatd_command = (chatd, *flags)
         with contextlib.ExitStack() as stack:
             self.open = stack
