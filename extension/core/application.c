@@ -16,6 +16,7 @@
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
+#include "common/random_hex.h"
 #include "common/spi_plan.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
@@ -45,24 +46,6 @@ PG_FUNCTION_INFO_V1(chat_list_applications);
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
 	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
 	" ON c.application_id = a.id WHERE "
-
-/*
- * A new random token, in the current memory context.
- */
-static char *
-token_generate(void)
-{
-	uint8		random[TOKEN_LENGTH / 2];
-	char	   *token = palloc(TOKEN_LENGTH + 1);
-
-	if (!pg_strong_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random token")));
-	hex_encode((char *) random, sizeof(random), token);
-	token[TOKEN_LENGTH] = '\0';
-	return token;
-}
 
 static void
 check_name(const text *name)
@@ -135,7 +118,7 @@ chat_create_application(PG_FUNCTION_ARGS)
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
 	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
-	values[1] = CStringGetTextDatum(token_generate());
+	values[1] = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	previous = number_cache_function_begin();
@@ -161,7 +144,7 @@ rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_t
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
-	values[1] = CStringGetTextDatum(token_generate());
+	values[1] = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	if (spi_plan_write(update, values, NULL) == 0)
