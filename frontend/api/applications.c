@@ -2,6 +2,8 @@
  * applications.c
  *		Handlers of applications.
  */
+#include <string.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
@@ -24,6 +26,7 @@ application_missing(Request *request)
 				  path_token(request));
 }
 
+/* To who has no credential, and so no use for the id. */
 static void
 print_application(FILE *stream, const PGresult *result, int row)
 {
@@ -34,16 +37,62 @@ print_application(FILE *stream, const PGresult *result, int row)
 }
 
 static void
+print_with_id(FILE *stream, const PGresult *result, int row)
+{
+	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s,\"id\":%s}",
+			PQgetvalue(result, row, COLUMN_TOKEN),
+			PQgetvalue(result, row, COLUMN_NAME),
+			PQgetvalue(result, row, COLUMN_CHATS_COUNT),
+			PQgetvalue(result, row, COLUMN_ID));
+}
+
+static void
+print_without_token(FILE *stream, const PGresult *result, int row)
+{
+	fprintf(stream, "{\"name\":%s,\"chats_count\":%s,\"id\":%s}",
+			PQgetvalue(result, row, COLUMN_NAME),
+			PQgetvalue(result, row, COLUMN_CHATS_COUNT),
+			PQgetvalue(result, row, COLUMN_ID));
+}
+
+/* A token is shown to whoever may have it: scope admin, or who has no need of a credential. */
+static RowPrinter
+printer(Request *request)
+{
+	const Grant *grant = visit_grant(request);
+
+	if (grant == NULL)
+		return print_application;
+	return grant->scope == SCOPE_ADMIN ? print_with_id : print_without_token;
+}
+
+static void
 answer_list(Request *request, const Rows *rows)
 {
-	page_answer_rows(request, rows, COLUMN_ID, print_application);
+	page_answer_rows(request, rows, COLUMN_ID, printer(request));
+}
+
+/* The one application that a key is bound to. */
+static void
+answer_own(Request *request, const Rows *rows)
+{
+	respond_ok(request, rows_array(rows, printer(request)), NULL);
 }
 
 void
 applications_list(Request *request)
 {
+	const Grant *grant = visit_grant(request);
+
 	if (!page_read(request, PAGE_OF_LIST))
 		return;
+	if (grant && grant->token)
+	{
+		call_begin(request, GET_APPLICATION, answer_own, NULL);
+		call_add_text(request, grant->token, strlen(grant->token));
+		call_read(request);
+		return;
+	}
 	call_begin(request, LIST_APPLICATIONS, answer_list, NULL);
 	page_add_bounds(request);
 	call_read(request);
@@ -53,10 +102,12 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	const QueryValue *name = &call_of(request)->query.values[0];
+	json_t	   *application = json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
+										"name", name->text, name->length, "chats_count", 0);
 
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
-						   "name", name->text, name->length, "chats_count", 0));
+	if (visit_grant(request))
+		json_object_set_new(application, "id", json_integer(rows_number(rows, 0, 1)));
+	respond_json(request, MHD_HTTP_CREATED, application);
 }
 
 static void
@@ -89,7 +140,7 @@ answer_one(Request *request, const Rows *rows)
 	if (rows->count == 0)
 		application_missing(request);
 	else
-		respond_ok(request, rows_object(rows, print_application), NULL);
+		respond_ok(request, rows_object(rows, printer(request)), NULL);
 }
 
 void

@@ -15,6 +15,8 @@
 #ifndef CHATD_CALL_H
 #define CHATD_CALL_H
 
+#include "access/ticket.h"
+#include "access/visit.h"
 #include "api/page.h"
 #include "db/query.h"
 #include "http/request.h"
@@ -23,12 +25,21 @@
 
 typedef struct Call
 {
-	Request		request;		/* first: the HTTP server knows this alone */
+	union						/* first: the HTTP server knows the request alone */
+	{
+		Request		request;
+		Visit		visit;
+	};
 	Query		query;
 	void		(*answer) (Request *request, const Rows *rows);
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+
+	/* a ticket that is being made */
+	char		ticket[TICKET_SIZE];
+	char		ticket_digest[DIGEST_HEX_SIZE + 1];
+	char	   *ticket_content;
 } Call;
 
 /* The call that a request belongs to. */
@@ -37,7 +48,7 @@ extern Call *call_of(Request *request);
 /* Frees what belongs to the call and not to the request. */
 extern void call_release(Request *request);
 
-/* What the path names: the application's token, and numbers, 0 if not a number. */
+/* What the path names: the application, as the client sent it, and numbers, 0 if not a number. */
 extern const char *path_token(const Request *request);
 extern const char *path_chat_text(const Request *request);
 extern int	path_chat(const Request *request);
@@ -48,7 +59,7 @@ extern void call_begin(Request *request, StatementId statement,
 					   void (*answer) (Request *request, const Rows *rows),
 					   void (*missing) (Request *request));
 
-/* Adds the token of the path as a parameter. */
+/* Adds the token of the path's application as a parameter. */
 extern void call_add_token(Request *request);
 
 /* Add a parameter; a text must live as long as the request. */

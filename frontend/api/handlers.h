@@ -27,6 +27,9 @@ extern void messages_search(Request *request);
 extern void messages_search_all(Request *request);
 extern void message_show(Request *request);
 
+/* tickets.c */
+extern void ticket_create(Request *request);
+
 /* health.c */
 extern void health_show(Request *request);
 extern void readiness_show(Request *request);

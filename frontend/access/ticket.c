@@ -1,0 +1,90 @@
+/*
+ * ticket.c
+ *		Tickets, which stand in a URL in the place of a credential.
+ *
+ * EventSource can send no header. A ticket opens one stream within 30 seconds, with the
+ * grant of the credential that it was bought with; the database has that grant, under
+ * the ticket's digest, so that any chatd can take it. The stream then lasts for as long
+ * as that credential counts: so the grant says which it was.
+ */
+#include <jansson.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/ticket.h"
+
+bool
+ticket_make(char ticket[TICKET_SIZE])
+{
+	unsigned char random[(TICKET_SIZE - 1) / 2];
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(random); i++)
+		sprintf(ticket + 2 * i, "%02x", random[i]);
+	return true;
+}
+
+bool
+ticket_digest(const char *text, size_t length, char hex[DIGEST_HEX_SIZE + 1])
+{
+	Digest		digest;
+
+	if (length != TICKET_SIZE - 1 || strspn(text, "0123456789abcdef") != length)
+		return false;
+	digest = digest_of(text, length);
+	digest_to_hex(&digest, hex);
+	hex[DIGEST_HEX_SIZE] = '\0';
+	return true;
+}
+
+char *
+ticket_content(const Grant *grant)
+{
+	json_t	   *content = json_pack("{s:s,s:i,s:s?,s:i,s:s?,s:b,s:I}", "scope", scope_name(grant->scope),
+									"application", grant->application, "token", grant->token, "key", grant->key,
+									"user", grant->user, "all_chats", grant->all_chats,
+									"expires_at", (json_int_t) grant->expires_at);
+	json_t	   *chats = json_array();
+	char	   *text;
+
+	for (int i = 0; i < grant->chat_count; i++)
+		json_array_append_new(chats, json_integer(grant->chats[i]));
+	json_object_set_new(content, "chats", chats);
+	text = json_dumps(content, JSON_COMPACT);
+	json_decref(content);
+	return text;
+}
+
+/* A copy of a string; NULL if it is none. */
+static char *
+copy_string(const json_t *value)
+{
+	return json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+}
+
+Grant *
+ticket_grant(const char *text)
+{
+	json_t	   *content = json_loads(text, 0, NULL);
+	json_t	   *chats = json_object_get(content, "chats");
+	Grant	   *grant = content ? grant_new() : NULL;
+
+	if (grant)
+	{
+		grant->scope = scope_parse(json_is_string(json_object_get(content, "scope")) ? json_string_value(json_object_get(content, "scope")) : "");
+		grant->application = (int) json_integer_value(json_object_get(content, "application"));
+		grant->token = copy_string(json_object_get(content, "token"));
+		grant->key = (int) json_integer_value(json_object_get(content, "key"));
+		grant->user = copy_string(json_object_get(content, "user"));
+		grant->all_chats = json_is_true(json_object_get(content, "all_chats"));
+		grant->expires_at = json_integer_value(json_object_get(content, "expires_at"));
+		grant->chats = calloc(json_array_size(chats) + 1, sizeof(int));
+		for (size_t i = 0; grant->chats && i < json_array_size(chats); i++)
+			grant->chats[grant->chat_count++] = (int) json_integer_value(json_array_get(chats, i));
+	}
+	json_decref(content);
+	return grant;
+}
