@@ -20,7 +20,10 @@
 /* Bytes of a file, at most. */
 #define PEM_MAX 1024
 
-/* A kind of key: how its SubjectPublicKeyInfo begins, and how long it is. */
+/*
+ * A kind of key: how its SubjectPublicKeyInfo begins, and how long it is: id-ecPublicKey
+ * with prime256v1 and a point that is not compressed, and id-Ed25519.
+ */
 static const struct
 {
 	const char *algorithm;
@@ -28,10 +31,9 @@ static const struct
 	int			prefix_length;
 	const char *prefix;
 }			kinds[] = {
-	/* id-ecPublicKey, prime256v1, a point that is not compressed */
+
 	{"ES256", 91, 27,
-		"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04"},
-	/* id-Ed25519 */
+	"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04"},
 	{"EdDSA", 44, 12, "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"}
 };
 

@@ -144,16 +144,30 @@ take_line(void *owner, enum MHD_ValueKind kind, const char *name, size_t name_le
 	return MHD_YES;
 }
 
+static bool
+is_space(char character)
+{
+	return character == ' ' || character == '\t';
+}
+
 /* Takes white space, and then quotes, from around a text. */
 static void
 trim(const char **text, size_t *length)
 {
-	while (*length > 0 && strchr(" \t", **text))
-		++*text, --*length;
-	while (*length > 0 && strchr(" \t", (*text)[*length - 1]))
-		--*length;
-	if (*length > 1 && **text == '"' && (*text)[*length - 1] == '"')
-		++*text, *length -= 2;
+	const char *start = *text;
+	const char *end = start + *length;
+
+	while (start < end && is_space(*start))
+		start++;
+	while (start < end && is_space(end[-1]))
+		end--;
+	if (end - start > 1 && *start == '"' && end[-1] == '"')
+	{
+		start++;
+		end--;
+	}
+	*text = start;
+	*length = end - start;
 }
 
 /* The value of "for" among the parameters of an element of Forwarded; false if there is none. */

@@ -8,7 +8,7 @@
 #include "access/grant.h"
 #include "access/digest.h"
 
-#define TICKET_SIZE 33			/* 32 hexadecimal digits, which the access log cuts short, and a NUL */
+#define TICKET_SIZE 33			/* 32 hexadecimal digits, as a token has, and a NUL */
 #define TICKET_LIFETIME 30		/* seconds */
 
 /* Makes a ticket. Returns false if there is no randomness. */

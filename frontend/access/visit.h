@@ -18,8 +18,8 @@ typedef struct Visit
 	const Right *right;			/* that the route needs */
 	const char *credential;		/* as sent, in libmicrohttpd's buffer; NULL: none that counts */
 	Grant	   *grant;			/* of the credential; NULL: nobody in particular */
-	char	   *token;			/* of the application that the path names by its id; NULL: by its token */
-	Limit		limits[LIMITS_MAX];	/* what is left of the caller's */
+	char	   *token;			/* of the application, where the path has its id; else NULL */
+	Limit		limits[LIMITS_MAX]; /* what is left of the caller's */
 	int			limit_count;
 
 	/* while the credential is looked up */

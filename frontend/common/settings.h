@@ -29,7 +29,7 @@ typedef struct Settings
 	int			access_log;
 	int			require_keys;
 	int			open;			/* to everybody who reaches the address */
-	const char *trust_tokens;	/* what a token in the path is enough for: "read", "write"; NULL: nothing */
+	const char *trust_tokens;	/* the scope that a token in the path is enough for, or NULL */
 	const char *origins;		/* of web pages that may call, by commas; these: NULL, none */
 	const char *hosts;			/* names that chatd is called by */
 	const char *trusted_proxies;
