@@ -85,7 +85,7 @@ group_packages()
 		headers) echo headers ;;
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light pgbouncer ;;
 		engine) echo default-jdk-headless maven ;;
-		fuzz) echo clang libclang-rt-dev ;;
+		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;

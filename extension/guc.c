@@ -97,6 +97,14 @@ guc_init(void)
 							PGC_SUSET, GUC_UNIT_BYTE,
 							NULL, NULL, NULL);
 
+	DefineCustomIntVariable("pg_chat.max_metadata_size",
+							"The longest metadata of a message, as text.",
+							NULL,
+							&guc_max_metadata_size,
+							16 * 1024, 2, 16 * 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+
 	DefineCustomIntVariable("pg_chat.reconcile_interval",
 							"Time between two runs of the worker that repair counts.",
 							NULL,

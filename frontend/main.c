@@ -144,6 +144,7 @@ serve(int listen_fd, const sigset_t *signals)
 
 	srandom(getpid() ^ time(NULL));
 	loop_open();
+	connections_open();
 	loop_watch(&signal_watcher, signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN);
 	tick.fire = on_tick;
 	stop_timer.fire = on_stop_timeout;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "access/ticket.h"
+#include "common/json.h"
 
 bool
 ticket_make(char ticket[TICKET_SIZE])
@@ -43,19 +44,28 @@ ticket_digest(const char *text, size_t length, char hex[DIGEST_HEX_SIZE + 1])
 char *
 ticket_content(const Grant *grant)
 {
-	json_t	   *content = json_pack("{s:s,s:i,s:s?,s:i,s:s?,s:b,s:I}", "scope", scope_name(grant->scope),
-									"application", grant->application, "token", grant->token, "key", grant->key,
-									"user", grant->user, "all_chats", grant->all_chats,
-									"expires_at", (json_int_t) grant->expires_at);
-	json_t	   *chats = json_array();
-	char	   *text;
+	Json		json = {0};
+	char		expiry[24];
 
+	json_open(&json, '{');
+	json_member_text(&json, "scope", scope_name(grant->scope), strlen(scope_name(grant->scope)));
+	json_member_number(&json, "application", grant->application);
+	json_member_number(&json, "key", grant->key);
+	if (grant->token)
+		json_member_text(&json, "token", grant->token, strlen(grant->token));
+	if (grant->user)
+		json_member_text(&json, "user", grant->user, strlen(grant->user));
+	json_name(&json, "all_chats");
+	json_value(&json, grant->all_chats ? "true" : "false", strlen(grant->all_chats ? "true" : "false"));
+	json_name(&json, "expires_at");
+	json_value(&json, expiry, (size_t) sprintf(expiry, "%lld", (long long) grant->expires_at));
+	json_name(&json, "chats");
+	json_open(&json, '[');
 	for (int i = 0; i < grant->chat_count; i++)
-		json_array_append_new(chats, json_integer(grant->chats[i]));
-	json_object_set_new(content, "chats", chats);
-	text = json_dumps(content, JSON_COMPACT);
-	json_decref(content);
-	return text;
+		json_number(&json, grant->chats[i]);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	return json_end(&json);
 }
 
 /* A copy of a string; NULL if it is none. */

@@ -28,31 +28,34 @@ application_missing(Request *request)
 
 /* To who has no credential, and so no use for the id. */
 static void
-print_application(FILE *stream, const PGresult *result, int row)
+print_application(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s}",
-			PQgetvalue(result, row, COLUMN_TOKEN),
-			PQgetvalue(result, row, COLUMN_NAME),
-			PQgetvalue(result, row, COLUMN_CHATS_COUNT));
+	json_open(json, '{');
+	row_member(json, "token", result, row, COLUMN_TOKEN);
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	json_close(json, '}');
 }
 
 static void
-print_with_id(FILE *stream, const PGresult *result, int row)
+print_with_id(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s,\"id\":%s}",
-			PQgetvalue(result, row, COLUMN_TOKEN),
-			PQgetvalue(result, row, COLUMN_NAME),
-			PQgetvalue(result, row, COLUMN_CHATS_COUNT),
-			PQgetvalue(result, row, COLUMN_ID));
+	json_open(json, '{');
+	row_member(json, "token", result, row, COLUMN_TOKEN);
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member(json, "id", result, row, COLUMN_ID);
+	json_close(json, '}');
 }
 
 static void
-print_without_token(FILE *stream, const PGresult *result, int row)
+print_without_token(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"name\":%s,\"chats_count\":%s,\"id\":%s}",
-			PQgetvalue(result, row, COLUMN_NAME),
-			PQgetvalue(result, row, COLUMN_CHATS_COUNT),
-			PQgetvalue(result, row, COLUMN_ID));
+	json_open(json, '{');
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member(json, "id", result, row, COLUMN_ID);
+	json_close(json, '}');
 }
 
 /* A token is shown to whoever may have it: scope admin, or who has no need of a credential. */
@@ -102,12 +105,16 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	const QueryValue *name = &call_of(request)->query.values[0];
-	json_t	   *application = json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
-										"name", name->text, name->length, "chats_count", 0);
+	Json		json = {0};
 
+	json_open(&json, '{');
+	json_member_text(&json, "token", PQgetvalue(rows->result, 0, 0), PQgetlength(rows->result, 0, 0));
+	json_member_text(&json, "name", name->text, name->length);
+	json_member_number(&json, "chats_count", 0);
 	if (visit_grant(request))
-		json_object_set_new(application, "id", json_integer(rows_number(rows, 0, 1)));
-	respond_json(request, MHD_HTTP_CREATED, application);
+		json_member_number(&json, "id", rows_number(rows, 0, 1));
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_CREATED, &json);
 }
 
 static void
@@ -123,7 +130,7 @@ application_create(Request *request)
 	size_t		length;
 
 	name = body_text(request, "name", &length);
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		respond_invalid_body(request);
 		return;

@@ -23,11 +23,12 @@ chat_missing(Request *request)
 }
 
 static void
-print_chat(FILE *stream, const PGresult *result, int row)
+print_chat(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"number\":%s,\"messages_count\":%s}",
-			PQgetvalue(result, row, COLUMN_NUMBER),
-			PQgetvalue(result, row, COLUMN_MESSAGES_COUNT));
+	json_open(json, '{');
+	row_member(json, "number", result, row, COLUMN_NUMBER);
+	row_member(json, "messages_count", result, row, COLUMN_MESSAGES_COUNT);
+	json_close(json, '}');
 }
 
 static void
@@ -50,8 +51,13 @@ chats_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
+	Json		json = {0};
+
+	json_open(&json, '{');
+	json_member_number(&json, "number", rows_number(rows, 0, 0));
+	json_member_number(&json, "messages_count", 0);
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_CREATED, &json);
 }
 
 /* The body is invalid, but if the application is missing, that is said instead. */
@@ -70,7 +76,7 @@ chat_create(Request *request)
 	int			number;
 
 	number = body_number(request, "number");
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		call_begin(request, GET_APPLICATION, answer_invalid, application_missing);
 		call_add_token(request);

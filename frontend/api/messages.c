@@ -155,8 +155,13 @@ answer_created(Request *request, const Rows *rows)
 {
 	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
 
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:s%}", "number", rows_number(rows, 0, 0), "body", body->text, body->length));
+	Json		json = {0};
+
+	json_open(&json, '{');
+	json_member_number(&json, "number", rows_number(rows, 0, 0));
+	json_member_text(&json, "body", body->text, body->length);
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_CREATED, &json);
 }
 
 void
@@ -173,7 +178,7 @@ message_create(Request *request)
 	}
 	body = body_text(request, "body", &length);
 	number = body_number(request, "number");
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
 		call_add_token(request);

@@ -13,9 +13,15 @@
 static void
 answer_created(Request *request, const Rows *rows)
 {
+	const Call *call = call_of(request);
+	Json		json = {0};
+
 	(void) rows;
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:s,s:i}", "ticket", call_of(request)->ticket, "expires_in", TICKET_LIFETIME));
+	json_open(&json, '{');
+	json_member_text(&json, "ticket", call->ticket, strlen(call->ticket));
+	json_member_number(&json, "expires_in", TICKET_LIFETIME);
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_CREATED, &json);
 }
 
 void

@@ -27,6 +27,7 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 		return NULL;
 	request->connection = connection;
 	request->started_at = loop_now();
+	request->client = client;
 	request->share = client ? client->share : NULL;
 	request->received_target = target;
 	request->whole_target = strdup(target ? target : "");
@@ -62,7 +63,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 	response_free(request);
 	body_reader_free(request);
 	fields_free(&request->fields);
-	json_decref(request->faults);
+	json_free(&request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
 	free(request->whole_target);
@@ -73,7 +74,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 static enum MHD_Result
 exchange_respond(const Service *service, Request *request)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 
 	if (request->response == NULL)
 		return MHD_NO;
@@ -87,7 +88,7 @@ exchange_respond(const Service *service, Request *request)
 	if (request->headers.chunked)
 		response_close(request);
 #endif
-	response_keep_alive(request);
+	response_finish(request);
 	service->complete(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
@@ -101,7 +102,7 @@ exchange_respond(const Service *service, Request *request)
 static void
 exchange_refuse(Request *request, unsigned status, const char *reason)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 
 	response_free(request);
 	request->status = status;
@@ -123,7 +124,7 @@ is_refused(const Request *request)
 static enum MHD_Result
 exchange_take_head(const Service *service, Request *request, const char *method, const char *version)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 	Refusal		refusal;
 
 	request->phase = PHASE_BODY;
@@ -175,7 +176,7 @@ exchange_take_body(Request *request, const char *upload, size_t length)
 static enum MHD_Result
 exchange_run(const Service *service, Request *request)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 
 	request->phase = PHASE_HANDLER;
 	if (request->status == 0)

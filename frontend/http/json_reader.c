@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/json.h"
 #include "http/json_reader.h"
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
@@ -201,18 +202,6 @@ end_string(JsonReader *reader)
 	reader->field = NULL;
 	reader->state = JSON_AFTER_VALUE;
 	return true;
-}
-
-/* The number of plain characters at the start of a piece of a string. */
-static size_t
-plain_length(const char *bytes, size_t length)
-{
-	size_t		i = 0;
-
-	while (i < length && (unsigned char) bytes[i] >= 0x20 && (unsigned char) bytes[i] < 0x80 &&
-		   bytes[i] != '"' && bytes[i] != '\\')
-		i++;
-	return i;
 }
 
 static bool
@@ -406,7 +395,7 @@ json_reader_feed(JsonReader *reader, const char *bytes, size_t length)
 		size_t		plain = 0;
 
 		if (reader->state == JSON_IN_STRING && reader->utf8.remaining == 0 && !reader->high_surrogate)
-			plain = plain_length(bytes + i, length - i);
+			plain = json_plain_length(bytes + i, length - i);
 		if (plain > 0)
 		{
 			if (!append(reader, bytes + i, plain))

@@ -10,14 +10,14 @@
 #ifndef CHATD_REQUEST_H
 #define CHATD_REQUEST_H
 
-#include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/json.h"
+#include "http/connection.h"
 #include "http/field.h"
 #include "http/framing.h"
-#include "http/share.h"
 #include "http/uri.h"
 
 /* Variable segments of a path, at most. */
@@ -48,6 +48,7 @@ typedef struct Segment
 struct Request
 {
 	struct MHD_Connection *connection;
+	Connection *client;			/* NULL without memory for it */
 	Share	   *share;			/* of the client's address; NULL without memory for it */
 	RequestPhase phase;
 	uint64_t	started_at;
@@ -69,12 +70,13 @@ struct Request
 	uint64_t	body_received;	/* bytes */
 	BodyReader *reader;			/* NULL unless the body is being parsed; see body.c */
 	Fields		fields;
-	json_t	   *faults;			/* predicates of invalid fields, by name; see body.h */
+	Json		faults;			/* predicates of invalid fields, by name; see body.h */
 
 	/* the response */
 	struct MHD_Response *response;
 	unsigned	status;			/* 0: none yet */
 	size_t		response_length;
+	bool		closes;			/* the connection, after the response */
 };
 
 #endif

@@ -10,8 +10,8 @@
 
 #include "http/request.h"
 
-/* Responds with an object or an array, whose reference is taken over. */
-extern void respond_json(Request *request, unsigned status, json_t *body);
+/* Responds with JSON that is complete, and is taken over. */
+extern void respond_json(Request *request, unsigned status, Json *json);
 
 /*
  * Responds with 200 and a body that is JSON already, malloc'ed, which is taken
@@ -49,11 +49,11 @@ extern void response_header(Request *request, const char *name, const char *valu
 /* A header of the response; NULL if it has none of the name. */
 extern const char *response_header_of(const Request *request, const char *name);
 
-/* Has the connection closed after the response, if there is one. */
+/* Has the connection closed after the response. */
 extern void response_close(Request *request);
 
-/* Says how long the connection may be idle, unless it is closed after the response. */
-extern void response_keep_alive(Request *request);
+/* Has the response say whether the connection is closed after it, or how long it may be idle. */
+extern void response_finish(Request *request);
 
 /* Frees the response, if there is one. */
 extern void response_free(Request *request);

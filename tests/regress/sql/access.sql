@@ -66,7 +66,7 @@ SELECT error($$SELECT chat.create_key('x', 'read', NULL, '-infinity')$$);
 SELECT length(chat.create_key(repeat('ü', 255), 'read', NULL, 'infinity')) > 50;
 SELECT error('SELECT * FROM chat.list_keys(3)');
 SELECT error($$INSERT INTO chat.api_keys (application_id, id, name, scope, digest) VALUES (9, 1, 'x', 'read', '')$$);
-SELECT error($$INSERT INTO chat.api_keys (application_id, id, name, scope, digest) VALUES (1, 1, 'x', 'root', '')$$);
+SELECT left(error($$INSERT INTO chat.api_keys (application_id, id, name, scope, digest) VALUES (1, 1, 'x', 'root', '')$$), 5);
 
 -- Signing keys: a secret is shown once; of others the public key says what it is for.
 SELECT kid AS kid, secret AS secret FROM chat.create_signing_key(1) \gset
