@@ -19,7 +19,7 @@
 #include "common/compat.h"
 #include "core/message.h"
 #include "elasticsearch/es_client.h"
-#include "elasticsearch/es_index_lifecycle.h"
+#include "elasticsearch/es_index_requests.h"
 #include "guc.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_url.h"

@@ -511,11 +511,11 @@ CREATE FUNCTION chat_internal.rfc3339(value timestamptz) RETURNS text
 COMMENT ON FUNCTION chat_internal.rfc3339(timestamptz) IS
 'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
 
-CREATE FUNCTION chat_internal.create_application_json(name text) RETURNS json
+CREATE FUNCTION chat_internal.create_application_json(name text, OUT id integer, OUT application json)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat_internal.create_application_json(text) IS
-'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
 	AS 'MODULE_PATHNAME', 'chat_create_chat_json'

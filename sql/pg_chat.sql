@@ -488,11 +488,11 @@ CREATE FUNCTION chat.create_application(name text, OUT id integer, OUT token tex
 COMMENT ON FUNCTION chat.create_application(text) IS
 'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. Returns its id and its token, 32 random hex digits. Errors: 23502 blank, 22001 too long, 23505 taken.';
 
-CREATE FUNCTION chat.create_application_json(name text) RETURNS json
+CREATE FUNCTION chat.create_application_json(name text, OUT id integer, OUT application json)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_application_json(text) IS
-'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat.rotate_token(application integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rotate_token_by_id'

@@ -163,16 +163,20 @@ append_text(StringInfo json, const text *value)
 }
 
 /*
- * chat.create_application_json(name text) returns json
+ * chat.create_application_json(name text, OUT id integer, OUT application json)
  */
 Datum
 chat_create_application_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(JSONOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, JSONOID)};
+	TupleDesc	descriptor;
 	ApplicationInsert application;
 	StringInfoData json;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
 	application = create_application(fcinfo);
 	initStringInfo(&json);
 	json_append_literal(&json, "{\"token\":");
@@ -182,7 +186,9 @@ chat_create_application_json(PG_FUNCTION_ARGS)
 	json_append_literal(&json, ",\"chats_count\":0,\"created_at\":");
 	json_append_time(&json, application.created_at);
 	json_append_literal(&json, "}");
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(json.data, json.len));
+	values[0] = Int32GetDatum(application.id);
+	values[1] = PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /*

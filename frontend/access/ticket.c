@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "access/ticket.h"
-#include "common/json.h"
+#include "common/json_writer.h"
 
 bool
 ticket_make(char ticket[TICKET_SIZE])

@@ -2,6 +2,8 @@
  * applications.c
  *		Handlers of applications.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/call.h"
@@ -16,7 +18,8 @@ enum
 	COLUMN_ID,
 	COLUMN_TOKEN,
 	COLUMN_NAME,
-	COLUMN_CHATS_COUNT
+	COLUMN_CHATS_COUNT,
+	COLUMN_CREATED_AT
 };
 
 void
@@ -26,14 +29,21 @@ application_missing(Request *request)
 				  path_token(request));
 }
 
-/* To who has no credential, and so no use for the id. */
+static void
+print_members(Json *json, const PGresult *result, int row)
+{
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
+}
+
+/* Without a credential, there is no use for the id. */
 static void
 print_application(Json *json, const PGresult *result, int row)
 {
 	json_open(json, '{');
 	row_member(json, "token", result, row, COLUMN_TOKEN);
-	row_member(json, "name", result, row, COLUMN_NAME);
-	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	print_members(json, result, row);
 	json_close(json, '}');
 }
 
@@ -42,8 +52,7 @@ print_with_id(Json *json, const PGresult *result, int row)
 {
 	json_open(json, '{');
 	row_member(json, "token", result, row, COLUMN_TOKEN);
-	row_member(json, "name", result, row, COLUMN_NAME);
-	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	print_members(json, result, row);
 	row_member(json, "id", result, row, COLUMN_ID);
 	json_close(json, '}');
 }
@@ -52,8 +61,7 @@ static void
 print_without_token(Json *json, const PGresult *result, int row)
 {
 	json_open(json, '{');
-	row_member(json, "name", result, row, COLUMN_NAME);
-	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	print_members(json, result, row);
 	row_member(json, "id", result, row, COLUMN_ID);
 	json_close(json, '}');
 }
@@ -104,17 +112,18 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	const QueryValue *name = &call_of(request)->query.values[0];
-	Json		json = {0};
+	const Grant *grant = visit_grant(request);
+	char	   *application = rows_text(rows, 0);
+	char	   *with_id;
 
-	json_open(&json, '{');
-	json_member_text(&json, "token", PQgetvalue(rows->result, 0, 0), PQgetlength(rows->result, 0, 0));
-	json_member_text(&json, "name", name->text, name->length);
-	json_member_number(&json, "chats_count", 0);
-	if (visit_grant(request))
-		json_member_number(&json, "id", rows_number(rows, 0, 1));
-	json_close(&json, '}');
-	respond_json(request, MHD_HTTP_CREATED, &json);
+	/* The object goes on with the id, for who has a use for it. */
+	if (grant && application && asprintf(&with_id, "%.*s,\"id\":%d}", (int) strlen(application) - 1, application,
+										 rows_number(rows, 0, 1)) > 0)
+	{
+		free(application);
+		application = with_id;
+	}
+	respond_text(request, MHD_HTTP_CREATED, application);
 }
 
 static void

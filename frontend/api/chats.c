@@ -12,7 +12,8 @@
 enum
 {
 	COLUMN_NUMBER,
-	COLUMN_MESSAGES_COUNT
+	COLUMN_MESSAGES_COUNT,
+	COLUMN_CREATED_AT
 };
 
 static void
@@ -28,6 +29,7 @@ print_chat(Json *json, const PGresult *result, int row)
 	json_open(json, '{');
 	row_member(json, "number", result, row, COLUMN_NUMBER);
 	row_member(json, "messages_count", result, row, COLUMN_MESSAGES_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
 	json_close(json, '}');
 }
 
@@ -51,16 +53,10 @@ chats_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	Json		json = {0};
-
-	json_open(&json, '{');
-	json_member_number(&json, "number", rows_number(rows, 0, 0));
-	json_member_number(&json, "messages_count", 0);
-	json_close(&json, '}');
-	respond_json(request, MHD_HTTP_CREATED, &json);
+	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
 }
 
-/* The body is invalid, but if the application is missing, that is said instead. */
+/* Responds to an invalid body, once the application is known to exist: a missing one comes first. */
 static void
 answer_invalid(Request *request, const Rows *rows)
 {

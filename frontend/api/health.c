@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "api/handlers.h"
-#include "db/session.h"
+#include "db/availability.h"
+#include "db/sessions.h"
 #include "http/response.h"
 
 static void

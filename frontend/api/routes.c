@@ -33,7 +33,7 @@ static const Route routes[] = {
 	{"/readyz", readiness_show, NULL, NULL},
 };
 
-/* What is here. */
+/* GET /: lists the paths. */
 static void
 index_show(Request *request)
 {

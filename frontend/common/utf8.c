@@ -23,7 +23,7 @@ utf8_accept(Utf8 *utf8, unsigned char byte)
 	if (byte < 0xc2 || byte > 0xf4)
 		return false;
 	utf8->remaining = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-	/* The second byte excludes overlong forms, surrogates and what is too high. */
+	/* Restricts the second byte, to exclude overlong forms, surrogates and what is too high. */
 	utf8->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
 	utf8->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
 	return true;

@@ -31,6 +31,12 @@ row_member(Json *json, const char *name, const PGresult *result, int row, int co
 	json_member_value(json, name, PQgetvalue(result, row, column), PQgetlength(result, row, column));
 }
 
+void
+row_member_text(Json *json, const char *name, const PGresult *result, int row, int column)
+{
+	json_member_text(json, name, PQgetvalue(result, row, column), PQgetlength(result, row, column));
+}
+
 char *
 rows_object(const Rows *rows, RowPrinter print)
 {

@@ -69,7 +69,7 @@ media_type(const char *content_type)
 	return MEDIA_UNKNOWN;
 }
 
-/* Begins to parse the body. If that cannot be done, responds and returns false. */
+/* Begins to parse the body, by its media type. If that is impossible, responds and returns false. */
 static bool
 begin(Request *request)
 {
@@ -223,7 +223,7 @@ add_fault(Request *request, const char *field, const char *predicate)
 	json_close(&request->faults, ']');
 }
 
-/* A wanted field. If it is repeated, adds a fault and returns NULL. */
+/* The wanted field with this name. If it is repeated, adds a fault and returns NULL. */
 static const Field *
 find_field(Request *request, const char *name)
 {
@@ -235,7 +235,7 @@ find_field(Request *request, const char *name)
 	return NULL;
 }
 
-/* Is it white space by the property of Unicode? */
+/* Does the character have Unicode's property White_Space? */
 static bool
 is_white_space(uint32_t character)
 {

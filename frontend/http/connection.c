@@ -59,7 +59,7 @@ connection_on(int fd)
 	return fd >= 0 && fd < by_fd_size ? by_fd[fd] : NULL;
 }
 
-/* Makes a record of a new connection. Without memory ends it and returns NULL. */
+/* Makes the record of a new connection. If out of memory, ends it and returns NULL. */
 static Connection *
 connection_begin(struct MHD_Connection *connection)
 {
@@ -174,7 +174,7 @@ connection_refuse(Connection *client, unsigned status, const char *text)
 {
 	char		scrap[16384];
 
-	/* It has its response, and time to read that. */
+	/* The client has its response, and time to read it. */
 	if (client->refused == 0)
 		send_refusal(client, status, text);
 	/* A response can be lost if the connection is closed while received data is unread. */
@@ -183,7 +183,7 @@ connection_refuse(Connection *client, unsigned status, const char *text)
 	connection_close(client);
 }
 
-/* The bytes that have moved so far in the direction that matters to the state. */
+/* The bytes moved so far in the direction that the state is about. */
 static uint64_t
 connection_bytes(const Connection *client)
 {
@@ -212,8 +212,9 @@ idle_tick(Connection *client)
 }
 
 /*
- * On a slow line a response may take long, but not as long as the client likes:
- * its memory is shared. Each period of the timeout needs its progress.
+ * Ends the connection if the client takes its response too slowly. On a slow line it may
+ * take long, but in each period of the timeout it has to progress, since the response
+ * takes memory that all clients share.
  */
 static void
 writing_tick(Connection *client)

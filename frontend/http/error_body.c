@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "common/json.h"
+#include "common/json_writer.h"
 #include "http/error_body.h"
 
 char *

@@ -84,7 +84,7 @@ exchange_respond(const Service *service, Request *request)
 	if (client && client->has_nul)
 		response_close(request);
 #if MHD_VERSION < 0x01000000
-	/* It tolerates bare line feeds in chunks: what follows may belong to the body. */
+	/* libmicrohttpd tolerates bare line feeds in chunks: what follows may belong to the body. */
 	if (request->headers.chunked)
 		response_close(request);
 #endif
@@ -94,10 +94,10 @@ exchange_respond(const Service *service, Request *request)
 }
 
 /*
- * Refuses a request of which the body is still to come: responds at once, past
- * libmicrohttpd, and then throws away what arrives until the client closes or has no time
- * left. Many clients send all of a body before they look for a response, which is lost if
- * the connection is closed meanwhile.
+ * Refuses a request whose body is still to come: responds at once, past libmicrohttpd,
+ * and then discards what arrives until the client closes the connection or its time is
+ * over. Many clients send all of the body before they read the response, which would be
+ * lost if the connection were closed in between.
  */
 static void
 exchange_refuse(Request *request, unsigned status, const char *reason)
@@ -113,14 +113,14 @@ exchange_refuse(Request *request, unsigned status, const char *reason)
 		connection_refuse_rest(client, status, reason);
 }
 
-/* Has it been refused past libmicrohttpd? */
+/* Has the request been refused past libmicrohttpd? */
 static bool
 is_refused(const Request *request)
 {
 	return request->status && request->response == NULL;
 }
 
-/* The headers are complete. */
+/* Processes the complete head. */
 static enum MHD_Result
 exchange_take_head(const Service *service, Request *request, const char *method, const char *version)
 {
@@ -160,7 +160,7 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	return MHD_YES;
 }
 
-/* A piece of the body. */
+/* Processes a piece of the body. */
 static enum MHD_Result
 exchange_take_body(Request *request, const char *upload, size_t length)
 {
@@ -172,7 +172,7 @@ exchange_take_body(Request *request, const char *upload, size_t length)
 	return MHD_YES;
 }
 
-/* The request is complete. */
+/* Processes the complete request: runs its handler. */
 static enum MHD_Result
 exchange_run(const Service *service, Request *request)
 {

@@ -19,7 +19,7 @@
 #include "http/framing.h"
 #include "http/uri.h"
 
-#define LENGTH_DIGITS 18		/* of a Content-Length: below 2^63 */
+#define LENGTH_DIGITS 18		/* of a Content-Length, so that it is below 2^63 */
 
 typedef struct Walk
 {

@@ -15,8 +15,8 @@
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
 /*
- * Responds with a malloc'ed body, or NULL for none, and takes it over. The fields
- * of the request's body have served, and are freed.
+ * Responds with a malloc'ed body, or NULL for none, and takes it over. Frees the fields of
+ * the request's body, which are no longer needed.
  */
 static void
 respond(Request *request, unsigned status, char *body)
@@ -58,6 +58,12 @@ void
 respond_json(Request *request, unsigned status, Json *json)
 {
 	respond(request, status, json_end(json));
+}
+
+void
+respond_text(Request *request, unsigned status, char *body)
+{
+	respond(request, status, body);
 }
 
 void
@@ -142,7 +148,7 @@ keep_alive(void)
 {
 	static char timeout[32];
 
-	/* Sooner than it is true: a request that crosses the end of its connection is lost. */
+	/* A second less than the truth: a request sent as its connection is being closed is lost. */
 	if (*timeout == '\0')
 		snprintf(timeout, sizeof(timeout), "timeout=%d", settings.idle_timeout - 1);
 	return timeout;

@@ -202,14 +202,18 @@ def test_headers_cannot_be_injected(guarded, shop, injected):
 def test_what_is_shown(guarded, cluster, shop, keys):
     """Tokens to admin alone, ids to all that have a credential; one key sees what it is for."""
     path = "/applications/" + shop["id"]
-    assert list(call(guarded, "GET", path, keys["admin", "none"]).json) == ["token", "name", "chats_count", "id"]
+    created = call(guarded, "POST", "/applications", keys["admin", "none"], {"name": "created by a key"}).json
+    assert list(created) == ["token", "name", "chats_count", "created_at", "id"] and call(
+        guarded, "GET", "/applications/%d" % created["id"], keys["admin", "none"]).json == created
+    assert list(call(guarded, "GET", path, keys["admin", "none"]).json) == ["token", "name", "chats_count", "created_at", "id"]
     assert call(guarded, "GET", path, keys["admin", "bound"]).json["token"] == shop["token"]
     for caller in [("write", "none"), ("read", "bound"), ("write", "user")]:
-        assert call(guarded, "GET", path, keys[caller]).json == {"name": SHOP, "chats_count": call(
-            guarded, "GET", path, keys["admin", "none"]).json["chats_count"], "id": int(shop["id"])}
+        shown = call(guarded, "GET", path, keys["admin", "none"]).json
+        del shown["token"]
+        assert call(guarded, "GET", path, keys[caller]).json == shown
     assert [row["name"] for row in call(guarded, "GET", "/applications", keys["read", "bound"]).json] == [SHOP]
     rows = call(guarded, "GET", "/applications?limit=1000", keys["write", "none"]).json
-    assert len(rows) > 1 and all(list(row) == ["name", "chats_count", "id"] for row in rows)
+    assert len(rows) > 1 and all(list(row) == ["name", "chats_count", "created_at", "id"] for row in rows)
     rows = call(guarded, "GET", "/applications?limit=1000", keys["admin", "none"]).json
     assert {"token": shop["token"], "id": int(shop["id"])}.items() <= next(row for row in rows if row["name"] == SHOP).items()
 

@@ -1,12 +1,12 @@
 /*
- * json.c
+ * json_writer.c
  *		Writes JSON.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
+#include "common/json_writer.h"
 #include "common/utf8.h"
 
 #define SIZE_FIRST 128
