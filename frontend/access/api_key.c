@@ -23,6 +23,7 @@ enum
 	COLUMN_APPLICATION,
 	COLUMN_TOKEN,
 	COLUMN_SCOPE,
+	COLUMN_DIGEST,
 	COLUMN_ID
 };
 
@@ -49,24 +50,26 @@ note_use(int id)
 static void *
 read_grant(const Rows *rows)
 {
+	const PGresult *result = rows->result;
+	int			row = rows->first;
 	Grant	   *grant = grant_new();
-	bool		bound = !PQgetisnull(rows->result, rows->first, COLUMN_TOKEN);
 
 	if (grant == NULL)
 		return NULL;
 	grant->application = rows_number(rows, 0, COLUMN_APPLICATION);
 	grant->key = rows_number(rows, 0, COLUMN_ID);
-	grant->scope = scope_parse(PQgetvalue(rows->result, rows->first, COLUMN_SCOPE));
+	grant->scope = scope_parse(PQgetvalue(result, row, COLUMN_SCOPE));
 	grant->all_chats = true;
-	grant->token = bound ? rows_text(rows, COLUMN_TOKEN) : NULL;
 	/* A key of an application must not become one of all. */
-	if ((grant->application != 0) != (grant->token != NULL))
+	if (grant_set(&grant->digest, PQgetvalue(result, row, COLUMN_DIGEST)) &&
+		(PQgetisnull(result, row, COLUMN_TOKEN) ? grant->application == 0
+		 : grant_set(&grant->token, PQgetvalue(result, row, COLUMN_TOKEN))))
 	{
-		grant_release(grant);
-		return NULL;
+		note_use(grant->key);
+		return grant;
 	}
-	note_use(grant->key);
-	return grant;
+	grant_release(grant);
+	return NULL;
 }
 
 static void
@@ -102,8 +105,14 @@ api_key_ask(const char *key, FactWaiter *waiter)
 		return false;
 	digest = digest_of(key, strlen(key));
 	digest_to_hex(&digest, hex);
-	fact_ask(&key_type, &(FactName) {.first = hex, .first_length = sizeof(hex), .number = id}, waiter);
+	api_key_ask_digest(hex, id, waiter);
 	return true;
+}
+
+void
+api_key_ask_digest(const char *hex, int id, FactWaiter *waiter)
+{
+	fact_ask(&key_type, &(FactName) {.first = hex, .first_length = DIGEST_HEX_SIZE, .number = id}, waiter);
 }
 
 static void

@@ -4,8 +4,11 @@
  *
  * A key is looked up in the database. A token that an application signed is verified by
  * the key that its header names; the application is the path's, since a token does not
- * say which it is of. What a token grants is remembered as long as the key is.
+ * say which it is of. What a token grants is remembered as long as the key is. A ticket
+ * is taken from the database, and counts as long as what it was bought with does.
  */
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -14,11 +17,14 @@
 #include "access/application_token.h"
 #include "access/credential.h"
 #include "access/refusal.h"
+#include "access/ticket.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "db/writes.h"
 #include "http/response.h"
 
 #define SCHEME "Bearer"
+#define NO_TICKET "The ticket is unknown, used or older than 30 s, or what it was bought with is void."
 
 static Visit *
 visit_of_waiter(FactWaiter *waiter)
@@ -133,8 +139,7 @@ on_verification_key(FactWaiter *waiter, void *value, uint64_t until)
 		refuse_invalid(&visit->request, problem);
 		return;
 	}
-	visit->grant->token = strdup(visit_token(&visit->request).bytes);
-	if (visit->grant->token == NULL)
+	if (!grant_set(&visit->grant->token, visit_token(&visit->request).bytes) || !grant_set(&visit->grant->kid, visit->jwt.kid))
 	{
 		respond_unavailable(&visit->request, "Out of memory.");
 		return;
@@ -143,7 +148,6 @@ on_verification_key(FactWaiter *waiter, void *value, uint64_t until)
 	visit->granted(visit);
 }
 
-/* The token of the application is known. */
 static void
 verify_jwt(Visit *visit)
 {
@@ -164,16 +168,125 @@ verify_jwt(Visit *visit)
 		verification_key_ask(token.bytes, token.length, visit->jwt.kid, wait_in(visit, on_verification_key));
 }
 
+void
+credential_recheck(const Grant *grant, FactWaiter *waiter)
+{
+	if (grant->key)
+		api_key_ask_digest(grant->digest, grant->key, waiter);
+	else if (grant->expires_at > (int64_t) time(NULL))
+		verification_key_ask(grant->token, strlen(grant->token), grant->kid, waiter);
+	else
+		waiter->found(waiter, NULL, 0);
+}
+
 static void
-on_token_of_jwt(FactWaiter *waiter, void *value, uint64_t until)
+on_ticket_checked(FactWaiter *waiter, void *value, uint64_t until)
+{
+	Visit	   *visit = visit_of_waiter(waiter);
+
+	(void) until;
+	if (value)
+		visit->granted(visit);
+	else
+		refuse_invalid(&visit->request, NO_TICKET);
+}
+
+static Visit *
+visit_of_query(Query *query)
+{
+	return (Visit *) ((char *) query - offsetof(Visit, query));
+}
+
+static void
+on_ticket(Query *query, const Rows *rows)
+{
+	Visit	   *visit = visit_of_query(query);
+
+	if (!PQgetisnull(rows->result, rows->first, 0))
+		visit->grant = ticket_grant(PQgetvalue(rows->result, rows->first, 0));
+	if (visit->grant)
+		credential_recheck(visit->grant, wait_in(visit, on_ticket_checked));
+	else
+		refuse_invalid(&visit->request, NO_TICKET);
+}
+
+static void
+on_no_ticket(Query *query, const Failure *failure)
+{
+	Visit	   *visit = visit_of_query(query);
+
+	if (failure->sqlstate && strcmp(failure->sqlstate, NO_SUCH_ROW) == 0)
+		refuse_invalid(&visit->request, NO_TICKET);
+	else
+		on_failure(&visit->waiter, failure);
+}
+
+static void
+take_ticket(Visit *visit)
+{
+	Text		token = visit_token(&visit->request);
+
+	visit->query = (Query) {
+		.statement = USE_TICKET,
+		.max_rows = 1,
+		.since = visit->request.started_at,
+		.succeeded = on_ticket,
+		.failed = on_no_ticket,
+	};
+	query_add_text(&visit->query, token.bytes, token.length);
+	query_add_text(&visit->query, visit->ticket, strlen(visit->ticket));
+	writes_submit(&visit->query);
+}
+
+/* The token of the path's application is known. */
+static void
+look_up_of_application(Visit *visit)
+{
+	if (visit->credential)
+		verify_jwt(visit);
+	else
+		take_ticket(visit);
+}
+
+static void
+on_token(FactWaiter *waiter, void *value, uint64_t until)
 {
 	Visit	   *visit = visit_of_waiter(waiter);
 
 	(void) until;
 	if (value == NULL)
-		refuse_invalid(&visit->request, "The token's key is not known.");
+		refuse_invalid(&visit->request, visit->credential ? "The token's key is not known." : NO_TICKET);
 	else if (keep_token(visit, value))
-		verify_jwt(visit);
+		look_up_of_application(visit);
+}
+
+/* Takes the ticket out of the parameters of a query. */
+static bool
+take_parameter(void *owner, Text name, Text value)
+{
+	Visit	   *visit = owner;
+
+	if (strcmp(name.bytes, "ticket") == 0)
+		ticket_digest(value.bytes, value.length, visit->ticket);
+	free(name.bytes);
+	free(value.bytes);
+	return true;
+}
+
+static void
+read_ticket(Visit *visit)
+{
+	const char *query = visit->request.query;
+	bool		safe = strcmp(visit->request.method, "GET") == 0 || strcmp(visit->request.method, "HEAD") == 0;
+
+	if (safe && strstr(query, "ticket="))
+		uri_each_pair(query, strlen(query), take_parameter, visit);
+}
+
+bool
+credential_is_given(const Visit *visit)
+{
+	return visit->credential || *visit->ticket;
 }
 
 /* Is it the form of a token, RFC 6750? */
@@ -192,7 +305,10 @@ credential_read(Visit *visit)
 	size_t		scheme = strlen(SCHEME);
 
 	if (value == NULL)
+	{
+		read_ticket(visit);
 		return true;
+	}
 	if (strncasecmp(value, SCHEME, scheme) != 0 || value[scheme] != ' ')
 		return false;
 	value += scheme + strspn(value + scheme, " ");
@@ -206,9 +322,10 @@ void
 credential_look_up(Visit *visit, void (*granted) (Visit *visit))
 {
 	const Text *application = visit_application(&visit->request);
+	bool		is_key = visit->credential && strncmp(visit->credential, API_KEY_PREFIX, strlen(API_KEY_PREFIX)) == 0;
 
 	visit->granted = granted;
-	if (strncmp(visit->credential, API_KEY_PREFIX, strlen(API_KEY_PREFIX)) == 0)
+	if (is_key)
 	{
 		if (!api_key_ask(visit->credential, wait_in(visit, on_key)))
 			refuse_invalid(&visit->request, "The key is unknown, revoked or expired.");
@@ -216,7 +333,7 @@ credential_look_up(Visit *visit, void (*granted) (Visit *visit))
 	else if (application == NULL)
 		refuse_insufficient(&visit->request, visit->right->scope, "This takes a key.");
 	else if (is_application_id(application))
-		application_token_ask(application, wait_in(visit, on_token_of_jwt));
+		application_token_ask(application, wait_in(visit, on_token));
 	else
-		verify_jwt(visit);
+		look_up_of_application(visit);
 }

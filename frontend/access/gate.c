@@ -41,7 +41,7 @@ gate_admit(Request *request)
 		return;
 	if (!credential_read(visit))
 		refuse_malformed(request);
-	else if (visit->credential == NULL && settings.require_keys && !right_trusts_token(right))
+	else if (!credential_is_given(visit) && settings.require_keys && !right_trusts_token(right))
 		refuse_missing(request);
 }
 
@@ -63,7 +63,7 @@ gate_run(Request *request)
 {
 	Visit	   *visit = visit_of(request);
 
-	if (visit->credential)
+	if (credential_is_given(visit))
 		credential_look_up(visit, on_granted);
 	else
 		request->handler(request);

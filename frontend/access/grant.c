@@ -40,7 +40,16 @@ grant_release(Grant *grant)
 	free(grant->token);
 	free(grant->user);
 	free(grant->chats);
+	free(grant->digest);
+	free(grant->kid);
 	free(grant);
+}
+
+bool
+grant_set(char **text, const char *value)
+{
+	*text = strdup(value);
+	return *text != NULL;
 }
 
 static int

@@ -33,6 +33,10 @@ typedef struct Grant
 	int		   *chats;			/* ascending */
 	int			chat_count;
 	int64_t		expires_at;		/* seconds of the calendar's clock, or 0 */
+
+	/* what the credential was, to look it up again */
+	char	   *digest;			/* of a key, as PostgreSQL writes bytes */
+	char	   *kid;			/* of the key that a user's token is signed by */
 } Grant;
 
 /* A new one, with one reference and nothing in it; NULL without memory. */
@@ -41,6 +45,9 @@ extern Grant *grant_new(void);
 /* One more reference, and one less; NULL is allowed. */
 extern Grant *grant_keep(Grant *grant);
 extern void grant_release(Grant *grant);
+
+/* Sets a text of a grant to a copy. Returns false without memory. */
+extern bool grant_set(char **text, const char *value);
 
 /* Sorts the chats, which have been filled in. */
 extern void grant_sort_chats(Grant *grant);

@@ -2,10 +2,10 @@
  * ticket.c
  *		Tickets, which stand in a URL in the place of a credential.
  *
- * EventSource can send no header. A ticket opens one stream within 30 seconds, with the
- * grant of the credential that it was bought with; the database has that grant, under
- * the ticket's digest, so that any chatd can take it. The stream then lasts for as long
- * as that credential counts: so the grant says which it was.
+ * EventSource can send no header, nor can a link. A ticket is good for one GET within 30
+ * seconds, with the grant of the credential that it was bought with; the database has
+ * that grant, under the ticket's digest, so that any chatd can take it. It counts as
+ * long as that credential does: so the grant says which it was.
  */
 #include <jansson.h>
 #include <openssl/rand.h>
@@ -55,6 +55,10 @@ ticket_content(const Grant *grant)
 		json_member_text(&json, "token", grant->token, strlen(grant->token));
 	if (grant->user)
 		json_member_text(&json, "user", grant->user, strlen(grant->user));
+	if (grant->digest)
+		json_member_text(&json, "digest", grant->digest, strlen(grant->digest));
+	if (grant->kid)
+		json_member_text(&json, "kid", grant->kid, strlen(grant->kid));
 	json_name(&json, "all_chats");
 	json_value(&json, grant->all_chats ? "true" : "false", strlen(grant->all_chats ? "true" : "false"));
 	json_name(&json, "expires_at");
@@ -68,32 +72,46 @@ ticket_content(const Grant *grant)
 	return json_end(&json);
 }
 
-/* A copy of a string; NULL if it is none. */
-static char *
-copy_string(const json_t *value)
+/* Copies a string, where there is one. Returns false without memory. */
+static bool
+copy_string(const json_t *content, const char *name, char **text)
 {
-	return json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+	const json_t *value = json_object_get(content, name);
+
+	return !json_is_string(value) || grant_set(text, json_string_value(value));
+}
+
+static bool
+copy_chats(const json_t *chats, Grant *grant)
+{
+	grant->chats = calloc(json_array_size(chats) + 1, sizeof(int));
+	for (size_t i = 0; grant->chats && i < json_array_size(chats); i++)
+		grant->chats[grant->chat_count++] = (int) json_integer_value(json_array_get(chats, i));
+	return grant->chats != NULL;
 }
 
 Grant *
 ticket_grant(const char *text)
 {
 	json_t	   *content = json_loads(text, 0, NULL);
-	json_t	   *chats = json_object_get(content, "chats");
-	Grant	   *grant = content ? grant_new() : NULL;
+	const char *scope = json_string_value(json_object_get(content, "scope"));
+	Grant	   *grant = scope ? grant_new() : NULL;
 
 	if (grant)
 	{
-		grant->scope = scope_parse(json_is_string(json_object_get(content, "scope")) ? json_string_value(json_object_get(content, "scope")) : "");
+		grant->scope = scope_parse(scope);
 		grant->application = (int) json_integer_value(json_object_get(content, "application"));
-		grant->token = copy_string(json_object_get(content, "token"));
 		grant->key = (int) json_integer_value(json_object_get(content, "key"));
-		grant->user = copy_string(json_object_get(content, "user"));
 		grant->all_chats = json_is_true(json_object_get(content, "all_chats"));
 		grant->expires_at = json_integer_value(json_object_get(content, "expires_at"));
-		grant->chats = calloc(json_array_size(chats) + 1, sizeof(int));
-		for (size_t i = 0; grant->chats && i < json_array_size(chats); i++)
-			grant->chats[grant->chat_count++] = (int) json_integer_value(json_array_get(chats, i));
+	}
+	/* All of it, or nothing: a part might grant more. */
+	if (grant && !(copy_string(content, "token", &grant->token) && copy_string(content, "user", &grant->user) &&
+				   copy_string(content, "digest", &grant->digest) && copy_string(content, "kid", &grant->kid) &&
+				   copy_chats(json_object_get(content, "chats"), grant)))
+	{
+		grant_release(grant);
+		grant = NULL;
 	}
 	json_decref(content);
 	return grant;

@@ -17,6 +17,7 @@ typedef struct Visit
 	Request		request;		/* first: the HTTP server knows this alone */
 	const Right *right;			/* that the route needs */
 	const char *credential;		/* as sent, in libmicrohttpd's buffer; NULL: none that counts */
+	char		ticket[DIGEST_HEX_SIZE + 1];	/* digest of the one in the query; "": none */
 	Grant	   *grant;			/* of the credential; NULL: nobody in particular */
 	char	   *token;			/* of the application, where the path has its id; else NULL */
 	Limit		limits[LIMITS_MAX]; /* what is left of the caller's */
@@ -26,6 +27,7 @@ typedef struct Visit
 	void		(*granted) (struct Visit *visit);
 	FactWaiter	waiter;
 	Jwt			jwt;			/* the credential, if it is one */
+	Query		query;			/* that takes the ticket */
 } Visit;
 
 /* The variable segments of all routes, in their order. */

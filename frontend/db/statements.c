@@ -46,7 +46,7 @@ const Statement statements[STATEMENT_COUNT] = {
 		" FROM chat.search_application_json($1::text, $2::text, $3::integer[], $4::integer[], $5::integer,"
 	" max_size => $6::integer)"},
 	[CHECK_KEYS] = {"check_keys",
-		"SELECT application_id, token, scope, ($2::integer[])[item], item"
+		"SELECT application_id, token, scope, ($1::text[])[item], ($2::integer[])[item], item"
 	" FROM chat.check_keys($1::text[]::bytea[], $2::integer[])", BATCH},
 	[NOTE_KEY_USE] = {"note_key_use",
 	"SELECT chat.note_key_use($1::integer[])"},

@@ -242,7 +242,7 @@ def test_login_of_chatd(server, filled_shop, tmp_path):
 
 
 def test_first_key(server, filled_shop):
-    environment = {**server.environment, "PGDATABASE": filled_shop, "PGUSER": "postgres", "PATH": "%s:%s" % (server.bin, os.environ["PATH"])}
+    environment = {**server.examples_environment, "PGDATABASE": filled_shop, "PGUSER": "postgres", "PATH": "%s:%s" % (server.bin, os.environ["PATH"])}
     key = subprocess.check_output([*AS_POSTGRES, "bash", "-euc", example("first-key")], cwd="/", env=environment, text=True).strip()
     chatd = serve(server, "--require-keys").ready()
     assert chatd.get("/applications").status == 401

@@ -193,5 +193,38 @@ def test_ticket(guarded, cluster, shop):
     assert guarded.request("GET", path, headers=bearer(token)).status == 405
 
 
+def buy(chatd, shop, credential):
+    return chatd.request("POST", "/applications/%s/tickets" % shop.id, headers=bearer(credential)).json["ticket"]
+
+
+def test_ticket_is_good_for_one_request(guarded, cluster, shop, other):
+    token = make_jwt(shop.secret)
+    for name in shop.id, shop.token:
+        path = "/applications/%s/chats/1/messages" % name
+        ticket = buy(guarded, shop, token)
+        assert [guarded.get(path + "?limit=5&ticket=" + ticket).status for _ in range(3)] == [200, 401, 401]
+    # It does what the credential does, and no more; whatever comes of it, it is used.
+    ticket = buy(guarded, shop, token)
+    assert guarded.get("/applications/%s/chats/2/messages?ticket=%s" % (shop.id, ticket)).status == 403
+    assert guarded.get(shop.messages + "?ticket=" + ticket).status == 401
+    ticket = buy(guarded, shop, make_key(cluster, "admin"))
+    assert guarded.request("POST", shop.messages + "?ticket=" + ticket, "data[body]=x").status == 401
+    assert guarded.get("/applications?ticket=" + ticket).status == 403
+    assert guarded.get(other.messages + "?ticket=" + ticket).status == 401
+    assert guarded.get(shop.messages + "?ticket=" + ticket).status == 200
+    for wrong in "0" * 32, "", "x", "0" * 31, ticket.upper(), ticket + "0":
+        assert guarded.get(shop.messages + "?ticket=" + wrong).status == 401
+    assert guarded.get("/applications/2147483647/chats?ticket=" + ticket).status == 401
+
+
+def test_ticket_ends_with_what_it_was_bought_with(guarded, cluster, shop):
+    key, signing = make_key(cluster, "read", shop.id), Secret(cluster, shop.id)
+    tickets = [buy(guarded, shop, key), buy(guarded, shop, make_jwt(signing))]
+    cluster.sql("SELECT chat.revoke_key(%s), chat.revoke_signing_key(%s, '%s')" % (key.split("_")[1], shop.id, signing.kid))
+    wait_until(lambda: get(guarded, shop.messages, key).status == 401, "the end of a key", 3)
+    wait_until(lambda: get(guarded, shop.messages, make_jwt(signing)).status == 401, "the end of a signing key", 3)
+    assert [guarded.get(shop.messages + "?ticket=" + ticket).status for ticket in tickets] == [401, 401]
+
+
 def test_ticket_needs_a_credential(chatd, shop):
     assert chatd.request("POST", "/applications/%s/tickets" % shop.token).status == 400
