@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access/gate.h"
 #include "api/routes.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -47,6 +48,7 @@ on_tick(void *unused)
 {
 	(void) unused;
 	connections_tick();
+	gate_tick();
 	sessions_tick();
 	reads_tick();
 	writes_tick();
@@ -142,6 +144,7 @@ serve(int listen_fd, const sigset_t *signals)
 
 	srandom(getpid() ^ time(NULL));
 	loop_open();
+	connections_open();
 	loop_watch(&signal_watcher, signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN);
 	tick.fire = on_tick;
 	stop_timer.fire = on_stop_timeout;
@@ -252,6 +255,7 @@ main(int argc, char **argv)
 	int			status;
 
 	settings_read(argc, argv);
+	gate_open();
 	signals = block_signals();
 	reserve_descriptors();
 

@@ -39,12 +39,16 @@ static const struct
 	[TABLE_CHATS] = {"chat", "chats"},
 	[TABLE_MESSAGES] = {"chat", "messages"},
 	[TABLE_REPAIRED_COUNTS] = {"chat", "repaired_counts"},
+	[TABLE_DELETED_MESSAGES] = {"chat_internal", "deleted_messages"},
 	[TABLE_RECOUNT_QUEUE] = {"chat_internal", "recount_queue"},
 	[TABLE_REDIS_KEY_QUEUE] = {"chat_internal", "redis_key_queue"},
 	[TABLE_SEARCH_INDEXES] = {"chat_internal", "search_indexes"},
 	[TABLE_SEARCH_WATERMARKS] = {"chat_internal", "search_watermarks"},
 	[TABLE_SEARCH_QUEUE] = {"chat_internal", "search_queue"},
-	[TABLE_WORKER_JOBS] = {"chat_internal", "worker_jobs"}
+	[TABLE_WORKER_JOBS] = {"chat_internal", "worker_jobs"},
+	[TABLE_API_KEYS] = {"chat", "api_keys"},
+	[TABLE_SIGNING_KEYS] = {"chat_internal", "signing_keys"},
+	[TABLE_TICKETS] = {"chat_internal", "tickets"}
 };
 
 static const char *const schemas[] = {"chat", "chat_internal"};

@@ -16,6 +16,7 @@
 #include "core/sql_commands.h"
 
 PG_FUNCTION_INFO_V1(chat_own_schema);
+PG_FUNCTION_INFO_V1(chat_own_tables);
 PG_FUNCTION_INFO_V1(chat_own_functions);
 
 /*
@@ -39,6 +40,26 @@ chat_own_schema(PG_FUNCTION_ARGS)
 }
 
 /*
+ * chat_internal.own_tables() returns void
+ *
+ * Gives the tables in the schema chat_internal to the owner of chat.messages.
+ */
+Datum
+chat_own_tables(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	sql_commands_execute("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole) AS command"
+				 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
+				 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+				 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
+				 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
+				 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
+	PG_RETURN_VOID();
+}
+
+/*
  * chat_internal.own_functions() returns void
  *
  * Gives the functions in the schema chat_internal to the owner of chat.fold().
@@ -50,9 +71,9 @@ chat_own_functions(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	sql_commands_execute("SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole) AS command"
-						 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
-						 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-						 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
-						 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
+				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
+				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
+				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
 	PG_RETURN_VOID();
 }

@@ -2,6 +2,8 @@
  * utf8.c
  *		UTF-8, validated and decoded.
  */
+#include <string.h>
+
 #include "common/utf8.h"
 
 bool
@@ -27,14 +29,28 @@ utf8_accept(Utf8 *utf8, unsigned char byte)
 	return true;
 }
 
+/* Are eight bytes ASCII? */
+static bool
+are_ascii(const char *bytes)
+{
+	uint64_t	word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool
 utf8_is_valid(const char *bytes, size_t length)
 {
 	Utf8		utf8 = {0};
 
 	for (size_t i = 0; i < length; i++)
-		if (!utf8_accept(&utf8, (unsigned char) bytes[i]))
+	{
+		while (utf8.remaining == 0 && i + sizeof(uint64_t) <= length && are_ascii(bytes + i))
+			i += sizeof(uint64_t);
+		if (i < length && !utf8_accept(&utf8, (unsigned char) bytes[i]))
 			return false;
+	}
 	return utf8.remaining == 0;
 }
 

@@ -39,15 +39,6 @@
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
 #define MESSAGE_VALUES 4
 
-/* Columns of the result of CREATE_MESSAGES. */
-enum
-{
-	OUTCOME_NUMBER,
-	OUTCOME_SQLSTATE,			/* null: the message was created */
-	OUTCOME_FIELD,
-	OUTCOME_MESSAGE
-};
-
 typedef struct Batch
 {
 	Operation	operation;

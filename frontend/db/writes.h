@@ -16,6 +16,16 @@ enum
 	MESSAGE_NUMBER
 };
 
+/* Columns of the result of CREATE_MESSAGES. */
+enum
+{
+	OUTCOME_NUMBER,
+	OUTCOME_SQLSTATE,			/* null: the message was created */
+	OUTCOME_FIELD,
+	OUTCOME_MESSAGE,
+	OUTCOME_CREATED_AT
+};
+
 /*
  * Queues a query that creates an application, a chat or a message. Fails it at
  * once if the database is not connected or the queue is full.

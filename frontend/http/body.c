@@ -199,18 +199,28 @@ body_reader_free(Request *request)
 	request->reader = NULL;
 }
 
+bool
+body_is_invalid(const Request *request)
+{
+	return request->faults.used > 0 || request->faults.failed;
+}
+
 void
 respond_invalid_body(Request *request)
 {
-	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_incref(request->faults));
+	json_close(&request->faults, '}');
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, &request->faults);
 }
 
 static void
 add_fault(Request *request, const char *field, const char *predicate)
 {
-	if (request->faults == NULL)
-		request->faults = json_object();
-	json_object_set_new(request->faults, field, json_pack("[s]", predicate));
+	if (!body_is_invalid(request))
+		json_open(&request->faults, '{');
+	json_name(&request->faults, field);
+	json_open(&request->faults, '[');
+	json_text(&request->faults, predicate, strlen(predicate));
+	json_close(&request->faults, ']');
 }
 
 /* The wanted field with this name. If it is repeated, adds a fault and returns NULL. */

@@ -31,6 +31,9 @@ extern const char *body_text(Request *request, const char *name, size_t *length)
 /* The number of an optional field; 0 if it is missing, or invalid, when a fault is added. */
 extern int	body_number(Request *request, const char *name);
 
+/* Is any field invalid that was asked for so far? */
+extern bool body_is_invalid(const Request *request);
+
 /* Responds with 422 and the request's faults, by field. */
 extern void respond_invalid_body(Request *request);
 

@@ -8,6 +8,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "http/share.h"
 
@@ -32,10 +33,17 @@ typedef struct Connection
 	bool		examined;		/* since the state was entered */
 	uint64_t	trickling;		/* when bytes first arrived while idle, or 0 */
 	unsigned	refused;		/* the status with which connection_refuse() ended it, or 0 */
-	bool		has_nul;		/* a NUL was received, see received.c */
+	bool		has_nul;		/* a NUL was received; this and what follows: see socket_calls.c */
+	bool		parked;			/* libmicrohttpd takes the socket for one outside of its epoll set */
+	bool		drained;		/* there is nothing to read, unless the client has ended */
+	bool		ended;			/* the client sends no more, or there is an error */
+	epoll_data_t event_value;	/* libmicrohttpd's, of the socket in its epoll set */
 	struct Connection *next;
 	struct Connection *previous;
 } Connection;
+
+/* Makes the table of connections; call once per process, before there are threads. Exits on failure. */
+extern void connections_open(void);
 
 /* libmicrohttpd's callback for connections that begin and end. */
 extern void connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,

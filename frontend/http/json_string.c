@@ -5,19 +5,15 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/json_writer.h"
 #include "http/json_string.h"
 
 size_t
 json_string_plain(const JsonString *string, const char *bytes, size_t length)
 {
-	size_t		i = 0;
-
 	if (string->state != STRING_PLAIN || string->utf8.remaining > 0 || string->high_surrogate)
 		return 0;
-	while (i < length && (unsigned char) bytes[i] >= 0x20 && (unsigned char) bytes[i] < 0x80 &&
-		   bytes[i] != '"' && bytes[i] != '\\')
-		i++;
-	return i;
+	return json_plain_length(bytes, length);
 }
 
 /* Takes the character after a backslash. */

@@ -10,8 +10,11 @@
 
 #include "http/request.h"
 
-/* Responds with an object or an array, and takes over the reference to it. */
-extern void respond_json(Request *request, unsigned status, json_t *body);
+/* Responds with JSON that is complete, and takes it over. */
+extern void respond_json(Request *request, unsigned status, Json *json);
+
+/* Responds with a body that is JSON already, malloc'ed, which is taken over; NULL without memory for it. */
+extern void respond_text(Request *request, unsigned status, char *body);
 
 /*
  * Responds with 200 and a malloc'ed body of JSON, which is taken over; NULL if there was no
@@ -46,11 +49,14 @@ extern void respond_allow(Request *request, unsigned status, const char *methods
 /* Adds a header to the response, if there is one. */
 extern void response_header(Request *request, const char *name, const char *value);
 
-/* Closes the connection after the response, if there is one. */
+/* A header of the response; NULL if it has none of the name. */
+extern const char *response_header_of(const Request *request, const char *name);
+
+/* Closes the connection after the response. */
 extern void response_close(Request *request);
 
-/* Adds the header Keep-Alive with the idle timeout, unless the connection is closed after the response. */
-extern void response_keep_alive(Request *request);
+/* Adds the header Keep-Alive with the idle timeout, or Connection if it is closed after the response. */
+extern void response_finish(Request *request);
 
 /* Frees the response, if there is one. */
 extern void response_free(Request *request);

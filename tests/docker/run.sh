@@ -63,8 +63,10 @@ tests()
 	check "the examples of settings are taken" overrides_taken
 	check "comes up from nothing" up
 	check "is healthy" ready
-	token=$(curl -s "$url/applications" -d "data[name]=parcels" | cut -d'"' -f4)
-	check "a chat" curl -sf -X POST "$url/applications/$token/chats"
+	check "who has no key is refused" stranger_refused
+	key=$(run_example compose-key "$work" | tr -d '\r')
+	token=$(call /applications -d "data[name]=parcels" | cut -d'"' -f4)
+	check "a chat" call "/applications/$token/chats" -f -X POST
 	check "a message is posted and found" goes_on
 	check "psql reaches the database" psql_works
 	check "Redis has its number" eventually 60 mirrored
