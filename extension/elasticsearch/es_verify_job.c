@@ -22,6 +22,7 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_difference.h"
+#include "elasticsearch/es_stray_rows.h"
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
 
@@ -131,6 +132,7 @@ verify_some(JobRun *run)
 		return interval_ms;
 	}
 
+	es_stray_rows_delete_next(finding.index);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
