@@ -19,7 +19,8 @@ typedef struct Digest
 extern Digest digest_of(const char *text, size_t length);
 extern Digest digest_of_two(const char *first, size_t first_length, const char *second, size_t second_length);
 
-/* Writes it as PostgreSQL does, without a NUL. */
+/* Writes it as PostgreSQL does, without a NUL; and reads it, zeros where it is none. */
 extern void digest_to_hex(const Digest *digest, char hex[DIGEST_HEX_SIZE]);
+extern Digest digest_of_hex(const char *hex);
 
 #endif

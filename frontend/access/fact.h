@@ -2,7 +2,7 @@
  * fact.h
  *		Facts: what the database says of credentials, known for a second at most.
  *
- * A fact has a type, and a name of one or two texts. Who wants to know one that is
+ * A fact has a type, and a digest as its name. Who wants to know one that is
  * not known, waits for it; however many wait for one fact, the database is asked
  * once. Facts are in a table of a fixed size, from which those go first that nobody
  * has asked for longest.
@@ -27,15 +27,15 @@ typedef struct FactType
 	void		(*free) (void *value);
 } FactType;
 
-/* The name of a fact: the parameters of its statement. */
-typedef struct FactName
+/* The parameters of a statement that asks for a fact. */
+typedef struct FactParameters
 {
 	const char *first;
 	size_t		first_length;
 	const char *second;			/* NULL: number is the second */
 	size_t		second_length;
 	int			number;			/* 0: none */
-} FactName;
+} FactParameters;
 
 /* Who waits for a fact; embedded in what it serves. One of both is called, once. */
 typedef struct FactWaiter
@@ -46,8 +46,12 @@ typedef struct FactWaiter
 	struct FactWaiter *next;
 } FactWaiter;
 
-/* Asks for a fact. Its waiter may be called before this returns. */
-extern void fact_ask(const FactType *type, const FactName *name, FactWaiter *waiter);
+/*
+ * Is the fact of a name known? Then its waiter is called before this returns; else
+ * fact_ask() asks for it, of which the waiter may be called before it returns, too.
+ */
+extern bool fact_tell(const FactType *type, const Digest *name, FactWaiter *waiter);
+extern void fact_ask(const FactType *type, const Digest *name, const FactParameters *parameters, FactWaiter *waiter);
 
 /*
  * Facts that are concluded here: is there one, and if so its value? And remember one
