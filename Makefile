@@ -51,7 +51,7 @@ all: ## build extension and chatd
 	@$(PACKAGES) build
 	@$(AS_OWNER) $(STEP) build "Building the extension and chatd" $(MAKE) --no-print-directory $(PARALLEL) compile
 
-# What "all" does once the packages are there.
+# The build proper, once the packages are installed.
 compile:
 	docker/private_postgres.sh $(PRIVATE)
 	+$(EXTENSION) install

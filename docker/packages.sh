@@ -70,7 +70,7 @@ version()
 	dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' || true
 }
 
-# What lays out the C: later releases than Debian 12 lack it, see .ci/format.
+# The program that lays out the C; releases after Debian 12 lack it, see .ci/format.
 indenter()
 {
 	! grep -qs '^VERSION_ID="12"' /etc/os-release || echo pg-bsd-indent

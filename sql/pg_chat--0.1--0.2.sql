@@ -46,10 +46,6 @@ CREATE TABLE chat_internal.deleted_messages (
 );
 COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
-CREATE FUNCTION chat_internal.own_tables() RETURNS void
-	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
-SELECT chat_internal.own_tables();
-DROP FUNCTION chat_internal.own_tables();
 REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
@@ -527,6 +523,10 @@ CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
+CREATE FUNCTION chat_internal.own_tables() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
+SELECT chat_internal.own_tables();
+DROP FUNCTION chat_internal.own_tables();
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
 'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';

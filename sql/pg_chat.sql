@@ -451,7 +451,7 @@ CREATE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 ---------------------------------------------------------------------------
--- What the functions return
+-- Types that the functions return
 ---------------------------------------------------------------------------
 
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);

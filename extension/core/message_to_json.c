@@ -17,6 +17,7 @@
 #include "common/spi_plan.h"
 #include "core/message_to_json.h"
 
+/* Append an integer. */
 void
 json_append_int32(StringInfo target, int32 value)
 {

@@ -1,6 +1,6 @@
 /*
  * es_stray_rows.h
- *	  Rows of indexes that are not this database's: see es_stray_rows.c.
+ *	  Rows about indexes of other databases: see es_stray_rows.c.
  */
 #ifndef PG_CHAT_ES_STRAY_ROWS_H
 #define PG_CHAT_ES_STRAY_ROWS_H

@@ -1,6 +1,6 @@
 /*
  * digest.h
- *		SHA-256, which stands in the place of secrets.
+ *		SHA-256 digests, which are kept instead of secrets.
  */
 #ifndef CHATD_DIGEST_H
 #define CHATD_DIGEST_H
@@ -15,8 +15,10 @@ typedef struct Digest
 	unsigned char bytes[DIGEST_SIZE];
 } Digest;
 
-/* The digest of a text; of two texts, which no two others have. Exit without memory. */
+/* The digest of a text. Exits if out of memory. */
 extern Digest digest_of(const char *text, size_t length);
+
+/* The digest of two texts; no two others have the same. Exits if out of memory. */
 extern Digest digest_of_two(const char *first, size_t first_length, const char *second, size_t second_length);
 
 /* Writes it as PostgreSQL does, without a NUL; and reads it, zeros where it is none. */

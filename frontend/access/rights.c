@@ -6,6 +6,7 @@
  * test walks it. A route that has no line needs a key of scope admin that is bound to
  * no application.
  */
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,8 @@ names_application(const Text *path, const Grant *grant)
 {
 	int			id = 0;
 
-	if (path->length == strlen(grant->token) && memcmp(path->bytes, grant->token, path->length) == 0)
+	/* In constant time: the token is shown to keys of scope admin alone. */
+	if (path->length == strlen(grant->token) && CRYPTO_memcmp(path->bytes, grant->token, path->length) == 0)
 		return true;
 	return uri_number(path->bytes, path->length, 1, &id) && id == grant->application;
 }

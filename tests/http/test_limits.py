@@ -216,7 +216,7 @@ def test_queue(start_chatd, cluster, messages):
             wire.send(HEAD % messages.encode() + b"Content-Length: %d\r\n\r\n" % len(text) + text)
 
         def answered():
-            # What is on its way to the database does not count, so that as many again may wait.
+            # Requests on their way to the database do not count, so that as many again may wait.
             ready = select.select([wire.socket for wire in wires], [], [], 0)[0]
             return len(ready) >= 20 - 2 * 3 and [wire for wire in wires if wire.socket in ready]
 
@@ -336,7 +336,7 @@ def test_access_log_hides_tokens_anywhere(start_chatd, token):
 
 
 def test_log_shows_no_controls(start_chatd, cluster, messages):
-    """What a client or the database sends does nothing to a terminal, and cannot be read as another line."""
+    """Text of a client or the database does not control a terminal, and cannot be read as another line."""
     server = start_chatd("--access-log").ready()
     cluster.sql("CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
                 " RAISE EXCEPTION USING ERRCODE = 'XX000', MESSAGE = E'caf\\u00e9\\u009b31m\\u202emoc.elpmaxe\\u2028x\\033[2J'; END$$;"

@@ -138,7 +138,7 @@ def filled_shop(server, shop):
 
 
 def without_variables(text):
-    """What psql printed, without what differs from run to run and how wide its columns are."""
+    """The output of psql, without values that differ from run to run, and the widths of columns."""
     text = TIME.sub("TIME", TOKEN.sub("TOKEN", text))
     return [re.sub("-+", "-", " ".join(line.split())) for line in text.strip().splitlines()]
 

@@ -178,6 +178,21 @@ def test_keys_that_the_table_should_not_have(guarded, cluster, shop):
         assert get(guarded, shop.messages, make_jwt(key, {"alg": "HS256"})).status == 401
 
 
+def test_user_is_the_sender(guarded, cluster, shop):
+    token = make_jwt(shop.secret, sub="Änne \\ \"x\"", scope="write")
+    headers = {"Content-Type": "application/json", **bearer(token)}
+    answer = guarded.request("POST", shop.messages, '{"data":{"body":"hi","sender":"bob"}}', headers)
+    assert answer.status == 201 and list(answer.json) == ["number", "body", "created_at", "sender"]
+    assert answer.json["sender"] == "Änne \\ \"x\""
+    assert get(guarded, "%s/%d" % (shop.messages, answer.json["number"]), token).json == answer.json
+    key = guarded.request("POST", shop.messages, '{"data":{"body":"hi"}}', {**headers, **bearer(make_key(cluster, "write"))})
+    assert key.status == 201 and "sender" not in key.json
+    # What is no name for SQL is none here.
+    blank = {**headers, **bearer(make_jwt(shop.secret, sub=" ", scope="write"))}
+    answer = guarded.request("POST", shop.messages, '{"data":{"body":"hi"}}', blank)
+    assert (answer.status, answer.json) == (422, {"sender": ["can't be blank"]})
+
+
 def test_ticket(guarded, cluster, shop):
     path = "/applications/%s/tickets" % shop.id
     token = make_jwt(shop.secret, sub="ann", chats=[1, 2], scope="write")

@@ -224,7 +224,7 @@ like(($node->psql('postgres', q{
 	SELECT chat.create_message(1, number, 'm') FROM c}))[2], qr/violates foreign key constraint/, 'no chat escapes a foreign key');
 $node->safe_psql('postgres', 'ALTER TABLE chat.chats DROP COLUMN kind');
 
-# What only newer releases have.
+# Features that only newer releases have.
 SKIP:
 {
 	skip 'before PostgreSQL 18', 2 if $node->pg_version < 18;
