@@ -2,7 +2,7 @@
  * fact.h
  *		Facts: what the database says of credentials, known for a second at most.
  *
- * A fact has a type, and a name of one or two texts. If it is not known, the caller
+ * A fact has a type, and a digest as its name. If it is not known, the caller
  * waits for it; the database is asked once, however many wait. Facts are kept in a
  * table of a fixed size, from which the one goes first that was not asked for longest.
  */
@@ -26,15 +26,15 @@ typedef struct FactType
 	void		(*free) (void *value);
 } FactType;
 
-/* The name of a fact: the parameters of its statement. */
-typedef struct FactName
+/* The parameters of a statement that asks for a fact. */
+typedef struct FactParameters
 {
 	const char *first;
 	size_t		first_length;
 	const char *second;			/* NULL: number is the second */
 	size_t		second_length;
 	int			number;			/* 0: none */
-} FactName;
+} FactParameters;
 
 /* A waiter for a fact, embedded in the struct that it serves. One of both is called, once. */
 typedef struct FactWaiter
@@ -45,8 +45,12 @@ typedef struct FactWaiter
 	struct FactWaiter *next;
 } FactWaiter;
 
-/* Asks for a fact. Its waiter may be called before this returns. */
-extern void fact_ask(const FactType *type, const FactName *name, FactWaiter *waiter);
+/*
+ * Is the fact of a name known? Then its waiter is called before this returns; else
+ * fact_ask() asks for it, of which the waiter may be called before it returns, too.
+ */
+extern bool fact_tell(const FactType *type, const Digest *name, FactWaiter *waiter);
+extern void fact_ask(const FactType *type, const Digest *name, const FactParameters *parameters, FactWaiter *waiter);
 
 /* The value of a fact that fact_remember() has kept; NULL if there is none. */
 extern void *fact_recall(const FactType *type, const Digest *name);
