@@ -62,7 +62,7 @@ pem_content(const char *pem)
 
 	if (end == NULL)
 		refuse();
-	content = palloc(end - at + 1);
+	content = palloc(strlen(pem) + 1);
 	for (at += strlen(PEM_BEGIN); at < end; at++)
 		if (strchr(" \t\r\n", *at) == NULL)
 			content[length++] = *at;
