@@ -45,11 +45,10 @@ typedef struct FactWaiter
 	struct FactWaiter *next;
 } FactWaiter;
 
-/*
- * Is the fact of a name known? Then its waiter is called before this returns; else
- * fact_ask() asks for it, of which the waiter may be called before it returns, too.
- */
+/* Is the fact of a name known? Then its waiter is called before this returns. */
 extern bool fact_tell(const FactType *type, const Digest *name, FactWaiter *waiter);
+
+/* Asks the database for a fact, unless that is under way. The waiter may be called before this returns. */
 extern void fact_ask(const FactType *type, const Digest *name, const FactParameters *parameters, FactWaiter *waiter);
 
 /* The value of a fact that fact_remember() has kept; NULL if there is none. */
