@@ -46,7 +46,6 @@ CREATE TABLE chat_internal.deleted_messages (
 );
 COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
-REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
 ALTER TABLE chat.recount_queue SET SCHEMA chat_internal;
@@ -579,7 +578,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON TABLE chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
+REVOKE ALL ON TABLE chat_internal.deleted_messages, chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.create_key(text, text, integer, timestamptz),
 	chat.revoke_key(integer),

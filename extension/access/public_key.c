@@ -38,6 +38,8 @@ static const struct
 	{"EdDSA", 44, 12, "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"}
 };
 
+static void refuse(void) __attribute__((noreturn));
+
 static void
 refuse(void)
 {
@@ -46,6 +48,7 @@ refuse(void)
 			 errmsg("public_key must be a P-256 or Ed25519 public key in PEM format"),
 			 errhint("openssl pkey -in PRIVATE_KEY -pubout prints it, from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----."),
 			 err_generic_string(PG_DIAG_COLUMN_NAME, "public_key")));
+	pg_unreachable();
 }
 
 /*
@@ -95,5 +98,4 @@ public_key_parse(const text *pem)
 		return (PublicKey) {kinds[i].algorithm, der};
 	}
 	refuse();
-	pg_unreachable();
 }
