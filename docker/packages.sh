@@ -17,7 +17,7 @@
 # there. Where Debian has that no more, nothing is installed, and the command to run first is printed. CI
 # runs it itself: its machine is nobody's.
 #
-# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx and PgBouncer, now
+# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx, HAProxy and PgBouncer, now
 # and at each boot. Here it must not: while apt runs, files of our own say so, and what came with it is
 # disabled. An existing installation's configuration stays as it is.
 
@@ -71,7 +71,7 @@ version()
 	dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' || true
 }
 
-# What lays out the C: later releases than Debian 12 lack it, see .ci/format.
+# The program that lays out the C; releases after Debian 12 lack it, see .ci/format.
 indenter()
 {
 	! grep -qs '^VERSION_ID="12"' /etc/os-release || echo pg-bsd-indent
@@ -82,12 +82,12 @@ group_packages()
 {
 	case $1 in
 		build) echo gcc libc6-dev make pkg-config curl server \
-			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
+			libpq-dev libmicrohttpd-dev libjansson-dev libssl-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
-		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light pgbouncer ;;
+		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
 		engine) echo default-jdk-headless maven ;;
+		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
 		repack) echo repack ;;
-		fuzz) echo clang libclang-rt-dev ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
@@ -226,7 +226,7 @@ disable_services()
 	local package
 	for package; do
 		case ${package%%=*} in
-			redis-server | pgbouncer) disable_service "$package" ;;
+			redis-server | pgbouncer | haproxy) disable_service "$package" ;;
 			nginx-*) disable_service nginx ;;
 		esac
 	done

@@ -3,9 +3,10 @@
  *	  Parents whose children are to be counted.
  *
  * A parent is a chat, which has messages, or an application, which has chats
- * and is queued as chat 0. Triggers queue a parent in chat_internal.recount_queue,
- * in the transaction that changed its children, and the worker takes it from
- * there: see counts/recount.c. A parent may be queued more than once.
+ * and is queued as chat 0. Triggers queue a parent in
+ * chat_internal.recount_queue, in the transaction that changed its children,
+ * and the worker takes it from there: see counts/recount.c. A parent may be
+ * queued more than once.
  *
  * The caller is connected to SPI, as the tables' owner.
  */
@@ -18,9 +19,7 @@
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 
-/*
- * Queue parents, but for those of applications that were deleted.
- */
+/* Queue parents, except those whose application was deleted. */
 void
 recount_queue_add(const ChatKey *parents, int count)
 {
@@ -36,7 +35,7 @@ recount_queue_add(const ChatKey *parents, int count)
 }
 
 /*
- * Queue the parents that a query finds: it has two columns, application_id and
+ * Queue the parents that a query finds. It has the columns application_id and
  * chat_number, and may name a trigger's transition tables.
  */
 void
@@ -45,18 +44,14 @@ recount_queue_add_from(const char *parents)
 	spi_execute(psprintf("INSERT INTO chat_internal.recount_queue (application_id, chat_number) %s", parents));
 }
 
-/*
- * Queue all that there is, as application 0.
- */
+/* Queue everything, as application 0. */
 void
 recount_queue_add_everything(void)
 {
 	spi_execute("INSERT INTO chat_internal.recount_queue (application_id, chat_number) VALUES (0, 0)");
 }
 
-/*
- * Queue a parent that could not be counted, unless it is queued.
- */
+/* Queue a parent again that could not be counted, unless it is queued. */
 void
 recount_queue_add_back(ChatKey parent)
 {
@@ -71,7 +66,7 @@ recount_queue_add_back(ChatKey parent)
 }
 
 /*
- * Put the first parents of the queue, in key order and above after, into
+ * Read the first parents of the queue, in key order and above after, into
  * parents, which has room for limit. Returns their number.
  */
 int
@@ -95,8 +90,8 @@ recount_queue_first(ChatKey *parents, int limit, ChatKey after)
 }
 
 /*
- * Take parents out of the queue. Comes before they are counted, so that a
- * change which this does not see stays queued.
+ * Remove parents from the queue. To be called before they are counted, so that
+ * a change which the count does not see stays queued.
  */
 void
 recount_queue_remove(const ChatKey *parents, int count)

@@ -21,6 +21,9 @@
 #ifndef PG_CHAT_MESSAGE_INSERT_H
 #define PG_CHAT_MESSAGE_INSERT_H
 
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
 #include "core/arg_error.h"
 
 /* A message to be created. */
@@ -32,13 +35,17 @@ typedef struct MessageInsert
 	bool		named;			/* number was named by the caller */
 	int32		number;			/* as named; once created, as given */
 	text	   *body;
+	text	   *sender;			/* or NULL */
+	Jsonb	   *metadata;		/* or NULL */
+	TimestampTz created_at;		/* once created; 0: not known, as somebody's trigger has left that
+								 * or the row out */
 	bool		created;
 	ArgError	problem;		/* why it was refused, if it was */
 } MessageInsert;
 
 /*
  * Create messages without statements, of any applications and chats; set of
- * each application, and then created and number, or problem. Those that have a
+ * each application, and then created, number and created_at, or problem. Those that have a
  * problem already are passed over. If wait is false, those of chats that
  * another transaction has locked are refused. Returns whether none is left for
  * the functions below.

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "changes/change_tracking.h"
 #include "core/entity_lookup.h"
 #include "core/message_batch.h"
@@ -90,6 +92,25 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
 }
 
+/* The row of a message, but for what has no value. */
+static MessageRow
+row_of(const MessageInsert *message)
+{
+	MessageRow	row = {.application = message->application, .chat = message->chat};
+
+	memset(row.nulls, true, sizeof(row.nulls));
+#define SET_COLUMN(column, value) \
+	(row.values[column] = (value), row.nulls[column] = false)
+	SET_COLUMN(MESSAGE_NUMBER, Int32GetDatum(message->number));
+	SET_COLUMN(MESSAGE_BODY, PointerGetDatum(message->body));
+	SET_COLUMN(MESSAGE_CREATED_AT, TimestampTzGetDatum(message->created_at));
+	if (message->sender != NULL)
+		SET_COLUMN(MESSAGE_SENDER, PointerGetDatum(message->sender));
+	if (message->metadata != NULL)
+		SET_COLUMN(MESSAGE_METADATA, JsonbPGetDatum(message->metadata));
+	return row;
+}
+
 /* Insert the messages that were counted. */
 static void
 insert_counted(RowAccess *access, MessageBatch *batch)
@@ -104,7 +125,8 @@ insert_counted(RowAccess *access, MessageBatch *batch)
 
 			message->created = true;
 			message->number = group->last_before + 1 + i;
-			rows[count++] = (MessageRow) {group->application, group->chat, message->number, message->body};
+			message->created_at = GetCurrentTimestamp();
+			rows[count++] = row_of(message);
 		}
 	row_insert_messages(access, rows, count);
 }

@@ -21,6 +21,7 @@
 #include "changes/search_queue.h"
 #include "common/chat_tables.h"
 #include "common/keys.h"
+#include "common/message_columns.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
@@ -34,6 +35,16 @@ number_taken(const MessageInsert *message)
 	return arg_error_taken("message", "number",
 						   psprintf("Chat %d has a message number %d.", message->chat, message->number),
 						   "Leave the number out to get the next one.");
+}
+
+/* When a row was created that an INSERT returned; 0 if it does not say so. */
+static TimestampTz
+result_time(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_result(row, column, TIMESTAMPTZOID, &isnull);
+
+	return isnull ? 0 : DatumGetTimestampTz(value);
 }
 
 /*
@@ -165,6 +176,33 @@ batch_count(MessageBatch *batch)
 	}
 }
 
+/* An array of a column of the accepted messages, whose values may be null pointers. */
+static Datum
+column_array(Datum *column, bool *nulls, int count, Oid type, int length, bool by_value)
+{
+	int			dimension = count;
+	int			lower_bound = 1;
+
+	return PointerGetDatum(construct_md_array(column, nulls, 1, &dimension, &lower_bound, type, length, by_value, TYPALIGN_INT));
+}
+
+/* Note when messages were created, from the rows that an INSERT returned, which are in its order. */
+static void
+take_times(MessageInsert **messages, int count, uint64 rows)
+{
+	uint64		row = 0;
+
+	for (int i = 0; i < count && row < rows; i++)
+	{
+		MessageKey	key = {
+			spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)
+		};
+
+		if (message_key_compare(key, message_key(messages[i])) == 0)
+			messages[i]->created_at = result_time(row++, 4);
+	}
+}
+
 /*
  * Insert the accepted messages.
  */
@@ -172,27 +210,43 @@ static void
 batch_insert(MessageBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
-		" SELECT * FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4))"
-		" AS k (application_id, chat_number, number, body)",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
+		MESSAGE_INSERT " SELECT * FROM ROWS FROM"
+		" (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7)) AS k"
+		" RETURNING application_id, chat_number, number, created_at::timestamptz",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID MESSAGE_GIVEN_ARRAY_TYPES);
+	MessageInsert **messages = palloc(accepted * sizeof(MessageInsert *));
 	MessageKey *keys = palloc(accepted * sizeof(MessageKey));
-	Datum	   *bodies = palloc(accepted * sizeof(Datum));
-	Datum		values[4];
+	Datum	   *given[3];
+	bool	   *nulls[3];
+	Datum		values[7];
 	int			count = 0;
 
+	for (int column = 0; column < lengthof(given); column++)
+	{
+		given[column] = palloc0(accepted * sizeof(Datum));
+		nulls[column] = palloc0(accepted * sizeof(bool));
+	}
 	for (int i = 0; i < batch->count; i++)
 	{
 		MessageInsert *message = batch->order[i];
 
 		if (message->problem.sqlstate != 0)
 			continue;
+		messages[count] = message;
 		keys[count] = message_key(message);
-		bodies[count++] = PointerGetDatum(message->body);
+		given[0][count] = PointerGetDatum(message->body);
+		given[1][count] = PointerGetDatum(message->sender);
+		nulls[1][count] = message->sender == NULL;
+		given[2][count] = PointerGetDatum(message->metadata);
+		nulls[2][count++] = message->metadata == NULL;
 	}
 	message_keys_to_arrays(keys, count, values);
-	values[3] = PointerGetDatum(construct_array(bodies, count, TEXTOID, -1, false, TYPALIGN_INT));
-	spi_plan_write(&plan, values, NULL);
+	values[3] = column_array(given[0], nulls[0], count, TEXTOID, -1, false);
+	values[4] = column_array(given[1], nulls[1], count, TEXTOID, -1, false);
+	values[5] = column_array(given[2], nulls[2], count, JSONBOID, -1, false);
+	memset(nulls[0], true, count * sizeof(bool));
+	values[6] = column_array(given[0], nulls[0], count, INT4OID, sizeof(int32), true);
+	take_times(messages, count, spi_plan_write(&plan, values, NULL));
 }
 
 void

@@ -60,16 +60,24 @@ queue_for_search(ChatKey chat, int32 number)
 	}
 }
 
-/* A row with another number. */
+/* A row with another value in a column. */
 static HeapTuple
-set_number(const TriggerData *trigger, HeapTuple tuple, int32 number)
+set_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Datum value, bool isnull)
 {
 	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-	int			column = SPI_fnumber(descriptor, "number");
-	Datum		value = Int32GetDatum(number);
-	bool		isnull = false;
+	int			column = SPI_fnumber(descriptor, name);
 
 	return heap_modify_tuple_by_cols(tuple, descriptor, 1, &column, &value, &isnull);
+}
+
+/* A row of chat.messages without the revision that is the column's default, which stands for none. */
+static HeapTuple
+without_default_revision(const TriggerData *trigger, HeapTuple tuple)
+{
+	bool		isnull;
+	int32		revision = DatumGetInt32(trigger_value(trigger, tuple, "revision", INT4OID, &isnull));
+
+	return isnull || revision != 0 ? tuple : set_column(trigger, tuple, "revision", (Datum) 0, true);
 }
 
 /*
@@ -111,12 +119,14 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		if (counter.last_number == PG_INT32_MAX)
 			arg_error_raise(arg_error_numbers_exhausted(noun));
 		number = counter.last_number + 1;
-		tuple = set_number(trigger, tuple, number);
+		tuple = set_column(trigger, tuple, "number", Int32GetDatum(number), false);
 	}
 	number_cache_raise(parent, number);
 	if (is_message && !unnumbered && inserted && number <= counter.last_before)
 		queue_for_search(parent, number);
-	if (!is_message)
+	if (is_message)
+		tuple = without_default_revision(trigger, tuple);
+	else
 	{
 		change_tracking_note(parent.application, number);
 		if (inserted &&

@@ -2,11 +2,11 @@
  * recount_jobs.c
  *	  The worker's jobs about counters.
  *
- * reconcile counts what the queue chat_internal.recount_queue names, each
- * pg_chat.reconcile_interval. The scrubs go through everything in key order, a
- * share in each run, such that they come round in pg_chat.scrub_interval; they
- * find what nobody queued. They go through everything at once, in a full scan,
- * after a change that the queue describes as "everything".
+ * reconcile counts the parents in the queue chat_internal.recount_queue, each
+ * pg_chat.reconcile_interval. The scrubs go through all parents in key order,
+ * a share in each run, so that they come round in pg_chat.scrub_interval; they
+ * find errors of parents that were not queued. In a full scan they go through
+ * everything at once, after a change for which the queue has "everything".
  *
  * A run ends after a short time, wherever it stands, so that other jobs do not
  * wait for a long queue or a full scan; the next goes on at once. A chat that
@@ -26,20 +26,20 @@
 #include "counts/recount_jobs.h"
 #include "counts/recount_parts.h"
 
-/* How long a run goes on if there is more to do, and a scrub at least. */
+/* The time after which a run ends if there is more to do, and the least time of a scrub. */
 #define RUN_BUDGET_MS 100
 #define SCRUB_MINIMUM_MS 50
 
 /* How long parents are counted together, before they are counted one by one; and one, before that is done in parts. */
 #define COUNT_MAX_MS 300
 
-/* Parents of the first slice of a run. */
+/* The number of parents in the first slice of a run. */
 #define SLICE_FIRST 10
 
 /* Below all parents. */
 #define BEFORE_ALL {PG_INT32_MIN, PG_INT32_MIN}
 
-/* Parents whose counting failed, and was logged: not to be logged again. */
+/* Parents whose counting failed and was logged, so as not to log it again. */
 static ChatKey failed[64];
 static int	failed_count = 0;
 
@@ -63,7 +63,7 @@ log_repaired(const RepairedCount *repaired, void *context)
 }
 
 /*
- * Take parents out of the queue and count them, in one transaction. Repairs are
+ * Remove parents from the queue and count them, in one transaction. Repairs are
  * reported after the commit.
  */
 static void
@@ -91,7 +91,7 @@ count_together(const ChatKey *parents, int count, JobRun *run)
 		pfree(result.wrong);
 }
 
-/* Note in the run, and log once, what went wrong with a parent. In a PG_CATCH block. */
+/* In a PG_CATCH block, set the error of a parent in the result of the run, and log it once. */
 static void
 report_failure(ChatKey parent, MemoryContext context, JobRun *run)
 {
@@ -147,7 +147,7 @@ count_alone(ChatKey parent, JobRun *run)
 	}
 }
 
-/* Raise 55P03 if somebody counts by hand, in a transaction that is still open. */
+/* Raise 55P03 if chat.reconcile() was called in a transaction that is still open. */
 static void
 require_lock_free(void)
 {
@@ -162,7 +162,7 @@ require_lock_free(void)
 				 errmsg("another reconciliation is under way")));
 }
 
-/* Count parents together. Returns false if that fails, whatever the reason. */
+/* Count parents together. Returns false if that fails, for whatever reason. */
 static bool
 try_together(const ChatKey *parents, int count, JobRun *run)
 {
@@ -183,9 +183,9 @@ try_together(const ChatKey *parents, int count, JobRun *run)
 }
 
 /*
- * Take parents out of the queue, if they are there, and count them: together
- * or, where that fails, one by one, so that one does not stop the others.
- * Returns how many of them were counted, at least one, before the time was up.
+ * Remove parents from the queue, if they are there, and count them: together
+ * or, if that fails, one by one, so that a failure affects one parent only.
+ * Returns how many were counted before the time was up; at least one.
  */
 static int
 count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *run)
@@ -287,8 +287,8 @@ run_queue(JobRun *run)
 }
 
 /*
- * Go on with a scrub. Returns when the next run follows: at once in a full scan,
- * or else after the part of the interval that what was done stands for.
+ * Continue a scrub. Returns the time until the next run in milliseconds: 0 in a
+ * full scan, else the part of the interval that the processed share amounts to.
  */
 static long
 scrub(const char *job, const char *table, RecountWalk walk, JobRun *run)

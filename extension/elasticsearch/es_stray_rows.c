@@ -4,13 +4,14 @@
  *
  * A copy of a database has the rows of the original's indexes, and a
  * subscription to all tables brings those of another database. They are never
- * used: this database looks for its own indexes by its identity, and for what
- * belongs to an index by its id, which is random. Stray, too, is what was queued
+ * used: a database looks for its indexes by its identity, and for rows about
+ * an index by its id, which is random. Rows are stray, too, that were queued
  * for an index by transactions that were under way when its row was deleted.
  *
- * Stray rows only take room, and are deleted here; but not where that would be
- * published, since the rows' own database may be the one that subscribes, and
- * would lose what is pending there. There they are as many as the other has.
+ * Stray rows only take room, so they are deleted here; but not if the deletion
+ * would be published, since the rows' own database may be the subscriber, and
+ * would lose its pending messages. There they are as many as that database
+ * has.
  *
  * A chat that is deleted loses its watermark by a trigger. One that a subscription
  * deletes, or somebody without triggers, keeps it, and another chat with its key
@@ -33,13 +34,13 @@
 #include "common/tid_array.h"
 #include "elasticsearch/es_stray_rows.h"
 
-/* Rows that are deleted in one transaction. */
+/* The most rows that are deleted in one transaction. */
 #define ROWS_MAX 10000
 
 /*
- * Lock stray rows of a table that has index_id as the first column of its
- * primary key. Each index's id is found by one step in that. $1: this database,
- * $2: at most so many.
+ * Lock stray rows of a table whose primary key begins with index_id; the id of
+ * each index is found by one step in the key. $1: this database, $2: the most
+ * rows.
  */
 #define LOCK_STRAYS(table) \
 	"WITH RECURSIVE present (id) AS (" \
@@ -59,7 +60,7 @@
 		.argtypes = {TIDARRAYOID} \
 	}
 
-/* A table that may have stray rows: how they are locked, and then deleted. */
+/* A table that may have stray rows: the statements that lock and then delete them. */
 typedef struct StrayRows
 {
 	SavedPlan	lock;
@@ -76,7 +77,7 @@ static StrayRows tables[] = {
 	{SAVED_PLAN(LOCK_STRAYS("search_queue"), TEXTOID, INT8OID), DELETION("search_queue")}
 };
 
-/* Delete some of a table's stray rows. Returns how many. */
+/* Delete some of a table's stray rows. Returns their number. */
 static uint64
 delete_some(StrayRows *table)
 {
@@ -168,7 +169,7 @@ es_stray_rows_delete_next(int32 index)
 }
 
 /*
- * Delete stray rows, where that is not published.
+ * Delete stray rows, unless that would be published. Outside of a transaction.
  */
 void
 es_stray_rows_delete(void)

@@ -16,13 +16,23 @@ DECLARE
 BEGIN
 	RETURN NEXT 'create_chat ' || chat.create_chat(app) || ' ' || chat.create_chat(token);
 	RETURN NEXT 'create_message ' || chat.create_message(app, 1, 'one') || ' ' || chat.create_message(token, 1, 'two');
-	RETURN QUERY SELECT 'by id ' || concat_ws(' ', o.*) FROM chat.create_messages(
-		ARRAY[app, app, app, app, app, app], '{2,1,2,99,3,3}', ARRAY['a', 'b', 'c', 'd', ' ', 'f'], '{NULL,NULL,NULL,NULL,NULL,50}') AS o;
-	RETURN QUERY SELECT 'by token ' || concat_ws(' ', o.*) FROM chat.create_messages(
+	RETURN QUERY SELECT 'create_message ' || chat.create_message(app, 2, 'who', sender => 'Ann', metadata => '{"a": [1, "x"]}');
+	RETURN QUERY SELECT 'by id ' || (o.item, o.number, o.sqlstate, o.field, o.message, o.revision, o.replayed,
+		o.created_at BETWEEN now() AND clock_timestamp()) FROM chat.create_messages(
+		ARRAY[app, app, app, app, app, app], '{2,1,2,99,3,3}', ARRAY['a', 'b', 'c', 'd', ' ', 'f'], '{NULL,NULL,NULL,NULL,NULL,50}',
+		senders => '{Bob,NULL,NULL,Bob,Bob,Bob}', metadata => ARRAY[NULL, '{"b": null}', NULL, NULL, NULL, '{}']::jsonb[]) AS o;
+	RETURN QUERY SELECT 'by token ' || (o.item, o.number, o.sqlstate, o.field, o.message) FROM chat.create_messages(
 		ARRAY[token, 'none', token, NULL], '{1,1,3,1}', '{g,h,i,j}') AS o;
 	RETURN QUERY SELECT concat_ws(' ', 'chat', c.number, c.messages_count, c.last_message_number) FROM chat.list_chats(app) AS c;
-	RETURN QUERY SELECT concat_ws(' ', 'message', m.chat_number, m.number, m.body, m.created_at BETWEEN now() AND clock_timestamp())
+	RETURN QUERY SELECT concat_ws(' ', 'message', m.chat_number, m.number, m.body, m.created_at BETWEEN now() AND clock_timestamp(),
+			m.sender, m.metadata, m.edited_at, m.deleted_at, m.revision, m.key, m.key_digest)
 		FROM chat.messages AS m WHERE m.application_id = app ORDER BY m.chat_number, m.number;
+	RETURN QUERY SELECT 'read ' || string_agg(concat_ws(' ', item, regexp_replace(json, '"created_at":"[^"]*"', '"created_at"', 'g')), ', ')
+		FROM (SELECT item, message::text AS json FROM chat.get_messages_json(ARRAY[token, token, 'none'], '{1,1,1}', '{1,9,1}')
+			UNION ALL SELECT item, concat_ws(' ', messages, messages_count, cut, first, last)
+				FROM chat.list_messages_json(ARRAY[token, token, token, 'none'], '{2,9,4,1}', '{NULL,0,0,0}', '{3,9,9,9}', '{2,2,2,2}')
+			UNION ALL SELECT item, concat_ws(' ', messages, messages_count, cut, first, last)
+				FROM chat.last_messages_json(ARRAY[token, token], '{1,4}', '{2,2}', 200)) AS r (item, json);
 	RETURN QUERY SELECT concat_ws(' ', 'wrong', w.*) FROM test.wrong_counters() AS w;
 EXCEPTION WHEN OTHERS THEN
 	RETURN NEXT 'error ' || SQLSTATE || ': ' || SQLERRM;
@@ -82,7 +92,7 @@ SELECT by_statements();
 SET pg_chat.direct_rows = on;
 
 -- What does not keep a table from it: columns that may be null, dropped ones, more btrees, ours of trigrams.
-SELECT changed('ALTER TABLE chat.messages ADD COLUMN sender text, ADD COLUMN gone integer; ALTER TABLE chat.messages DROP COLUMN gone; ALTER TABLE chat.messages ADD COLUMN after_it integer');
+SELECT changed('ALTER TABLE chat.messages ADD COLUMN author text, ADD COLUMN gone integer; ALTER TABLE chat.messages DROP COLUMN gone; ALTER TABLE chat.messages ADD COLUMN after_it integer');
 SELECT changed('ALTER TABLE chat.chats ADD COLUMN title text, ADD COLUMN gone integer; UPDATE chat.chats SET title = repeat(number::text, 3000), gone = 1; ALTER TABLE chat.chats DROP COLUMN gone; ALTER TABLE chat.chats ADD COLUMN later integer');
 SELECT changed('ALTER TABLE chat.messages DROP COLUMN created_at; ALTER TABLE chat.messages ADD COLUMN created_at timestamptz NOT NULL DEFAULT clock_timestamp()');
 SELECT changed('CREATE INDEX ON chat.messages (created_at); CREATE INDEX ON chat.messages (number) INCLUDE (body)');
