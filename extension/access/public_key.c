@@ -37,6 +37,7 @@ static const struct
 	{"EdDSA", 44, 12, "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"}
 };
 
+/* Raises 22023. */
 static void
 refuse(void)
 {
@@ -61,7 +62,7 @@ pem_content(const char *pem)
 
 	if (end == NULL)
 		refuse();
-	content = palloc(end - at + 1);
+	content = palloc(strlen(pem));
 	for (at += strlen(PEM_BEGIN); at < end; at++)
 		if (strchr(" \t\r\n", *at) == NULL)
 			content[length++] = *at;

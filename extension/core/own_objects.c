@@ -51,11 +51,11 @@ chat_own_tables(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	sql_commands_execute("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole) AS command"
-				 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
-				 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
-				 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
-				 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
+						 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
+						 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
+						 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
+						 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
 	PG_RETURN_VOID();
 }
 
@@ -71,9 +71,9 @@ chat_own_functions(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	sql_commands_execute("SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole) AS command"
-				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
-				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
-				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
+						 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
+						 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
+						 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
 	PG_RETURN_VOID();
 }
