@@ -200,8 +200,8 @@ CREATE OR REPLACE FUNCTION chat_internal.worker_process(OUT pid integer, OUT run
 COMMENT ON FUNCTION chat_internal.worker_process() IS
 'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
--- What the functions do to the tables, they do as the tables' owner; so they
--- have the caller's rights and settings themselves.
+-- The functions reach the tables as the tables' owner, and run with the
+-- caller's rights and settings otherwise.
 ALTER FUNCTION chat.create_application(text) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(integer) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(text) SECURITY INVOKER RESET ALL;
@@ -606,7 +606,7 @@ TO chat_api;
 GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
--- Who could read the views still can: they call these two instead of search_lag.
+-- Readers of the views may call these two, which the views use instead of search_lag.
 UPDATE pg_catalog.pg_proc
 SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
 WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);

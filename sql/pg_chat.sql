@@ -270,12 +270,12 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 ---------------------------------------------------------------------------
 -- Search
 --
--- Where Elasticsearch is used, the worker keeps an index there in sync. What
--- is appended to a chat needs no note: it lies above the chat's watermark.
--- What is changed, deleted or inserted further down is queued, in the same
--- transaction. Both move on when the index shows the change to searches; so a
--- search answers from the tables what the index may lack. All of this is
--- derived: a dump leaves it out.
+-- Where Elasticsearch is used, the worker keeps an index there in sync. A
+-- message that is appended to a chat needs no note: it lies above the chat's
+-- watermark. Any other change, deletion or insertion is queued, in the same
+-- transaction. Watermark and queue move on when the index shows the change to
+-- searches; so a search answers from the tables what the index may lack. All of
+-- this is derived: a dump leaves it out.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.search_indexes (

@@ -233,7 +233,7 @@ count_soak()
 	count_torture
 }
 
-# What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
+# Print all that explains a failure: differences, findings of a sanitizer, the servers' logs.
 report_failure()
 {
 	local file

@@ -13,7 +13,7 @@ LEFT = ("default_transaction_read_only", "transaction_read_only", "transaction_i
         "session_authorization", "is_superuser", "local_preload_libraries", "session_preload_libraries", "client_encoding", "server_encoding",
         "seed", "tcp_user_timeout", "track_activities", "session_replication_role")
 
-# What is neither the least nor the most that is allowed, and does the most harm: of text, of what -1 or 0 turns off.
+# The most harmful values that are neither the least nor the most allowed: of texts, and of limits that -1 or 0 turns off.
 WORST = {"search_path": "nowhere", "default_tablespace": "", "temp_tablespaces": "", "DateStyle": "SQL, DMY", "TimeZone": "Asia/Kathmandu",
          "temp_file_limit": "0", "default_table_access_method": "nothing", "default_text_search_config": "pg_catalog.german", "lc_numeric": "C",
          "createrole_self_grant": "set, inherit", "restrict_nonsystem_relation_kind": "view, foreign-table", "dynamic_library_path": "/nowhere",

@@ -46,7 +46,7 @@ sub catalogue
 	return split /\n/, $node->safe_psql($db, slurp_file("$upgrade/catalogue.sql"));
 }
 
-# That two catalogues are the same; else the lines that only the one or the other has.
+# Check that two catalogues are the same; shows the lines that only the one or the other has.
 sub same_catalogue
 {
 	my ($upgraded, $fresh, $what) = @_;
