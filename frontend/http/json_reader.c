@@ -259,6 +259,7 @@ end_code(JsonReader *reader)
 	bool		is_low = reader->code >= 0xdc00 && reader->code < 0xe000;
 	unsigned	high = reader->high_surrogate;
 	char		bytes[4];
+	size_t		size;
 
 	reader->state = JSON_IN_STRING;
 	if (is_low != (high != 0))
@@ -268,7 +269,8 @@ end_code(JsonReader *reader)
 		return true;
 	if (high)
 		reader->code = 0x10000 + ((high - 0xd800) << 10) + (reader->code - 0xdc00);
-	return append(reader, bytes, utf8_encode(reader->code, bytes));
+	size = utf8_encode(reader->code, bytes);
+	return append(reader, bytes, size);
 }
 
 static bool

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from world import Disk, Standby, wait_until
+from worst_settings import VALUES, set_all
 
 # Seconds that something lasts.
 SHORT, LONG = 0.3, 1.2
@@ -146,11 +147,13 @@ class Faults(Means):
         self.world.postgres.start()
 
     def terminate_all(self):
-        self.statements("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'chat'")
+        self.recovered()
+        self.world.postgres.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'chat'", "postgres")
 
     def cancel_all(self):
+        self.recovered()
         for _ in range(5):
-            self.statements("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'chat'")
+            self.world.postgres.sql("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE datname = 'chat'", "postgres")
 
     def restart_immediate(self):
         self.recovered()
@@ -262,6 +265,15 @@ class Faults(Means):
         for _ in range(3):
             self.statements("ALTER TABLE chat.messages ADD COLUMN extra text DEFAULT 'x'", "ALTER TABLE chat.messages DROP COLUMN extra")
         self.statements("CREATE INDEX extra ON chat.messages (created_at)", "DROP INDEX chat.extra")
+
+    def worst_settings(self):
+        """Of all sessions in the database, the worker's, too."""
+        self.recovered()
+        set_all(self.world.postgres, "DATABASE chat", self.rng.choice(list(VALUES)))
+        self.terminate_all()
+        self.for_a_while(2 * LONG)
+        self.world.postgres.sql("ALTER DATABASE chat RESET ALL", "postgres")
+        self.terminate_all()
 
     # Redis
 
