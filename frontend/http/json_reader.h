@@ -3,10 +3,11 @@
  *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
  *
  * A body is {"data": {...}}, and the fields are members of "data". It may have no
- * members at all, and may begin with a byte order mark. All of the body must be valid JSON, but nothing else in it is kept, however many values there
- * are: a reader has a fixed size, and takes time in proportion to the bytes. A
- * key may not be repeated if it is "data" or a field's, nor differ from it in letter case
- * only; others are ignored.
+ * members at all, and may begin with a byte order mark. All of the body must be valid
+ * JSON, but nothing else in it is kept, however many values there are: a reader has a
+ * fixed size, and takes time in proportion to the bytes. A key may not be repeated if it
+ * is "data" or a field's, nor differ from it in letter case only, and a field's may not
+ * stand beside "data"; others are ignored.
  */
 #ifndef CHATD_JSON_READER_H
 #define CHATD_JSON_READER_H
@@ -23,6 +24,7 @@ typedef enum JsonError
 	JSON_KEY_REPEATED,			/* reader->key is given twice */
 	JSON_KEY_MISSPELT,			/* reader->key is a field's but for its letter case */
 	JSON_DATA_MISSING,			/* though there are other members */
+	JSON_FIELD_OUTSIDE,			/* reader->outside is beside "data" */
 	JSON_NOT_AN_OBJECT,			/* the body */
 	JSON_DATA_NOT_AN_OBJECT,	/* nor null */
 	JSON_TOO_LARGE				/* there is no room for a field */
@@ -73,6 +75,7 @@ typedef struct JsonReader
 	/* what the fields depend on */
 	bool		root_is_object;
 	bool		root_has_members;
+	const Field *outside;		/* a field that is named at the root, or NULL */
 	bool		data_given;
 	bool		data_is_object;
 	bool		data_is_invalid;
