@@ -286,8 +286,8 @@ class Faults(Means):
         self.world.redis("FLUSHALL")
 
     def redis_changed(self):
-        """Wrong values, and keys of what does not exist."""
-        for key in list(self.world.redis.contents())[:5]:
+        """Wrong values, and no values. Not of what was deleted: keys of others are not pg_chat's to repair."""
+        for key in [key for key in self.world.redis.contents() if self.load.token in key][:5]:
             self.world.redis("SET", key, self.rng.choice(["7", "-1", "x", "99999999999999999999", ""]))
         self.world.redis("DEL", "application:%s:number" % self.load.token)
         self.world.redis("LPUSH", "application:%s:chat:1:number" % self.load.token, "no", "string")
