@@ -311,7 +311,11 @@ class Faults(Means):
     def engine_killed(self):
         self.world.engine.kill9()
         self.for_a_while()
-        self.world.engine.start()
+        try:
+            self.world.engine.start()
+        except RuntimeError:        # not in time, as on a machine that has much else to do
+            self.world.engine.kill9()
+            self.world.engine.start()
 
     def engine_lost_the_index(self):
         self.world.engine.request("DELETE", "/" + self.index())
