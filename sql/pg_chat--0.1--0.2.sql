@@ -284,6 +284,11 @@ CREATE FUNCTION chat_internal.search_application_json(token text, query text, af
 COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
 'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
 
+CREATE PROCEDURE chat_internal.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
+	LANGUAGE C;
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -299,6 +304,11 @@ ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, 
 ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+ALTER PROCEDURE chat_internal.wait_for_changes(bigint, integer, integer[], integer[], boolean) SET SCHEMA chat;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+REVOKE ALL ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) TO chat_api;
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.get_messages_json(text[], integer[], integer[]),

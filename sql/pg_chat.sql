@@ -722,6 +722,15 @@ CREATE FUNCTION chat.drop_trigram_index() RETURNS boolean
 COMMENT ON FUNCTION chat.drop_trigram_index() IS
 'Drops what add_trigram_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
 
+-- Changes
+
+CREATE PROCEDURE chat.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
+	LANGUAGE C;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+
 -- Counts
 
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
@@ -786,7 +795,7 @@ CREATE FUNCTION chat.create_api_role() RETURNS void
 SELECT chat.create_api_role();
 DROP FUNCTION chat.create_api_role();
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA chat, chat_internal FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION
@@ -811,4 +820,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.last_messages_json(text[], integer[], integer[], integer),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
+TO chat_api;
+GRANT EXECUTE ON PROCEDURE
+	chat.wait_for_changes(bigint, integer, integer[], integer[], boolean)
 TO chat_api;

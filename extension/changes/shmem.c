@@ -8,7 +8,7 @@
  * It has an entry for each database, with a lock of its own, so that one
  * database does not wait for another: who its worker is (database_registry.c),
  * who keeps it free of workers (database_hold.c), which chats changed
- * (change_set.c), and whether its searches are to ask Elasticsearch
+ * (change_log.c), and whether its searches are to ask Elasticsearch
  * (common/circuit_breaker.c). An entry is found without a lock, and a process
  * remembers its own database's. The lock of entries is taken only to make one.
  *
@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #include "changes/shmem.h"
 #include "common/compat.h"
@@ -66,6 +67,7 @@ shmem_startup(void)
 			entry->lock = &locks[i].lock;
 			pg_atomic_init_u32(&entry->database, InvalidOid);
 			ConditionVariableInit(&entry->worker_left);
+			ConditionVariableInit(&entry->changed);
 			SpinLockInit(&entry->breaker.lock);
 		}
 		for (int i = 0; i < SHARED_CHUNKS; i++)
@@ -123,6 +125,7 @@ make(Oid database)
 			entry->invitations = 0;
 			entry->holders = 0;
 			memset(&entry->changes, 0, sizeof(entry->changes));
+			entry->changes.start = entry->changes.end = GetCurrentTimestamp();
 			entry->changes.first_chunk = entry->changes.last_chunk = NO_CHUNK;
 			circuit_breaker_reset(&entry->breaker);
 			pg_atomic_write_u32(&entry->database, database);

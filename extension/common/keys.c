@@ -13,13 +13,20 @@ compare(int32 a, int32 b)
 	return (a > b) - (a < b);
 }
 
-/* Negative, zero or positive, as qsort wants it. */
+/* Negative, zero or positive. */
 int
 chat_key_compare(ChatKey a, ChatKey b)
 {
 	int			order = compare(a.application, b.application);
 
 	return order != 0 ? order : compare(a.chat, b.chat);
+}
+
+/* The same, as qsort calls it. */
+int
+chat_key_order(const void *a, const void *b)
+{
+	return chat_key_compare(*(const ChatKey *) a, *(const ChatKey *) b);
 }
 
 /* The same for messages. */

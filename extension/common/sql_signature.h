@@ -17,7 +17,7 @@
 #define APPLICATION_ARG InvalidOid
 
 /*
- * The arguments and the result of a function. A function that returns rows has columns,
+ * The arguments and the result of a function or procedure. One that returns rows has columns,
  * another has result.
  */
 typedef struct SqlSignature
@@ -26,6 +26,7 @@ typedef struct SqlSignature
 	Oid			args[SQL_SIGNATURE_ARGS_MAX];
 	Oid			result;
 	bool		returns_set;
+	bool		procedure;
 	bool		any_version;	/* it works whatever version the schema has */
 	int			ncolumns;
 	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];

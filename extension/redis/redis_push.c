@@ -15,12 +15,6 @@
 #include "redis/redis_keys.h"
 #include "redis/redis_push.h"
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	return chat_key_compare(*(const ChatKey *) a, *(const ChatKey *) b);
-}
-
 /*
  * Take from shared memory what changed, unless there is some yet to be pushed.
  * Returns false if it is not known in full: then everything must be verified.
@@ -36,7 +30,7 @@ redis_push_take_changes(RedisPush *push)
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	push->count = change_subscriber_take(SUBSCRIBER_REDIS, &push->changes, &all);
 	MemoryContextSwitchTo(caller);
-	qsort(push->changes, push->count, sizeof(ChatKey), compare_keys);
+	qsort(push->changes, push->count, sizeof(ChatKey), chat_key_order);
 	push->pushed = 0;
 	return !all;
 }
