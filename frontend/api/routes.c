@@ -2,6 +2,8 @@
  * routes.c
  *		The API as a service of the HTTP server: its table of routes.
  */
+#include <string.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/routes.h"
@@ -28,15 +30,22 @@ static const Route routes[] = {
 	{"/readyz", readiness_show, NULL, NULL},
 };
 
-/* What is here. */
+/* GET /: lists the paths. */
 static void
 index_show(Request *request)
 {
-	json_t	   *paths = json_array();
+	Json		json = {0};
 
+	json_open(&json, '{');
+	json_member_text(&json, "name", "chatd", strlen("chatd"));
+	json_member_text(&json, "version", CHATD_VERSION, strlen(CHATD_VERSION));
+	json_name(&json, "paths");
+	json_open(&json, '[');
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-		json_array_append_new(paths, json_string(routes[i].pattern));
-	respond_json(request, MHD_HTTP_OK, json_pack("{s:s,s:s,s:o}", "name", "chatd", "version", CHATD_VERSION, "paths", paths));
+		json_text(&json, routes[i].pattern, strlen(routes[i].pattern));
+	json_close(&json, ']');
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_OK, &json);
 }
 
 const Service api_service = {
