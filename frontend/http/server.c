@@ -37,7 +37,7 @@ server_open(int listen_fd, const Service *service)
 {
 	void	   *closure = (void *) service;
 	struct MHD_Daemon *daemon =
-	MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+	MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 					 NULL, NULL, exchange_handle, closure,
 					 MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
 					 MHD_OPTION_LISTEN_SOCKET, (MHD_socket) listen_fd,
