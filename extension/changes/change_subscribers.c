@@ -38,6 +38,9 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	subscription->all |= all;
 	for (int i = 0; i < count; i++)
 	{
+		/* Cursors are nobody's here. */
+		if (changes[i].chat < 0)
+			continue;
 		if (!chat_key_queue_add(subscription->chats, changes[i]))
 		{
 			forget_chats(subscription);

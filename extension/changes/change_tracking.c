@@ -108,7 +108,8 @@ enlarge(void)
 }
 
 /*
- * Note that a chat was changed; chat 0 stands for the application's chats.
+ * Note that a chat was changed; chat 0 stands for the application's chats, a negative
+ * one for the cursors of that chat.
  */
 void
 change_tracking_note(int32 application, int32 chat)
