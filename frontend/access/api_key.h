@@ -11,15 +11,15 @@
 #define API_KEY_PREFIX "pgc_"
 
 /*
- * Asks for the grant of a key; the waiter gets a Grant, or NULL if the key does not
- * count. Returns false if the text is no key.
+ * Asks for the grant of a key; the waiter gets a Grant, or NULL if the key is
+ * unknown, revoked or expired. Returns false if the text is not a key.
  */
 extern bool api_key_ask(const char *key, FactWaiter *waiter);
 
-/* The same by a key's digest and id. */
+/* Does the same with the digest and id of a key. */
 extern void api_key_ask_digest(const char *hex, int id, FactWaiter *waiter);
 
-/* Once a second: tells the database which keys were used, a minute after it was told last. */
+/* Called once a second; reports used keys to the database, once a minute. */
 extern void api_keys_tick(void);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * exposure.c
- *		Whether others can reach chatd.
+ *		Protection against serving other machines by accident.
  *
- * On loopback, who gets there is on this machine. Anywhere else, chatd starts only if
- * keys are required, or if it is said in words that everybody may do everything.
+ * On loopback, clients are on this machine. On other addresses, chatd starts
+ * only if keys are required, or if --open confirms that everybody may do
+ * everything.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 /*
  * exposure.h
- *		Whether others can reach chatd.
+ *		Protection against serving other machines by accident.
  */
 #ifndef CHATD_EXPOSURE_H
 #define CHATD_EXPOSURE_H
 
-/* Exits if they can, and neither keys are required nor that is said to be wanted. */
+/* Exits if other machines can reach chatd, unless keys are required or --open is set. */
 extern void exposure_check(void);
 
 #endif
