@@ -194,7 +194,7 @@ guc_init(void)
 							NULL, NULL, NULL);
 
 	DefineCustomBoolVariable("pg_chat.direct_rows",
-							 "Whether messages and chats are created without statements where the tables allow it.",
+							 "Whether messages and chats are created, and messages read as JSON, without statements where the tables allow it.",
 							 "For developers, and for modules that have to see every statement. chat.write_paths() shows where the tables allow it.",
 							 &guc_direct_rows,
 							 true,

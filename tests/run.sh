@@ -175,7 +175,7 @@ suite_commands()
 
 suite_torture()
 {
-	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-30}" --seed "${SEED:-1}"
+	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-25}" --seed "${SEED:-1}"
 }
 
 suite_soak()

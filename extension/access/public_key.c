@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "access/public_key.h"
+#include "common/compat.h"
 
 #define PEM_BEGIN "-----BEGIN PUBLIC KEY-----"
 #define PEM_END "-----END PUBLIC KEY-----"
@@ -39,6 +40,8 @@ static const struct
 };
 
 /* Raise 22023. */
+static void refuse(void) __attribute__((noreturn));
+
 static void
 refuse(void)
 {
@@ -47,6 +50,7 @@ refuse(void)
 			 errmsg("public_key must be a P-256 or Ed25519 public key in PEM format"),
 			 errhint("openssl pkey -in PRIVATE_KEY -pubout prints it, from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----."),
 			 err_generic_string(PG_DIAG_COLUMN_NAME, "public_key")));
+	pg_unreachable();
 }
 
 /*
@@ -63,7 +67,7 @@ pem_content(const char *pem)
 
 	if (end == NULL)
 		refuse();
-	content = palloc(strlen(pem));
+	content = palloc(strlen(pem) + 1);
 	for (at += strlen(PEM_BEGIN); at < end; at++)
 		if (strchr(" \t\r\n", *at) == NULL)
 			content[length++] = *at;
@@ -96,5 +100,4 @@ public_key_parse(const text *pem)
 		return (PublicKey) {kinds[i].algorithm, der};
 	}
 	refuse();
-	pg_unreachable();
 }

@@ -116,3 +116,48 @@ recount_queue_remove(const ChatKey *parents, int count)
 	tids = tid_array_of_result("ctid");
 	spi_plan_write(&delete, &tids, NULL);
 }
+
+/*
+ * Take a parent out of the queue, and queue it once more: what is queued later
+ * can be told from the mark that this returns.
+ */
+pg_uuid_t
+recount_queue_mark(ChatKey parent)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"INSERT INTO chat_internal.recount_queue (application_id, chat_number) VALUES ($1, $2) RETURNING id",
+		INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
+
+	recount_queue_remove(&parent, 1);
+	if (spi_plan_write(&plan, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no row can be inserted into chat_internal.recount_queue")));
+	return *DatumGetUUIDP(spi_result(0, 1, UUIDOID, NULL));
+}
+
+/* Whether a parent was queued since it was marked, by itself or with everything. */
+bool
+recount_queue_has_others(ChatKey parent, pg_uuid_t mark)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM chat_internal.recount_queue"
+		" WHERE (application_id = $1 AND chat_number = $2 AND id <> $3) OR (application_id = 0 AND chat_number = 0) LIMIT 1",
+		INT4OID, INT4OID, UUIDOID);
+	Datum		values[3] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat), UUIDPGetDatum(&mark)};
+
+	return spi_plan_read_fresh(&plan, values) > 0;
+}
+
+/* Take a mark out of the queue, if it is there. */
+void
+recount_queue_remove_mark(ChatKey parent, pg_uuid_t mark)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat_internal.recount_queue WHERE application_id = $1 AND chat_number = $2 AND id = $3",
+		INT4OID, INT4OID, UUIDOID);
+	Datum		values[3] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat), UUIDPGetDatum(&mark)};
+
+	spi_plan_write(&plan, values, NULL);
+}

@@ -21,6 +21,4 @@ extern bool json_is_true(const JsonbValue *value);
 extern bool json_is_false(const JsonbValue *value);
 extern char *json_string(const JsonbValue *value);
 
-extern void json_append_string(StringInfo target, const char *bytes, int length);
-
 #endif							/* PG_CHAT_JSON_READ_H */

@@ -16,7 +16,7 @@
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
-#include "common/json_read.h"
+#include "common/json_write.h"
 #include "common/random_hex.h"
 #include "common/spi_plan.h"
 #include "core/application_ids.h"

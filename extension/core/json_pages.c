@@ -31,20 +31,8 @@ page_size(const JsonPages *pages)
 	return pages->json.len - VARHDRSZ + 1;
 }
 
-static void
-begin_page(JsonPages *pages, int32 item)
-{
-	pages->item = item;
-	pages->cut = false;
-	pages->count = 0;
-	resetStringInfo(&pages->json);
-	appendStringInfoSpaces(&pages->json, VARHDRSZ);
-	appendStringInfoChar(&pages->json, '[');
-}
-
 /*
- * Add a message to the page, unless the page would become too large. Returns
- * whether it was added.
+ * Add a message, unless the page is too large then. Returns whether it was added.
  */
 static bool
 add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
@@ -88,12 +76,12 @@ reverse(JsonPages *pages)
 
 	resetStringInfo(reversed);
 	enlargeStringInfo(reversed, json->len + 1);
-	appendBinaryStringInfo(reversed, json->data, VARHDRSZ + 1);
+	json_append_bytes(reversed, json->data, VARHDRSZ + 1);
 	for (int i = pages->count - 1; i >= 0; i--)
 	{
-		appendBinaryStringInfo(reversed, json->data + pages->starts[i], end - pages->starts[i]);
+		json_append_bytes(reversed, json->data + pages->starts[i], end - pages->starts[i]);
 		if (i > 0)
-			appendStringInfoChar(reversed, ',');
+			json_append_literal(reversed, ",");
 		end = pages->starts[i] - 1;
 	}
 	return reversed;
@@ -140,6 +128,32 @@ end_page(JsonPages *pages)
 	pages->item = 0;
 }
 
+/*
+ * Begin the page of an item, from 1 on. That ends the one before it.
+ */
+void
+json_pages_next(JsonPages *pages, int32 item)
+{
+	end_page(pages);
+	pages->item = item;
+	pages->cut = false;
+	pages->count = 0;
+	resetStringInfo(&pages->json);
+	appendStringInfoSpaces(&pages->json, VARHDRSZ);
+	appendStringInfoChar(&pages->json, '[');
+}
+
+/*
+ * Add a message, of the values of MESSAGE_COLUMNS, to the page, unless that is too
+ * large then and so ends here. Returns whether more may follow.
+ */
+bool
+json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
+{
+	pages->cut = pages->cut || !add_message(pages, chat, values, nulls);
+	return !pages->cut;
+}
+
 static int32
 column_value(TupleTableSlot *slot, int column, int32 otherwise)
 {
@@ -160,17 +174,11 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	slot_getsomeattrs(slot, first + MESSAGE_COLUMNS_COUNT);
 	item = column_value(slot, pages->columns.item, 1);
 	if (item != pages->item)
-	{
-		end_page(pages);
-		begin_page(pages, item);
-	}
-	if (pages->cut)
-		return pages->columns.item != 0;
+		json_pages_next(pages, item);
 	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
-	pages->cut = !add_message(pages, column_value(slot, pages->columns.chat, 0),
-							  slot->tts_values + first, slot->tts_isnull + first);
-	return !pages->cut || pages->columns.item != 0;
+	return json_pages_add(pages, column_value(slot, pages->columns.chat, 0),
+						  slot->tts_values + first, slot->tts_isnull + first) || pages->columns.item != 0;
 }
 
 static void
@@ -219,7 +227,7 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 	initStringInfo(&pages->json);
 	initStringInfo(&pages->reversed);
 	if (columns.item == 0)
-		begin_page(pages, 1);
+		json_pages_next(pages, 1);
 }
 
 /*

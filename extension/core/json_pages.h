@@ -36,8 +36,9 @@ typedef struct JsonPlace
 } JsonPlace;
 
 /*
- * Pages that are being written. receiver takes the rows of statements, item
- * after item; without a column of items, all of them belong to one page.
+ * Pages that are being written, with json_pages_next and json_pages_add. What
+ * statements give to receiver are the rows of the pages, item after item; without a
+ * column of items, all are of one page.
  */
 typedef struct JsonPages
 {
@@ -60,6 +61,8 @@ typedef struct JsonPages
 } JsonPages;
 
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
+extern void json_pages_next(JsonPages *pages, int32 item);
+extern bool json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls);
 extern void json_pages_end(JsonPages *pages);
 
 #endif							/* PG_CHAT_JSON_PAGES_H */

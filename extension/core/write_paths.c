@@ -1,6 +1,6 @@
 /*
  * write_paths.c
- *	  Whether new messages and chats are written without statements.
+ *	  Which way messages and chats are created, and messages read as JSON.
  */
 #include "postgres.h"
 
@@ -24,7 +24,8 @@ static const struct
 	{TABLE_APPLICATION_COUNTERS, ROW_UPDATE, "count chats"},
 	{TABLE_CHATS, ROW_INSERT, "create chats"},
 	{TABLE_CHATS, ROW_UPDATE, "count messages"},
-	{TABLE_MESSAGES, ROW_INSERT, "create messages"}
+	{TABLE_MESSAGES, ROW_INSERT, "create messages"},
+	{TABLE_MESSAGES, ROW_READ, "read messages"}
 };
 
 /*

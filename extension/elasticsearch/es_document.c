@@ -28,7 +28,7 @@
 
 #include "common/case_fold.h"
 #include "common/compat.h"
-#include "common/json_read.h"
+#include "common/json_write.h"
 #include "common/sql_signature.h"
 #include "elasticsearch/es_document.h"
 

@@ -11,6 +11,7 @@
 
 #include "common/compat.h"
 #include "common/json_read.h"
+#include "common/json_write.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_query.h"

@@ -1,6 +1,6 @@
 /*
  * es_stray_rows.c
- *	  Rows about indexes of other databases.
+ *	  Rows of indexes that are not this database's, and of chats that are gone.
  *
  * A copy of a database has the rows of the original's indexes, and a
  * subscription to all tables brings those of another database. They are never
@@ -13,8 +13,13 @@
  * would lose its pending messages. There they are as many as that database
  * has.
  *
- * A row that another transaction has locked, as a subscription does, is left
- * for the next time.
+ * A chat that is deleted loses its watermark by a trigger. One that a subscription
+ * deletes, or somebody without triggers, keeps it, and another chat with its key
+ * would be taken to be in the index already. So watermarks are looked through in
+ * turn.
+ *
+ * A row that somebody has locked, as a subscription does, is left for the next
+ * time.
  */
 #include "postgres.h"
 
@@ -24,6 +29,7 @@
 
 #include "bgworker/worker_xact.h"
 #include "common/database_identity.h"
+#include "common/keys.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "elasticsearch/es_stray_rows.h"
@@ -104,6 +110,62 @@ are_published(void)
 	published = spi_plan_read_fresh(&plan, NULL) > 0;
 	worker_xact_commit();
 	return published;
+}
+
+/* The key of the last watermark among the next ones above a key. Returns false if there are no so many. */
+static bool
+watermark_after(int32 index, ChatKey *chat)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT application_id, chat_number FROM chat_internal.search_watermarks"
+		" WHERE index_id = $1 AND (application_id, chat_number) > ($2, $3)"
+		" ORDER BY application_id, chat_number OFFSET " CppAsString2(ROWS_MAX) " - 1 LIMIT 1",
+		INT4OID, INT4OID, INT4OID);
+	Datum		values[3] = {Int32GetDatum(index), Int32GetDatum(chat->application), Int32GetDatum(chat->chat)};
+
+	if (spi_plan_read_fresh(&plan, values) == 0)
+		return false;
+	*chat = (ChatKey) {spi_result_int32(0, spi_column("application_id")), spi_result_int32(0, spi_column("chat_number"))};
+	return true;
+}
+
+/*
+ * Look at the next watermarks of an index, in turn, and delete those of chats
+ * that are gone.
+ */
+void
+es_stray_rows_delete_next(int32 index)
+{
+	static SavedPlan lock = SAVED_PLAN(
+		"SELECT w.ctid FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $1 AND (w.application_id, w.chat_number) > ($2, $3)"
+		" AND (w.application_id, w.chat_number) <= ($4, $5)"
+		" AND NOT EXISTS (SELECT FROM chat.chats AS c"
+		" WHERE c.application_id = w.application_id AND c.number = w.chat_number OFFSET 0)"
+		" FOR UPDATE OF w SKIP LOCKED",
+		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID);
+	static SavedPlan delete = DELETION("search_watermarks");
+	static ChatKey position = {0, 0};
+	ChatKey		through = position;
+	bool		more;
+	Datum		values[5];
+
+	worker_xact_begin("deleting watermarks of chats that are gone");
+	more = watermark_after(index, &through);
+	if (!more)
+		through = (ChatKey) {PG_INT32_MAX, PG_INT32_MAX};
+	values[0] = Int32GetDatum(index);
+	values[1] = Int32GetDatum(position.application);
+	values[2] = Int32GetDatum(position.chat);
+	values[3] = Int32GetDatum(through.application);
+	values[4] = Int32GetDatum(through.chat);
+	if (spi_plan_write(&lock, values, NULL) > 0)
+	{
+		values[0] = tid_array_of_result("ctid");
+		spi_plan_write(&delete, values, NULL);
+	}
+	worker_xact_commit();
+	position = more ? through : (ChatKey) {0, 0};
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_difference.h"
 #include "elasticsearch/es_unverified.h"
+#include "elasticsearch/es_stray_rows.h"
 #include "elasticsearch/es_verify_job.h"
 
 #define JOB "verify search"
@@ -132,6 +133,7 @@ verify_some(JobRun *run)
 		return interval_ms;
 	}
 
+	es_stray_rows_delete_next(finding.index);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();

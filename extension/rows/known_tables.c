@@ -78,7 +78,9 @@ static const TableShape shapes[KNOWN_TABLES] = {
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
 			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
 			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
-		}
+		},
+		.keys_count = 1,
+		.keys = {{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1}}
 	}
 };
 

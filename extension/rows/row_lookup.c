@@ -210,7 +210,8 @@ find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
 			tid_cache_put_root(table->which, key->hash, &root);
 			return true;
 		}
-		scan->kill_prior_tuple = all_dead;
+		/* On a standby, where others may still see it, it must not be said. */
+		scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
 	}
 	return false;
 }

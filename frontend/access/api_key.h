@@ -16,8 +16,8 @@
  */
 extern bool api_key_ask(const char *key, FactWaiter *waiter);
 
-/* Does the same with the digest and id of a key. */
-extern void api_key_ask_digest(const char *hex, int id, FactWaiter *waiter);
+/* Asks again for the grant of the key that a grant belongs to. */
+extern void api_key_ask_again(const Grant *grant, FactWaiter *waiter);
 
 /* Called once a second; reports used keys to the database, once a minute. */
 extern void api_keys_tick(void);

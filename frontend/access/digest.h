@@ -24,4 +24,7 @@ extern Digest digest_of_two(const char *first, size_t first_length, const char *
 /* Writes a digest in the format of bytea, without a NUL. */
 extern void digest_to_hex(const Digest *digest, char hex[DIGEST_HEX_SIZE]);
 
+/* The digest that was written so; zeros if the text is of another length. */
+extern Digest digest_of_hex(const char *hex);
+
 #endif

@@ -5,7 +5,12 @@
 #ifndef CHATD_EXPOSURE_H
 #define CHATD_EXPOSURE_H
 
-/* Exits if other machines can reach chatd, unless keys are required or --open is set. */
-extern void exposure_check(void);
+#include "http/endpoint.h"
+
+/*
+ * Exits if other machines can reach one of the endpoints, unless keys are required
+ * or --open is set.
+ */
+extern void exposure_check(const Endpoint *endpoints, int count);
 
 #endif

@@ -3,10 +3,10 @@
  *		Facts: a cache of what the database knows about credentials, for a
  *		second at most.
  *
- * A fact has a type, and a name of one or two texts. If it is not cached, the
- * caller waits for it; the database is asked once, however many callers wait.
- * Facts are in a table of a fixed size; if it is full, the least recently used
- * one is evicted.
+ * A fact has a type, and a digest as its name. If it is not cached, the caller
+ * waits for it; the database is asked once, however many callers wait. Facts are
+ * in a table of a fixed size; if it is full, the least recently used one is
+ * evicted.
  */
 #ifndef CHATD_FACT_H
 #define CHATD_FACT_H
@@ -28,15 +28,15 @@ typedef struct FactType
 	void		(*free) (void *value);
 } FactType;
 
-/* The name of a fact: the parameters of its statement. */
-typedef struct FactName
+/* The parameters of a statement that asks for a fact. */
+typedef struct FactParameters
 {
 	const char *first;
 	size_t		first_length;
 	const char *second;			/* NULL: number is the second */
 	size_t		second_length;
 	int			number;			/* 0: none */
-} FactName;
+} FactParameters;
 
 /*
  * A waiter for a fact, embedded in the struct that it serves. Exactly one of
@@ -53,8 +53,11 @@ typedef struct FactWaiter
 	struct FactWaiter *next;
 } FactWaiter;
 
-/* Asks for a fact. Its waiter may be called before this returns. */
-extern void fact_ask(const FactType *type, const FactName *name, FactWaiter *waiter);
+/* Is the fact of a name known? Then its waiter is called before this returns. */
+extern bool fact_tell(const FactType *type, const Digest *name, FactWaiter *waiter);
+
+/* Asks the database for a fact, unless that is under way. The waiter may be called before this returns. */
+extern void fact_ask(const FactType *type, const Digest *name, const FactParameters *parameters, FactWaiter *waiter);
 
 /* Returns the value of a fact that fact_remember() stored, or NULL. */
 extern void *fact_recall(const FactType *type, const Digest *name);

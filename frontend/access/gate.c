@@ -17,9 +17,9 @@
 #include "common/settings.h"
 
 void
-gate_open(void)
+gate_open(const Endpoint *endpoints, int count)
 {
-	exposure_check();
+	exposure_check(endpoints, count);
 	rights_open();
 	origins_open();
 	client_addresses_open();

@@ -5,13 +5,14 @@
 #ifndef CHATD_GATE_H
 #define CHATD_GATE_H
 
+#include "http/endpoint.h"
 #include "http/request.h"
 
 /*
  * Reads the settings. Exits if one is invalid, or if they would open chatd to
  * other machines by accident.
  */
-extern void gate_open(void);
+extern void gate_open(const Endpoint *endpoints, int count);
 
 /* The admit function of a service, see router.h. */
 extern void gate_admit(Request *request);

@@ -41,10 +41,10 @@ extern size_t json_plain_length(const char *text, size_t length);
 /* Writes a value that is JSON already. */
 extern void json_value(Json *json, const char *value, size_t length);
 
-/* Writes a member with a text. */
+/* Writes a member that is a string, as json_text() does. */
 extern void json_member_text(Json *json, const char *name, const char *text, size_t length);
 
-/* Writes a member with a number. */
+/* Writes a member that is a number. */
 extern void json_member_number(Json *json, const char *name, int number);
 
 /* Writes a member whose value is JSON already. */

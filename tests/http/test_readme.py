@@ -254,6 +254,10 @@ def test_loops_of_chatd(server, filled_shop, tmp_path):
     starts(server, tmp_path, example("chatd-loops"))
 
 
+def test_listening_of_chatd(server, filled_shop, tmp_path):
+    starts(server, tmp_path, example("chatd-listen").replace(":8081", ":0"))
+
+
 def test_start_of_worker(server, filled_shop):
     with Psql(server, filled_shop) as psql:
         assert without_variables(psql.run(example("start-worker")))[2] == "t"
