@@ -72,15 +72,15 @@ chat_own_functions(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	sql_commands_execute("SELECT pg_catalog.format('ALTER ROUTINE %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole) AS command"
-				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
-				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
-				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
+						 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
+						 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
+						 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
 	sql_commands_execute("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', c.oid::pg_catalog.regclass, a.relowner::pg_catalog.regrole) AS command"
-				 " FROM pg_catalog.pg_class AS c, pg_catalog.pg_class AS a"
-				 " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND c.relkind OPERATOR(pg_catalog.=) 'r'"
-				 " AND a.oid OPERATOR(pg_catalog.=) 'chat.applications'::pg_catalog.regclass"
-				 " AND c.relowner OPERATOR(pg_catalog.<>) a.relowner");
+						 " FROM pg_catalog.pg_class AS c, pg_catalog.pg_class AS a"
+						 " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND c.relkind OPERATOR(pg_catalog.=) 'r'"
+						 " AND a.oid OPERATOR(pg_catalog.=) 'chat.applications'::pg_catalog.regclass"
+						 " AND c.relowner OPERATOR(pg_catalog.<>) a.relowner");
 	PG_RETURN_VOID();
 }
