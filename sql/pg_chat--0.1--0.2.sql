@@ -379,31 +379,31 @@ CREATE TABLE chat_internal.cursors (
 CREATE INDEX cursors_reader ON chat_internal.cursors (application_id, reader, chat_number);
 COMMENT ON TABLE chat_internal.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
 
-CREATE TYPE chat.cursor AS (reader text, number integer, unread_count integer);
-COMMENT ON TYPE chat.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
+CREATE TYPE chat_internal.cursor AS (reader text, number integer, unread_count integer);
+COMMENT ON TYPE chat_internal.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
 
-CREATE TYPE chat.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
-COMMENT ON TYPE chat.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
+CREATE TYPE chat_internal.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
 
-CREATE FUNCTION chat_internal.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat.cursor
+CREATE FUNCTION chat_internal.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
 	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_id'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) IS
 'Notes that a reader has read the chat through a number, 0 for nothing, and returns the cursor as it is then: it moves forward only, unless back is true. reader: 1 to 255 characters, not only white space. Errors: P0002 no such application or chat, 23502 reader or number blank, 22001 reader too long, 22003 number below 0 or above the chat''s last.';
 
-CREATE FUNCTION chat_internal.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat.cursor
+CREATE FUNCTION chat_internal.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
 	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_token'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) IS
 'As set_cursor(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat.cursor
+CREATE FUNCTION chat_internal.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat_internal.cursor
 	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_id'
 	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat_internal.get_cursor(integer, integer, text) IS
 'The cursor of a reader in the chat; no row if there is none. Errors: P0002 no such application or chat, 23502 reader blank, 22001 too long.';
 
-CREATE FUNCTION chat_internal.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat.cursor
+CREATE FUNCTION chat_internal.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat_internal.cursor
 	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_token'
 	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat_internal.get_cursor(text, integer, text) IS
@@ -424,14 +424,14 @@ COMMENT ON FUNCTION chat_internal.list_cursors(text, integer, text, integer) IS
 'As list_cursors(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
-	RETURNS SETOF chat.unread_chat
+	RETURNS SETOF chat_internal.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer) IS
 'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
 
 CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
-	RETURNS SETOF chat.unread_chat
+	RETURNS SETOF chat_internal.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer) IS
@@ -660,6 +660,8 @@ ALTER PROCEDURE chat_internal.wait_for_changes(bigint, integer, integer[], integ
 COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
 'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
 ALTER TABLE chat_internal.cursors SET SCHEMA chat;
+ALTER TYPE chat_internal.cursor SET SCHEMA chat;
+ALTER TYPE chat_internal.unread_chat SET SCHEMA chat;
 SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
 ALTER FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) SET SCHEMA chat;

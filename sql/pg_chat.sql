@@ -144,7 +144,6 @@ CREATE TABLE chat.cursors (
 ) WITH (fillfactor = 50);
 CREATE INDEX cursors_reader ON chat.cursors (application_id, reader, chat_number);
 COMMENT ON TABLE chat.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
-SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ---------------------------------------------------------------------------
@@ -956,6 +955,7 @@ COMMENT ON TABLE chat_internal.tickets IS 'Tickets that were given and not used 
 
 SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
 
 CREATE FUNCTION chat.create_key(name text, scope text, application integer DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_create_key'

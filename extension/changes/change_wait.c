@@ -73,9 +73,10 @@ wal_position(void)
 {
 	if (RecoveryInProgress())
 		return -(int64) GetXLogReplayRecPtr(NULL);
+
 	/*
-	 * A transaction becomes visible after its commit was written or, if it
-	 * waits for that, flushed.
+	 * A transaction becomes visible after its commit was written or, if it waits for that,
+	 * flushed.
 	 */
 	return -(int64) (GetXLogInsertRecPtr() + compat_flush_position());
 }
