@@ -2,8 +2,8 @@
 #
 # run.sh SUITE... - run test suites and say how many tests passed and failed.
 #
-# Suites: regress, isolation (pg_regress), tap (prove), http, commands (pytest). The counts are the runners'
-# own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
+# Suites: regress, isolation (pg_regress), tap (prove), http, commands (pytest), torture and soak (programs of
+# their own). The counts are the runners' own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
 #
 # The suites run from a stage: a copy of tests/ and of chatd in a temporary directory that holds
 # everything they write and goes away with them. PostgreSQL refuses to run as root, so root runs
@@ -13,6 +13,8 @@
 # elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
 # a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
 # file that changes answers at random.
+#
+# ROUNDS and SEED are torture's, MINUTES is soak's, see there.
 #
 # DIRECT_ROWS is what pg_chat.direct_rows is while suites tap and http run, on unless said; suites regress
 # and isolation run with both.
@@ -47,7 +49,7 @@ staged()
 		"$@"
 }
 
-# What runs the tests may not enter the clone: of a PostgreSQL that is there, the stage has a copy.
+# The user who runs the tests may not be able to enter the clone, so the stage has a copy of a PostgreSQL in it.
 stage_postgres()
 {
 	pg_config=$(command -v "$pg_config")
@@ -66,11 +68,28 @@ stage_postgres()
 stage_engine()
 {
 	"$top/docker/step.sh" engine "Fetching and building $engine" "$top/tests/elasticsearch/run.sh" "$engine" build || {
-		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search failed for that, see build/log/engine.log"
+		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search and torture failed for that, see build/log/engine.log"
 		return 0
 	}
 	mkdir "$stage/build/elasticsearch"
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
+}
+
+# The same for the jars of Apache HttpClient, where there is what runs it.
+stage_apache()
+{
+	local jars
+	{ command -v mvn && command -v javac; } >/dev/null || return 0
+	jars=$top/build/apache/$(sha256sum "$top/tests/http/apache/pom.xml" | cut -c 1-16)
+	if [ ! -d "$jars" ]; then
+		rm -rf "$top/build/apache"
+		if ! "$top/docker/step.sh" apache "Fetching Apache HttpClient" "$top/tests/lib/fetch_jars.sh" "$top/tests/http/apache/pom.xml" "$jars.new"; then
+			lacking="Apache HttpClient could not be fetched: its tests failed for that, see build/log/apache.log"
+			return 0
+		fi
+		mv "$jars.new" "$jars"
+	fi
+	cp -R "$jars" "$stage/build/apache"
 }
 
 # make_stage SUITE... - with what these need.
@@ -85,7 +104,10 @@ make_stage()
 	(cd "$top" && cp --parents -t "$stage" docker/*.sh frontend/run.sh)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
-		*" tap "*) stage_engine ;;
+		*" tap "* | *" torture "* | *" soak "*) stage_engine ;;
+	esac
+	case " $* " in
+		*" http "*) stage_apache ;;
 	esac
 	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
@@ -151,6 +173,19 @@ suite_commands()
 	suite_http
 }
 
+suite_torture()
+{
+	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-25}" --seed "${SEED:-1}"
+}
+
+suite_soak()
+{
+	staged /usr/bin/python3 soak.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --minutes "${MINUTES:-60}"
+	local status=$?
+	cp soak.svg "$top/build/" && echo "The drawing is build/soak.svg."
+	return $status
+}
+
 # Each counter reads a runner's output and prints "<passed> <failed>".
 count_regress()
 {
@@ -188,7 +223,17 @@ count_commands()
 	count_http
 }
 
-# What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
+count_torture()
+{
+	sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p'
+}
+
+count_soak()
+{
+	count_torture
+}
+
+# Print all that explains a failure: differences, findings of a sanitizer, the servers' logs.
 report_failure()
 {
 	local file

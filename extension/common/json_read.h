@@ -12,7 +12,7 @@
 
 extern Jsonb *json_parse_object(const char *text, int length, const char **problem);
 
-/* Looking into a value. A value that is NULL, or of another type, has no such part. */
+/* Access to parts of a value. A value that is NULL, or of another type, has no such part. */
 extern JsonbValue *json_member(const JsonbContainer *container, const char *key);
 extern JsonbValue *json_element(const JsonbContainer *container, uint32 i);
 extern const JsonbContainer *json_container(const JsonbValue *value);

@@ -45,75 +45,58 @@ typedef struct ChatInsert
 	TimestampTz created_at;
 } ChatInsert;
 
-/*
- * Run a statement that changes the application's counters, the first parameter
- * being the application. Returns the number of rows, 0 also if the application
- * does not exist.
- */
-static uint64
-change_counters(SavedPlan *plan, const Datum *values)
+/* Count a chat with the next number. Raises P0002, 54000 or 55P03. */
+static int32
+count_numbered(int32 application)
 {
-	uint64		count = spi_plan_write(plan, values, NULL);
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
+	int			count = 1;
+	int32		last_number;
+	RowResult	result = parent_counter_add(TABLE_APPLICATION_COUNTERS, parent, true, &count, &last_number);
 
-	if (count > 0)
-		return count;
-	number_cache_create_counters(DatumGetInt32(values[0]));
-	return spi_plan_write(plan, values, NULL);
+	if (result == ROW_MISSING)
+	{
+		number_cache_create_counters(application);
+		result = parent_counter_add(TABLE_APPLICATION_COUNTERS, parent, true, &count, &last_number);
+	}
+	if (result != ROW_DONE)
+		arg_error_raise(result == ROW_MISSING ? application_not_found() :
+						arg_error_locked(psprintf("application %d", application)));
+	if (count == 0)
+		arg_error_raise(arg_error_numbers_exhausted("chat"));
+	return last_number + 1;
 }
 
-/* Create a chat with the next number. */
+/* Count a chat with the number that the caller named. Raises P0002, and 22003 for a number below 1. */
 static void
-create_numbered(ChatInsert *chat)
+count_named(int32 application, int32 number)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"WITH counted AS ("
-		" UPDATE chat.application_counters"
-		" SET last_chat_number = last_chat_number + 1,"
-		" chats_count = chats_count + 1"
-		" WHERE application_id = $1"
-		" AND last_chat_number < 2147483647"
-		" RETURNING last_chat_number)"
-		" INSERT INTO chat.chats (application_id, number)"
-		" SELECT $1, last_chat_number FROM counted RETURNING number, created_at",
-		INT4OID);
-	static SavedPlan find = SAVED_PLAN(
-		"SELECT FROM chat.application_counters WHERE application_id = $1",
-		INT4OID);
-	Datum		value = Int32GetDatum(chat->application);
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
 
-	if (change_counters(&plan, &value) == 0)
-		arg_error_raise(spi_plan_read_fresh(&find, &value) == 0 ?
-						application_not_found() : arg_error_numbers_exhausted("chat"));
-	chat->number = spi_result_int32(0, 1);
-	chat->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
+	if (number < 1)
+		arg_error_raise(arg_error_number_range("chat", number));
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) == ROW_DONE)
+		return;
+	number_cache_create_counters(application);
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) != ROW_DONE)
+		arg_error_raise(application_not_found());
 }
 
-/* Create a chat with the number that the caller named. */
+/* Insert a chat, and set when it was created. Raises 23505 if its number is named and taken. */
 static void
-create_named(ChatInsert *chat)
+insert_chat(ChatInsert *chat, bool named)
 {
-	static SavedPlan count = SAVED_PLAN(
-		"UPDATE chat.application_counters"
-		" SET last_chat_number = GREATEST(last_chat_number, $2),"
-		" chats_count = chats_count + 1"
-		" WHERE application_id = $1",
-		INT4OID, INT4OID);
-	static SavedPlan insert = SAVED_PLAN(
-		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
-		" ON CONFLICT (application_id, number) DO NOTHING RETURNING created_at",
-		INT4OID, INT4OID);
+#define INSERT_CHAT "INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
+	static SavedPlan insert = SAVED_PLAN(INSERT_CHAT " RETURNING created_at", INT4OID, INT4OID);
+	static SavedPlan insert_named = SAVED_PLAN(
+		INSERT_CHAT " ON CONFLICT (application_id, number) DO NOTHING RETURNING created_at", INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(chat->application), Int32GetDatum(chat->number)};
 
-	if (chat->number < 1)
-		arg_error_raise(arg_error_number_range("chat", chat->number));
-	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, (ChatKey) {.application = chat->application}, chat->number, 1) != ROW_DONE &&
-		change_counters(&count, values) == 0)
-		arg_error_raise(application_not_found());
-	if (spi_plan_write(&insert, values, NULL) == 0)
-		arg_error_raise(arg_error_taken("chat", "number",
-										psprintf("There is a chat number %d.", chat->number),
+	if (spi_plan_write(named ? &insert_named : &insert, values, NULL) > 0)
+		chat->created_at = DatumGetTimestampTz(spi_result(0, 1, TIMESTAMPTZOID, NULL));
+	else if (named)
+		arg_error_raise(arg_error_taken("chat", "number", psprintf("There is a chat number %d.", chat->number),
 										"Leave the number out to get the next one."));
-	chat->created_at = DatumGetTimestampTz(spi_result(0, 1, TIMESTAMPTZOID, NULL));
 }
 
 /* Find the application that argument 0 names. Returns false if there is none. */
@@ -185,17 +168,16 @@ static void
 create_by_statements(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *chat)
 {
 	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	bool		named = !PG_ARGISNULL(1);
 	int			previous;
 
 	chat->application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
 	previous = number_cache_function_begin();
-	if (PG_ARGISNULL(1))
-		create_numbered(chat);
+	if (named)
+		count_named(chat->application, chat->number = PG_GETARG_INT32(1));
 	else
-	{
-		chat->number = PG_GETARG_INT32(1);
-		create_named(chat);
-	}
+		chat->number = count_numbered(chat->application);
+	insert_chat(chat, named);
 	number_cache_function_end(previous);
 	table_owner_leave(caller);
 }
@@ -204,7 +186,7 @@ create_by_statements(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *
 static ChatInsert
 create_chat(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type)
 {
-	ChatInsert	chat;
+	ChatInsert	chat = {0};
 
 	sql_signature_check(fcinfo, signature, application_type);
 	if (!create_directly(fcinfo, application_type, &chat))

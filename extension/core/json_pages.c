@@ -2,13 +2,14 @@
  * json_pages.c
  *	  Pages of messages as JSON.
  *
- * Most messages are read to be sent on as JSON. So it is made here, from the rows
- * as the executor finds them: once, without what it costs to make rows of a result
- * of them, to send these, and to take them apart again.
+ * Most messages are read to be sent on as JSON. So it is made here, from the
+ * rows as the executor finds them: once, and without making rows of a result
+ * of them, sending these, and parsing them again.
  *
- * A page is bounded by its bytes, too. It ends before the message that would make
- * it too large, and that one's body is not read: its size, which is known without,
- * says enough. Only a body whose escapes make the difference is read in vain.
+ * A page is bounded by its bytes, too. It ends before the message that would
+ * make it too large, whose body is not read: its size, which is known without
+ * that, suffices. A body is read in vain only if its escapes make the
+ * difference.
  */
 #include "postgres.h"
 
@@ -65,7 +66,7 @@ add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls
 	return true;
 }
 
-/* Turn the order of the page's messages round. */
+/* The page with its messages in reverse order. */
 static StringInfo
 reverse(JsonPages *pages)
 {
@@ -160,8 +161,8 @@ column_value(TupleTableSlot *slot, int column, int32 otherwise)
 }
 
 /*
- * Take a row. Where there are no items, returns false to have the executor stop
- * with the page's end.
+ * Receive a row. Without items, returns false at the end of the page, so that
+ * the executor stops.
  */
 static bool
 receive(TupleTableSlot *slot, DestReceiver *receiver)
@@ -188,7 +189,7 @@ require_integer(TupleDesc descriptor, int column)
 						 TupleDescAttr(descriptor, column - 1)->atttypid, INT4OID);
 }
 
-/* Raise 42804 unless the columns are of the types that they are read as. */
+/* Raise 42804 unless the columns have the expected types. */
 static void
 startup(DestReceiver *receiver, int operation, TupleDesc descriptor)
 {
@@ -205,8 +206,9 @@ do_nothing(DestReceiver *receiver)
 }
 
 /*
- * Begin to write pages, which are stored one by one. from_end has an element for
- * each item.
+ * Begin to write pages into store, a row each. max_size is the most bytes of a
+ * page, 0: any number. from_end has an element for each item, or one if there
+ * are no items.
  */
 void
 json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end)
@@ -229,7 +231,7 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 }
 
 /*
- * Store the last page. Where there are no items, there is one even without rows.
+ * Store the last page. Without items there is one even if it has no messages.
  */
 void
 json_pages_end(JsonPages *pages)

@@ -135,8 +135,9 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 	message.token = NULL;
 	message.chat = chat_argument(fcinfo);
 	take_arguments(fcinfo, &message);
-	if (message.problem.sqlstate == 0)
-		message_insert_one(&message);
+	message_insert_many(&message, 1, true);
+	if (message.problem.sqlstate == ERRCODE_NO_DATA_FOUND)
+		application_require(message.application);
 	if (message.problem.sqlstate != 0)
 		arg_error_raise(message.problem);
 	table_owner_leave(caller);

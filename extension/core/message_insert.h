@@ -15,7 +15,7 @@
  * That is done in two ways. message_insert_direct.c has the access methods do
  * it, where nothing is defined on the tables that only a statement would heed;
  * message_insert_spi.c has statements do it, and does whatever the other left.
- * Both take chats in the order of their keys, and the first has locked what it
+ * Both take chats in the order of their keys, and the first holds what it
  * leaves: so two batches cannot wait for each other in a circle.
  */
 #ifndef PG_CHAT_MESSAGE_INSERT_H
@@ -54,9 +54,8 @@ extern bool message_insert_direct(MessageInsert *messages, int count, bool wait)
 
 /*
  * The same by statements, connected to SPI, of messages whose application is
- * known: for one message, for many.
+ * known.
  */
-extern void message_insert_one(MessageInsert *message);
 extern void message_insert_many(MessageInsert *messages, int count, bool wait);
 
 #endif							/* PG_CHAT_MESSAGE_INSERT_H */

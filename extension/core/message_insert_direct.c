@@ -3,7 +3,7 @@
  *	  Numbers and rows of new messages, without statements.
  *
  * Left to statements are, besides everything where the tables do not allow it,
- * the chats of which a number is named; they are locked here, in their turn.
+ * the chats of which a number is named; they are held here, in their turn.
  */
 #include "postgres.h"
 
@@ -79,10 +79,8 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 
 	if (!group->named)
 		result = counter_row_add(access, chats, &key, wait, &count, &group->last_before);
-	if (result == ROW_BY_STATEMENT && wait)
-		result = counter_row_hold(access, chats, &key, &group->last_before, &group->tid);
-	else if (result == ROW_BY_STATEMENT)
-		result = row_lock(access, chats, &key, LockTupleNoKeyExclusive, false);
+	if (result == ROW_BY_STATEMENT)
+		result = counter_row_hold(access, chats, &key, wait, &group->last_before);
 	else if (result == ROW_DONE)
 	{
 		group->added = count;

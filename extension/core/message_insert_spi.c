@@ -20,7 +20,6 @@
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
 #include "common/chat_tables.h"
-#include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/message_columns.h"
 #include "common/spi_plan.h"
@@ -49,193 +48,25 @@ result_time(uint64 row, int column)
 }
 
 /*
- * Create a message, whose number is not named. Returns false if there is no
- * such chat, or no number left.
- */
-static bool
-try_next(MessageInsert *message)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"WITH counted AS ("
-		" UPDATE chat.chats SET last_message_number = last_message_number + 1,"
-		" messages_count = messages_count + 1"
-		" WHERE application_id = $1 AND number = $2"
-		" AND last_message_number < 2147483647"
-		" RETURNING last_message_number)"
-		" " MESSAGE_INSERT " SELECT $1, $2, last_message_number, $3, $4, $5, $6 FROM counted"
-		" RETURNING number, created_at::timestamptz",
-		INT4OID, INT4OID MESSAGE_GIVEN_TYPES);
-	Datum		values[6] = {
-		Int32GetDatum(message->application),
-		Int32GetDatum(message->chat),
-		PointerGetDatum(message->body),
-		PointerGetDatum(message->sender),
-		PointerGetDatum(message->metadata)
-	};
-	char		nulls[6] = {
-		' ', ' ', ' ', message->sender == NULL ? 'n' : ' ', message->metadata == NULL ? 'n' : ' ', 'n'
-	};
-	int			previous = number_cache_function_begin();
-	uint64		created = spi_plan_write(&plan, values, nulls);
-
-	number_cache_function_end(previous);
-	if (created == 0)
-		return false;
-	message->number = spi_result_int32(0, 1);
-	message->created_at = result_time(0, 2);
-	change_tracking_note(message->application, message->chat);
-	return true;
-}
-
-/*
- * The same, or refuse it. If the chat was deleted while the statement waited
- * for it, there may be another with its number, which the statement did not
- * see; so it is done once more.
+ * Hold a chat, and learn its highest number. Where none is named, its row counts
+ * the messages at once.
  */
 static void
-create_next(MessageInsert *message)
+group_hold(MessageBatch *batch, ChatGroup *group, bool wait)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT last_message_number FROM chat.chats"
-		" WHERE application_id = $1 AND number = $2",
-		INT4OID, INT4OID);
-	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
+	ChatKey		chat = {group->application, group->chat};
+	int			count = group->count;
+	RowResult	result = group->named ?
+		parent_counter_hold(TABLE_CHATS, chat, wait, &group->last_number) :
+		parent_counter_add(TABLE_CHATS, chat, wait, &count, &group->last_number);
 
-	if (try_next(message))
-		return;
-	if (spi_plan_read_fresh(&plan, key) == 0)
-		message->problem = chat_not_found(message->application, message->chat);
-	else if (spi_result_int32(0, 1) == PG_INT32_MAX)
-		message->problem = arg_error_numbers_exhausted("message");
-	else if (!try_next(message))
-		message->problem = arg_error_locked(psprintf("chat %d", message->chat));
-}
-
-void
-message_insert_one(MessageInsert *message)
-{
-	if (!message->named)
-		create_next(message);
-	else
-		message_insert_many(message, 1, true);
-	if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
-		application_require(message->application);
-}
-
-/* The keys of the groups, as the first parameters of a statement. */
-static void
-group_keys(MessageBatch *batch, Datum *values)
-{
-	ChatKey    *keys = palloc(batch->groups_count * sizeof(ChatKey));
-
-	for (int i = 0; i < batch->groups_count; i++)
-		keys[i] = (ChatKey) {batch->groups[i].application, batch->groups[i].chat};
-	chat_keys_to_arrays(keys, batch->groups_count, values);
-}
-
-/*
- * Lock the chats, and learn their highest numbers, without a statement. Returns
- * whether all were found.
- */
-static bool
-batch_hold(MessageBatch *batch)
-{
-	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
-	{
-		group->found = parent_counter_hold(TABLE_CHATS, (ChatKey) {group->application, group->chat},
-										   &group->last_number, &group->tid) == ROW_DONE;
-		if (!group->found)
-			return false;
-		group->last_before = group->last_number;
-	}
-	return true;
-}
-
-/*
- * Lock the chats, and learn their highest numbers. One that does not exist
- * stays not found, and so does one that another transaction has locked, if
- * the batch does not wait. Returns whether all were found.
- *
- * Keys are looked up and rows locked in one loop over the arrays, which are
- * in key order: a subquery that locks is never turned into a join.
- */
-static bool
-batch_lock(MessageBatch *batch, bool wait)
-{
-#define LOCK_CHATS \
-	"SELECT k.item::int4, c.last_message_number, c.ctid" \
-	" FROM ROWS FROM (unnest($1), unnest($2))" \
-	" WITH ORDINALITY AS k (application_id, number, item)," \
-	" LATERAL (SELECT c.last_message_number, c.ctid FROM chat.chats AS c" \
-	" WHERE c.application_id = k.application_id AND c.number = k.number FOR NO KEY UPDATE"
-	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
-	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
-	enum
-	{
-		ITEM = 1, LAST_NUMBER, TID
-	};
-	Datum		values[2];
-	uint64		rows;
-
-	if (wait && batch_hold(batch))
-		return true;
-	group_keys(batch, values);
-	rows = spi_plan_write(wait ? &lock : &try_lock, values, NULL);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ChatGroup  *group = &batch->groups[spi_result_int32(row, ITEM) - 1];
-
-		group->found = true;
-		group->last_number = group->last_before = spi_result_int32(row, LAST_NUMBER);
-		group->tid = *(ItemPointer) DatumGetPointer(spi_result(row, TID, TIDOID, NULL));
-	}
-	for (int g = 0; g < batch->groups_count; g++)
-		if (!batch->groups[g].found)
-			return false;
-	return true;
-}
-
-/*
- * Refuse the messages of chats that were not found: they do not exist, or are
- * locked. To one who waits a chat that exists is not found where it was
- * deleted, and another created, while the batch waited for it; that one is
- * looked for once more.
- */
-static void
-batch_refuse_unfound(MessageBatch *batch, bool wait)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.item::int4"
-		" FROM ROWS FROM (unnest($1), unnest($2))"
-		" WITH ORDINALITY AS k (application_id, number, item),"
-		" LATERAL (SELECT FROM chat.chats AS c WHERE c.application_id = k.application_id"
-		" AND c.number = k.number OFFSET 0) AS c",
-		INT4ARRAYOID, INT4ARRAYOID);
-	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
-	Datum		values[2];
-	uint64		rows;
-
-	group_keys(batch, values);
-	rows = spi_plan_read_fresh(&plan, values);
-	for (uint64 row = 0; row < rows; row++)
-		exists[spi_result_int32(row, 1) - 1] = true;
-	for (int g = 0; wait && g < batch->groups_count; g++)
-	{
-		if (!exists[g] || batch->groups[g].found)
-			continue;
-		batch_lock(batch, true);
-		break;
-	}
-
-	for (int g = 0; g < batch->groups_count; g++)
-	{
-		ChatGroup  *group = &batch->groups[g];
-
-		if (!group->found)
-			message_batch_refuse(batch, group, exists[g] ?
-								 arg_error_locked(psprintf("chat %d", group->chat)) :
-								 chat_not_found(group->application, group->chat));
-	}
+	group->found = result == ROW_DONE;
+	group->counted = !group->named;
+	group->last_before = group->last_number;
+	if (result == ROW_LOCKED)
+		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
+	else if (result == ROW_MISSING)
+		message_batch_refuse(batch, group, chat_not_found(group->application, group->chat));
 }
 
 static MessageKey
@@ -246,7 +77,7 @@ message_key(const MessageInsert *message)
 
 /*
  * Find which of the named numbers are taken in the table. The chats are
- * locked, so this stays true. Returns a table of MessageKey, or NULL if no
+ * held, so this stays true. Returns a table of MessageKey, or NULL if no
  * number is named.
  */
 static HTAB *
@@ -295,7 +126,7 @@ batch_find_occupied(MessageBatch *batch)
 }
 
 /*
- * Give a message of a locked chat its number, or refuse it.
+ * Give a message of a held chat its number, or refuse it.
  */
 static void
 group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
@@ -329,47 +160,20 @@ group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 	group->added++;
 }
 
-/*
- * Write the chats' new counters, by a statement those that it takes one for.
- * Their rows are locked, so they are where they were found.
- */
+/* Write the chats' new counters. */
 static void
 batch_count(MessageBatch *batch)
 {
-	static SavedPlan plan = {
-		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
-		" messages_count = c.messages_count + k.added"
-		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))"
-		" AS k (tid, last_message_number, added)"
-		" WHERE c.ctid = k.tid",
-		.by_tid = true,
-		.nargs = 3,
-		.argtypes = {TIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
-	};
-	Datum	   *tids = palloc(batch->groups_count * sizeof(Datum));
-	IntColumns	columns;
-	Datum		values[3];
-
-	int_columns_init(&columns, 2, batch->groups_count);
-	for (int i = 0; i < batch->groups_count; i++)
+	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
 	{
-		ChatGroup  *group = &batch->groups[i];
+		ChatKey		chat = {group->application, group->chat};
 
 		if (group->added == 0)
 			continue;
-		change_tracking_note(group->application, group->chat);
-		if (parent_counter_raise(TABLE_CHATS, (ChatKey) {group->application, group->chat},
-								 group->last_number, group->added) == ROW_DONE)
-			continue;
-		tids[columns.count] = PointerGetDatum(&group->tid);
-		int_columns_append(&columns, (int32[]) {group->last_number, group->added});
+		change_tracking_note(chat.application, chat.chat);
+		if (!group->counted)
+			parent_counter_raise(TABLE_CHATS, chat, group->last_number, group->added);
 	}
-	if (columns.count == 0)
-		return;
-	values[0] = PointerGetDatum(construct_array(tids, columns.count, TIDOID, sizeof(ItemPointerData),
-												false, TYPALIGN_SHORT));
-	int_columns_to_arrays(&columns, &values[1]);
-	spi_plan_write(&plan, values, NULL);
 }
 
 /* An array of a column of the accepted messages, whose values may be null pointers. */
@@ -464,8 +268,8 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	LockRelationOid(chat_table_oid(TABLE_CHATS), RowExclusiveLock);
 	LockRelationOid(chat_table_oid(TABLE_MESSAGES), RowExclusiveLock);
 	previous = number_cache_function_begin();
-	if (!batch_lock(&batch, wait))
-		batch_refuse_unfound(&batch, wait);
+	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
+		group_hold(&batch, group, wait);
 	occupied = batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)

@@ -12,7 +12,7 @@
 
 PG_FUNCTION_INFO_V1(chat_write_paths);
 
-/* What is done with which table. */
+/* The operations on each table. */
 static const struct
 {
 	ChatTable	table;
@@ -29,8 +29,11 @@ static const struct
 };
 
 /*
- * chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean,
- * OUT reason text) returns setof record
+ * chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT
+ * reason text) returns setof record
+ *
+ * A row for each operation on a table: whether it is done without a statement,
+ * and if not, why.
  */
 Datum
 chat_write_paths(PG_FUNCTION_ARGS)

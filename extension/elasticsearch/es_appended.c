@@ -18,7 +18,7 @@
 #include "rows/message_rows.h"
 #include "rows/row_lookup.h"
 
-/* The chats' keys, as two parameters of a statement. */
+/* Set arrays to the chats' keys, as two parameters of a statement. */
 static void
 keys_to_arrays(const AppendedChat *chats, int count, Datum arrays[2])
 {
@@ -165,9 +165,9 @@ find(int32 index, AppendedChat *chats, int count)
 }
 
 /*
- * Give chats a watermark of 0 that have none. The chat's row is locked, so
- * that one that is being deleted gets none, and last_number is not lowered
- * before this transaction ends. Returns whether there were any.
+ * Insert a watermark of 0 for chats that have none. The chat's row is locked,
+ * so that a chat which is being deleted gets none, and last_number is not
+ * lowered before this transaction ends. Returns whether there were any.
  */
 static bool
 insert_watermarks(int32 index, const AppendedChat *chats, int count)
@@ -194,9 +194,9 @@ insert_watermarks(int32 index, const AppendedChat *chats, int count)
 }
 
 /*
- * Delete watermarks above their chat's last number. The triggers leave none;
- * where they were off, nobody knows which messages these were. Returns whether
- * there were any.
+ * Delete watermarks above their chat's last number. The triggers prevent them;
+ * if those were disabled, it is not known which messages changed. Returns
+ * whether there were any.
  */
 static bool
 delete_too_high(int32 index, const AppendedChat *chats, int count)
@@ -230,8 +230,8 @@ delete_too_high(int32 index, const AppendedChat *chats, int count)
 }
 
 /*
- * Find where chats stand, and see that each has a watermark. Returns whether
- * some were wrong, so that all chats should be looked at.
+ * Look up chats, and make sure that each has a watermark. Returns whether some
+ * had a wrong one, so that all chats should be looked at.
  */
 bool
 es_appended_look_up(int32 index, AppendedChat *chats, int count)

@@ -7,7 +7,7 @@
 
 #include "elasticsearch/es_batch.h"
 
-/* A chat that may have such messages. */
+/* A chat that may have messages above its watermark. */
 typedef struct AppendedChat
 {
 	ChatKey		chat;
@@ -15,11 +15,11 @@ typedef struct AppendedChat
 	bool		under_way;		/* it is what is under way */
 	bool		recorded;		/* it is that, or the watermark, as it was recorded last */
 	bool		known;			/* the chat exists, and has a watermark */
-	int32		last_number;	/* 0: there is no such chat */
+	int32		last_number;	/* 0: the chat does not exist */
 	int32		messages_count;
-	bool		begun;			/* some was read */
-	bool		unfinished;		/* there was more than was read */
-	bool		awaited;		/* there will be more, whose messages are not there yet */
+	bool		begun;			/* some messages were read */
+	bool		unfinished;		/* there are more messages */
+	bool		awaited;		/* messages are missing below last_number, and may yet be loaded */
 } AppendedChat;
 
 extern bool es_appended_look_up(int32 index, AppendedChat *chats, int count);

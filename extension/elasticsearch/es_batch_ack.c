@@ -1,11 +1,11 @@
 /*
  * es_batch_ack.c
- *	  What became of a batch, noted in the tables when searches find it.
+ *	  Recording the outcome of a batch in the tables, once searches find it.
  *
- * Watermarks are raised, and what is done is deleted from
- * chat_internal.search_queue. Messages to be tried again are left as they are,
- * and so read again. A message that Elasticsearch refused for good has failed: it
- * stays in the queue, with the reason.
+ * Watermarks are raised, and rows that are done are deleted from
+ * chat_internal.search_queue. Messages that are to be tried again are left as
+ * they are, and so read again. A message that Elasticsearch refused for good
+ * has failed: it stays in the queue, with the reason.
  */
 #include "postgres.h"
 
@@ -20,9 +20,9 @@
 #include "elasticsearch/es_batch_ack.h"
 
 /*
- * Those of some batches, in the order they were read, that searches find and
- * that need not wait for others. Answers come in any order; the watermark of a
- * chat is raised in the order in which its messages were read.
+ * The batches, of a list in the order in which they were read, that searches
+ * find and that need not wait for others. Answers come in any order, but the
+ * watermark of a chat is raised in the order in which its messages were read.
  */
 List *
 es_batches_to_acknowledge(List *batches)
@@ -53,7 +53,7 @@ es_batches_to_acknowledge(List *batches)
 	return finished;
 }
 
-/* The range of an item that was appended; NULL for one of the queue. */
+/* The range of an appended item; NULL for one of the queue. */
 static EsBatchRange *
 range_of(const EsBatch *batch, const EsBatchItem *item)
 {
@@ -61,8 +61,8 @@ range_of(const EsBatch *batch, const EsBatchItem *item)
 }
 
 /*
- * Let ranges end before the first of their messages that has to be tried again;
- * the chat is looked at again.
+ * Cut ranges before the first of their messages that has to be tried again. The
+ * reader looks at the chat again.
  */
 static void
 cut_ranges(EsBatchReader *reader, EsBatch *batch)
@@ -222,8 +222,9 @@ raise_watermarks(EsBatchReader *reader, List *batches)
 }
 
 /*
- * Delete the rows of the queue that are done, and what had failed of the same
- * messages before. A row that somebody has locked stays, and is done again.
+ * Delete the rows of the queue that are done, and earlier failures of the same
+ * messages. A row that another transaction has locked stays, and is processed
+ * again.
  */
 static void
 dequeue(const EsBatchReader *reader, const EsBatch *batch)
@@ -261,7 +262,7 @@ dequeue(const EsBatchReader *reader, const EsBatch *batch)
 	spi_plan_write(&delete, values, NULL);
 }
 
-/* Keep a message that Elasticsearch refused in the queue, with the reason. */
+/* Keep a refused message in the queue, with the reason. */
 static void
 keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 {
@@ -285,7 +286,7 @@ keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 	spi_plan_write(item->queue_id != 0 ? &queued : &appended, values, NULL);
 }
 
-/* Whether an item is not read again: it is of the queue, or below the watermark now. */
+/* Whether an item will not be read again: it is of the queue, or at or below the watermark now. */
 static bool
 is_behind(const EsBatch *batch, const EsBatchItem *item)
 {

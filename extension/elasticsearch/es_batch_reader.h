@@ -1,6 +1,7 @@
 /*
  * es_batch_reader.h
- *	  Reading from the tables what an index lacks: see es_batch_reader.c.
+ *	  Reading from the tables the messages that an index lacks: see
+ *	  es_batch_reader.c.
  */
 #ifndef PG_CHAT_ES_BATCH_READER_H
 #define PG_CHAT_ES_BATCH_READER_H
@@ -10,7 +11,7 @@
 #include "changes/chat_key_queue.h"
 #include "elasticsearch/es_batch.h"
 
-/* How far an index is behind, as far as is known. */
+/* How far an index lags, as far as is known. */
 typedef struct EsBatchReader
 {
 	int32		index;
@@ -20,7 +21,7 @@ typedef struct EsBatchReader
 	bool		scanning;		/* any chat may have something */
 	bool		scan_again;		/* from the first on, when this scan is over */
 	ChatKey		scan_position;
-	bool		caught_up;		/* there was nothing left to read at some time */
+	bool		caught_up;		/* there was nothing left to read once */
 	bool		queue_under_way;
 	bool		queue_ended;	/* the last look at the queue found no more */
 } EsBatchReader;

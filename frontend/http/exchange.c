@@ -17,6 +17,29 @@
 #include "http/response.h"
 #include "http/router.h"
 
+static void
+request_free(const Service *service, Request *request)
+{
+	service->release(request);
+	response_free(request);
+	body_reader_free(request);
+	fields_free(&request->fields);
+	json_free(&request->faults);
+	for (int i = 0; i < PATH_SEGMENTS; i++)
+		free(request->segments[i].text.bytes);
+	free(request->whole_target);
+	free(request);
+}
+
+/* Frees the connection's request, if there is one. */
+static void
+drop_request(const Service *service, Connection *client)
+{
+	if (client->request)
+		request_free(service, client->request);
+	client->request = NULL;
+}
+
 void *
 exchange_begin(void *service, const char *target, struct MHD_Connection *connection)
 {
@@ -40,7 +63,11 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 			request->query++;
 	}
 	if (client)
+	{
+		drop_request(service, client);
+		client->request = request;
 		connection_enter(client, CONNECTION_READING);
+	}
 	return request;
 }
 
@@ -59,20 +86,23 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 		return;
 	if (settings.access_log && request->target)
 		access_log(request, request->status == 0 && client ? client->refused : request->status);
-	((const Service *) service)->release(request);
-	response_free(request);
-	body_reader_free(request);
-	fields_free(&request->fields);
-	json_free(&request->faults);
-	for (int i = 0; i < PATH_SEGMENTS; i++)
-		free(request->segments[i].text.bytes);
-	free(request->whole_target);
-	free(request);
+	if (client)
+		client->request = NULL;
+	request_free(service, request);
+}
+
+void
+exchange_connection(void *service, struct MHD_Connection *connection, void **context,
+					enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && *context)
+		drop_request(service, *context);
+	connection_notify(connection, context, code);
 }
 
 /* Hands the response over to libmicrohttpd. */
 static enum MHD_Result
-exchange_respond(Request *request)
+exchange_respond(const Service *service, Request *request)
 {
 	Connection *client = request->client;
 
@@ -89,6 +119,7 @@ exchange_respond(Request *request)
 		response_close(request);
 #endif
 	response_finish(request);
+	service->complete(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
 
@@ -138,6 +169,8 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 		return MHD_YES;
 	}
 	router_find(service, request);
+	if (request->status == 0)
+		service->admit(request);
 	if (request->headers.content_length > (uint64_t) settings.max_body)
 	{
 		if (!request->headers.expects_continue)
@@ -152,7 +185,7 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	if (request->status && request->headers.expects_continue)
 	{
 		response_close(request);
-		return exchange_respond(request);
+		return exchange_respond(service, request);
 	}
 	return MHD_YES;
 }
@@ -171,7 +204,7 @@ exchange_take_body(Request *request, const char *upload, size_t length)
 
 /* Processes the complete request: runs its handler. */
 static enum MHD_Result
-exchange_run(Request *request)
+exchange_run(const Service *service, Request *request)
 {
 	Connection *client = request->client;
 
@@ -179,9 +212,9 @@ exchange_run(Request *request)
 	if (request->status == 0)
 		body_end(request);
 	if (request->status == 0)
-		request->handler(request);
+		service->run(request);
 	if (request->status)
-		return exchange_respond(request);	/* closes, if the response is out already */
+		return exchange_respond(service, request);	/* closes, if the response is out already */
 	request->phase = PHASE_SUSPENDED;
 	if (client)
 		connection_enter(client, CONNECTION_WAITING);
@@ -207,11 +240,11 @@ exchange_handle(void *service, struct MHD_Connection *connection, const char *ur
 			return exchange_take_head(service, request, method, version);
 		case PHASE_BODY:
 			if (length == 0)
-				return exchange_run(request);
+				return exchange_run(service, request);
 			*upload_size = 0;
 			return exchange_take_body(request, upload, length);
 		case PHASE_SUSPENDED:
-			return exchange_respond(request);
+			return exchange_respond(service, request);
 		case PHASE_HANDLER:
 		case PHASE_RESPONSE:
 			break;

@@ -57,7 +57,7 @@ my $explain = q{
 	DO $$ BEGIN RAISE LOG 'measured'; END $$;
 };
 
-# What the condition on the index must say, for a table: so that not the whole index is read.
+# The condition on the index that a table's scan must have, so that it does not read the whole index.
 my %keys = (
 	applications => qr/\b(id|token) [=>]/,
 	application_counters => qr/application_id =/,
@@ -77,7 +77,7 @@ sub bad_scans
 		my ($condition) = grep { /Index Cond:|TID Cond:/ } @lines[ $i + 1 .. $i + 2 ];
 
 		# Rows that were locked before are reached by where they are.
-		next if ($condition // '') =~ /TID Cond: \((?:c\.)?ctid = k\.tid\)/;
+		next if ($condition // '') =~ /TID Cond: \((?:\w+\.)?ctid = (?:k\.tid|\$\d+)\)/;
 		push @bad, $lines[$i] if $lines[$i] =~ /Seq Scan/ || ($condition // '') !~ $keys{$table};
 	}
 	return @bad;
