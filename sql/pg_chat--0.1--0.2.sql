@@ -46,7 +46,6 @@ CREATE TABLE chat_internal.deleted_messages (
 );
 COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
-REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
 ALTER TABLE chat.recount_queue SET SCHEMA chat_internal;
@@ -201,8 +200,8 @@ CREATE OR REPLACE FUNCTION chat_internal.worker_process(OUT pid integer, OUT run
 COMMENT ON FUNCTION chat_internal.worker_process() IS
 'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
--- What the functions do to the tables, they do as the tables' owner; so they
--- have the caller's rights and settings themselves.
+-- The functions reach the tables as the tables' owner, and run with the
+-- caller's rights and settings otherwise.
 ALTER FUNCTION chat.create_application(text) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(integer) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(text) SECURITY INVOKER RESET ALL;
@@ -367,6 +366,105 @@ CREATE FUNCTION chat_internal.search_application_json(token text, query text, af
 	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
 'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
+
+CREATE TABLE chat_internal.cursors (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	reader text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	CONSTRAINT cursors_pkey PRIMARY KEY (application_id, chat_number, reader),
+	CONSTRAINT cursors_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX cursors_reader ON chat_internal.cursors (application_id, reader, chat_number);
+COMMENT ON TABLE chat_internal.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
+
+CREATE TYPE chat_internal.cursor AS (reader text, number integer, unread_count integer);
+COMMENT ON TYPE chat_internal.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
+
+CREATE TYPE chat_internal.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
+
+CREATE FUNCTION chat_internal.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) IS
+'Notes that a reader has read the chat through a number, 0 for nothing, and returns the cursor as it is then: it moves forward only, unless back is true. reader: 1 to 255 characters, not only white space. Errors: P0002 no such application or chat, 23502 reader or number blank, 22001 reader too long, 22003 number below 0 or above the chat''s last.';
+
+CREATE FUNCTION chat_internal.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) IS
+'As set_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_id'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.get_cursor(integer, integer, text) IS
+'The cursor of a reader in the chat; no row if there is none. Errors: P0002 no such application or chat, 23502 reader blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_token'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.get_cursor(text, integer, text) IS
+'As get_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_cursors(application integer, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_cursors(integer, integer, text, integer) IS
+'The cursors of the chat, ascending by reader (bytewise): who has read through which number. after: readers above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
+
+CREATE FUNCTION chat_internal.list_cursors(token text, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_cursors(text, integer, text, integer) IS
+'As list_cursors(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+
+CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer) IS
+'As list_unread(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) IS
+'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.get_positions(applications integer[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_positions(integer[], integer[]) IS
+'How far the changes of many chats have come, from arrays of equal length. Returns a row for each chat that exists: its place in the arrays (item 1, 2, 3, ...), its application, the highest number of its messages, and the last revision. Errors: 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat_internal.get_positions(tokens text[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_positions(text[], integer[]) IS
+'As get_positions(integer[], integer[]), by the applications'' tokens.';
+
+CREATE PROCEDURE chat_internal.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
+	LANGUAGE C;
 
 CREATE TABLE chat_internal.api_keys (
 	application_id integer NOT NULL DEFAULT 0,
@@ -558,6 +656,48 @@ SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+ALTER PROCEDURE chat_internal.wait_for_changes(bigint, integer, integer[], integer[], boolean) SET SCHEMA chat;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+ALTER TABLE chat_internal.cursors SET SCHEMA chat;
+ALTER TYPE chat_internal.cursor SET SCHEMA chat;
+ALTER TYPE chat_internal.unread_chat SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
+ALTER FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_cursor(integer, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_cursor(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_cursors(integer, integer, text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_cursors(text, integer, text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) SET SCHEMA chat;
+REVOKE ALL ON TABLE chat.cursors FROM PUBLIC;
+REVOKE ALL ON TYPE chat.cursor, chat.unread_chat FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.set_cursor(integer, integer, text, integer, boolean),
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(integer, integer, text),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(integer, integer, text, integer),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(integer, text, integer, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+TO chat_api;
+ALTER FUNCTION chat_internal.get_positions(integer[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_positions(text[], integer[]) SET SCHEMA chat;
+REVOKE ALL ON FUNCTION chat.get_positions(integer[], integer[]), chat.get_positions(text[], integer[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.get_positions(text[], integer[]) TO chat_api;
+REVOKE ALL ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) TO chat_api;
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
@@ -579,7 +719,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON TABLE chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
+REVOKE ALL ON TABLE chat_internal.deleted_messages, chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.create_key(text, text, integer, timestamptz),
 	chat.revoke_key(integer),
@@ -607,7 +747,7 @@ TO chat_api;
 GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
--- Who could read the views still can: they call these two instead of search_lag.
+-- Readers of the views may call these two, which the views use instead of search_lag.
 UPDATE pg_catalog.pg_proc
 SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
 WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);

@@ -132,6 +132,18 @@ SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.application_counters', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.chats', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
+
+CREATE TABLE chat.cursors (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	reader text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	CONSTRAINT cursors_pkey PRIMARY KEY (application_id, chat_number, reader),
+	CONSTRAINT cursors_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX cursors_reader ON chat.cursors (application_id, reader, chat_number);
+COMMENT ON TABLE chat.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ---------------------------------------------------------------------------
@@ -270,12 +282,12 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 ---------------------------------------------------------------------------
 -- Search
 --
--- Where Elasticsearch is used, the worker keeps an index there in sync. What
--- is appended to a chat needs no note: it lies above the chat's watermark.
--- What is changed, deleted or inserted further down is queued, in the same
--- transaction. Both move on when the index shows the change to searches; so a
--- search answers from the tables what the index may lack. All of this is
--- derived: a dump leaves it out.
+-- Where Elasticsearch is used, the worker keeps an index there in sync. A
+-- message that is appended to a chat needs no note: it lies above the chat's
+-- watermark. Any other change, deletion or insertion is queued, in the same
+-- transaction. Watermark and queue move on when the index shows the change to
+-- searches; so a search answers from the tables what the index may lack. All of
+-- this is derived: a dump leaves it out.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.search_indexes (
@@ -756,6 +768,99 @@ CREATE FUNCTION chat.drop_trigram_index() RETURNS boolean
 COMMENT ON FUNCTION chat.drop_trigram_index() IS
 'Drops what add_trigram_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
 
+-- Cursors
+
+CREATE TYPE chat.cursor AS (reader text, number integer, unread_count integer);
+COMMENT ON TYPE chat.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
+
+CREATE TYPE chat.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
+
+CREATE FUNCTION chat.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.set_cursor(integer, integer, text, integer, boolean) IS
+'Notes that a reader has read the chat through a number, 0 for nothing, and returns the cursor as it is then: it moves forward only, unless back is true. reader: 1 to 255 characters, not only white space. Errors: P0002 no such application or chat, 23502 reader or number blank, 22001 reader too long, 22003 number below 0 or above the chat''s last.';
+
+CREATE FUNCTION chat.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.set_cursor(text, integer, text, integer, boolean) IS
+'As set_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_id'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.get_cursor(integer, integer, text) IS
+'The cursor of a reader in the chat; no row if there is none. Errors: P0002 no such application or chat, 23502 reader blank, 22001 too long.';
+
+CREATE FUNCTION chat.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_token'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.get_cursor(text, integer, text) IS
+'As get_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_cursors(application integer, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_cursors(integer, integer, text, integer) IS
+'The cursors of the chat, ascending by reader (bytewise): who has read through which number. after: readers above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
+
+CREATE FUNCTION chat.list_cursors(token text, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_cursors(text, integer, text, integer) IS
+'As list_cursors(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_unread(integer, text, integer, integer) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+
+CREATE FUNCTION chat.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_unread(text, text, integer, integer) IS
+'As list_unread(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.list_unread_json(text, text, integer, integer, integer) IS
+'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+-- Changes
+
+CREATE FUNCTION chat.get_positions(applications integer[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.get_positions(integer[], integer[]) IS
+'How far the changes of many chats have come, from arrays of equal length. Returns a row for each chat that exists: its place in the arrays (item 1, 2, 3, ...), its application, the highest number of its messages, and the last revision. Errors: 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat.get_positions(tokens text[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.get_positions(text[], integer[]) IS
+'As get_positions(integer[], integer[]), by the applications'' tokens.';
+
+CREATE PROCEDURE chat.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
+	LANGUAGE C;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+
 -- Counts
 
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
@@ -850,6 +955,7 @@ COMMENT ON TABLE chat_internal.tickets IS 'Tickets that were given and not used 
 
 SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
 
 CREATE FUNCTION chat.create_key(name text, scope text, application integer DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_create_key'
@@ -954,6 +1060,7 @@ REVOKE ALL ON SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat, chat_internal FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
+REVOKE ALL ON TYPE chat.cursor, chat.unread_chat FROM PUBLIC;
 REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.repaired_count, chat.search_difference FROM PUBLIC;
 
 
@@ -963,7 +1070,7 @@ CREATE FUNCTION chat.create_api_role() RETURNS void
 SELECT chat.create_api_role();
 DROP FUNCTION chat.create_api_role();
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA chat, chat_internal FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION
@@ -997,6 +1104,17 @@ GRANT EXECUTE ON FUNCTION
 	chat.get_tokens(integer[]),
 	chat.create_ticket(text, bytea, text),
 	chat.use_ticket(text, bytea)
+TO chat_api;
+GRANT EXECUTE ON FUNCTION
+	chat.get_positions(text[], integer[]),
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+TO chat_api;
+GRANT EXECUTE ON PROCEDURE
+	chat.wait_for_changes(bigint, integer, integer[], integer[], boolean)
 TO chat_api;
 
 -- It tells nobody anything, and the policies that call it run with the rights of whoever reads a table.

@@ -19,31 +19,40 @@
 /* Whether a database has the extension, as a worker found when it last looked. */
 typedef enum ExtensionState
 {
-	EXTENSION_UNKNOWN,			/* no worker looked, or none since a command may have created it */
+	EXTENSION_UNKNOWN,			/* no worker has looked since a command that may have created it */
 	EXTENSION_MISSING,
 	EXTENSION_HERE
 } ExtensionState;
 
-/* Recent chats, by which most repetitions are recognized. */
+/* Recently noted chats, by which most repetitions are recognized. */
 #define NOTED_LAST 64
 
-/* Changed chats of a database: see change_set.c. */
-typedef struct SharedChangeSet
+typedef struct NotedChange
 {
-	bool		listening;		/* the worker subscribes to changes */
-	bool		settled;		/* whether the worker subscribes or not is known */
-	bool		all;			/* too many changes to name */
+	ChatKey		chat;
+	uint64		position;
+} NotedChange;
+
+/* Changed chats of a database: see change_log.c. */
+typedef struct SharedChangeLog
+{
+	bool		listening;		/* the worker reads it */
+	int			sessions;		/* readers */
 	bool		prepared;		/* a prepared transaction may have changes */
-	int			count;
+	uint64		start;			/* position of the first change in the log */
+	uint64		end;			/* position after the last change */
+	uint64		taken;			/* the worker has taken the changes before this */
+	uint64		told;			/* sessions have read the changes before this */
+	int			chunks;
 	int			first_chunk;	/* NO_CHUNK: none */
 	int			last_chunk;
-	ChatKey		noted[NOTED_LAST];	/* by hash */
-} SharedChangeSet;
+	NotedChange noted[NOTED_LAST];	/* by hash */
+} SharedChangeLog;
 
 /*
- * The state of a database. Everything is read and written under the lock,
- * except the database's OID, the first two flags of the change set, and the
- * breaker.
+ * The state of a database. All but the database's OID, who reads the log of
+ * changes, the condition variables and the breaker is read and written under the
+ * lock.
  */
 typedef struct SharedDatabase
 {
@@ -56,7 +65,8 @@ typedef struct SharedDatabase
 	ExtensionState extension;
 	uint32		invitations;
 	int			holders;
-	SharedChangeSet changes;
+	SharedChangeLog changes;
+	ConditionVariable changed;	/* for sessions that wait */
 	CircuitBreaker breaker;		/* has its own lock */
 } SharedDatabase;
 

@@ -82,12 +82,22 @@ extern void compat_request_shared_memory(void (*request) (void));
 #endif
 
 #include "access/xlog.h"
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"	/* GetXLogReplayRecPtr, before in xlog.h */
+#endif
 
 /* The timeline that WAL is written on. Not during recovery. */
 #if PG_VERSION_NUM >= 150000
 #define compat_timeline() GetWALInsertionTimeLine()
 #else
 #define compat_timeline() ((void) RecoveryInProgress(), ThisTimeLineID)
+#endif
+
+/* Up to where WAL is written and flushed. Not in recovery. */
+#if PG_VERSION_NUM >= 150000
+#define compat_flush_position() GetFlushRecPtr(NULL)
+#else
+#define compat_flush_position() GetFlushRecPtr()
 #endif
 
 #include "access/genam.h"

@@ -20,8 +20,8 @@
 #define APPLICATION_ARG InvalidOid
 
 /*
- * The arguments and the result of a function. One that returns rows has
- * columns, another one result.
+ * The arguments and the result of a function or procedure. One that returns rows has columns,
+ * another has result.
  */
 typedef struct SqlSignature
 {
@@ -29,7 +29,8 @@ typedef struct SqlSignature
 	Oid			args[SQL_SIGNATURE_ARGS_MAX];
 	Oid			result;
 	bool		returns_set;
-	bool		any_version;	/* works with any version of the schema */
+	bool		procedure;
+	bool		any_version;	/* it works whatever version the schema has */
 	int			ncolumns;
 	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];
 	Oid			checked;		/* the function last found to be declared so */

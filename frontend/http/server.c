@@ -38,7 +38,7 @@ server_open(const Listeners *listeners, const Service *service)
 {
 	void	   *closure = (void *) service;
 	struct MHD_Daemon *daemon =
-	MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
+	MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
 					 NULL, NULL, exchange_handle, closure,
 					 MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
 					 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
@@ -46,7 +46,7 @@ server_open(const Listeners *listeners, const Service *service)
 					 MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, closure,
 					 MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
 					 MHD_OPTION_NOTIFY_COMPLETED, exchange_end, closure,
-					 MHD_OPTION_NOTIFY_CONNECTION, connection_notify, NULL,
+					 MHD_OPTION_NOTIFY_CONNECTION, exchange_connection, closure,
 #if MHD_VERSION >= 0x01000000
 					 MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #endif

@@ -1,5 +1,5 @@
 \i setup.sql
--- Who sends a message, when, and what else: from the functions that create to those that read.
+-- Sender, time and metadata of messages: from the functions that create to those that read.
 SELECT count(*) FROM unnest('{shop,bank}'::text[]) AS name, chat.create_application(name);
 SELECT count(chat.create_chat(id('shop'))) FROM generate_series(1, 3);
 SELECT chat.create_message(id('shop'), 1, 'plain');
