@@ -57,22 +57,33 @@ require_number(int32 application, int32 chat, int32 number)
 /*
  * Move the cursor of a reader, if that is forward, or back is true. Returns whether
  * it was moved.
+ *
+ * INSERT ... ON CONFLICT DO UPDATE would lock a row that it finds first, also if it
+ * does not move: a write for each call, and a multixact for each later update in
+ * another subtransaction. So it is updated if it is there, else inserted; and
+ * updated where somebody else has inserted it meanwhile.
  */
 static bool
 move_cursor(int32 application, int32 chat, Datum reader, int32 number, bool back)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.cursors AS c (application_id, chat_number, reader, number)"
-		" SELECT h.application_id, h.number, $3, $4 FROM chat.chats AS h"
-		" WHERE h.application_id = $1 AND h.number = $2 AND h.last_message_number >= $4"
-		" ON CONFLICT (application_id, chat_number, reader) DO UPDATE SET number = excluded.number"
-		" WHERE c.number < excluded.number OR ($5 AND c.number > excluded.number)",
+#define CHAT_HAS_NUMBER " h.application_id = $1 AND h.number = $2 AND h.last_message_number >= $4"
+	static SavedPlan update = SAVED_PLAN(
+		"UPDATE chat.cursors AS c SET number = $4"
+		" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3"
+		" AND (c.number < $4 OR ($5 AND c.number > $4))"
+		" AND EXISTS (SELECT FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER ")",
 		INT4OID, INT4OID, TEXTOID, INT4OID, BOOLOID);
+	static SavedPlan insert = SAVED_PLAN(
+		"INSERT INTO chat.cursors (application_id, chat_number, reader, number)"
+		" SELECT h.application_id, h.number, $3, $4 FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER
+		" ON CONFLICT (application_id, chat_number, reader) DO NOTHING",
+		INT4OID, INT4OID, TEXTOID, INT4OID);
 	Datum		values[5] = {
 		Int32GetDatum(application), Int32GetDatum(chat), reader, Int32GetDatum(number), BoolGetDatum(back)
 	};
 
-	if (spi_plan_write(&plan, values, NULL) == 0)
+	if (spi_plan_write(&update, values, NULL) == 0 && spi_plan_write(&insert, values, NULL) == 0 &&
+		spi_plan_write(&update, values, NULL) == 0)
 		return false;
 	change_tracking_note(application, -chat);
 	return true;
