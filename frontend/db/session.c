@@ -63,6 +63,7 @@ struct Session
 	bool		unsynced;		/* something was sent since the last sync */
 	bool		broken;			/* sending failed */
 	bool		stale;			/* see result_is_stale() */
+	int			backend;		/* process id of the one that it was prepared in */
 };
 
 static Session *sessions;
@@ -237,6 +238,8 @@ session_take_preparation(Session *session, PGresult *result)
 		PQclear(result);
 		return false;
 	}
+	if (preparation_backend(result))
+		session->backend = preparation_backend(result);
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 	{
 		session->state = READY;
@@ -246,6 +249,24 @@ session_take_preparation(Session *session, PGresult *result)
 	}
 	PQclear(result);
 	return true;
+}
+
+/* The question of probe_backend(), while it is in flight. */
+static struct
+{
+	Operation	operation;
+	Session    *session;
+}			probe;
+
+static void
+on_probed(Operation *operation, const PGresult *result)
+{
+	bool		moved = PQresultStatus(result) == PGRES_TUPLES_OK && atoi(PQgetvalue(result, 0, 0)) != probe.session->backend;
+
+	(void) operation;
+	probe.session = NULL;
+	for (int i = 0; i < session_count && moved; i++)
+		sessions[i].stale = sessions[i].state == READY;
 }
 
 /* The first operation in flight is done. */
@@ -438,6 +459,24 @@ sessions_flush(void)
 	}
 }
 
+/*
+ * Asks a session that is behind a pooler, which all are then, whether it still has the
+ * backend that it was prepared in. If not, the pooler is in transaction mode: all are
+ * prepared again, and find the marks of others.
+ */
+static void
+probe_backend(void)
+{
+	static const Parameters none = {0};
+	Session    *session = &sessions[random() % session_count];
+
+	if (probe.session || session->state != READY || session->backend == PQbackendPID(session->connection))
+		return;
+	probe.operation = (Operation) {.done = on_probed, .alone = true};
+	probe.session = session;
+	session_send(session, &probe.operation, GET_BACKEND, &none);
+}
+
 void
 sessions_tick(void)
 {
@@ -459,6 +498,7 @@ sessions_tick(void)
 		else if (session->first && loop_now() - session->first->started_at > limit)
 			session_down(session, "the database does not answer", NULL);
 	}
+	probe_backend();
 }
 
 void

@@ -45,4 +45,6 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT first[2], last[2], messages_count, cut, messages, first[1], last[1]"
 		" FROM chat.search_application_json($1::text, $2::text, $3::integer[], $4::integer[], $5::integer,"
 	" max_size => $6::integer)"},
+	[GET_BACKEND] = {"get_backend",
+	"SELECT pg_catalog.pg_backend_pid()"},
 };
