@@ -18,24 +18,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access/gate.h"
 #include "api/routes.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/service_manager.h"
 #include "common/settings.h"
 #include "db/connector.h"
 #include "db/reads.h"
-#include "db/session.h"
+#include "db/sessions.h"
 #include "db/writes.h"
+#include "http/acceptor.h"
 #include "http/connection.h"
 #include "http/daemon.h"
 #include "http/listener.h"
 #include "http/server.h"
 
 #define TICK 1000
-#define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
-#define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
+#define STOP_TIMEOUT 5000		/* for accepted requests to be answered, ms */
+#define DRAIN_TIMEOUT 500		/* for responses to be sent after that, ms */
 #define PROCESS_DESCRIPTORS 32
-#define SESSION_DESCRIPTORS 4	/* the socket, and what connecting takes */
+#define SESSION_DESCRIPTORS 4	/* for each session: its socket, and what connecting takes */
 
 static Timer tick;
 static Timer stop_timer;
@@ -46,14 +49,16 @@ static void
 on_tick(void *unused)
 {
 	(void) unused;
+	acceptor_resume();
 	connections_tick();
+	gate_tick();
 	sessions_tick();
 	reads_tick();
 	writes_tick();
 	loop_arm(&tick, loop_now() + TICK);
 }
 
-/* The time limit for stopping: first for the database, then for the clients. */
+/* Ends a time limit of stopping: first that of the database, then that of the clients. */
 static void
 on_stop_timeout(void *unused)
 {
@@ -75,6 +80,9 @@ on_signal(void *owner, uint32_t events)
 	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
 	log_event("stopping");
+	if (settings.loops == 1)
+		service_manager_tell("STOPPING=1");
+	acceptor_close();
 	daemon_stop();
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
@@ -95,9 +103,9 @@ block_signals(void)
 }
 
 /*
- * Makes sure that clients leave descriptors to the rest of the process: without
- * them it could not reconnect to the database. Where the limit of descriptors
- * cannot be raised, there are fewer connections of clients.
+ * Reserves descriptors for the rest of the process, which could not reconnect to the
+ * database if clients took them all. If the limit on descriptors cannot be raised,
+ * max_connections is lowered.
  */
 static void
 reserve_descriptors(void)
@@ -126,7 +134,7 @@ reserve_descriptors(void)
 			  (unsigned long) limit.rlim_cur, settings.max_connections);
 }
 
-/* Sends to the database what waits for it. */
+/* Sends queued queries to the database. */
 static void
 dispatch(void)
 {
@@ -134,20 +142,21 @@ dispatch(void)
 	reads_dispatch();
 }
 
-/* Serves a listening socket until a signal stops it. Returns the exit status. */
+/* Serves listening sockets until a signal stops it. Returns the exit status. */
 static int
-serve(int listen_fd, const sigset_t *signals)
+serve(const Listeners *listeners, const sigset_t *signals)
 {
 	static Watcher signal_watcher = {.fd = -1, .ready = on_signal, .owner = &signal_watcher};
 
 	srandom(getpid() ^ time(NULL));
 	loop_open();
+	connections_open();
 	loop_watch(&signal_watcher, signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN);
 	tick.fire = on_tick;
 	stop_timer.fire = on_stop_timeout;
 	loop_arm(&tick, loop_now() + TICK);
 	sessions_open();
-	server_open(listen_fd, &api_service);
+	server_open(listeners, &api_service);
 
 	while (!finished)
 	{
@@ -164,9 +173,6 @@ serve(int listen_fd, const sigset_t *signals)
 	dispatch();
 	daemon_close();
 	log_event("stopped");
-	/* What libraries do at exit would take away what such a thread is using. */
-	if (connector_is_running())
-		_exit(0);
 	return 0;
 }
 
@@ -199,6 +205,8 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 			ended = 0;
 		if (ended || sigwaitinfo(&awaited, NULL) != SIGCHLD)
 		{
+			if (!stop)
+				service_manager_tell("STOPPING=1");
 			for (int i = 0; i < count && !stop; i++)
 				kill(children[i], SIGTERM);
 			stop = true;
@@ -208,11 +216,11 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 }
 
 /*
- * Starts a process for each listening socket and becomes their parent. Returns
+ * Starts a process for each loop's listening sockets and becomes their parent. Returns
  * the exit status, in the parent and in each of the processes.
  */
 static int
-run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
+run_loops(const Listeners *listeners, pid_t *children, int count, const sigset_t *signals)
 {
 	pid_t		parent = getpid();
 
@@ -233,48 +241,69 @@ run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *sig
 				return 1;
 			for (int other = 0; other < count; other++)
 				if (other != i)
-					close(listen_fds[other]);
-			return serve(listen_fds[i], signals);
+					listeners_close(&listeners[other]);
+			return serve(&listeners[i], signals);
 		}
 	}
 	for (int i = 0; i < count; i++)
-		close(listen_fds[i]);
+		listeners_close(&listeners[i]);
+	service_manager_tell("READY=1");
 	return supervise(children, count, signals);
+}
+
+static void
+log_endpoints(const Endpoint *endpoints, int count)
+{
+	char		name[ENDPOINT_NAME_SIZE];
+
+	for (int i = 0; i < count; i++)
+	{
+		endpoint_name(&endpoints[i], name);
+		log_event("listening on %s", name);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
 	sigset_t	signals;
-	int		   *listen_fds;
+	Endpoint	endpoints[ENDPOINTS_MAX];
+	int			count;
+	Listeners  *listeners;
 	pid_t	   *children;
-	int			port;
+	pid_t		parent = getpid();
 	int			status;
 
 	settings_read(argc, argv);
+	count = endpoints_read(endpoints);
+	gate_open(endpoints, count);
 	signals = block_signals();
 	reserve_descriptors();
 
-	listen_fds = calloc(settings.loops, sizeof(int));
+	listeners = calloc(settings.loops, sizeof(Listeners));
 	children = calloc(settings.loops, sizeof(pid_t));
-	if (listen_fds == NULL || children == NULL)
+	if (listeners == NULL || children == NULL)
 	{
 		log_event("out of memory");
 		return 1;
 	}
-	port = settings.port;
+	/* Only the first one can tell whether another chatd has the port. */
 	for (int i = 0; i < settings.loops; i++)
-	{
-		/* The first alone finds out whether another chatd has the port. */
-		listen_fds[i] = listener_open(port, i > 0 || settings.share_port);
-		port = listener_port(listen_fds[i]);
-	}
-	log_event("listening on %s port %d", settings.listen, port);
+		listeners[i] = listeners_open(endpoints, count, i > 0 || settings.share_port);
+	log_endpoints(endpoints, count);
 	if (settings.loops == 1)
-		status = serve(listen_fds[0], &signals);
+	{
+		service_manager_tell("READY=1");
+		status = serve(&listeners[0], &signals);
+	}
 	else
-		status = run_loops(listen_fds, children, settings.loops, &signals);
-	free(listen_fds);
+		status = run_loops(listeners, children, settings.loops, &signals);
+	if (getpid() == parent)
+		listeners_remove(endpoints, count);
+	/* exit() would let libraries free what a thread that is connecting still uses. */
+	if (connector_is_running())
+		_exit(status);
+	free(listeners);
 	free(children);
 	return status;
 }

@@ -1,6 +1,6 @@
 /*
  * arg_error.h
- *	  What is wrong with an argument: see arg_error.c.
+ *	  Errors about arguments: see arg_error.c.
  */
 #ifndef PG_CHAT_ARG_ERROR_H
 #define PG_CHAT_ARG_ERROR_H
@@ -8,11 +8,11 @@
 #include "postgres.h"
 
 /*
- * An error about an argument; none where sqlstate is 0.
+ * An error about an argument; none if sqlstate is 0.
  *
- * message is "<noun> <field> <predicate>", as in "message body can't be
- * blank"; field is the argument's name, or NULL where the thing that the
- * arguments name does not exist.
+ * message is "<noun> <field> <predicate>", as in "message body can't be blank".
+ * field is the name of the argument, or NULL if the thing that the arguments
+ * name does not exist.
  */
 typedef struct ArgError
 {
@@ -25,6 +25,7 @@ typedef struct ArgError
 
 extern ArgError arg_error_blank(const char *noun, const char *field);
 extern ArgError arg_error_too_long(const char *noun, const char *field, int maximum, const char *unit);
+extern ArgError arg_error_no_object(const char *noun, const char *field);
 extern ArgError arg_error_number_range(const char *noun, int32 number);
 extern ArgError arg_error_numbers_exhausted(const char *noun);
 extern ArgError arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint);

@@ -2,8 +2,8 @@
  * array_args.c
  *	  Array arguments of functions that work on many items.
  *
- * The arguments are arrays of equal length, and the elements at one place in
- * all of them are an item, counted from 1.
+ * The arguments are arrays of equal length. The elements at one place in all
+ * of them make up an item.
  */
 #include "postgres.h"
 
@@ -13,28 +13,29 @@
 #include "core/array_args.h"
 
 /*
- * Take argument n apart. Raises 22023 if it is null or has more than one
- * dimension.
+ * Deconstruct argument n, an array of this type, by its name. Raises 22023 if
+ * it is null or has more than one dimension.
  */
 static ArrayArg
 column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 {
 	ArrayArg	column = {0};
 	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
-	bool		is_text = type == TEXTOID;
+	bool		is_integer = type == INT4OID;
 
 	if (array == NULL || ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be an array of one dimension", name),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
-	deconstruct_array(array, type, is_text ? -1 : sizeof(int32), !is_text, TYPALIGN_INT,
+	deconstruct_array(array, type, is_integer ? sizeof(int32) : -1, is_integer, TYPALIGN_INT,
 					  &column.values, &column.nulls, &column.count);
 	return column;
 }
 
 /*
- * The column of applications, argument 0: by tokens or by ids.
+ * Deconstruct argument 0, the applications: ids or tokens, by type. Raises
+ * 22023 if it is null or has more than one dimension.
  */
 ArrayArg
 array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
@@ -43,7 +44,8 @@ array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
 }
 
 /*
- * Take another argument apart. Raises 22023 also if it has not count elements.
+ * Deconstruct another argument. Raises 22023 also if it does not have count
+ * elements.
  */
 ArrayArg
 array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
@@ -57,6 +59,18 @@ array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, i
 						name, column.count, count),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
 	return column;
+}
+
+/*
+ * The same of an argument that may be null, as if all its elements were: then it has
+ * none.
+ */
+ArrayArg
+array_arg_or_nulls(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
+{
+	ArrayArg	none = {0};
+
+	return PG_ARGISNULL(n) ? none : array_arg_of_count(fcinfo, n, type, name, count);
 }
 
 /*

@@ -2,13 +2,14 @@
  * json_pages.c
  *	  Pages of messages as JSON.
  *
- * Most messages are read to be sent on as JSON. So it is made here, from the rows
- * as the executor finds them: once, without what it costs to make rows of a result
- * of them, to send these, and to take them apart again.
+ * Most messages are read to be sent on as JSON. So it is made here, from the
+ * rows as the executor finds them: once, and without making rows of a result
+ * of them, sending these, and parsing them again.
  *
- * A page is bounded by its bytes, too. It ends before the message that would make
- * it too large, and that one's body is not read: its size, which is known without,
- * says enough. Only a body whose escapes make the difference is read in vain.
+ * A page is bounded by its bytes, too. It ends before the message that would
+ * make it too large, whose body is not read: its size, which is known without
+ * that, suffices. A body is read in vain only if its escapes make the
+ * difference.
  */
 #include "postgres.h"
 
@@ -18,50 +19,10 @@
 #include "utils/builtins.h"
 
 #include "common/compat.h"
-#include "common/json_read.h"
 #include "core/json_pages.h"
+#include "core/message_to_json.h"
 
 #define STARTS_INITIAL 128
-
-static void
-append_int32(StringInfo target, int32 value)
-{
-	char		digits[12];
-
-	appendBinaryStringInfo(target, digits, pg_ltoa(value, digits));
-}
-
-/* A literal, without its end. */
-#define append_literal(target, literal) appendBinaryStringInfo(target, literal, sizeof(literal) - 1)
-
-/*
- * Append a message as a JSON object.
- */
-void
-json_append_message(StringInfo target, JsonPlace place, Datum body, bool isnull)
-{
-	if (place.chat != 0)
-	{
-		append_literal(target, "{\"chat_number\":");
-		append_int32(target, place.chat);
-		append_literal(target, ",\"number\":");
-	}
-	else
-		append_literal(target, "{\"number\":");
-	append_int32(target, place.number);
-	append_literal(target, ",\"body\":");
-	if (isnull)
-		append_literal(target, "null");
-	else
-	{
-		text	   *value = DatumGetTextPP(body);
-
-		json_append_string(target, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-		if (value != (text *) DatumGetPointer(body))
-			pfree(value);
-	}
-	appendStringInfoChar(target, '}');
-}
 
 /* The bytes of the page, once it is closed. */
 static Size
@@ -70,29 +31,19 @@ page_size(const JsonPages *pages)
 	return pages->json.len - VARHDRSZ + 1;
 }
 
-static void
-begin_page(JsonPages *pages, int32 item)
-{
-	pages->item = item;
-	pages->cut = false;
-	pages->count = 0;
-	resetStringInfo(&pages->json);
-	appendStringInfoSpaces(&pages->json, VARHDRSZ);
-	appendStringInfoChar(&pages->json, '[');
-}
-
 /*
- * Add a message to the page, unless that is too large then. Returns whether it was
- * added.
+ * Add a message, unless the page is too large then. Returns whether it was added.
  */
 static bool
-add_message(JsonPages *pages, JsonPlace place, Datum body, bool isnull)
+add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
 {
 	StringInfo	json = &pages->json;
 	int			before = json->len;
 	bool		bounded = pages->max_size > 0 && pages->count > 0;
+	JsonPlace	place = {chat, DatumGetInt32(values[MESSAGE_NUMBER])};
 
-	if (bounded && !isnull && page_size(pages) + toast_raw_datum_size(body) - VARHDRSZ > pages->max_size)
+	if (bounded && !nulls[MESSAGE_BODY] &&
+		page_size(pages) + toast_raw_datum_size(values[MESSAGE_BODY]) - VARHDRSZ > pages->max_size)
 		return false;
 	if (pages->count > 0)
 		appendStringInfoChar(json, ',');
@@ -102,7 +53,7 @@ add_message(JsonPages *pages, JsonPlace place, Datum body, bool isnull)
 		pages->starts = repalloc(pages->starts, pages->starts_size * sizeof(int));
 	}
 	pages->starts[pages->count] = json->len;
-	json_append_message(json, place, body, isnull);
+	message_to_json(json, chat, values, nulls);
 	if (bounded && page_size(pages) > pages->max_size)
 	{
 		json->len = before;
@@ -115,7 +66,7 @@ add_message(JsonPages *pages, JsonPlace place, Datum body, bool isnull)
 	return true;
 }
 
-/* Turn the order of the page's messages round. */
+/* The page with its messages in reverse order. */
 static StringInfo
 reverse(JsonPages *pages)
 {
@@ -125,12 +76,12 @@ reverse(JsonPages *pages)
 
 	resetStringInfo(reversed);
 	enlargeStringInfo(reversed, json->len + 1);
-	appendBinaryStringInfo(reversed, json->data, VARHDRSZ + 1);
+	json_append_bytes(reversed, json->data, VARHDRSZ + 1);
 	for (int i = pages->count - 1; i >= 0; i--)
 	{
-		appendBinaryStringInfo(reversed, json->data + pages->starts[i], end - pages->starts[i]);
+		json_append_bytes(reversed, json->data + pages->starts[i], end - pages->starts[i]);
 		if (i > 0)
-			appendStringInfoChar(reversed, ',');
+			json_append_literal(reversed, ",");
 		end = pages->starts[i] - 1;
 	}
 	return reversed;
@@ -177,60 +128,76 @@ end_page(JsonPages *pages)
 	pages->item = 0;
 }
 
-static int32
-column_value(TupleTableSlot *slot, int column, int32 otherwise, bool *isnull)
+/*
+ * Begin the page of an item, from 1 on. That ends the one before it.
+ */
+void
+json_pages_next(JsonPages *pages, int32 item)
 {
-	*isnull = false;
-	return column == 0 ? otherwise : DatumGetInt32(slot_getattr(slot, column, isnull));
+	end_page(pages);
+	pages->item = item;
+	pages->cut = false;
+	pages->count = 0;
+	resetStringInfo(&pages->json);
+	appendStringInfoSpaces(&pages->json, VARHDRSZ);
+	appendStringInfoChar(&pages->json, '[');
 }
 
 /*
- * Take a row. Where there are no items, returns false to have the executor stop
- * with the page's end.
+ * Add a message, of the values of MESSAGE_COLUMNS, to the page, unless that is too
+ * large then and so ends here. Returns whether more may follow.
+ */
+bool
+json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
+{
+	pages->cut = pages->cut || !add_message(pages, chat, values, nulls);
+	return !pages->cut;
+}
+
+static int32
+column_value(TupleTableSlot *slot, int column, int32 otherwise)
+{
+	return column == 0 ? otherwise : DatumGetInt32(slot->tts_values[column - 1]);
+}
+
+/*
+ * Receive a row. Without items, returns false at the end of the page, so that
+ * the executor stops.
  */
 static bool
 receive(TupleTableSlot *slot, DestReceiver *receiver)
 {
 	JsonPages  *pages = (JsonPages *) receiver;
-	JsonPlace	place;
-	Datum		body;
-	bool		isnull;
-	int32		item = column_value(slot, pages->columns.item, 1, &isnull);
+	int			first = pages->columns.message - 1;
+	int32		item;
 
+	slot_getsomeattrs(slot, first + MESSAGE_COLUMNS_COUNT);
+	item = column_value(slot, pages->columns.item, 1);
 	if (item != pages->item)
-	{
-		end_page(pages);
-		begin_page(pages, item);
-	}
-	if (pages->cut)
-		return pages->columns.item != 0;
-	place.chat = column_value(slot, pages->columns.chat, 0, &isnull);
-	place.number = column_value(slot, pages->columns.number, 0, &isnull);
-	if (isnull)					/* an item without messages */
+		json_pages_next(pages, item);
+	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
-	body = slot_getattr(slot, pages->columns.body, &isnull);
-	pages->cut = !add_message(pages, place, body, isnull);
-	return !pages->cut || pages->columns.item != 0;
+	return json_pages_add(pages, column_value(slot, pages->columns.chat, 0),
+						  slot->tts_values + first, slot->tts_isnull + first) || pages->columns.item != 0;
 }
 
 static void
-require_column(TupleDesc descriptor, int column, Oid type)
+require_integer(TupleDesc descriptor, int column)
 {
 	if (column != 0)
 		spi_require_type(NameStr(TupleDescAttr(descriptor, column - 1)->attname),
-						 TupleDescAttr(descriptor, column - 1)->atttypid, type);
+						 TupleDescAttr(descriptor, column - 1)->atttypid, INT4OID);
 }
 
-/* Raise 42804 unless the columns are of the types that they are read as. */
+/* Raise 42804 unless the columns have the expected types. */
 static void
 startup(DestReceiver *receiver, int operation, TupleDesc descriptor)
 {
 	const JsonPageColumns *columns = &((JsonPages *) receiver)->columns;
 
-	require_column(descriptor, columns->item, INT4OID);
-	require_column(descriptor, columns->chat, INT4OID);
-	require_column(descriptor, columns->number, INT4OID);
-	require_column(descriptor, columns->body, TEXTOID);
+	require_integer(descriptor, columns->item);
+	require_integer(descriptor, columns->chat);
+	message_to_json_require_types(descriptor, columns->message);
 }
 
 static void
@@ -239,8 +206,9 @@ do_nothing(DestReceiver *receiver)
 }
 
 /*
- * Begin to write pages, which are stored one by one. from_end has an element for
- * each item.
+ * Begin to write pages into store, a row each. max_size is the most bytes of a
+ * page, 0: any number. from_end has an element for each item, or one if there
+ * are no items.
  */
 void
 json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end)
@@ -259,11 +227,11 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 	initStringInfo(&pages->json);
 	initStringInfo(&pages->reversed);
 	if (columns.item == 0)
-		begin_page(pages, 1);
+		json_pages_next(pages, 1);
 }
 
 /*
- * Store the last page. Where there are no items, there is one even without rows.
+ * Store the last page. Without items there is one even if it has no messages.
  */
 void
 json_pages_end(JsonPages *pages)

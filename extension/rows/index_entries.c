@@ -19,7 +19,7 @@ index_info(OpenTable *table, int index, TupleTableSlot *row)
 {
 	IndexInfo  *info = table->plain->indexes[index].info;
 
-	if (info->ii_Expressions == NIL)
+	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
 		return info;
 	if (table->infos[index] == NULL)
 	{
@@ -34,6 +34,25 @@ index_info(OpenTable *table, int index, TupleTableSlot *row)
 	return table->infos[index];
 }
 
+/* Whether a row is in an index, that is, fulfils its predicate if it is partial. */
+static bool
+is_indexed(OpenTable *table, int index, TupleTableSlot *row)
+{
+	AttrNumber	condition = table->plain->indexes[index].condition;
+	bool		isnull;
+	IndexInfo  *info;
+
+	if (condition == 0)
+		return true;
+	(void) slot_getattr(row, condition, &isnull);
+	if (isnull)
+		return false;
+	info = index_info(table, index, row);
+	if (info->ii_PredicateState == NULL)
+		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, table->estate);
+	return ExecQual(info->ii_PredicateState, GetPerTupleExprContext(table->estate));
+}
+
 /*
  * Insert the entries of a row, which an insertion, or an update that did not
  * find room beside the old version, has put to row->tts_tid. Raises 23505 for
@@ -45,12 +64,13 @@ index_entries_insert(OpenTable *table, TupleTableSlot *row, bool update)
 	for (int i = 0; i < table->plain->indexes_count; i++)
 	{
 		const PlainIndex *index = &table->plain->indexes[i];
-		IndexInfo  *info = index_info(table, i, row);
+		IndexInfo  *info;
 		Datum		values[INDEX_MAX_KEYS];
 		bool		nulls[INDEX_MAX_KEYS];
 
-		if (!info->ii_ReadyForInserts)
+		if (!index->info->ii_ReadyForInserts || !is_indexed(table, i, row))
 			continue;
+		info = index_info(table, i, row);
 		FormIndexDatum(info, row, table->estate, values, nulls);
 		index_insert(row_access_index(table, i), values, nulls, &row->tts_tid, table->relation,
 					 info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,

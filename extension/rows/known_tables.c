@@ -18,10 +18,20 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "common/message_columns.h"
 #include "rows/known_tables.h"
 #include "rows/tid_cache.h"
 
 bool		guc_direct_rows;
+
+/* A column of a message: created_at has a default, and those of changes are null in a new one. */
+#define MESSAGE_SHAPE(argument, NAME, name, TYPE) \
+	[MESSAGES_COLUMNS + MESSAGE_##NAME] = { \
+		#name, TYPE##OID, \
+		MESSAGE_##NAME == MESSAGE_CREATED_AT ? DEFAULT_CLOCK : \
+		MESSAGE_##NAME == MESSAGE_EDITED_AT || MESSAGE_##NAME == MESSAGE_DELETED_AT ? DEFAULT_NULL : DEFAULT_GIVEN, \
+		.nullable = MESSAGE_##NAME > MESSAGE_CREATED_AT \
+	},
 
 static const TableShape shapes[KNOWN_TABLES] = {
 	[TABLE_APPLICATIONS] = {
@@ -47,13 +57,14 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_CHATS] = {
 		.name = "chats",
-		.columns_count = 5,
+		.columns_count = 6,
 		.columns = {
 			[CHATS_APPLICATION] = {"application_id", INT4OID},
 			[CHATS_NUMBER] = {"number", INT4OID},
 			[CHATS_LAST_NUMBER] = {"last_message_number", INT4OID, DEFAULT_ZERO, .updated = true},
 			[CHATS_COUNT] = {"messages_count", INT4OID, DEFAULT_ZERO, .updated = true},
-			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK}
+			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK},
+			[CHATS_LAST_REVISION] = {"last_revision", INT4OID, DEFAULT_ZERO, .updated = true}
 		},
 		.keys_count = 1,
 		.keys = {{CHATS_APPLICATION, CHATS_NUMBER, -1}},
@@ -61,14 +72,15 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_MESSAGES] = {
 		.name = "messages",
-		.columns_count = 5,
+		.columns_count = MESSAGES_COLUMNS + MESSAGE_COLUMNS_COUNT,
 		.columns = {
 			[MESSAGES_APPLICATION] = {"application_id", INT4OID},
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
-			[MESSAGES_NUMBER] = {"number", INT4OID},
-			[MESSAGES_BODY] = {"body", TEXTOID},
-			[MESSAGES_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK}
-		}
+			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
+			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
+		},
+		.keys_count = 1,
+		.keys = {{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1}}
 	}
 };
 
@@ -117,6 +129,7 @@ known_tables_init(void)
 	CacheRegisterSyscacheCallback(PROCOID, on_catalog_change, (Datum) 0);
 }
 
+/* The name of a table in schema chat. */
 const char *
 known_tables_name(ChatTable which)
 {

@@ -2,6 +2,10 @@
  * applications.c
  *		Handlers of applications.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
@@ -14,7 +18,8 @@ enum
 	COLUMN_ID,
 	COLUMN_TOKEN,
 	COLUMN_NAME,
-	COLUMN_CHATS_COUNT
+	COLUMN_CHATS_COUNT,
+	COLUMN_CREATED_AT
 };
 
 void
@@ -25,25 +30,80 @@ application_missing(Request *request)
 }
 
 static void
-print_application(FILE *stream, const PGresult *result, int row)
+print_members(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s}",
-			PQgetvalue(result, row, COLUMN_TOKEN),
-			PQgetvalue(result, row, COLUMN_NAME),
-			PQgetvalue(result, row, COLUMN_CHATS_COUNT));
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
+}
+
+/* Without a credential, there is no use for the id. */
+static void
+print_application(Json *json, const PGresult *result, int row)
+{
+	json_open(json, '{');
+	row_member(json, "token", result, row, COLUMN_TOKEN);
+	print_members(json, result, row);
+	json_close(json, '}');
+}
+
+static void
+print_with_id(Json *json, const PGresult *result, int row)
+{
+	json_open(json, '{');
+	row_member(json, "token", result, row, COLUMN_TOKEN);
+	print_members(json, result, row);
+	row_member(json, "id", result, row, COLUMN_ID);
+	json_close(json, '}');
+}
+
+static void
+print_without_token(Json *json, const PGresult *result, int row)
+{
+	json_open(json, '{');
+	print_members(json, result, row);
+	row_member(json, "id", result, row, COLUMN_ID);
+	json_close(json, '}');
+}
+
+/* A token is shown to whoever may have it: scope admin, or who has no need of a credential. */
+static RowPrinter
+printer(Request *request)
+{
+	const Grant *grant = visit_grant(request);
+
+	if (grant == NULL)
+		return print_application;
+	return grant->scope == SCOPE_ADMIN ? print_with_id : print_without_token;
 }
 
 static void
 answer_list(Request *request, const Rows *rows)
 {
-	page_answer_rows(request, rows, COLUMN_ID, print_application);
+	page_answer_rows(request, rows, COLUMN_ID, printer(request));
+}
+
+/* The one application that a key is bound to. */
+static void
+answer_own(Request *request, const Rows *rows)
+{
+	respond_ok(request, rows_array(rows, printer(request)), NULL);
 }
 
 void
 applications_list(Request *request)
 {
+	const Grant *grant = visit_grant(request);
+
 	if (!page_read(request, PAGE_OF_LIST))
 		return;
+	if (grant && grant->token)
+	{
+		call_begin(request, GET_APPLICATION, answer_own, NULL);
+		call_add_text(request, grant->token, strlen(grant->token));
+		call_read(request);
+		return;
+	}
 	call_begin(request, LIST_APPLICATIONS, answer_list, NULL);
 	page_add_bounds(request);
 	call_read(request);
@@ -52,11 +112,18 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	const QueryValue *name = &call_of(request)->query.values[0];
+	const Grant *grant = visit_grant(request);
+	char	   *application = rows_text(rows, 0);
+	char	   *with_id;
 
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
-						   "name", name->text, name->length, "chats_count", 0));
+	/* The object goes on with the id, for who has a use for it. */
+	if (grant && application && asprintf(&with_id, "%.*s,\"id\":%d}", (int) strlen(application) - 1, application,
+										 rows_number(rows, 0, 1)) > 0)
+	{
+		free(application);
+		application = with_id;
+	}
+	respond_text(request, MHD_HTTP_CREATED, application);
 }
 
 static void
@@ -72,7 +139,7 @@ application_create(Request *request)
 	size_t		length;
 
 	name = body_text(request, "name", &length);
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		respond_invalid_body(request);
 		return;
@@ -89,7 +156,7 @@ answer_one(Request *request, const Rows *rows)
 	if (rows->count == 0)
 		application_missing(request);
 	else
-		respond_ok(request, rows_object(rows, print_application), NULL);
+		respond_ok(request, rows_object(rows, printer(request)), NULL);
 }
 
 void

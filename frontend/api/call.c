@@ -1,6 +1,6 @@
 /*
  * call.c
- *		A call of the API: a request and the query that it is served by.
+ *		A call of the API: a request and the query that serves it.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -11,14 +11,6 @@
 #include "db/reads.h"
 #include "db/writes.h"
 #include "http/response.h"
-
-/* The variable segments of all routes, in their order. */
-enum
-{
-	SEGMENT_TOKEN,
-	SEGMENT_CHAT,
-	SEGMENT_MESSAGE
-};
 
 Call *
 call_of(Request *request)
@@ -36,12 +28,14 @@ void
 call_release(Request *request)
 {
 	free(call_of(request)->page.search.bytes);
+	free(call_of(request)->ticket_content);
+	visit_release(request);
 }
 
 const char *
 path_token(const Request *request)
 {
-	return request->segments[SEGMENT_TOKEN].text.bytes;
+	return request->segments[SEGMENT_APPLICATION].text.bytes;
 }
 
 const char *
@@ -94,7 +88,7 @@ predicate_of(const char *message, const char *field)
 	return message;
 }
 
-/* Is the error that the value of a field is not acceptable? */
+/* Does the error mean that the value of a field is not acceptable? */
 static bool
 is_invalid_field(const char *sqlstate)
 {
@@ -122,14 +116,14 @@ respond_failure(Request *request, const Failure *failure)
 		respond_error(request, MHD_HTTP_BAD_REQUEST, "%s", failure->message);
 		return;
 	}
-	/* A user's trigger raises it, with a message for those who write. */
+	/* Raised by a user's trigger, with a message for whoever writes. */
 	if (strcmp(sqlstate, "P0001") == 0)
 	{
 		respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", failure->message);
 		return;
 	}
 	log_event("database: error %s: %s", sqlstate, failure->message);
-	/* A user's constraint: the names of it and its table are not for clients. */
+	/* A user's constraint: its name and its table's are not for clients. */
 	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
 		respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The database does not take this.");
 	else if (strcmp(sqlstate, "57014") == 0)
@@ -200,9 +194,9 @@ call_begin(Request *request, StatementId statement,
 void
 call_add_token(Request *request)
 {
-	const Text *token = &request->segments[SEGMENT_TOKEN].text;
+	Text		token = visit_token(request);
 
-	query_add_text(&call_of(request)->query, token->bytes, token->length);
+	query_add_text(&call_of(request)->query, token.bytes, token.length);
 }
 
 void

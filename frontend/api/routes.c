@@ -2,12 +2,16 @@
  * routes.c
  *		The API as a service of the HTTP server: its table of routes.
  */
+#include <string.h>
+
+#include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/routes.h"
 #include "common/settings.h"
 #include "http/response.h"
 
+static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", NULL};
@@ -18,6 +22,7 @@ static const Route routes[] = {
 	{"/", index_show, NULL, NULL},
 	{"/applications", applications_list, application_create, application_fields},
 	{"/applications/{token}", application_show, NULL, NULL},
+	{"/applications/{token}/tickets", NULL, ticket_create, no_fields},
 	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL},
 	{"/applications/{token}/chats", chats_list, chat_create, chat_fields},
 	{"/applications/{token}/chats/{chat}", chat_show, NULL, NULL},
@@ -28,15 +33,22 @@ static const Route routes[] = {
 	{"/readyz", readiness_show, NULL, NULL},
 };
 
-/* What is here. */
+/* GET /: lists the paths. */
 static void
 index_show(Request *request)
 {
-	json_t	   *paths = json_array();
+	Json		json = {0};
 
+	json_open(&json, '{');
+	json_member_text(&json, "name", "chatd", strlen("chatd"));
+	json_member_text(&json, "version", CHATD_VERSION, strlen(CHATD_VERSION));
+	json_name(&json, "paths");
+	json_open(&json, '[');
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-		json_array_append_new(paths, json_string(routes[i].pattern));
-	respond_json(request, MHD_HTTP_OK, json_pack("{s:s,s:s,s:o}", "name", "chatd", "version", CHATD_VERSION, "paths", paths));
+		json_text(&json, routes[i].pattern, strlen(routes[i].pattern));
+	json_close(&json, ']');
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_OK, &json);
 }
 
 const Service api_service = {
@@ -44,4 +56,7 @@ const Service api_service = {
 	.route_count = sizeof(routes) / sizeof(routes[0]),
 	.request_size = sizeof(Call),
 	.release = call_release,
+	.admit = gate_admit,
+	.run = gate_run,
+	.complete = gate_complete,
 };

@@ -1,6 +1,6 @@
 /*
  * form_reader.h
- *		Reads a form as it arrives, and keeps the wanted fields alone.
+ *		Reads a form as it arrives, and keeps only the wanted fields.
  *
  * The fields are named data[field]. A form may have no pairs at all, but not only other
  * ones, and neither a field without data[] nor a name that differs from a field's in letter
@@ -41,12 +41,13 @@ typedef struct FormReader
 	Utf8		utf8;
 } FormReader;
 
+/* Begins a form whose wanted fields are these. */
 extern void form_reader_begin(FormReader *reader, Fields *fields);
 
-/* Reads a piece of the form. Returns false on an error; then no more may follow. */
+/* Reads a piece of the form. Returns false on an error, after which no more may follow. */
 extern bool form_reader_feed(FormReader *reader, const char *bytes, size_t length);
 
-/* The form is complete. Returns false on an error. */
+/* Ends the form. Returns false on an error. */
 extern bool form_reader_end(FormReader *reader);
 
 #endif

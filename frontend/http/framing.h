@@ -9,17 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the rest of chatd needs of the headers. */
+/* The headers that chatd heeds. Texts are in libmicrohttpd's buffer; NULL: none. */
 typedef struct Headers
 {
-	const char *content_type;	/* in libmicrohttpd's buffer; NULL: none */
+	const char *host;
+	const char *content_type;
+	const char *authorization;
+	const char *origin;
+	const char *fetch_site;		/* Sec-Fetch-Site */
+	const char *preflight;		/* Access-Control-Request-Method */
 	bool		encoded;		/* by a Content-Encoding */
 	uint64_t	content_length;
 	bool		chunked;
 	bool		expects_continue;
 } Headers;
 
-/* The response to a refused request; status 0: it is not refused. */
+/* Why a request is refused, and the status to respond with; 0: it is not. */
 typedef struct Refusal
 {
 	unsigned	status;
@@ -28,9 +33,9 @@ typedef struct Refusal
 
 /*
  * Checks the request line and the raw headers. received points at the target in
- * libmicrohttpd's buffer, which may have been overwritten since. Fills in the
- * headers if the request is not refused; otherwise the connection must be closed
- * after the response, as what follows may belong to the request.
+ * libmicrohttpd's buffer, which may have been overwritten since. Sets headers if the request
+ * is not refused. If it is, the connection must be closed after the response, as the bytes
+ * that follow may belong to the request.
  */
 extern Refusal framing_check(struct MHD_Connection *connection, const char *method,
 							 const char *target, const char *received, const char *version,

@@ -1,6 +1,6 @@
 /*
  * json_reader.h
- *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
+ *		Reads a JSON body as it arrives, and keeps only the wanted fields.
  *
  * A body is {"data": {...}}, and the fields are members of "data". It may have no
  * members at all, and may begin with a byte order mark. All of the body must be valid
@@ -12,8 +12,9 @@
 #ifndef CHATD_JSON_READER_H
 #define CHATD_JSON_READER_H
 
-#include "common/utf8.h"
 #include "http/field.h"
+#include "http/json_number.h"
+#include "http/json_string.h"
 
 #define JSON_MAX_DEPTH 2048		/* of arrays and objects in each other */
 
@@ -41,24 +42,9 @@ typedef enum JsonState
 	JSON_AFTER_KEY,
 	JSON_AFTER_VALUE,
 	JSON_IN_STRING,
-	JSON_IN_ESCAPE,
-	JSON_IN_CODE,				/* \uXXXX */
 	JSON_IN_LITERAL,
 	JSON_IN_NUMBER
 } JsonState;
-
-/* The last character of a number: which one may follow. */
-typedef enum NumberState
-{
-	NUMBER_SIGN,
-	NUMBER_ZERO,
-	NUMBER_DIGITS,
-	NUMBER_POINT,
-	NUMBER_FRACTION,
-	NUMBER_E,
-	NUMBER_E_SIGN,
-	NUMBER_EXPONENT
-} NumberState;
 
 typedef struct JsonReader
 {
@@ -68,11 +54,11 @@ typedef struct JsonReader
 	int			line;			/* of the next character, from 1 on */
 	int			column;			/* of the last character, from 1 on */
 
-	/* nesting: is the array or object at a depth an object? */
+	/* nesting: for each depth, is it an object? */
 	int			depth;
 	unsigned char is_object[JSON_MAX_DEPTH / 8];
 
-	/* what the fields depend on */
+	/* where in the body we are */
 	bool		root_is_object;
 	bool		root_has_members;
 	const Field *outside;		/* a field that is named at the root, or NULL */
@@ -87,20 +73,18 @@ typedef struct JsonReader
 	bool		is_key;
 	char		key[FIELD_NAME_MAX + 1];
 	size_t		key_length;		/* FIELD_NAME_MAX + 1: too long for any field */
-	Utf8		utf8;
-	int			code_digits;	/* of \uXXXX, read so far */
-	unsigned	code;
-	unsigned	high_surrogate; /* awaits its other half, or 0 */
+	JsonString	string;
 	const char *literal;		/* the characters that must follow */
-	NumberState number;
+	JsonNumber	number;
 } JsonReader;
 
+/* Begins a body whose wanted fields are these. */
 extern void json_reader_begin(JsonReader *reader, Fields *fields);
 
-/* Reads a piece of the body. Returns false on an error; then no more may follow. */
+/* Reads a piece of the body. Returns false on an error, after which no more may follow. */
 extern bool json_reader_feed(JsonReader *reader, const char *bytes, size_t length);
 
-/* The body is complete. Returns false on an error. */
+/* Ends the body. Returns false on an error. */
 extern bool json_reader_end(JsonReader *reader);
 
 #endif

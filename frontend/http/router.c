@@ -12,54 +12,84 @@
 #include "http/response.h"
 #include "http/router.h"
 
+#define PIECES_MAX 8			/* of a path that has a route */
+
 static const char *const known_methods[] = {
 	"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
 };
 
-/*
- * Does the path match the pattern? If so, and request is not NULL, fills in its
- * variable segments; returns false without memory for them.
- */
-static bool
-matches(const char *pattern, const char *path, size_t path_length, Request *request)
+/* A segment of a path, with the slash before it. */
+typedef struct Piece
+{
+	const char *start;
+	size_t		length;
+} Piece;
+
+/* Splits a path. Returns how many pieces it has, or one more than there may be. */
+static int
+split(const char *path, size_t path_length, Piece *pieces)
 {
 	const char *end = path + path_length;
 	int			count = 0;
 
-	while (*pattern && path < end)
+	for (const char *next; path < end; path = next)
 	{
-		const char *pattern_end = strchrnul(pattern + 1, '/');
-		const char *path_end = memchr(path + 1, '/', end - path - 1);
-		size_t		length;
-
-		if (path_end == NULL)
-			path_end = end;
-		length = path_end - path;
-		if (pattern[1] == '{')
-		{
-			if (length < 2)
-				return false;
-			if (request)
-			{
-				Segment    *segment = &request->segments[count++];
-
-				segment->raw = path + 1;
-				segment->raw_length = length - 1;
-				if (!uri_decode(segment->raw, segment->raw_length, false, &segment->text))
-					return false;
-			}
-		}
-		else if (length != (size_t) (pattern_end - pattern) || memcmp(pattern, path, length) != 0)
-			return false;
-		pattern = pattern_end;
-		path = path_end;
+		next = memchr(path + 1, '/', end - path - 1);
+		if (next == NULL)
+			next = end;
+		if (count < PIECES_MAX)
+			pieces[count] = (Piece) {path, next - path};
+		if (count++ == PIECES_MAX)
+			break;
 	}
-	return *pattern == '\0' && path == end;
+	return count;
+}
+
+static bool
+is_variable(const char *pattern)
+{
+	return pattern[1] == '{';
+}
+
+static bool
+matches(const char *pattern, const Piece *pieces, int count)
+{
+	int			i = 0;
+
+	for (const char *next; *pattern && i < count; pattern = next, i++)
+	{
+		next = strchrnul(pattern + 1, '/');
+		if (is_variable(pattern) ? pieces[i].length < 2
+			: pieces[i].length != (size_t) (next - pattern) || memcmp(pattern, pieces[i].start, pieces[i].length) != 0)
+			return false;
+	}
+	return *pattern == '\0' && i == count;
+}
+
+/* Fills in the variable segments of a path that matches. Returns false without memory for them. */
+static bool
+take_segments(const char *pattern, const Piece *pieces, Request *request)
+{
+	Segment    *segment = request->segments;
+
+	for (; *pattern; pattern = strchrnul(pattern + 1, '/'), pieces++)
+	{
+		if (!is_variable(pattern))
+			continue;
+		segment->raw = pieces->start + 1;
+		segment->raw_length = pieces->length - 1;
+		if (!uri_decode(segment->raw, segment->raw_length, false, &segment->text))
+			return false;
+		segment++;
+	}
+	return true;
 }
 
 static const char *
 allowed_methods(const Route *route)
 {
+	if (route->get == NULL)
+		return "POST, OPTIONS";
 	return route->post ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS";
 }
 
@@ -94,6 +124,8 @@ router_find(const Service *service, Request *request)
 {
 	const Route *route = NULL;
 	const char *method = request->method;
+	Piece		pieces[PIECES_MAX];
+	int			count = split(request->target, request->path_length, pieces);
 
 	if (!is_known_method(method))
 	{
@@ -107,8 +139,9 @@ router_find(const Service *service, Request *request)
 		return;
 	}
 	for (int i = 0; i < service->route_count && !route; i++)
-		if (matches(service->routes[i].pattern, request->target, request->path_length, NULL))
+		if (count <= PIECES_MAX && matches(service->routes[i].pattern, pieces, count))
 			route = &service->routes[i];
+	request->route = route;
 
 	if (strcmp(request->target, "*") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, OPTIONS");
@@ -116,7 +149,7 @@ router_find(const Service *service, Request *request)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
-	else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+	else if (route->get && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
 		request->handler = route->get;
 	else if (strcmp(method, "POST") == 0 && route->post)
 	{
@@ -127,7 +160,6 @@ router_find(const Service *service, Request *request)
 	else
 		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
 
-	if (request->handler &&
-		!matches(route->pattern, request->target, request->path_length, request))
+	if (request->handler && !take_segments(route->pattern, pieces, request))
 		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
 }

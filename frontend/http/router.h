@@ -8,33 +8,42 @@
 #include "http/request.h"
 
 /*
- * A {segment} of a pattern is variable and stands for one that is not empty;
- * GET also serves HEAD.
+ * A path and its handlers. A {segment} of the pattern is variable: it matches one that is
+ * not empty. get also serves HEAD.
  */
 typedef struct Route
 {
 	const char *pattern;
-	Handler		get;
+	Handler		get;			/* or NULL */
 	Handler		post;			/* or NULL */
-	const char *const *fields;	/* of the body that post wants, up to a NULL */
+	const char *const *fields;	/* of the body that post wants; ends with NULL */
 } Route;
 
 /*
- * What an HTTP server serves. A request's struct begins with a Request, and has
- * request_size bytes, zeroed at the start; release frees what the handlers left
- * in it.
+ * The service of an HTTP server. The struct of a request begins with a Request and has
+ * request_size bytes, zeroed at the start. release frees what the handlers have put
+ * into it.
  */
 typedef struct Service
 {
-	const Route *routes;		/* the first that matches is taken */
+	const Route *routes;		/* the first match is taken */
 	int			route_count;
 	size_t		request_size;
 	void		(*release) (Request *request);
+
+	/* The head is there, and has a handler: may respond instead of it. */
+	void		(*admit) (Request *request);
+
+	/* The request is complete: runs its handler, now or later, or responds. */
+	void		(*run) (Request *request);
+
+	/* There is a response: adds the headers that each has. */
+	void		(*complete) (Request *request);
 } Service;
 
 /*
- * Fills in the request's handler and variable segments by path and method. If
- * there is no handler, responds instead.
+ * Sets the request's handler and variable segments by its path and method. If there is no
+ * handler, responds instead.
  */
 extern void router_find(const Service *service, Request *request);
 

@@ -1,6 +1,6 @@
-"""What goes wrong: each function does it to a world under load, and mends what nobody else mends.
+"""Faults: each function causes one in a world under load, and undoes only what nothing else would undo.
 
-Recovering from it, by itself, is the business of what is tried. FAULTS has them all, and how often each is drawn.
+The servers must recover by themselves. FAULTS has them all, and how often each is drawn.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ def send(pid, number):
 
 
 class Means:
-    """What faults are made of, with the world, the round's load, and a source of chance."""
+    """Building blocks of faults, with the world, the round's load, and a source of randomness."""
 
     def __init__(self, world, load, rng):
         self.world = world
@@ -220,7 +220,7 @@ class Faults(Means):
         self.cut(*self.world.proxies.values())
 
     def database_unreachable(self):
-        """What was sent is lost on its way, or its answer is."""
+        """Requests are lost on their way, or their answers."""
         self.world.proxies["database"]("hold")
         self.for_a_while()
         if self.rng.randrange(2):

@@ -1,5 +1,6 @@
 -- catalogue.sql - everything that the catalogs know of the extension, without what differs from one
--- installation to the next: object identifiers, file numbers, statistics. A line for each property of
+-- installation to the next: object identifiers, file numbers, statistics, what rows have that are older
+-- than a column. A line for each property of
 -- each object, "object | property | value", so that two catalogues compare line by line.
 --
 -- The objects are the extension's members and all that depends on these internally or automatically:
@@ -14,7 +15,7 @@ CREATE FUNCTION pg_temp.settled(value text) RETURNS text LANGUAGE sql AS $$
 	SELECT regexp_replace(value, '(RI_ConstraintTrigger_[ac]|pg_toast|pg_attver)[_=]\d+', '\1', 'g')
 $$;
 
--- What an object is called.
+-- The name of an object.
 CREATE FUNCTION pg_temp.name_of(class oid, object oid, sub integer DEFAULT 0) RETURNS text LANGUAGE sql AS $$
 	SELECT pg_temp.settled(pg_describe_object(class, object, sub))
 $$;
@@ -36,7 +37,7 @@ CREATE FUNCTION pg_temp.columns(class regclass, row_of_class jsonb) RETURNS TABL
 		WHERE fktable = class AND pkcols = '{oid}') AS f ON f.fkcols = ARRAY[c.key] AND c.value IS NOT NULL
 	WHERE c.json <> 'null'
 		AND c.key NOT IN ('oid', 'objoid', 'attrelid', 'indexrelid', 'seqrelid', 'relfilenode', 'relpages', 'reltuples', 'relallvisible',
-			'relallfrozen', 'relfrozenxid', 'relminmxid', 'reltoastrelid', 'indcheckxmin', 'attcacheoff')
+			'relallfrozen', 'relfrozenxid', 'relminmxid', 'reltoastrelid', 'indcheckxmin', 'attcacheoff', 'atthasmissing', 'attmissingval')
 $$;
 
 CREATE FUNCTION pg_temp.catalogue() RETURNS TABLE (object text, property text, value text) LANGUAGE plpgsql AS $$
@@ -83,7 +84,7 @@ BEGIN
 	FROM member AS m JOIN pg_class AS c ON c.oid = m.objid JOIN pg_class AS t ON t.oid = c.reltoastrelid
 	WHERE m.classid = 'pg_class'::regclass;
 
-	-- What trees of nodes stand for.
+	-- The SQL that trees of nodes stand for.
 	RETURN QUERY
 	SELECT m.name, 'definition', CASE m.classid
 			WHEN 'pg_proc'::regclass THEN CASE WHEN (SELECT prokind FROM pg_proc WHERE oid = m.objid) <> 'a' THEN pg_get_functiondef(m.objid) END
