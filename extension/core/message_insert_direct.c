@@ -151,8 +151,8 @@ message_insert_direct(MessageInsert *messages, int count, bool wait)
 	MessageBatch batch;
 
 	/*
-	 * If a statement in progress has not written its numbers yet, only a
-	 * statement can do that first.
+	 * If a statement in progress has not written its numbers yet, only a statement can do that
+	 * first.
 	 */
 	if (number_cache_in_use() || !row_access_begin(&access, uses))
 		return false;

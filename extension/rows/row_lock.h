@@ -14,7 +14,8 @@ typedef enum RowResult
 {
 	ROW_DONE,
 	ROW_MISSING,				/* there is no such row */
-	ROW_LOCKED,					/* another transaction has locked it, and the caller does not want to wait */
+	ROW_LOCKED,					/* another transaction has locked it, and the caller does not want
+								 * to wait */
 	ROW_BY_STATEMENT			/* only a statement can do it, or has the error */
 } RowResult;
 
