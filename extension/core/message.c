@@ -41,7 +41,7 @@ int			guc_max_metadata_size;
 
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
 
-/* What is wrong with the sender of a message, if anything. */
+/* Returns the problem of the sender of a message, if there is any. */
 static ArgError
 sender_problem(const text *sender)
 {
@@ -53,7 +53,7 @@ sender_problem(const text *sender)
 	return (ArgError) {0};
 }
 
-/* What is wrong with the metadata of a message, if anything. */
+/* Returns the problem of the metadata of a message, if there is any. */
 static ArgError
 metadata_problem(Jsonb *metadata)
 {
@@ -88,7 +88,7 @@ check_message(MessageInsert *message)
 		message->problem = metadata_problem(message->metadata);
 }
 
-/* What the arguments from body on give of a message: body, number, sender and metadata. */
+/* Takes a message from the arguments from body on: body, number, sender and metadata. */
 static void
 take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 {
@@ -277,7 +277,7 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 }
 
 /*
- * What both forms of create_messages do; the first array has ids or tokens.
+ * The body of both forms of create_messages; the first array has ids or tokens.
  */
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)

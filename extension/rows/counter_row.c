@@ -28,8 +28,8 @@
 #include "rows/tid_cache.h"
 
 /*
- * Whether this transaction made the version that was found. Then nobody else can
- * change it as long as this subtransaction lasts.
+ * Returns whether this transaction created the version that was found. Then no
+ * other can change it as long as this subtransaction lasts.
  */
 static bool
 is_own_version(OpenTable *table)
@@ -40,9 +40,9 @@ is_own_version(OpenTable *table)
 }
 
 /*
- * Whether a query that is under way in this session has the table open. It may
- * be about to lock or change rows, and would skip one that was updated since it
- * began.
+ * Returns whether a query in progress in this session has the table open. It
+ * may be about to lock or change rows, and would skip one that was updated
+ * since it began.
  */
 static bool
 is_in_use(OpenTable *table)
@@ -57,10 +57,9 @@ has_pending_checks(OpenTable *table)
 }
 
 /*
- * Make the new version of the row that was found: as the old one, with another
- * highest number and count more children. Returns NULL if only a statement can
- * update the row, or if there are more children than can be counted, for which
- * a statement has the error.
+ * Returns the new version of the row that was found, with another highest
+ * number and count more children. Returns NULL if only a statement can update
+ * the row, or if the count would overflow, for which a statement has the error.
  */
 static TupleTableSlot *
 make_version(OpenTable *table, int32 last_number, int count)
@@ -82,8 +81,8 @@ make_version(OpenTable *table, int32 last_number, int count)
 }
 
 /*
- * Update the row that was found, and make the entries of its new version in
- * the indexes if it has found no room in the old one's page.
+ * Update the row that was found, and insert index entries of its new version if
+ * that is in another page.
  */
 static TM_Result
 update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
@@ -106,7 +105,7 @@ update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableS
 	return TM_Ok;
 }
 
-/* Whether nobody has locked or updated the row that was found, or ever did. */
+/* Returns whether the row that was found has never been locked or updated. */
 static bool
 is_untouched(OpenTable *table)
 {
@@ -116,10 +115,10 @@ is_untouched(OpenTable *table)
 }
 
 /*
- * The same without waiting for others. An update always waits, so the row is
+ * Do the same without waiting for others. An update always waits, so the row is
  * locked first, unless this transaction has updated it already. In a
- * subtransaction a row that nobody has locked is updated at once; if somebody
- * locks it just now, that fails.
+ * subtransaction, a row that nobody has locked is updated at once; if another
+ * transaction locks it at that moment, that fails.
  */
 static TM_Result
 try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
@@ -148,8 +147,8 @@ update_or_try(RowAccess *access, OpenTable *table, const RowKey *key, TupleTable
 }
 
 /*
- * Confirm that a row has no number left, when others are done with it. Returns
- * ROW_DONE with *count 0 if so.
+ * Confirm that a row has no number left, once other transactions are done with
+ * it. If so, returns ROW_DONE with *count 0.
  */
 static RowResult
 confirm_exhausted(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, int *count)
@@ -165,8 +164,8 @@ confirm_exhausted(RowAccess *access, OpenTable *table, const RowKey *key, bool w
 }
 
 /*
- * Count up to *count more children, fewer if there are not so many numbers
- * left: *count becomes how many, and *last_number the highest number before
+ * Count up to *count more children, fewer if there are not as many numbers
+ * left. Sets *count to how many, and *last_number to the highest number before
  * them.
  */
 RowResult
@@ -200,8 +199,8 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 }
 
 /*
- * Hold a row until the transaction ends: nobody else changes it. *last_number
- * becomes its highest number.
+ * Hold a row until the transaction ends, so that no other changes it. Sets
+ * *last_number to its highest number.
  */
 RowResult
 counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, int32 *last_number)
@@ -224,9 +223,9 @@ counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wa
 }
 
 /*
- * Raise a row's highest number to at least number, and count added more
- * children. A row that a query which is under way may have changed is left to a
- * statement, too: its checks may be pending.
+ * Raise the highest number of a row to at least number, and count added more
+ * children. A row that a query in progress may have changed is left to a
+ * statement, because its checks may be pending.
  */
 RowResult
 counter_row_raise(RowAccess *access, OpenTable *table, const RowKey *key, int32 number, int added)

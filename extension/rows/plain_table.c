@@ -240,7 +240,7 @@ trigger_is_idle(const Examination *e, const Trigger *trigger, bool insert)
 	return RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE;
 }
 
-/* What to call a trigger: its own name, or that of the constraint that it is a part of. */
+/* Describes a trigger by its own name, or by that of its constraint. */
 static const char *
 describe_trigger(const Trigger *trigger)
 {

@@ -15,7 +15,7 @@
 #include "rows/index_entries.h"
 #include "rows/row_insert.h"
 
-/* Rows that are inserted at once, at most. */
+/* The most rows that are inserted at once. */
 #define CHUNK_ROWS 256
 
 static TupleTableSlot *
