@@ -41,17 +41,35 @@ begin_page(JsonPages *pages, int32 item)
 	appendStringInfoChar(&pages->json, '[');
 }
 
+/* Append what a change is besides its message, which follows; change has its position and event. */
+static void
+append_change(JsonPages *pages, const Datum *change)
+{
+	text	   *position = DatumGetTextPP(change[0]);
+	text	   *event = DatumGetTextPP(change[1]);
+
+	json_append_literal(&pages->json, "{\"position\":\"");
+	pages->position = pages->json.len;
+	pages->position_length = VARSIZE_ANY_EXHDR(position);
+	appendBinaryStringInfo(&pages->json, VARDATA_ANY(position), VARSIZE_ANY_EXHDR(position));
+	json_append_literal(&pages->json, "\",\"event\":\"");
+	appendBinaryStringInfo(&pages->json, VARDATA_ANY(event), VARSIZE_ANY_EXHDR(event));
+	json_append_literal(&pages->json, "\",\"message\":");
+}
+
 /*
- * Add a message to the page, unless that is too large then. Returns whether it was
- * added.
+ * Add a message, or a change of it, to the page, unless that is too large then. Returns
+ * whether it was added.
  */
 static bool
-add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
+add_message(JsonPages *pages, int32 chat, const Datum *change, const Datum *values, const bool *nulls)
 {
 	StringInfo	json = &pages->json;
 	int			before = json->len;
 	bool		bounded = pages->max_size > 0 && pages->count > 0;
 	JsonPlace	place = {chat, DatumGetInt32(values[MESSAGE_NUMBER])};
+	int			position;
+	int			position_length;
 
 	if (bounded && !nulls[MESSAGE_BODY] &&
 		page_size(pages) + toast_raw_datum_size(values[MESSAGE_BODY]) - VARHDRSZ > pages->max_size)
@@ -64,10 +82,18 @@ add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls
 		pages->starts = repalloc(pages->starts, pages->starts_size * sizeof(int));
 	}
 	pages->starts[pages->count] = json->len;
+	position = pages->position;
+	position_length = pages->position_length;
+	if (change != NULL)
+		append_change(pages, change);
 	message_to_json(json, chat, values, nulls);
+	if (change != NULL)
+		appendStringInfoChar(json, '}');
 	if (bounded && page_size(pages) > pages->max_size)
 	{
 		json->len = before;
+		pages->position = position;
+		pages->position_length = position_length;
 		return false;
 	}
 	if (pages->count == 0)
@@ -116,7 +142,7 @@ end_page(JsonPages *pages)
 	StringInfo	json;
 	Datum		values[6];
 	bool		nulls[6] = {false};
-	int			skipped = pages->columns.item == 0 ? 1 : 0;
+	int			skipped = pages->has_items ? 0 : 1;
 
 	if (pages->item == 0)
 		return;
@@ -157,7 +183,7 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	int32		item;
 
 	slot_getsomeattrs(slot, first + MESSAGE_COLUMNS_COUNT);
-	item = column_value(slot, pages->columns.item, 1);
+	item = column_value(slot, pages->columns.item, pages->item);
 	if (item != pages->item)
 	{
 		end_page(pages);
@@ -168,6 +194,7 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
 	pages->cut = !add_message(pages, column_value(slot, pages->columns.chat, 0),
+							  pages->columns.change == 0 ? NULL : slot->tts_values + pages->columns.change - 1,
 							  slot->tts_values + first, slot->tts_isnull + first);
 	return !pages->cut || pages->columns.item != 0;
 }
@@ -209,6 +236,7 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 		},
 		.store = store,
 		.columns = columns,
+		.has_items = columns.item != 0 || columns.change != 0,
 		.max_size = max_size,
 		.from_end = from_end,
 		.starts = palloc(STARTS_INITIAL * sizeof(int)),
@@ -216,8 +244,41 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 	};
 	initStringInfo(&pages->json);
 	initStringInfo(&pages->reversed);
-	if (columns.item == 0)
+	if (!pages->has_items)
 		begin_page(pages, 1);
+}
+
+/* Begin the page of an item, where the rows do not name it. */
+void
+json_pages_begin_item(JsonPages *pages, int32 item)
+{
+	begin_page(pages, item);
+}
+
+/*
+ * Store a page of changes. position is where it ends, or NULL for that of its last
+ * change; field is the argument at fault that it is empty for, or NULL.
+ */
+void
+json_pages_end_changes(JsonPages *pages, const char *position, const char *field)
+{
+	StringInfo	json = &pages->json;
+	text	   *end = position != NULL ? cstring_to_text(position) :
+		cstring_to_text_with_len(json->data + pages->position, pages->position_length);
+	Datum		values[6];
+	bool		nulls[6] = {[5] = field == NULL};
+
+	appendStringInfoChar(json, ']');
+	SET_VARSIZE(json->data, json->len);
+	values[0] = Int32GetDatum(pages->item);
+	values[1] = PointerGetDatum(json->data);
+	values[2] = Int32GetDatum(pages->count);
+	values[3] = BoolGetDatum(pages->cut);
+	values[4] = PointerGetDatum(end);
+	if (field != NULL)
+		values[5] = CStringGetTextDatum(field);
+	tuplestore_putvalues(pages->store.rows, pages->store.descriptor, values, nulls);
+	pages->item = 0;
 }
 
 /*

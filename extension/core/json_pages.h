@@ -16,7 +16,8 @@
 /*
  * The columns of the row that is returned for a page: messages, messages_count,
  * cut, first and last. A place is a number or, across chats, an array of a chat's
- * number and a message's. Where there are items, a column item comes first.
+ * number and a message's. Where there are items, a column item comes first. A page of
+ * changes has its last position instead of the first, and null.
  */
 #define JSON_PAGE_TYPES(place_type) JSONOID, INT4OID, BOOLOID, place_type, place_type
 
@@ -25,6 +26,7 @@ typedef struct JsonPageColumns
 {
 	int			item;
 	int			chat;
+	int			change;			/* of a page of changes: position and event, texts */
 	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;
 
@@ -44,6 +46,7 @@ typedef struct JsonPages
 	DestReceiver receiver;		/* the first member */
 	RowStore	store;
 	JsonPageColumns columns;
+	bool		has_items;		/* rows are returned for items */
 	int32		max_size;		/* of a page in bytes, unless it is one message; 0: any */
 	const bool *from_end;		/* by item: the last message comes first */
 
@@ -55,11 +58,15 @@ typedef struct JsonPages
 	int			starts_size;
 	JsonPlace	nearest;		/* of the message that came first */
 	JsonPlace	farthest;		/* and last */
+	int			position;		/* of a change that came last: where that begins in json */
+	int			position_length;
 	StringInfoData json;		/* a text datum, from its header on */
 	StringInfoData reversed;
 } JsonPages;
 
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
+extern void json_pages_begin_item(JsonPages *pages, int32 item);
+extern void json_pages_end_changes(JsonPages *pages, const char *position, const char *field);
 extern void json_pages_end(JsonPages *pages);
 
 #endif							/* PG_CHAT_JSON_PAGES_H */

@@ -17,7 +17,7 @@
 #include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_own_schema);
-PG_FUNCTION_INFO_V1(chat_own_tables);
+PG_FUNCTION_INFO_V1(chat_own_tables_and_types);
 PG_FUNCTION_INFO_V1(chat_own_functions);
 
 /* Run the commands that a query returns. */
@@ -56,12 +56,13 @@ chat_own_schema(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat_internal.own_tables() returns void
+ * chat_internal.own_tables_and_types() returns void
  *
- * Gives the tables in the schema chat_internal to the owner of chat.messages.
+ * Gives the tables in the schema chat_internal to the owner of chat.messages, and the
+ * composite types in the schema chat to that of the type chat.message.
  */
 Datum
-chat_own_tables(PG_FUNCTION_ARGS)
+chat_own_tables_and_types(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
@@ -71,6 +72,12 @@ chat_own_tables(PG_FUNCTION_ARGS)
 				 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
 				 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
 				 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
+				 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
+	run_commands("SELECT pg_catalog.format('ALTER TYPE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole)"
+				 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
+				 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat'::pg_catalog.regnamespace"
+				 " AND t.relkind OPERATOR(pg_catalog.=) 'c'"
+				 " AND m.oid OPERATOR(pg_catalog.=) 'chat.message'::pg_catalog.regclass"
 				 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
 	PG_RETURN_VOID();
 }

@@ -24,7 +24,8 @@ static const struct
 	{TABLE_APPLICATION_COUNTERS, ROW_UPDATE, "count chats"},
 	{TABLE_CHATS, ROW_INSERT, "create chats"},
 	{TABLE_CHATS, ROW_UPDATE, "count messages"},
-	{TABLE_MESSAGES, ROW_INSERT, "create messages"}
+	{TABLE_MESSAGES, ROW_INSERT, "create messages"},
+	{TABLE_MESSAGES, ROW_UPDATE, "change messages"}
 };
 
 /*

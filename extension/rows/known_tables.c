@@ -30,6 +30,7 @@ bool		guc_direct_rows;
 		#name, TYPE##OID, \
 		MESSAGE_##NAME == MESSAGE_CREATED_AT ? DEFAULT_CLOCK : \
 		MESSAGE_##NAME == MESSAGE_EDITED_AT || MESSAGE_##NAME == MESSAGE_DELETED_AT ? DEFAULT_NULL : DEFAULT_GIVEN, \
+		.updated = MESSAGE_##NAME != MESSAGE_CREATED_AT, \
 		.nullable = MESSAGE_##NAME > MESSAGE_CREATED_AT \
 	},
 
@@ -78,7 +79,9 @@ static const TableShape shapes[KNOWN_TABLES] = {
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
 			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
 			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
-		}
+		},
+		.keys_count = 1,
+		.keys = {{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1}}
 	}
 };
 

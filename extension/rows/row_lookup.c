@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "common/compat.h"
+#include "common/message_columns.h"
 #include "rows/row_lookup.h"
 #include "rows/tid_cache.h"
 
@@ -58,6 +59,13 @@ RowKey
 row_key_of_chat(int32 application, int32 chat)
 {
 	return key_of_integers(KEY_FIRST, 2, (int[]) {CHATS_APPLICATION, CHATS_NUMBER}, (int32[]) {application, chat});
+}
+
+RowKey
+row_key_of_message(int32 application, int32 chat, int32 number)
+{
+	return key_of_integers(KEY_FIRST, 3, (int[]) {MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER},
+						   (int32[]) {application, chat, number});
 }
 
 RowKey

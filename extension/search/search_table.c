@@ -12,7 +12,7 @@
 #include "core/message.h"
 #include "search/search_table.h"
 
-#define MATCHES " AND chat.contains(body, $2)"
+#define MATCHES " AND chat.contains(body, $2)" MESSAGE_NOT_DELETED
 
 /*
  * The messages of a range that match. Parameters: application, query, the range's
