@@ -8,7 +8,7 @@
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
 #   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
 #   FUZZ_SECONDS  make fuzz: for each target
-#   ROUNDS SEED  make torture: how many rounds of faults, and which (30, 1)
+#   ROUNDS SEED  make torture: how many rounds of faults, and which (25, 1)
 #   MINUTES    make soak: for how long (60)
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
@@ -19,6 +19,9 @@ PREFIX ?= /usr/local
 export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS ROUNDS SEED MINUTES
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
+
+# PostgreSQL's makefiles quote paths, so far as these have no quotes of their own.
+$(foreach character,' " ` \,$(if $(findstring $(character),$(CURDIR)),$(error This clone is in a path with $(character): move it)))
 
 PYTHON := /usr/bin/python3
 PACKAGES := docker/packages.sh
@@ -44,11 +47,14 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
+# CI tries pg_repack. It has to be there before the private PostgreSQL is made.
+test test-tap: REPACK = $(if $(CI),repack)
+
 all: ## build extension and chatd
-	@$(PACKAGES) build
+	@$(PACKAGES) build $(REPACK)
 	@$(AS_OWNER) $(STEP) build "Building the extension and chatd" $(MAKE) --no-print-directory $(PARALLEL) compile
 
-# What "all" does once the packages are there.
+# The build proper, once the packages are installed.
 compile:
 	docker/private_postgres.sh $(PRIVATE)
 	+$(EXTENSION) install

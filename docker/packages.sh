@@ -3,9 +3,10 @@
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
 # Groups: build (compile and run), headers (of PostgreSQL, with the package they come in), test, engine
-# (a real Elasticsearch for tests), fuzz, bench, load, lint, format (lay out the C), tags (for editors),
-# coverage, valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says
-# nothing when all is there, and lists all it has ever installed in build/packages.
+# (a real Elasticsearch for tests), repack (pg_repack, which a test tries where it is there), fuzz, bench, load, lint,
+# format (lay out the C), tags (for editors), coverage, valgrind, dist, package (make Debian packages), tree (a fresh
+# Debian). Names what it installs, says nothing when all is there, and lists all it has ever installed in
+# build/packages.
 #
 # PostgreSQL is taken in the major version that PG_CONFIG reports, else in the release's default; a
 # PG_CONFIG with its own server and headers (not Debian's) needs neither. Debian's package of the headers
@@ -16,7 +17,7 @@
 # there. Where Debian has that no more, nothing is installed, and the command to run first is printed. CI
 # runs it itself: its machine is nobody's.
 #
-# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx and PgBouncer, now
+# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx, HAProxy and PgBouncer, now
 # and at each boot. Here it must not: while apt runs, files of our own say so, and what came with it is
 # disabled. An existing installation's configuration stays as it is.
 
@@ -70,22 +71,23 @@ version()
 	dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' || true
 }
 
-# What lays out the C: later releases than Debian 12 lack it, see .ci/format.
+# The program that lays out the C; releases after Debian 12 lack it, see .ci/format.
 indenter()
 {
 	! grep -qs '^VERSION_ID="12"' /etc/os-release || echo pg-bsd-indent
 }
 
-# group_packages GROUP - prints the group's packages; "server" and "headers" stand for PostgreSQL's.
+# group_packages GROUP - prints the group's packages; "server", "headers" and "repack" stand for PostgreSQL's.
 group_packages()
 {
 	case $1 in
 		build) echo gcc libc6-dev make pkg-config curl server \
-			libpq-dev libmicrohttpd-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
+			libpq-dev libmicrohttpd-dev libjansson-dev libssl-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
-		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light pgbouncer ;;
+		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
 		engine) echo default-jdk-headless maven ;;
 		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
+		repack) echo repack ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
@@ -110,6 +112,7 @@ wanted()
 			case $package in
 				server) [ -n "$foreign" ] || echo "postgresql-$major" ;;
 				headers) [ -n "$foreign" ] || echo "postgresql-server-dev-$major" ;;
+				repack) [ -n "$foreign" ] || echo "postgresql-$major-repack" ;;
 				*) echo "$package" ;;
 			esac
 		done
@@ -223,7 +226,7 @@ disable_services()
 	local package
 	for package; do
 		case ${package%%=*} in
-			redis-server | pgbouncer) disable_service "$package" ;;
+			redis-server | pgbouncer | haproxy) disable_service "$package" ;;
 			nginx-*) disable_service nginx ;;
 		esac
 	done

@@ -140,8 +140,8 @@ ALTER TYPE chat.found_message ADD ATTRIBUTE sender text, ADD ATTRIBUTE metadata 
 	ADD ATTRIBUTE edited_at timestamptz, ADD ATTRIBUTE deleted_at timestamptz, ADD ATTRIBUTE revision integer;
 COMMENT ON TYPE chat.message IS 'A message of a chat: sender, who sent it, and metadata, a JSON object, as the sender named them; edited_at, when it was last edited; deleted_at, when it was deleted; revision, that of the last change. Null where there is none.';
 
-CREATE TYPE chat.change AS (position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
-COMMENT ON TYPE chat.change IS 'A change of a chat: position, N.R, the highest number and the highest revision that a reader has seen who has come so far; event, created, updated or deleted; and the message as it is now. Of one that is gone there is but number, deleted_at and revision.';
+CREATE TYPE chat_internal.change AS (position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.change IS 'A change of a chat: position, N.R, the highest number and the highest revision that a reader has seen who has come so far; event, created, updated or deleted; and the message as it is now. Of one that is gone there is but number, deleted_at and revision.';
 
 ALTER TYPE chat.outcome ADD ATTRIBUTE created_at timestamptz, ADD ATTRIBUTE revision integer, ADD ATTRIBUTE replayed boolean;
 COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number, when it was created, its revision if it has one, and whether it was there already; or else the SQLSTATE, the argument at fault and the error''s message.';
@@ -150,13 +150,6 @@ ALTER TYPE chat.mended RENAME TO repaired_count;
 ALTER TYPE chat.repaired_count RENAME ATTRIBUTE was TO old_value;
 ALTER TYPE chat.repaired_count RENAME ATTRIBUTE mended_to TO new_value;
 COMMENT ON TYPE chat.repaired_count IS 'A counter that was wrong and was repaired: of a chat or, where chat_number is null, of an application.';
-
-CREATE FUNCTION chat_internal.own_tables_and_types() RETURNS void
-	AS 'MODULE_PATHNAME', 'chat_own_tables_and_types' LANGUAGE C;
-SELECT chat_internal.own_tables_and_types();
-DROP FUNCTION chat_internal.own_tables_and_types();
-REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
-REVOKE ALL ON TYPE chat.change FROM PUBLIC;
 
 ---------------------------------------------------------------------------
 -- Functions
@@ -211,8 +204,8 @@ CREATE OR REPLACE FUNCTION chat_internal.worker_process(OUT pid integer, OUT run
 COMMENT ON FUNCTION chat_internal.worker_process() IS
 'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
--- What the functions do to the tables, they do as the tables' owner; so they
--- have the caller's rights and settings themselves.
+-- The functions reach the tables as the tables' owner, and run with the
+-- caller's rights and settings otherwise.
 ALTER FUNCTION chat.create_application(text) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(integer) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(text) SECURITY INVOKER RESET ALL;
@@ -434,17 +427,249 @@ CREATE FUNCTION chat_internal.search_application_json(token text, query text, af
 COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
 'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
 
+CREATE TABLE chat_internal.cursors (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	reader text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	CONSTRAINT cursors_pkey PRIMARY KEY (application_id, chat_number, reader),
+	CONSTRAINT cursors_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX cursors_reader ON chat_internal.cursors (application_id, reader, chat_number);
+COMMENT ON TABLE chat_internal.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
+
+CREATE TYPE chat_internal.cursor AS (reader text, number integer, unread_count integer);
+COMMENT ON TYPE chat_internal.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
+
+CREATE TYPE chat_internal.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
+
+CREATE FUNCTION chat_internal.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) IS
+'Notes that a reader has read the chat through a number, 0 for nothing, and returns the cursor as it is then: it moves forward only, unless back is true. reader: 1 to 255 characters, not only white space. Errors: P0002 no such application or chat, 23502 reader or number blank, 22001 reader too long, 22003 number below 0 or above the chat''s last.';
+
+CREATE FUNCTION chat_internal.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) IS
+'As set_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_id'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.get_cursor(integer, integer, text) IS
+'The cursor of a reader in the chat; no row if there is none. Errors: P0002 no such application or chat, 23502 reader blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_token'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.get_cursor(text, integer, text) IS
+'As get_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_cursors(application integer, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_cursors(integer, integer, text, integer) IS
+'The cursors of the chat, ascending by reader (bytewise): who has read through which number. after: readers above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
+
+CREATE FUNCTION chat_internal.list_cursors(token text, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_cursors(text, integer, text, integer) IS
+'As list_cursors(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+
+CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer) IS
+'As list_unread(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) IS
+'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.get_positions(applications integer[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_positions(integer[], integer[]) IS
+'How far the changes of many chats have come, from arrays of equal length. Returns a row for each chat that exists: its place in the arrays (item 1, 2, 3, ...), its application, the highest number of its messages, and the last revision. Errors: 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat_internal.get_positions(tokens text[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_positions(text[], integer[]) IS
+'As get_positions(integer[], integer[]), by the applications'' tokens.';
+
+CREATE PROCEDURE chat_internal.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
+	LANGUAGE C;
+
+CREATE TABLE chat_internal.api_keys (
+	application_id integer NOT NULL DEFAULT 0,
+	id integer NOT NULL,
+	name text NOT NULL,
+	scope text COLLATE "C" NOT NULL,
+	digest bytea NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	expires_at timestamptz,
+	revoked_at timestamptz,
+	last_used_at timestamptz,
+	bound_to integer GENERATED ALWAYS AS (NULLIF(application_id, 0)) STORED,
+	CONSTRAINT api_keys_pkey PRIMARY KEY (application_id, id),
+	CONSTRAINT api_keys_bound_to_fkey FOREIGN KEY (bound_to) REFERENCES chat.applications ON DELETE CASCADE,
+	CONSTRAINT api_keys_scope_check CHECK (scope IN ('read', 'write', 'admin'))
+) WITH (fillfactor = 50);
+CREATE INDEX api_keys_id ON chat_internal.api_keys (id);
+COMMENT ON TABLE chat_internal.api_keys IS 'Keys of the REST API. application_id: the application that the key is bound to, 0 for none, and bound_to the same, null for none. id is random. digest: the SHA-256 of the key, which nobody has but its owner. last_used_at is a minute behind at most.';
+
+CREATE TABLE chat_internal.signing_keys (
+	application_id integer NOT NULL,
+	kid text COLLATE "C" NOT NULL,
+	algorithm text COLLATE "C" NOT NULL,
+	material bytea NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT signing_keys_pkey PRIMARY KEY (application_id, kid),
+	CONSTRAINT signing_keys_application_id_fkey
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE,
+	CONSTRAINT signing_keys_algorithm_check CHECK (algorithm IN ('HS256', 'ES256', 'EdDSA'))
+);
+COMMENT ON TABLE chat_internal.signing_keys IS 'Keys by which applications sign tokens of their users. material: of HS256 the secret, which signs, too; else the public key, a SubjectPublicKeyInfo.';
+
+CREATE TABLE chat_internal.tickets (
+	application_id integer NOT NULL,
+	digest bytea NOT NULL,
+	expires_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp() + interval '30 seconds',
+	content text NOT NULL,
+	CONSTRAINT tickets_pkey PRIMARY KEY (application_id, digest),
+	CONSTRAINT tickets_application_id_fkey
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
+);
+CREATE INDEX tickets_expires_at ON chat_internal.tickets (expires_at);
+COMMENT ON TABLE chat_internal.tickets IS 'Tickets that were given and not used yet. digest: the SHA-256 of the ticket; content: what it stands for, in the words of who made it. A dump leaves them out.';
+
+CREATE FUNCTION chat_internal.create_key(name text, scope text, application integer DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_create_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_key(text, text, integer, timestamptz) IS
+'Creates a key of the REST API and returns it: pgc_ID_SECRET. It is shown this once, and only its SHA-256 is kept. name: 1 to 255 characters, not only white space, for people. scope: read, write, or admin, each of which may do what those before it may. application: its id, where the key is for this one alone; null: for all. expires_at: when it becomes void; null: never. Errors: 23502 name blank, 22001 name too long, 22023 scope or expires_at, P0002 no such application.';
+
+CREATE FUNCTION chat_internal.revoke_key(id integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_revoke_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.revoke_key(integer) IS
+'Makes the key with this id void, within a second of the commit. Returns false if it was revoked before. Errors: P0002 no such key.';
+
+CREATE FUNCTION chat_internal.list_keys(application integer DEFAULT NULL,
+		OUT id integer, OUT application_id integer, OUT name text, OUT scope text, OUT created_at timestamptz, OUT expires_at timestamptz, OUT revoked_at timestamptz, OUT last_used_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_keys(integer) IS
+'The keys of the REST API, those of an application, or all; ascending by application (null: bound to none) and age. last_used_at is a minute behind at most; null: never. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.check_keys(digests bytea[], ids integer[], OUT item integer, OUT application_id integer, OUT token text, OUT scope text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_check_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.check_keys(bytea[], integer[]) IS
+'What the keys are for that have these SHA-256 and ids, from arrays of equal length: for a server, as chatd is. Returns a row for each that counts, with its place in the arrays (item 1, 2, 3, ...), its application and that one''s token (0 and null: all applications), and its scope; a key that is unknown, revoked or expired has no row. Remember a row for a second at most.';
+
+CREATE FUNCTION chat_internal.note_key_use(ids integer[]) RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_note_key_use'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.note_key_use(integer[]) IS
+'Notes that the keys with these ids were used; once a minute is enough. One that was noted less than a minute ago, or that another transaction has locked, is left alone.';
+
+CREATE FUNCTION chat_internal.create_signing_key(application integer, INOUT kid text DEFAULT NULL, OUT secret text)
+	AS 'MODULE_PATHNAME', 'chat_create_signing_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_signing_key(integer, text) IS
+'Creates a key by which the application signs tokens of its users (JWT, HS256). Returns its kid, which tokens carry: the one given (1 to 64 letters, digits, dots, hyphens, underscores) or a random one; and the secret, 64 characters, which are themselves the key. It is shown this once. Any number of keys are valid at a time. Errors: P0002 no such application, 22023 kid, 23505 kid taken.';
+
+CREATE FUNCTION chat_internal.register_public_key(application integer, public_key text, kid text DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_register_public_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.register_public_key(integer, text, text) IS
+'Adds the public key to one by which the application signs tokens of its users (JWT). public_key: PEM; of P-256, for ES256, or Ed25519, for EdDSA. Returns its kid, as create_signing_key does. Errors: as there, and 22023 public_key.';
+
+CREATE FUNCTION chat_internal.revoke_signing_key(application integer, kid text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_revoke_signing_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.revoke_signing_key(integer, text) IS
+'Deletes a key of the application: tokens that are signed by it are void, within a second of the commit. Returns whether there was one. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.list_signing_keys(application integer DEFAULT NULL, OUT application_id integer, OUT kid text, OUT algorithm text, OUT created_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_signing_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_signing_keys(integer) IS
+'The keys by which an application, or all, sign tokens of their users; ascending by application and age. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.get_verification_keys(tokens text[], kids text[], OUT item integer, OUT application_id integer, OUT algorithm text, OUT material bytea)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_verification_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.get_verification_keys(text[], text[]) IS
+'What verifies the tokens that applications sign, by the applications'' tokens and kids, from arrays of equal length: for a server, as chatd is. algorithm HS256: material is the secret; ES256 or EdDSA: the public key, a SubjectPublicKeyInfo. A key that is not there has no row. Remember a row for a second at most.';
+
+CREATE FUNCTION chat_internal.get_tokens(applications integer[], OUT item integer, OUT token text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_tokens'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.get_tokens(integer[]) IS
+'The tokens of the applications with these ids; one that is missing has no row.';
+
+CREATE FUNCTION chat_internal.create_ticket(token text, digest bytea, content text) RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_create_ticket'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_ticket(text, bytea, text) IS
+'Keeps a ticket for 30 seconds: digest, its SHA-256, and content, what it stands for. Errors: P0002 no such application, 22004 null.';
+
+CREATE FUNCTION chat_internal.use_ticket(token text, digest bytea) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_use_ticket'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.use_ticket(text, bytea) IS
+'Takes a ticket of the application, which is then used up, and returns its content; null if there is none that counts. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.current_user_name() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_current_user_name'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat_internal.current_user_name() IS
+'The user that the session works for, pg_chat.user_name: for row-level policies of your own. Null where that is empty.';
+
 CREATE FUNCTION chat_internal.rfc3339(value timestamptz) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rfc3339'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION chat_internal.rfc3339(timestamptz) IS
 'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
 
-CREATE FUNCTION chat_internal.create_application_json(name text) RETURNS json
+CREATE FUNCTION chat_internal.create_application_json(name text, OUT id integer, OUT application json)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat_internal.create_application_json(text) IS
-'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
 	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
@@ -493,14 +718,14 @@ COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, in
 'As delete_message(text, ...), with an outcome as of update_message_json.';
 
 CREATE FUNCTION chat_internal.list_changes(application integer, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
-	RETURNS SETOF chat.change
+	RETURNS SETOF chat_internal.change
 	AS 'MODULE_PATHNAME', 'chat_list_changes_by_id'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) IS
 'What came to the chat after a position, the highest number and the highest revision that a reader has seen: first what was changed below, in the order of revisions, then what was appended, in the order of numbers, each message as it is now. limit: rows at most, 1 to 1000; go on after the last row''s position. Whoever puts each row into a table, by number, ends with the chat''s. Errors: P0002 no such application or chat, 22023 with the argument''s name, also for a position that the chat has not reached.';
 
 CREATE FUNCTION chat_internal.list_changes(token text, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
-	RETURNS SETOF chat.change
+	RETURNS SETOF chat_internal.change
 	AS 'MODULE_PATHNAME', 'chat_list_changes_by_token'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) IS
@@ -518,9 +743,13 @@ CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
+CREATE FUNCTION chat_internal.own_tables() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
+SELECT chat_internal.own_tables();
+DROP FUNCTION chat_internal.own_tables();
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message, create_messages, update_message and delete_message take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_application_json(text) SET SCHEMA chat;
@@ -539,8 +768,68 @@ ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], in
 ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
+ALTER TABLE chat_internal.api_keys SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_key(text, text, integer, timestamptz) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.revoke_key(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_keys(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.check_keys(bytea[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.note_key_use(integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_signing_key(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.register_public_key(integer, text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.revoke_signing_key(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_signing_keys(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_verification_keys(text[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_tokens(integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_ticket(text, bytea, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.use_ticket(text, bytea) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.current_user_name() SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+ALTER PROCEDURE chat_internal.wait_for_changes(bigint, integer, integer[], integer[], boolean) SET SCHEMA chat;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+ALTER TABLE chat_internal.cursors SET SCHEMA chat;
+ALTER TYPE chat_internal.change SET SCHEMA chat;
+ALTER TYPE chat_internal.cursor SET SCHEMA chat;
+ALTER TYPE chat_internal.unread_chat SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
+ALTER FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_cursor(integer, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_cursor(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_cursors(integer, integer, text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_cursors(text, integer, text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) SET SCHEMA chat;
+REVOKE ALL ON TABLE chat.cursors FROM PUBLIC;
+REVOKE ALL ON TYPE chat.change, chat.cursor, chat.unread_chat FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.set_cursor(integer, integer, text, integer, boolean),
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(integer, integer, text),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(integer, integer, text, integer),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(integer, text, integer, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+TO chat_api;
+ALTER FUNCTION chat_internal.get_positions(integer[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_positions(text[], integer[]) SET SCHEMA chat;
+REVOKE ALL ON FUNCTION chat.get_positions(integer[], integer[]), chat.get_positions(text[], integer[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.get_positions(text[], integer[]) TO chat_api;
+REVOKE ALL ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) TO chat_api;
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
@@ -577,9 +866,35 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
+REVOKE ALL ON TABLE chat_internal.deleted_messages, chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.create_key(text, text, integer, timestamptz),
+	chat.revoke_key(integer),
+	chat.list_keys(integer),
+	chat.check_keys(bytea[], integer[]),
+	chat.note_key_use(integer[]),
+	chat.create_signing_key(integer, text),
+	chat.register_public_key(integer, text, text),
+	chat.revoke_signing_key(integer, text),
+	chat.list_signing_keys(integer),
+	chat.get_verification_keys(text[], text[]),
+	chat.get_tokens(integer[]),
+	chat.create_ticket(text, bytea, text),
+	chat.use_ticket(text, bytea),
+	chat.current_user_name()
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.check_keys(bytea[], integer[]),
+	chat.note_key_use(integer[]),
+	chat.get_verification_keys(text[], text[]),
+	chat.get_tokens(integer[]),
+	chat.create_ticket(text, bytea, text),
+	chat.use_ticket(text, bytea)
+TO chat_api;
+GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.after_truncate_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
--- Who could read the views still can: they call these two instead of search_lag.
+-- Readers of the views may call these two, which the views use instead of search_lag.
 UPDATE pg_catalog.pg_proc
 SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
 WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);

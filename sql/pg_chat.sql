@@ -133,6 +133,18 @@ SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.application_counters', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.chats', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
+
+CREATE TABLE chat.cursors (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	reader text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	CONSTRAINT cursors_pkey PRIMARY KEY (application_id, chat_number, reader),
+	CONSTRAINT cursors_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX cursors_reader ON chat.cursors (application_id, reader, chat_number);
+COMMENT ON TABLE chat.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ---------------------------------------------------------------------------
@@ -278,12 +290,12 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.applications
 ---------------------------------------------------------------------------
 -- Search
 --
--- Where Elasticsearch is used, the worker keeps an index there in sync. What
--- is appended to a chat needs no note: it lies above the chat's watermark.
--- What is changed, deleted or inserted further down is queued, in the same
--- transaction. Both move on when the index shows the change to searches; so a
--- search answers from the tables what the index may lack. All of this is
--- derived: a dump leaves it out.
+-- Where Elasticsearch is used, the worker keeps an index there in sync. A
+-- message that is appended to a chat needs no note: it lies above the chat's
+-- watermark. Any other change, deletion or insertion is queued, in the same
+-- transaction. Watermark and queue move on when the index shows the change to
+-- searches; so a search answers from the tables what the index may lack. All of
+-- this is derived: a dump leaves it out.
 ---------------------------------------------------------------------------
 
 CREATE TABLE chat_internal.search_indexes (
@@ -459,7 +471,7 @@ CREATE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 ---------------------------------------------------------------------------
--- What the functions return
+-- Types that the functions return
 ---------------------------------------------------------------------------
 
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);
@@ -498,11 +510,11 @@ CREATE FUNCTION chat.create_application(name text, OUT id integer, OUT token tex
 COMMENT ON FUNCTION chat.create_application(text) IS
 'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. Returns its id and its token, 32 random hex digits. Errors: 23502 blank, 22001 too long, 23505 taken.';
 
-CREATE FUNCTION chat.create_application_json(name text) RETURNS json
+CREATE FUNCTION chat.create_application_json(name text, OUT id integer, OUT application json)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_application_json(text) IS
-'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat.rotate_token(application integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rotate_token_by_id'
@@ -828,6 +840,99 @@ CREATE FUNCTION chat.drop_trigram_index() RETURNS boolean
 COMMENT ON FUNCTION chat.drop_trigram_index() IS
 'Drops what add_trigram_index built, in the present transaction; returns whether there was anything. It locks chat.messages: set lock_timeout where long transactions run. Errors: 55006 it is being built.';
 
+-- Cursors
+
+CREATE TYPE chat.cursor AS (reader text, number integer, unread_count integer);
+COMMENT ON TYPE chat.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
+
+CREATE TYPE chat.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
+
+CREATE FUNCTION chat.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.set_cursor(integer, integer, text, integer, boolean) IS
+'Notes that a reader has read the chat through a number, 0 for nothing, and returns the cursor as it is then: it moves forward only, unless back is true. reader: 1 to 255 characters, not only white space. Errors: P0002 no such application or chat, 23502 reader or number blank, 22001 reader too long, 22003 number below 0 or above the chat''s last.';
+
+CREATE FUNCTION chat.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.set_cursor(text, integer, text, integer, boolean) IS
+'As set_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_id'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.get_cursor(integer, integer, text) IS
+'The cursor of a reader in the chat; no row if there is none. Errors: P0002 no such application or chat, 23502 reader blank, 22001 too long.';
+
+CREATE FUNCTION chat.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_token'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.get_cursor(text, integer, text) IS
+'As get_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_cursors(application integer, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_cursors(integer, integer, text, integer) IS
+'The cursors of the chat, ascending by reader (bytewise): who has read through which number. after: readers above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
+
+CREATE FUNCTION chat.list_cursors(token text, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_cursors(text, integer, text, integer) IS
+'As list_cursors(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_unread(integer, text, integer, integer) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+
+CREATE FUNCTION chat.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_unread(text, text, integer, integer) IS
+'As list_unread(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat.list_unread_json(text, text, integer, integer, integer) IS
+'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+-- Changes
+
+CREATE FUNCTION chat.get_positions(applications integer[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.get_positions(integer[], integer[]) IS
+'How far the changes of many chats have come, from arrays of equal length. Returns a row for each chat that exists: its place in the arrays (item 1, 2, 3, ...), its application, the highest number of its messages, and the last revision. Errors: 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat.get_positions(tokens text[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.get_positions(text[], integer[]) IS
+'As get_positions(integer[], integer[]), by the applications'' tokens.';
+
+CREATE PROCEDURE chat.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
+	LANGUAGE C;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+
 -- Counts
 
 CREATE FUNCTION chat.reconcile(application integer DEFAULT NULL, chat integer DEFAULT NULL)
@@ -843,7 +948,7 @@ CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boo
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
 	LANGUAGE C VOLATILE ROWS 7;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message, create_messages, update_message and delete_message take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 
 CREATE FUNCTION chat_internal.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_search_checksum'
@@ -871,6 +976,150 @@ COMMENT ON FUNCTION chat.retry_failed_documents(integer, integer) IS
 'Has the worker try once more to index messages that Elasticsearch refused: all, those of an application, or of a chat; returns how many.';
 
 ---------------------------------------------------------------------------
+-- Access: keys, and an application's users
+--
+-- A credential is not kept, but its SHA-256: whoever reads a table or a dump can
+-- use none. The one exception is the secret of HS256, which verifies as it signs.
+---------------------------------------------------------------------------
+
+CREATE TABLE chat.api_keys (
+	application_id integer NOT NULL DEFAULT 0,
+	id integer NOT NULL,
+	name text NOT NULL,
+	scope text COLLATE "C" NOT NULL,
+	digest bytea NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	expires_at timestamptz,
+	revoked_at timestamptz,
+	last_used_at timestamptz,
+	bound_to integer GENERATED ALWAYS AS (NULLIF(application_id, 0)) STORED,
+	CONSTRAINT api_keys_pkey PRIMARY KEY (application_id, id),
+	CONSTRAINT api_keys_bound_to_fkey FOREIGN KEY (bound_to) REFERENCES chat.applications ON DELETE CASCADE,
+	CONSTRAINT api_keys_scope_check CHECK (scope IN ('read', 'write', 'admin'))
+) WITH (fillfactor = 50);
+CREATE INDEX api_keys_id ON chat.api_keys (id);
+COMMENT ON TABLE chat.api_keys IS 'Keys of the REST API. application_id: the application that the key is bound to, 0 for none, and bound_to the same, null for none. id is random. digest: the SHA-256 of the key, which nobody has but its owner. last_used_at is a minute behind at most.';
+
+CREATE TABLE chat_internal.signing_keys (
+	application_id integer NOT NULL,
+	kid text COLLATE "C" NOT NULL,
+	algorithm text COLLATE "C" NOT NULL,
+	material bytea NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT signing_keys_pkey PRIMARY KEY (application_id, kid),
+	CONSTRAINT signing_keys_application_id_fkey
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE,
+	CONSTRAINT signing_keys_algorithm_check CHECK (algorithm IN ('HS256', 'ES256', 'EdDSA'))
+);
+COMMENT ON TABLE chat_internal.signing_keys IS 'Keys by which applications sign tokens of their users. material: of HS256 the secret, which signs, too; else the public key, a SubjectPublicKeyInfo.';
+
+CREATE TABLE chat_internal.tickets (
+	application_id integer NOT NULL,
+	digest bytea NOT NULL,
+	expires_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp() + interval '30 seconds',
+	content text NOT NULL,
+	CONSTRAINT tickets_pkey PRIMARY KEY (application_id, digest),
+	CONSTRAINT tickets_application_id_fkey
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
+);
+CREATE INDEX tickets_expires_at ON chat_internal.tickets (expires_at);
+COMMENT ON TABLE chat_internal.tickets IS 'Tickets that were given and not used yet. digest: the SHA-256 of the ticket; content: what it stands for, in the words of who made it. A dump leaves them out.';
+
+SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
+
+CREATE FUNCTION chat.create_key(name text, scope text, application integer DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_create_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.create_key(text, text, integer, timestamptz) IS
+'Creates a key of the REST API and returns it: pgc_ID_SECRET. It is shown this once, and only its SHA-256 is kept. name: 1 to 255 characters, not only white space, for people. scope: read, write, or admin, each of which may do what those before it may. application: its id, where the key is for this one alone; null: for all. expires_at: when it becomes void; null: never. Errors: 23502 name blank, 22001 name too long, 22023 scope or expires_at, P0002 no such application.';
+
+CREATE FUNCTION chat.revoke_key(id integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_revoke_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.revoke_key(integer) IS
+'Makes the key with this id void, within a second of the commit. Returns false if it was revoked before. Errors: P0002 no such key.';
+
+CREATE FUNCTION chat.list_keys(application integer DEFAULT NULL,
+		OUT id integer, OUT application_id integer, OUT name text, OUT scope text, OUT created_at timestamptz, OUT expires_at timestamptz, OUT revoked_at timestamptz, OUT last_used_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.list_keys(integer) IS
+'The keys of the REST API, those of an application, or all; ascending by application (null: bound to none) and age. last_used_at is a minute behind at most; null: never. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.check_keys(digests bytea[], ids integer[], OUT item integer, OUT application_id integer, OUT token text, OUT scope text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_check_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.check_keys(bytea[], integer[]) IS
+'What the keys are for that have these SHA-256 and ids, from arrays of equal length: for a server, as chatd is. Returns a row for each that counts, with its place in the arrays (item 1, 2, 3, ...), its application and that one''s token (0 and null: all applications), and its scope; a key that is unknown, revoked or expired has no row. Remember a row for a second at most.';
+
+CREATE FUNCTION chat.note_key_use(ids integer[]) RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_note_key_use'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.note_key_use(integer[]) IS
+'Notes that the keys with these ids were used; once a minute is enough. One that was noted less than a minute ago, or that another transaction has locked, is left alone.';
+
+CREATE FUNCTION chat.create_signing_key(application integer, INOUT kid text DEFAULT NULL, OUT secret text)
+	AS 'MODULE_PATHNAME', 'chat_create_signing_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.create_signing_key(integer, text) IS
+'Creates a key by which the application signs tokens of its users (JWT, HS256). Returns its kid, which tokens carry: the one given (1 to 64 letters, digits, dots, hyphens, underscores) or a random one; and the secret, 64 characters, which are themselves the key. It is shown this once. Any number of keys are valid at a time. Errors: P0002 no such application, 22023 kid, 23505 kid taken.';
+
+CREATE FUNCTION chat.register_public_key(application integer, public_key text, kid text DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_register_public_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.register_public_key(integer, text, text) IS
+'Adds the public key to one by which the application signs tokens of its users (JWT). public_key: PEM; of P-256, for ES256, or Ed25519, for EdDSA. Returns its kid, as create_signing_key does. Errors: as there, and 22023 public_key.';
+
+CREATE FUNCTION chat.revoke_signing_key(application integer, kid text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_revoke_signing_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.revoke_signing_key(integer, text) IS
+'Deletes a key of the application: tokens that are signed by it are void, within a second of the commit. Returns whether there was one. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.list_signing_keys(application integer DEFAULT NULL, OUT application_id integer, OUT kid text, OUT algorithm text, OUT created_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_signing_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.list_signing_keys(integer) IS
+'The keys by which an application, or all, sign tokens of their users; ascending by application and age. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.get_verification_keys(tokens text[], kids text[], OUT item integer, OUT application_id integer, OUT algorithm text, OUT material bytea)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_verification_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.get_verification_keys(text[], text[]) IS
+'What verifies the tokens that applications sign, by the applications'' tokens and kids, from arrays of equal length: for a server, as chatd is. algorithm HS256: material is the secret; ES256 or EdDSA: the public key, a SubjectPublicKeyInfo. A key that is not there has no row. Remember a row for a second at most.';
+
+CREATE FUNCTION chat.get_tokens(applications integer[], OUT item integer, OUT token text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_tokens'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.get_tokens(integer[]) IS
+'The tokens of the applications with these ids; one that is missing has no row.';
+
+CREATE FUNCTION chat.create_ticket(token text, digest bytea, content text) RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_create_ticket'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.create_ticket(text, bytea, text) IS
+'Keeps a ticket for 30 seconds: digest, its SHA-256, and content, what it stands for. Errors: P0002 no such application, 22004 null.';
+
+CREATE FUNCTION chat.use_ticket(token text, digest bytea) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_use_ticket'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.use_ticket(text, bytea) IS
+'Takes a ticket of the application, which is then used up, and returns its content; null if there is none that counts. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.current_user_name() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_current_user_name'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat.current_user_name() IS
+'The user that the session works for, pg_chat.user_name: for row-level policies of your own. Null where that is empty.';
+
+---------------------------------------------------------------------------
 -- Privileges
 --
 -- A function does what it does as the owner of the tables, whoever calls it:
@@ -883,6 +1132,7 @@ REVOKE ALL ON SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat, chat_internal FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
+REVOKE ALL ON TYPE chat.cursor, chat.unread_chat FROM PUBLIC;
 REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.change, chat.outcome, chat.repaired_count, chat.search_difference FROM PUBLIC;
 
 
@@ -892,7 +1142,7 @@ CREATE FUNCTION chat.create_api_role() RETURNS void
 SELECT chat.create_api_role();
 DROP FUNCTION chat.create_api_role();
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA chat, chat_internal FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION
@@ -925,5 +1175,25 @@ GRANT EXECUTE ON FUNCTION
 	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
-	chat.search_application_json(text, text, integer[], integer[], integer, integer)
+	chat.search_application_json(text, text, integer[], integer[], integer, integer),
+	chat.check_keys(bytea[], integer[]),
+	chat.note_key_use(integer[]),
+	chat.get_verification_keys(text[], text[]),
+	chat.get_tokens(integer[]),
+	chat.create_ticket(text, bytea, text),
+	chat.use_ticket(text, bytea)
 TO chat_api;
+GRANT EXECUTE ON FUNCTION
+	chat.get_positions(text[], integer[]),
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+TO chat_api;
+GRANT EXECUTE ON PROCEDURE
+	chat.wait_for_changes(bigint, integer, integer[], integer[], boolean)
+TO chat_api;
+
+-- It tells nobody anything, and the policies that call it run with the rights of whoever reads a table.
+GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;

@@ -1,26 +1,26 @@
 /*
  * change_subscribers.c
- *	  Changed chats, handed to the jobs that want them.
+ *	  Changed chats, distributed to the jobs that subscribe to them.
  *
- * The change set tells the worker once what changed, and several jobs want to
- * know. So each has a queue of its own here. As in the change set, too many of
+ * The log of changes tells the worker once what changed, and several jobs want to
+ * know. So each has a queue of its own here. Too many of
  * them are replaced by the remark that any chat may have changed.
  */
 #include "postgres.h"
 
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/change_subscribers.h"
 #include "changes/chat_key_queue.h"
 
-/* Changed chats that are kept for a subscriber, at most. */
+/* The most changed chats that are kept for a subscriber. */
 #define SUBSCRIPTION_CAPACITY 16384
 
 typedef struct Subscription
 {
-	bool		settled;		/* the job has said whether it listens */
+	bool		settled;		/* whether the job has subscribed or not is known */
 	bool		listening;
 	bool		all;			/* any chat may have changed */
-	ChatKeyQueue *chats;		/* NULL before it listens first */
+	ChatKeyQueue *chats;		/* NULL before it first subscribes */
 } Subscription;
 
 static Subscription subscriptions[SUBSCRIBER_COUNT];
@@ -38,6 +38,9 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	subscription->all |= all;
 	for (int i = 0; i < count; i++)
 	{
+		/* Cursors are nobody's here. */
+		if (changes[i].chat < 0)
+			continue;
 		if (!chat_key_queue_add(subscription->chats, changes[i]))
 		{
 			forget_chats(subscription);
@@ -46,33 +49,30 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	}
 }
 
-/* Take what the change set has, for all who listen. */
+/* Take what the log has, for all who listen. */
 static void
 fetch(void)
 {
-	ChatKey    *changes;
-	bool		all;
-	int			count;
+	ChangesSince changes;
 
-	if (!shmem_available() || change_set_is_empty())
+	if (!shmem_available() || !change_log_has_untaken())
 		return;
-	count = change_set_take(&changes, &all);
+	changes = change_log_take();
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 		if (subscriptions[i].listening)
-			put(&subscriptions[i], changes, count, all);
-	pfree(changes);
+			put(&subscriptions[i], changes.chats, changes.count, changes.all);
+	pfree(changes.chats);
 }
 
 /*
- * From now on keep changes for a subscriber, or no more. One that begins has to
- * look everywhere.
+ * Subscribe to changes, or no longer. A subscriber that begins has to scan
+ * everything.
  */
 void
 change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 {
 	Subscription *subscription = &subscriptions[subscriber];
 	bool		anyone = false;
-	bool		all = true;
 
 	if (subscription->settled && subscription->listening == listen)
 		return;
@@ -83,17 +83,14 @@ change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 	forget_chats(subscription);
 
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
-	{
 		anyone |= subscriptions[i].listening;
-		all &= subscriptions[i].settled;
-	}
-	if (shmem_available() && (all || anyone))
-		change_set_listen(anyone);
+	if (shmem_available())
+		change_log_listen(anyone);
 }
 
 /*
- * Whether there is something for a subscriber. The change set is left as it is:
- * it wakes the worker for the first change after each time it is taken.
+ * Whether there is something for a subscriber. The log is left as it is:
+ * it wakes the worker for the first change after each time it was taken from.
  */
 bool
 change_subscriber_has_changes(ChangeSubscriber subscriber)
@@ -102,12 +99,13 @@ change_subscriber_has_changes(ChangeSubscriber subscriber)
 
 	return subscription->listening &&
 		(subscription->all || chat_key_queue_count(subscription->chats) > 0 ||
-		 (shmem_available() && !change_set_is_empty()));
+		 (shmem_available() && change_log_has_untaken()));
 }
 
 /*
- * Take what there is for a subscriber: an array in the current memory context;
- * *all tells that there may be others. Returns their number.
+ * Take the changes for a subscriber, as an array in the current memory context.
+ * *all becomes whether any other chats may have changed, too. Returns the
+ * number of chats.
  */
 int
 change_subscriber_take(ChangeSubscriber subscriber, ChatKey **changes, bool *all)

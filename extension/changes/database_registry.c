@@ -2,9 +2,9 @@
  * database_registry.c
  *	  Databases and their workers.
  *
- * For each database: its worker's process, if there is one; whether it has the
- * extension, as far as a worker found out; and how often the launcher was
- * invited to have it looked at again.
+ * For each database: the process of its worker, if there is one; whether it
+ * has the extension, as far as a worker found out; and how often the launcher
+ * was invited to look at it again.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/database_registry.h"
 
 static void
@@ -21,9 +21,7 @@ unset_launcher(int code, Datum argument)
 	shmem_set_launcher_latch(NULL);
 }
 
-/*
- * Be the launcher, until the process ends.
- */
+/* Register this process as the launcher, until it ends. */
 void
 registry_set_launcher(void)
 {
@@ -32,7 +30,7 @@ registry_set_launcher(void)
 }
 
 /*
- * The state of a database. Gives it an entry, if it has none and there is room.
+ * The state of a database. Creates its entry, if it has none and there is room.
  */
 DatabaseState
 registry_state(Oid database)
@@ -54,7 +52,7 @@ registry_state(Oid database)
 
 /*
  * Drop the entries of all databases but these, which ascend. Entries of
- * databases that are held, or that have a worker, stay.
+ * databases that are held, that have a worker, or whose changes a session reads, stay.
  */
 void
 registry_forget_others(const Oid *databases, int count)
@@ -67,9 +65,9 @@ registry_forget_others(const Oid *databases, int count)
 		if (!OidIsValid(database) || bsearch(&database, databases, count, sizeof(Oid), oid_cmp) != NULL)
 			continue;
 		entry = shmem_lock_database(database, false, LW_EXCLUSIVE);
-		if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
+		if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0 && entry->changes.sessions == 0)
 		{
-			change_set_forget(&entry->changes);
+			change_log_forget(&entry->changes);
 			pg_atomic_write_u32(&entry->database, InvalidOid);
 		}
 		shmem_unlock_database(entry);
@@ -86,8 +84,6 @@ remove_worker(int code, Datum argument)
 		entry->worker_pid = 0;
 		entry->worker_latch = NULL;
 		entry->changes.listening = false;
-		entry->changes.settled = false;
-		change_set_forget(&entry->changes);
 		ConditionVariableBroadcast(&entry->worker_left);
 	}
 	shmem_unlock_database(entry);
@@ -95,9 +91,8 @@ remove_worker(int code, Datum argument)
 }
 
 /*
- * Be the worker of this process's database, until the process ends. Returns
- * false if somebody holds the database, or it has a worker: then the process
- * must leave.
+ * Register this process as the worker of its database, until it ends. Returns
+ * false if the database is held or has a worker: then the process must exit.
  */
 bool
 registry_add_worker(void)
@@ -115,8 +110,6 @@ registry_add_worker(void)
 			entry->worker_pid = MyProcPid;
 			entry->worker_since = MyStartTimestamp;
 			entry->worker_latch = MyLatch;
-			entry->changes.all = true;
-			entry->changes.settled = false;
 		}
 	}
 	shmem_unlock_database(entry);
@@ -124,7 +117,8 @@ registry_add_worker(void)
 }
 
 /*
- * The worker's process, or 0, and when it was started.
+ * The pid of this database's worker, or 0. *since becomes the time when it
+ * started.
  */
 int
 registry_worker(TimestampTz *since)
@@ -138,8 +132,8 @@ registry_worker(TimestampTz *since)
 }
 
 /*
- * As the worker: how many invitations there were, before it looks whether the
- * extension is there.
+ * As the worker: the number of invitations so far, before it looks for the
+ * extension.
  */
 uint32
 registry_invitations(void)
@@ -152,9 +146,9 @@ registry_invitations(void)
 }
 
 /*
- * As the worker: tell the launcher whether the extension is there. That it is
- * not counts only if there was no further invitation since the worker looked:
- * the command that created it may have committed meanwhile.
+ * As the worker: report whether the extension exists. A report that it does not
+ * counts only if there was no further invitation since the worker looked: the
+ * command that created it may have committed in between.
  */
 void
 registry_report_extension(bool exists, uint32 invitations)
@@ -175,7 +169,8 @@ registry_report_extension(bool exists, uint32 invitations)
 }
 
 /*
- * Have the launcher look at a database again: it may have got the extension.
+ * Invite the launcher to look at a database again, which may have got the
+ * extension.
  */
 void
 registry_invite(Oid database)
@@ -193,8 +188,8 @@ registry_invite(Oid database)
 }
 
 /*
- * The circuit breaker of this database, or of this process alone where there is
- * none to share.
+ * The circuit breaker of this database or, without shared memory, of this
+ * process alone.
  */
 CircuitBreaker *
 registry_circuit_breaker(void)

@@ -19,30 +19,40 @@
 /* Whether a database has the extension, as a worker found when it last looked. */
 typedef enum ExtensionState
 {
-	EXTENSION_UNKNOWN,			/* none looked, or not since a command may have made it */
+	EXTENSION_UNKNOWN,			/* no worker looked, or none since a command may have created it */
 	EXTENSION_MISSING,
 	EXTENSION_HERE
 } ExtensionState;
 
-/* Chats that were noted last, by which most repetitions are recognized. */
+/* Recent chats, by which most repetitions are recognized. */
 #define NOTED_LAST 64
 
-/* Changed chats of a database: see change_set.c. */
-typedef struct SharedChangeSet
+typedef struct NotedChange
 {
-	bool		listening;		/* the worker wants to know of changes */
-	bool		settled;		/* the worker has said whether it listens */
-	bool		all;			/* too many changes to name */
+	ChatKey		chat;
+	uint64		position;
+} NotedChange;
+
+/* Changed chats of a database: see change_log.c. */
+typedef struct SharedChangeLog
+{
+	bool		listening;		/* the worker reads it */
+	int			sessions;		/* that read it */
 	bool		prepared;		/* a prepared transaction may have changes */
-	int			count;
+	uint64		start;			/* the position of the first change that is here */
+	uint64		end;			/* the position behind the last */
+	uint64		taken;			/* the worker has what is before this */
+	uint64		told;			/* a session has what is before this */
+	int			chunks;
 	int			first_chunk;	/* NO_CHUNK: none */
 	int			last_chunk;
-	ChatKey		noted[NOTED_LAST];	/* by hash */
-} SharedChangeSet;
+	NotedChange noted[NOTED_LAST];	/* by hash */
+} SharedChangeLog;
 
 /*
- * The state of a database. All but the database's OID, the change set's
- * first two flags and the breaker is read and written under the lock.
+ * The state of a database. All but the database's OID, who reads the log of
+ * changes, the condition variables and the breaker is read and written under the
+ * lock.
  */
 typedef struct SharedDatabase
 {
@@ -55,14 +65,15 @@ typedef struct SharedDatabase
 	ExtensionState extension;
 	uint32		invitations;
 	int			holders;
-	SharedChangeSet changes;
+	SharedChangeLog changes;
+	ConditionVariable changed;	/* for sessions that read the log */
 	CircuitBreaker breaker;		/* has its own lock */
 } SharedDatabase;
 
-/* Databases that can be known at a time. */
+/* The most databases that can have an entry. */
 #define SHARED_DATABASES 1024
 
-/* A part of a list of changed chats. */
+/* The most chats of a chunk, a part of a list of changed chats. */
 #define CHUNK_KEYS 63
 #define NO_CHUNK (-1)
 
@@ -73,7 +84,7 @@ typedef struct ChangeChunk
 	ChatKey		keys[CHUNK_KEYS];
 } ChangeChunk;
 
-/* Room for changed chats of all databases. */
+/* The number of chunks, for all databases. */
 #define SHARED_CHUNKS 4096
 
 extern void shmem_init(void);

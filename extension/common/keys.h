@@ -9,7 +9,7 @@
 
 /*
  * The key of a chat. Chat 0 stands for the application itself. Has no padding,
- * since it is hashed.
+ * since it is hashed as bytes.
  */
 typedef struct ChatKey
 {
@@ -17,7 +17,7 @@ typedef struct ChatKey
 	int32		chat;
 } ChatKey;
 
-/* The key of a message. Has no padding. */
+/* The key of a message. Has no padding, either. */
 typedef struct MessageKey
 {
 	int32		application;
@@ -26,6 +26,7 @@ typedef struct MessageKey
 } MessageKey;
 
 extern int	chat_key_compare(ChatKey a, ChatKey b);
+extern int	chat_key_order(const void *a, const void *b);
 extern int	message_key_compare(MessageKey a, MessageKey b);
 extern void chat_keys_to_arrays(const ChatKey *keys, int count, Datum arrays[2]);
 extern void message_keys_to_arrays(const MessageKey *keys, int count, Datum arrays[3]);

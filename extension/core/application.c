@@ -1,10 +1,10 @@
 /*
  * application.c
- *	  Applications: who owns chats.
+ *	  Applications, which own chats.
  *
  * An application has an id, for those who own the database; a token, a random
- * secret that names it to its callers; and a name, unique without regard to
- * letter case, that only people read.
+ * secret by which callers name it; and a name for people, unique regardless of
+ * letter case.
  */
 #include "postgres.h"
 
@@ -16,7 +16,8 @@
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
-#include "common/json_read.h"
+#include "common/json_write.h"
+#include "common/random_hex.h"
 #include "common/spi_plan.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
@@ -34,13 +35,13 @@ PG_FUNCTION_INFO_V1(chat_get_application_by_id);
 PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
 
-/* Hexadecimal digits in a token: 128 bits. */
+/* The hexadecimal digits of a token: 128 bits. */
 #define TOKEN_LENGTH 32
 
-/* Characters in the name of an application, at most. */
+/* The most characters of an application's name. */
 #define APPLICATION_NAME_MAXIMUM 255
 
-/* How often a new application is given another id, if the one it got is taken. */
+/* The most ids that are tried for a new application, if they are taken. */
 #define ID_ATTEMPTS 10
 
 #define APPLICATION_COLUMNS INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID
@@ -48,24 +49,6 @@ PG_FUNCTION_INFO_V1(chat_list_applications);
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
 	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
 	" ON c.application_id = a.id WHERE "
-
-/*
- * A new random token, in the current memory context.
- */
-static char *
-token_generate(void)
-{
-	uint8		random[TOKEN_LENGTH / 2];
-	char	   *token = palloc(TOKEN_LENGTH + 1);
-
-	if (!pg_strong_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random token")));
-	hex_encode((char *) random, sizeof(random), token);
-	token[TOKEN_LENGTH] = '\0';
-	return token;
-}
 
 static void
 check_name(const text *name)
@@ -99,10 +82,11 @@ typedef struct ApplicationInsert
 /*
  * Insert an application and its counters.
  *
- * The id is the sequence's. That is behind where ids were named and the trigger
- * which raises it did not fire: in rows that a subscription or a partitioned
- * table's COPY brought. Then it is advanced, and the application gets another.
- * If that does not help, the last attempt raises whatever the conflict is.
+ * The id comes from the sequence. That lags behind if ids were inserted
+ * explicitly and the trigger that advances it did not fire, as for rows that a
+ * subscription or a partitioned table's COPY brings. It is then advanced, and
+ * the application gets another id. If that does not help, the last attempt
+ * raises whatever the conflict is.
  */
 static void
 insert_application(ApplicationInsert *application)
@@ -143,7 +127,7 @@ create_application(FunctionCallInfo fcinfo)
 
 	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	application.name = PG_GETARG_DATUM(0);
-	application.token = CStringGetTextDatum(token_generate());
+	application.token = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	previous = number_cache_function_begin();
 	insert_application(&application);
@@ -155,6 +139,9 @@ create_application(FunctionCallInfo fcinfo)
 
 /*
  * chat.create_application(name text, OUT id integer, OUT token text)
+ *
+ * Creates an application. Raises 23502 for a blank name, 22001 for one of more
+ * than 255 characters, and 23505 for one that is taken.
  */
 Datum
 chat_create_application(PG_FUNCTION_ARGS)
@@ -180,16 +167,20 @@ append_text(StringInfo json, const text *value)
 }
 
 /*
- * chat.create_application_json(name text) returns json
+ * chat.create_application_json(name text, OUT id integer, OUT application json)
  */
 Datum
 chat_create_application_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(JSONOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, JSONOID)};
+	TupleDesc	descriptor;
 	ApplicationInsert application;
 	StringInfoData json;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
 	application = create_application(fcinfo);
 	initStringInfo(&json);
 	json_append_literal(&json, "{\"token\":");
@@ -199,13 +190,16 @@ chat_create_application_json(PG_FUNCTION_ARGS)
 	json_append_literal(&json, ",\"chats_count\":0,\"created_at\":");
 	json_append_time(&json, application.created_at);
 	json_append_literal(&json, "}");
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(json.data, json.len));
+	values[0] = Int32GetDatum(application.id);
+	values[1] = PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /*
- * Replace the token of the application that a statement finds by argument 0.
- * By its token it is found in the very update, so that of two who rotate the
- * same token at a time, one finds it void.
+ * Replace the token of the application that a statement finds by argument 0,
+ * and return it. Raises P0002 if there is none. The update itself looks for the
+ * token, so that of two calls that rotate the same token at a time, one finds
+ * it void.
  */
 static Datum
 rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type, SavedPlan *update)
@@ -217,7 +211,7 @@ rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_t
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
-	values[1] = CStringGetTextDatum(token_generate());
+	values[1] = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	if (spi_plan_write(update, values, NULL) == 0)
@@ -256,7 +250,7 @@ chat_rotate_token_by_token(PG_FUNCTION_ARGS)
 
 static SqlSignature get_application_signature = {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS_ROWS(APPLICATION_COLUMNS)};
 
-/* The row, if any, that a statement finds by argument 0. */
+/* Return the row that a statement finds by argument 0, or none. */
 static Datum
 get_application(FunctionCallInfo fcinfo, Oid application_type, SavedPlan *plan)
 {

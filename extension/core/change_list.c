@@ -183,7 +183,7 @@ write_page(JsonPages *pages, const ChangePage *page, int32 item)
 	uint64		count = 0;
 	bool		complete;
 
-	json_pages_begin_item(pages, item);
+	json_pages_next(pages, item);
 	if (beyond == NULL)
 		count = read_changes(&changed, page, page->revision, page->limit, &pages->receiver);
 	complete = count < page->limit && !pages->cut;

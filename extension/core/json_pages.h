@@ -14,10 +14,10 @@
 #include "common/spi_plan.h"
 
 /*
- * The columns of the row that is returned for a page: messages, messages_count,
- * cut, first and last. A place is a number or, across chats, an array of a chat's
- * number and a message's. Where there are items, a column item comes first. A page of
- * changes has its last position instead of the first, and null.
+ * The types of the columns of a page's row: messages, messages_count, cut,
+ * first and last. A place is a number or, across chats, an array of the chat's
+ * number and the message's. With items, a column item comes first. A page of changes has
+ * its last position instead of first, and the argument at fault instead of last.
  */
 #define JSON_PAGE_TYPES(place_type) JSONOID, INT4OID, BOOLOID, place_type, place_type
 
@@ -30,7 +30,7 @@ typedef struct JsonPageColumns
 	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;
 
-/* Where a message stands; chat is 0 in a page of one chat. */
+/* The place of a message; chat is 0 in a page of one chat. */
 typedef struct JsonPlace
 {
 	int32		chat;
@@ -38,8 +38,9 @@ typedef struct JsonPlace
 } JsonPlace;
 
 /*
- * Pages that are being written. What statements give to receiver are the rows of
- * the pages, item after item; without a column of items, all are of one page.
+ * Pages that are being written, with json_pages_next and json_pages_add. What
+ * statements give to receiver are the rows of the pages, item after item; without a
+ * column of items, all are of one page.
  */
 typedef struct JsonPages
 {
@@ -47,25 +48,26 @@ typedef struct JsonPages
 	RowStore	store;
 	JsonPageColumns columns;
 	bool		has_items;		/* rows are returned for items */
-	int32		max_size;		/* of a page in bytes, unless it is one message; 0: any */
+	int32		max_size;		/* bytes of a page, unless it has one message; 0: any number */
 	const bool *from_end;		/* by item: the last message comes first */
 
 	/* The page that is being written. */
 	int32		item;			/* 0: none */
-	bool		cut;			/* max_size has ended it */
+	bool		cut;			/* it ended because of max_size */
 	int			count;
-	int		   *starts;			/* where its messages begin in json */
+	int		   *starts;			/* offsets of its messages in json */
 	int			starts_size;
 	JsonPlace	nearest;		/* of the message that came first */
 	JsonPlace	farthest;		/* and last */
-	int			position;		/* of a change that came last: where that begins in json */
+	int			position;		/* of the last change: its offset in json */
 	int			position_length;
 	StringInfoData json;		/* a text datum, from its header on */
 	StringInfoData reversed;
 } JsonPages;
 
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
-extern void json_pages_begin_item(JsonPages *pages, int32 item);
+extern void json_pages_next(JsonPages *pages, int32 item);
+extern bool json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls);
 extern void json_pages_end_changes(JsonPages *pages, const char *position, const char *field);
 extern void json_pages_end(JsonPages *pages);
 

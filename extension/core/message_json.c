@@ -12,13 +12,12 @@
 #include "utils/array.h"
 
 #include "common/int_columns.h"
-#include "core/array_args.h"
 #include "core/entity_lookup.h"
 #include "core/json_pages.h"
 #include "core/message.h"
+#include "core/message_json.h"
 #include "core/message_multi.h"
 #include "core/message_to_json.h"
-#include "core/pagination.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_get_messages_json);
@@ -42,9 +41,9 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 
 /*
  * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
- * PAGE_SQL_DESCENDING, and filter what they have of the messages. Parameters: items,
- * applications, chats, the pages as pagination.h has them (above, through, limit), count;
- * and, of what is filtered, senders, and whether deleted ones are wanted.
+ * PAGE_SQL_DESCENDING, filter a condition on messages. Parameters: items,
+ * applications, chats, the pages as pagination.h has them (above, through, limit),
+ * count; and for FILTERED, senders, and whether deleted messages are wanted.
  */
 #define FILTERED \
 	" AND (" ITEM("$8") " IS NULL OR messages.sender = " ITEM("$8") ")" \
@@ -58,14 +57,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) filter, "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
 	") AS m ON true"
 
-/* The chats that arguments 0 and 1, arrays of tokens and numbers, name; null where either is. */
-typedef struct NamedChats
-{
-	ArrayArg	applications;	/* ids */
-	ArrayArg	numbers;
-	int			count;
-} NamedChats;
-
+/* The chats that arguments 0 and 1, arrays of tokens and numbers, name. */
 static NamedChats
 chats_from_arguments(FunctionCallInfo fcinfo)
 {
@@ -73,7 +65,6 @@ chats_from_arguments(FunctionCallInfo fcinfo)
 
 	chats.count = chats.applications.count;
 	chats.numbers = array_arg_of_count(fcinfo, 1, INT4OID, "chats", chats.count);
-	applications_resolve_tokens(&chats.applications);
 	return chats;
 }
 
@@ -82,6 +73,60 @@ static bool
 names_chat(const NamedChats *chats, int i)
 {
 	return !chats->applications.nulls[i] && !chats->numbers.nulls[i];
+}
+
+/*
+ * Store the message that an item, from 1 on, names: a row of get_messages_json. json
+ * is scratch.
+ */
+void
+message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls)
+{
+	Datum		result[2] = {Int32GetDatum(item)};
+	bool		result_nulls[2] = {false};
+
+	resetStringInfo(json);
+	appendStringInfoSpaces(json, VARHDRSZ);
+	message_to_json(json, 0, values, nulls);
+	SET_VARSIZE(json->data, json->len);
+	result[1] = PointerGetDatum(json->data);
+	tuplestore_putvalues(store.rows, store.descriptor, result, result_nulls);
+}
+
+/* Store the messages that items name by a statement. */
+static void
+get_by_statement(NamedChats *chats, const ArrayArg *numbers, RowStore store)
+{
+	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID);
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	IntColumns	items;
+	Datum		values[5];
+	StringInfoData json;
+	uint64		rows;
+
+	applications_resolve_tokens(&chats->applications);
+	int_columns_init(&items, lengthof(values) - 1, chats->count);
+	for (int i = 0; i < chats->count; i++)
+		if (names_chat(chats, i) && !numbers->nulls[i])
+			int_columns_append(&items, (int32[]) {
+				i + 1, DatumGetInt32(chats->applications.values[i]), DatumGetInt32(chats->numbers.values[i]),
+				DatumGetInt32(numbers->values[i])
+			});
+	int_columns_to_arrays(&items, values);
+	values[lengthof(values) - 1] = Int32GetDatum(items.count);
+
+	rows = spi_plan_read(&plan, values);
+	message_to_json_require_types(SPI_tuptable->tupdesc, 2);
+	initStringInfo(&json);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Datum		found[1 + MESSAGE_COLUMNS_COUNT];
+		bool		found_nulls[lengthof(found)];
+
+		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, found, found_nulls);
+		message_json_store(store, &json, spi_result_int32(row, 1), found + 1, found_nulls + 1);
+	}
+	table_owner_leave(caller);
 }
 
 /*
@@ -94,59 +139,18 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID)
 	};
-	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID);
-	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	numbers;
-	IntColumns	items;
-	Datum		values[5];
-	StringInfoData json;
-	uint64		rows;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
 	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "numbers", chats.count);
-	int_columns_init(&items, lengthof(values) - 1, chats.count);
-	for (int i = 0; i < chats.count; i++)
-		if (names_chat(&chats, i) && !numbers.nulls[i])
-			int_columns_append(&items, (int32[]) {
-				i + 1, DatumGetInt32(chats.applications.values[i]), DatumGetInt32(chats.numbers.values[i]),
-				DatumGetInt32(numbers.values[i])
-			});
-	int_columns_to_arrays(&items, values);
-	values[lengthof(values) - 1] = Int32GetDatum(items.count);
-
-	rows = spi_plan_read(&plan, values);
-	message_to_json_require_types(SPI_tuptable->tupdesc, 2);
-	initStringInfo(&json);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		Datum		found[1 + MESSAGE_COLUMNS_COUNT];
-		bool		found_nulls[lengthof(found)];
-		Datum		result[2] = {Int32GetDatum(spi_result_int32(row, 1))};
-		bool		nulls[2] = {false};
-
-		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, found, found_nulls);
-		resetStringInfo(&json);
-		appendStringInfoSpaces(&json, VARHDRSZ);
-		message_to_json(&json, 0, found + 1, found_nulls + 1);
-		SET_VARSIZE(json.data, json.len);
-		result[1] = PointerGetDatum(json.data);
-		tuplestore_putvalues(store.rows, store.descriptor, result, nulls);
-	}
-	table_owner_leave(caller);
+	if (!message_json_get_direct(&chats, &numbers, store))
+		get_by_statement(&chats, &numbers, store);
 	return (Datum) 0;
 }
-
-/* What the pages of items have: of a sender, null for any; and deleted messages, too. */
-typedef struct ListFilters
-{
-	ArrayArg	senders;		/* without elements: all are null */
-	ArrayArg	deleted;
-} ListFilters;
 
 static ListFilters
 filters_from_arguments(FunctionCallInfo fcinfo, int first, int count)
@@ -155,6 +159,13 @@ filters_from_arguments(FunctionCallInfo fcinfo, int first, int count)
 		array_arg_or_nulls(fcinfo, first, TEXTOID, "senders", count),
 		array_arg_or_nulls(fcinfo, first + 1, BOOLOID, "deleted", count)
 	};
+}
+
+/* Whether no item has a filter. */
+static bool
+no_filters(const ListFilters *filters)
+{
+	return filters->senders.count == 0 && filters->deleted.count == 0;
 }
 
 /* The filters of the items from first on, up to end, that name chats, as arrays. */
@@ -208,7 +219,7 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, con
 			});
 	int_columns_to_arrays(&items, values);
 	values[6] = Int32GetDatum(items.count);
-	if (filters->senders.count == 0 && filters->deleted.count == 0)
+	if (no_filters(filters))
 	{
 		spi_plan_read_to(&listed[from_end], values, &pages->receiver);
 		return;
@@ -217,9 +228,26 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, con
 	spi_plan_read_to(&filtered[from_end], values, &pages->receiver);
 }
 
+/* Write a page of each chat by statements. */
+static void
+list_by_statements(NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages)
+{
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
+
+	applications_resolve_tokens(&chats->applications);
+	for (int first = 0, end; first < chats->count; first = end)
+	{
+		for (end = first + 1; end < chats->count && list[end].from_end == list[first].from_end;)
+			end++;
+		write_pages(pages, chats, list, filters, first, end);
+	}
+	json_pages_end(pages);
+	table_owner_leave(caller);
+}
+
 /* Return a page of each chat. */
 static void
-return_pages(RowStore store, const NamedChats *chats, const ListPage *list, const ListFilters *filters, int32 max_size)
+return_pages(RowStore store, NamedChats *chats, const ListPage *list, const ListFilters *filters, int32 max_size)
 {
 	bool	   *from_end = palloc(chats->count + 1);
 	JsonPages	pages;
@@ -227,13 +255,8 @@ return_pages(RowStore store, const NamedChats *chats, const ListPage *list, cons
 	for (int i = 0; i < chats->count; i++)
 		from_end[i] = list[i].from_end;
 	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .message = 2}, max_size, from_end);
-	for (int first = 0, end; first < chats->count; first = end)
-	{
-		for (end = first + 1; end < chats->count && from_end[end] == from_end[first];)
-			end++;
-		write_pages(&pages, chats, list, filters, first, end);
-	}
-	json_pages_end(&pages);
+	if (!message_json_list_direct(chats, list, filters, &pages))
+		list_by_statements(chats, list, filters, &pages);
 }
 
 /*
@@ -249,7 +272,6 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, BOOLARRAYOID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
 	};
-	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	after;
@@ -260,17 +282,15 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
-	filters = filters_from_arguments(fcinfo, 6, chats.count);
 	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", chats.count);
 	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", chats.count);
 	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", chats.count);
+	filters = filters_from_arguments(fcinfo, 6, chats.count);
 	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
 	for (int i = 0; i < chats.count; i++)
 		list[i] = page_from_values(array_arg_element(&after, i), array_arg_element(&before, i), array_arg_element(&limits, i));
 	return_pages(store, &chats, list, &filters, page_max_size(fcinfo->args[5]));
-	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -286,7 +306,6 @@ chat_last_messages_json(PG_FUNCTION_ARGS)
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, BOOLARRAYOID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
 	};
-	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	limits;
@@ -295,14 +314,12 @@ chat_last_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
-	filters = filters_from_arguments(fcinfo, 4, chats.count);
 	limits = array_arg_of_count(fcinfo, 2, INT4OID, "limit", chats.count);
+	filters = filters_from_arguments(fcinfo, 4, chats.count);
 	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
 	for (int i = 0; i < chats.count; i++)
 		list[i] = page_of_last(array_arg_element(&limits, i));
 	return_pages(store, &chats, list, &filters, page_max_size(fcinfo->args[3]));
-	table_owner_leave(caller);
 	return (Datum) 0;
 }

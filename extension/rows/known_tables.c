@@ -130,6 +130,7 @@ known_tables_init(void)
 	CacheRegisterSyscacheCallback(PROCOID, on_catalog_change, (Datum) 0);
 }
 
+/* The name of a table in schema chat. */
 const char *
 known_tables_name(ChatTable which)
 {

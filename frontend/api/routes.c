@@ -4,12 +4,14 @@
  */
 #include <string.h>
 
+#include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/routes.h"
 #include "common/settings.h"
 #include "http/response.h"
 
+static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", NULL};
@@ -20,6 +22,7 @@ static const Route routes[] = {
 	{"/", index_show, NULL, NULL},
 	{"/applications", applications_list, application_create, application_fields},
 	{"/applications/{token}", application_show, NULL, NULL},
+	{"/applications/{token}/tickets", NULL, ticket_create, no_fields},
 	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL},
 	{"/applications/{token}/chats", chats_list, chat_create, chat_fields},
 	{"/applications/{token}/chats/{chat}", chat_show, NULL, NULL},
@@ -53,4 +56,7 @@ const Service api_service = {
 	.route_count = sizeof(routes) / sizeof(routes[0]),
 	.request_size = sizeof(Call),
 	.release = call_release,
+	.admit = gate_admit,
+	.run = gate_run,
+	.complete = gate_complete,
 };

@@ -12,6 +12,7 @@
  * Version 1 refuses these by itself.
  */
 #include <ctype.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,7 +26,6 @@ typedef struct Walk
 	Headers    *headers;
 	Refusal		refusal;
 	const char *expected;		/* where the next header must begin, or NULL */
-	int			hosts;
 	int			lengths;
 	int			codings;
 } Walk;
@@ -118,6 +118,39 @@ check_length(Walk *walk, const char *value, size_t length)
 	walk->headers->content_length = number;
 }
 
+/* Headers that a request has once at most: where their values go, and what is said of a second. */
+#define SINGLE(name, member) {name, sizeof(name) - 1, offsetof(Headers, member), "There is more than one " name "."}
+static const struct
+{
+	const char *name;
+	size_t		length;
+	size_t		place;
+	const char *repeated;
+}			singles[] = {
+
+	SINGLE(MHD_HTTP_HEADER_HOST, host),
+	SINGLE(MHD_HTTP_HEADER_CONTENT_TYPE, content_type),
+	SINGLE(MHD_HTTP_HEADER_AUTHORIZATION, authorization),
+	SINGLE(MHD_HTTP_HEADER_ORIGIN, origin),
+	SINGLE("Sec-Fetch-Site", fetch_site),
+	SINGLE(MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, preflight),
+};
+
+static void
+take_single(Walk *walk, const char *name, size_t name_length, const char *value)
+{
+	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++)
+	{
+		const char **place = (const char **) ((char *) walk->headers + singles[i].place);
+
+		if (name_length != singles[i].length || strncasecmp(name, singles[i].name, name_length) != 0)
+			continue;
+		if (*place)
+			refuse(&walk->refusal, 400, singles[i].repeated);
+		*place = value;
+	}
+}
+
 static enum MHD_Result
 check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name_length,
 			 const char *value, size_t value_length)
@@ -138,14 +171,10 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 	if (has_control(value, value_length))
 		refuse(&walk->refusal, 400, "A header has a control character in it.");
 
-	if (is_name(name, name_length, MHD_HTTP_HEADER_HOST))
-	{
-		if (walk->hosts++ > 0)
-			refuse(&walk->refusal, 400, "There is more than one Host.");
-		if (!is_host(value, value_length))
-			refuse(&walk->refusal, 400, "The Host is not a host with or without a port.");
-	}
-	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_LENGTH))
+	take_single(walk, name, name_length, value);
+	if (is_name(name, name_length, MHD_HTTP_HEADER_HOST) && !is_host(value, value_length))
+		refuse(&walk->refusal, 400, "The Host is not a host with or without a port.");
+	if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_LENGTH))
 		check_length(walk, value, value_length);
 	else if (is_name(name, name_length, MHD_HTTP_HEADER_TRANSFER_ENCODING))
 	{
@@ -160,12 +189,6 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 		if (!is_name(value, value_length, "100-continue"))
 			refuse(&walk->refusal, 417, "The only Expect known is 100-continue.");
 		walk->headers->expects_continue = true;
-	}
-	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_TYPE))
-	{
-		if (walk->headers->content_type)
-			refuse(&walk->refusal, 400, "There is more than one Content-Type.");
-		walk->headers->content_type = value;
 	}
 	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_ENCODING))
 		walk->headers->encoded = walk->headers->encoded || !is_name(value, value_length, "identity");
@@ -225,7 +248,7 @@ framing_check(struct MHD_Connection *connection, const char *method, const char 
 		refuse(&walk.refusal, 400, "A header line does not end in CR LF, is folded or has a NUL in it.");
 #endif
 
-	if (walk.hosts == 0 && !old_version)
+	if (walk.headers->host == NULL && !old_version)
 		refuse(&walk.refusal, 400, "There is no Host.");
 	if (walk.codings && walk.lengths)
 		refuse(&walk.refusal, 400, "There is a Content-Length and a Transfer-Encoding.");

@@ -182,6 +182,8 @@ end_key(JsonReader *reader)
 			return fail(reader, JSON_KEY_REPEATED);
 		reader->data_given = reader->next_is_data = true;
 	}
+	else if (reader->depth == 1 && reader->outside == NULL)
+		reader->outside = fields_find_similar(reader->fields, reader->key, reader->key_length);
 	if (reader->depth == 2 && reader->in_data)
 	{
 		reader->field = fields_find(reader->fields, reader->key, reader->key_length);
@@ -352,5 +354,7 @@ json_reader_end(JsonReader *reader)
 		return fail(reader, JSON_DATA_NOT_AN_OBJECT);
 	if (reader->root_has_members && !reader->data_given)
 		return fail(reader, JSON_DATA_MISSING);
+	if (reader->outside)
+		return fail(reader, JSON_FIELD_OUTSIDE);
 	return true;
 }

@@ -88,6 +88,8 @@ take_segments(const char *pattern, const Piece *pieces, Request *request)
 static const char *
 allowed_methods(const Route *route)
 {
+	if (route->get == NULL)
+		return "POST, OPTIONS";
 	return route->post ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS";
 }
 
@@ -139,6 +141,7 @@ router_find(const Service *service, Request *request)
 	for (int i = 0; i < service->route_count && !route; i++)
 		if (count <= PIECES_MAX && matches(service->routes[i].pattern, pieces, count))
 			route = &service->routes[i];
+	request->route = route;
 
 	if (strcmp(request->target, "*") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, OPTIONS");
@@ -146,7 +149,7 @@ router_find(const Service *service, Request *request)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
-	else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+	else if (route->get && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
 		request->handler = route->get;
 	else if (strcmp(method, "POST") == 0 && route->post)
 	{

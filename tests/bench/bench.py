@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 
+import access
 import instructions
 import search
 from elastic import engine
@@ -27,7 +28,7 @@ CALL = 100
 MILLION = 1000000
 MIRROR_OFTEN = 4
 
-# What is measured, and what it is measured against.
+# The lines of the benchmark: a measurement, and what it is compared with.
 
 def bare_rows(bench, rows, chat_settings, chat_of_row, clients=CLIENTS):
     """A bare INSERT of the row that a message is, into a table just like chat.messages.
@@ -278,7 +279,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-] + search.LINES
+] + access.LINES + search.LINES
 
 
 def print_table(rows):

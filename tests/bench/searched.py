@@ -99,12 +99,12 @@ class Searched(Bench):
         return max(self.million // self.rounds // CHATS, 1)
 
     def log_round(self, each):
-        """So many messages more for each chat of the application log, at once."""
+        """Add a number of messages to each chat of the application log, at once."""
         self.insert(self.log, 1, CHATS, each)
         self.log_each += each
 
     def documents(self, above, each):
-        """What es_document.c makes of a round's messages, whose numbers in each chat are above this one."""
+        """The documents that es_document.c makes of a round's messages, whose numbers in each chat are above this one."""
         rows = self.postgres.sql("""
             SELECT chat, number, chat_internal.search_checksum(%s, chat, number, body), to_json(chat.fold(body))
             FROM (SELECT 1 + n / %d AS chat, %d + n %% %d + 1 AS number, body FROM (%s) m ORDER BY n) k""" % (

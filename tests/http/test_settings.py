@@ -3,23 +3,7 @@
 import pytest
 
 from conftest import CREATED_AT, wait_until
-
-# In milliseconds, the shortest with which a session can get as far as chatd's own settings.
-TIMEOUTS = {"idle_session_timeout": "500", "transaction_timeout": "500", "statement_timeout": "20", "lock_timeout": "1",
-            "idle_in_transaction_session_timeout": "1"}
-
-# Not for a role, about the connection, or asked for: whoever sets it wants no writes.
-LEFT = ("default_transaction_read_only", "transaction_read_only", "transaction_isolation", "transaction_deferrable", "role",
-        "session_authorization", "is_superuser", "local_preload_libraries", "client_encoding", "server_encoding", "seed", "tcp_user_timeout")
-
-VALUES = {
-    "smallest": "CASE vartype WHEN 'bool' THEN 'off' WHEN 'enum' THEN enumvals[1] WHEN 'string' THEN NULL ELSE min_val END",
-    "largest": "CASE vartype WHEN 'bool' THEN 'on' WHEN 'enum' THEN enumvals[array_length(enumvals, 1)] WHEN 'string' THEN NULL ELSE max_val END",
-    "opposite": "CASE WHEN vartype = 'bool' THEN CASE boot_val WHEN 'on' THEN 'off' ELSE 'on' END"
-                " WHEN name IN ('search_path', 'default_tablespace', 'temp_tablespaces', 'DateStyle', 'TimeZone') THEN"
-                " CASE name WHEN 'search_path' THEN 'nowhere' WHEN 'DateStyle' THEN 'SQL, DMY' WHEN 'TimeZone' THEN 'Asia/Kathmandu' ELSE '' END END",
-}
-
+from worst_settings import VALUES, set_all
 
 @pytest.fixture
 def reset_role(cluster):
@@ -27,22 +11,8 @@ def reset_role(cluster):
     cluster.sql("ALTER ROLE chat_api RESET ALL")
 
 
-def set_all(cluster, value):
-    """Set each setting that any user may change; the names of those that were set."""
-    rows = cluster.sql("SELECT name, %s FROM pg_settings WHERE context = 'user' AND name NOT LIKE 'pg\\_chat.%%'" % VALUES[value])
-    wanted = dict(row.split("|", 1) for row in rows.splitlines())
-    wanted = {name: TIMEOUTS.get(name, text) for name, text in wanted.items()
-              if name not in LEFT and (text or name in ("default_tablespace", "temp_tablespaces"))}
-    cluster.sql("; ".join("ALTER ROLE chat_api SET %s = '%s'" % setting for setting in wanted.items() if setting[0] not in (
-        "search_path", "DateStyle", "temp_tablespaces")))
-    for name in ("search_path", "DateStyle", "temp_tablespaces"):
-        if name in wanted:
-            cluster.sql("ALTER ROLE chat_api SET %s = %s" % (name, wanted[name] or "''"))
-    return wanted
-
-
 def converse(server, name):
-    """What a client sees of everything, without what differs each time."""
+    """The responses to all kinds of requests, without values that differ each time."""
     token = server.post("/applications", {"name": name}).json["token"]
     chats = "/applications/%s/chats" % token
     messages = chats + "/1/messages"
@@ -58,10 +28,11 @@ def converse(server, name):
 @pytest.mark.parametrize("value", VALUES)
 def test_settings_of_the_role(chatd, start_chatd, cluster, reset_role, new_name, value):
     expected = converse(chatd, new_name + " before")
-    assert len(set_all(cluster, value)) > 20
+    assert set_all(cluster, "ROLE chat_api", value) > 40
     server = start_chatd().ready()
     assert converse(server, new_name + " after") == expected
     # Longer than any of the timeouts, nothing happens, and the sessions are there all the same.
+    wait_until(lambda: server.log().count(" connected") == 6, "all sessions")
     pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE application_name = 'chatd'"
     before = cluster.sql(pids)
     wait_until(lambda: cluster.sql("SELECT min(now() - state_change) > interval '1 s' FROM pg_stat_activity"
@@ -70,7 +41,7 @@ def test_settings_of_the_role(chatd, start_chatd, cluster, reset_role, new_name,
 
 
 def test_a_database_that_is_read_only(start_chatd, cluster, reset_role, chatd, messages, new_name):
-    """Whoever sets it wants no writes: there are none, and lists are answered."""
+    """With it set, writes are refused, and lists are answered."""
     cluster.sql("ALTER ROLE chat_api SET default_transaction_read_only = on")
     server = start_chatd().ready()
     for path, data in ((messages, {"body": "x"}), ("/applications", {"name": new_name + "!"})):

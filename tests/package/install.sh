@@ -58,8 +58,8 @@ has_manual_page()
 	zcat /usr/share/man/man1/chatd.1.gz | grep CHATD_PORT
 }
 
-# What the examples of docker/README.md need and this machine lacks. psql asks for a password where there
-# is no terminal, as in a session of its own, by its standard input.
+# Stand in for commands in the examples of docker/README.md that this machine lacks. Without a terminal, as in
+# a session of its own, psql reads a password from its standard input.
 sudo()
 {
 	if [ "$1" = -u ]; then
@@ -122,16 +122,28 @@ stop_chatd()
 	kill "$chatd" && wait "$chatd"
 }
 
+# call PATH ARGUMENT... - curl, with the key.
+call()
+{
+	curl -s -H "Authorization: Bearer $key" "$url$1" "${@:2}"
+}
+
+stranger_refused()
+{
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "$url/applications")" = 401 ]
+}
+
 post()
 {
-	token=$(curl -s "$url/applications" -d "data[name]=parcels" | cut -d'"' -f4)
-	curl -sf -X POST "$url/applications/$token/chats" &&
-		curl -sf "$url/applications/$token/chats/1/messages" -d "data[body]=The parcel is here"
+	key=$(example deb-key)
+	token=$(call /applications -d "data[name]=parcels" | cut -d'"' -f4)
+	call "/applications/$token/chats" -f -X POST &&
+		call "/applications/$token/chats/1/messages" -f -d "data[body]=The parcel is here"
 }
 
 found()
 {
-	[ "$(curl -s "$url/applications/$token/chats/1/messages/search?query=PARCEL")" = \
+	[ "$(call "/applications/$token/chats/1/messages/search?query=PARCEL")" = \
 		'[{"number":1,"body":"The parcel is here"}]' ]
 }
 
@@ -201,6 +213,7 @@ tests()
 	check "the worker runs" eventually worker_runs
 	check "chatd starts" start_chatd
 	check "it can serve, and its log can be read" example deb-check
+	check "who has no key is refused" stranger_refused
 	check "a message is posted" post
 	check "it is found" found
 

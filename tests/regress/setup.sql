@@ -1,5 +1,5 @@
 \set ECHO none
--- What every script starts from: the extension newly created, and helpers in the schema test.
+-- Every script starts with this: a newly created extension, and helpers in the schema test.
 -- Results come as bare lines, columns divided by |.
 
 SET client_min_messages = warning;
@@ -31,7 +31,7 @@ CREATE FUNCTION test.id(app text) RETURNS integer LANGUAGE sql AS
 CREATE FUNCTION test.token(app text) RETURNS text LANGUAGE sql AS
 	$$ SELECT token FROM chat.applications WHERE name = app $$;
 
--- What the rows are marked with that are this database's own.
+-- The mark of rows that are this database's own.
 CREATE FUNCTION test.owner_database() RETURNS text LANGUAGE sql AS
 	$$ SELECT d.oid || '-' || c.system_identifier FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database() $$;
 

@@ -1,4 +1,4 @@
-"""Rounds of faults: real servers under load, something that goes wrong, and then what must hold.
+"""Rounds of faults: real servers under load, a fault, and then the checks.
 
     torture.py --pg-config PG_CONFIG --chatd CHATD [--rounds N] [--seed S] [--faults NAME,...]
 
@@ -15,8 +15,8 @@ import sys
 import time
 
 import checks
-from clients import Load
 from faults import FAULTS, RARE, Faults
+from load import Load
 from world import FaultyWorld, wait_until
 
 # A minute of the defaults takes a second here. Each segment of the WAL, which are small, is a new file, so that a full
@@ -37,21 +37,21 @@ SETTINGS = {
     "log_min_error_statement": "panic",
 }
 
-# What chatd waits for is soon over, as the faults are.
+# Short timeouts, as the faults are short.
 CHATD_FLAGS = ("--request-timeout", "5", "--statement-timeout", "3", "--write-timeout", "3")
 
-# So much is acknowledged before a fault, and after it.
+# Messages acknowledged before a fault, and after it.
 ENOUGH = 100
 
 # Applications of earlier rounds that stay: whatever is compared is compared with all of these.
 KEPT = 10
 
 # Of so many rounds one has one of the rare faults; of so many one has two faults.
-RARELY, TWICE = 25, 3
+RARELY, TWICE = 40, 3
 
 
 def faults_of_rounds(seed, names):
-    """For each round what goes wrong, without end: all of them in turn, each time in another order."""
+    """Yield the faults of each round, without end: all of them in turn, each time in another order."""
     common = [name for name in names if name not in RARE] or names
     rare = [name for name in names if name in RARE]
     rng = random.Random(seed)
@@ -100,7 +100,7 @@ def play(world, number, names, seed):
 
 
 def keep(world, number, logs):
-    """What a failure leaves to read."""
+    """Keep logs and files of a failure."""
     logs.mkdir(parents=True, exist_ok=True)
     shutil.copytree(world.directory / "journal" / str(number), logs / ("round-%d" % number), dirs_exist_ok=True)
     shutil.copy(world.postgres.directory / "log", logs / "postgres.log")

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from servers import wait_until  # pylint: disable=wrong-import-position
 MORTAL = ("setpriv", "--pdeathsig", "KILL")
 
 def process_status(pid):
-    """What follows a process's name in its stat: state, parent and so on."""
+    """The fields after a process's name in its stat: state, parent and so on."""
     return pathlib.Path("/proc/%s/stat" % pid).read_text(errors="replace").rpartition(")")[2].split()
 
 
@@ -94,6 +95,7 @@ class Standby(Postgres):
     def __init__(self, primary):        # pylint: disable=super-init-not-called
         self.disk, self.bin, self.database = primary.disk, primary.bin, primary.database
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pg_chat."))
+        self.environment = {**primary.environment, "PGHOST": str(self.directory)}
         if servers.AS_POSTGRES:
             shutil.chown(self.directory, "postgres", "postgres")
         self.run("pg_basebackup", "-D", self.directory / "data", "-h", primary.directory, "-U", "postgres", "-R", "-c", "fast")
@@ -154,6 +156,7 @@ class World:
     settings: of postgresql.conf; flags: of chatd."""
 
     def __init__(self, pg_config, chatd, settings, flags=()):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
         self.chatd_command = (chatd, *flags)
         with contextlib.ExitStack() as stack:
             self.open = stack
@@ -193,7 +196,7 @@ class World:
         return self.postgres.sql(text)
 
     def rows(self, query):
-        """What a query returns, as a list of objects."""
+        """The rows of a query, as a list of objects."""
         return json.loads(self.sql("SELECT coalesce(json_agg(r), '[]') FROM (%s) AS r" % query))
 
     def start_chatd(self, port):

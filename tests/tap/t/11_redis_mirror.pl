@@ -109,7 +109,7 @@ my $writers = IPC::Run::start(
 
 sub written { return sql("SELECT sum(last_message_number) FROM chat.chats WHERE application_id = $load"); }
 
-# That the writers go on: that many messages more, in far less than a wait for Redis would take.
+# Check that the writers go on: so many more messages, in far less than a wait for Redis would take.
 sub goes_on
 {
 	my ($what) = @_;
@@ -131,13 +131,12 @@ sub recovers
 	goes_on("after $what");
 }
 
-sub clear_error { sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'redis'}); return; }
 
 sub fault
 {
 	my ($what, $begin, $error, $end) = @_;
 
-	clear_error();
+	forget_errors();
 	$begin->();
 	goes_on($what);
 	error_shown($what, $error) if $error;
@@ -159,7 +158,7 @@ $redis->hang;
 my $second = sql(q{SELECT id FROM chat.create_application('second')});
 sql("SELECT chat.create_chat($second) FROM generate_series(1, 3)");
 sql('DELETE FROM chat.chats WHERE (application_id, number) IN ((1, 1), (1, 3)); SELECT chat.rotate_token(2)');
-clear_error();
+forget_errors();
 error_shown('hung again', 'no answer from Redis');
 sql("DELETE FROM chat.applications WHERE id = $second");
 $redis->go_on;

@@ -1,0 +1,158 @@
+/*
+ * message_json_direct.c
+ *	  Messages as JSON, read without statements.
+ *
+ * The rows are those that statements would give, in the same snapshot. A chat
+ * that has messages exists, and is looked for only if it has none.
+ */
+#include "postgres.h"
+
+#include "core/message_json.h"
+#include "rows/message_rows.h"
+#include "rows/row_lookup.h"
+
+/* The application of the last item. */
+typedef struct KnownApplication
+{
+	const text *token;			/* NULL: there was no item */
+	bool		exists;
+	int32		id;
+} KnownApplication;
+
+/* What a page has: messages of a sender, NULL: of any; and deleted ones, too. */
+typedef struct ListFilter
+{
+	const text *sender;
+	bool		deleted;
+} ListFilter;
+
+static bool
+text_equal(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* Find the application that an item, from 0 on, names. Returns false if it names no chat, or none of an application. */
+static bool
+find_application(RowAccess *access, const NamedChats *chats, int i, KnownApplication *known)
+{
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
+	text	   *token;
+
+	if (chats->applications.nulls[i] || chats->numbers.nulls[i])
+		return false;
+	token = DatumGetTextPP(chats->applications.values[i]);
+	if (known->token == NULL || !text_equal(known->token, token))
+	{
+		RowKey		key = row_key_of_token(token);
+
+		known->token = token;
+		known->exists = row_lookup(access, applications, &key);
+		if (known->exists)
+			known->id = DatumGetInt32(row_found_value(applications, APPLICATIONS_ID));
+	}
+	return known->exists;
+}
+
+/*
+ * Store the messages that items name. Returns false if a statement has to do it.
+ */
+bool
+message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store)
+{
+	RowUses		uses = {{[TABLE_APPLICATIONS] = ROW_USE(ROW_READ), [TABLE_MESSAGES] = ROW_USE(ROW_READ)}};
+	RowAccess	access;
+	KnownApplication application = {0};
+	StringInfoData json;
+
+	if (!row_access_begin_reading(&access, uses))
+		return false;
+	initStringInfo(&json);
+	for (int i = 0; i < chats->count; i++)
+	{
+		int32		number = DatumGetInt32(numbers->values[i]);
+		Datum		values[MESSAGE_COLUMNS_COUNT];
+		bool		nulls[MESSAGE_COLUMNS_COUNT];
+
+		if (numbers->nulls[i] || number == PG_INT32_MIN || !find_application(&access, chats, i, &application))
+			continue;
+		message_rows_find(&access, application.id, DatumGetInt32(chats->numbers.values[i]), number - 1, number);
+		if (message_rows_next(&access, ForwardScanDirection, values, nulls))
+			message_json_store(store, &json, i + 1, values, nulls);
+	}
+	row_access_end(&access);
+	return true;
+}
+
+/* The filter of an item, from 0 on. */
+static ListFilter
+filter_of(const ListFilters *filters, int i)
+{
+	ListFilter	filter = {
+		.deleted = filters->deleted.count > 0 && !filters->deleted.nulls[i] && DatumGetBool(filters->deleted.values[i])
+	};
+
+	if (filters->senders.count > 0 && !filters->senders.nulls[i])
+		filter.sender = DatumGetTextPP(filters->senders.values[i]);
+	return filter;
+}
+
+/* Whether a message is to be listed. */
+static bool
+passes(const ListFilter *filter, const Datum *values, const bool *nulls)
+{
+	if (!nulls[MESSAGE_DELETED_AT] && !filter->deleted)
+		return false;
+	return filter->sender == NULL ||
+		(!nulls[MESSAGE_SENDER] && text_equal(DatumGetTextPP(values[MESSAGE_SENDER]), filter->sender));
+}
+
+/* Write the page of an item, from 1 on. */
+static void
+write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page, ListFilter filter)
+{
+	ScanDirection direction = page.from_end ? BackwardScanDirection : ForwardScanDirection;
+	RowKey		key = row_key_of_chat(application, chat);
+	Datum		values[MESSAGE_COLUMNS_COUNT];
+	bool		nulls[MESSAGE_COLUMNS_COUNT];
+	int32		count = 0;
+
+	message_rows_find(access, application, chat, page.above, page.through);
+	while (count < page.limit && message_rows_next(access, direction, values, nulls))
+	{
+		if (!passes(&filter, values, nulls))
+			continue;
+		if (count++ == 0)
+			json_pages_next(pages, item);
+		if (!json_pages_add(pages, 0, values, nulls))
+			break;
+	}
+	if (count == 0 && row_lookup(access, &access->tables[TABLE_CHATS], &key))
+		json_pages_next(pages, item);
+}
+
+/*
+ * Write a page of each chat. Returns false, and has written none, if statements have
+ * to do it.
+ */
+bool
+message_json_list_direct(const NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages)
+{
+	RowUses		uses = {{
+			[TABLE_APPLICATIONS] = ROW_USE(ROW_READ),
+			[TABLE_CHATS] = ROW_USE(ROW_READ),
+			[TABLE_MESSAGES] = ROW_USE(ROW_READ)
+	}};
+	RowAccess	access;
+	KnownApplication application = {0};
+
+	if (!row_access_begin_reading(&access, uses))
+		return false;
+	for (int i = 0; i < chats->count; i++)
+		if (find_application(&access, chats, i, &application))
+			write_page(&access, pages, i + 1, application.id, DatumGetInt32(chats->numbers.values[i]), list[i],
+					   filter_of(filters, i));
+	json_pages_end(pages);
+	row_access_end(&access);
+	return true;
+}

@@ -1,0 +1,34 @@
+/*
+ * exposure.c
+ *		Whether others can reach chatd.
+ *
+ * On loopback and on sockets of Unix, who gets there is on this machine. Anywhere else, chatd starts only if
+ * keys are required, or if it is said in words that everybody may do everything.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "access/exposure.h"
+#include "common/settings.h"
+
+void
+exposure_check(const Endpoint *endpoints, int count)
+{
+	char		name[ENDPOINT_NAME_SIZE];
+
+	if (settings.require_keys && settings.open)
+	{
+		fprintf(stderr, "chatd: --require-keys and --open contradict each other\n");
+		exit(2);
+	}
+	for (int i = 0; i < count && !settings.require_keys && !settings.open; i++)
+	{
+		if (endpoint_is_local(&endpoints[i]))
+			continue;
+		endpoint_name(&endpoints[i], name);
+		fprintf(stderr, "chatd: others can reach %s, and could read and write everything there\n"
+				"Add --require-keys, and make a key for yourself by SELECT chat.create_key('me', 'admin').\n"
+				"Or, where nobody else can reach it or everybody may do everything, add --open.\n", name);
+		exit(2);
+	}
+}

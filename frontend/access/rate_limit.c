@@ -1,0 +1,259 @@
+/*
+ * rate_limit.c
+ *		How many requests, and messages, a caller may send.
+ *
+ * Buckets are in a table of a fixed size. A bucket has a few places where it may be; of
+ * those, it takes the one that was used least lately: most likely it is full by now,
+ * and to be full is what a caller begins with.
+ */
+#include <math.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "access/client_address.h"
+#include "access/digest.h"
+#include "access/visit.h"
+#include "common/loop.h"
+#include "common/settings.h"
+#include "http/response.h"
+
+#define WINDOW 10				/* seconds */
+#define SETS 4096				/* a power of two */
+#define WAYS 4
+#define NAME_MAX_SIZE (16 + JWT_USER_MAX)
+
+typedef enum Kind
+{
+	REQUESTS,
+	MESSAGES,
+	KINDS
+} Kind;
+
+/* The limits of one sort of caller. */
+typedef struct Policy
+{
+	const char *names[KINDS];
+	const int  *rates[KINDS];
+} Policy;
+
+typedef struct Bucket
+{
+	uint64_t	caller;			/* a digest of its name; 0: free */
+	uint64_t	filled_at;		/* ms */
+	double		level[KINDS];	/* what is in it */
+} Bucket;
+
+static const Policy of_address = {
+	{"address-requests", "address-messages"}, {&settings.address_requests, &settings.address_messages}
+};
+static const Policy of_key = {
+	{"key-requests", "key-messages"}, {&settings.key_requests, &settings.key_messages}
+};
+static const Policy of_user = {
+	{"user-requests", "user-messages"}, {&settings.user_requests, &settings.user_messages}
+};
+
+static Bucket buckets[SETS][WAYS];
+
+static bool
+is_limited(const Policy *policy)
+{
+	return *policy->rates[REQUESTS] || *policy->rates[MESSAGES];
+}
+
+/* A number for a caller, which nobody can choose, from one that is the caller's own. */
+static uint64_t
+identify(const Policy *policy, uint64_t caller)
+{
+	static uint64_t secret;
+
+	if (secret == 0)
+		RAND_bytes((unsigned char *) &secret, sizeof(secret));
+	caller += secret + (uint64_t) (policy == &of_key) + 2 * (uint64_t) (policy == &of_user);
+	/* The end of SplitMix64: each bit of the one depends on all bits of the other. */
+	caller = (caller ^ caller >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	caller = (caller ^ caller >> 27) * UINT64_C(0x94d049bb133111eb);
+	caller ^= caller >> 31;
+	return caller ? caller : 1;
+}
+
+/* Fills a bucket up to now. */
+static void
+fill(Bucket *bucket, const Policy *policy)
+{
+	double		seconds = (double) (loop_now() - bucket->filled_at) / 1000;
+
+	for (Kind kind = 0; kind < KINDS; kind++)
+	{
+		bucket->level[kind] += seconds * *policy->rates[kind];
+		if (bucket->level[kind] > (double) WINDOW * *policy->rates[kind])
+			bucket->level[kind] = (double) WINDOW * *policy->rates[kind];
+	}
+	bucket->filled_at = loop_now();
+}
+
+static Bucket *
+bucket_of(const Policy *policy, uint64_t caller)
+{
+	Bucket	   *set = buckets[(caller >> 32) % SETS];
+	Bucket	   *place = &set[0];
+
+	for (int i = 0; i < WAYS; i++)
+	{
+		if (set[i].caller == caller)
+		{
+			fill(&set[i], policy);
+			return &set[i];
+		}
+		if (set[i].filled_at < place->filled_at)
+			place = &set[i];
+	}
+	*place = (Bucket) {.caller = caller, .filled_at = loop_now()};
+	for (Kind kind = 0; kind < KINDS; kind++)
+		place->level[kind] = (double) WINDOW * *policy->rates[kind];
+	return place;
+}
+
+/* Notes what is left, for the response. */
+static void
+note(Visit *visit, const Policy *policy, Kind kind, double level)
+{
+	int			rate = *policy->rates[kind];
+
+	visit->limits[visit->limit_count++] = (Limit) {
+		.name = policy->names[kind],
+		.rate = rate,
+		.remaining = (int) level,
+		.reset = (int) ceil((WINDOW * (double) rate - level) / rate),
+	};
+}
+
+static void
+refuse(Request *request, double missing, int rate)
+{
+	char		seconds[16];
+
+	snprintf(seconds, sizeof(seconds), "%d", (int) fmax(1, ceil(missing / rate)));
+	respond_error(request, MHD_HTTP_TOO_MANY_REQUESTS, "There are too many requests. Wait for %s s.", seconds);
+	response_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+}
+
+/* Takes what a request costs from the bucket of a caller, or nothing at all. */
+static bool
+take(Visit *visit, const Policy *policy, uint64_t caller)
+{
+	const int	costs[KINDS] = {[REQUESTS] = 1, [MESSAGES] = visit->right->messages};
+	Bucket	   *bucket = bucket_of(policy, identify(policy, caller));
+	bool		enough = true;
+
+	for (Kind kind = 0; kind < KINDS && enough; kind++)
+	{
+		double		missing = costs[kind] - bucket->level[kind];
+
+		enough = *policy->rates[kind] == 0 || missing <= 0;
+		if (!enough)
+			refuse(&visit->request, missing, *policy->rates[kind]);
+	}
+	for (Kind kind = 0; kind < KINDS; kind++)
+	{
+		if (*policy->rates[kind] == 0)
+			continue;
+		bucket->level[kind] -= enough ? costs[kind] : 0;
+		if (kind == REQUESTS || costs[kind])
+			note(visit, policy, kind, bucket->level[kind]);
+	}
+	return enough;
+}
+
+bool
+rate_limit_admits_address(Visit *visit)
+{
+	struct in6_addr address;
+	uint64_t	caller = 0;
+
+	if (!is_limited(&of_address))
+		return true;
+	address = client_address(&visit->request);
+	/* A client of IPv6 has all of a /64. */
+	if (IN6_IS_ADDR_V4MAPPED(&address))
+		memcpy(&caller, address.s6_addr + 12, 4);
+	else
+		memcpy(&caller, address.s6_addr, sizeof(caller));
+	return take(visit, &of_address, caller);
+}
+
+bool
+rate_limit_admits_grant(Visit *visit)
+{
+	const Grant *grant = visit->grant;
+	char		name[NAME_MAX_SIZE];
+	Digest		digest;
+	uint64_t	caller;
+
+	if (!is_limited(grant->user ? &of_user : &of_key))
+		return true;
+	if (!grant->user)
+		return take(visit, &of_key, (uint64_t) grant->key);
+	digest = digest_of(name, (size_t) snprintf(name, sizeof(name), "%d %s", grant->application, grant->user));
+	memcpy(&caller, digest.bytes, sizeof(caller));
+	return take(visit, &of_user, caller);
+}
+
+/* A header that is being written: there is room for all limits. */
+typedef struct Header
+{
+	char		text[LIMITS_MAX * 64];
+	char	   *end;
+} Header;
+
+static void
+append_text(Header *header, const char *text)
+{
+	header->end = stpcpy(header->end, text);
+}
+
+static void
+append_number(Header *header, int number)
+{
+	char		digits[12];
+	char	   *first = digits + sizeof(digits) - 1;
+
+	*first = '\0';
+	do
+		*--first = (char) ('0' + number % 10);
+	while ((number /= 10) > 0);
+	append_text(header, first);
+}
+
+/* Appends an item of a list: "name";parameter=NUMBER;parameter=NUMBER. */
+static void
+append_item(Header *header, const char *name, const char *first, int first_number, const char *second, int second_number)
+{
+	append_text(header, header->end > header->text ? ", \"" : "\"");
+	append_text(header, name);
+	append_text(header, first);
+	append_number(header, first_number);
+	append_text(header, second);
+	append_number(header, second_number);
+}
+
+void
+rate_limit_complete(Visit *visit)
+{
+	Header		policies = {.end = policies.text};
+	Header		limits = {.end = limits.text};
+
+	if (visit->limit_count == 0)
+		return;
+	for (int i = 0; i < visit->limit_count; i++)
+	{
+		const Limit *limit = &visit->limits[i];
+
+		append_item(&policies, limit->name, "\";q=", limit->rate * WINDOW, ";w=", WINDOW);
+		append_item(&limits, limit->name, "\";r=", limit->remaining, ";t=", limit->reset);
+	}
+	response_header(&visit->request, "RateLimit-Policy", policies.text);
+	response_header(&visit->request, "RateLimit", limits.text);
+}
