@@ -266,6 +266,13 @@ class Faults(Means):
             self.statements("ALTER TABLE chat.messages ADD COLUMN extra text DEFAULT 'x'", "ALTER TABLE chat.messages DROP COLUMN extra")
         self.statements("CREATE INDEX extra ON chat.messages (created_at)", "DROP INDEX chat.extra")
 
+    def other_way_of_writing(self):
+        """From now on by statements, or directly again."""
+        self.recovered()
+        self.world.postgres.sql("ALTER SYSTEM SET pg_chat.direct_rows = %s" % self.world.postgres.sql(
+            "SELECT NOT current_setting('pg_chat.direct_rows')::boolean", "postgres"), "postgres")
+        self.world.postgres.sql("SELECT pg_reload_conf()", "postgres")
+
     def worst_settings(self):
         """Of all sessions in the database, the worker's, too."""
         self.recovered()

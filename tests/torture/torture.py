@@ -107,6 +107,14 @@ def keep(world, number, logs):
     (logs / "chatd.log").write_text(world.chatd.log())
 
 
+def report(title, load, seconds):
+    unknown = len(load.bodies) - len(load.acknowledged) - len(load.refused) - sum(change.body is not None for change in load.changes.values())
+    print("%s: %d acknowledged, %d refused, %d unknown; mirror %.1f s, index %.1f s; %.1f s" % (
+        title, len(load.acknowledged), len(load.refused), unknown, *load.took, seconds), flush=True)
+    for problem in load.problems[:20]:
+        print("FAILED %s: %s" % (title, problem), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pg-config", default="pg_config")
@@ -126,17 +134,14 @@ def main():
             if number >= options.first + options.rounds:
                 break
             began = time.monotonic()
+            title = "round %d, %s" % (number, " and ".join(chosen))
             try:
                 load = play(world, number, chosen, options.seed)
             except BaseException:
-                print("round %d, %s" % (number, " and ".join(chosen)))
+                print("FAILED %s: it came to no end" % title)
                 keep(world, number, options.logs)
                 raise
-            unknown = len(load.bodies) - len(load.acknowledged) - len(load.refused) - sum(change.body is not None for change in load.changes.values())
-            print("round %d, %s: %d acknowledged, %d refused, %d unknown; mirror %s s; %.1f s%s" % (
-                number, " and ".join(chosen), len(load.acknowledged), len(load.refused), unknown,
-                ", index ".join("%.1f" % seconds for seconds in load.took), time.monotonic() - began,
-                "".join("\n  FAILED: " + problem for problem in load.problems[:20])), flush=True)
+            report(title, load, time.monotonic() - began)
             if load.problems:
                 failed += 1
                 keep(world, number, options.logs)
