@@ -114,7 +114,7 @@ SELECT changed('CREATE INDEX ON chat.messages (created_at); CREATE INDEX ON chat
 SELECT changed('CREATE INDEX ON chat.chats (last_message_number); CREATE UNIQUE INDEX ON chat.chats (number, application_id)');
 SELECT changed('CREATE INDEX messages_body_trgm ON chat.messages USING gin (chat.fold(body) gin_trgm_ops)');
 SELECT changed('CREATE UNIQUE INDEX ON chat.messages (application_id, body)');
-SELECT changed('CREATE UNIQUE INDEX ON chat.messages (application_id, sender, body); CREATE INDEX ON chat.messages (revision, deleted_at)');
+SELECT changed('CREATE INDEX ON chat.messages (application_id, sender, body); CREATE INDEX ON chat.messages (revision, deleted_at)');
 SELECT changed('ALTER TABLE chat.messages ADD COLUMN kind text DEFAULT ''plain''; ALTER TABLE chat.messages ALTER COLUMN kind DROP DEFAULT');
 SELECT changed('ALTER TABLE chat.chats REPLICA IDENTITY NOTHING');
 SELECT changed('ALTER TABLE chat.messages SET UNLOGGED');
