@@ -22,7 +22,8 @@
  *	  has followed. What the last event said about the end of what the client sends may
  *	  still be to be read, behind the bytes: EPOLLRDHUP tells that, and such a socket is always read.
  *	- A socket is parked while libmicrohttpd takes it for one outside of the set. It hears of no event
- *	  then, and misses none: it reads and writes what it has resumed before it puts a socket back.
+ *	  then. It reads what it has resumed before it puts a socket back, but not always again after the
+ *	  last request of what it has read: if there was an event meanwhile, the set reports the socket anew.
  *	- While a request waits for the database nothing is read. With EINTR libmicrohttpd still
  *	  takes the socket for one that is readable, and comes back when it has responded.
  *
@@ -57,11 +58,15 @@ epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 	}
 	if (client && operation == EPOLL_CTL_ADD)
 	{
-		if (client->parked)
+		if (client->parked && !client->missed)
 		{
 			client->parked = false;
 			return 0;
 		}
+		/* A change has the set report the socket anew, if it is ready. */
+		if (client->parked)
+			operation = EPOLL_CTL_MOD;
+		client->parked = client->missed = false;
 		client->event_value = event->data;
 		marked.events = event->events | EPOLLRDHUP;
 		marked.data.u64 = MARK | (uint64_t) fd;
@@ -85,6 +90,7 @@ take_event(struct epoll_event *event)
 	if (event->events & ~(uint32_t) (EPOLLIN | EPOLLOUT))
 		client->ended = true;
 	event->data = client->event_value;
+	client->missed = client->parked;
 	return !client->parked;
 }
 

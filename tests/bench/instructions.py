@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from measuring import BODY, CHATS, Title, row
+from measuring import BODY, CHATS, Title, row, table_like_messages
 from processes import Postgres, children, servers
 
 SEEN = 100
@@ -79,11 +79,10 @@ SCRIPTS = [
 ]
 
 # The function that anybody could write, with the caller's rights.
-COUNTED = """
+COUNTED = table_like_messages("counted_messages") + """
     CREATE TABLE counters (application_id integer, number integer, last_number integer NOT NULL DEFAULT 0,
         messages_count integer NOT NULL DEFAULT 0, PRIMARY KEY (application_id, number)) WITH (fillfactor = 10);
-    CREATE TABLE counted_messages (LIKE chat.messages INCLUDING ALL);
-    INSERT INTO counted_messages TABLE chat.messages;
+    INSERT INTO counted_messages SELECT application_id, chat_number, number, body, created_at FROM chat.messages;
     CREATE FUNCTION counted(application integer, chat integer, body text) RETURNS integer LANGUAGE plpgsql AS $$
     DECLARE
         given integer;
@@ -147,7 +146,8 @@ class CountedPostgres(Postgres):
         self.sql("SELECT count(*) FROM generate_series(1, %d, 1000) low, chat.create_messages("
                  "array_fill(1, ARRAY[1000]), ARRAY(SELECT generate_series(low, low + 999)),"
                  " array_fill('%s'::text, ARRAY[1000]))" % (CHATS, BODY))
-        self.sql("CREATE TABLE bare (LIKE chat.messages INCLUDING ALL); INSERT INTO bare TABLE chat.messages")
+        self.sql(table_like_messages("bare"))
+        self.sql("INSERT INTO bare SELECT application_id, chat_number, number, body, created_at FROM chat.messages")
         self.sql(COUNTED)
         self.sql("VACUUM ANALYZE")
         self.sql("CHECKPOINT")

@@ -7,6 +7,7 @@
  */
 #include "request.h"
 
+#include <jansson.h>
 #include <math.h>
 
 static const char *const names[] = {"body", "number", "name", NULL};

@@ -86,7 +86,7 @@ sub bad_scans
 		my ($condition) = grep { /Index Cond:|TID Cond:/ } @lines[ $i + 1 .. $i + 2 ];
 
 		# Rows that were locked before are reached by where they are.
-		next if ($condition // '') =~ /TID Cond: \((?:c\.)?ctid = k\.tid\)/;
+		next if ($condition // '') =~ /TID Cond: \((?:\w+\.)?ctid = (?:k\.tid|\$\d+)\)/;
 		push @bad, $lines[$i] if $lines[$i] =~ /Seq Scan/ || ($condition // '') !~ $keys{$table};
 	}
 	return @bad;
