@@ -58,6 +58,7 @@ def create_messages(applications, chats, wait="true"):
 
 
 IDS = "array_fill(1, ARRAY[100])"
+EDIT = "\\set r random(1, 1000000000)\n"
 TOKENS = "array_fill(:token::text, ARRAY[100])"
 SCRIPTS = [
     Script("bare INSERT", one_chat(CHATS) + bare_insert(1, lambda i: ":c"), 1, None, None),
@@ -76,6 +77,11 @@ SCRIPTS = [
            100, "bare INSERT of 100", 1.9),
     Script("create_messages, 100 to one chat", one_chat(CHATS) + create_messages(IDS, array(lambda i: ":c")),
            100, "bare INSERT of 100", 0.8),
+    Script("bare UPDATE", one_chat(CHATS) + EDIT + "UPDATE bare SET body = '%s' || :r WHERE (application_id, chat_number, number)"
+           " = (1, :c, 1) RETURNING number;\n" % BODY, 1, None, None),
+    Script("update_message", one_chat(CHATS) + EDIT + "SELECT number FROM chat.update_message(1, :c, 1, '%s' || :r);\n" % BODY,
+           1, "bare UPDATE", 2),
+    Script("delete_message", one_chat(CHATS) + "SELECT chat.delete_message(1, :c, 1);\n", 1, "bare UPDATE", 2),
 ]
 
 # The function that anybody could write, with the caller's rights.
