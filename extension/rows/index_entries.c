@@ -44,6 +44,8 @@ is_indexed(OpenTable *table, int index, TupleTableSlot *row)
 
 	if (condition == 0)
 		return true;
+	if (condition > row->tts_tupleDescriptor->natts)
+		return false;
 	(void) slot_getattr(row, condition, &isnull);
 	if (isnull)
 		return false;

@@ -28,6 +28,18 @@ require_fresh_snapshots(TM_Result result)
 }
 
 /*
+ * Returns whether this transaction created the version that was found. Then no
+ * other can change it as long as this subtransaction lasts.
+ */
+bool
+row_found_is_own(OpenTable *table)
+{
+	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) table->found)->base.tuple;
+
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+}
+
+/*
  * Find a row with the snapshot of the statement or, if there is none, with a
  * fresh one.
  */

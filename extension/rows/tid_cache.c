@@ -9,6 +9,8 @@
  * updates a row a thousand times, the chain of its versions is not followed a
  * thousand times.
  *
+ * Messages are not cached: they are many, and few are updated again.
+ *
  * All of it is a hint. Another row, or none, may be at the TID by now, so
  * callers check that it has the key that they look for. If it does, and is
  * visible to the snapshot, it is the right one, because keys are unique.
@@ -111,6 +113,8 @@ tid_cache_find_version_before(ChatTable which, uint32 hash, ItemPointer tid)
 void
 tid_cache_put_root(ChatTable which, uint32 hash, ItemPointer tid)
 {
+	if (which == TABLE_MESSAGES)
+		return;
 	roots[hash % ROOTS] = (Root) {check_of(which, hash), *tid};
 }
 
@@ -123,6 +127,8 @@ tid_cache_put_version(ChatTable which, uint32 hash, ItemPointer tid)
 		GetTopTransactionId(), GetCurrentSubTransactionId(), check_of(which, hash), *tid, *tid
 	};
 
+	if (which == TABLE_MESSAGES)
+		return;
 	if (is_of(version, which, hash))
 		made.before = version->subtransaction == made.subtransaction ? version->before : version->tid;
 	*version = made;
