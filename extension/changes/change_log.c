@@ -386,7 +386,8 @@ change_log_take(void)
 
 		result.position = log->end;
 		result.all = log->taken < log->start;
-		copy(log, log->taken, &result);
+		if (!result.all)
+			copy(log, log->taken, &result);
 		log->taken = log->end;
 		trim(log, log->sessions > 0 ? LOG_CHUNKS_KEPT : 1);
 	}
