@@ -23,8 +23,25 @@ REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
 -- Tables
 ---------------------------------------------------------------------------
 
+ALTER TABLE chat.applications ADD COLUMN deleted_at timestamptz;
+CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. One with deleted_at is gone for all functions, has neither its token nor its name any more, and waits for its rows to be purged.';
+
 ALTER TABLE chat.chats RENAME COLUMN last_number TO last_message_number;
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are.';
+ALTER TABLE chat.chats ADD COLUMN deleted_at timestamptz;
+CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
+
+-- A dump leaves out what was deleted. It is nobody's any more; and where it is restored, a worker would
+-- purge a chat before its messages are there.
+SELECT pg_catalog.pg_extension_config_dump('chat.applications',
+	'WHERE deleted_at IS NULL');
+SELECT pg_catalog.pg_extension_config_dump('chat.application_counters',
+	'WHERE application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat.chats',
+	'WHERE deleted_at IS NULL AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat.messages',
+	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
 ALTER TABLE chat.recount_queue SET SCHEMA chat_internal;
@@ -284,6 +301,26 @@ CREATE FUNCTION chat_internal.search_application_json(token text, query text, af
 COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
 'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
 
+CREATE FUNCTION chat_internal.delete_chat(application integer, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_id'
+	LANGUAGE C VOLATILE;
+
+CREATE FUNCTION chat_internal.delete_chat(token text, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_token'
+	LANGUAGE C VOLATILE;
+
+CREATE FUNCTION chat_internal.delete_application(application integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_id'
+	LANGUAGE C VOLATILE;
+
+CREATE FUNCTION chat_internal.delete_application(token text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_token'
+	LANGUAGE C VOLATILE;
+
+CREATE PROCEDURE chat_internal.purge()
+	AS 'MODULE_PATHNAME', 'chat_purge'
+	LANGUAGE C;
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -297,6 +334,24 @@ ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], in
 ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_chat(integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_chat(text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_application(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_application(text) SET SCHEMA chat;
+ALTER PROCEDURE chat_internal.purge() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.delete_chat(integer, integer) IS
+'Deletes a chat with its messages. From the commit on it is gone for all functions, and not counted. Returns whether its rows go with this transaction: those of a chat of 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Until then its number is not free. Errors: P0002 no such application or chat.';
+COMMENT ON FUNCTION chat.delete_chat(text, integer) IS
+'As delete_chat(integer, integer), by the application''s token.';
+COMMENT ON FUNCTION chat.delete_application(integer) IS
+'Deletes an application with its chats and messages. From the commit on its token is void, its name is free, and it is gone for all functions; by its id, chats beyond the first 1,000 are found until the worker has come to them. Returns whether its rows go with this transaction: those of one with 1,000 chats and 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Errors: P0002 no such application.';
+COMMENT ON FUNCTION chat.delete_application(text) IS
+'As delete_application(integer), by the application''s token.';
+COMMENT ON PROCEDURE chat.purge() IS
+'Purges the rows of what was deleted, as the worker does by itself: in transactions of 1,000 rows, each of which it commits, so that it can be stopped at any time and called again. It passes over what others have locked. Errors: 2D000 called within a transaction.';
+REVOKE ALL ON FUNCTION chat.delete_chat(integer, integer), chat.delete_chat(text, integer), chat.delete_application(integer), chat.delete_application(text) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE chat.purge() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.delete_chat(text, integer), chat.delete_application(text) TO chat_api;
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;

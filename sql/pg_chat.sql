@@ -47,12 +47,14 @@ CREATE TABLE chat.applications (
 	token text COLLATE "C" NOT NULL,
 	name text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	deleted_at timestamptz,
 	CONSTRAINT applications_pkey PRIMARY KEY (id),
 	CONSTRAINT applications_token_key UNIQUE (token),
 	CONSTRAINT applications_id_check CHECK (id > 0)
 );
 CREATE UNIQUE INDEX applications_name_key ON chat.applications (chat.fold(name) COLLATE "C");
-COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers.';
+CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. One with deleted_at is gone for all functions, has neither its token nor its name any more, and waits for its rows to be purged.';
 
 CREATE TABLE chat.application_counters (
 	application_id integer NOT NULL,
@@ -70,11 +72,13 @@ CREATE TABLE chat.chats (
 	last_message_number integer NOT NULL DEFAULT 0,
 	messages_count integer NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	deleted_at timestamptz,
 	CONSTRAINT chats_pkey PRIMARY KEY (application_id, number),
 	CONSTRAINT chats_application_id_fkey
 		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
 ) WITH (fillfactor = 10);
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are.';
+CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
 
 CREATE TABLE chat.messages (
 	application_id integer NOT NULL,
@@ -99,11 +103,17 @@ COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
 SELECT chat.disable_redundant_checks();
 
-SELECT pg_catalog.pg_extension_config_dump('chat.applications', '');
+-- A dump leaves out what was deleted. It is nobody's any more; and where it is restored, a worker would
+-- purge a chat before its messages are there.
+SELECT pg_catalog.pg_extension_config_dump('chat.applications',
+	'WHERE deleted_at IS NULL');
 SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('chat.application_counters', '');
-SELECT pg_catalog.pg_extension_config_dump('chat.chats', '');
-SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.application_counters',
+	'WHERE application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat.chats',
+	'WHERE deleted_at IS NULL AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat.messages',
+	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
 
 ---------------------------------------------------------------------------
 -- Changes by other ways than the functions
@@ -541,6 +551,38 @@ CREATE FUNCTION chat.list_chats(token text, after integer DEFAULT NULL, before i
 COMMENT ON FUNCTION chat.list_chats(text, integer, integer, integer) IS
 'As list_chats(integer, ...), by the application''s token.';
 
+-- Deletion
+
+CREATE FUNCTION chat.delete_chat(application integer, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_chat(integer, integer) IS
+'Deletes a chat with its messages. From the commit on it is gone for all functions, and not counted. Returns whether its rows go with this transaction: those of a chat of 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Until then its number is not free. Errors: P0002 no such application or chat.';
+
+CREATE FUNCTION chat.delete_chat(token text, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_chat(text, integer) IS
+'As delete_chat(integer, integer), by the application''s token.';
+
+CREATE FUNCTION chat.delete_application(application integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_application(integer) IS
+'Deletes an application with its chats and messages. From the commit on its token is void, its name is free, and it is gone for all functions; by its id, chats beyond the first 1,000 are found until the worker has come to them. Returns whether its rows go with this transaction: those of one with 1,000 chats and 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.delete_application(token text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_application(text) IS
+'As delete_application(integer), by the application''s token.';
+
+CREATE PROCEDURE chat.purge()
+	AS 'MODULE_PATHNAME', 'chat_purge'
+	LANGUAGE C;
+COMMENT ON PROCEDURE chat.purge() IS
+'Purges the rows of what was deleted, as the worker does by itself: in transactions of 1,000 rows, each of which it commits, so that it can be stopped at any time and called again. It passes over what others have locked. Errors: 2D000 called within a transaction.';
+
 -- Messages
 
 CREATE FUNCTION chat.create_message(application integer, chat integer, body text, number integer DEFAULT NULL) RETURNS integer
@@ -786,7 +828,7 @@ CREATE FUNCTION chat.create_api_role() RETURNS void
 SELECT chat.create_api_role();
 DROP FUNCTION chat.create_api_role();
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA chat, chat_internal FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA chat, chat_internal FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION
@@ -797,6 +839,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.create_chat(text, integer),
 	chat.get_chat(text, integer),
 	chat.list_chats(text, integer, integer, integer),
+	chat.delete_chat(text, integer),
+	chat.delete_application(text),
 	chat.create_message(text, integer, text, integer),
 	chat.create_messages(text[], integer[], text[], integer[], boolean),
 	chat.get_message(text, integer, integer),

@@ -54,7 +54,7 @@ raise_misdeclared(Oid function)
 static bool
 is_declared(Form_pg_proc function, const SqlSignature *signature, Oid application_type)
 {
-	if (function->prokind != PROKIND_FUNCTION ||
+	if (function->prokind != (signature->is_procedure ? PROKIND_PROCEDURE : PROKIND_FUNCTION) ||
 		function->pronargs != signature->nargs ||
 		function->proretset != signature->returns_set ||
 		(signature->ncolumns == 0 && function->prorettype != signature->result))

@@ -26,6 +26,7 @@ typedef struct SqlSignature
 	Oid			args[SQL_SIGNATURE_ARGS_MAX];
 	Oid			result;
 	bool		returns_set;
+	bool		is_procedure;	/* called by CALL */
 	bool		any_version;	/* it works whatever version the schema has */
 	int			ncolumns;
 	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];

@@ -17,6 +17,7 @@
 #include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
+#include "core/application.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
@@ -44,13 +45,13 @@ PG_FUNCTION_INFO_V1(chat_list_applications);
 #define APPLICATION_SELECT \
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
 	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
-	" ON c.application_id = a.id WHERE "
+	" ON c.application_id = a.id WHERE a.deleted_at IS NULL AND "
 
 /*
  * A new random token, in the current memory context.
  */
-static char *
-token_generate(void)
+char *
+application_token_generate(void)
 {
 	uint8		random[TOKEN_LENGTH / 2];
 	char	   *token = palloc(TOKEN_LENGTH + 1);
@@ -135,7 +136,7 @@ chat_create_application(PG_FUNCTION_ARGS)
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
 	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
-	values[1] = CStringGetTextDatum(token_generate());
+	values[1] = CStringGetTextDatum(application_token_generate());
 
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	previous = number_cache_function_begin();
@@ -161,7 +162,7 @@ rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_t
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
-	values[1] = CStringGetTextDatum(token_generate());
+	values[1] = CStringGetTextDatum(application_token_generate());
 
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	if (spi_plan_write(update, values, NULL) == 0)
@@ -179,7 +180,7 @@ Datum
 chat_rotate_token_by_id(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2 WHERE id = $1",
+		"UPDATE chat.applications SET token = $2 WHERE id = $1 AND deleted_at IS NULL",
 		INT4OID, TEXTOID);
 
 	return rotate_token(fcinfo, &rotate_token_signature, INT4OID, &plan);

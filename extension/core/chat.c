@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(chat_list_chats_by_token);
 #define CHAT_COLUMNS INT4OID, INT4OID, INT4OID, TIMESTAMPTZOID
 #define CHAT_SELECT \
 	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \
-	" WHERE application_id = $1"
+	" WHERE application_id = $1 AND deleted_at IS NULL"
 
 /*
  * Run a statement that changes the application's counters, the first parameter
@@ -49,6 +49,22 @@ change_counters(SavedPlan *plan, const Datum *values)
 	return spi_plan_write(plan, values, NULL);
 }
 
+/*
+ * Have the application stay until the transaction ends, as the check of the reference to it would
+ * do. Raises P0002 if it is not there, or was deleted.
+ */
+static void
+application_hold(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM chat.applications WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	if (spi_plan_write(&plan, &value, NULL) == 0)
+		arg_error_raise(application_not_found());
+}
+
 /* Create a chat with the next number. */
 static int32
 create_numbered(int32 application)
@@ -64,14 +80,10 @@ create_numbered(int32 application)
 		" INSERT INTO chat.chats (application_id, number)"
 		" SELECT $1, last_chat_number FROM counted RETURNING number",
 		INT4OID);
-	static SavedPlan find = SAVED_PLAN(
-		"SELECT FROM chat.application_counters WHERE application_id = $1",
-		INT4OID);
 	Datum		value = Int32GetDatum(application);
 
 	if (change_counters(&plan, &value) == 0)
-		arg_error_raise(spi_plan_read_fresh(&find, &value) == 0 ?
-						application_not_found() : arg_error_numbers_exhausted("chat"));
+		arg_error_raise(arg_error_numbers_exhausted("chat"));
 	return spi_result_int32(0, 1);
 }
 
@@ -93,9 +105,8 @@ create_named(int32 application, int32 number)
 
 	if (number < 1)
 		arg_error_raise(arg_error_number_range("chat", number));
-	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, (ChatKey) {.application = application}, number, 1) != ROW_DONE &&
-		change_counters(&count, values) == 0)
-		arg_error_raise(application_not_found());
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, (ChatKey) {.application = application}, number, 1) != ROW_DONE)
+		change_counters(&count, values);
 	if (spi_plan_write(&insert, values, NULL) == 0)
 		arg_error_raise(arg_error_taken("chat", "number",
 										psprintf("There is a chat number %d.", number),
@@ -110,6 +121,7 @@ create_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 	int			previous = number_cache_function_begin();
 	int32		number;
 
+	application_hold(application);
 	if (PG_ARGISNULL(1))
 		number = create_numbered(application);
 	else
@@ -146,12 +158,14 @@ find_application(RowAccess *access, FunctionCallInfo fcinfo, Oid application_typ
 static bool
 insert_numbered(RowAccess *access, int32 application, int32 *number)
 {
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
 	RowKey		counters = row_key_of_counters(application);
 	RowKey		parent = row_key_of_application(application);
 	int			count = 1;
 	int32		last_number;
 
-	if (row_lock(access, &access->tables[TABLE_APPLICATIONS], &parent, LockTupleKeyShare, true) != ROW_DONE ||
+	if (row_lock(access, applications, &parent, LockTupleKeyShare, true) != ROW_DONE ||
+		!row_found_is_null(applications, APPLICATIONS_DELETED_AT) ||
 		counter_row_add(access, &access->tables[TABLE_APPLICATION_COUNTERS], &counters, true,
 						&count, &last_number) != ROW_DONE || count == 0)
 		return false;

@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_by_token);
 
 int			guc_max_body_size;
 
-#define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
+#define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2") " AND " CHAT_IS_NOT_DELETED("$1", "$2")
 
 /*
  * Set the message's problem if its body or number is not acceptable. body may

@@ -48,7 +48,7 @@ try_next(MessageInsert *message)
 		"WITH counted AS ("
 		" UPDATE chat.chats SET last_message_number = last_message_number + 1,"
 		" messages_count = messages_count + 1"
-		" WHERE application_id = $1 AND number = $2"
+		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL"
 		" AND last_message_number < 2147483647"
 		" RETURNING last_message_number)"
 		" INSERT INTO chat.messages (application_id, chat_number, number, body)"
@@ -80,7 +80,7 @@ create_next(MessageInsert *message)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT last_message_number FROM chat.chats"
-		" WHERE application_id = $1 AND number = $2",
+		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
 		INT4OID, INT4OID);
 	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
 
@@ -150,7 +150,7 @@ batch_lock(MessageBatch *batch, bool wait)
 	" FROM ROWS FROM (unnest($1), unnest($2))" \
 	" WITH ORDINALITY AS k (application_id, number, item)," \
 	" LATERAL (SELECT c.last_message_number, c.ctid FROM chat.chats AS c" \
-	" WHERE c.application_id = k.application_id AND c.number = k.number FOR NO KEY UPDATE"
+	" WHERE c.application_id = k.application_id AND c.number = k.number AND c.deleted_at IS NULL FOR NO KEY UPDATE"
 	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
 	enum
@@ -192,7 +192,7 @@ batch_refuse_unfound(MessageBatch *batch, bool wait)
 		" FROM ROWS FROM (unnest($1), unnest($2))"
 		" WITH ORDINALITY AS k (application_id, number, item),"
 		" LATERAL (SELECT FROM chat.chats AS c WHERE c.application_id = k.application_id"
-		" AND c.number = k.number OFFSET 0) AS c",
+		" AND c.number = k.number AND c.deleted_at IS NULL OFFSET 0) AS c",
 		INT4ARRAYOID, INT4ARRAYOID);
 	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
 	Datum		values[2];

@@ -36,7 +36,8 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 #define GET_MESSAGES_JSON \
 	"SELECT " ITEM("$1") " AS item, m.number, m.body" \
 	" FROM " ITEMS("$5") \
-	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4"), "m")
+	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4") " AND " \
+			 CHAT_IS_NOT_DELETED(ITEM("$2"), ITEM("$3")), "m")
 
 /*
  * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
@@ -47,7 +48,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 	"SELECT " ITEM("$1") ", m.number, m.body" \
 	" FROM " ITEMS("$7") \
 	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
-			 " AND chats.number = " ITEM("$3"), "c") \
+			 " AND chats.number = " ITEM("$3") " AND chats.deleted_at IS NULL", "c") \
 	" LEFT JOIN LATERAL (" \
 	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")), "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
 	") AS m ON true"

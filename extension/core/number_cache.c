@@ -198,7 +198,7 @@ number_cache_create_counters(int32 application)
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.application_counters (application_id, last_chat_number, chats_count)"
 		" SELECT a.id, COALESCE(c.highest, 0), c.counted::int4 FROM chat.applications AS a,"
-		" LATERAL (SELECT count(*) AS counted, max(c.number) AS highest"
+		" LATERAL (SELECT count(*) FILTER (WHERE c.deleted_at IS NULL) AS counted, max(c.number) AS highest"
 		" FROM chat.chats AS c WHERE c.application_id = a.id) AS c"
 		" WHERE a.id = $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
 		INT4OID);

@@ -57,7 +57,7 @@ chat_own_schema(PG_FUNCTION_ARGS)
 /*
  * chat_internal.own_functions() returns void
  *
- * Gives the functions in the schema chat_internal to the owner of chat.fold().
+ * Gives the functions and procedures in the schema chat_internal to the owner of chat.fold().
  */
 Datum
 chat_own_functions(PG_FUNCTION_ARGS)
@@ -65,7 +65,7 @@ chat_own_functions(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
-	run_commands("SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole)"
+	run_commands("SELECT pg_catalog.format('ALTER ROUTINE %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole)"
 				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
 				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
 				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"

@@ -186,6 +186,16 @@ forget_watermark(ChatKey chat)
 	search_queue_forget_chats(&chat, 1);
 }
 
+/* Whether a row of chat.chats is one that was deleted, and waits to be purged. */
+static bool
+is_deleted(const TriggerData *trigger, HeapTuple chat)
+{
+	bool		isnull;
+
+	(void) trigger_value(trigger, chat, "deleted_at", TIMESTAMPTZOID, &isnull);
+	return !isnull;
+}
+
 /*
  * Trigger before each row of chat.chats that is updated: queues what is to be
  * counted. A chat with another key is also like one that is inserted there.
@@ -208,13 +218,15 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	ChatKey		from;
 	ChatKey		to;
 	bool		moved;
+	bool		deleted;
 
 	if (number_cache_in_function())
 		return PointerGetDatum(after);
 	moved = trigger_changes(trigger, key, lengthof(key));
+	deleted = is_deleted(trigger, before) != is_deleted(trigger, after);
 	if (moved)
 		after = number_row(trigger, after);
-	else if (!trigger_changes(trigger, counts, lengthof(counts)))
+	else if (!deleted && !trigger_changes(trigger, counts, lengthof(counts)))
 		return PointerGetDatum(after);
 
 	from = (ChatKey) {trigger_int32(trigger, before, "application_id"), trigger_int32(trigger, before, "number")};
@@ -222,11 +234,11 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	caller = table_owner_become(OWNER_SEES_ALL);
 	queue_changed((ChatKey[]) {
 		to, {from.application, COUNTER_OF_CHATS}, {to.application, COUNTER_OF_CHATS}
-	}, moved ? 3 : 1);
+	}, moved || deleted ? 3 : 1);
 	if (moved || trigger_int32(trigger, after, "last_message_number") <
 		trigger_int32(trigger, before, "last_message_number"))
 		forget_watermark(from);
-	if (moved && redis_key_queue_in_use())
+	if ((moved || deleted) && redis_key_queue_in_use())
 		redis_key_queue_add_chat(from.application, from.chat);
 	table_owner_leave(caller);
 	return PointerGetDatum(after);
@@ -293,7 +305,8 @@ chat_after_token(PG_FUNCTION_ARGS)
 		.tables = TABLE_BIT(TABLE_APPLICATIONS)
 	});
 
-	if (redis_key_queue_in_use())
+	/* The token of an application that is purged was never told to anybody. */
+	if (redis_key_queue_in_use() && !(TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && number_cache_in_function()))
 	{
 		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
 		bool		isnull;

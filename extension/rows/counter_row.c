@@ -37,6 +37,13 @@ is_own_version(OpenTable *table)
 	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 }
 
+/* Whether the row that was found is of a chat that was deleted, and waits to be purged. */
+static bool
+is_deleted(OpenTable *table)
+{
+	return table->which == TABLE_CHATS && !row_found_is_null(table, CHATS_DELETED_AT);
+}
+
 /*
  * Whether a query that is under way in this session has the table open. It may
  * be about to lock or change rows, and would skip one that was updated since it
@@ -149,7 +156,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		TupleTableSlot *made;
 		int			added;
 
-		if (!row_find(access, table, key))
+		if (!row_find(access, table, key) || is_deleted(table))
 			return ROW_MISSING;
 		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
 		added = Min(*count, PG_INT32_MAX - *last_number);
@@ -181,7 +188,7 @@ counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, int32 *
 	{
 		TupleTableSlot *held;
 
-		if (!row_find(access, table, key))
+		if (!row_find(access, table, key) || is_deleted(table))
 			return ROW_MISSING;
 		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
 		held = table->found;

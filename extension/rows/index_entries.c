@@ -45,10 +45,13 @@ index_entries_insert(OpenTable *table, TupleTableSlot *row, bool update)
 	for (int i = 0; i < table->plain->indexes_count; i++)
 	{
 		const PlainIndex *index = &table->plain->indexes[i];
-		IndexInfo  *info = index_info(table, i, row);
+		IndexInfo  *info;
 		Datum		values[INDEX_MAX_KEYS];
 		bool		nulls[INDEX_MAX_KEYS];
 
+		if (index->present != 0 && slot_attisnull(row, index->present))
+			continue;
+		info = index_info(table, i, row);
 		if (!info->ii_ReadyForInserts)
 			continue;
 		FormIndexDatum(info, row, table->estate, values, nulls);

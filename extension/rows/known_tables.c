@@ -26,10 +26,11 @@ bool		guc_direct_rows;
 static const TableShape shapes[KNOWN_TABLES] = {
 	[TABLE_APPLICATIONS] = {
 		.name = "applications",
-		.columns_count = 2,
+		.columns_count = 3,
 		.columns = {
 			[APPLICATIONS_ID] = {"id", INT4OID},
-			[APPLICATIONS_TOKEN] = {"token", TEXTOID}
+			[APPLICATIONS_TOKEN] = {"token", TEXTOID},
+			[APPLICATIONS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL}
 		},
 		.keys_count = 2,
 		.keys = {{APPLICATIONS_ID, -1}, {APPLICATIONS_TOKEN, -1}}
@@ -47,13 +48,14 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_CHATS] = {
 		.name = "chats",
-		.columns_count = 5,
+		.columns_count = 6,
 		.columns = {
 			[CHATS_APPLICATION] = {"application_id", INT4OID},
 			[CHATS_NUMBER] = {"number", INT4OID},
 			[CHATS_LAST_NUMBER] = {"last_message_number", INT4OID, DEFAULT_ZERO, .updated = true},
 			[CHATS_COUNT] = {"messages_count", INT4OID, DEFAULT_ZERO, .updated = true},
-			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK}
+			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK},
+			[CHATS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL}
 		},
 		.keys_count = 1,
 		.keys = {{CHATS_APPLICATION, CHATS_NUMBER, -1}},

@@ -17,7 +17,7 @@ extern bool guc_direct_rows;
 /* Their columns, as places in PlainTable.columns. */
 enum
 {
-	APPLICATIONS_ID, APPLICATIONS_TOKEN
+	APPLICATIONS_ID, APPLICATIONS_TOKEN, APPLICATIONS_DELETED_AT
 };
 
 /* The columns that count are at the same places in both tables of counters. */
@@ -28,7 +28,7 @@ enum
 
 enum
 {
-	CHATS_APPLICATION, CHATS_LAST_NUMBER, CHATS_COUNT, CHATS_NUMBER, CHATS_CREATED_AT
+	CHATS_APPLICATION, CHATS_LAST_NUMBER, CHATS_COUNT, CHATS_NUMBER, CHATS_CREATED_AT, CHATS_DELETED_AT
 };
 
 enum

@@ -125,8 +125,8 @@ default_fits(const Examination *e, AttrNumber column, ColumnDefault wanted)
 	if (wanted == DEFAULT_GIVEN)
 		return true;
 	value = build_column_default(e->relation, column);
-	if (value == NULL)
-		return false;
+	if (wanted == DEFAULT_NULL || value == NULL)
+		return wanted == DEFAULT_NULL && value == NULL;
 	if (wanted == DEFAULT_CLOCK)
 		return IsA(value, FuncExpr) && ((FuncExpr *) value)->funcid == F_CLOCK_TIMESTAMP;
 	return IsA(value, Const) && ((Const *) value)->consttype == INT4OID &&
@@ -152,7 +152,7 @@ examine_columns(Examination *e)
 		attribute = TupleDescAttr(e->descriptor, column - 1);
 		if (attribute->atttypid != e->shape->columns[i].type)
 			obstruct_all(e, psprintf("its column \"%s\" has another type", name));
-		if (!compat_is_not_null(e->descriptor, column - 1))
+		if (e->shape->columns[i].inserted != DEFAULT_NULL && !compat_is_not_null(e->descriptor, column - 1))
 			obstruct_all(e, psprintf("its column \"%s\" may be null", name));
 		if (!default_fits(e, column, e->shape->columns[i].inserted))
 			obstruct(e, ROW_INSERT, ROW_INSERT, psprintf("its column \"%s\" has another default", name));
@@ -263,12 +263,23 @@ examine_triggers(Examination *e)
 	}
 }
 
+/* The column that has to be not null for a row to be in a partial index; 0 if its predicate is another. */
+static AttrNumber
+index_present_column(const IndexInfo *info)
+{
+	NullTest   *test = list_length(info->ii_Predicate) == 1 ? linitial(info->ii_Predicate) : NULL;
+
+	if (test == NULL || !IsA(test, NullTest) || test->nulltesttype != IS_NOT_NULL || test->argisrow || !IsA(test->arg, Var))
+		return 0;
+	return Max(((Var *) test->arg)->varattno, 0);
+}
+
 /* Whether an index takes its entries from columns of built-in types, with built-in operators. */
 static bool
 index_is_builtin(const Examination *e, Relation index, const IndexInfo *info)
 {
-	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate ||
-		info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != NULL)
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate || info->ii_Expressions != NIL ||
+		(info->ii_Predicate != NIL && index_present_column(info) == 0) || info->ii_ExclusionOps != NULL)
 		return false;
 	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
 	{
@@ -349,7 +360,7 @@ examine_index(Examination *e, Relation index)
 			index_has_key(e, index, info, e->shape->keys[k]))
 			table->keys[k] = table->indexes_count;
 	table->indexes[table->indexes_count++] = (PlainIndex) {
-		RelationGetRelid(index), info, index_is_updated(e, info)
+		RelationGetRelid(index), info, index_is_updated(e, info), index_present_column(info)
 	};
 }
 

@@ -11,7 +11,7 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
-#define PLAIN_COLUMNS_MAX 5
+#define PLAIN_COLUMNS_MAX 6
 #define PLAIN_KEYS_MAX 2
 #define PLAIN_KEY_COLUMNS_MAX 3
 #define PLAIN_INDEXES_MAX 8
@@ -32,7 +32,8 @@ typedef enum ColumnDefault
 {
 	DEFAULT_GIVEN,				/* it does say so */
 	DEFAULT_ZERO,
-	DEFAULT_CLOCK				/* clock_timestamp() */
+	DEFAULT_CLOCK,				/* clock_timestamp() */
+	DEFAULT_NULL				/* and it may be null later, too */
 } ColumnDefault;
 
 /* A table as pg_chat made it. */
@@ -59,6 +60,7 @@ typedef struct PlainIndex
 	Oid			oid;
 	IndexInfo  *info;
 	bool		updated;		/* ROW_UPDATE changes a column of it */
+	AttrNumber	present;		/* it has the rows in which this column is not null; 0: all */
 } PlainIndex;
 
 /* What is known of a table. Where there is an obstacle, the rest may not be. */

@@ -73,6 +73,13 @@ row_key_of_token(text *token)
 	};
 }
 
+/* Whether a column of the row that was found is null. */
+bool
+row_found_is_null(OpenTable *table, int column)
+{
+	return slot_attisnull(table->found, table->plain->columns[column]);
+}
+
 /* The value in a column, which is never null, of the row that was found. */
 Datum
 row_found_value(OpenTable *table, int column)

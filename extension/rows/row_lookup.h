@@ -23,6 +23,7 @@ extern RowKey row_key_of_token(text *token);
 extern RowKey row_key_of_counters(int32 application);
 extern RowKey row_key_of_chat(int32 application, int32 chat);
 extern bool row_lookup(RowAccess *access, OpenTable *table, const RowKey *key);
+extern bool row_found_is_null(OpenTable *table, int column);
 extern Datum row_found_value(OpenTable *table, int column);
 
 #endif							/* PG_CHAT_ROW_LOOKUP_H */

@@ -105,3 +105,24 @@ chat_show(Request *request)
 	call_add_number(request, path_chat(request));
 	call_read(request);
 }
+
+static void
+answer_deleted(Request *request, const Rows *rows)
+{
+	(void) rows;
+	respond_no_content(request);
+}
+
+void
+chat_delete(Request *request)
+{
+	if (path_chat(request) == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	call_begin(request, DELETE_CHAT, answer_deleted, chat_missing);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_write(request);
+}

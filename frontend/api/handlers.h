@@ -19,6 +19,7 @@ extern void application_missing(Request *request);
 extern void chats_list(Request *request);
 extern void chat_create(Request *request);
 extern void chat_show(Request *request);
+extern void chat_delete(Request *request);
 
 /* messages.c */
 extern void messages_list(Request *request);

@@ -15,17 +15,17 @@ static const char *const message_fields[] = {"body", "number", NULL};
 static void index_show(Request *request);
 
 static const Route routes[] = {
-	{"/", index_show, NULL, NULL},
-	{"/applications", applications_list, application_create, application_fields},
-	{"/applications/{token}", application_show, NULL, NULL},
-	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL},
-	{"/applications/{token}/chats", chats_list, chat_create, chat_fields},
-	{"/applications/{token}/chats/{chat}", chat_show, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages", messages_list, message_create, message_fields},
-	{"/applications/{token}/chats/{chat}/messages/search", messages_search, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL},
-	{"/healthz", health_show, NULL, NULL},
-	{"/readyz", readiness_show, NULL, NULL},
+	{"/", index_show, NULL, NULL, NULL},
+	{"/applications", applications_list, application_create, NULL, application_fields},
+	{"/applications/{token}", application_show, NULL, NULL, NULL},
+	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL, NULL},
+	{"/applications/{token}/chats", chats_list, chat_create, NULL, chat_fields},
+	{"/applications/{token}/chats/{chat}", chat_show, NULL, chat_delete, NULL},
+	{"/applications/{token}/chats/{chat}/messages", messages_list, message_create, NULL, message_fields},
+	{"/applications/{token}/chats/{chat}/messages/search", messages_search, NULL, NULL, NULL},
+	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL, NULL},
+	{"/healthz", health_show, NULL, NULL, NULL},
+	{"/readyz", readiness_show, NULL, NULL, NULL},
 };
 
 /* What is here. */

@@ -23,6 +23,8 @@ const Statement statements[STATEMENT_COUNT] = {
 	[LIST_CHATS] = {"list_chats",
 		"SELECT number, messages_count"
 	" FROM chat.list_chats($1::text, $2::integer, $3::integer, $4::integer)"},
+	[DELETE_CHAT] = {"delete_chat",
+	"SELECT chat.delete_chat($1::text, $2::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
 		"SELECT number, sqlstate, field, message"
 	" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},

@@ -64,9 +64,9 @@ static bool creation_is_next;	/* if there are both */
 void
 writes_submit(Query *query)
 {
-	bool		is_message = query->statement == CREATE_MESSAGES;
-	KeyedQueue *queue = is_message ? &messages : &creations;
-	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
+	bool		of_chat = query->statement == CREATE_MESSAGES || query->statement == DELETE_CHAT;
+	KeyedQueue *queue = query->statement == CREATE_MESSAGES ? &messages : &creations;
+	int			number = of_chat ? query->values[1].number : 0;
 
 	if (!database_ready(POOL_WRITE))
 		query_refuse(query, database_unavailable());

@@ -110,10 +110,16 @@ respond_invalid(Request *request, const char *field, const char *predicate)
 }
 
 void
+respond_no_content(Request *request)
+{
+	respond(request, MHD_HTTP_NO_CONTENT, NULL);
+}
+
+void
 respond_allow(Request *request, unsigned status, const char *methods)
 {
 	if (status == MHD_HTTP_NO_CONTENT)
-		respond(request, status, NULL);
+		respond_no_content(request);
 	else
 		respond_error(request, status, "The method is not allowed here.");
 	response_header(request, MHD_HTTP_HEADER_ALLOW, methods);

@@ -20,6 +20,9 @@ extern void respond_json(Request *request, unsigned status, json_t *body);
  */
 extern void respond_ok(Request *request, char *body, const char *link);
 
+/* Responds with 204. */
+extern void respond_no_content(Request *request);
+
 /* Responds with {"error": ...}. */
 extern void respond_error(Request *request, unsigned status, const char *format,...)
 			__attribute__((format(printf, 3, 4)));

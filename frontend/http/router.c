@@ -5,6 +5,7 @@
  * A path is split at its slashes as it was sent; only then is a segment decoded,
  * so that an encoded slash separates nothing.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +58,26 @@ matches(const char *pattern, const char *path, size_t path_length, Request *requ
 	return *pattern == '\0' && path == end;
 }
 
+/* The methods that a route has, as the value of Allow. */
 static const char *
 allowed_methods(const Route *route)
 {
-	return route->post ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS";
+	static char methods[64];
+
+	snprintf(methods, sizeof(methods), "%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "",
+			 route->post ? "POST, " : "", route->delete ? "DELETE, " : "");
+	return methods;
+}
+
+/* The handler of a method; NULL if the route has none. */
+static Handler
+find_handler(const Route *route, const char *method)
+{
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		return route->get;
+	if (strcmp(method, "POST") == 0)
+		return route->post;
+	return strcmp(method, "DELETE") == 0 ? route->delete : NULL;
 }
 
 /* Is the target UTF-8 without a NUL, once decoded? */
@@ -111,23 +128,26 @@ router_find(const Service *service, Request *request)
 			route = &service->routes[i];
 
 	if (strcmp(request->target, "*") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, OPTIONS");
+		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, DELETE, OPTIONS");
 	else if (route == NULL)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
-	else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
-		request->handler = route->get;
-	else if (strcmp(method, "POST") == 0 && route->post)
+	else
+		request->handler = find_handler(route, method);
+
+	if (request->status)
+		return;
+	if (request->handler == NULL)
 	{
-		request->handler = route->post;
+		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
+		return;
+	}
+	if (request->handler == route->post)
+	{
 		request->wanted = route->fields;
 		fields_begin(&request->fields, route->fields, request->share);
 	}
-	else
-		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
-
-	if (request->handler &&
-		!matches(route->pattern, request->target, request->path_length, request))
+	if (!matches(route->pattern, request->target, request->path_length, request))
 		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
 }

@@ -8,14 +8,15 @@
 #include "http/request.h"
 
 /*
- * A {segment} of a pattern is variable and stands for one that is not empty;
- * GET also serves HEAD.
+ * A {segment} of a pattern is variable and stands for one that is not empty. A
+ * method that a path does not have is NULL; GET also serves HEAD.
  */
 typedef struct Route
 {
 	const char *pattern;
 	Handler		get;
-	Handler		post;			/* or NULL */
+	Handler		post;
+	Handler		delete;
 	const char *const *fields;	/* of the body that post wants, up to a NULL */
 } Route;
 

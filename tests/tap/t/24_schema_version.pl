@@ -39,7 +39,7 @@ my $not_refused = q{
 		field text;
 	BEGIN
 		FOR statement IN
-			SELECT format('SELECT count(%s) FROM %s(%s)', '*', p.oid::regproc, (
+			SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %2$s(%3$s)' ELSE 'SELECT count(%s) FROM %s(%s)' END, '*', p.oid::regproc, (
 				SELECT string_agg(CASE t WHEN 'integer'::regtype THEN '1' WHEN 'boolean'::regtype THEN 'true' WHEN 'text'::regtype THEN $q$'x'::text$q$
 					WHEN 'integer[]'::regtype THEN $q$'{1}'::integer[]$q$ WHEN 'text[]'::regtype THEN $q$'{x}'::text[]$q$ END, ', ' ORDER BY n)
 				FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)))
