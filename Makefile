@@ -8,20 +8,22 @@
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
 #   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
 #   FUZZ_SECONDS  make fuzz: for each target
+#   ROUNDS SEED  make torture: how many rounds of faults, and which (30, 1)
+#   MINUTES    make soak: for how long (60)
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 
 PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS
+export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS ROUNDS SEED MINUTES
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 
 PYTHON := /usr/bin/python3
 PACKAGES := docker/packages.sh
 STEP := docker/step.sh
-SUITES := regress isolation tap http commands
+SUITES := regress isolation tap http commands torture
 ENGINES := elasticsearch-7 elasticsearch-8 elasticsearch-9 opensearch-2 opensearch-3
 
 # A clone that is not root's stays its owner's: root builds and tests as its owner, and installs as root.
@@ -38,7 +40,7 @@ USE_PRIVATE := PG_CONFIG="$(CURDIR)/$(PRIVATE)/pg_config"
 EXTENSION = $(MAKE) -C extension PG_CONFIG=../postgres/pg_config
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all compile install uninstall run load instructions bench test $(SUITES:%=test-%) test-engines fuzz sanitize coverage \
+.PHONY: all compile install uninstall run load instructions bench test $(SUITES:%=test-%) torture soak test-engines fuzz sanitize coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
@@ -87,8 +89,14 @@ test: all ## all suites; one alone: test-regress, test-isolation, test-tap, test
 	@$(AS_OWNER) env $(USE_PRIVATE) tests/run.sh $(SUITES)
 
 $(SUITES:%=test-%): test-%: all
-	@$(PACKAGES) test $(if $(filter tap,$*),engine)
+	@$(PACKAGES) test $(if $(filter tap torture,$*),engine)
 	@$(AS_OWNER) env $(USE_PRIVATE) tests/run.sh $*
+
+torture: test-torture ## rounds of faults in all that can fail, under load; what was acknowledged is there once (ROUNDS, SEED)
+
+soak: all ## full rate for MINUTES: the memory of all processes stays flat; build/soak.svg
+	@$(PACKAGES) test engine bench
+	@$(AS_OWNER) env $(USE_PRIVATE) tests/run.sh soak
 
 test-engines: all ## the tests of search on each Elasticsearch and OpenSearch
 	@$(PACKAGES) test engine

@@ -81,11 +81,11 @@ group_packages()
 {
 	case $1 in
 		build) echo gcc libc6-dev make pkg-config curl server \
-			libpq-dev libmicrohttpd-dev libjansson-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
+			libpq-dev libmicrohttpd-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light pgbouncer ;;
 		engine) echo default-jdk-headless maven ;;
-		fuzz) echo clang libclang-rt-dev ;;
+		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;

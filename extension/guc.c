@@ -18,7 +18,7 @@
 #include "common/compat.h"
 #include "core/message.h"
 #include "elasticsearch/es_client.h"
-#include "elasticsearch/es_index_lifecycle.h"
+#include "elasticsearch/es_index_requests.h"
 #include "guc.h"
 #include "redis/redis_connection.h"
 #include "redis/redis_url.h"
@@ -93,6 +93,14 @@ guc_init(void)
 							NULL,
 							&guc_max_body_size,
 							64 * 1024, 1, 16 * 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_chat.max_metadata_size",
+							"The longest metadata of a message, as text.",
+							NULL,
+							&guc_max_metadata_size,
+							16 * 1024, 2, 16 * 1024 * 1024,
 							PGC_SUSET, GUC_UNIT_BYTE,
 							NULL, NULL, NULL);
 

@@ -24,7 +24,7 @@
 #include "common/settings.h"
 #include "db/connector.h"
 #include "db/reads.h"
-#include "db/session.h"
+#include "db/sessions.h"
 #include "db/writes.h"
 #include "http/connection.h"
 #include "http/daemon.h"
@@ -32,10 +32,10 @@
 #include "http/server.h"
 
 #define TICK 1000
-#define STOP_TIMEOUT 5000		/* for requests that were accepted, ms */
-#define DRAIN_TIMEOUT 500		/* for responses on their way after that, ms */
+#define STOP_TIMEOUT 5000		/* for accepted requests to be answered, ms */
+#define DRAIN_TIMEOUT 500		/* for responses to be sent after that, ms */
 #define PROCESS_DESCRIPTORS 32
-#define SESSION_DESCRIPTORS 4	/* the socket, and what connecting takes */
+#define SESSION_DESCRIPTORS 4	/* for each session: its socket, and what connecting takes */
 
 static Timer tick;
 static Timer stop_timer;
@@ -53,7 +53,7 @@ on_tick(void *unused)
 	loop_arm(&tick, loop_now() + TICK);
 }
 
-/* The time limit for stopping: first for the database, then for the clients. */
+/* Ends a time limit of stopping: first that of the database, then that of the clients. */
 static void
 on_stop_timeout(void *unused)
 {
@@ -95,9 +95,9 @@ block_signals(void)
 }
 
 /*
- * Makes sure that clients leave descriptors to the rest of the process: without
- * them it could not reconnect to the database. Where the limit of descriptors
- * cannot be raised, there are fewer connections of clients.
+ * Reserves descriptors for the rest of the process, which could not reconnect to the
+ * database if clients took them all. If the limit on descriptors cannot be raised,
+ * max_connections is lowered.
  */
 static void
 reserve_descriptors(void)
@@ -126,7 +126,7 @@ reserve_descriptors(void)
 			  (unsigned long) limit.rlim_cur, settings.max_connections);
 }
 
-/* Sends to the database what waits for it. */
+/* Sends queued queries to the database. */
 static void
 dispatch(void)
 {
@@ -142,6 +142,7 @@ serve(int listen_fd, const sigset_t *signals)
 
 	srandom(getpid() ^ time(NULL));
 	loop_open();
+	connections_open();
 	loop_watch(&signal_watcher, signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN);
 	tick.fire = on_tick;
 	stop_timer.fire = on_stop_timeout;
@@ -164,7 +165,7 @@ serve(int listen_fd, const sigset_t *signals)
 	dispatch();
 	daemon_close();
 	log_event("stopped");
-	/* What libraries do at exit would take away what such a thread is using. */
+	/* exit() would let libraries free what a thread that is connecting still uses. */
 	if (connector_is_running())
 		_exit(0);
 	return 0;
@@ -265,7 +266,7 @@ main(int argc, char **argv)
 	port = settings.port;
 	for (int i = 0; i < settings.loops; i++)
 	{
-		/* The first alone finds out whether another chatd has the port. */
+		/* Only the first one can tell whether another chatd has the port. */
 		listen_fds[i] = listener_open(port, i > 0 || settings.share_port);
 		port = listener_port(listen_fds[i]);
 	}

@@ -28,9 +28,34 @@ CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS 
 COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. One with deleted_at is gone for all functions, has neither its token nor its name any more, and waits for its rows to be purged.';
 
 ALTER TABLE chat.chats RENAME COLUMN last_number TO last_message_number;
-ALTER TABLE chat.chats ADD COLUMN deleted_at timestamptz;
+ALTER TABLE chat.chats ADD COLUMN last_revision integer NOT NULL DEFAULT 0,
+	ADD COLUMN deleted_at timestamptz;
 CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
+
+-- Messages that are there have no revision, that is null.
+ALTER TABLE chat.messages ADD COLUMN sender text, ADD COLUMN metadata jsonb,
+	ADD COLUMN edited_at timestamptz, ADD COLUMN deleted_at timestamptz, ADD COLUMN revision integer,
+	ADD COLUMN key text, ADD COLUMN key_digest bytea;
+ALTER TABLE chat.messages ALTER COLUMN revision SET DEFAULT 0;
+CREATE UNIQUE INDEX messages_revision_key ON chat.messages (application_id, chat_number, revision) WHERE revision > 0;
+CREATE UNIQUE INDEX messages_key_key ON chat.messages (application_id, chat_number, key) WHERE key IS NOT NULL;
+COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat. revision: of the last change, in the order of the chat''s changes, null or 0 where there was none; a row inserted with it named, null too, is restored as it is. deleted_at: of a deleted message, of which nothing else is left. key: what its creator named it by, to create it once; key_digest: SHA-256 of what was sent with the key.';
+
+CREATE TABLE chat_internal.deleted_messages (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	revision integer NOT NULL,
+	number integer NOT NULL,
+	deleted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT deleted_messages_pkey PRIMARY KEY (application_id, chat_number, revision)
+);
+COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
+CREATE FUNCTION chat_internal.own_tables() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
+SELECT chat_internal.own_tables();
+DROP FUNCTION chat_internal.own_tables();
+REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
 
 -- A dump leaves out what was deleted. It is nobody's any more; and where it is restored, a worker would
 -- purge a chat before its messages are there.
@@ -41,6 +66,8 @@ SELECT pg_catalog.pg_extension_config_dump('chat.application_counters',
 SELECT pg_catalog.pg_extension_config_dump('chat.chats',
 	'WHERE deleted_at IS NULL AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
 SELECT pg_catalog.pg_extension_config_dump('chat.messages',
+	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages',
 	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
@@ -127,6 +154,17 @@ WHERE k.contype = 'n' AND c.oid = k.conrelid AND a.attrelid = c.oid AND a.attnum
 
 ALTER TYPE chat.chat RENAME ATTRIBUTE last_number TO last_message_number;
 
+ALTER TYPE chat.message ADD ATTRIBUTE sender text, ADD ATTRIBUTE metadata jsonb,
+	ADD ATTRIBUTE edited_at timestamptz, ADD ATTRIBUTE deleted_at timestamptz, ADD ATTRIBUTE revision integer;
+ALTER TYPE chat.application_message ADD ATTRIBUTE sender text, ADD ATTRIBUTE metadata jsonb,
+	ADD ATTRIBUTE edited_at timestamptz, ADD ATTRIBUTE deleted_at timestamptz, ADD ATTRIBUTE revision integer;
+ALTER TYPE chat.found_message ADD ATTRIBUTE sender text, ADD ATTRIBUTE metadata jsonb,
+	ADD ATTRIBUTE edited_at timestamptz, ADD ATTRIBUTE deleted_at timestamptz, ADD ATTRIBUTE revision integer;
+COMMENT ON TYPE chat.message IS 'A message of a chat: sender, who sent it, and metadata, a JSON object, as the sender named them; edited_at, when it was last edited; deleted_at, when it was deleted; revision, that of the last change. Null where there is none.';
+
+ALTER TYPE chat.outcome ADD ATTRIBUTE created_at timestamptz, ADD ATTRIBUTE revision integer, ADD ATTRIBUTE replayed boolean;
+COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number, when it was created, its revision if it has one, and whether it was there already; or else the SQLSTATE, the argument at fault and the error''s message.';
+
 ALTER TYPE chat.mended RENAME TO repaired_count;
 ALTER TYPE chat.repaired_count RENAME ATTRIBUTE was TO old_value;
 ALTER TYPE chat.repaired_count RENAME ATTRIBUTE mended_to TO new_value;
@@ -138,8 +176,6 @@ COMMENT ON TYPE chat.repaired_count IS 'A counter that was wrong and was repaire
 
 ALTER FUNCTION chat.before_insert() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.before_update_messages() SET SCHEMA chat_internal;
-ALTER FUNCTION chat.before_update_chats() SET SCHEMA chat_internal;
-ALTER FUNCTION chat.before_update_application_counters() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.after_application_counters() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.after_insert() SET SCHEMA chat_internal;
 ALTER FUNCTION chat.after_update_messages() SET SCHEMA chat_internal;
@@ -227,10 +263,63 @@ ALTER FUNCTION chat.add_trigram_index() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.drop_trigram_index() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.retry_failed_documents(integer, integer) SECURITY INVOKER RESET ALL;
 
+-- No command gives a function more arguments and leaves it what was granted on it,
+-- and what depends on it: it takes over those of one that is there for this alone.
+CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+UPDATE pg_catalog.pg_proc AS p
+SET (pronargs, pronargdefaults, proargtypes, proargnames, proargdefaults) =
+	(SELECT n.pronargs, n.pronargdefaults, n.proargtypes, n.proargnames, n.proargdefaults FROM pg_catalog.pg_proc AS n WHERE n.oid = f.new)
+FROM (VALUES
+	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb)'::regprocedure),
+	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb)'::regprocedure),
+	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure),
+	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure)) AS f (old, new)
+WHERE p.oid = f.old;
+DROP FUNCTION
+	chat_internal.create_message(integer, integer, text, integer, text, jsonb),
+	chat_internal.create_message(text, integer, text, integer, text, jsonb),
+	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]),
+	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]);
+COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb) IS
+'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. Errors: P0002 no such application or chat, 23502 body or sender blank, 22001 body, sender or metadata too long, 23514 metadata no object, 23505 number taken, 22003 number below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; numbers, senders and metadata may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number and when it was created, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+
 CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
 'Trigger: has the sequence of applications'' ids go on after those that a direct insertion named.';
+
+-- Where a table has a trigger before each update, PostgreSQL locks the row first.
+DROP TRIGGER before_update ON chat.chats;
+DROP FUNCTION chat.before_update_chats();
+CREATE FUNCTION chat_internal.after_update_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_update_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_update_chats() IS
+'Trigger: queues a chat whose counters or key are updated directly, and has the application''s highest number go on after its number if its key is. Errors: 23503 no such application, 22003 number below 1.';
+CREATE TRIGGER after_update AFTER UPDATE ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_update_chats();
+
+DROP TRIGGER before_update ON chat.application_counters;
+DROP TRIGGER after_insert_or_delete ON chat.application_counters;
+DROP FUNCTION chat.before_update_application_counters();
+COMMENT ON FUNCTION chat_internal.after_application_counters() IS
+'Trigger: queues an application whose counters are inserted, updated or deleted directly.';
+CREATE TRIGGER after_change AFTER INSERT OR UPDATE OR DELETE ON chat.application_counters
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_application_counters();
 
 CREATE TRIGGER after_insert AFTER INSERT ON chat.applications
 	REFERENCING NEW TABLE AS new_rows
@@ -267,7 +356,7 @@ CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], 
 	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
-'As get_messages(text[], ...), each message as {"number": ..., "body": ...}. Errors: as there.';
+'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
 
 CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -275,7 +364,7 @@ CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[],
 	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
-'As list_messages(text[], ...), one row for each page: messages, an array of {"number": ..., "body": ...}, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
 
 CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -321,6 +410,24 @@ CREATE PROCEDURE chat_internal.purge()
 	AS 'MODULE_PATHNAME', 'chat_purge'
 	LANGUAGE C;
 
+CREATE FUNCTION chat_internal.rfc3339(value timestamptz) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_rfc3339'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION chat_internal.rfc3339(timestamptz) IS
+'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
+
+CREATE FUNCTION chat_internal.create_application_json(name text) RETURNS json
+	AS 'MODULE_PATHNAME', 'chat_create_application_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_application_json(text) IS
+'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+
+CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
+	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer) IS
+'As create_chat(text, integer), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}. Errors: as there.';
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -329,6 +436,9 @@ ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
 'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_application_json(text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_chat_json(text, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) SET SCHEMA chat;
@@ -356,6 +466,9 @@ COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
+	chat.rfc3339(timestamptz),
+	chat.create_application_json(text),
+	chat.create_chat_json(text, integer),
 	chat.get_messages_json(text[], integer[], integer[]),
 	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.last_messages_json(text[], integer[], integer[], integer),
@@ -363,13 +476,16 @@ REVOKE ALL ON FUNCTION
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
+	chat.rfc3339(timestamptz),
+	chat.create_application_json(text),
+	chat.create_chat_json(text, integer),
 	chat.get_messages_json(text[], integer[], integer[]),
 	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.last_messages_json(text[], integer[], integer[], integer),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.
 UPDATE pg_catalog.pg_proc

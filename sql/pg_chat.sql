@@ -30,6 +30,12 @@ CREATE FUNCTION chat.contains(body text, query text) RETURNS boolean
 COMMENT ON FUNCTION chat.contains(text, text) IS
 'Whether body contains query, literally and anywhere, without regard to letter case: position(chat.fold(query) in chat.fold(body)) > 0, faster.';
 
+CREATE FUNCTION chat.rfc3339(value timestamptz) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_rfc3339'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION chat.rfc3339(timestamptz) IS
+'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
+
 ---------------------------------------------------------------------------
 -- Tables
 --
@@ -72,13 +78,14 @@ CREATE TABLE chat.chats (
 	last_message_number integer NOT NULL DEFAULT 0,
 	messages_count integer NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	last_revision integer NOT NULL DEFAULT 0,
 	deleted_at timestamptz,
 	CONSTRAINT chats_pkey PRIMARY KEY (application_id, number),
 	CONSTRAINT chats_application_id_fkey
 		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
 ) WITH (fillfactor = 10);
 CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
 
 CREATE TABLE chat.messages (
 	application_id integer NOT NULL,
@@ -86,11 +93,32 @@ CREATE TABLE chat.messages (
 	number integer NOT NULL,
 	body text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	sender text,
+	metadata jsonb,
+	edited_at timestamptz,
+	deleted_at timestamptz,
+	revision integer DEFAULT 0,
+	key text,
+	key_digest bytea,
 	CONSTRAINT messages_pkey PRIMARY KEY (application_id, chat_number, number),
 	CONSTRAINT messages_chat_fkey
 		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
 );
-COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat.';
+-- A plain message is in neither. Revision 0 is none: the default tells a row
+-- that is inserted without one from a row that is restored without one.
+CREATE UNIQUE INDEX messages_revision_key ON chat.messages (application_id, chat_number, revision) WHERE revision > 0;
+CREATE UNIQUE INDEX messages_key_key ON chat.messages (application_id, chat_number, key) WHERE key IS NOT NULL;
+COMMENT ON TABLE chat.messages IS 'Messages, numbered within their chat. revision: of the last change, in the order of the chat''s changes, null or 0 where there was none; a row inserted with it named, null too, is restored as it is. deleted_at: of a deleted message, of which nothing else is left. key: what its creator named it by, to create it once; key_digest: SHA-256 of what was sent with the key.';
+
+CREATE TABLE chat_internal.deleted_messages (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	revision integer NOT NULL,
+	number integer NOT NULL,
+	deleted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT deleted_messages_pkey PRIMARY KEY (application_id, chat_number, revision)
+);
+COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
 
 -- The key holds for what happens to chats: their messages go with them, and a
 -- restore loads them first. Its check of each inserted message is off: the
@@ -113,6 +141,8 @@ SELECT pg_catalog.pg_extension_config_dump('chat.application_counters',
 SELECT pg_catalog.pg_extension_config_dump('chat.chats',
 	'WHERE deleted_at IS NULL AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
 SELECT pg_catalog.pg_extension_config_dump('chat.messages',
+	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages',
 	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
 
 ---------------------------------------------------------------------------
@@ -147,20 +177,15 @@ CREATE FUNCTION chat_internal.before_update_messages() RETURNS trigger
 COMMENT ON FUNCTION chat_internal.before_update_messages() IS
 'Trigger: does as before_insert for a message whose key is updated. Errors: as there.';
 
-CREATE FUNCTION chat_internal.before_update_chats() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'chat_before_update_chats' LANGUAGE C;
-COMMENT ON FUNCTION chat_internal.before_update_chats() IS
-'Trigger: queues a chat whose counters or key are updated directly, and does as before_insert if its key is. Errors: as there.';
-
-CREATE FUNCTION chat_internal.before_update_application_counters() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'chat_before_update_application_counters' LANGUAGE C;
-COMMENT ON FUNCTION chat_internal.before_update_application_counters() IS
-'Trigger: queues an application whose counters are updated directly.';
+CREATE FUNCTION chat_internal.after_update_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_update_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_update_chats() IS
+'Trigger: queues a chat whose counters or key are updated directly, and has the application''s highest number go on after its number if its key is. Errors: 23503 no such application, 22003 number below 1.';
 
 CREATE FUNCTION chat_internal.after_application_counters() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_application_counters' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_application_counters() IS
-'Trigger: queues an application whose counters are inserted or deleted directly.';
+'Trigger: queues an application whose counters are inserted, updated or deleted directly.';
 
 CREATE FUNCTION chat_internal.after_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert' LANGUAGE C;
@@ -215,8 +240,8 @@ CREATE TRIGGER before_insert BEFORE INSERT ON chat.chats
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
-CREATE TRIGGER before_update BEFORE UPDATE ON chat.chats
-	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_chats();
+CREATE TRIGGER after_update AFTER UPDATE ON chat.chats
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_update_chats();
 CREATE TRIGGER after_key_update AFTER UPDATE OF application_id, number ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
 CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
@@ -225,9 +250,7 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
 
-CREATE TRIGGER before_update BEFORE UPDATE ON chat.application_counters
-	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_application_counters();
-CREATE TRIGGER after_insert_or_delete AFTER INSERT OR DELETE ON chat.application_counters
+CREATE TRIGGER after_change AFTER INSERT OR UPDATE OR DELETE ON chat.application_counters
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_application_counters();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.application_counters
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
@@ -444,20 +467,20 @@ COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each o
 
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);
 CREATE TYPE chat.chat AS (number integer, messages_count integer, last_message_number integer, created_at timestamptz);
-CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz);
-CREATE TYPE chat.application_message AS (chat_number integer, number integer, body text, created_at timestamptz);
-CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz);
-CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text);
+CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+CREATE TYPE chat.application_message AS (chat_number integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text, created_at timestamptz, revision integer, replayed boolean);
 CREATE TYPE chat.repaired_count AS (application_id integer, chat_number integer, counter text, old_value integer, new_value integer);
 CREATE TYPE chat.search_difference AS (application_id integer, chat_number integer, number integer, difference text);
 COMMENT ON TYPE chat.search_difference IS 'A message of which table and search index say different things. difference: missing, the index does not have it; stale, it has another body; surplus, the table does not have it.';
 COMMENT ON TYPE chat.repaired_count IS 'A counter that was wrong and was repaired: of a chat or, where chat_number is null, of an application.';
 COMMENT ON TYPE chat.application IS 'An application with the count of its chats.';
 COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the highest number given to one.';
-COMMENT ON TYPE chat.message IS 'A message of a chat.';
+COMMENT ON TYPE chat.message IS 'A message of a chat: sender, who sent it, and metadata, a JSON object, as the sender named them; edited_at, when it was last edited; deleted_at, when it was deleted; revision, that of the last change. Null where there is none.';
 COMMENT ON TYPE chat.application_message IS 'A message of an application.';
 COMMENT ON TYPE chat.found_message IS 'A message that was found for one item of a call for many.';
-COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number; or else the SQLSTATE, the argument at fault (body or number) and the error''s message.';
+COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number, when it was created, its revision if it has one, and whether it was there already; or else the SQLSTATE, the argument at fault and the error''s message.';
 
 ---------------------------------------------------------------------------
 -- Functions
@@ -475,6 +498,12 @@ CREATE FUNCTION chat.create_application(name text, OUT id integer, OUT token tex
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_application(text) IS
 'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. Returns its id and its token, 32 random hex digits. Errors: 23502 blank, 22001 too long, 23505 taken.';
+
+CREATE FUNCTION chat.create_application_json(name text) RETURNS json
+	AS 'MODULE_PATHNAME', 'chat_create_application_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.create_application_json(text) IS
+'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat.rotate_token(application integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rotate_token_by_id'
@@ -522,6 +551,12 @@ CREATE FUNCTION chat.create_chat(token text, number integer DEFAULT NULL) RETURN
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat.create_chat(text, integer) IS
 'As create_chat(integer, integer), by the application''s token.';
+
+CREATE FUNCTION chat.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
+	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.create_chat_json(text, integer) IS
+'As create_chat(text, integer), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat.get_chat(application integer, number integer)
 	RETURNS SETOF chat.chat
@@ -585,30 +620,30 @@ COMMENT ON PROCEDURE chat.purge() IS
 
 -- Messages
 
-CREATE FUNCTION chat.create_message(application integer, chat integer, body text, number integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer) IS
-'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. Errors: P0002 no such application or chat, 23502 blank, 22001 too long, 23505 taken, 22003 below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb) IS
+'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. Errors: P0002 no such application or chat, 23502 body or sender blank, 22001 body, sender or metadata too long, 23514 metadata no object, 23505 number taken, 22003 number below 1, 54000 no number left.';
 
-CREATE FUNCTION chat.create_message(token text, chat integer, body text, number integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_message(text, integer, text, integer) IS
+COMMENT ON FUNCTION chat.create_message(text, integer, text, integer, text, jsonb) IS
 'As create_message(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true)
+CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
 	LANGUAGE C VOLATILE ROWS 100;
-COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean) IS
-'Creates many messages, of any applications and chats, from arrays of equal length; numbers may be NULL, whole or by element, for the next number. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; numbers, senders and metadata may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number and when it was created, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
-CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true)
+CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE ROWS 100;
-COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean) IS
+COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
 CREATE FUNCTION chat.get_message(application integer, chat integer, number integer)
@@ -718,7 +753,7 @@ CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers i
 	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.get_messages_json(text[], integer[], integer[]) IS
-'As get_messages(text[], ...), each message as {"number": ..., "body": ...}. Errors: as there.';
+'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
 
 CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -726,7 +761,7 @@ CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after in
 	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
-'As list_messages(text[], ...), one row for each page: messages, an array of {"number": ..., "body": ...}, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
 
 CREATE FUNCTION chat.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -832,17 +867,20 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA chat, chat_internal FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION
+	chat.rfc3339(timestamptz),
 	chat.create_application(text),
+	chat.create_application_json(text),
 	chat.rotate_token(text),
 	chat.get_application(text),
 	chat.list_applications(integer, integer, integer),
 	chat.create_chat(text, integer),
+	chat.create_chat_json(text, integer),
 	chat.get_chat(text, integer),
 	chat.list_chats(text, integer, integer, integer),
 	chat.delete_chat(text, integer),
 	chat.delete_application(text),
-	chat.create_message(text, integer, text, integer),
-	chat.create_messages(text[], integer[], text[], integer[], boolean),
+	chat.create_message(text, integer, text, integer, text, jsonb),
+	chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]),
 	chat.get_message(text, integer, integer),
 	chat.get_messages(text[], integer[], integer[]),
 	chat.list_messages(text, integer, integer, integer, integer),

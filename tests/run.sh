@@ -2,8 +2,8 @@
 #
 # run.sh SUITE... - run test suites and say how many tests passed and failed.
 #
-# Suites: regress, isolation (pg_regress), tap (prove), http, commands (pytest). The counts are the runners'
-# own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
+# Suites: regress, isolation (pg_regress), tap (prove), http, commands (pytest), torture and soak (programs of
+# their own). The counts are the runners' own. The last line is "N passed, N failed"; the exit status is 1 if a test failed or a suite ran none.
 #
 # The suites run from a stage: a copy of tests/ and of chatd in a temporary directory that holds
 # everything they write and goes away with them. PostgreSQL refuses to run as root, so root runs
@@ -13,6 +13,8 @@
 # elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
 # a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
 # file that changes answers at random.
+#
+# ROUNDS and SEED are torture's, MINUTES is soak's, see there.
 #
 # DIRECT_ROWS is what pg_chat.direct_rows is while suites tap and http run, on unless said; suites regress
 # and isolation run with both.
@@ -85,7 +87,7 @@ make_stage()
 	(cd "$top" && cp --parents -t "$stage" docker/*.sh frontend/run.sh)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
-		*" tap "*) stage_engine ;;
+		*" tap "* | *" torture "* | *" soak "*) stage_engine ;;
 	esac
 	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"
@@ -151,6 +153,19 @@ suite_commands()
 	suite_http
 }
 
+suite_torture()
+{
+	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-30}" --seed "${SEED:-1}"
+}
+
+suite_soak()
+{
+	staged /usr/bin/python3 soak.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --minutes "${MINUTES:-60}"
+	local status=$?
+	cp soak.svg "$top/build/" && echo "The drawing is build/soak.svg."
+	return $status
+}
+
 # Each counter reads a runner's output and prints "<passed> <failed>".
 count_regress()
 {
@@ -186,6 +201,16 @@ count_http()
 count_commands()
 {
 	count_http
+}
+
+count_torture()
+{
+	sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p'
+}
+
+count_soak()
+{
+	count_torture
 }
 
 # What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.

@@ -39,6 +39,7 @@ static const struct
 	[TABLE_CHATS] = {"chat", "chats"},
 	[TABLE_MESSAGES] = {"chat", "messages"},
 	[TABLE_REPAIRED_COUNTS] = {"chat", "repaired_counts"},
+	[TABLE_DELETED_MESSAGES] = {"chat_internal", "deleted_messages"},
 	[TABLE_RECOUNT_QUEUE] = {"chat_internal", "recount_queue"},
 	[TABLE_REDIS_KEY_QUEUE] = {"chat_internal", "redis_key_queue"},
 	[TABLE_SEARCH_INDEXES] = {"chat_internal", "search_indexes"},

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "common/circuit_breaker.h"
+#include "common/due_time.h"
 
 /* The pause after the first failure, and the longest. */
 #define FIRST_PAUSE_MS 1000
@@ -49,11 +50,7 @@ circuit_breaker_lets_pass(CircuitBreaker *breaker)
 
 	SpinLockAcquire(&breaker->lock);
 	allowed = breaker->failures == 0;
-
-	/* A pause that ends later than any can is of a clock that was set back. */
-	if (!allowed &&
-		(now >= breaker->retry_at ||
-		 breaker->retry_at > TimestampTzPlusMilliseconds(now, PAUSE_MAX_MS)))
+	if (!allowed && due_time_left_ms(now, breaker->retry_at, PAUSE_MAX_MS) == 0)
 	{
 		allowed = true;
 		breaker->probing = true;

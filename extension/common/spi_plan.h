@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "utils/tuplestore.h"
 
-#define SPI_PLAN_MAX_ARGS 8
+#define SPI_PLAN_MAX_ARGS 12
 
 /*
  * A statement with parameters $1 to $nargs. Defined as a static variable with

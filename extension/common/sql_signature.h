@@ -10,7 +10,7 @@
 #include "access/tupdesc.h"
 #include "fmgr.h"
 
-#define SQL_SIGNATURE_ARGS_MAX 8
+#define SQL_SIGNATURE_ARGS_MAX 12
 #define SQL_SIGNATURE_COLUMNS_MAX 12
 
 /* The type of an argument that one C function takes in two forms: the caller of the check says which. */

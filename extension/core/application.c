@@ -16,16 +16,19 @@
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
+#include "common/json_read.h"
 #include "common/spi_plan.h"
 #include "core/application.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
+#include "core/message_to_json.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_create_application);
+PG_FUNCTION_INFO_V1(chat_create_application_json);
 PG_FUNCTION_INFO_V1(chat_rotate_token_by_id);
 PG_FUNCTION_INFO_V1(chat_rotate_token_by_token);
 PG_FUNCTION_INFO_V1(chat_get_application_by_id);
@@ -85,39 +88,70 @@ name_is_taken(Datum name)
 	return spi_plan_read_fresh(&plan, &name) > 0;
 }
 
+/* A new application. */
+typedef struct ApplicationInsert
+{
+	Datum		name;
+	Datum		token;
+	int32		id;
+	TimestampTz created_at;
+} ApplicationInsert;
+
 /*
- * Insert an application and its counters. Returns its id.
+ * Insert an application and its counters.
  *
  * The id is the sequence's. That is behind where ids were named and the trigger
  * which raises it did not fire: in rows that a subscription or a partitioned
  * table's COPY brought. Then it is advanced, and the application gets another.
  * If that does not help, the last attempt raises whatever the conflict is.
  */
-static int32
-insert_application(Datum name, Datum token)
+static void
+insert_application(ApplicationInsert *application)
 {
 #define INSERT_APPLICATION(target) \
 	"WITH created AS (" \
 	" INSERT INTO chat.applications (name, token) VALUES ($1, $2)" \
-	" ON CONFLICT " target " DO NOTHING RETURNING id)" \
-	" INSERT INTO chat.application_counters (application_id)" \
-	" SELECT id FROM created RETURNING application_id"
+	" ON CONFLICT " target " DO NOTHING RETURNING id, created_at)," \
+	" counted AS (INSERT INTO chat.application_counters (application_id) SELECT created.id FROM created)" \
+	" SELECT id, created_at FROM created"
 	static SavedPlan insert = SAVED_PLAN(INSERT_APPLICATION(""), TEXTOID, TEXTOID);
 	static SavedPlan insert_or_raise = SAVED_PLAN(
 		INSERT_APPLICATION("(chat.fold(name) COLLATE \"C\")"), TEXTOID, TEXTOID);
-	Datum		values[2] = {name, token};
+	Datum		values[2] = {application->name, application->token};
 
 	for (int attempt = 1;; attempt++)
 	{
 		if (spi_plan_write(attempt < ID_ATTEMPTS ? &insert : &insert_or_raise, values, NULL) > 0)
-			return spi_result_int32(0, 1);
-		if (attempt == ID_ATTEMPTS || name_is_taken(name))
+			break;
+		if (attempt == ID_ATTEMPTS || name_is_taken(application->name))
 			arg_error_raise(arg_error_taken("application", "name",
 											psprintf("There is an application named \"%s\", perhaps in another letter case.",
-													 text_to_cstring(DatumGetTextPP(name))),
+													 text_to_cstring(DatumGetTextPP(application->name))),
 											NULL));
 		application_ids_advance("chat.applications");
 	}
+	application->id = spi_result_int32(0, 1);
+	application->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
+}
+
+/* Create the application whose name is argument 0. */
+static ApplicationInsert
+create_application(FunctionCallInfo fcinfo)
+{
+	ApplicationInsert application;
+	TableOwnerSwitch caller;
+	int			previous;
+
+	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	application.name = PG_GETARG_DATUM(0);
+	application.token = CStringGetTextDatum(application_token_generate());
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	previous = number_cache_function_begin();
+	insert_application(&application);
+	number_cache_function_end(previous);
+	table_owner_leave(caller);
+	change_tracking_note(application.id, 0);
+	return application;
 }
 
 /*
@@ -127,24 +161,46 @@ Datum
 chat_create_application(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, TEXTOID)};
-	TableOwnerSwitch caller;
 	TupleDesc	descriptor;
+	ApplicationInsert application;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
-	int			previous;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
-	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
-	values[1] = CStringGetTextDatum(application_token_generate());
-
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	previous = number_cache_function_begin();
-	values[0] = Int32GetDatum(insert_application(PG_GETARG_DATUM(0), values[1]));
-	number_cache_function_end(previous);
-	table_owner_leave(caller);
-	change_tracking_note(DatumGetInt32(values[0]), 0);
+	application = create_application(fcinfo);
+	values[0] = Int32GetDatum(application.id);
+	values[1] = application.token;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+}
+
+static void
+append_text(StringInfo json, const text *value)
+{
+	json_append_string(json, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+/*
+ * chat.create_application_json(name text) returns json
+ */
+Datum
+chat_create_application_json(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(JSONOID)};
+	ApplicationInsert application;
+	StringInfoData json;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	application = create_application(fcinfo);
+	initStringInfo(&json);
+	json_append_literal(&json, "{\"token\":");
+	append_text(&json, DatumGetTextPP(application.token));
+	json_append_literal(&json, ",\"name\":");
+	append_text(&json, DatumGetTextPP(application.name));
+	json_append_literal(&json, ",\"chats_count\":0,\"created_at\":");
+	json_append_time(&json, application.created_at);
+	json_append_literal(&json, "}");
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(json.data, json.len));
 }
 
 /*

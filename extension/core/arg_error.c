@@ -34,6 +34,17 @@ arg_error_too_long(const char *noun, const char *field, int maximum, const char 
 	};
 }
 
+/* The argument is JSON, but not an object. */
+ArgError
+arg_error_no_object(const char *noun, const char *field)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_CHECK_VIOLATION,
+		.field = field,
+		.message = psprintf("%s %s must be a JSON object", noun, field)
+	};
+}
+
 /* The number, which the caller named, is below 1. */
 ArgError
 arg_error_number_range(const char *noun, int32 number)

@@ -25,6 +25,7 @@ typedef struct ArgError
 
 extern ArgError arg_error_blank(const char *noun, const char *field);
 extern ArgError arg_error_too_long(const char *noun, const char *field, int maximum, const char *unit);
+extern ArgError arg_error_no_object(const char *noun, const char *field);
 extern ArgError arg_error_number_range(const char *noun, int32 number);
 extern ArgError arg_error_numbers_exhausted(const char *noun);
 extern ArgError arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint);

@@ -21,14 +21,14 @@ column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 {
 	ArrayArg	column = {0};
 	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
-	bool		is_text = type == TEXTOID;
+	bool		is_integer = type == INT4OID;
 
 	if (array == NULL || ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be an array of one dimension", name),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
-	deconstruct_array(array, type, is_text ? -1 : sizeof(int32), !is_text, TYPALIGN_INT,
+	deconstruct_array(array, type, is_integer ? sizeof(int32) : -1, is_integer, TYPALIGN_INT,
 					  &column.values, &column.nulls, &column.count);
 	return column;
 }
@@ -57,6 +57,18 @@ array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, i
 						name, column.count, count),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
 	return column;
+}
+
+/*
+ * The same of an argument that may be null, as if all its elements were: then it has
+ * none.
+ */
+ArrayArg
+array_arg_or_nulls(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
+{
+	ArrayArg	none = {0};
+
+	return PG_ARGISNULL(n) ? none : array_arg_of_count(fcinfo, n, type, name, count);
 }
 
 /*

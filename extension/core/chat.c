@@ -8,11 +8,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "changes/change_tracking.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
+#include "core/message_to_json.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
 #include "core/parent_counter.h"
@@ -22,6 +25,7 @@
 
 PG_FUNCTION_INFO_V1(chat_create_chat_by_id);
 PG_FUNCTION_INFO_V1(chat_create_chat_by_token);
+PG_FUNCTION_INFO_V1(chat_create_chat_json);
 PG_FUNCTION_INFO_V1(chat_get_chat_by_id);
 PG_FUNCTION_INFO_V1(chat_get_chat_by_token);
 PG_FUNCTION_INFO_V1(chat_list_chats_by_id);
@@ -33,103 +37,66 @@ PG_FUNCTION_INFO_V1(chat_list_chats_by_token);
 	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \
 	" WHERE application_id = $1 AND deleted_at IS NULL"
 
-/*
- * Run a statement that changes the application's counters, the first parameter
- * being the application. Returns the number of rows, 0 also if the application
- * does not exist.
- */
-static uint64
-change_counters(SavedPlan *plan, const Datum *values)
+/* A new chat. */
+typedef struct ChatInsert
 {
-	uint64		count = spi_plan_write(plan, values, NULL);
+	int32		application;
+	int32		number;
+	TimestampTz created_at;
+} ChatInsert;
 
-	if (count > 0)
-		return count;
-	number_cache_create_counters(DatumGetInt32(values[0]));
-	return spi_plan_write(plan, values, NULL);
-}
-
-/*
- * Have the application stay until the transaction ends, as the check of the reference to it would
- * do. Raises P0002 if it is not there, or was deleted.
- */
-static void
-application_hold(int32 application)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM chat.applications WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE",
-		INT4OID);
-	Datum		value = Int32GetDatum(application);
-
-	if (spi_plan_write(&plan, &value, NULL) == 0)
-		arg_error_raise(application_not_found());
-}
-
-/* Create a chat with the next number. */
+/* Count a chat with the next number. Raises P0002, 54000 or 55P03. */
 static int32
-create_numbered(int32 application)
+count_numbered(int32 application)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"WITH counted AS ("
-		" UPDATE chat.application_counters"
-		" SET last_chat_number = last_chat_number + 1,"
-		" chats_count = chats_count + 1"
-		" WHERE application_id = $1"
-		" AND last_chat_number < 2147483647"
-		" RETURNING last_chat_number)"
-		" INSERT INTO chat.chats (application_id, number)"
-		" SELECT $1, last_chat_number FROM counted RETURNING number",
-		INT4OID);
-	Datum		value = Int32GetDatum(application);
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
+	int			count = 1;
+	int32		last_number;
+	RowResult	result = parent_counter_add(TABLE_APPLICATION_COUNTERS, parent, true, &count, &last_number);
 
-	if (change_counters(&plan, &value) == 0)
+	if (result == ROW_MISSING)
+	{
+		number_cache_create_counters(application);
+		result = parent_counter_add(TABLE_APPLICATION_COUNTERS, parent, true, &count, &last_number);
+	}
+	if (result != ROW_DONE)
+		arg_error_raise(result == ROW_MISSING ? application_not_found() :
+						arg_error_locked(psprintf("application %d", application)));
+	if (count == 0)
 		arg_error_raise(arg_error_numbers_exhausted("chat"));
-	return spi_result_int32(0, 1);
+	return last_number + 1;
 }
 
-/* Create a chat with the number that the caller named. */
-static int32
-create_named(int32 application, int32 number)
+/* Count a chat with the number that the caller named. Raises P0002, and 22003 for a number below 1. */
+static void
+count_named(int32 application, int32 number)
 {
-	static SavedPlan count = SAVED_PLAN(
-		"UPDATE chat.application_counters"
-		" SET last_chat_number = GREATEST(last_chat_number, $2),"
-		" chats_count = chats_count + 1"
-		" WHERE application_id = $1",
-		INT4OID, INT4OID);
-	static SavedPlan insert = SAVED_PLAN(
-		"INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
-		" ON CONFLICT (application_id, number) DO NOTHING",
-		INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
 
 	if (number < 1)
 		arg_error_raise(arg_error_number_range("chat", number));
-	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, (ChatKey) {.application = application}, number, 1) != ROW_DONE)
-		change_counters(&count, values);
-	if (spi_plan_write(&insert, values, NULL) == 0)
-		arg_error_raise(arg_error_taken("chat", "number",
-										psprintf("There is a chat number %d.", number),
-										"Leave the number out to get the next one."));
-	return number;
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) == ROW_DONE)
+		return;
+	number_cache_create_counters(application);
+	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) != ROW_DONE)
+		arg_error_raise(application_not_found());
 }
 
-/* Create a chat; argument 1 is its number, or null. */
-static Datum
-create_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+/* Insert a chat, and set when it was created. Raises 23505 if its number is named and taken. */
+static void
+insert_chat(ChatInsert *chat, bool named)
 {
-	int			previous = number_cache_function_begin();
-	int32		number;
+#define INSERT_CHAT "INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
+	static SavedPlan insert = SAVED_PLAN(INSERT_CHAT " RETURNING created_at", INT4OID, INT4OID);
+	static SavedPlan insert_named = SAVED_PLAN(
+		INSERT_CHAT " ON CONFLICT (application_id, number) DO NOTHING RETURNING created_at", INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(chat->application), Int32GetDatum(chat->number)};
 
-	application_hold(application);
-	if (PG_ARGISNULL(1))
-		number = create_numbered(application);
-	else
-		number = create_named(application, PG_GETARG_INT32(1));
-	number_cache_function_end(previous);
-	change_tracking_note(application, 0);
-	change_tracking_note(application, number);
-	PG_RETURN_INT32(number);
+	if (spi_plan_write(named ? &insert_named : &insert, values, NULL) > 0)
+		chat->created_at = DatumGetTimestampTz(spi_result(0, 1, TIMESTAMPTZOID, NULL));
+	else if (named)
+		arg_error_raise(arg_error_taken("chat", "number", psprintf("There is a chat number %d.", chat->number),
+										"Leave the number out to get the next one."));
 }
 
 /* Find the application that argument 0 names. Returns false if there is none. */
@@ -156,21 +123,20 @@ find_application(RowAccess *access, FunctionCallInfo fcinfo, Oid application_typ
  * have to do it.
  */
 static bool
-insert_numbered(RowAccess *access, int32 application, int32 *number)
+insert_numbered(RowAccess *access, ChatInsert *chat)
 {
-	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
-	RowKey		counters = row_key_of_counters(application);
-	RowKey		parent = row_key_of_application(application);
+	RowKey		counters = row_key_of_counters(chat->application);
+	RowKey		parent = row_key_of_application(chat->application);
 	int			count = 1;
 	int32		last_number;
 
-	if (row_lock(access, applications, &parent, LockTupleKeyShare, true) != ROW_DONE ||
-		!row_found_is_null(applications, APPLICATIONS_DELETED_AT) ||
+	if (row_lock(access, &access->tables[TABLE_APPLICATIONS], &parent, LockTupleKeyShare, true) != ROW_DONE ||
 		counter_row_add(access, &access->tables[TABLE_APPLICATION_COUNTERS], &counters, true,
 						&count, &last_number) != ROW_DONE || count == 0)
 		return false;
-	*number = last_number + 1;
-	row_insert_chat(access, application, *number);
+	chat->number = last_number + 1;
+	chat->created_at = GetCurrentTimestamp();
+	row_insert_chat(access, chat->application, chat->number, chat->created_at);
 	return true;
 }
 
@@ -179,7 +145,7 @@ insert_numbered(RowAccess *access, int32 application, int32 *number)
  * the application is locked as the check of the reference to it would do.
  */
 static bool
-create_chat_direct(FunctionCallInfo fcinfo, Oid application_type, Datum *result)
+create_directly(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *chat)
 {
 	static const RowUses uses = {{
 			[TABLE_APPLICATIONS] = ROW_USE(ROW_REFERENCE),
@@ -187,26 +153,50 @@ create_chat_direct(FunctionCallInfo fcinfo, Oid application_type, Datum *result)
 			[TABLE_CHATS] = ROW_USE(ROW_INSERT)
 	}};
 	RowAccess	access;
-	int32		application;
-	int32		number;
 	bool		created;
 
 	if (PG_ARGISNULL(0) || !PG_ARGISNULL(1) || number_cache_in_use() || !row_access_begin(&access, uses))
 		return false;
-	created = find_application(&access, fcinfo, application_type, &application) &&
-		insert_numbered(&access, application, &number);
+	created = find_application(&access, fcinfo, application_type, &chat->application) &&
+		insert_numbered(&access, chat);
 	row_access_end(&access);
-	if (!created)
-		return false;
-	change_tracking_note(application, 0);
-	change_tracking_note(application, number);
-	*result = Int32GetDatum(number);
-	return true;
+	return created;
 }
 
-static SqlFunction create_chat_function = {
-	create_chat, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(INT4OID)}
-};
+/* The same by statements; argument 1 is the number, or null. */
+static void
+create_by_statements(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *chat)
+{
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	bool		named = !PG_ARGISNULL(1);
+	int			previous;
+
+	chat->application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
+	previous = number_cache_function_begin();
+	if (named)
+		count_named(chat->application, chat->number = PG_GETARG_INT32(1));
+	else
+		chat->number = count_numbered(chat->application);
+	insert_chat(chat, named);
+	number_cache_function_end(previous);
+	table_owner_leave(caller);
+}
+
+/* Create the chat that the arguments describe: an application, and a number or null. */
+static ChatInsert
+create_chat(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type)
+{
+	ChatInsert	chat = {0};
+
+	sql_signature_check(fcinfo, signature, application_type);
+	if (!create_directly(fcinfo, application_type, &chat))
+		create_by_statements(fcinfo, application_type, &chat);
+	change_tracking_note(chat.application, 0);
+	change_tracking_note(chat.application, chat.number);
+	return chat;
+}
+
+static SqlSignature create_chat_signature = {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(INT4OID)};
 
 /*
  * chat.create_chat(application integer, number integer) returns integer
@@ -214,7 +204,7 @@ static SqlFunction create_chat_function = {
 Datum
 chat_create_chat_by_id(PG_FUNCTION_ARGS)
 {
-	return sql_function_call_direct(fcinfo, &create_chat_function, INT4OID, create_chat_direct);
+	PG_RETURN_INT32(create_chat(fcinfo, &create_chat_signature, INT4OID).number);
 }
 
 /*
@@ -223,7 +213,26 @@ chat_create_chat_by_id(PG_FUNCTION_ARGS)
 Datum
 chat_create_chat_by_token(PG_FUNCTION_ARGS)
 {
-	return sql_function_call_direct(fcinfo, &create_chat_function, TEXTOID, create_chat_direct);
+	PG_RETURN_INT32(create_chat(fcinfo, &create_chat_signature, TEXTOID).number);
+}
+
+/*
+ * chat.create_chat_json(token text, number integer) returns json
+ */
+Datum
+chat_create_chat_json(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, INT4OID), SQL_RETURNS(JSONOID)};
+	ChatInsert	chat = create_chat(fcinfo, &signature, TEXTOID);
+	StringInfoData json;
+
+	initStringInfo(&json);
+	json_append_literal(&json, "{\"number\":");
+	json_append_int32(&json, chat.number);
+	json_append_literal(&json, ",\"messages_count\":0,\"created_at\":");
+	json_append_time(&json, chat.created_at);
+	json_append_literal(&json, "}");
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(json.data, json.len));
 }
 
 /* Find the chat whose number is argument 1. */

@@ -111,8 +111,8 @@ chat_delete_chat_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * Mark an application; what it is called from now on is random. Raises P0002 if
- * there is none.
+ * Mark an application; what it is called from now on is random. Without counters
+ * it gets no more chats. Raises P0002 if there is none.
  */
 static void
 mark_application(int32 application)
@@ -121,10 +121,12 @@ mark_application(int32 application)
 		"UPDATE chat.applications SET token = $2, name = $2, deleted_at = clock_timestamp()"
 		" WHERE id = $1 AND deleted_at IS NULL",
 		INT4OID, TEXTOID);
+	static SavedPlan counters = SAVED_PLAN("DELETE FROM chat.application_counters WHERE application_id = $1", INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), CStringGetTextDatum(application_token_generate())};
 
 	if (spi_plan_write(&plan, values, NULL) == 0)
 		arg_error_raise(application_not_found());
+	spi_plan_write(&counters, values, NULL);
 }
 
 /* Delete the application that argument 0 names. */

@@ -18,50 +18,10 @@
 #include "utils/builtins.h"
 
 #include "common/compat.h"
-#include "common/json_read.h"
 #include "core/json_pages.h"
+#include "core/message_to_json.h"
 
 #define STARTS_INITIAL 128
-
-static void
-append_int32(StringInfo target, int32 value)
-{
-	char		digits[12];
-
-	appendBinaryStringInfo(target, digits, pg_ltoa(value, digits));
-}
-
-/* A literal, without its end. */
-#define append_literal(target, literal) appendBinaryStringInfo(target, literal, sizeof(literal) - 1)
-
-/*
- * Append a message as a JSON object.
- */
-void
-json_append_message(StringInfo target, JsonPlace place, Datum body, bool isnull)
-{
-	if (place.chat != 0)
-	{
-		append_literal(target, "{\"chat_number\":");
-		append_int32(target, place.chat);
-		append_literal(target, ",\"number\":");
-	}
-	else
-		append_literal(target, "{\"number\":");
-	append_int32(target, place.number);
-	append_literal(target, ",\"body\":");
-	if (isnull)
-		append_literal(target, "null");
-	else
-	{
-		text	   *value = DatumGetTextPP(body);
-
-		json_append_string(target, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-		if (value != (text *) DatumGetPointer(body))
-			pfree(value);
-	}
-	appendStringInfoChar(target, '}');
-}
 
 /* The bytes of the page, once it is closed. */
 static Size
@@ -86,13 +46,15 @@ begin_page(JsonPages *pages, int32 item)
  * added.
  */
 static bool
-add_message(JsonPages *pages, JsonPlace place, Datum body, bool isnull)
+add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
 {
 	StringInfo	json = &pages->json;
 	int			before = json->len;
 	bool		bounded = pages->max_size > 0 && pages->count > 0;
+	JsonPlace	place = {chat, DatumGetInt32(values[MESSAGE_NUMBER])};
 
-	if (bounded && !isnull && page_size(pages) + toast_raw_datum_size(body) - VARHDRSZ > pages->max_size)
+	if (bounded && !nulls[MESSAGE_BODY] &&
+		page_size(pages) + toast_raw_datum_size(values[MESSAGE_BODY]) - VARHDRSZ > pages->max_size)
 		return false;
 	if (pages->count > 0)
 		appendStringInfoChar(json, ',');
@@ -102,7 +64,7 @@ add_message(JsonPages *pages, JsonPlace place, Datum body, bool isnull)
 		pages->starts = repalloc(pages->starts, pages->starts_size * sizeof(int));
 	}
 	pages->starts[pages->count] = json->len;
-	json_append_message(json, place, body, isnull);
+	message_to_json(json, chat, values, nulls);
 	if (bounded && page_size(pages) > pages->max_size)
 	{
 		json->len = before;
@@ -178,10 +140,9 @@ end_page(JsonPages *pages)
 }
 
 static int32
-column_value(TupleTableSlot *slot, int column, int32 otherwise, bool *isnull)
+column_value(TupleTableSlot *slot, int column, int32 otherwise)
 {
-	*isnull = false;
-	return column == 0 ? otherwise : DatumGetInt32(slot_getattr(slot, column, isnull));
+	return column == 0 ? otherwise : DatumGetInt32(slot->tts_values[column - 1]);
 }
 
 /*
@@ -192,11 +153,11 @@ static bool
 receive(TupleTableSlot *slot, DestReceiver *receiver)
 {
 	JsonPages  *pages = (JsonPages *) receiver;
-	JsonPlace	place;
-	Datum		body;
-	bool		isnull;
-	int32		item = column_value(slot, pages->columns.item, 1, &isnull);
+	int			first = pages->columns.message - 1;
+	int32		item;
 
+	slot_getsomeattrs(slot, first + MESSAGE_COLUMNS_COUNT);
+	item = column_value(slot, pages->columns.item, 1);
 	if (item != pages->item)
 	{
 		end_page(pages);
@@ -204,21 +165,19 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	}
 	if (pages->cut)
 		return pages->columns.item != 0;
-	place.chat = column_value(slot, pages->columns.chat, 0, &isnull);
-	place.number = column_value(slot, pages->columns.number, 0, &isnull);
-	if (isnull)					/* an item without messages */
+	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
-	body = slot_getattr(slot, pages->columns.body, &isnull);
-	pages->cut = !add_message(pages, place, body, isnull);
+	pages->cut = !add_message(pages, column_value(slot, pages->columns.chat, 0),
+							  slot->tts_values + first, slot->tts_isnull + first);
 	return !pages->cut || pages->columns.item != 0;
 }
 
 static void
-require_column(TupleDesc descriptor, int column, Oid type)
+require_integer(TupleDesc descriptor, int column)
 {
 	if (column != 0)
 		spi_require_type(NameStr(TupleDescAttr(descriptor, column - 1)->attname),
-						 TupleDescAttr(descriptor, column - 1)->atttypid, type);
+						 TupleDescAttr(descriptor, column - 1)->atttypid, INT4OID);
 }
 
 /* Raise 42804 unless the columns are of the types that they are read as. */
@@ -227,10 +186,9 @@ startup(DestReceiver *receiver, int operation, TupleDesc descriptor)
 {
 	const JsonPageColumns *columns = &((JsonPages *) receiver)->columns;
 
-	require_column(descriptor, columns->item, INT4OID);
-	require_column(descriptor, columns->chat, INT4OID);
-	require_column(descriptor, columns->number, INT4OID);
-	require_column(descriptor, columns->body, TEXTOID);
+	require_integer(descriptor, columns->item);
+	require_integer(descriptor, columns->chat);
+	message_to_json_require_types(descriptor, columns->message);
 }
 
 static void

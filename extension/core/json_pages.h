@@ -10,6 +10,7 @@
 #include "lib/stringinfo.h"
 #include "tcop/dest.h"
 
+#include "common/message_columns.h"
 #include "common/spi_plan.h"
 
 /*
@@ -19,13 +20,12 @@
  */
 #define JSON_PAGE_TYPES(place_type) JSONOID, INT4OID, BOOLOID, place_type, place_type
 
-/* Which columns the rows of a statement have, from 1 on; 0: none. */
+/* Where the rows of a statement have what, as columns from 1 on; 0: they do not. */
 typedef struct JsonPageColumns
 {
 	int			item;
 	int			chat;
-	int			number;
-	int			body;
+	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;
 
 /* Where a message stands; chat is 0 in a page of one chat. */
@@ -61,6 +61,5 @@ typedef struct JsonPages
 
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
 extern void json_pages_end(JsonPages *pages);
-extern void json_append_message(StringInfo target, JsonPlace place, Datum body, bool isnull);
 
 #endif							/* PG_CHAT_JSON_PAGES_H */

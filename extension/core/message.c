@@ -9,6 +9,8 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "mb/pg_wchar.h"
+
 #include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
@@ -32,12 +34,44 @@ PG_FUNCTION_INFO_V1(chat_last_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_token);
 
 int			guc_max_body_size;
+int			guc_max_metadata_size;
+
+/* Characters in the name of a sender, at most. */
+#define SENDER_MAXIMUM 255
 
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2") " AND " CHAT_IS_NOT_DELETED("$1", "$2")
 
+/* What is wrong with the sender of a message, if anything. */
+static ArgError
+sender_problem(const text *sender)
+{
+	if (text_is_blank(sender))
+		return arg_error_blank("message", "sender");
+	if (VARSIZE_ANY_EXHDR(sender) > SENDER_MAXIMUM &&
+		pg_mbstrlen_with_len(VARDATA_ANY(sender), VARSIZE_ANY_EXHDR(sender)) > SENDER_MAXIMUM)
+		return arg_error_too_long("message", "sender", SENDER_MAXIMUM, "characters");
+	return (ArgError) {0};
+}
+
+/* What is wrong with the metadata of a message, if anything. */
+static ArgError
+metadata_problem(Jsonb *metadata)
+{
+	StringInfoData printed;
+
+	if (!JB_ROOT_IS_OBJECT(metadata))
+		return arg_error_no_object("message", "metadata");
+	initStringInfo(&printed);
+	JsonbToCString(&printed, &metadata->root, VARSIZE(metadata));
+	pfree(printed.data);
+	if (printed.len > guc_max_metadata_size)
+		return arg_error_too_long("message", "metadata", guc_max_metadata_size, "bytes");
+	return (ArgError) {0};
+}
+
 /*
- * Set the message's problem if its body or number is not acceptable. body may
- * be NULL.
+ * Set the message's problem if what the caller gave of it is not acceptable. body
+ * may be NULL.
  */
 static void
 check_message(MessageInsert *message)
@@ -48,72 +82,85 @@ check_message(MessageInsert *message)
 		message->problem = arg_error_too_long("message", "body", guc_max_body_size, "bytes");
 	else if (message->named && message->number < 1)
 		message->problem = arg_error_number_range("message", message->number);
+	else if (message->sender != NULL)
+		message->problem = sender_problem(message->sender);
+	if (message->metadata != NULL && message->problem.sqlstate == 0)
+		message->problem = metadata_problem(message->metadata);
+}
+
+/* What the arguments from body on give of a message: body, number, sender and metadata. */
+static void
+take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
+{
+	message->body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	message->named = !PG_ARGISNULL(3);
+	message->number = message->named ? PG_GETARG_INT32(3) : 0;
+	message->sender = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
+	message->metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
+	message->problem = (ArgError) {0};
+	check_message(message);
 }
 
 /*
- * Create the message that the arguments describe, if that takes no statement.
+ * Create the message that the arguments describe: its application, chat, body, number
+ * or null, sender or null, and metadata or null. Returns its number.
  */
-static bool
-create_message_direct(FunctionCallInfo fcinfo, Oid application_type, Datum *result)
+static int32
+create_message(FunctionCallInfo fcinfo, Oid application_type)
 {
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID), SQL_RETURNS(INT4OID)
+	};
 	MessageInsert message = {0};
+	TableOwnerSwitch caller;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || !PG_ARGISNULL(3))
-		return false;
-	if (application_type == TEXTOID)
-		message.token = PG_GETARG_TEXT_PP(0);
-	else
-		message.application = PG_GETARG_INT32(0);
-	message.chat = PG_GETARG_INT32(1);
-	message.body = PG_GETARG_TEXT_PP(2);
-	check_message(&message);
-	if (message.problem.sqlstate != 0)
-		return false;
-	message_insert_direct(&message, 1, true);
-	*result = Int32GetDatum(message.number);
-	return message.created;
-}
+	sql_signature_check(fcinfo, &signature, application_type);
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+	{
+		if (application_type == TEXTOID)
+			message.token = PG_GETARG_TEXT_PP(0);
+		else
+			message.application = PG_GETARG_INT32(0);
+		message.chat = PG_GETARG_INT32(1);
+		take_arguments(fcinfo, &message);
+		if (!message.named && message.problem.sqlstate == 0)
+			message_insert_direct(&message, 1, true);
+		if (message.created)
+			return message.number;
+	}
 
-/* Create a message; arguments 1 to 3 are chat, body, and number or null. */
-static Datum
-create_message(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
-{
-	MessageInsert message = {.application = application, .chat = chat_argument(fcinfo)};
-
-	message.body = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
-	message.named = !PG_ARGISNULL(3);
-	message.number = message.named ? PG_GETARG_INT32(3) : 0;
-
-	check_message(&message);
-	if (message.problem.sqlstate == 0)
-		message_insert_one(&message);
+	/* With all errors, the first of what is wrong. */
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	message.application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
+	message.token = NULL;
+	message.chat = chat_argument(fcinfo);
+	take_arguments(fcinfo, &message);
+	message_insert_many(&message, 1, true);
+	if (message.problem.sqlstate == ERRCODE_NO_DATA_FOUND)
+		application_require(message.application);
 	if (message.problem.sqlstate != 0)
 		arg_error_raise(message.problem);
-	PG_RETURN_INT32(message.number);
+	table_owner_leave(caller);
+	return message.number;
 }
-
-static SqlFunction create_message_function = {
-	create_message, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)}
-};
 
 /*
  * chat.create_message(application integer, chat integer, body text, number
- * integer) returns integer
+ * integer, sender text, metadata jsonb) returns integer
  */
 Datum
 chat_create_message_by_id(PG_FUNCTION_ARGS)
 {
-	return sql_function_call_direct(fcinfo, &create_message_function, INT4OID, create_message_direct);
+	PG_RETURN_INT32(create_message(fcinfo, INT4OID));
 }
 
 /*
- * chat.create_message(token text, chat integer, body text, number integer)
- * returns integer
+ * chat.create_message(token text, ...) returns integer
  */
 Datum
 chat_create_message_by_token(PG_FUNCTION_ARGS)
 {
-	return sql_function_call_direct(fcinfo, &create_message_function, TEXTOID, create_message_direct);
+	PG_RETURN_INT32(create_message(fcinfo, TEXTOID));
 }
 
 static bool
@@ -165,8 +212,11 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 {
 	const ArgError *problem = &message->problem;
 	bool		refused = problem->sqlstate != 0;
-	Datum		values[5] = {Int32GetDatum(item), Int32GetDatum(message->number)};
-	bool		nulls[5] = {false, refused, !refused, true, !refused};
+	Datum		values[8] = {
+		Int32GetDatum(item), Int32GetDatum(message->number), 0, 0, 0,
+		TimestampTzGetDatum(message->created_at), 0, BoolGetDatum(false)
+	};
+	bool		nulls[8] = {false, refused, !refused, true, !refused, message->created_at == 0, true, refused};
 
 	if (refused)
 	{
@@ -191,12 +241,12 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 	ArrayArg	applications = array_arg_of_applications(fcinfo, application_type);
 	ArrayArg	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", applications.count);
 	ArrayArg	bodies = array_arg_of_count(fcinfo, 2, TEXTOID, "bodies", applications.count);
-	ArrayArg	numbers = {0};
+	ArrayArg	numbers = array_arg_or_nulls(fcinfo, 3, INT4OID, "numbers", applications.count);
+	ArrayArg	senders = array_arg_or_nulls(fcinfo, 5, TEXTOID, "senders", applications.count);
+	ArrayArg	metadata = array_arg_or_nulls(fcinfo, 6, JSONBOID, "metadata", applications.count);
 	MessageInsert *messages = palloc0((applications.count + 1) * sizeof(MessageInsert));
 
 	*count = applications.count;
-	if (!PG_ARGISNULL(3))
-		numbers = array_arg_of_count(fcinfo, 3, INT4OID, "numbers", *count);
 	for (int i = 0; i < *count; i++)
 	{
 		MessageInsert *message = &messages[i];
@@ -217,6 +267,10 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 			message->named = true;
 			message->number = DatumGetInt32(numbers.values[i]);
 		}
+		if (senders.count > 0 && !senders.nulls[i])
+			message->sender = DatumGetTextPP(senders.values[i]);
+		if (metadata.count > 0 && !metadata.nulls[i])
+			message->metadata = DatumGetJsonbP(metadata.values[i]);
 		check_message(message);
 	}
 	return messages;
@@ -229,8 +283,8 @@ static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
-		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID)
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID),
+		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4OID, BOOLOID)
 	};
 	bool		wait;
 	TableOwnerSwitch caller;
@@ -259,7 +313,8 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 
 /*
  * chat.create_messages(applications integer[], chats integer[], bodies text[],
- * numbers integer[], wait boolean) returns setof chat.outcome
+ * numbers integer[], wait boolean, senders text[], metadata jsonb[]) returns setof
+ * chat.outcome
  */
 Datum
 chat_create_messages_by_id(PG_FUNCTION_ARGS)

@@ -1,17 +1,18 @@
 /*
  * message.h
- *	  The columns of a message, listed once: see message.c, message_multi.c and
+ *	  Messages as the functions return them: see message.c, message_multi.c and
  *	  search.c.
  */
 #ifndef PG_CHAT_MESSAGE_H
 #define PG_CHAT_MESSAGE_H
 
+#include "common/message_columns.h"
+
 /* pg_chat.max_body_size: the longest body of a message, in bytes. */
 extern int	guc_max_body_size;
 
-/* What a function returns of a message: the columns, of a table that is named so, and their types. */
-#define MESSAGE_COLUMNS(alias) alias ".number, " alias ".body, " alias ".created_at"
-#define MESSAGE_COLUMN_TYPES INT4OID, TEXTOID, TIMESTAMPTZOID
+/* pg_chat.max_metadata_size: the longest metadata of a message as text, in bytes. */
+extern int	guc_max_metadata_size;
 
 /* The messages of a chat; both are given as strings. */
 #define MESSAGE_SELECT_OF(application, chat) \

@@ -5,8 +5,6 @@
 #ifndef PG_CHAT_MESSAGE_BATCH_H
 #define PG_CHAT_MESSAGE_BATCH_H
 
-#include "storage/itemptr.h"
-
 #include "core/message_insert.h"
 
 /* The new messages of one chat: those at order[first] to order[first + count - 1]. */
@@ -17,8 +15,8 @@ typedef struct ChatGroup
 	int			first;
 	int			count;
 	bool		named;			/* a number is named among them */
-	bool		found;			/* the chat exists, and is locked */
-	ItemPointerData tid;		/* where its row is */
+	bool		found;			/* the chat exists, and is held */
+	bool		counted;		/* its row counts the messages already */
 	int32		last_number;
 	int32		last_before;	/* last_number as it was found */
 	int32		added;			/* messages that were accepted */

@@ -15,11 +15,14 @@
  * That is done in two ways. message_insert_direct.c has the access methods do
  * it, where nothing is defined on the tables that only a statement would heed;
  * message_insert_spi.c has statements do it, and does whatever the other left.
- * Both take chats in the order of their keys, and the first has locked what it
+ * Both take chats in the order of their keys, and the first holds what it
  * leaves: so two batches cannot wait for each other in a circle.
  */
 #ifndef PG_CHAT_MESSAGE_INSERT_H
 #define PG_CHAT_MESSAGE_INSERT_H
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
 
 #include "core/arg_error.h"
 
@@ -32,13 +35,17 @@ typedef struct MessageInsert
 	bool		named;			/* number was named by the caller */
 	int32		number;			/* as named; once created, as given */
 	text	   *body;
+	text	   *sender;			/* or NULL */
+	Jsonb	   *metadata;		/* or NULL */
+	TimestampTz created_at;		/* once created; 0: not known, as somebody's trigger has left that
+								 * or the row out */
 	bool		created;
 	ArgError	problem;		/* why it was refused, if it was */
 } MessageInsert;
 
 /*
  * Create messages without statements, of any applications and chats; set of
- * each application, and then created and number, or problem. Those that have a
+ * each application, and then created, number and created_at, or problem. Those that have a
  * problem already are passed over. If wait is false, those of chats that
  * another transaction has locked are refused. Returns whether none is left for
  * the functions below.
@@ -47,9 +54,8 @@ extern bool message_insert_direct(MessageInsert *messages, int count, bool wait)
 
 /*
  * The same by statements, connected to SPI, of messages whose application is
- * known: for one message, for many.
+ * known.
  */
-extern void message_insert_one(MessageInsert *message);
 extern void message_insert_many(MessageInsert *messages, int count, bool wait);
 
 #endif							/* PG_CHAT_MESSAGE_INSERT_H */

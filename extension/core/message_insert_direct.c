@@ -3,9 +3,11 @@
  *	  Numbers and rows of new messages, without statements.
  *
  * Left to statements are, besides everything where the tables do not allow it,
- * the chats of which a number is named; they are locked here, in their turn.
+ * the chats of which a number is named; they are held here, in their turn.
  */
 #include "postgres.h"
+
+#include "utils/timestamp.h"
 
 #include "changes/change_tracking.h"
 #include "core/entity_lookup.h"
@@ -77,10 +79,8 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 
 	if (!group->named)
 		result = counter_row_add(access, chats, &key, wait, &count, &group->last_before);
-	if (result == ROW_BY_STATEMENT && wait)
-		result = counter_row_hold(access, chats, &key, &group->last_before, &group->tid);
-	else if (result == ROW_BY_STATEMENT)
-		result = row_lock(access, chats, &key, LockTupleNoKeyExclusive, false);
+	if (result == ROW_BY_STATEMENT)
+		result = counter_row_hold(access, chats, &key, wait, &group->last_before);
 	else if (result == ROW_DONE)
 	{
 		group->added = count;
@@ -90,6 +90,25 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 		message_batch_refuse(batch, group, chat_not_found(group->application, group->chat));
 	else if (result == ROW_LOCKED)
 		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
+}
+
+/* The row of a message, but for what has no value. */
+static MessageRow
+row_of(const MessageInsert *message)
+{
+	MessageRow	row = {.application = message->application, .chat = message->chat};
+
+	memset(row.nulls, true, sizeof(row.nulls));
+#define SET_COLUMN(column, value) \
+	(row.values[column] = (value), row.nulls[column] = false)
+	SET_COLUMN(MESSAGE_NUMBER, Int32GetDatum(message->number));
+	SET_COLUMN(MESSAGE_BODY, PointerGetDatum(message->body));
+	SET_COLUMN(MESSAGE_CREATED_AT, TimestampTzGetDatum(message->created_at));
+	if (message->sender != NULL)
+		SET_COLUMN(MESSAGE_SENDER, PointerGetDatum(message->sender));
+	if (message->metadata != NULL)
+		SET_COLUMN(MESSAGE_METADATA, JsonbPGetDatum(message->metadata));
+	return row;
 }
 
 /* Insert the messages that were counted. */
@@ -106,7 +125,8 @@ insert_counted(RowAccess *access, MessageBatch *batch)
 
 			message->created = true;
 			message->number = group->last_before + 1 + i;
-			rows[count++] = (MessageRow) {group->application, group->chat, message->number, message->body};
+			message->created_at = GetCurrentTimestamp();
+			rows[count++] = row_of(message);
 		}
 	row_insert_messages(access, rows, count);
 }

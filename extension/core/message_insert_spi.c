@@ -20,8 +20,8 @@
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
 #include "common/chat_tables.h"
-#include "common/int_columns.h"
 #include "common/keys.h"
+#include "common/message_columns.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
@@ -37,188 +37,36 @@ number_taken(const MessageInsert *message)
 						   "Leave the number out to get the next one.");
 }
 
-/*
- * Create a message, whose number is not named. Returns false if there is no
- * such chat, or no number left.
- */
-static bool
-try_next(MessageInsert *message)
+/* When a row was created that an INSERT returned; 0 if it does not say so. */
+static TimestampTz
+result_time(uint64 row, int column)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"WITH counted AS ("
-		" UPDATE chat.chats SET last_message_number = last_message_number + 1,"
-		" messages_count = messages_count + 1"
-		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL"
-		" AND last_message_number < 2147483647"
-		" RETURNING last_message_number)"
-		" INSERT INTO chat.messages (application_id, chat_number, number, body)"
-		" SELECT $1, $2, last_message_number, $3 FROM counted RETURNING number",
-		INT4OID, INT4OID, TEXTOID);
-	Datum		values[3] = {
-		Int32GetDatum(message->application),
-		Int32GetDatum(message->chat),
-		PointerGetDatum(message->body)
-	};
-	int			previous = number_cache_function_begin();
-	uint64		created = spi_plan_write(&plan, values, NULL);
+	bool		isnull;
+	Datum		value = spi_result(row, column, TIMESTAMPTZOID, &isnull);
 
-	number_cache_function_end(previous);
-	if (created == 0)
-		return false;
-	message->number = spi_result_int32(0, 1);
-	change_tracking_note(message->application, message->chat);
-	return true;
+	return isnull ? 0 : DatumGetTimestampTz(value);
 }
 
 /*
- * The same, or refuse it. If the chat was deleted while the statement waited
- * for it, there may be another with its number, which the statement did not
- * see; so it is done once more.
+ * Hold a chat, and learn its highest number. Where none is named, its row counts
+ * the messages at once.
  */
 static void
-create_next(MessageInsert *message)
+group_hold(MessageBatch *batch, ChatGroup *group, bool wait)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT last_message_number FROM chat.chats"
-		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
-		INT4OID, INT4OID);
-	Datum		key[2] = {Int32GetDatum(message->application), Int32GetDatum(message->chat)};
+	ChatKey		chat = {group->application, group->chat};
+	int			count = group->count;
+	RowResult	result = group->named ?
+		parent_counter_hold(TABLE_CHATS, chat, wait, &group->last_number) :
+		parent_counter_add(TABLE_CHATS, chat, wait, &count, &group->last_number);
 
-	if (try_next(message))
-		return;
-	if (spi_plan_read_fresh(&plan, key) == 0)
-		message->problem = chat_not_found(message->application, message->chat);
-	else if (spi_result_int32(0, 1) == PG_INT32_MAX)
-		message->problem = arg_error_numbers_exhausted("message");
-	else if (!try_next(message))
-		message->problem = arg_error_locked(psprintf("chat %d", message->chat));
-}
-
-void
-message_insert_one(MessageInsert *message)
-{
-	if (!message->named)
-		create_next(message);
-	else
-		message_insert_many(message, 1, true);
-	if (message->problem.sqlstate == ERRCODE_NO_DATA_FOUND)
-		application_require(message->application);
-}
-
-/* The keys of the groups, as the first parameters of a statement. */
-static void
-group_keys(MessageBatch *batch, Datum *values)
-{
-	ChatKey    *keys = palloc(batch->groups_count * sizeof(ChatKey));
-
-	for (int i = 0; i < batch->groups_count; i++)
-		keys[i] = (ChatKey) {batch->groups[i].application, batch->groups[i].chat};
-	chat_keys_to_arrays(keys, batch->groups_count, values);
-}
-
-/*
- * Lock the chats, and learn their highest numbers, without a statement. Returns
- * whether all were found.
- */
-static bool
-batch_hold(MessageBatch *batch)
-{
-	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
-	{
-		group->found = parent_counter_hold(TABLE_CHATS, (ChatKey) {group->application, group->chat},
-										   &group->last_number, &group->tid) == ROW_DONE;
-		if (!group->found)
-			return false;
-		group->last_before = group->last_number;
-	}
-	return true;
-}
-
-/*
- * Lock the chats, and learn their highest numbers. One that does not exist
- * stays not found, and so does one that another transaction has locked, if
- * the batch does not wait. Returns whether all were found.
- *
- * Keys are looked up and rows locked in one loop over the arrays, which are
- * in key order: a subquery that locks is never turned into a join.
- */
-static bool
-batch_lock(MessageBatch *batch, bool wait)
-{
-#define LOCK_CHATS \
-	"SELECT k.item::int4, c.last_message_number, c.ctid" \
-	" FROM ROWS FROM (unnest($1), unnest($2))" \
-	" WITH ORDINALITY AS k (application_id, number, item)," \
-	" LATERAL (SELECT c.last_message_number, c.ctid FROM chat.chats AS c" \
-	" WHERE c.application_id = k.application_id AND c.number = k.number AND c.deleted_at IS NULL FOR NO KEY UPDATE"
-	static SavedPlan lock = SAVED_PLAN(LOCK_CHATS ") AS c", INT4ARRAYOID, INT4ARRAYOID);
-	static SavedPlan try_lock = SAVED_PLAN(LOCK_CHATS " SKIP LOCKED) AS c", INT4ARRAYOID, INT4ARRAYOID);
-	enum
-	{
-		ITEM = 1, LAST_NUMBER, TID
-	};
-	Datum		values[2];
-	uint64		rows;
-
-	if (wait && batch_hold(batch))
-		return true;
-	group_keys(batch, values);
-	rows = spi_plan_write(wait ? &lock : &try_lock, values, NULL);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ChatGroup  *group = &batch->groups[spi_result_int32(row, ITEM) - 1];
-
-		group->found = true;
-		group->last_number = group->last_before = spi_result_int32(row, LAST_NUMBER);
-		group->tid = *(ItemPointer) DatumGetPointer(spi_result(row, TID, TIDOID, NULL));
-	}
-	for (int g = 0; g < batch->groups_count; g++)
-		if (!batch->groups[g].found)
-			return false;
-	return true;
-}
-
-/*
- * Refuse the messages of chats that were not found: they do not exist, or are
- * locked. To one who waits a chat that exists is not found where it was
- * deleted, and another created, while the batch waited for it; that one is
- * looked for once more.
- */
-static void
-batch_refuse_unfound(MessageBatch *batch, bool wait)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT k.item::int4"
-		" FROM ROWS FROM (unnest($1), unnest($2))"
-		" WITH ORDINALITY AS k (application_id, number, item),"
-		" LATERAL (SELECT FROM chat.chats AS c WHERE c.application_id = k.application_id"
-		" AND c.number = k.number AND c.deleted_at IS NULL OFFSET 0) AS c",
-		INT4ARRAYOID, INT4ARRAYOID);
-	bool	   *exists = palloc0(batch->groups_count * sizeof(bool));
-	Datum		values[2];
-	uint64		rows;
-
-	group_keys(batch, values);
-	rows = spi_plan_read_fresh(&plan, values);
-	for (uint64 row = 0; row < rows; row++)
-		exists[spi_result_int32(row, 1) - 1] = true;
-	for (int g = 0; wait && g < batch->groups_count; g++)
-	{
-		if (!exists[g] || batch->groups[g].found)
-			continue;
-		batch_lock(batch, true);
-		break;
-	}
-
-	for (int g = 0; g < batch->groups_count; g++)
-	{
-		ChatGroup  *group = &batch->groups[g];
-
-		if (!group->found)
-			message_batch_refuse(batch, group, exists[g] ?
-								 arg_error_locked(psprintf("chat %d", group->chat)) :
-								 chat_not_found(group->application, group->chat));
-	}
+	group->found = result == ROW_DONE;
+	group->counted = !group->named;
+	group->last_before = group->last_number;
+	if (result == ROW_LOCKED)
+		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
+	else if (result == ROW_MISSING)
+		message_batch_refuse(batch, group, chat_not_found(group->application, group->chat));
 }
 
 static MessageKey
@@ -229,7 +77,7 @@ message_key(const MessageInsert *message)
 
 /*
  * Find which of the named numbers are taken in the table. The chats are
- * locked, so this stays true. Returns a table of MessageKey, or NULL if no
+ * held, so this stays true. Returns a table of MessageKey, or NULL if no
  * number is named.
  */
 static HTAB *
@@ -278,7 +126,7 @@ batch_find_occupied(MessageBatch *batch)
 }
 
 /*
- * Give a message of a locked chat its number, or refuse it.
+ * Give a message of a held chat its number, or refuse it.
  */
 static void
 group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
@@ -312,47 +160,47 @@ group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 	group->added++;
 }
 
-/*
- * Write the chats' new counters, by a statement those that it takes one for.
- * Their rows are locked, so they are where they were found.
- */
+/* Write the chats' new counters. */
 static void
 batch_count(MessageBatch *batch)
 {
-	static SavedPlan plan = {
-		.sql = "UPDATE chat.chats AS c SET last_message_number = k.last_message_number,"
-		" messages_count = c.messages_count + k.added"
-		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))"
-		" AS k (tid, last_message_number, added)"
-		" WHERE c.ctid = k.tid",
-		.by_tid = true,
-		.nargs = 3,
-		.argtypes = {TIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
-	};
-	Datum	   *tids = palloc(batch->groups_count * sizeof(Datum));
-	IntColumns	columns;
-	Datum		values[3];
-
-	int_columns_init(&columns, 2, batch->groups_count);
-	for (int i = 0; i < batch->groups_count; i++)
+	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
 	{
-		ChatGroup  *group = &batch->groups[i];
+		ChatKey		chat = {group->application, group->chat};
 
 		if (group->added == 0)
 			continue;
-		change_tracking_note(group->application, group->chat);
-		if (parent_counter_raise(TABLE_CHATS, (ChatKey) {group->application, group->chat},
-								 group->last_number, group->added) == ROW_DONE)
-			continue;
-		tids[columns.count] = PointerGetDatum(&group->tid);
-		int_columns_append(&columns, (int32[]) {group->last_number, group->added});
+		change_tracking_note(chat.application, chat.chat);
+		if (!group->counted)
+			parent_counter_raise(TABLE_CHATS, chat, group->last_number, group->added);
 	}
-	if (columns.count == 0)
-		return;
-	values[0] = PointerGetDatum(construct_array(tids, columns.count, TIDOID, sizeof(ItemPointerData),
-												false, TYPALIGN_SHORT));
-	int_columns_to_arrays(&columns, &values[1]);
-	spi_plan_write(&plan, values, NULL);
+}
+
+/* An array of a column of the accepted messages, whose values may be null pointers. */
+static Datum
+column_array(Datum *column, bool *nulls, int count, Oid type, int length, bool by_value)
+{
+	int			dimension = count;
+	int			lower_bound = 1;
+
+	return PointerGetDatum(construct_md_array(column, nulls, 1, &dimension, &lower_bound, type, length, by_value, TYPALIGN_INT));
+}
+
+/* Note when messages were created, from the rows that an INSERT returned, which are in its order. */
+static void
+take_times(MessageInsert **messages, int count, uint64 rows)
+{
+	uint64		row = 0;
+
+	for (int i = 0; i < count && row < rows; i++)
+	{
+		MessageKey	key = {
+			spi_result_int32(row, 1), spi_result_int32(row, 2), spi_result_int32(row, 3)
+		};
+
+		if (message_key_compare(key, message_key(messages[i])) == 0)
+			messages[i]->created_at = result_time(row++, 4);
+	}
 }
 
 /*
@@ -362,27 +210,43 @@ static void
 batch_insert(MessageBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.messages (application_id, chat_number, number, body)"
-		" SELECT * FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4))"
-		" AS k (application_id, chat_number, number, body)",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
+		MESSAGE_INSERT " SELECT * FROM ROWS FROM"
+		" (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7)) AS k"
+		" RETURNING application_id, chat_number, number, created_at::timestamptz",
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID MESSAGE_GIVEN_ARRAY_TYPES);
+	MessageInsert **messages = palloc(accepted * sizeof(MessageInsert *));
 	MessageKey *keys = palloc(accepted * sizeof(MessageKey));
-	Datum	   *bodies = palloc(accepted * sizeof(Datum));
-	Datum		values[4];
+	Datum	   *given[3];
+	bool	   *nulls[3];
+	Datum		values[7];
 	int			count = 0;
 
+	for (int column = 0; column < lengthof(given); column++)
+	{
+		given[column] = palloc0(accepted * sizeof(Datum));
+		nulls[column] = palloc0(accepted * sizeof(bool));
+	}
 	for (int i = 0; i < batch->count; i++)
 	{
 		MessageInsert *message = batch->order[i];
 
 		if (message->problem.sqlstate != 0)
 			continue;
+		messages[count] = message;
 		keys[count] = message_key(message);
-		bodies[count++] = PointerGetDatum(message->body);
+		given[0][count] = PointerGetDatum(message->body);
+		given[1][count] = PointerGetDatum(message->sender);
+		nulls[1][count] = message->sender == NULL;
+		given[2][count] = PointerGetDatum(message->metadata);
+		nulls[2][count++] = message->metadata == NULL;
 	}
 	message_keys_to_arrays(keys, count, values);
-	values[3] = PointerGetDatum(construct_array(bodies, count, TEXTOID, -1, false, TYPALIGN_INT));
-	spi_plan_write(&plan, values, NULL);
+	values[3] = column_array(given[0], nulls[0], count, TEXTOID, -1, false);
+	values[4] = column_array(given[1], nulls[1], count, TEXTOID, -1, false);
+	values[5] = column_array(given[2], nulls[2], count, JSONBOID, -1, false);
+	memset(nulls[0], true, count * sizeof(bool));
+	values[6] = column_array(given[0], nulls[0], count, INT4OID, sizeof(int32), true);
+	take_times(messages, count, spi_plan_write(&plan, values, NULL));
 }
 
 void
@@ -404,8 +268,8 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	LockRelationOid(chat_table_oid(TABLE_CHATS), RowExclusiveLock);
 	LockRelationOid(chat_table_oid(TABLE_MESSAGES), RowExclusiveLock);
 	previous = number_cache_function_begin();
-	if (!batch_lock(&batch, wait))
-		batch_refuse_unfound(&batch, wait);
+	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
+		group_hold(&batch, group, wait);
 	occupied = batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)

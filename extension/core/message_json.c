@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
@@ -16,6 +17,7 @@
 #include "core/json_pages.h"
 #include "core/message.h"
 #include "core/message_multi.h"
+#include "core/message_to_json.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
@@ -34,7 +36,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 
 /* The messages that items name. Parameters: items, applications, chats, numbers, count. */
 #define GET_MESSAGES_JSON \
-	"SELECT " ITEM("$1") " AS item, m.number, m.body" \
+	"SELECT " ITEM("$1") " AS item, " MESSAGE_COLUMNS("m") \
 	" FROM " ITEMS("$5") \
 	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4") " AND " \
 			 CHAT_IS_NOT_DELETED(ITEM("$2"), ITEM("$3")), "m")
@@ -45,7 +47,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
  * pagination.h has them (above, through, limit), count.
  */
 #define LIST_PAGES_JSON(page) \
-	"SELECT " ITEM("$1") ", m.number, m.body" \
+	"SELECT " ITEM("$1") ", " MESSAGE_COLUMNS("m") \
 	" FROM " ITEMS("$7") \
 	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
 			 " AND chats.number = " ITEM("$3") " AND chats.deleted_at IS NULL", "c") \
@@ -98,9 +100,6 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	Datum		values[5];
 	StringInfoData json;
 	uint64		rows;
-	int			item_column;
-	int			number_column;
-	int			body_column;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
@@ -118,20 +117,19 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	values[lengthof(values) - 1] = Int32GetDatum(items.count);
 
 	rows = spi_plan_read(&plan, values);
-	item_column = spi_column("item");
-	number_column = spi_column("number");
-	body_column = spi_column("body");
+	message_to_json_require_types(SPI_tuptable->tupdesc, 2);
 	initStringInfo(&json);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		bool		isnull;
-		Datum		body = spi_result(row, body_column, TEXTOID, &isnull);
-		Datum		result[2] = {Int32GetDatum(spi_result_int32(row, item_column))};
+		Datum		found[1 + MESSAGE_COLUMNS_COUNT];
+		bool		found_nulls[lengthof(found)];
+		Datum		result[2] = {Int32GetDatum(spi_result_int32(row, 1))};
 		bool		nulls[2] = {false};
 
+		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, found, found_nulls);
 		resetStringInfo(&json);
 		appendStringInfoSpaces(&json, VARHDRSZ);
-		json_append_message(&json, (JsonPlace) {.number = spi_result_int32(row, number_column)}, body, isnull);
+		message_to_json(&json, 0, found + 1, found_nulls + 1);
 		SET_VARSIZE(json.data, json.len);
 		result[1] = PointerGetDatum(json.data);
 		tuplestore_putvalues(store.rows, store.descriptor, result, nulls);
@@ -174,7 +172,7 @@ return_pages(RowStore store, const NamedChats *chats, const ListPage *list, int3
 
 	for (int i = 0; i < chats->count; i++)
 		from_end[i] = list[i].from_end;
-	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .number = 2, .body = 3}, max_size, from_end);
+	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .message = 2}, max_size, from_end);
 	for (int first = 0, end; first < chats->count; first = end)
 	{
 		for (end = first + 1; end < chats->count && from_end[end] == from_end[first];)

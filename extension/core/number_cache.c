@@ -6,7 +6,7 @@
  * Its highest number is what the next row gets its number from, or raises. A
  * statement may insert a million rows: so the counters of the parents that it
  * meets are kept in a table of the process until it ends, and the parents' rows,
- * locked from the first on, are updated once.
+ * held from the first on, are updated once.
  *
  * The functions insert rows too, and count themselves: for them the triggers do
  * nothing. They are told apart by the depth of nested triggers, so that an
@@ -27,7 +27,6 @@
 
 #include "changes/change_tracking.h"
 #include "changes/recount_queue.h"
-#include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/number_cache.h"
@@ -85,19 +84,6 @@ table_of(ChatKey parent)
 	return parent.chat == COUNTER_OF_CHATS ? TABLE_APPLICATION_COUNTERS : TABLE_CHATS;
 }
 
-/* Raise the highest numbers of parents. Returns false if a statement has to do it. */
-static bool
-raise_directly(const ChatKey *parents, const Datum *last_numbers, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (parent_counter_raise(table_of(parents[i]), parents[i], DatumGetInt32(last_numbers[i]), 0) == ROW_BY_STATEMENT)
-			return false;
-	}
-	return true;
-}
-
 /*
  * Write the counters that were raised, and note the chats that were met. Those
  * that an outer subtransaction met are kept: if this one is rolled back, they
@@ -106,38 +92,24 @@ raise_directly(const ChatKey *parents, const Datum *last_numbers, int count)
 void
 number_cache_flush(void)
 {
-	static SavedPlan update_chats = SAVED_PLAN(
-		"UPDATE chat.chats AS c SET last_message_number = k.last_message_number"
-		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (application_id, number, last_message_number)"
-		" WHERE c.application_id = k.application_id AND c.number = k.number"
-		" AND c.last_message_number < k.last_message_number",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	static SavedPlan update_applications = SAVED_PLAN(
-		"UPDATE chat.application_counters AS c SET last_chat_number = k.last_message_number"
-		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS k (application_id, number, last_message_number)"
-		" WHERE c.application_id = k.application_id AND k.number = 0"
-		" AND c.last_chat_number < k.last_message_number",
-		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
 	HASH_SEQ_STATUS scan;
 	NumberCounter *counter;
-	IntColumns	columns;
 	ChatKey    *parents;
-	Datum		values[3];
+	int32	   *last_numbers;
+	int			count = 0;
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 	int			previous;
 
 	if (counters == NULL)
 		return;
 
-	int_columns_init(&columns, 3, hash_get_num_entries(counters));
 	parents = palloc(hash_get_num_entries(counters) * sizeof(ChatKey));
+	last_numbers = palloc(hash_get_num_entries(counters) * sizeof(int32));
 	hash_seq_init(&scan, counters);
 	while ((counter = hash_seq_search(&scan)) != NULL)
 	{
-		parents[columns.count] = counter->parent;
-		int_columns_append(&columns, (int32[]) {
-			counter->parent.application, counter->parent.chat, counter->last_number
-		});
+		parents[count] = counter->parent;
+		last_numbers[count++] = counter->last_number;
 		change_tracking_note(counter->parent.application, counter->parent.chat);
 		counter->stale = true;
 		if (counter->subtransaction == subtransaction)
@@ -149,15 +121,14 @@ number_cache_flush(void)
 		counters = NULL;
 	}
 
-	if (!raise_directly(parents, columns.values[2], columns.count))
+	previous = enter_functions();
+	for (int i = 0; i < count; i++)
 	{
-		int_columns_to_arrays(&columns, values);
-		previous = enter_functions();
-		spi_plan_write(&update_chats, values, NULL);
-		spi_plan_write(&update_applications, values, NULL);
-		number_cache_function_end(previous);
+		CHECK_FOR_INTERRUPTS();
+		parent_counter_raise(table_of(parents[i]), parents[i], last_numbers[i], 0);
 	}
-	recount_queue_add(parents, columns.count);
+	number_cache_function_end(previous);
+	recount_queue_add(parents, count);
 }
 
 /*
@@ -200,7 +171,7 @@ number_cache_create_counters(int32 application)
 		" SELECT a.id, COALESCE(c.highest, 0), c.counted::int4 FROM chat.applications AS a,"
 		" LATERAL (SELECT count(*) FILTER (WHERE c.deleted_at IS NULL) AS counted, max(c.number) AS highest"
 		" FROM chat.chats AS c WHERE c.application_id = a.id) AS c"
-		" WHERE a.id = $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
+		" WHERE a.id = $1 AND a.deleted_at IS NULL FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
 		INT4OID);
 	Datum		value = Int32GetDatum(application);
 	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
@@ -285,61 +256,36 @@ number_cache_raise_no_chat(ChatKey chat)
 }
 
 /*
- * Lock a parent by a statement. Returns its highest number. Raises 23503 if the
- * parent does not exist.
+ * Hold a parent. Returns its highest number. An application that was inserted
+ * directly has no counters at first. Raises 23503 if the parent does not exist.
  */
 static int32
-lock_parent_by_statement(ChatKey parent)
+hold_parent(ChatKey parent)
 {
-	static SavedPlan lock_chat = SAVED_PLAN(
-		"SELECT last_message_number FROM chat.chats"
-		" WHERE application_id = $1 AND number = $2 FOR NO KEY UPDATE",
-		INT4OID, INT4OID);
-	static SavedPlan lock_application = SAVED_PLAN(
-		"SELECT last_chat_number FROM chat.application_counters"
-		" WHERE application_id = $1 FOR NO KEY UPDATE",
-		INT4OID);
+	ChatTable	table = table_of(parent);
 	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
-	Datum		values[2] = {Int32GetDatum(parent.application), Int32GetDatum(parent.chat)};
-	uint64		found;
+	int			previous = enter_functions();
 	int32		last_number;
+	RowResult	result = parent_counter_hold(table, parent, true, &last_number);
 
-	if (parent.chat != COUNTER_OF_CHATS)
-		found = spi_plan_write(&lock_chat, values, NULL);
-	else
+	if (result == ROW_MISSING && table == TABLE_APPLICATION_COUNTERS)
 	{
-		/* An application that was inserted directly has no counter at first. */
-		found = spi_plan_write(&lock_application, values, NULL);
-		if (found == 0)
-		{
-			int			previous = enter_functions();
-
-			number_cache_create_counters(parent.application);
-			number_cache_function_end(previous);
-			found = spi_plan_write(&lock_application, values, NULL);
-		}
+		number_cache_create_counters(parent.application);
+		result = parent_counter_hold(table, parent, true, &last_number);
 	}
-	if (found == 0 && parent.chat == COUNTER_OF_CHATS)
+	if (result == ROW_LOCKED)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("the counters of application %d, chat %d could not be changed", parent.application, parent.chat)));
+	if (result != ROW_DONE && table == TABLE_APPLICATION_COUNTERS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("application %d does not exist", parent.application)));
-	if (found == 0)
+	if (result != ROW_DONE)
 		number_cache_raise_no_chat(parent);
-	last_number = spi_result_int32(0, 1);
+	number_cache_function_end(previous);
 	table_owner_leave(caller);
 	return last_number;
-}
-
-/* The same, without a statement where the table allows it. */
-static int32
-lock_parent(ChatKey parent)
-{
-	int32		last_number;
-	ItemPointerData tid;
-
-	if (parent_counter_hold(table_of(parent), parent, &last_number, &tid) == ROW_DONE)
-		return last_number;
-	return lock_parent_by_statement(parent);
 }
 
 /* The counter of a parent, or NULL. Valid until the next statement. */
@@ -397,7 +343,7 @@ number_cache_get(ChatKey parent)
 
 	/* Entered only when it is locked, so that an error leaves nothing. */
 	fresh = (NumberCounter) {.parent = parent, .subtransaction = GetCurrentSubTransactionId()};
-	fresh.last_number = fresh.last_before = lock_parent(parent);
+	fresh.last_number = fresh.last_before = hold_parent(parent);
 	counter = find_counter(parent);
 	if (counter != NULL)
 	{

@@ -17,6 +17,7 @@
 #include "common/sql_signature.h"
 
 PG_FUNCTION_INFO_V1(chat_own_schema);
+PG_FUNCTION_INFO_V1(chat_own_tables);
 PG_FUNCTION_INFO_V1(chat_own_functions);
 
 /* Run the commands that a query returns. */
@@ -51,6 +52,26 @@ chat_own_schema(PG_FUNCTION_ARGS)
 	run_commands("SELECT pg_catalog.format('GRANT USAGE ON SCHEMA chat_internal TO %s', relowner::pg_catalog.regrole)"
 				 " FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'chat.worker_duties'::pg_catalog.regclass"
 				 " AND NOT pg_catalog.has_schema_privilege(relowner, 'chat_internal', 'USAGE')");
+	PG_RETURN_VOID();
+}
+
+/*
+ * chat_internal.own_tables() returns void
+ *
+ * Gives the tables in the schema chat_internal to the owner of chat.messages.
+ */
+Datum
+chat_own_tables(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	run_commands("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole)"
+				 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
+				 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+				 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
+				 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
+				 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
 	PG_RETURN_VOID();
 }
 

@@ -1,16 +1,16 @@
 /*
  * parent_counter.h
- *	  A parent's counter, without a statement: see parent_counter.c.
+ *	  A parent's counter: see parent_counter.c.
  */
 #ifndef PG_CHAT_PARENT_COUNTER_H
 #define PG_CHAT_PARENT_COUNTER_H
 
-#include "storage/itemptr.h"
-
+#include "common/chat_tables.h"
 #include "common/keys.h"
 #include "rows/row_lock.h"
 
-extern RowResult parent_counter_hold(ChatTable table, ChatKey parent, int32 *last_number, ItemPointer tid);
+extern RowResult parent_counter_add(ChatTable table, ChatKey parent, bool wait, int *count, int32 *last_number);
+extern RowResult parent_counter_hold(ChatTable table, ChatKey parent, bool wait, int32 *last_number);
 extern RowResult parent_counter_raise(ChatTable table, ChatKey parent, int32 number, int added);
 
 #endif							/* PG_CHAT_PARENT_COUNTER_H */

@@ -41,8 +41,7 @@
 
 PG_FUNCTION_INFO_V1(chat_before_insert);
 PG_FUNCTION_INFO_V1(chat_before_update_messages);
-PG_FUNCTION_INFO_V1(chat_before_update_chats);
-PG_FUNCTION_INFO_V1(chat_before_update_application_counters);
+PG_FUNCTION_INFO_V1(chat_after_update_chats);
 PG_FUNCTION_INFO_V1(chat_after_application_counters);
 PG_FUNCTION_INFO_V1(chat_after_insert);
 PG_FUNCTION_INFO_V1(chat_after_token);
@@ -61,16 +60,24 @@ queue_for_search(ChatKey chat, int32 number)
 	}
 }
 
-/* A row with another number. */
+/* A row with another value in a column. */
 static HeapTuple
-set_number(const TriggerData *trigger, HeapTuple tuple, int32 number)
+set_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Datum value, bool isnull)
 {
 	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-	int			column = SPI_fnumber(descriptor, "number");
-	Datum		value = Int32GetDatum(number);
-	bool		isnull = false;
+	int			column = SPI_fnumber(descriptor, name);
 
 	return heap_modify_tuple_by_cols(tuple, descriptor, 1, &column, &value, &isnull);
+}
+
+/* A row of chat.messages without the revision that is the column's default, which stands for none. */
+static HeapTuple
+without_default_revision(const TriggerData *trigger, HeapTuple tuple)
+{
+	bool		isnull;
+	int32		revision = DatumGetInt32(trigger_value(trigger, tuple, "revision", INT4OID, &isnull));
+
+	return isnull || revision != 0 ? tuple : set_column(trigger, tuple, "revision", (Datum) 0, true);
 }
 
 /*
@@ -112,12 +119,14 @@ number_row(TriggerData *trigger, HeapTuple tuple)
 		if (counter.last_number == PG_INT32_MAX)
 			arg_error_raise(arg_error_numbers_exhausted(noun));
 		number = counter.last_number + 1;
-		tuple = set_number(trigger, tuple, number);
+		tuple = set_column(trigger, tuple, "number", Int32GetDatum(number), false);
 	}
 	number_cache_raise(parent, number);
 	if (is_message && !unnumbered && inserted && number <= counter.last_before)
 		queue_for_search(parent, number);
-	if (!is_message)
+	if (is_message)
+		tuple = without_default_revision(trigger, tuple);
+	else
 	{
 		change_tracking_note(parent.application, number);
 		if (inserted &&
@@ -170,9 +179,9 @@ queue_changed(const ChatKey *parents, int count)
 }
 
 /*
- * Have the messages of a chat indexed anew. Its row is locked first, against
- * the worker, who locks it too before it writes a chat's first watermark. As
- * the owner.
+ * Have the messages of a chat indexed anew. Its row is locked first, if it has the
+ * key still, against the worker, who locks it too before it writes a chat's first
+ * watermark. As the owner.
  */
 static void
 forget_watermark(ChatKey chat)
@@ -197,19 +206,21 @@ is_deleted(const TriggerData *trigger, HeapTuple chat)
 }
 
 /*
- * Trigger before each row of chat.chats that is updated: queues what is to be
+ * Trigger after each row of chat.chats that is updated: queues what is to be
  * counted. A chat with another key is also like one that is inserted there.
  *
  * For each row, not for the statement: transition tables would collect the
- * functions' own updates, too, at 2 % more instructions of each message.
+ * functions' own updates, too, at 2 % more instructions of each message. After
+ * it, not before: where a table has a trigger before each update, PostgreSQL locks
+ * the row first, which parent_counter.c must not have.
  */
 Datum
-chat_before_update_chats(PG_FUNCTION_ARGS)
+chat_after_update_chats(PG_FUNCTION_ARGS)
 {
 	static const char *const key[] = {"application_id", "number"};
 	static const char *const counts[] = {"last_message_number", "messages_count"};
 	TriggerData *trigger = trigger_check(fcinfo, (TriggerUse) {
-		.when = BEFORE_ROW, .events = ON_UPDATE,
+		.when = AFTER_ROW, .events = ON_UPDATE,
 		.tables = TABLE_BIT(TABLE_CHATS)
 	});
 	HeapTuple	before = trigger->tg_trigtuple;
@@ -221,13 +232,13 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	bool		deleted;
 
 	if (number_cache_in_function())
-		return PointerGetDatum(after);
+		return PointerGetDatum(NULL);
 	moved = trigger_changes(trigger, key, lengthof(key));
 	deleted = is_deleted(trigger, before) != is_deleted(trigger, after);
 	if (moved)
-		after = number_row(trigger, after);
+		(void) number_row(trigger, after);
 	else if (!deleted && !trigger_changes(trigger, counts, lengthof(counts)))
-		return PointerGetDatum(after);
+		return PointerGetDatum(NULL);
 
 	from = (ChatKey) {trigger_int32(trigger, before, "application_id"), trigger_int32(trigger, before, "number")};
 	to = (ChatKey) {trigger_int32(trigger, after, "application_id"), trigger_int32(trigger, after, "number")};
@@ -241,55 +252,33 @@ chat_before_update_chats(PG_FUNCTION_ARGS)
 	if ((moved || deleted) && redis_key_queue_in_use())
 		redis_key_queue_add_chat(from.application, from.chat);
 	table_owner_leave(caller);
-	return PointerGetDatum(after);
+	return PointerGetDatum(NULL);
 }
 
 /*
- * The same of chat.application_counters.
- */
-Datum
-chat_before_update_application_counters(PG_FUNCTION_ARGS)
-{
-	static const char *const columns[] = {"application_id", "last_chat_number", "chats_count"};
-	TriggerData *trigger = trigger_check(fcinfo, (TriggerUse) {
-		.when = BEFORE_ROW, .events = ON_UPDATE,
-		.tables = TABLE_BIT(TABLE_APPLICATION_COUNTERS)
-	});
-
-	if (!number_cache_in_function() && trigger_changes(trigger, columns, lengthof(columns)))
-	{
-		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
-		ChatKey		parents[] = {
-			{trigger_int32(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS},
-			{trigger_int32(trigger, trigger->tg_newtuple, "application_id"), COUNTER_OF_CHATS}
-		};
-
-		queue_changed(parents, parents[0].application != parents[1].application ? 2 : 1);
-		table_owner_leave(caller);
-	}
-	return PointerGetDatum(trigger->tg_newtuple);
-}
-
-/*
- * Trigger after each row that is inserted into chat.application_counters or
- * deleted from there.
+ * Trigger after each row of chat.application_counters that is inserted, updated
+ * or deleted.
  */
 Datum
 chat_after_application_counters(PG_FUNCTION_ARGS)
 {
+	static const char *const columns[] = {"application_id", "last_chat_number", "chats_count"};
 	TriggerData *trigger = trigger_check(fcinfo, (TriggerUse) {
-		.when = AFTER_ROW, .events = ON_INSERT | ON_DELETE,
+		.when = AFTER_ROW, .events = ON_INSERT | ON_UPDATE | ON_DELETE,
 		.tables = TABLE_BIT(TABLE_APPLICATION_COUNTERS)
 	});
+	bool		updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	TableOwnerSwitch caller;
+	ChatKey		parents[2] = {{.chat = COUNTER_OF_CHATS}, {.chat = COUNTER_OF_CHATS}};
 
-	if (!number_cache_in_function())
-	{
-		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
-		ChatKey		parent = {trigger_int32(trigger, trigger->tg_trigtuple, "application_id"), COUNTER_OF_CHATS};
-
-		queue_changed(&parent, 1);
-		table_owner_leave(caller);
-	}
+	if (number_cache_in_function() || (updated && !trigger_changes(trigger, columns, lengthof(columns))))
+		return PointerGetDatum(NULL);
+	caller = table_owner_become(OWNER_SEES_ALL);
+	parents[0].application = trigger_int32(trigger, trigger->tg_trigtuple, "application_id");
+	if (updated)
+		parents[1].application = trigger_int32(trigger, trigger->tg_newtuple, "application_id");
+	queue_changed(parents, updated && parents[0].application != parents[1].application ? 2 : 1);
+	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
@@ -305,8 +294,7 @@ chat_after_token(PG_FUNCTION_ARGS)
 		.tables = TABLE_BIT(TABLE_APPLICATIONS)
 	});
 
-	/* The token of an application that is purged was never told to anybody. */
-	if (redis_key_queue_in_use() && !(TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && number_cache_in_function()))
+	if (redis_key_queue_in_use())
 	{
 		TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
 		bool		isnull;

@@ -67,21 +67,6 @@ sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunction *function)
 }
 
 /*
- * The same by id or token, where direct may do it without statements.
- */
-Datum
-sql_function_call_direct(FunctionCallInfo fcinfo, SqlFunction *function, Oid application_type,
-						 SqlFunctionDirect direct)
-{
-	Datum		result;
-
-	sql_signature_check(fcinfo, &function->signature, application_type);
-	if (direct(fcinfo, application_type, &result))
-		return result;
-	return call(fcinfo, function, application_type);
-}
-
-/*
  * Make the function return the rows of a store, which is empty and which the
  * caller fills. Raises 0A000 if the calling query cannot take rows, and 42804
  * if they are not to be those of the signature.

@@ -34,17 +34,9 @@ typedef struct SqlFunction
 	SqlSignature signature;
 } SqlFunction;
 
-/*
- * Does what a function does without statements, as the caller. Returns false if
- * they have to do it, or have the error.
- */
-typedef bool (*SqlFunctionDirect) (FunctionCallInfo fcinfo, Oid application_type, Datum *result);
-
 extern int32 sql_function_application(FunctionCallInfo fcinfo, Oid application_type, SqlFunctionAccess access);
 extern Datum sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunction *function);
 extern Datum sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunction *function);
-extern Datum sql_function_call_direct(FunctionCallInfo fcinfo, SqlFunction *function, Oid application_type,
-									  SqlFunctionDirect direct);
 extern RowStore sql_function_result_store(FunctionCallInfo fcinfo, const SqlSignature *signature);
 
 #endif							/* PG_CHAT_SQL_FUNCTION_H */

@@ -13,47 +13,37 @@
  *	  committed: they may not have seen the row, and so may not have queued what
  *	  they changed. Their changes are then read from the tables.
  *
- * Where a standby was promoted, or a backup or the disk's snapshot restored, the
- * index may have what was lost. So after each start of the server it is not
- * searched before it is verified: it has seen as many operations as were noted
- * (see es_seq_no.c), or else was compared with the table. A copy of the database
- * has indexes of its own.
+ * After a promotion, or when a backup or a disk snapshot was restored, the index
+ * may hold messages that the table has lost. So after each start of the server an
+ * index is not searched until it is verified: the operations it has seen are as
+ * many as were recorded (see es_seq_no.c), or it was compared with the table. A
+ * copy of the database gets indexes of its own.
  *
- * Its name is its own, and never used again. For others to search it, an alias
- * stands for the current index, whichever it is. An index that is no more what
- * it was, because somebody deleted it, or emptied the server, is forgotten and
- * built anew; one whose mapping or settings were changed is not used, and
- * reported, until they are as they were.
+ * The name of an index is never reused. An alias always points to the current
+ * index, for others to search. An index that was deleted from Elasticsearch is
+ * built anew. One whose mapping or settings were changed is not used, and is
+ * reported, until they are restored.
  *
- * Elasticsearch may not answer in time. That is a problem of the one index that
- * it was asked about, and for a while nothing more is asked: what is under way
- * with an index goes on meanwhile.
+ * If Elasticsearch does not answer in time, only the index that the request was
+ * about has a problem, and no further request is made for a while. Batches that
+ * are under way continue.
  */
 #include "postgres.h"
 
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "common/json_read.h"
 #include "elasticsearch/es_client.h"
-#include "elasticsearch/es_document.h"
+#include "elasticsearch/es_index_forget.h"
 #include "elasticsearch/es_index_lifecycle.h"
-#include "elasticsearch/es_mapping.h"
+#include "elasticsearch/es_index_requests.h"
 #include "elasticsearch/es_stray_rows.h"
 #include "elasticsearch/old_transactions.h"
 
-int			guc_elasticsearch_shards;
-
-/* The longest uuid that is taken for one. */
-#define UUID_LENGTH_MAX 100
-
-/* Each status by which Elasticsearch refuses something. */
-#define ANY_REFUSAL (-1)
-
-/* How long nothing is asked for again that was refused, or had no answer. */
+/* Pause before a request is made again that was refused, or not answered. */
 #define ASK_AGAIN_MS 10000
 
-/* A problem that is reported for a while, in which its cause is not asked for. */
+/* A problem. For a while it is reported again without repeating the request. */
 typedef struct LastProblem
 {
 	char	   *text;			/* NULL: there is none */
@@ -66,7 +56,7 @@ static LastProblem refused = {0};
 /* Why it did not answer. */
 static LastProblem unanswered = {0};
 
-/* Note a problem, or that there is none any more: NULL. */
+/* Remember a problem, or forget it, if text is NULL. */
 static void
 note(LastProblem *last, const char *text)
 {
@@ -76,7 +66,7 @@ note(LastProblem *last, const char *text)
 	last->noted = GetCurrentTimestamp();
 }
 
-/* Whether it is too early to ask again; then *problem says why. */
+/* Whether it is too early to repeat the request. If so, *problem is the problem it had. */
 static bool
 is_recent(const LastProblem *last, const char **problem)
 {
@@ -89,7 +79,7 @@ is_recent(const LastProblem *last, const char **problem)
 	return true;
 }
 
-/* The row of an index goes, and what is kept of it here. */
+/* Delete the row of an index, and what this process knows about it. */
 static void
 forget(const EsIndex *index)
 {
@@ -97,7 +87,7 @@ forget(const EsIndex *index)
 	old_transactions_forget(index->id);
 }
 
-/* Begin an index: give it a row. */
+/* Start to build an index, by giving it a row. */
 static void
 begin_row(EsIndexState state)
 {
@@ -106,137 +96,21 @@ begin_row(EsIndexState state)
 }
 
 /*
- * Ask, and return the answer; or NULL, and *problem, if it has the status that
- * may be, or any that refuses, for ANY_REFUSAL. Raises any other problem.
- */
-static Jsonb *
-ask(const char *method, const char *path, StringInfo body, int allowed, const char **problem)
-{
-	int			status;
-	Jsonb	   *answer = es_call(method, path, body, ES_WORKER_WAIT_MS, &status, problem);
-
-	if (answer == NULL && !(status == allowed || (allowed == ANY_REFUSAL && status >= 400)))
-		es_raise(*problem);
-	return answer;
-}
-
-/* Create an index in Elasticsearch. Returns NULL or, if it refuses, its reason. */
-static const char *
-create(const EsIndex *index)
-{
-	const char *problem;
-	StringInfo	body = es_body(psprintf("{\"settings\": {\"index\": {\"number_of_shards\": %d, %s}},"
-										" \"mappings\": %s, \"aliases\": {\"%s-write\": {}%s}}",
-										guc_elasticsearch_shards, es_document_settings, es_document_mappings, index->name,
-										index->state == INDEX_CURRENT ? psprintf(", \"%s\": {}", index->alias) : ""));
-
-	(void) ask("PUT", psprintf("/%s", index->name), body, ANY_REFUSAL, &problem);
-	return problem;
-}
-
-/* Delete what Elasticsearch has of an index, if anything. Returns NULL or, if it refuses, its reason. */
-static const char *
-drop(const EsIndex *index)
-{
-	const char *problem;
-	int			status;
-
-	if (es_call("DELETE", psprintf("/%s", index->name), NULL, ES_WORKER_WAIT_MS, &status, &problem) == NULL &&
-		status < 400)
-		es_raise(problem);
-	return status == 404 ? NULL : problem;
-}
-
-/*
- * Find the uuid of an index in Elasticsearch; NULL if it is not there. Returns
- * false, with the problem, if it is there in another form.
- */
-static bool
-examine(const EsIndex *index, char **uuid, const char **problem)
-{
-	const char *missing;
-	Jsonb	   *answer = ask("GET", psprintf("/%s", index->name), NULL, 404, &missing);
-	const JsonbContainer *described = answer ? json_container(json_member(&answer->root, index->name)) : NULL;
-	const JsonbContainer *settings = json_container(json_member(
-		json_container(json_member(described, "settings")), "index"));
-
-	*uuid = json_string(json_member(settings, "uuid"));
-	if (answer == NULL)
-		return true;
-	if (*uuid == NULL || strlen(*uuid) > UUID_LENGTH_MAX)
-		es_raise("Elasticsearch's description of the index lacks its uuid");
-	if (es_mapping_matches(described))
-		return true;
-	*problem = psprintf("the index \"%s\" in Elasticsearch has another mapping or other settings than it was created with,"
-						" and is not used; see whether a template applies to it, and restore it, or run SELECT chat.reindex()",
-						index->name);
-	return false;
-}
-
-/*
- * Have an alias stand for the index alone.
- */
-static void
-point_alias(const EsIndex *index, const char *alias)
-{
-	const char *problem;
-	Jsonb	   *answer = ask("GET", psprintf("/_alias/%s", alias), NULL, 404, &problem);
-	StringInfoData actions;
-	bool		right = false;
-	bool		others = false;
-
-	initStringInfo(&actions);
-	appendStringInfo(&actions, "{\"actions\": [{\"add\": {\"index\": \"%s\", \"alias\": \"%s\"}}",
-					 index->name, alias);
-	if (answer != NULL)
-	{
-		JsonbIterator *iterator = JsonbIteratorInit(&answer->root);
-		JsonbValue	value;
-		JsonbIteratorToken token;
-
-		while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-		{
-			char	   *name;
-
-			if (token != WJB_KEY)
-				continue;
-			name = json_string(&value);
-			if (strcmp(name, index->name) == 0)
-			{
-				right = true;
-				continue;
-			}
-			others = true;
-			appendStringInfoString(&actions, ", {\"remove\": {\"index\": ");
-			json_append_string(&actions, name, strlen(name));
-			appendStringInfo(&actions, ", \"alias\": \"%s\"}}", alias);
-		}
-	}
-	if (right && !others)
-		return;
-	appendStringInfoString(&actions, "]}");
-	(void) ask("POST", "/_aliases", es_body(actions.data), 0, &problem);
-	ereport(LOG,
-			(errmsg("pg_chat pointed the alias \"%s\" in Elasticsearch to the index \"%s\"",
-					alias, index->name)));
-}
-
-/*
- * Bring an index into being. Returns whether it can be used from now on; if
- * not, *problem says why.
+ * Create an index in Elasticsearch, unless it is there, and enable it. Returns
+ * whether it can be used from now on; if not, *problem says why.
  */
 static bool
 begin(const EsIndex *index, const char **problem)
 {
 	char	   *uuid;
 
-	if (is_recent(&refused, problem) || !examine(index, &uuid, problem))
+	if (is_recent(&refused, problem) || !es_index_examine(index, &uuid, problem))
 		return false;
 	if (uuid == NULL)
 	{
-		const char *refusal = create(index);
+		const char *refusal = es_index_create(index);
 
-		if (!examine(index, &uuid, problem))
+		if (!es_index_examine(index, &uuid, problem))
 			return false;
 		note(&refused, uuid == NULL ? refusal : NULL);
 		if (uuid == NULL)
@@ -252,7 +126,7 @@ begin(const EsIndex *index, const char **problem)
 	return true;
 }
 
-/* Have an index be gone. Returns whether it is; if not, *problem says why. */
+/* Delete an index and its row. Returns whether both are gone; if not, *problem says why. */
 static bool
 end(const EsIndex *index, const char **problem)
 {
@@ -260,7 +134,7 @@ end(const EsIndex *index, const char **problem)
 
 	if (is_recent(&refused, problem))
 		return false;
-	refusal = drop(index);
+	refusal = es_index_drop(index);
 	note(&refused, refusal);
 	if (refusal != NULL)
 	{
@@ -272,24 +146,24 @@ end(const EsIndex *index, const char **problem)
 }
 
 /*
- * See whether an index is still what it was. One that is not is forgotten or,
- * if it was changed, disabled; then *problem says so.
+ * Check that Elasticsearch still has an index as it was created. If it is gone, its
+ * row is deleted; if it was changed, it is disabled, and *problem says so.
  */
 static bool
 is_still_there(const EsIndex *index, const char **problem)
 {
 	char	   *uuid;
 
-	if (!examine(index, &uuid, problem))
+	if (!es_index_examine(index, &uuid, problem))
 	{
 		es_index_row_disable(index);
 		return false;
 	}
 	if (uuid != NULL && strcmp(uuid, index->uuid) == 0)
 	{
-		point_alias(index, psprintf("%s-write", index->name));
+		es_index_point_alias(index, psprintf("%s-write", index->name));
 		if (index->state == INDEX_CURRENT)
-			point_alias(index, index->alias);
+			es_index_point_alias(index, index->alias);
 		if (index->elsewhere)
 			es_index_row_enable(index, uuid);
 		return true;
@@ -301,8 +175,8 @@ is_still_there(const EsIndex *index, const char **problem)
 }
 
 /*
- * Do what has to be done about an index. Returns whether its row changed.
- * *problem says why it cannot be used, or was not looked at, if so.
+ * Take an index to its next state, if it is due. Returns whether its row changed.
+ * If it cannot be used, or could not be checked, *problem says why.
  */
 static bool
 maintain(EsIndex *index, bool check, const char **problem)
@@ -337,8 +211,8 @@ maintain(EsIndex *index, bool check, const char **problem)
 }
 
 /*
- * Begin what has no row yet, and retire what is not wanted any more. Returns
- * whether there was something of the kind.
+ * Start an index that has no row yet, or retire one that is no longer wanted.
+ * Returns whether a row was inserted or changed.
  */
 static bool
 change_rows(List *indexes)
@@ -358,11 +232,11 @@ change_rows(List *indexes)
 }
 
 /*
- * See that the indexes are there that should be: a current one and, where that
- * is to be replaced, one that is being built; and that others are gone. check:
- * ask Elasticsearch whether they are still what they were. Returns whether any
- * of this changed, so that they have to be looked up again. *problem says why
- * one cannot be used, or was not looked at, if so.
+ * Maintain the indexes that should exist: a current one and, if that is to be
+ * replaced, one that is being built. Others are deleted. With check, Elasticsearch
+ * is asked whether it still has them as they were created. Returns whether any row
+ * changed, so that the caller must read them again. If an index cannot be used, or
+ * could not be checked, *problem says why, in the current memory context.
  */
 bool
 es_indexes_maintain(List *indexes, bool check, const char **problem)
@@ -380,19 +254,21 @@ es_indexes_maintain(List *indexes, bool check, const char **problem)
 }
 
 /*
- * Have an index take the place of the current one.
+ * Replace the current index, which is retired, by a new one. Raises 08006 if
+ * Elasticsearch does not point the alias to it.
  */
 void
 es_index_replace(const EsIndex *old, const EsIndex *new)
 {
-	point_alias(new, new->alias);
-	/* Durable before the old one is deleted. */
+	es_index_point_alias(new, new->alias);
+	/* Durable before the old index is deleted. */
 	es_index_row_replace(old, new);
 	ereport(LOG, (errmsg("pg_chat: the index \"%s\" took the place of \"%s\"", new->name, old->name)));
 }
 
 /*
- * Forget all indexes: Elasticsearch is not used any more.
+ * Delete the rows of all indexes, since Elasticsearch is no longer used. The
+ * indexes themselves stay there.
  */
 void
 es_indexes_forget(void)

@@ -7,9 +7,6 @@
 
 #include "elasticsearch/es_index_rows.h"
 
-/* pg_chat.elasticsearch_shards: of an index that is built from now on. */
-extern int	guc_elasticsearch_shards;
-
 extern bool es_indexes_maintain(List *indexes, bool check, const char **problem);
 extern void es_index_replace(const EsIndex *old, const EsIndex *new);
 extern void es_indexes_forget(void);

@@ -2,12 +2,12 @@
  * es_index_rows.c
  *	  The rows of chat_internal.search_indexes that are this database's.
  *
- * A row says how it is with an index in Elasticsearch; what becomes of it is
- * decided in es_index_lifecycle.c. Where a row must be durable before
- * Elasticsearch is told anything, its transaction commits synchronously.
+ * A row has the state of an index in Elasticsearch; es_index_lifecycle.c decides
+ * how it changes. Where a row must be durable before a request is made, its
+ * transaction commits synchronously.
  *
- * There may be rows of other databases, see es_stray_rows.c. They are left out
- * where an index is looked for; from then on it is known by its id.
+ * Rows of other databases may stand beside them, see es_stray_rows.c. A search for
+ * an index leaves them out; from then on an index is addressed by its id.
  */
 #include "postgres.h"
 
@@ -20,7 +20,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker.h"
 #include "bgworker/worker_xact.h"
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
@@ -31,10 +30,10 @@
 
 PG_FUNCTION_INFO_V1(chat_reindex);
 
-/* Bytes of a database's name in the name of its indexes. */
+/* Bytes of the database's name that go into the names of its indexes, and a NUL. */
 #define DATABASE_PART_SIZE 64
 
-/* As the column state has them. */
+/* The values of the column state. */
 static const char *const state_names[] = {
 	[INDEX_BUILDING] = "building",
 	[INDEX_CURRENT] = "current",
@@ -51,7 +50,7 @@ state_from_name(const char *name)
 	return state;
 }
 
-/* A hash that tells one URL from another. */
+/* A hash of the present URL, to recognize a change. */
 static int32
 server_hash(void)
 {
@@ -60,10 +59,10 @@ server_hash(void)
 }
 
 /*
- * Find the index to search, in the current memory context: one that can be
- * used, is this database's, was found at the present URL, and was verified to
- * be in sync since this server started. Connected to SPI; reads with the
- * calling query's snapshot. Returns false if there is none.
+ * Find the index to search: this database's current one, if it is enabled, was
+ * last seen at the present URL, and was verified since the server started. Returns
+ * false if there is none. *name is in the current memory context. Connected to SPI;
+ * reads with the calling query's snapshot.
  */
 bool
 es_index_current(int32 *id, char **name)
@@ -89,7 +88,7 @@ es_index_current(int32 *id, char **name)
 	return true;
 }
 
-/* The index in a row of SPI_tuptable, in the current memory context. */
+/* The index that a row of SPI_tuptable describes, in the current memory context. */
 static EsIndex *
 index_from_row(uint64 row)
 {
@@ -110,8 +109,9 @@ index_from_row(uint64 row)
 }
 
 /*
- * This database's indexes, in the current memory context, the oldest first, and
- * the latest version that any document was given.
+ * Read this database's indexes, the oldest first, as a list of EsIndex in the
+ * current memory context. *last_version becomes the highest version recorded for a
+ * document, 0 if none is. Outside of a transaction.
  */
 List *
 es_index_rows_read(int64 *last_version)
@@ -144,7 +144,7 @@ es_index_rows_read(int64 *last_version)
 	return indexes;
 }
 
-/* The index in a state; NULL if there is none. */
+/* The first index of a list that is in this state; NULL if there is none. */
 EsIndex *
 es_index_in_state(List *indexes, EsIndexState state)
 {
@@ -161,8 +161,8 @@ es_index_in_state(List *indexes, EsIndexState state)
 }
 
 /*
- * Name an alias after the database, and the cluster: others may use the same
- * Elasticsearch. Characters that it does not allow in a name become underscores.
+ * The alias of this database, named after it and its cluster, since others may use
+ * the same Elasticsearch. Characters that are not allowed there become underscores.
  */
 static char *
 alias_name(void)
@@ -183,7 +183,10 @@ alias_name(void)
 	return psprintf("pg_chat-%s-%s", part, database_identity_current());
 }
 
-/* Give an index that is to be a row. Returns its name, which nothing had before. */
+/*
+ * Insert the row of an index that is to be created. Returns its name, in the
+ * current memory context; no index had that before.
+ */
 char *
 es_index_row_insert(EsIndexState state)
 {
@@ -206,73 +209,7 @@ es_index_row_insert(EsIndexState state)
 	return name;
 }
 
-/* Rows that are deleted in one transaction, where there may be many. */
-#define DELETED_MAX "10000"
-
-/*
- * Run a statement that deletes DELETED_MAX rows at most, with the parameter id,
- * until there are fewer; other jobs go on meanwhile.
- */
-static void
-delete_in_slices(SavedPlan *plan, int32 id, const char *activity)
-{
-	Datum		value = Int32GetDatum(id);
-	uint64		deleted;
-
-	do
-	{
-		worker_xact_begin(activity);
-		deleted = spi_plan_write(plan, &value, NULL);
-		worker_xact_commit();
-		(void) worker_do_other_job();
-	} while (deleted == atoi(DELETED_MAX));
-}
-
-/* Delete watermarks: the messages are pending again. */
-static void
-delete_watermarks(int32 id)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY (ARRAY("
-		"SELECT ctid FROM chat_internal.search_watermarks WHERE index_id = $1 LIMIT " DELETED_MAX "))", INT4OID);
-
-	delete_in_slices(&plan, id, "deleting what is noted of an index");
-}
-
-/* The same, of what was noted since, in a transaction that ends it. */
-static void
-delete_last_watermarks(int32 id)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_watermarks WHERE index_id = $1", INT4OID);
-	Datum		value = Int32GetDatum(id);
-
-	spi_plan_write(&plan, &value, NULL);
-}
-
-/*
- * Delete the row of an index, and all that is noted of it. What is queued for it
- * goes last: should this end in between, the index either has it or has no row.
- */
-void
-es_index_row_delete(const EsIndex *index)
-{
-	static SavedPlan row = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_indexes WHERE id = $1", INT4OID);
-	static SavedPlan queue = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_queue WHERE ctid = ANY (ARRAY("
-		"SELECT ctid FROM chat_internal.search_queue WHERE index_id = $1 LIMIT " DELETED_MAX "))", INT4OID);
-	Datum		value = Int32GetDatum(index->id);
-
-	delete_watermarks(index->id);
-	worker_xact_begin("forgetting an index");
-	spi_plan_write(&row, &value, NULL);
-	delete_last_watermarks(index->id);
-	worker_xact_commit();
-	delete_in_slices(&queue, index->id, "deleting what is queued for an index");
-}
-
-/* An index can be used from now on, at this URL: write its uuid. */
+/* Record that an index can be used, at the present URL, by writing its uuid. */
 void
 es_index_row_enable(const EsIndex *index, const char *uuid)
 {
@@ -288,25 +225,7 @@ es_index_row_enable(const EsIndex *index, const char *uuid)
 	worker_xact_commit();
 }
 
-/*
- * An index cannot be used any more. Its contents count for nothing, since nobody
- * knows what they will be when it can be used again.
- */
-void
-es_index_row_disable(const EsIndex *index)
-{
-	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat_internal.search_indexes SET uuid = NULL WHERE id = $1", INT4OID);
-	Datum		value = Int32GetDatum(index->id);
-
-	delete_watermarks(index->id);
-	worker_xact_begin("disabling an index");
-	spi_plan_write(&plan, &value, NULL);
-	delete_last_watermarks(index->id);
-	worker_xact_commit();
-}
-
-/* In a transaction. */
+/* Write the state of an index. In a transaction. */
 static void
 set_state(const EsIndex *index, EsIndexState state)
 {
@@ -317,7 +236,7 @@ set_state(const EsIndex *index, EsIndexState state)
 	spi_plan_write(&plan, values, NULL);
 }
 
-/* An index is to be deleted from Elasticsearch, then its row. */
+/* Retire an index: it is to be deleted from Elasticsearch, and then its row. */
 void
 es_index_row_retire(const EsIndex *index)
 {
@@ -327,7 +246,7 @@ es_index_row_retire(const EsIndex *index)
 	worker_xact_commit();
 }
 
-/* An index takes the place of the current one, which is retired. */
+/* Make an index the current one, and retire that. */
 void
 es_index_row_replace(const EsIndex *old, const EsIndex *new)
 {
@@ -339,7 +258,8 @@ es_index_row_replace(const EsIndex *old, const EsIndex *new)
 }
 
 /*
- * An index is in sync, but for what is pending, having seen so many operations.
+ * Record that an index holds what the table holds, except for what is pending,
+ * after so many operations.
  */
 void
 es_index_mark_verified(const EsIndex *index, int64 operations)
@@ -355,8 +275,9 @@ es_index_mark_verified(const EsIndex *index, int64 operations)
 }
 
 /*
- * An index may not be in sync: it has seen so many operations, which are not as
- * many as were noted. Documents that are sent from now on have later versions.
+ * Record that an index may be out of sync, since the operations that it has seen
+ * are not as many as were recorded. version is the highest that any document may
+ * have; documents that are sent from now on get higher ones.
  */
 void
 es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
@@ -376,11 +297,13 @@ es_index_mark_unverified(const EsIndex *index, int64 operations, int64 version)
 }
 
 /*
- * Note the latest version that a document was given, and how many operations
- * the index has seen, unless that is NULL. Not if somebody has its row locked,
- * as who ran chat.reindex(): then versions have a margin, and the index may seem
- * to have seen too much. The operations of an index that is not verified are noted
- * when it is. In a transaction.
+ * Record the highest version given to a document and, unless operations is NULL,
+ * how many operations the index has seen; those of an unverified index are recorded
+ * when it is verified. In a transaction.
+ *
+ * Does nothing while another transaction has the row locked, as chat.reindex()
+ * does. That is safe: versions restart with a margin above the recorded one, and
+ * an index that has seen more operations than recorded is verified again.
  */
 void
 es_index_note_progress(int32 id, int64 version, const int64 *operations)
@@ -401,6 +324,9 @@ es_index_note_progress(int32 id, int64 version, const int64 *operations)
 
 /*
  * chat.reindex() returns text
+ *
+ * Has the worker build an index that replaces the current one, whose name is
+ * returned. Raises 55000 if Elasticsearch is not used.
  */
 Datum
 chat_reindex(PG_FUNCTION_ARGS)

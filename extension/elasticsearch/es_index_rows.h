@@ -22,15 +22,15 @@ typedef struct EsIndex
 	int32		id;
 	char	   *name;
 	char	   *alias;
-	bool		verified;		/* in sync, but for what is pending, since the server started */
-	bool		unverified;		/* not in sync, as far as is known */
-	int64		operations;		/* that it had seen, when last noted */
-	char	   *uuid;			/* NULL: it cannot be used, or not yet */
-	bool		elsewhere;		/* it was last found at another URL */
+	bool		verified;		/* in sync, except for what is pending, since the server started */
+	bool		unverified;		/* marked so, until it is verified again */
+	int64		operations;		/* seen when that was last recorded */
+	char	   *uuid;			/* NULL: cannot be used, or not yet */
+	bool		elsewhere;		/* last seen at another URL */
 	EsIndexState state;
 	bool		rebuild;		/* to be replaced by another */
 
-	/* Not of the row: Elasticsearch has just said that it is still what it was. */
+	/* Not a column: Elasticsearch just confirmed that the index is as it was created. */
 	bool		checked;
 } EsIndex;
 
@@ -38,9 +38,7 @@ extern bool es_index_current(int32 *id, char **name);
 extern List *es_index_rows_read(int64 *last_version);
 extern EsIndex *es_index_in_state(List *indexes, EsIndexState state);
 extern char *es_index_row_insert(EsIndexState state);
-extern void es_index_row_delete(const EsIndex *index);
 extern void es_index_row_enable(const EsIndex *index, const char *uuid);
-extern void es_index_row_disable(const EsIndex *index);
 extern void es_index_row_retire(const EsIndex *index);
 extern void es_index_row_replace(const EsIndex *old, const EsIndex *new);
 extern void es_index_mark_verified(const EsIndex *index, int64 operations);

@@ -1,26 +1,17 @@
 /*
  * es_sender.c
- *	  Sending to an index what it lacks.
+ *	  Sending to an index the messages that it lacks.
  *
  * Batches go to Elasticsearch by _bulk, several at a time:
  *
- *	read		from the tables, see es_batch_reader.c
- *	sent		nothing is known of it: if the request fails, it is dropped, and
- *				what it has is read and sent again
- *	acknowledged	it is durable in Elasticsearch; searches need not find it yet.
- *				It is never sent again
- *	refreshed	a refresh that began after that has succeeded: searches find it.
- *				Watermarks are raised, and rows of the queue deleted, once that is so
- *				of all batches of the same chats that were read before
- *
- * While there is more to send, refreshes are rare, since they are costly; when
- * there is no more, one follows at once. One that fails is made again.
- *
- * Together with a refresh, it is asked how many operations the index has seen
- * (see es_seq_no.c), to be noted. Nothing waits for that. If the answer is late,
- * it is noted when it comes; if there is none, it is asked again when nothing is
- * under way. Until then the server may not be sure of the index, should it start
- * anew.
+ *	read		from the tables: see es_batch_reader.c
+ *	sent		the outcome is unknown. If the request fails, the batch is dropped,
+ *				and its messages are read and sent again
+ *	acknowledged	durable in Elasticsearch, and never sent again. Searches may
+ *				not find it yet
+ *	refreshed	found by searches: see es_refresh.c. Watermarks are raised, and rows
+ *				of the queue deleted, once all earlier batches of the same chats are
+ *				refreshed, too
  */
 #include "postgres.h"
 
@@ -28,27 +19,24 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "bgworker/worker_xact.h"
-#include "common/json_read.h"
-#include "elasticsearch/es_batch_ack.h"
+#include "common/due_time.h"
 #include "elasticsearch/es_bulk.h"
 #include "elasticsearch/es_client.h"
-#include "elasticsearch/es_index_rows.h"
 #include "elasticsearch/es_sender.h"
-#include "elasticsearch/es_seq_no.h"
 #include "elasticsearch/es_version.h"
 
-/* Requests with batches under way, and batches with and without requests. */
+/* Limits on the bulk requests under way, and on batches, with a request or without. */
 #define REQUESTS_MAX 4
 #define BATCHES_MAX 64
 
-/* The time between refreshes while there is more to send. */
-#define REFRESH_PAUSE_MS 3000
-
-/* The pause after Elasticsearch asked to go slower: doubles from the first to the last. */
+/* The pause after Elasticsearch asks for fewer requests doubles from the first to the last. */
 #define SLOWER_FIRST_MS 500
 #define SLOWER_LAST_MS 15000
 
+/*
+ * Create a sender for the index with this id and name, which lasts until it is
+ * freed. It begins with a look at all chats.
+ */
 EsSender *
 es_sender_create(int32 index, const char *name)
 {
@@ -57,20 +45,11 @@ es_sender_create(int32 index, const char *name)
 	sender->name = MemoryContextStrdup(TopMemoryContext, name);
 	sender->reader = es_batch_reader_create(index);
 	sender->batch_size = ES_BATCH_SIZE;
-	sender->counted = true;
+	sender->refresh.counted = true;
 	return sender;
 }
 
-/* End a request, if there is one. */
-static void
-end_request(HttpRequest **request)
-{
-	if (*request != NULL)
-		http_end(*request);
-	*request = NULL;
-}
-
-/* Forget a batch, which is not under way any more. */
+/* Free a batch, which is no longer under way. */
 static void
 forget(EsSender *sender, EsBatch *batch)
 {
@@ -78,12 +57,11 @@ forget(EsSender *sender, EsBatch *batch)
 	es_batch_free(batch);
 }
 
-/* Free a sender; requests that are under way end. */
+/* Free a sender, and abort its requests. */
 void
 es_sender_free(EsSender *sender)
 {
-	end_request(&sender->refresh);
-	es_seq_no_end(&sender->counting);
+	es_refresh_abort(&sender->refresh);
 	while (sender->batches != NIL)
 		forget(sender, linitial(sender->batches));
 	es_batch_reader_free(sender->reader);
@@ -91,37 +69,29 @@ es_sender_free(EsSender *sender)
 	pfree(sender);
 }
 
-/* Whether there is something to send, or to wait for. */
+/* Whether there is something to send or to wait for. */
 bool
 es_sender_is_busy(const EsSender *sender)
 {
-	return sender->batches != NIL || sender->counting.request != NULL || es_batch_reader_has_more(sender->reader);
+	return sender->batches != NIL || es_refresh_is_under_way(&sender->refresh) ||
+		es_batch_reader_has_more(sender->reader);
 }
 
-/* Whether there is not, and it is noted what the index has seen. */
+/* Whether the sender is idle, and the operations that the index has seen are recorded. */
 bool
 es_sender_is_settled(const EsSender *sender)
 {
-	return sender->counted && !es_sender_is_busy(sender);
+	return sender->refresh.counted && !es_sender_is_busy(sender);
 }
 
-/* How long until a time, in milliseconds; 0 if it is further away than it can be: the clock was set back. */
-static long
-until_ms(TimestampTz time, long at_most_ms)
-{
-	long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), time);
-
-	return left_ms > at_most_ms ? 0 : left_ms;
-}
-
-/* How long nothing is sent, in milliseconds, since Elasticsearch asked to go slower. */
+/* How long nothing may be sent, in milliseconds, since Elasticsearch asked for fewer requests. */
 long
 es_sender_pause_ms(const EsSender *sender)
 {
-	return until_ms(sender->slower_until, SLOWER_LAST_MS);
+	return due_time_left_ms(GetCurrentTimestamp(), sender->slower_until, SLOWER_LAST_MS);
 }
 
-/* Elasticsearch asked to go slower: smaller batches, after a pause. */
+/* Send smaller batches, after a pause, as Elasticsearch asked. */
 static void
 go_slower(EsSender *sender)
 {
@@ -132,9 +102,9 @@ go_slower(EsSender *sender)
 }
 
 /*
- * A batch was accepted, larger ones may be. But not while there was one too
- * large whose messages are sent in smaller ones, until they are small enough:
- * with the others' success they would be put together again.
+ * Send larger batches, since one was accepted. Not while the messages of a batch
+ * that was too large are being sent in smaller ones: the success of other batches
+ * would put them together again.
  */
 static void
 go_faster(EsSender *sender)
@@ -144,7 +114,7 @@ go_faster(EsSender *sender)
 	sender->slower_ms = 0;
 }
 
-/* Requests that are under way with batches. */
+/* The number of bulk requests under way. */
 static int
 count_requests(const EsSender *sender)
 {
@@ -166,7 +136,7 @@ read_batch(EsSender *sender)
 	if (!es_batch_reader_can_read(sender->reader))
 		return NULL;
 
-	/* Entered in the list at once: after an error, es_sender_recover finds it there. */
+	/* In the list before it is read: es_sender_recover() finds it there after an error. */
 	batch = es_batch_create(sender->batch_size);
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	sender->batches = lappend(sender->batches, batch);
@@ -188,7 +158,7 @@ read_batch(EsSender *sender)
 	return batch;
 }
 
-/* Send what can be sent now. */
+/* Read and send batches, as many as may be under way. */
 static void
 send_batches(EsSender *sender)
 {
@@ -200,12 +170,12 @@ send_batches(EsSender *sender)
 		CHECK_FOR_INTERRUPTS();
 		if (batch->body == NULL)
 			continue;
-		sender->counted = false;
+		sender->refresh.counted = false;
 		es_bulk_begin(sender->name, batch);
 	}
 }
 
-/* Read the answer to a batch. */
+/* Process the answer to a batch. */
 static void
 receive(EsSender *sender, EsBatch *batch, const char **problem)
 {
@@ -234,7 +204,7 @@ receive(EsSender *sender, EsBatch *batch, const char **problem)
 	batch->acknowledged = true;
 }
 
-/* Read the answers that are there. */
+/* Process the answers that have arrived. */
 static void
 receive_answers(EsSender *sender, const char **problem)
 {
@@ -250,8 +220,8 @@ receive_answers(EsSender *sender, const char **problem)
 }
 
 /*
- * Whether messages were refused for what they are. They may be as they should,
- * and the index not: who calls finds out.
+ * Whether Elasticsearch refused messages for their contents. The cause may also be
+ * an index that is not as it was created; the caller has to find out.
  */
 bool
 es_sender_was_refused(const EsSender *sender)
@@ -264,7 +234,7 @@ es_sender_was_refused(const EsSender *sender)
 	return false;
 }
 
-/* The messages are at fault: they fail. */
+/* Let the refused messages fail, since they are the cause. */
 void
 es_sender_accept_refusals(EsSender *sender)
 {
@@ -279,142 +249,53 @@ es_sender_accept_refusals(EsSender *sender)
 	}
 }
 
-/*
- * Make what is acknowledged visible to searches, if there is any: at once if
- * nothing else is under way.
- */
+/* End the batches that a refresh has made visible, and add their messages to *done. */
 static void
-begin_refresh(EsSender *sender)
+end_refresh(EsSender *sender, uint64 *done, const char **problem)
 {
-	ListCell   *cell;
-	bool		any = false;
-
-	if (sender->refresh != NULL ||
-		(count_requests(sender) > 0 && list_length(sender->batches) < BATCHES_MAX &&
-		 until_ms(sender->next_refresh, REFRESH_PAUSE_MS) > 0))
-		return;
-	foreach(cell, sender->batches)
-	{
-		EsBatch    *batch = lfirst(cell);
-
-		batch->refreshing = batch->acknowledged && !batch->refreshed;
-		any |= batch->refreshing;
-	}
-	if (!any)
-		return;
-	sender->next_refresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), REFRESH_PAUSE_MS);
-	es_seq_no_ask(&sender->counting, sender->name);
-	sender->refresh = es_begin("POST", psprintf("/%s/_refresh", sender->name), NULL, ES_TIMEOUT_MS);
-}
-
-/* Note what searches find now. operations is NULL if it is not known. */
-static uint64
-finish_batches(EsSender *sender, const int64 *operations)
-{
-	List	   *finished;
-	uint64		done = 0;
+	List	   *finished = es_refresh_end(&sender->refresh, sender->name, sender->reader,
+										  sender->batches, done, problem);
 	ListCell   *cell;
 
-	foreach(cell, sender->batches)
-	{
-		EsBatch    *batch = lfirst(cell);
-
-		batch->refreshed |= batch->refreshing;
-		batch->refreshing = false;
-	}
-	finished = es_batches_to_acknowledge(sender->batches);
-	worker_xact_begin("noting what is indexed");
-	foreach(cell, finished)
-		done += es_batch_acknowledge(sender->reader, lfirst(cell));
-	es_index_note_progress(sender->reader->index, es_version_last(), operations);
-	worker_xact_commit();
 	foreach(cell, finished)
 	{
 		es_batch_reader_end_batch(sender->reader, lfirst(cell));
 		forget(sender, lfirst(cell));
 	}
-	return done;
-}
-
-/* If a refresh is done, note what searches find now. Returns how many messages. */
-static uint64
-end_refresh(EsSender *sender, const char **problem)
-{
-	const char *trouble;
-	Jsonb	   *answer;
-	int64		failed;
-	int64		operations;
-	uint64		done;
-	bool		known;
-
-	if (sender->refresh == NULL || !sender->refresh->done)
-		return 0;
-	answer = es_json(sender->refresh, &trouble);
-	if (answer == NULL)
-		es_raise(trouble);
-	if (!json_integer(json_member(json_container(json_member(&answer->root, "_shards")), "failed"), &failed) ||
-		failed != 0)
-		es_raise("Elasticsearch could not refresh all shards of the index");
-	known = es_seq_no_take(&sender->counting, sender->name, &operations, problem);
-	done = finish_batches(sender, known ? &operations : NULL);
-	end_request(&sender->refresh);
-	sender->counted = known && sender->batches == NIL;
-	return done;
 }
 
 /*
- * Note how many operations the index has seen, when nothing is under way and it
- * is not known. The count then covers all that was sent.
- */
-static void
-note_operations(EsSender *sender, const char **problem)
-{
-	int64		operations;
-
-	if (sender->counted || sender->batches != NIL || sender->refresh != NULL)
-		return;
-	if (es_seq_no_take(&sender->counting, sender->name, &operations, problem))
-	{
-		worker_xact_begin("noting how many operations an index has seen");
-		es_index_note_progress(sender->reader->index, es_version_last(), &operations);
-		worker_xact_commit();
-		sender->counted = true;
-	}
-	else if (es_seq_no_may_ask(&sender->counting))
-		es_seq_no_ask(&sender->counting, sender->name);
-}
-
-/*
- * Do what can be done without waiting. Adds to *done the messages that searches
- * find now. *problem says what did not go well, if it does not end the run.
- * Returns whether requests are under way. Raises 08006 if a request failed of
- * which others depend; es_sender_recover must follow.
+ * Go on without waiting. Adds to *done the number of messages that became visible
+ * to searches. A problem that does not end the run is set in *problem. Returns
+ * whether answers are awaited. Raises 08006 if a request failed on which others
+ * depend; the caller then has to call es_sender_recover().
  */
 bool
 es_sender_advance(EsSender *sender, uint64 *done, const char **problem)
 {
 	receive_answers(sender, problem);
-	*done += end_refresh(sender, problem);
+	end_refresh(sender, done, problem);
 	if (sender->batches == NIL && es_batch_reader_is_empty(sender->reader))
 		sender->too_large = false;
 	send_batches(sender);
-	begin_refresh(sender);
-	note_operations(sender, problem);
-	return sender->refresh != NULL || sender->counting.request != NULL || count_requests(sender) > 0;
+	es_refresh_begin(&sender->refresh, sender->name, sender->batches,
+					 count_requests(sender) == 0 || list_length(sender->batches) >= BATCHES_MAX);
+	if (sender->batches == NIL)
+		es_refresh_count_operations(&sender->refresh, sender->name, sender->reader->index, problem);
+	return es_refresh_is_under_way(&sender->refresh) || count_requests(sender) > 0;
 }
 
 /*
- * After an error while it sent: what is acknowledged is kept, and refreshed
- * again; nothing is known of the rest, which is read and sent again. Raises
- * nothing.
+ * Recover from an error in es_sender_advance(). Batches that were acknowledged are
+ * kept, to be refreshed again; the others are dropped, and their messages are read
+ * and sent again. Raises no error.
  */
 void
 es_sender_recover(EsSender *sender)
 {
 	ListCell   *cell;
 
-	end_request(&sender->refresh);
-	es_seq_no_end(&sender->counting);
+	es_refresh_abort(&sender->refresh);
 	foreach(cell, sender->batches)
 	{
 		EsBatch    *batch = lfirst(cell);
@@ -427,6 +308,6 @@ es_sender_recover(EsSender *sender)
 		es_batch_free(batch);
 	}
 
-	/* Should the batches be too large for it, or for the time it has. */
+	/* They may have been too large for Elasticsearch to answer in time. */
 	sender->batch_size = Max(sender->batch_size / 2, 1);
 }

@@ -1,6 +1,6 @@
 /*
  * es_sender.h
- *	  Sending to an index what it lacks: see es_sender.c.
+ *	  Sending to an index the messages that it lacks: see es_sender.c.
  */
 #ifndef PG_CHAT_ES_SENDER_H
 #define PG_CHAT_ES_SENDER_H
@@ -11,7 +11,7 @@
 #include "nodes/pg_list.h"
 
 #include "elasticsearch/es_batch_reader.h"
-#include "elasticsearch/es_seq_no.h"
+#include "elasticsearch/es_refresh.h"
 
 /* The batches and requests that are under way for an index. */
 typedef struct EsSender
@@ -20,13 +20,10 @@ typedef struct EsSender
 	EsBatchReader *reader;
 	List	   *batches;		/* under way, in the order they were read */
 	int			batch_size;		/* messages in a batch, at most */
-	bool		too_large;		/* a batch was: none becomes larger before that is settled */
+	bool		too_large;		/* a batch was; none grows until its messages are sent */
 	TimestampTz slower_until;	/* nothing is sent before */
-	long		slower_ms;		/* the last pause; 0: Elasticsearch keeps up */
-	HttpRequest *refresh;		/* under way; else NULL */
-	TimestampTz next_refresh;	/* not before, while there is more to send */
-	EsSeqNoQuestion counting;	/* how many operations the index has seen */
-	bool		counted;		/* and that is noted */
+	long		slower_ms;		/* the last pause; 0: none since a batch was accepted */
+	EsRefresh	refresh;
 } EsSender;
 
 extern EsSender *es_sender_create(int32 index, const char *name);

@@ -15,6 +15,7 @@
 
 #include "utils/timestamp.h"
 
+#include "common/due_time.h"
 #include "common/json_read.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_seq_no.h"
@@ -128,10 +129,8 @@ es_seq_no_take(EsSeqNoQuestion *question, const char *index, int64 *operations, 
 bool
 es_seq_no_may_ask(const EsSeqNoQuestion *question)
 {
-	long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), question->next);
-
-	/* A time that is further away than it can be is of a clock that was set back. */
-	return question->request == NULL && (left_ms == 0 || left_ms > PAUSE_MS);
+	return question->request == NULL &&
+		due_time_left_ms(GetCurrentTimestamp(), question->next, PAUSE_MS) == 0;
 }
 
 /*

@@ -22,7 +22,7 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_difference.h"
-#include "elasticsearch/es_sync_job.h"
+#include "elasticsearch/es_unverified.h"
 #include "elasticsearch/es_verify_job.h"
 
 #define JOB "verify search"
@@ -186,7 +186,7 @@ verify_whole(const EsIndex *index, JobRun *run)
 		return;
 	begun = 0;
 	if (index->state == INDEX_CURRENT || found == 0)
-		es_sync_job_note_compared(index);
+		es_unverified_note_compared(index);
 }
 
 /* Verify what has to be verified as a whole. */
@@ -194,7 +194,7 @@ static long
 verify_wholly(JobRun *run)
 {
 	int64		last_version;
-	EsIndex    *index = es_sync_job_unverified(es_index_rows_read(&last_version));
+	EsIndex    *index = es_unverified_index(es_index_rows_read(&last_version));
 
 	if (index == NULL)
 		run->off = true;
@@ -210,14 +210,14 @@ verify_wholly(JobRun *run)
 static long
 run_verify(JobRun *run)
 {
-	return es_sync_job_wants_verification() ? verify_wholly(run) : verify_some(run);
+	return es_unverified_exists() ? verify_wholly(run) : verify_some(run);
 }
 
 /* Whether there is something to verify before it is time. */
 static bool
 is_wanted(void)
 {
-	return es_sync_job_wants_verification();
+	return es_unverified_exists();
 }
 
 Job			es_verify_job = {

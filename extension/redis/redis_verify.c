@@ -46,6 +46,7 @@
 #include "bgworker/repaired_counts.h"
 #include "bgworker/worker_xact.h"
 #include "changes/shmem.h"
+#include "common/due_time.h"
 #include "redis/redis_key_cleanup.h"
 #include "redis/redis_verify.h"
 
@@ -80,25 +81,24 @@ redis_verify_catch_up(RedisVerify *verify)
 		verify->state = VERIFY_CATCHING_UP_TWICE;
 }
 
-/* The interval may change while it is waited for. */
-static TimestampTz
-next_begin(const RedisVerify *verify)
-{
-	return TimestampTzPlusMilliseconds(verify->begun, guc_reconcile_interval * 1000L);
-}
-
-/* The time until the next verification, in milliseconds. */
+/*
+ * The milliseconds until the next verification is to begin; 0 if that is now. A
+ * reload may change the interval in between.
+ */
 long
 redis_verify_wait_ms(const RedisVerify *verify)
 {
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_begin(verify));
+	long		interval_ms = guc_reconcile_interval * 1000L;
+
+	return due_time_left_ms(GetCurrentTimestamp(),
+							TimestampTzPlusMilliseconds(verify->begun, interval_ms), interval_ms);
 }
 
 /* Begin a verification, if it is time. Returns whether one is under way. */
 static bool
 begin_in_time(RedisVerify *verify)
 {
-	if (verify->state == VERIFY_IDLE && next_begin(verify) <= GetCurrentTimestamp())
+	if (verify->state == VERIFY_IDLE && redis_verify_wait_ms(verify) == 0)
 		begin(verify, VERIFY_REPORTING);
 	return verify->state != VERIFY_IDLE;
 }

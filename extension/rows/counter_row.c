@@ -8,16 +8,18 @@
  * a check of its own reference pending, which an update would have to queue
  * anew. That is left to a statement.
  *
- * In a subtransaction a row is not locked before it is updated. The lock would
- * pass on to the new version, and each later subtransaction that updates the row
- * would have to make a multixact of that lock and its own update. The update
- * alone keeps others away as well, and leaves nothing in the new version.
+ * A row is not locked before it is updated. The lock would pass on to the new
+ * version, and each later subtransaction that updates the row would have to make
+ * a multixact of that lock and its own update. The update alone keeps others away
+ * as well, and leaves nothing in the new version: so a row that is only to be
+ * held is updated, too, to what it is.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 
 #include "common/compat.h"
@@ -37,11 +39,11 @@ is_own_version(OpenTable *table)
 	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 }
 
-/* Whether the row that was found is of a chat that was deleted, and waits to be purged. */
+/* Find a row, but not that of a chat that was deleted and waits to be purged. */
 static bool
-is_deleted(OpenTable *table)
+find(RowAccess *access, OpenTable *table, const RowKey *key)
 {
-	return table->which == TABLE_CHATS && !row_found_is_null(table, CHATS_DELETED_AT);
+	return row_find(access, table, key) && (table->which != TABLE_CHATS || row_found_is_null(table, CHATS_DELETED_AT));
 }
 
 /*
@@ -111,16 +113,45 @@ update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableS
 	return TM_Ok;
 }
 
+/* Whether nobody has locked or updated the row that was found, or ever did. */
+static bool
+is_untouched(OpenTable *table)
+{
+	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) table->found)->base.tuple;
+
+	return (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
+}
+
 /*
  * The same without waiting for others. An update always waits, so the row is
- * locked first.
+ * locked first, unless this transaction has updated it already. In a
+ * subtransaction a row that nobody has locked is updated at once; if somebody
+ * locks it just now, that fails.
  */
 static TM_Result
 try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
 {
-	TM_Result	result = row_lock_found(access, table, LockTupleNoKeyExclusive, false);
+	TM_Result	result;
+	int			nest_level;
 
-	return result == TM_Ok ? update_found(access, table, key, made) : result;
+	if (is_own_version(table))
+		return update_found(access, table, key, made);
+	if (GetCurrentTransactionNestLevel() == 1 || !is_untouched(table))
+	{
+		result = row_lock_found(access, table, LockTupleNoKeyExclusive, false);
+		return result == TM_Ok ? update_found(access, table, key, made) : result;
+	}
+	nest_level = NewGUCNestLevel();
+	row_lock_bound_waits();
+	result = update_found(access, table, key, made);
+	AtEOXact_GUC(true, nest_level);
+	return result;
+}
+
+static TM_Result
+update_or_try(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made, bool wait)
+{
+	return wait ? update_found(access, table, key, made) : try_update_found(access, table, key, made);
 }
 
 /*
@@ -156,7 +187,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		TupleTableSlot *made;
 		int			added;
 
-		if (!row_find(access, table, key) || is_deleted(table))
+		if (!find(access, table, key))
 			return ROW_MISSING;
 		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
 		added = Min(*count, PG_INT32_MAX - *last_number);
@@ -165,7 +196,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		made = make_version(table, *last_number + added, added);
 		if (made == NULL)
 			return ROW_BY_STATEMENT;
-		result = wait ? update_found(access, table, key, made) : try_update_found(access, table, key, made);
+		result = update_or_try(access, table, key, made, wait);
 		if (result == TM_Ok)
 		{
 			*count = added;
@@ -177,33 +208,26 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 
 /*
  * Hold a row until the transaction ends: nobody else changes it. *last_number
- * becomes its highest number, *tid its place.
+ * becomes its highest number.
  */
 RowResult
-counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, int32 *last_number, ItemPointer tid)
+counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, int32 *last_number)
 {
 	TM_Result	result;
 
 	do
 	{
-		TupleTableSlot *held;
-
-		if (!row_find(access, table, key) || is_deleted(table))
+		if (!find(access, table, key))
 			return ROW_MISSING;
 		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
-		held = table->found;
 		if (is_own_version(table))
 			result = TM_Ok;
-		else if (GetCurrentTransactionNestLevel() == 1 || is_in_use(table))
-			result = row_lock_found(access, table, LockTupleNoKeyExclusive, true);
+		else if (is_in_use(table))
+			result = row_lock_found(access, table, LockTupleNoKeyExclusive, wait);
 		else
-		{
-			held = make_version(table, *last_number, 0);
-			result = update_found(access, table, key, held);
-		}
-		*tid = held->tts_tid;
+			result = update_or_try(access, table, key, make_version(table, *last_number, 0), wait);
 	} while (result != TM_Ok && row_find_again(access, result));
-	return ROW_DONE;
+	return result == TM_Ok ? ROW_DONE : ROW_LOCKED;
 }
 
 /*
@@ -221,7 +245,7 @@ counter_row_raise(RowAccess *access, OpenTable *table, const RowKey *key, int32 
 		int32		last_number;
 		TupleTableSlot *made;
 
-		if (!row_find(access, table, key))
+		if (!find(access, table, key))
 			return ROW_MISSING;
 		last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
 		if (last_number >= number && added == 0)

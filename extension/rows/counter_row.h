@@ -9,8 +9,8 @@
 
 extern RowResult counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wait,
 								 int *count, int32 *last_number);
-extern RowResult counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key,
-								  int32 *last_number, ItemPointer tid);
+extern RowResult counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait,
+								  int32 *last_number);
 extern RowResult counter_row_raise(RowAccess *access, OpenTable *table, const RowKey *key,
 								   int32 number, int added);
 

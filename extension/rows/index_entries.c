@@ -19,7 +19,7 @@ index_info(OpenTable *table, int index, TupleTableSlot *row)
 {
 	IndexInfo  *info = table->plain->indexes[index].info;
 
-	if (info->ii_Expressions == NIL)
+	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
 		return info;
 	if (table->infos[index] == NULL)
 	{
@@ -32,6 +32,25 @@ index_info(OpenTable *table, int index, TupleTableSlot *row)
 	ResetPerTupleExprContext(table->estate);
 	GetPerTupleExprContext(table->estate)->ecxt_scantuple = row;
 	return table->infos[index];
+}
+
+/* Whether a row is in an index, that is, fulfils its predicate if it is partial. */
+static bool
+is_indexed(OpenTable *table, int index, TupleTableSlot *row)
+{
+	AttrNumber	condition = table->plain->indexes[index].condition;
+	bool		isnull;
+	IndexInfo  *info;
+
+	if (condition == 0)
+		return true;
+	(void) slot_getattr(row, condition, &isnull);
+	if (isnull)
+		return false;
+	info = index_info(table, index, row);
+	if (info->ii_PredicateState == NULL)
+		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, table->estate);
+	return ExecQual(info->ii_PredicateState, GetPerTupleExprContext(table->estate));
 }
 
 /*
@@ -49,11 +68,9 @@ index_entries_insert(OpenTable *table, TupleTableSlot *row, bool update)
 		Datum		values[INDEX_MAX_KEYS];
 		bool		nulls[INDEX_MAX_KEYS];
 
-		if (index->present != 0 && slot_attisnull(row, index->present))
+		if (!index->info->ii_ReadyForInserts || !is_indexed(table, i, row))
 			continue;
 		info = index_info(table, i, row);
-		if (!info->ii_ReadyForInserts)
-			continue;
 		FormIndexDatum(info, row, table->estate, values, nulls);
 		index_insert(row_access_index(table, i), values, nulls, &row->tts_tid, table->relation,
 					 info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,

@@ -18,19 +18,28 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "common/message_columns.h"
 #include "rows/known_tables.h"
 #include "rows/tid_cache.h"
 
 bool		guc_direct_rows;
 
+/* A column of a message: created_at has a default, and those of changes are null in a new one. */
+#define MESSAGE_SHAPE(argument, NAME, name, TYPE) \
+	[MESSAGES_COLUMNS + MESSAGE_##NAME] = { \
+		#name, TYPE##OID, \
+		MESSAGE_##NAME == MESSAGE_CREATED_AT ? DEFAULT_CLOCK : \
+		MESSAGE_##NAME == MESSAGE_EDITED_AT || MESSAGE_##NAME == MESSAGE_DELETED_AT ? DEFAULT_NULL : DEFAULT_GIVEN, \
+		.nullable = MESSAGE_##NAME > MESSAGE_CREATED_AT \
+	},
+
 static const TableShape shapes[KNOWN_TABLES] = {
 	[TABLE_APPLICATIONS] = {
 		.name = "applications",
-		.columns_count = 3,
+		.columns_count = 2,
 		.columns = {
 			[APPLICATIONS_ID] = {"id", INT4OID},
-			[APPLICATIONS_TOKEN] = {"token", TEXTOID},
-			[APPLICATIONS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL}
+			[APPLICATIONS_TOKEN] = {"token", TEXTOID}
 		},
 		.keys_count = 2,
 		.keys = {{APPLICATIONS_ID, -1}, {APPLICATIONS_TOKEN, -1}}
@@ -48,14 +57,15 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_CHATS] = {
 		.name = "chats",
-		.columns_count = 6,
+		.columns_count = 7,
 		.columns = {
 			[CHATS_APPLICATION] = {"application_id", INT4OID},
 			[CHATS_NUMBER] = {"number", INT4OID},
 			[CHATS_LAST_NUMBER] = {"last_message_number", INT4OID, DEFAULT_ZERO, .updated = true},
 			[CHATS_COUNT] = {"messages_count", INT4OID, DEFAULT_ZERO, .updated = true},
 			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK},
-			[CHATS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL}
+			[CHATS_LAST_REVISION] = {"last_revision", INT4OID, DEFAULT_ZERO, .updated = true},
+			[CHATS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL, .nullable = true}
 		},
 		.keys_count = 1,
 		.keys = {{CHATS_APPLICATION, CHATS_NUMBER, -1}},
@@ -63,13 +73,12 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_MESSAGES] = {
 		.name = "messages",
-		.columns_count = 5,
+		.columns_count = MESSAGES_COLUMNS + MESSAGE_COLUMNS_COUNT,
 		.columns = {
 			[MESSAGES_APPLICATION] = {"application_id", INT4OID},
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
-			[MESSAGES_NUMBER] = {"number", INT4OID},
-			[MESSAGES_BODY] = {"body", TEXTOID},
-			[MESSAGES_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK}
+			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
+			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
 		}
 	}
 };

@@ -125,8 +125,8 @@ default_fits(const Examination *e, AttrNumber column, ColumnDefault wanted)
 	if (wanted == DEFAULT_GIVEN)
 		return true;
 	value = build_column_default(e->relation, column);
-	if (wanted == DEFAULT_NULL || value == NULL)
-		return wanted == DEFAULT_NULL && value == NULL;
+	if (value == NULL || wanted == DEFAULT_NULL)
+		return value == NULL && wanted == DEFAULT_NULL;
 	if (wanted == DEFAULT_CLOCK)
 		return IsA(value, FuncExpr) && ((FuncExpr *) value)->funcid == F_CLOCK_TIMESTAMP;
 	return IsA(value, Const) && ((Const *) value)->consttype == INT4OID &&
@@ -152,8 +152,10 @@ examine_columns(Examination *e)
 		attribute = TupleDescAttr(e->descriptor, column - 1);
 		if (attribute->atttypid != e->shape->columns[i].type)
 			obstruct_all(e, psprintf("its column \"%s\" has another type", name));
-		if (e->shape->columns[i].inserted != DEFAULT_NULL && !compat_is_not_null(e->descriptor, column - 1))
+		if (!e->shape->columns[i].nullable && !compat_is_not_null(e->descriptor, column - 1))
 			obstruct_all(e, psprintf("its column \"%s\" may be null", name));
+		if (e->shape->columns[i].nullable && attribute->attnotnull)
+			obstruct(e, ROW_UPDATE, ROW_INSERT, psprintf("its column \"%s\" must not be null", name));
 		if (!default_fits(e, column, e->shape->columns[i].inserted))
 			obstruct(e, ROW_INSERT, ROW_INSERT, psprintf("its column \"%s\" has another default", name));
 	}
@@ -263,23 +265,50 @@ examine_triggers(Examination *e)
 	}
 }
 
-/* The column that has to be not null for a row to be in a partial index; 0 if its predicate is another. */
+/*
+ * Whether a node is a column of a built-in type, alone or compared with a constant by a
+ * built-in operator that is not true of a null. Returns the column, or 0.
+ */
 static AttrNumber
-index_present_column(const IndexInfo *info)
+compared_column(Node *node)
 {
-	NullTest   *test = list_length(info->ii_Predicate) == 1 ? linitial(info->ii_Predicate) : NULL;
+	OpExpr	   *operation = (OpExpr *) node;
+	Node	   *argument = node;
 
-	if (test == NULL || !IsA(test, NullTest) || test->nulltesttype != IS_NOT_NULL || test->argisrow || !IsA(test->arg, Var))
+	if (IsA(node, OpExpr))
+	{
+		if (list_length(operation->args) != 2 || !IsA(lsecond(operation->args), Const) ||
+			operation->opfuncid >= FirstNormalObjectId || !func_strict(operation->opfuncid))
+			return 0;
+		argument = linitial(operation->args);
+	}
+	return IsA(argument, Var) && ((Var *) argument)->vartype < FirstNormalObjectId ? Max(((Var *) argument)->varattno, 0) : 0;
+}
+
+/*
+ * The column that decides on whether a row is in a partial index: with a null there,
+ * it is not. Returns 0 if there is none that is known to.
+ */
+static AttrNumber
+index_condition(const IndexInfo *info)
+{
+	Node	   *node = list_length(info->ii_Predicate) == 1 ? linitial(info->ii_Predicate) : NULL;
+
+	if (node == NULL)
 		return 0;
-	return Max(((Var *) test->arg)->varattno, 0);
+	if (IsA(node, NullTest))
+		return ((NullTest *) node)->nulltesttype == IS_NOT_NULL && !((NullTest *) node)->argisrow ?
+			compared_column((Node *) ((NullTest *) node)->arg) : 0;
+	return IsA(node, OpExpr) ? compared_column(node) : 0;
 }
 
 /* Whether an index takes its entries from columns of built-in types, with built-in operators. */
 static bool
 index_is_builtin(const Examination *e, Relation index, const IndexInfo *info)
 {
-	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate || info->ii_Expressions != NIL ||
-		(info->ii_Predicate != NIL && index_present_column(info) == 0) || info->ii_ExclusionOps != NULL)
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate ||
+		info->ii_Expressions != NIL || info->ii_ExclusionOps != NULL ||
+		(info->ii_Predicate != NIL && index_condition(info) == 0))
 		return false;
 	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
 	{
@@ -360,7 +389,7 @@ examine_index(Examination *e, Relation index)
 			index_has_key(e, index, info, e->shape->keys[k]))
 			table->keys[k] = table->indexes_count;
 	table->indexes[table->indexes_count++] = (PlainIndex) {
-		RelationGetRelid(index), info, index_is_updated(e, info), index_present_column(info)
+		RelationGetRelid(index), info, index_is_updated(e, info), index_condition(info)
 	};
 }
 

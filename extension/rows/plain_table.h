@@ -11,7 +11,7 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
-#define PLAIN_COLUMNS_MAX 6
+#define PLAIN_COLUMNS_MAX 10
 #define PLAIN_KEYS_MAX 2
 #define PLAIN_KEY_COLUMNS_MAX 3
 #define PLAIN_INDEXES_MAX 8
@@ -31,9 +31,9 @@ typedef enum RowOperation
 typedef enum ColumnDefault
 {
 	DEFAULT_GIVEN,				/* it does say so */
+	DEFAULT_NULL,
 	DEFAULT_ZERO,
-	DEFAULT_CLOCK,				/* clock_timestamp() */
-	DEFAULT_NULL				/* and it may be null later, too */
+	DEFAULT_CLOCK				/* clock_timestamp() */
 } ColumnDefault;
 
 /* A table as pg_chat made it. */
@@ -47,6 +47,7 @@ typedef struct TableShape
 		Oid			type;
 		ColumnDefault inserted;
 		bool		updated;	/* ROW_UPDATE changes it */
+		bool		nullable;	/* it may be null, and is where it is not said */
 	}			columns[PLAIN_COLUMNS_MAX];
 	/* Unique keys that rows are looked up by: places of columns, then -1. */
 	int			keys_count;
@@ -60,7 +61,8 @@ typedef struct PlainIndex
 	Oid			oid;
 	IndexInfo  *info;
 	bool		updated;		/* ROW_UPDATE changes a column of it */
-	AttrNumber	present;		/* it has the rows in which this column is not null; 0: all */
+	AttrNumber	condition;		/* of a partial index: rows that are in it have a value in this
+								 * column; else 0 */
 } PlainIndex;
 
 /* What is known of a table. Where there is an obstacle, the rest may not be. */

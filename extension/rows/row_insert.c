@@ -41,9 +41,9 @@ make_message(TupleTableSlot *slot, const OpenTable *table, const MessageRow *row
 	clear_row(slot);
 	set_column(slot, table, MESSAGES_APPLICATION, Int32GetDatum(row->application));
 	set_column(slot, table, MESSAGES_CHAT, Int32GetDatum(row->chat));
-	set_column(slot, table, MESSAGES_NUMBER, Int32GetDatum(row->number));
-	set_column(slot, table, MESSAGES_BODY, PointerGetDatum(row->body));
-	set_column(slot, table, MESSAGES_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	for (int i = 0; i < MESSAGE_COLUMNS_COUNT; i++)
+		if (!row->nulls[i])
+			set_column(slot, table, MESSAGES_COLUMNS + i, row->values[i]);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -97,7 +97,7 @@ row_insert_messages(RowAccess *access, const MessageRow *rows, int count)
  * Insert a chat, which has no messages. Raises 23505 for a key that is taken.
  */
 void
-row_insert_chat(RowAccess *access, int32 application, int32 number)
+row_insert_chat(RowAccess *access, int32 application, int32 number, TimestampTz created_at)
 {
 	OpenTable  *table = &access->tables[TABLE_CHATS];
 	TupleTableSlot *slot = clear_row(row_access_made(table));
@@ -106,7 +106,8 @@ row_insert_chat(RowAccess *access, int32 application, int32 number)
 	set_column(slot, table, CHATS_NUMBER, Int32GetDatum(number));
 	set_column(slot, table, CHATS_LAST_NUMBER, Int32GetDatum(0));
 	set_column(slot, table, CHATS_COUNT, Int32GetDatum(0));
-	set_column(slot, table, CHATS_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	set_column(slot, table, CHATS_CREATED_AT, TimestampTzGetDatum(created_at));
+	set_column(slot, table, CHATS_LAST_REVISION, Int32GetDatum(0));
 	ExecStoreVirtualTuple(slot);
 	insert_row(access, table, slot);
 }

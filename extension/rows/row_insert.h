@@ -5,6 +5,9 @@
 #ifndef PG_CHAT_ROW_INSERT_H
 #define PG_CHAT_ROW_INSERT_H
 
+#include "datatype/timestamp.h"
+
+#include "common/message_columns.h"
 #include "rows/row_access.h"
 
 /* A new row of chat.messages. */
@@ -12,11 +15,11 @@ typedef struct MessageRow
 {
 	int32		application;
 	int32		chat;
-	int32		number;
-	text	   *body;
+	Datum		values[MESSAGE_COLUMNS_COUNT];
+	bool		nulls[MESSAGE_COLUMNS_COUNT];
 } MessageRow;
 
 extern void row_insert_messages(RowAccess *access, const MessageRow *rows, int count);
-extern void row_insert_chat(RowAccess *access, int32 application, int32 number);
+extern void row_insert_chat(RowAccess *access, int32 application, int32 number, TimestampTz created_at);
 
 #endif							/* PG_CHAT_ROW_INSERT_H */

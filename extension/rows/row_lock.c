@@ -11,6 +11,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "rows/row_lock.h"
 
@@ -97,6 +98,16 @@ row_lock_found(RowAccess *access, OpenTable *table, LockTupleMode mode, bool wai
 
 	return table_tuple_lock(table->relation, &tid, access->snapshot, table->found, access->command,
 							mode, wait ? LockWaitBlock : LockWaitSkip, 0, &failure);
+}
+
+/*
+ * Until the settings of this level are brought back, an update that has to wait
+ * for another transaction fails at once, with 55P03.
+ */
+void
+row_lock_bound_waits(void)
+{
+	(void) set_config_option("lock_timeout", "1ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*

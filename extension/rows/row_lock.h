@@ -23,6 +23,7 @@ extern bool row_find(RowAccess *access, OpenTable *table, const RowKey *key);
 extern bool row_find_current(RowAccess *access, OpenTable *table, const RowKey *key);
 extern bool row_find_again(RowAccess *access, TM_Result result);
 extern TM_Result row_lock_found(RowAccess *access, OpenTable *table, LockTupleMode mode, bool wait);
+extern void row_lock_bound_waits(void);
 extern RowResult row_lock(RowAccess *access, OpenTable *table, const RowKey *key, LockTupleMode mode, bool wait);
 
 #endif							/* PG_CHAT_ROW_LOCK_H */

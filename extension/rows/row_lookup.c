@@ -156,15 +156,23 @@ fetch_from_root(RowAccess *access, OpenTable *table, ItemPointerData root, bool 
 	return true;
 }
 
+/* Whether the row is at this place, in a version that the snapshot sees. */
+static bool
+fetch_version(RowAccess *access, OpenTable *table, const RowKey *key, ItemPointer tid)
+{
+	return is_within(table, tid) &&
+		table_tuple_fetch_row_version(table->relation, tid, access->snapshot, row_access_found(table)) &&
+		found_has_key(table, key);
+}
+
 /* Find the row where it was before. */
 static bool
 find_in_cache(RowAccess *access, OpenTable *table, const RowKey *key)
 {
 	ItemPointerData tid;
 
-	if (tid_cache_find_version(table->which, key->hash, &tid) && is_within(table, &tid) &&
-		table_tuple_fetch_row_version(table->relation, &tid, access->snapshot, row_access_found(table)) &&
-		found_has_key(table, key))
+	if ((tid_cache_find_version(table->which, key->hash, &tid) && fetch_version(access, table, key, &tid)) ||
+		(tid_cache_find_version_before(table->which, key->hash, &tid) && fetch_version(access, table, key, &tid)))
 		return true;
 	return tid_cache_find_root(table->which, key->hash, &tid) && is_within(table, &tid) &&
 		fetch_from_root(access, table, tid, NULL) && found_has_key(table, key);

@@ -18,7 +18,7 @@
 
 #include "rows/tid_cache.h"
 
-/* Powers of 2. 128 and 16 kB for each process, once they are used. */
+/* Powers of 2. 128 and 24 kB for each process, once they are used. */
 #define ROOTS 16384
 #define VERSIONS 1024
 
@@ -31,8 +31,10 @@ typedef struct Root
 typedef struct Version
 {
 	TransactionId xid;			/* the transaction whose version it is */
+	SubTransactionId subtransaction;	/* that made it */
 	uint16		check;
 	ItemPointerData tid;
+	ItemPointerData before;		/* what that subtransaction found */
 } Version;
 
 static Root roots[ROOTS];
@@ -66,6 +68,12 @@ tid_cache_find_root(ChatTable which, uint32 hash, ItemPointer tid)
 	return root->check == check_of(which, hash);
 }
 
+static bool
+is_of(const Version *version, ChatTable which, uint32 hash)
+{
+	return version->check == check_of(which, hash) && version->xid == GetTopTransactionIdIfAny();
+}
+
 /* The last version of a row that this transaction made. */
 bool
 tid_cache_find_version(ChatTable which, uint32 hash, ItemPointer tid)
@@ -73,7 +81,19 @@ tid_cache_find_version(ChatTable which, uint32 hash, ItemPointer tid)
 	const Version *version = &versions[hash % VERSIONS];
 
 	*tid = version->tid;
-	return version->check == check_of(which, hash) && version->xid == GetTopTransactionIdIfAny();
+	return is_of(version, which, hash);
+}
+
+/* The same, where that was not there: the subtransaction that made it may have been rolled back. */
+bool
+tid_cache_find_version_before(ChatTable which, uint32 hash, ItemPointer tid)
+{
+	Version    *version = &versions[hash % VERSIONS];
+
+	if (!is_of(version, which, hash) || ItemPointerEquals(&version->tid, &version->before))
+		return false;
+	*tid = version->tid = version->before;
+	return true;
 }
 
 void
@@ -85,5 +105,12 @@ tid_cache_put_root(ChatTable which, uint32 hash, ItemPointer tid)
 void
 tid_cache_put_version(ChatTable which, uint32 hash, ItemPointer tid)
 {
-	versions[hash % VERSIONS] = (Version) {GetTopTransactionId(), check_of(which, hash), *tid};
+	Version    *version = &versions[hash % VERSIONS];
+	Version		made = {
+		GetTopTransactionId(), GetCurrentSubTransactionId(), check_of(which, hash), *tid, *tid
+	};
+
+	if (is_of(version, which, hash))
+		made.before = version->subtransaction == made.subtransaction ? version->before : version->tid;
+	*version = made;
 }

@@ -14,6 +14,7 @@
 extern void tid_cache_forget(ChatTable which);
 extern bool tid_cache_find_root(ChatTable which, uint32 hash, ItemPointer tid);
 extern bool tid_cache_find_version(ChatTable which, uint32 hash, ItemPointer tid);
+extern bool tid_cache_find_version_before(ChatTable which, uint32 hash, ItemPointer tid);
 extern void tid_cache_put_root(ChatTable which, uint32 hash, ItemPointer tid);
 extern void tid_cache_put_version(ChatTable which, uint32 hash, ItemPointer tid);
 

@@ -156,8 +156,8 @@ return_rows(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search
 static int64
 return_json(FunctionCallInfo fcinfo, const SqlFunction *function, Search search, int max_size_argument)
 {
-	JsonPageColumns within_chat = {.number = 1, .body = 2};
-	JsonPageColumns across_chats = {.chat = 1, .number = 2, .body = 3};
+	JsonPageColumns within_chat = {.message = 1};
+	JsonPageColumns across_chats = {.chat = 1, .message = 2};
 	JsonPages	pages;
 
 	json_pages_begin(&pages, sql_function_result_store(fcinfo, &function->signature),

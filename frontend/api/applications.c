@@ -14,7 +14,8 @@ enum
 	COLUMN_ID,
 	COLUMN_TOKEN,
 	COLUMN_NAME,
-	COLUMN_CHATS_COUNT
+	COLUMN_CHATS_COUNT,
+	COLUMN_CREATED_AT
 };
 
 void
@@ -25,12 +26,14 @@ application_missing(Request *request)
 }
 
 static void
-print_application(FILE *stream, const PGresult *result, int row)
+print_application(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"token\":%s,\"name\":%s,\"chats_count\":%s}",
-			PQgetvalue(result, row, COLUMN_TOKEN),
-			PQgetvalue(result, row, COLUMN_NAME),
-			PQgetvalue(result, row, COLUMN_CHATS_COUNT));
+	json_open(json, '{');
+	row_member(json, "token", result, row, COLUMN_TOKEN);
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
+	json_close(json, '}');
 }
 
 static void
@@ -52,11 +55,7 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	const QueryValue *name = &call_of(request)->query.values[0];
-
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:s,s:s%,s:i}", "token", PQgetvalue(rows->result, 0, 0),
-						   "name", name->text, name->length, "chats_count", 0));
+	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
 }
 
 static void
@@ -72,7 +71,7 @@ application_create(Request *request)
 	size_t		length;
 
 	name = body_text(request, "name", &length);
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		respond_invalid_body(request);
 		return;

@@ -1,6 +1,6 @@
 /*
  * call.c
- *		A call of the API: a request and the query that it is served by.
+ *		A call of the API: a request and the query that serves it.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -94,7 +94,7 @@ predicate_of(const char *message, const char *field)
 	return message;
 }
 
-/* Is the error that the value of a field is not acceptable? */
+/* Does the error mean that the value of a field is not acceptable? */
 static bool
 is_invalid_field(const char *sqlstate)
 {
@@ -122,14 +122,14 @@ respond_failure(Request *request, const Failure *failure)
 		respond_error(request, MHD_HTTP_BAD_REQUEST, "%s", failure->message);
 		return;
 	}
-	/* A user's trigger raises it, with a message for those who write. */
+	/* Raised by a user's trigger, with a message for whoever writes. */
 	if (strcmp(sqlstate, "P0001") == 0)
 	{
 		respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", failure->message);
 		return;
 	}
 	log_event("database: error %s: %s", sqlstate, failure->message);
-	/* A user's constraint: the names of it and its table are not for clients. */
+	/* A user's constraint: its name and its table's are not for clients. */
 	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
 		respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The database does not take this.");
 	else if (strcmp(sqlstate, "57014") == 0)

@@ -1,6 +1,6 @@
 /*
  * call.h
- *		A call of the API: a request and the query that it is served by.
+ *		A call of the API: a request and the query that serves it.
  *
  * A handler begins the query, adds its parameters and submits it. One of the
  * handler's functions then responds:
@@ -10,7 +10,7 @@
  *	unstorable	if a text of the client has a character that the database's
  *				encoding lacks; it may begin another query instead
  *
- * Other errors of the database are responded to here.
+ * call.c responds to all other errors of the database.
  */
 #ifndef CHATD_CALL_H
 #define CHATD_CALL_H
@@ -23,7 +23,7 @@
 
 typedef struct Call
 {
-	Request		request;		/* first: the HTTP server knows this alone */
+	Request		request;		/* must be first: the HTTP server knows only this */
 	Query		query;
 	void		(*answer) (Request *request, const Rows *rows);
 	void		(*missing) (Request *request);
@@ -37,27 +37,42 @@ extern Call *call_of(Request *request);
 /* Frees what belongs to the call and not to the request. */
 extern void call_release(Request *request);
 
-/* What the path names: the application's token, and numbers, 0 if not a number. */
+/* The token of the application that the path names; NULL if the path has none. */
 extern const char *path_token(const Request *request);
+
+/* The chat's number in the path as the client sent it, decoded, for messages. */
 extern const char *path_chat_text(const Request *request);
+
+/* The chat's number in the path; 0 if it is not a number from 1 to 2^31 - 1. */
 extern int	path_chat(const Request *request);
+
+/* The message's number in the path; 0 if it is not a number from 1 to 2^31 - 1. */
 extern int	path_message(const Request *request);
 
-/* Begins a query. answer and missing are the functions above, unstorable is NULL. */
+/*
+ * Begins the query of a statement. answer and missing are as above, and missing may be
+ * NULL; unstorable becomes NULL, and may be set afterwards.
+ */
 extern void call_begin(Request *request, StatementId statement,
 					   void (*answer) (Request *request, const Rows *rows),
 					   void (*missing) (Request *request));
 
-/* Adds the token of the path as a parameter. */
+/* Adds the token of the path as the next parameter. */
 extern void call_add_token(Request *request);
 
-/* Add a parameter; a text must live as long as the request. */
+/* Adds a text as the next parameter; it must live as long as the request. */
 extern void call_add_text(Request *request, const char *text, size_t length);
+
+/* Adds a number as the next parameter; 0 stands for null. */
 extern void call_add_number(Request *request, int number);
 
-/* Submit the query; the handler then returns. */
+/* Submits the query as a read; the handler then returns. */
 extern void call_read(Request *request);
+
+/* Submits the query as a search; the handler then returns. */
 extern void call_search(Request *request);
+
+/* Submits the query as a write; the handler then returns. */
 extern void call_write(Request *request);
 
 #endif

@@ -12,7 +12,8 @@
 enum
 {
 	COLUMN_NUMBER,
-	COLUMN_MESSAGES_COUNT
+	COLUMN_MESSAGES_COUNT,
+	COLUMN_CREATED_AT
 };
 
 static void
@@ -23,11 +24,13 @@ chat_missing(Request *request)
 }
 
 static void
-print_chat(FILE *stream, const PGresult *result, int row)
+print_chat(Json *json, const PGresult *result, int row)
 {
-	fprintf(stream, "{\"number\":%s,\"messages_count\":%s}",
-			PQgetvalue(result, row, COLUMN_NUMBER),
-			PQgetvalue(result, row, COLUMN_MESSAGES_COUNT));
+	json_open(json, '{');
+	row_member(json, "number", result, row, COLUMN_NUMBER);
+	row_member(json, "messages_count", result, row, COLUMN_MESSAGES_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
+	json_close(json, '}');
 }
 
 static void
@@ -50,11 +53,10 @@ chats_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:i}", "number", rows_number(rows, 0, 0), "messages_count", 0));
+	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
 }
 
-/* The body is invalid, but if the application is missing, that is said instead. */
+/* Responds to an invalid body, once the application is known to exist: a missing one comes first. */
 static void
 answer_invalid(Request *request, const Rows *rows)
 {
@@ -70,7 +72,7 @@ chat_create(Request *request)
 	int			number;
 
 	number = body_number(request, "number");
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		call_begin(request, GET_APPLICATION, answer_invalid, application_missing);
 		call_add_token(request);

@@ -7,29 +7,47 @@
 
 #include "http/request.h"
 
-/* applications.c */
+/* GET /applications: a page of applications, by age. */
 extern void applications_list(Request *request);
+
+/* POST /applications: creates one, by its name. */
 extern void application_create(Request *request);
+
+/* GET /applications/{token}: one application. */
 extern void application_show(Request *request);
 
 /* Responds with 404: no application has the token. */
 extern void application_missing(Request *request);
 
-/* chats.c */
+/* GET .../chats: a page of an application's chats, by number. */
 extern void chats_list(Request *request);
+
+/* POST .../chats: creates one, with the next number or the one named. */
 extern void chat_create(Request *request);
+
+/* GET .../chats/{number}: one chat. */
 extern void chat_show(Request *request);
 extern void chat_delete(Request *request);
 
-/* messages.c */
+/* GET .../messages: a page of a chat's messages, by number. */
 extern void messages_list(Request *request);
+
+/* POST .../messages: creates one, with the next number or the one named. */
 extern void message_create(Request *request);
+
+/* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);
+
+/* GET /applications/{token}/messages/search: the same for all chats of an application. */
 extern void messages_search_all(Request *request);
+
+/* GET .../messages/{number}: one message. */
 extern void message_show(Request *request);
 
-/* health.c */
+/* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
+
+/* GET /readyz: whether chatd can serve; 503 with the reason if not. */
 extern void readiness_show(Request *request);
 
 #endif

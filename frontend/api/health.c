@@ -2,14 +2,28 @@
  * health.c
  *		Handlers that say whether chatd is alive, and whether it can serve.
  */
+#include <string.h>
+
 #include "api/handlers.h"
-#include "db/session.h"
+#include "db/availability.h"
+#include "db/sessions.h"
 #include "http/response.h"
+
+static void
+respond_status(Request *request, const char *status)
+{
+	Json		json = {0};
+
+	json_open(&json, '{');
+	json_member_text(&json, "status", status, strlen(status));
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_OK, &json);
+}
 
 void
 health_show(Request *request)
 {
-	respond_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ok"));
+	respond_status(request, "ok");
 }
 
 void
@@ -24,5 +38,5 @@ readiness_show(Request *request)
 		respond_unavailable(request, database_reason());
 		return;
 	}
-	respond_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
+	respond_status(request, "ready");
 }

@@ -52,7 +52,7 @@ read_search(Request *request, PageKind kind)
 	return request->status == 0;
 }
 
-/* No message can contain the text: no matches, unless the parent, whose row it is, is missing. */
+/* Responds with no matches, since no message can contain the text; rows has the parent, which exists. */
 static void
 answer_none(Request *request, const Rows *rows)
 {
@@ -140,7 +140,7 @@ message_show(Request *request)
 	call_read(request);
 }
 
-/* The body is invalid, but if the chat is missing, that is said instead. */
+/* Responds to an invalid body, once the chat is known to exist: a missing one comes first. */
 static void
 answer_invalid(Request *request, const Rows *rows)
 {
@@ -154,9 +154,14 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
+	Json		json = {0};
 
-	respond_json(request, MHD_HTTP_CREATED,
-				 json_pack("{s:i,s:s%}", "number", rows_number(rows, 0, 0), "body", body->text, body->length));
+	json_open(&json, '{');
+	json_member_number(&json, "number", rows_number(rows, 0, OUTCOME_NUMBER));
+	json_member_text(&json, "body", body->text, body->length);
+	row_member_text(&json, "created_at", rows->result, rows->first, OUTCOME_CREATED_AT);
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_CREATED, &json);
 }
 
 void
@@ -173,7 +178,7 @@ message_create(Request *request)
 	}
 	body = body_text(request, "body", &length);
 	number = body_number(request, "number");
-	if (request->faults)
+	if (body_is_invalid(request))
 	{
 		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
 		call_add_token(request);

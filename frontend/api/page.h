@@ -27,7 +27,7 @@ typedef struct Page
 {
 	PageKind	kind;
 	int			limit;			/* what the client gave, or the default */
-	int			last;			/* this, and the numbers of the next two: -1 if not given */
+	int			last;			/* -1 if not given, as are the numbers of after and before */
 	Place		after;
 	Place		before;
 	bool		limit_given;

@@ -1,6 +1,6 @@
 /*
  * pagination.c
- *		Lists are returned page by page, with links to the pages around.
+ *		Pages of lists: their parameters, and links to the pages around.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -12,10 +12,10 @@
 #include "http/connection.h"
 #include "http/response.h"
 
-/* Of a connection's memory: reserved for all but the target and the Link header. */
+/* Bytes of a connection's memory that are reserved for all but the target and the Link header. */
 #define OTHER_HEADERS 6144
 
-/* Columns of the statements that return a page of messages; those of the chats across chats only. */
+/* Columns of the statements that return a page of messages; the last two only across chats. */
 enum
 {
 	PAGE_FIRST,
@@ -27,11 +27,11 @@ enum
 	PAGE_LAST_CHAT
 };
 
-/* What a page has, and so what its links are about. */
+/* The rows that a page has, from which its links follow. */
 typedef struct Extent
 {
 	int			count;			/* of rows */
-	bool		cut;			/* there may be more, though not as many as were asked for are here */
+	bool		cut;			/* there may be more rows, though there are fewer than the limit */
 	Place		first;
 	Place		last;
 } Extent;
@@ -144,7 +144,7 @@ page_read(Request *request, PageKind kind)
 	return true;
 }
 
-/* Is it a bound? The start of a list is none. */
+/* Is it a bound? The start of a list is not. */
 static bool
 is_bound(Place place)
 {
@@ -226,7 +226,7 @@ print_link(FILE *stream, const Page *page, const char *search,
 	fprintf(stream, ">; rel=\"%s\"", relation);
 }
 
-/* Does the page have the rows closest to its upper bound? */
+/* Does the page have the rows closest to its upper bound, rather than its lower one? */
 static bool
 is_backward(const Page *page)
 {

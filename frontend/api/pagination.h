@@ -1,6 +1,6 @@
 /*
  * pagination.h
- *		Lists are returned page by page, with links to the pages around.
+ *		Pages of lists: their parameters, and links to the pages around.
  */
 #ifndef CHATD_PAGINATION_H
 #define CHATD_PAGINATION_H
@@ -18,19 +18,19 @@
  */
 extern bool page_read(Request *request, PageKind kind);
 
-/* Adds after, before and limit to the parameters of the call's query, or last alone. */
+/* Adds the parameters after, before and limit to the call's query, or last alone. */
 extern void page_add_bounds(Request *request);
 
 /*
- * Responds with a page of messages, a row that the database made, and the links.
+ * Responds with a page of messages, which the database made as one row, and the links.
  * The page may have fewer messages than asked for, if they are large.
  */
 extern void page_answer(Request *request, const Rows *rows);
 
-/* Responds with rows as objects and the links; number_column has their numbers. */
+/* Responds with an array of the rows, each printed by print, and the links; number_column has their numbers. */
 extern void page_answer_rows(Request *request, const Rows *rows, int number_column, RowPrinter print);
 
-/* Responds with a page of nothing. */
+/* Responds with an empty page. */
 extern void page_answer_none(Request *request);
 
 #endif

@@ -2,6 +2,8 @@
  * routes.c
  *		The API as a service of the HTTP server: its table of routes.
  */
+#include <string.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/routes.h"
@@ -15,28 +17,35 @@ static const char *const message_fields[] = {"body", "number", NULL};
 static void index_show(Request *request);
 
 static const Route routes[] = {
-	{"/", index_show, NULL, NULL, NULL},
-	{"/applications", applications_list, application_create, NULL, application_fields},
-	{"/applications/{token}", application_show, NULL, NULL, NULL},
-	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL, NULL},
-	{"/applications/{token}/chats", chats_list, chat_create, NULL, chat_fields},
-	{"/applications/{token}/chats/{chat}", chat_show, NULL, chat_delete, NULL},
-	{"/applications/{token}/chats/{chat}/messages", messages_list, message_create, NULL, message_fields},
-	{"/applications/{token}/chats/{chat}/messages/search", messages_search, NULL, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL, NULL},
-	{"/healthz", health_show, NULL, NULL, NULL},
-	{"/readyz", readiness_show, NULL, NULL, NULL},
+	{.pattern = "/", .get = index_show},
+	{.pattern = "/applications", .get = applications_list, .post = application_create, .fields = application_fields},
+	{.pattern = "/applications/{token}", .get = application_show},
+	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
+	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
+	{.pattern = "/applications/{token}/chats/{chat}", .get = chat_show, .delete = chat_delete},
+	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create, .fields = message_fields},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show},
+	{.pattern = "/healthz", .get = health_show},
+	{.pattern = "/readyz", .get = readiness_show},
 };
 
-/* What is here. */
+/* GET /: lists the paths. */
 static void
 index_show(Request *request)
 {
-	json_t	   *paths = json_array();
+	Json		json = {0};
 
+	json_open(&json, '{');
+	json_member_text(&json, "name", "chatd", strlen("chatd"));
+	json_member_text(&json, "version", CHATD_VERSION, strlen(CHATD_VERSION));
+	json_name(&json, "paths");
+	json_open(&json, '[');
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-		json_array_append_new(paths, json_string(routes[i].pattern));
-	respond_json(request, MHD_HTTP_OK, json_pack("{s:s,s:s,s:o}", "name", "chatd", "version", CHATD_VERSION, "paths", paths));
+		json_text(&json, routes[i].pattern, strlen(routes[i].pattern));
+	json_close(&json, ']');
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_OK, &json);
 }
 
 const Service api_service = {

@@ -2,9 +2,9 @@
  * log.c
  *		The log: one line per event on stderr, with time and process.
  *
- * Parts of a line come from clients and from the database. None of them may forge
- * a line or make a terminal do anything: what controls a terminal, or the order in
- * which a line is shown, is written as an escape.
+ * Parts of a line come from clients and from the database. None of them may forge a line
+ * or control a terminal: characters that do, or that change the order in which a line is
+ * shown, are written as escapes.
  */
 #include <poll.h>
 #include <stdarg.h>
@@ -41,8 +41,8 @@ is_control(uint32_t character)
 }
 
 /*
- * Appends text to a line as far as it has room, with controls of ASCII as spaces,
- * and others, and bytes that are not UTF-8, as escapes. Returns the line's length.
+ * Appends text to a line as far as it has room. Control characters of ASCII become spaces;
+ * others, and bytes that are not UTF-8, become escapes. Returns the line's length.
  */
 static size_t
 append_printable(char *line, size_t used, const char *text)

@@ -6,8 +6,8 @@
 #define CHATD_LOG_H
 
 /*
- * Writes one line with the time and the process. Control characters, whoever sent
- * them, become spaces or escapes. A line that cannot be written at once is lost.
+ * Writes one line with the time and the process. Control characters become spaces or
+ * escapes. A line that cannot be written without blocking is lost.
  */
 extern void log_event(const char *format,...) __attribute__((format(printf, 1, 2)));
 

@@ -2,8 +2,8 @@
  * loop.c
  *		The event loop: file descriptors and timers.
  *
- * The clock stands still while the process does not run: its container was paused, its
- * machine moved. No deadline passes then that nobody could have kept.
+ * The clock stands still while the process does not run, as when its container is paused or
+ * its machine is migrated: no deadline passes in that time, as nothing could meet it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,12 +15,11 @@
 #include "common/loop.h"
 
 #define EVENTS_PER_TURN 64
-#define LONGEST_TURN 2000		/* ms; a turn that waits longer is one in which the process did not
-								 * run */
+#define LONGEST_TURN 2000		/* ms; in a turn that waits longer the process did not run */
 
 static int	loop_fd = -1;
 static uint64_t now;
-static uint64_t stood_still;	/* ms by which our clock is behind the system's */
+static uint64_t stood_still;	/* ms by which the loop's clock is behind the system's */
 static Timer *timers;			/* few: one per database session, and a tick */
 
 static uint64_t
@@ -32,7 +31,7 @@ system_clock(void)
 	return (uint64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-/* Reads the clock once in each turn. wait: for how long the turn may have waited. */
+/* Reads the clock, once in each turn. wait: how long the turn may have waited, in ms. */
 static void
 read_clock(int wait)
 {
@@ -100,7 +99,7 @@ loop_arm(Timer *timer, uint64_t due)
 	}
 }
 
-/* Milliseconds until the first timer is due, of which one always is armed. */
+/* Milliseconds until the first timer is due; one of them is always armed. */
 static int
 time_left(void)
 {

@@ -4,7 +4,7 @@
  *
  * A watcher waits for a descriptor, a timer for a point in time. Both are
  * embedded in the struct that they serve and must not move while in use. Times
- * are milliseconds of a clock that goes as long as the process runs.
+ * are milliseconds of a clock that runs only while the process does.
  */
 #ifndef CHATD_LOOP_H
 #define CHATD_LOOP_H
@@ -37,6 +37,8 @@ extern void loop_open(void);
  * the events change; if they are the same, no system call is made.
  */
 extern void loop_watch(Watcher *watcher, int fd, uint32_t events);
+
+/* Stops watching, if the watcher watches anything. */
 extern void loop_unwatch(Watcher *watcher);
 
 /* Makes the timer fire once when it is due; 0 disarms it. */
@@ -46,11 +48,15 @@ extern void loop_arm(Timer *timer, uint64_t due);
 extern uint64_t loop_now(void);
 
 /*
- * One iteration: waits for events (does not block if busy), and calls the watchers
- * that are ready. When all that has arrived is taken in, the timers that are due
- * are called: what came in time is not judged as late. A timer has to be armed.
+ * Begins an iteration: waits for events, without blocking if busy, and calls the
+ * watchers that are ready. At least one timer has to be armed.
  */
 extern void loop_wait(bool busy);
+
+/*
+ * Calls the timers that are due. To be called when all that has arrived is processed, so
+ * that what came in time is not judged to be late.
+ */
 extern void loop_fire_timers(void);
 
 #endif

@@ -22,7 +22,7 @@ typedef struct Settings
 	int			writers;		/* database connections, for each loop */
 	int			readers;
 	int			searchers;
-	int			idle_timeout;	/* these in seconds */
+	int			idle_timeout;	/* this and the other timeouts: seconds */
 	int			request_timeout;
 	int			write_timeout;
 	int			statement_timeout;

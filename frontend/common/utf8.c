@@ -2,6 +2,8 @@
  * utf8.c
  *		UTF-8, validated and decoded.
  */
+#include <string.h>
+
 #include "common/utf8.h"
 
 bool
@@ -21,10 +23,20 @@ utf8_accept(Utf8 *utf8, unsigned char byte)
 	if (byte < 0xc2 || byte > 0xf4)
 		return false;
 	utf8->remaining = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-	/* The second byte excludes overlong forms, surrogates and what is too high. */
+	/* Restricts the second byte, to exclude overlong forms, surrogates and what is too high. */
 	utf8->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
 	utf8->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
 	return true;
+}
+
+/* Are eight bytes ASCII? */
+static bool
+are_ascii(const char *bytes)
+{
+	uint64_t	word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return (word & UINT64_C(0x8080808080808080)) == 0;
 }
 
 bool
@@ -33,8 +45,12 @@ utf8_is_valid(const char *bytes, size_t length)
 	Utf8		utf8 = {0};
 
 	for (size_t i = 0; i < length; i++)
-		if (!utf8_accept(&utf8, (unsigned char) bytes[i]))
+	{
+		while (utf8.remaining == 0 && i + sizeof(uint64_t) <= length && are_ascii(bytes + i))
+			i += sizeof(uint64_t);
+		if (i < length && !utf8_accept(&utf8, (unsigned char) bytes[i]))
 			return false;
+	}
 	return utf8.remaining == 0;
 }
 

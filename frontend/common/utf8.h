@@ -14,7 +14,7 @@
 /* A validator that is given byte by byte; zeroed at the start. */
 typedef struct Utf8
 {
-	unsigned char remaining;	/* continuation bytes to come; 0: at a boundary */
+	unsigned char remaining;	/* continuation bytes to come; 0: between characters */
 	unsigned char low;			/* range of the next one */
 	unsigned char high;
 } Utf8;
@@ -22,6 +22,7 @@ typedef struct Utf8
 /* Takes a byte. Returns false if it makes the text invalid. */
 extern bool utf8_accept(Utf8 *utf8, unsigned char byte);
 
+/* Is all of it valid? */
 extern bool utf8_is_valid(const char *bytes, size_t length);
 
 /*

@@ -2,12 +2,11 @@
  * connector.c
  *		Connects to PostgreSQL without blocking the event loop.
  *
- * libpq connects asynchronously, but not all of it: it asks name servers, reads the
- * service, password and certificate files, looks the user up, and talks to Kerberos,
- * all of which may block for minutes. Each attempt to connect is therefore made in a
- * thread of its own, which ends with it, and hands the connection over by a
- * descriptor that the loop watches. An attempt cannot be ended from outside; there is
- * one at a time for a connector, so that they do not pile up.
+ * libpq can connect asynchronously, but some steps still block, for minutes at worst: it
+ * asks name servers, reads service, password and certificate files, looks the user up and
+ * talks to Kerberos. So each attempt to connect is made in a thread of its own, which
+ * hands the connection over by a descriptor that the loop watches, and ends. An attempt
+ * cannot be aborted; a connector has one at a time, so that they do not pile up.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,9 +17,9 @@
 #include "common/settings.h"
 #include "db/connector.h"
 
-static int	running;			/* attempts that have not ended */
+static int	running;			/* attempts under way, in all connectors */
 
-/* The thread. */
+/* The thread's main function. */
 static void *
 connect_to_database(void *owner)
 {

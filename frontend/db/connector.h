@@ -10,10 +10,10 @@
 
 #include "common/loop.h"
 
-/* Initialize with done and owner. It is embedded in the struct that it serves. */
+/* Embedded in the struct that it serves. Initialize with done and owner, the rest zeroed. */
 typedef struct Connector
 {
-	/* The connection, established or failed, which the callee takes over; NULL without memory. */
+	/* Takes over the connection, established or failed; NULL if out of memory. */
 	void		(*done) (void *owner, PGconn *connection);
 	void	   *owner;
 	Watcher		watcher;
@@ -21,12 +21,12 @@ typedef struct Connector
 } Connector;
 
 /*
- * Begins to connect by the settings; done is called in the loop, after this has
- * returned. Returns false if that is not possible, with errno set.
+ * Begins to connect as the settings say; done is called from the loop, after this has
+ * returned. Returns false, with errno set, if the attempt could not be started.
  */
 extern bool connector_start(Connector *connector);
 
-/* Is any attempt to connect under way, in a thread that nothing can end? */
+/* Is any attempt to connect under way, in a thread that cannot be aborted? */
 extern bool connector_is_running(void);
 
 #endif

@@ -52,7 +52,7 @@ append(FairQueue *queue, QueryOwner *owner)
 	queue->last = owner;
 }
 
-/* Takes the owner after another out of the list; NULL: the first. */
+/* Unlinks the owner after another from the list; before is NULL for the first. */
 static void
 unlink_after(FairQueue *queue, QueryOwner *before)
 {
@@ -95,8 +95,8 @@ fair_queue_add(FairQueue *queue, Query *query, int bound)
 }
 
 /*
- * The owner before the next one with fewer than bound queries in flight, in before,
- * and that one. Those that are passed over are as few as what is in flight.
+ * The next owner with fewer than bound queries in flight, and in before the owner ahead
+ * of it in the list. Passes over no more owners than there are queries in flight.
  */
 static QueryOwner *
 find_next(const FairQueue *queue, int bound, QueryOwner **before)
@@ -148,7 +148,7 @@ fair_queue_expire(FairQueue *queue, bool all)
 {
 	QueryOwner *owner = queue->first;
 
-	/* A query that fails here begins no other one. */
+	/* No query that fails here begins another one. */
 	queue->first = queue->last = NULL;
 	while (owner)
 	{

@@ -2,11 +2,10 @@
  * fair_queue.h
  *		A queue that is fair between owners: they take turns.
  *
- * The owner of a query is the application of its first parameter, a token; the
- * queries whose first parameter is none have one owner together. A turn is one
- * query, so that an owner's query waits for one query of each other owner and not
- * for all of them. An owner also has a bound on its queries that wait and on those
- * in flight.
+ * The owner of a query is the application whose token is its first parameter; all
+ * queries without a token have one owner together. A turn is one query: so a query waits
+ * for one query of each other owner, and not for all of them. The queries of an owner
+ * that wait are bounded, and so are those in flight.
  */
 #ifndef CHATD_FAIR_QUEUE_H
 #define CHATD_FAIR_QUEUE_H
@@ -19,26 +18,28 @@ typedef struct QueryOwner QueryOwner;
 
 typedef struct FairQueue
 {
-	int			count;			/* of queries, without those in flight */
+	int			count;			/* of queries that wait */
 	QueryOwner *buckets[OWNER_BUCKETS];
-	QueryOwner *first;			/* owners with queries that wait, the next to be served first */
+	QueryOwner *first;			/* owners with queries that wait, in the order of their turns */
 	QueryOwner *last;
 } FairQueue;
 
-/* Adds a query. Returns false if its owner has bound queries waiting, or without memory. */
+/* Adds a query. Returns false if bound queries of its owner wait already, or out of memory. */
 extern bool fair_queue_add(FairQueue *queue, Query *query, int bound);
 
 /* The query that fair_queue_take() would return; NULL if there is none. */
 extern Query *fair_queue_first(const FairQueue *queue, int bound);
 
 /*
- * Takes the next query of which the owner has fewer than bound in flight; NULL if
+ * Takes the next query whose owner has fewer than bound queries in flight; NULL if
  * there is none. It is in flight until fair_queue_end().
  */
 extern Query *fair_queue_take(FairQueue *queue, int bound);
+
+/* Ends a query that was in flight. */
 extern void fair_queue_end(FairQueue *queue, Query *query);
 
-/* Fails the queries that have waited too long, or all; not those in flight. */
+/* Fails the queries that have waited too long, or all that wait. */
 extern void fair_queue_expire(FairQueue *queue, bool all);
 
 #endif

@@ -88,7 +88,7 @@ keyed_queue_add(KeyedQueue *queue, Query *query, const char *text, int number)
 bool
 keyed_queue_is_ready(KeyedQueue *queue)
 {
-	/* The queries of a ready key may have expired. */
+	/* All queries of a ready key may have expired. */
 	while (queue->first_ready && queue->first_ready->queries.first == NULL)
 	{
 		QueryKey   *key = queue->first_ready;
@@ -175,7 +175,7 @@ pause_key(KeyedQueue *queue, QueryKey *key)
 		loop_arm(&queue->timer, key->retry_at);
 }
 
-/* A query of the key is no longer in flight: if it was the last, others follow. */
+/* Notes that a query of a key is no longer in flight. After the last one, others follow. */
 static void
 land(KeyedQueue *queue, QueryKey *key)
 {

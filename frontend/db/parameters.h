@@ -2,7 +2,7 @@
  * parameters.h
  *		Arrays as parameters of a statement.
  *
- * An array is reused, and its memory grows as needed.
+ * An array is meant to be reused; its memory grows as needed.
  */
 #ifndef CHATD_PARAMETERS_H
 #define CHATD_PARAMETERS_H
@@ -20,19 +20,20 @@ typedef struct Array
 {
 	char	   *bytes;
 	size_t		used;
-	bool		failed;			/* there was no memory for all of it */
+	bool		failed;			/* out of memory */
 	size_t		size;
 } Array;
 
 /* Begins an array of count elements, which have to be added next. */
 extern void array_begin(Array *array, ArrayType type, int count);
 
+/* Adds a text of length bytes. */
 extern void array_add_text(Array *array, const char *text, size_t length);
 
-/* The number 0 stands for null. */
+/* Adds an integer; 0 stands for null. */
 extern void array_add_number(Array *array, int number);
 
-/* Was there memory for all of the elements? */
+/* Is the array whole? Not if it ran out of memory. */
 extern bool array_is_complete(const Array *array);
 
 #endif

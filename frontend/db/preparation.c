@@ -1,17 +1,16 @@
 /*
  * preparation.c
- *		What a new session needs before its first statement.
+ *		Preparing a new session for its first statement.
  *
  * Settings of the role or the database must not make a response untrue, nor end or
  * delay a session: 201 means committed and, unless the server has fsync off, on disk;
  * and the functions have to see what others have committed. Settings that are not
  * listed here change plans, formats that no statement returns, or the log of the
- * server. default_transaction_read_only is left as it is: whoever sets it wants no
- * writes, and gets none.
+ * server. default_transaction_read_only stays as it is, since it may be set on purpose.
  *
  * A pooler that gives a session another backend for each transaction cannot be used,
- * since settings and prepared statements belong to a backend. Each session therefore
- * leaves a mark in its backend: one that finds a mark shares its backend with another.
+ * since settings and prepared statements belong to a backend. So each session leaves a
+ * mark in its backend. A session that finds a mark shares its backend with another.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +26,7 @@
 const char *const preparation_pooled =
 "a pooler in transaction mode is in front of the database: it has to be in session mode";
 
-/* Settings that a version of PostgreSQL does not have are left out. */
+/* Sets all settings that this version of PostgreSQL has. */
 static const char set_all[] =
 "SELECT FROM (SELECT pg_catalog.set_config(s.name, w.value, false)"
 " FROM (VALUES ('chatd.session', 'here'),"
@@ -57,7 +56,7 @@ preparation_send(PGconn *connection, bool writes)
 	snprintf(timeout, sizeof(timeout), "%ds", settings.statement_timeout);
 	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection))
 		return false;
-	/* By itself, since it would end the next statement too. */
+	/* By itself, since the present timeout could end any statement sent with it. */
 	if (!PQsendQueryParams(connection, "SET statement_timeout = 0", 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	if (!PQsendQueryParams(connection,
@@ -68,7 +67,7 @@ preparation_send(PGconn *connection, bool writes)
 						   0, NULL, NULL, NULL, NULL, 0) ||
 		!PQsendQueryParams(connection, set_all, 2, NULL, values, NULL, NULL, 0))
 		return false;
-	/* Finds nothing, unless the extension's library does not fit the schema: then it fails. */
+	/* Fails if the extension's library does not fit the schema; else it finds nothing. */
 	if (!PQsendQueryParams(connection, "SELECT FROM chat.get_application(''::text)", 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)

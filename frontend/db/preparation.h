@@ -1,6 +1,6 @@
 /*
  * preparation.h
- *		What a new session needs before its first statement.
+ *		Preparing a new session for its first statement.
  */
 #ifndef CHATD_PREPARATION_H
 #define CHATD_PREPARATION_H
@@ -14,13 +14,13 @@
  */
 extern bool preparation_send(PGconn *connection, bool writes);
 
-/* The reason that sessions share their backends, which holds for all of them. */
+/* A result of preparation_check(): sessions share backends, so that no session can be used. */
 extern const char *const preparation_pooled;
 
 /*
- * Checks one of the results up to that point. Returns NULL, or why the session
- * cannot be used, for people, as long as the result is there. versions: whether that
- * is since versions do not fit each other.
+ * Checks one of the results up to that point. Returns NULL, or why the session cannot
+ * be used, a text for people that lives as long as the result. Sets versions to whether
+ * the reason is that versions do not fit each other.
  */
 extern const char *preparation_check(const PGresult *result, bool *versions);
 

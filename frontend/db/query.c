@@ -1,12 +1,13 @@
 /*
  * query.c
- *		A query: one statement with its parameters, and what becomes of it.
+ *		A query: one statement with its parameters and callbacks.
  */
 #include <stdio.h>
 
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "db/availability.h"
 #include "db/query.h"
 #include "db/result.h"
 

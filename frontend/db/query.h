@@ -1,6 +1,6 @@
 /*
  * query.h
- *		A query: one statement with its parameters, and what becomes of it.
+ *		A query: one statement with its parameters and callbacks.
  *
  * A query is embedded in the struct that it serves. Whoever submits it to
  * reads.c or writes.c fills it in and keeps it, and the texts it refers to, until
@@ -22,7 +22,7 @@
 #define LOCKED "55P03"			/* another transaction has a lock on it */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
-#define QUERY_VALUES 7			/* parameters, at most */
+#define QUERY_VALUES 7			/* the most parameters of a statement */
 
 /* A parameter: a text, a number, or the array of two numbers. */
 typedef struct QueryValue
@@ -33,12 +33,12 @@ typedef struct QueryValue
 	int			number;			/* 0: null */
 } QueryValue;
 
-/* Why a query has no rows. */
+/* Why a query failed. */
 typedef struct Failure
 {
 	const char *sqlstate;		/* NULL: the server did not report an error */
 	bool		unknown;		/* a write that may be committed or not */
-	const char *column;			/* that the error is about, or NULL */
+	const char *column;			/* the column that the error is about, or NULL */
 	const char *message;
 	const char *hint;			/* or NULL */
 } Failure;
@@ -67,7 +67,7 @@ struct Query
 	struct QueryKey *key;
 	struct QueryOwner *owner;	/* see fair_queue.c */
 
-	/* How many queries wait for whoever this one is for; NULL: nobody is counted. */
+	/* The count of queries that wait for the same client; NULL: not counted. */
 	int		   *waiting;
 };
 
@@ -79,35 +79,40 @@ typedef struct QueryQueue
 	int			count;
 } QueryQueue;
 
+/* Appends a query. */
 extern void query_push(QueryQueue *queue, Query *query);
 
-/* Takes the oldest; NULL if the queue is empty. */
+/* Takes the oldest query; NULL if the queue is empty. */
 extern Query *query_pop(QueryQueue *queue);
 
 /*
- * May one more query wait beside those that do? Not if they are as many as the
- * setting allows, or those of whoever it is for are most of that.
+ * May the query wait beside others? Not if they are as many as max_queue allows, nor if
+ * its client's queries are seven eighths of that.
  */
 extern bool query_may_wait(const Query *query, int others);
 
-/* Count the query among those that wait. */
+/* Counts the query as waiting. */
 extern void query_begin_wait(Query *query);
+
+/* No longer counts the query as waiting. */
 extern void query_end_wait(Query *query);
 
 /* A hash of a text. */
 extern uint32_t text_hash(const char *text, size_t length);
 
-/* The bytes of its texts. */
+/* The bytes of the query's texts. */
 extern size_t query_size(const Query *query);
 
-/* Add a parameter, from left to right. The number 0 stands for null. */
+/* Adds a text as the next parameter; it must live as long as the query. */
 extern void query_add_text(Query *query, const char *text, size_t length);
+
+/* Adds a number as the next parameter; 0 stands for null. */
 extern void query_add_number(Query *query, int number);
 
-/* Adds the array of two numbers; null if the first is 0. */
+/* Adds an array of two numbers as the next parameter; null if the first is 0. */
 extern void query_add_pair(Query *query, int first, int second);
 
-/* Sends the query by itself; done is called with its operation. */
+/* Sends the query by itself; done is called with its operation and result. */
 extern void query_send(Session *session, Query *query,
 					   void (*done) (Operation *operation, const PGresult *result));
 
@@ -120,15 +125,15 @@ extern void query_finish(Query *query, const PGresult *result);
 /* Ends a query with a failed result; NULL: the connection was lost. */
 extern void query_fail(Query *query, const PGresult *result);
 
-/* Ends a query that the server reported no error for; message is for people. */
+/* Ends a query that fails without an error of the server; message is for people. */
 extern void query_refuse(Query *query, const char *message);
 
-/* Ends a write of which nobody knows whether it was committed. */
+/* Ends a write that may or may not have been committed. */
 extern void query_lose(Query *query);
 
 /*
- * Fails the waiting queries of a queue of which the wait exceeds the request
- * timeout, or all.
+ * Fails the queries of a queue that have waited for longer than the request timeout, or
+ * all of them.
  */
 extern void queries_expire(QueryQueue *queue, bool all);
 

@@ -8,33 +8,34 @@
  * queue up, and all of one statement then go to a session in one call, which
  * costs the database far less than a call for each. Other reads are pipelined. If
  * a batch fails, or the server skips a read because an earlier one in the
- * pipeline failed, that says nothing about a single query: each is sent again,
- * alone.
+ * pipeline failed, each query is sent again by itself.
  *
  * The queries of all applications take turns. Large pages have a queue of their own
  * and only some of the sessions (see session_pick_large()), one page in a call, so that
- * those who read little do not wait behind them. How large a page will be is not known
- * before: it is taken for large if the application's last one was.
+ * small reads do not wait behind them. The size of a page is not known in advance: it is
+ * expected to be large if the last one of the application was.
  *
  * Searches have a pool of their own, with one search at a time per session: a
  * search may be slow, and a read behind it in a pipeline would have to wait.
- * None of the applications has more than half of the sessions, so that the slow
- * searches of one delay those of another by little.
+ * No application has more than half of the sessions, so that the slow searches of one
+ * hardly delay those of another.
  *
- * Without memory for a batch its queries stay in the queue.
+ * If there is no memory for a batch, its queries stay in the queue.
  */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/settings.h"
+#include "db/availability.h"
 #include "db/fair_queue.h"
 #include "db/parameters.h"
 #include "db/reads.h"
+#include "db/sessions.h"
 
 #define BATCH_QUERIES 200		/* in one call, at most */
-#define BATCH_ROWS 2000			/* in one call, at most, unless it is one query */
-#define BATCH_BYTES (16 * 1024 * 1024)	/* of pages in one call, at most, but for a row of each */
+#define BATCH_ROWS 2000			/* in one call, at most, unless it is a single query */
+#define BATCH_BYTES (16 * 1024 * 1024)	/* of pages in one call, at most, plus a row of each */
 #define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
 #define READS_IN_FLIGHT 32		/* per session */
 #define LARGE_PAGE (64 * 1024)	/* bytes */
@@ -59,7 +60,7 @@ owner_was_large(const Query *query)
 	return &was_large[text_hash(query->values[0].text, query->values[0].length) % PAGE_OWNERS];
 }
 
-/* Keeps in mind how large a page was. */
+/* Remembers whether a page was large. */
 static void
 note_page(const Query *query, const Rows *rows)
 {
@@ -73,7 +74,7 @@ note_page(const Query *query, const Rows *rows)
 	*owner_was_large(query) = bytes >= LARGE_PAGE;
 }
 
-/* Queues a read. Returns false without memory. */
+/* Queues a read. Returns false if out of memory. */
 static bool
 push_read(Query *query)
 {
@@ -81,7 +82,7 @@ push_read(Query *query)
 	return fair_queue_add(query->operation.large ? &large_pages : &reads, query, INT_MAX);
 }
 
-/* A read is no longer in flight. */
+/* Notes that a read is no longer in flight. */
 static void
 end_read(Query *query)
 {
@@ -100,7 +101,7 @@ reads_submit(Query *query)
 		query_refuse(query, "The server is busy.");
 }
 
-/* Queues a read, which was not executed because another failed, to be sent alone. */
+/* Queues a read again that was not executed because another failed, to be sent by itself. */
 static void
 read_again(Query *query)
 {
@@ -179,8 +180,8 @@ batch_done(Operation *operation, const PGresult *result)
 }
 
 /*
- * Takes queries of the statement that is next in a queue: of large pages one, of others
- * as many as a call may have. NULL without memory.
+ * Takes queries of the same statement as the next one of a queue: one of large pages,
+ * else as many as a call may have. NULL if out of memory.
  */
 static Batch *
 batch_fill(FairQueue *queue)
@@ -261,7 +262,7 @@ batch_send(Session *session, Batch *batch)
 		batch_done(&batch->operation, NULL);
 }
 
-/* Sends the next read of a queue, or a batch of its kind. Returns false if that has to wait. */
+/* Sends the next read of a queue, or a batch of its kind. Returns false if it has to wait. */
 static bool
 dispatch_read(FairQueue *queue)
 {
@@ -284,7 +285,7 @@ dispatch_read(FairQueue *queue)
 	return batch != NULL;
 }
 
-/* Sends a search. Returns false if that has to wait. */
+/* Sends the next search. Returns false if it has to wait. */
 static bool
 dispatch_search(void)
 {

@@ -13,7 +13,7 @@
  */
 extern void reads_submit(Query *query);
 
-/* At the end of an iteration of the loop: sends what is queued. */
+/* At the end of an iteration of the loop: sends queued queries. */
 extern void reads_dispatch(void);
 
 /* Once a second: fails queries that have waited too long. */

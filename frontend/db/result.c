@@ -1,6 +1,6 @@
 /*
  * result.c
- *		What the failed result of a statement says about its session.
+ *		Failed results that are about the session, not the statement.
  */
 #include <string.h>
 

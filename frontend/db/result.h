@@ -1,6 +1,6 @@
 /*
  * result.h
- *		What the failed result of a statement says about its session.
+ *		Failed results that are about the session, not the statement.
  */
 #ifndef CHATD_RESULT_H
 #define CHATD_RESULT_H
@@ -9,12 +9,12 @@
 #include <stdbool.h>
 
 /*
- * Does the error mean that this session will always fail, though a new one may
- * not? So it is after an upgrade of the extension, or if the server is a standby.
+ * Does the error mean that every statement of this session will fail, though those of a
+ * new one may not? So it is after an upgrade of the extension, and on a standby.
  */
 extern bool result_is_stale(const PGresult *result);
 
-/* Is it the error that the extension's library does not fit its schema? */
+/* Does the error mean that the extension's library does not fit its schema? */
 extern bool result_is_version_error(const PGresult *result);
 
 #endif

@@ -25,35 +25,35 @@ rows_text(const Rows *rows, int column)
 	return text ? memcpy(text, PQgetvalue(rows->result, rows->first, column), size) : NULL;
 }
 
+void
+row_member(Json *json, const char *name, const PGresult *result, int row, int column)
+{
+	json_member_value(json, name, PQgetvalue(result, row, column), PQgetlength(result, row, column));
+}
+
+void
+row_member_text(Json *json, const char *name, const PGresult *result, int row, int column)
+{
+	json_member_text(json, name, PQgetvalue(result, row, column), PQgetlength(result, row, column));
+}
+
 char *
 rows_object(const Rows *rows, RowPrinter print)
 {
-	char	   *text = NULL;
-	size_t		length;
-	FILE	   *stream = open_memstream(&text, &length);
+	Json		json = {0};
 
-	if (stream == NULL)
-		return NULL;
-	print(stream, rows->result, rows->first);
-	return fclose(stream) == 0 ? text : NULL;
+	print(&json, rows->result, rows->first);
+	return json_end(&json);
 }
 
 char *
 rows_array(const Rows *rows, RowPrinter print)
 {
-	char	   *text = NULL;
-	size_t		length;
-	FILE	   *stream = open_memstream(&text, &length);
+	Json		json = {0};
 
-	if (stream == NULL)
-		return NULL;
-	fputc('[', stream);
+	json_open(&json, '[');
 	for (int row = 0; row < rows->count; row++)
-	{
-		if (row > 0)
-			fputc(',', stream);
-		print(stream, rows->result, rows->first + row);
-	}
-	fputc(']', stream);
-	return fclose(stream) == 0 ? text : NULL;
+		print(&json, rows->result, rows->first + row);
+	json_close(&json, ']');
+	return json_end(&json);
 }

@@ -1,6 +1,6 @@
 /*
  * session.c
- *		Asynchronous connections to PostgreSQL.
+ *		An asynchronous connection to PostgreSQL.
  *
  * A session goes from DOWN to CONNECTING to PREPARING to READY, and from each of
  * them back to DOWN. A timer then starts it again, after a pause that grows with
@@ -12,16 +12,15 @@
  * so is a transaction of its own; it is done when that point is reached, which is
  * after the commit. The reads that are sent in one iteration of the loop share a
  * point, which saves most of the system calls on both sides; each is done with
- * its result. If one of them fails, the server skips the rest up to the point,
- * and whoever sent those sends them again, alone.
+ * its result. If one of them fails, the server skips the rest up to the point;
+ * reads.c then sends those again, each by itself.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "db/connector.h"
+#include "db/availability.h"
 #include "db/preparation.h"
 #include "db/result.h"
 #include "db/session.h"
@@ -32,163 +31,23 @@
 #define CONNECT_TIMEOUT 5000	/* for connecting or preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
 #define PAUSE_FIRST 50			/* before the next attempt to connect, ms */
-#define REPEAT_LOG 60000		/* before the same failure is logged again, ms */
 #define PAUSE_LAST 2000
 
-typedef enum SessionState
-{
-	DOWN,
-	CONNECTING,
-	PREPARING,
-	READY
-} SessionState;
-
-struct Session
-{
-	SessionState state;
-	Pool		pool;
-	PGconn	   *connection;
-	Watcher		watcher;
-	Timer		retry;
-	Connector	connector;
-	uint64_t	since;			/* when it began to connect or to prepare */
-	bool		overdue;		/* it has not connected in time, and still tries */
-	int			pause;
-	bool		tried;			/* to connect, with or without success */
-	Operation  *first;			/* in flight, oldest first */
-	Operation  *last;
-	int			in_flight;
-	int			large;			/* of those in flight, see session_pick_large() */
-	PGresult   *result;			/* of the first in flight, until it is done */
-	bool		unsynced;		/* something was sent since the last sync */
-	bool		broken;			/* sending failed */
-	bool		stale;			/* see result_is_stale() */
-};
-
-static Session *sessions;
-static int	session_count;
-static char reason[128] = "not connected to the database yet";
-static bool unfit;				/* the reason is about versions */
+/* Rises when all sessions that are ready by then have to be replaced. */
+static unsigned generation;
 
 static void session_start(void *owner);
 
-const char *
-database_reason(void)
-{
-	return reason;
-}
-
-const char *
-database_unavailable(void)
-{
-	static char text[sizeof(reason) + 64];
-
-	if (!unfit)
-		return "The database is not available.";
-	snprintf(text, sizeof(text), "The database is not available: %s.", reason);
-	return text;
-}
-
-bool
-database_tried(void)
-{
-	for (int i = 0; i < session_count; i++)
-		if (!sessions[i].tried)
-			return false;
-	return true;
-}
-
-bool
-database_ready(Pool pool)
-{
-	for (int i = 0; i < session_count; i++)
-		if (sessions[i].pool == pool && sessions[i].state == READY)
-			return true;
-	return false;
-}
-
-/*
- * Among the usable sessions of a pool, those with large operations in flight or those
- * without: counts them, and finds the one with the fewest operations in flight; NULL if
- * none has fewer than depth.
- */
-static Session *
-find_session(Pool pool, bool large, int depth, int *count)
-{
-	Session    *best = NULL;
-
-	*count = 0;
-	for (int i = 0; i < session_count; i++)
-	{
-		Session    *session = &sessions[i];
-
-		if (session->pool != pool || session->state != READY ||
-			session->broken || session->stale || (session->large > 0) != large)
-			continue;
-		++*count;
-		if (session->in_flight < depth)
-		{
-			best = session;
-			depth = session->in_flight;
-		}
-	}
-	return best;
-}
-
-Session *
-session_pick(Pool pool, int depth)
-{
-	int			count;
-	Session    *session = find_session(pool, false, depth, &count);
-
-	return count > 0 ? session : find_session(pool, true, depth, &count);
-}
-
-Session *
-session_pick_large(Pool pool, int depth)
-{
-	int			carrying;
-	int			others;
-	Session    *session = find_session(pool, true, depth, &carrying);
-	Session    *other = find_session(pool, false, depth, &others);
-
-	if (session == NULL && carrying < (carrying + others + 1) / 2)
-		session = other;
-	return session;
-}
-
-/*
- * Logs why the database cannot be used; the same again at most once a minute, as
- * every session goes on trying for as long as it takes. what alone goes to /readyz.
- */
-static void
-set_reason(const char *what, const char *detail)
-{
-	static char logged[512];
-	static uint64_t logged_at;
-	char		line[512];
-
-	snprintf(reason, sizeof(reason), "%s", what);
-	unfit = false;
-
-	snprintf(line, sizeof(line), "database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
-	if (strcmp(line, logged) == 0 && loop_now() - logged_at < REPEAT_LOG)
-		return;
-	strcpy(logged, line);
-	logged_at = loop_now();
-	log_event("%s", line);
-}
-
 /*
  * Closes the connection, ends the operations in flight, and schedules the next
- * attempt. what and detail are as above.
+ * attempt to connect. The reason is as for database_set_reason().
  */
 static void
 session_down(Session *session, const char *what, const char *detail)
 {
 	Operation  *operation = session->first;
 
-	set_reason(what, detail);
+	database_set_reason(what, detail);
 
 	loop_unwatch(&session->watcher);
 	PQfinish(session->connection);
@@ -219,7 +78,7 @@ log_notice(void *unused, const char *message)
 	log_event("database: %s", message);
 }
 
-/* Takes one result of the preparation. Returns false if that ended the session. */
+/* Takes over one result of the preparation. Returns false if that ended the session. */
 static bool
 session_take_preparation(Session *session, PGresult *result)
 {
@@ -231,15 +90,17 @@ session_take_preparation(Session *session, PGresult *result)
 		const char *detail = PQresultErrorMessage(result);
 
 		session_down(session, mismatch, *detail ? detail : NULL);
-		unfit = versions;
-		for (int i = 0; i < session_count && mismatch == preparation_pooled; i++)
-			sessions[i].stale = sessions[i].state == READY;
+		if (versions)
+			database_set_unfit();
+		if (mismatch == preparation_pooled)
+			generation++;
 		PQclear(result);
 		return false;
 	}
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 	{
 		session->state = READY;
+		session->generation = generation;
 		session->tried = true;
 		session->pause = PAUSE_FIRST;
 		log_event("database: connected");
@@ -248,7 +109,7 @@ session_take_preparation(Session *session, PGresult *result)
 	return true;
 }
 
-/* The first operation in flight is done. */
+/* Ends the oldest operation in flight, with its result. */
 static void
 session_finish_first(Session *session)
 {
@@ -269,7 +130,7 @@ session_finish_first(Session *session)
 	PQclear(result);
 }
 
-/* Takes the results that have arrived. */
+/* Processes the results that have arrived. */
 static void
 session_take_results(Session *session)
 {
@@ -322,7 +183,7 @@ on_socket_ready(void *owner, uint32_t events)
 	}
 }
 
-/* An attempt to connect has ended. */
+/* Takes over the connection that an attempt to connect has made, established or not. */
 static void
 on_connected(void *owner, PGconn *connection)
 {
@@ -355,31 +216,26 @@ session_start(void *owner)
 }
 
 void
-sessions_open(void)
+session_open(Session *session, Pool pool)
 {
-	const int	sizes[POOL_COUNT] = {settings.writers, settings.readers, settings.searchers};
+	session->pool = pool;
+	session->pause = PAUSE_FIRST;
+	session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
+	session->connector = (Connector) {.done = on_connected, .owner = session};
+	session->retry = (Timer) {.fire = session_start, .owner = session};
+	session_start(session);
+}
 
-	session_count = settings.writers + settings.readers + settings.searchers;
-	sessions = calloc(session_count, sizeof(Session));
-	if (sessions == NULL)
-	{
-		log_event("out of memory");
-		exit(1);
-	}
-	for (int pool = 0, i = 0; pool < POOL_COUNT; pool++)
-	{
-		for (int n = 0; n < sizes[pool]; n++, i++)
-		{
-			Session    *session = &sessions[i];
+static bool
+is_stale(const Session *session)
+{
+	return session->stale || session->generation != generation;
+}
 
-			session->pool = pool;
-			session->pause = PAUSE_FIRST;
-			session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
-			session->connector = (Connector) {.done = on_connected, .owner = session};
-			session->retry = (Timer) {.fire = session_start, .owner = session};
-			session_start(session);
-		}
-	}
+bool
+session_is_usable(const Session *session)
+{
+	return session->state == READY && !session->broken && !is_stale(session);
 }
 
 static void
@@ -417,60 +273,45 @@ session_send(Session *session, Operation *operation, StatementId statement,
 }
 
 void
-sessions_flush(void)
+session_flush(Session *session)
 {
-	for (int i = 0; i < session_count; i++)
-	{
-		Session    *session = &sessions[i];
-		int			unsent;
+	int			unsent;
 
-		if (session->state < PREPARING)
-			continue;
-		session_sync(session);
-		unsent = PQflush(session->connection);
-		if (session->broken || unsent < 0)
-			session_down(session, "the connection was lost", PQerrorMessage(session->connection));
-		else if (session->stale && session->first == NULL)
-			session_down(session, "the database has changed, connecting again", NULL);
-		else
-			loop_watch(&session->watcher, PQsocket(session->connection),
-					   unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
-	}
+	if (session->state < PREPARING)
+		return;
+	session_sync(session);
+	unsent = PQflush(session->connection);
+	if (session->broken || unsent < 0)
+		session_down(session, "the connection was lost", PQerrorMessage(session->connection));
+	else if (session->state == READY && is_stale(session) && session->first == NULL)
+		session_down(session, "the database has changed, connecting again", NULL);
+	else
+		loop_watch(&session->watcher, PQsocket(session->connection),
+				   unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 void
-sessions_tick(void)
+session_tick(Session *session)
 {
 	uint64_t	limit = (uint64_t) settings.statement_timeout * 1000 + ANSWER_GRACE;
+	bool		late = loop_now() - session->since > CONNECT_TIMEOUT;
 
-	for (int i = 0; i < session_count; i++)
+	if (session->state == CONNECTING && late && !session->overdue)
 	{
-		Session    *session = &sessions[i];
-
-		bool		late = loop_now() - session->since > CONNECT_TIMEOUT;
-
-		if (session->state == CONNECTING && late && !session->overdue)
-		{
-			session->overdue = session->tried = true;
-			set_reason("cannot connect in time", NULL);
-		}
-		else if (session->state == PREPARING && late)
-			session_down(session, "cannot prepare the statements in time", NULL);
-		else if (session->first && loop_now() - session->first->started_at > limit)
-			session_down(session, "the database does not answer", NULL);
+		session->overdue = session->tried = true;
+		database_set_reason("cannot connect in time", NULL);
 	}
+	else if (session->state == PREPARING && late)
+		session_down(session, "cannot prepare the statements in time", NULL);
+	else if (session->first && loop_now() - session->first->started_at > limit)
+		session_down(session, "the database does not answer", NULL);
 }
 
 void
-sessions_close(void)
+session_close(Session *session)
 {
-	for (int i = 0; i < session_count; i++)
-	{
-		Session    *session = &sessions[i];
-
-		/* One that is connecting has nothing in flight, and its thread ends with the process. */
-		if (session->state >= PREPARING)
-			session_down(session, "closed", NULL);
-		loop_arm(&session->retry, 0);
-	}
+	/* One that is connecting has nothing in flight, and its thread ends with the process. */
+	if (session->state >= PREPARING)
+		session_down(session, "closed", NULL);
+	loop_arm(&session->retry, 0);
 }

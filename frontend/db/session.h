@@ -1,6 +1,6 @@
 /*
  * session.h
- *		Asynchronous connections to PostgreSQL.
+ *		An asynchronous connection to PostgreSQL.
  *
  * A session is one connection that chatd maintains: it connects, prepares the
  * statements, and reconnects after a failure. A pool is the set of sessions for
@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/loop.h"
+#include "db/connector.h"
 #include "db/statements.h"
 
 typedef enum Pool
@@ -27,11 +29,11 @@ typedef enum Pool
 typedef struct Session Session;
 
 /*
- * done is called once for each operation that was sent, with the result, which
- * the caller frees, or with NULL if the connection was lost, and with it what
- * became of the operation. The status is PGRES_PIPELINE_ABORTED if the operation
- * was not executed because an earlier one failed; that happens neither in
- * POOL_WRITE nor to an operation that was sent with alone set.
+ * done is called once for each operation that was sent, with its result, which is
+ * valid during the call, or with NULL if the connection was lost: then the outcome is
+ * not known. The status is PGRES_PIPELINE_ABORTED if the operation was not executed
+ * because an earlier one failed; that happens neither in POOL_WRITE nor to an operation
+ * that was sent with alone set.
  */
 typedef struct Operation
 {
@@ -52,45 +54,55 @@ typedef struct Parameters
 	int			result_format;
 } Parameters;
 
-/* Starts connecting the sessions of all pools. */
-extern void sessions_open(void);
+typedef enum SessionState
+{
+	DOWN,
+	CONNECTING,
+	PREPARING,
+	READY
+} SessionState;
 
-/* Ends all sessions; operations in flight are done with NULL. */
-extern void sessions_close(void);
+/* Zeroed before session_open(). All of it is kept by session.c. */
+struct Session
+{
+	SessionState state;
+	Pool		pool;
+	PGconn	   *connection;
+	Watcher		watcher;
+	Timer		retry;
+	Connector	connector;
+	uint64_t	since;			/* when it began to connect or to prepare */
+	bool		overdue;		/* it has not connected in time, and still tries */
+	int			pause;			/* before the next attempt to connect, ms */
+	bool		tried;			/* to connect, with or without success */
+	Operation  *first;			/* in flight, oldest first */
+	Operation  *last;
+	int			in_flight;
+	int			large;			/* of those in flight, how many are large */
+	PGresult   *result;			/* of the first in flight, until it is done */
+	bool		unsynced;		/* something was sent since the last sync */
+	bool		broken;			/* sending failed */
+	bool		stale;			/* see result_is_stale() */
+	unsigned	generation;		/* of sessions, when it became ready */
+};
 
-/* Has each session connected, or failed to, since the start? */
-extern bool database_tried(void);
+/* Begins to connect, for the statements of a pool. */
+extern void session_open(Session *session, Pool pool);
 
-/* Is any session of the pool connected? */
-extern bool database_ready(Pool pool);
-
-/* Why the database cannot be used, for people; has nothing secret in it. */
-extern const char *database_reason(void);
-
-/* The same as a sentence for clients, who are told the reason if it is about versions. */
-extern const char *database_unavailable(void);
-
-/*
- * The connected session of the pool with the fewest operations in flight; NULL
- * if none has fewer than depth.
- */
-extern Session *session_pick(Pool pool, int depth);
-
-/*
- * The same for an operation with a large result, which others should not have to wait
- * behind: such ones are in flight in at most half of the sessions, and session_pick()
- * leaves those alone as long as there is another.
- */
-extern Session *session_pick_large(Pool pool, int depth);
+/* Can statements be sent to it? */
+extern bool session_is_usable(const Session *session);
 
 /* Sends a statement. In any case operation->done is called, and not before this returns. */
 extern void session_send(Session *session, Operation *operation, StatementId statement,
 						 const Parameters *parameters);
 
-/* At the end of an iteration of the loop: flushes sessions, ends broken ones. */
-extern void sessions_flush(void);
+/* At the end of an iteration of the loop: flushes it, or ends it if it is broken. */
+extern void session_flush(Session *session);
 
-/* Once a second: ends sessions whose server does not respond. */
-extern void sessions_tick(void);
+/* Once a second: ends it if the server does not respond. */
+extern void session_tick(Session *session);
+
+/* Ends it; operations in flight are done with NULL. */
+extern void session_close(Session *session);
 
 #endif

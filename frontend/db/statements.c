@@ -9,24 +9,24 @@
 
 const Statement statements[STATEMENT_COUNT] = {
 	[CREATE_APPLICATION] = {"create_application",
-	"SELECT token FROM chat.create_application($1::text)"},
+	"SELECT chat.create_application_json($1::text)"},
 	[GET_APPLICATION] = {"get_application",
-		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count"
+		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.get_application($1::text)"},
 	[LIST_APPLICATIONS] = {"list_applications",
-		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count"
+		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.list_applications($1::integer, $2::integer, $3::integer)"},
 	[CREATE_CHAT] = {"create_chat",
-	"SELECT chat.create_chat($1::text, $2::integer)"},
+	"SELECT chat.create_chat_json($1::text, $2::integer)"},
 	[GET_CHAT] = {"get_chat",
-	"SELECT number, messages_count FROM chat.get_chat($1::text, $2::integer)"},
+	"SELECT number, messages_count, chat.rfc3339(created_at) FROM chat.get_chat($1::text, $2::integer)"},
 	[LIST_CHATS] = {"list_chats",
-		"SELECT number, messages_count"
+		"SELECT number, messages_count, chat.rfc3339(created_at)"
 	" FROM chat.list_chats($1::text, $2::integer, $3::integer, $4::integer)"},
 	[DELETE_CHAT] = {"delete_chat",
 	"SELECT chat.delete_chat($1::text, $2::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
-		"SELECT number, sqlstate, field, message"
+		"SELECT number, sqlstate, field, message, chat.rfc3339(created_at)"
 	" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},
 	[GET_MESSAGES] = {"get_messages",
 		"SELECT message, item"

@@ -28,9 +28,9 @@ typedef enum StatementId
 /*
  * A batch statement serves many queries in one call. Its parameters are arrays
  * with one element per query; one of pages has another, the bytes that each page
- * may have. The last column has the position of the element that a row is for,
- * from 1 on, and the rows are in that order. If an element has no row, what its
- * query names does not exist.
+ * may have. The last column has the position of the element that a row belongs to,
+ * counted from 1, and rows are in that order. An element without a row names something
+ * that does not exist.
  */
 typedef enum BatchKind
 {
@@ -46,7 +46,7 @@ typedef struct Statement
 	BatchKind	batch;
 } Statement;
 
-/* JSON in one page, unless it is one row; less where many pages are read in one call. */
+/* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */
 #define PAGE_BYTES (1024 * 1024)
 
 extern const Statement statements[STATEMENT_COUNT];

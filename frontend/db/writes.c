@@ -12,8 +12,8 @@
  * A batch that fails as a whole was rolled back. If one message may be the cause,
  * the batch is split into halves, which are tried one after the other, until the
  * cause is alone. After a deadlock or a serialization failure it is tried once
- * more. Otherwise all of it fails. If the connection is lost, nobody knows whether
- * the commit came through: all of it fails as unknown, and is not tried again.
+ * more. Otherwise all of it fails. If the connection is lost, the batch may have been
+ * committed or not: all of it fails as unknown, and is not tried again.
  *
  * Nothing waits for a chat that another transaction has locked: its messages come
  * back and are tried again after a pause, while the rest of the batch is stored.
@@ -28,23 +28,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/availability.h"
 #include "db/keyed_queue.h"
 #include "db/parameters.h"
 #include "db/result.h"
+#include "db/sessions.h"
 #include "db/writes.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
-#define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is one message */
+#define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
 #define MESSAGE_VALUES 4
-
-/* Columns of the result of CREATE_MESSAGES. */
-enum
-{
-	OUTCOME_NUMBER,
-	OUTCOME_SQLSTATE,			/* null: the message was created */
-	OUTCOME_FIELD,
-	OUTCOME_MESSAGE
-};
 
 typedef struct Batch
 {
@@ -72,7 +65,7 @@ writes_submit(Query *query)
 		query_refuse(query, database_unavailable());
 	else if (!query_may_wait(query, queue->count))
 		query_refuse(query, "The server is busy.");
-	/* What locks: the chat, the application, or the name of a new application. */
+	/* The key is what the write locks: the chat, the application, or the name of a new one. */
 	else if (!keyed_queue_add(queue, query, query->values[0].text, number))
 		query_refuse(query, "Out of memory.");
 }
@@ -90,7 +83,7 @@ batch_refuse(Batch *batch, const char *text)
 	}
 }
 
-/* Fails all messages of a batch: nobody knows whether they are stored. */
+/* Fails all messages of a batch, which may be stored or not. */
 static void
 batch_lose(Batch *batch)
 {
@@ -123,7 +116,7 @@ batch_retry(Batch *batch)
 	retries = batch;
 }
 
-/* A batch has ended: its other half is next. */
+/* Ends a batch; its other half comes next. */
 static void
 batch_end(Batch *batch)
 {
@@ -132,7 +125,7 @@ batch_end(Batch *batch)
 	free(batch);
 }
 
-/* Puts a batch back as two halves; without memory for that it fails. */
+/* Puts a batch back as two halves; fails it if out of memory. */
 static void
 batch_split(Batch *batch, const PGresult *result)
 {
@@ -191,7 +184,7 @@ batch_take_outcomes(Batch *batch, const PGresult *result)
 }
 
 /*
- * May one message be the cause of the failure, so that the others fare better
+ * May a single message be the cause of the failure, so that the others succeed
  * without it? Not if the class of the error is about the connection, a read-only
  * server, a rollback, resources, locks, an operator or the system.
  */
@@ -283,7 +276,7 @@ batch_send(Session *session, Batch *batch)
 	}
 }
 
-/* Takes a batch from the queue; NULL without memory. */
+/* Takes a batch from the queue; NULL if out of memory. */
 static Batch *
 batch_fill(void)
 {
@@ -295,8 +288,8 @@ batch_fill(void)
 }
 
 /*
- * Takes the batch that is to be tried again. Messages of which earlier ones of the
- * same chat have come back meanwhile follow those.
+ * Takes the next batch that is to be tried again. Messages are put back into the queue
+ * if earlier ones of the same chat have come back in the meantime.
  */
 static Batch *
 batch_refill(void)
@@ -382,7 +375,7 @@ dispatch(void)
 	return true;
 }
 
-/* Fails all that waits: no session is connected. */
+/* Fails all queries that wait, since no session is connected. */
 static void
 give_up(void)
 {

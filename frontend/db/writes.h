@@ -7,7 +7,7 @@
 
 #include "db/query.h"
 
-/* Parameters of CREATE_MESSAGES, of which each query creates one. */
+/* Parameters of CREATE_MESSAGES; a query is one message of it. */
 enum
 {
 	MESSAGE_TOKEN,
@@ -16,13 +16,23 @@ enum
 	MESSAGE_NUMBER
 };
 
+/* Columns of the result of CREATE_MESSAGES. */
+enum
+{
+	OUTCOME_NUMBER,
+	OUTCOME_SQLSTATE,			/* null: the message was created */
+	OUTCOME_FIELD,
+	OUTCOME_MESSAGE,
+	OUTCOME_CREATED_AT
+};
+
 /*
  * Queues a query that creates an application, a chat or a message. Fails it at
  * once if the database is not connected or the queue is full.
  */
 extern void writes_submit(Query *query);
 
-/* At the end of an iteration of the loop: sends what is queued to idle sessions. */
+/* At the end of an iteration of the loop: sends queued queries to idle sessions. */
 extern void writes_dispatch(void);
 
 /* Once a second: fails queries that have waited too long. */

@@ -2,9 +2,8 @@
  * access_log.c
  *		One log line per request.
  *
- * A token is a credential, and whoever has it can write it anywhere in a target.
- * Whatever is, or may be, a token is therefore cut to its first characters,
- * wherever it stands.
+ * A token is a credential, and a client may put it anywhere into a target. So whatever may
+ * be a token is cut to its first characters, wherever it stands.
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -37,7 +36,7 @@ hex_digit(const char *text)
 	return isxdigit((int) strtol(code, NULL, 16)) ? 3 : 0;
 }
 
-/* The length of what may be a token at the start of text; 0 if nothing. */
+/* The length of a possible token at the start of text; 0 if there is none. */
 static size_t
 token_length(const char *text)
 {
@@ -63,7 +62,7 @@ shorten_target(const char *target, char *buffer, unsigned size)
 	{
 		size_t		length = token_length(target);
 
-		/* In a token's place there may be a token that was mistyped. */
+		/* In the place of a token, whatever stands there may be a mistyped one. */
 		if (target == segment && length == 0)
 			length = strcspn(target, "/?");
 		if (length <= TOKEN_SHOWN)

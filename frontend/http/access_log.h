@@ -7,7 +7,7 @@
 
 #include "http/request.h"
 
-/* Logs a request that ended with a status; tokens in its target are cut short. */
+/* Logs a request that ended with this status. Tokens in its target are cut short. */
 extern void access_log(const Request *request, unsigned status);
 
 #endif

@@ -69,7 +69,7 @@ media_type(const char *content_type)
 	return MEDIA_UNKNOWN;
 }
 
-/* Begins to parse the body. If that cannot be done, responds and returns false. */
+/* Begins to parse the body, by its media type. If that is impossible, responds and returns false. */
 static bool
 begin(Request *request)
 {
@@ -199,21 +199,31 @@ body_reader_free(Request *request)
 	request->reader = NULL;
 }
 
+bool
+body_is_invalid(const Request *request)
+{
+	return request->faults.used > 0 || request->faults.failed;
+}
+
 void
 respond_invalid_body(Request *request)
 {
-	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_incref(request->faults));
+	json_close(&request->faults, '}');
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, &request->faults);
 }
 
 static void
 add_fault(Request *request, const char *field, const char *predicate)
 {
-	if (request->faults == NULL)
-		request->faults = json_object();
-	json_object_set_new(request->faults, field, json_pack("[s]", predicate));
+	if (!body_is_invalid(request))
+		json_open(&request->faults, '{');
+	json_name(&request->faults, field);
+	json_open(&request->faults, '[');
+	json_text(&request->faults, predicate, strlen(predicate));
+	json_close(&request->faults, ']');
 }
 
-/* A wanted field. If it is repeated, adds a fault and returns NULL. */
+/* The wanted field with this name. If it is repeated, adds a fault and returns NULL. */
 static const Field *
 find_field(Request *request, const char *name)
 {
@@ -225,7 +235,7 @@ find_field(Request *request, const char *name)
 	return NULL;
 }
 
-/* Is it white space by the property of Unicode? */
+/* Does the character have Unicode's property White_Space? */
 static bool
 is_white_space(uint32_t character)
 {

@@ -13,25 +13,28 @@
 
 #include "http/request.h"
 
-/* Takes a piece of the body. On an error it responds. */
+/* Takes a piece of the body. Responds on an error. */
 extern void body_take(Request *request, const char *bytes, size_t length);
 
-/* The body is complete. On an error it responds. */
+/* Ends the body. Responds on an error. */
 extern void body_end(Request *request);
 
-/* Frees what only parsing needs. */
+/* Frees the parser, but not the fields. */
 extern void body_reader_free(Request *request);
 
 /*
- * The text of a mandatory field; NULL if the field is invalid. The text belongs
- * to request->fields and is followed by a NUL.
+ * The text of a mandatory field; NULL, and a fault is added, if the field is missing or
+ * invalid. The text belongs to request->fields and is followed by a NUL.
  */
 extern const char *body_text(Request *request, const char *name, size_t *length);
 
-/* The number of an optional field; 0 if there is none or it is invalid. */
+/* The number of an optional field; 0 if it is missing, or invalid, when a fault is added. */
 extern int	body_number(Request *request, const char *name);
 
-/* Responds with 422 and the request's faults. */
+/* Is any field invalid that was asked for so far? */
+extern bool body_is_invalid(const Request *request);
+
+/* Responds with 422 and the request's faults, by field. */
 extern void respond_invalid_body(Request *request);
 
 #endif

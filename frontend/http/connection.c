@@ -18,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
 #include "http/connection.h"
@@ -27,28 +29,28 @@
 #include "http/error_body.h"
 
 #define DRAIN_READS 16
+#define DESCRIPTORS_MAX (1024 * 1024)	/* of a process, that clients can have */
 #define WRITE_RATE 1024			/* bytes per second that a client must take, at least */
 
 static Connection *connections;
 static Connection **by_fd;
 static int	by_fd_size;
 
-/* Makes room in the table by descriptor. Returns false without memory. */
-static bool
-reserve_fd(int fd)
+/* The table never moves: threads that connect to the database look their descriptors up, too, see socket_calls.c. */
+void
+connections_open(void)
 {
-	int			size = (fd + 1) * 2;
-	Connection **grown;
+	struct rlimit limit;
 
-	if (fd < by_fd_size)
-		return true;
-	grown = realloc(by_fd, size * sizeof(Connection *));
-	if (grown == NULL)
-		return false;
-	memset(grown + by_fd_size, 0, (size - by_fd_size) * sizeof(Connection *));
-	by_fd = grown;
-	by_fd_size = size;
-	return true;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > DESCRIPTORS_MAX)
+		limit.rlim_cur = DESCRIPTORS_MAX;
+	by_fd_size = (int) limit.rlim_cur;
+	by_fd = calloc(by_fd_size, sizeof(Connection *));
+	if (by_fd == NULL)
+	{
+		log_event("out of memory");
+		exit(1);
+	}
 }
 
 Connection *
@@ -57,12 +59,12 @@ connection_on(int fd)
 	return fd >= 0 && fd < by_fd_size ? by_fd[fd] : NULL;
 }
 
-/* Makes a record of a new connection. Without memory ends it and returns NULL. */
+/* Makes the record of a new connection. If out of memory, ends it and returns NULL. */
 static Connection *
 connection_begin(struct MHD_Connection *connection)
 {
 	int			fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	Connection *client = reserve_fd(fd) ? calloc(1, sizeof(Connection)) : NULL;
+	Connection *client = fd < by_fd_size ? calloc(1, sizeof(Connection)) : NULL;
 
 	if (client == NULL)
 	{
@@ -172,16 +174,16 @@ connection_refuse(Connection *client, unsigned status, const char *text)
 {
 	char		scrap[16384];
 
-	/* It has its response, and time to read that. */
+	/* The client has its response, and time to read it. */
 	if (client->refused == 0)
 		send_refusal(client, status, text);
 	/* A response can be lost if the connection is closed while received data is unread. */
-	for (int i = 0; i < DRAIN_READS && recv(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0; i++)
+	for (int i = 0; i < DRAIN_READS && recvfrom(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT, NULL, NULL) > 0; i++)
 		;
 	connection_close(client);
 }
 
-/* The bytes that have moved so far in the direction that matters to the state. */
+/* The bytes moved so far in the direction that the state is about. */
 static uint64_t
 connection_bytes(const Connection *client)
 {
@@ -210,8 +212,9 @@ idle_tick(Connection *client)
 }
 
 /*
- * On a slow line a response may take long, but not as long as the client likes:
- * its memory is shared. Each period of the timeout needs its progress.
+ * Ends the connection if the client takes its response too slowly. On a slow line it may
+ * take long, but in each period of the timeout it has to progress, since the response
+ * takes memory that all clients share.
  */
 static void
 writing_tick(Connection *client)

@@ -55,7 +55,7 @@ daemon_is_busy(void)
 {
 	MHD_UNSIGNED_LONG_LONG timeout;
 
-	/* connection.c enforces timeouts, so all that matters here is "at once". */
+	/* connection.c enforces timeouts, so the only timeout that matters here is 0. */
 	return events_pending || (MHD_get_timeout(running, &timeout) == MHD_YES && timeout == 0);
 }
 

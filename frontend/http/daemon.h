@@ -11,7 +11,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
-/* Runs a started daemon, which accepts from listen_fd, from now on. */
+/* Runs a started daemon in the loop from now on; it accepts from listen_fd. */
 extern void daemon_open(struct MHD_Daemon *daemon, int listen_fd);
 
 /* Resumes a suspended connection in the next daemon_run(). */
@@ -26,8 +26,10 @@ extern bool daemon_is_busy(void);
 /* At the end of an iteration of the loop: lets the daemon work, if it has to. */
 extern void daemon_run(void);
 
-/* Accepts the connections that are established already, and then no more. */
+/* Accepts the connections that are already established, and none after that. */
 extern void daemon_stop(void);
+
+/* Has daemon_stop() been called? */
 extern bool daemon_is_stopping(void);
 
 /* Ends the daemon; no connection may be suspended. */

@@ -2,16 +2,18 @@
  * error_body.c
  *		The body of an error response.
  */
-#include <jansson.h>
+#include <string.h>
 
+#include "common/json_writer.h"
 #include "http/error_body.h"
 
 char *
 error_body(const char *text)
 {
-	json_t	   *object = json_pack("{s:s}", "error", text);
-	char	   *body = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	Json		json = {0};
 
-	json_decref(object);
-	return body;
+	json_open(&json, '{');
+	json_member_text(&json, "error", text, strlen(text));
+	json_close(&json, '}');
+	return json_end(&json);
 }

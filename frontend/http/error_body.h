@@ -5,7 +5,7 @@
 #ifndef CHATD_ERROR_BODY_H
 #define CHATD_ERROR_BODY_H
 
-/* {"error": text}, malloc'ed; NULL if out of memory. */
+/* The JSON {"error": text}, malloc'ed; NULL if out of memory. */
 extern char *error_body(const char *text);
 
 #endif

@@ -27,6 +27,7 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 		return NULL;
 	request->connection = connection;
 	request->started_at = loop_now();
+	request->client = client;
 	request->share = client ? client->share : NULL;
 	request->received_target = target;
 	request->whole_target = strdup(target ? target : "");
@@ -62,7 +63,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 	response_free(request);
 	body_reader_free(request);
 	fields_free(&request->fields);
-	json_decref(request->faults);
+	json_free(&request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
 	free(request->whole_target);
@@ -73,7 +74,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 static enum MHD_Result
 exchange_respond(Request *request)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 
 	if (request->response == NULL)
 		return MHD_NO;
@@ -83,24 +84,24 @@ exchange_respond(Request *request)
 	if (client && client->has_nul)
 		response_close(request);
 #if MHD_VERSION < 0x01000000
-	/* It tolerates bare line feeds in chunks: what follows may belong to the body. */
+	/* libmicrohttpd tolerates bare line feeds in chunks: what follows may belong to the body. */
 	if (request->headers.chunked)
 		response_close(request);
 #endif
-	response_keep_alive(request);
+	response_finish(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
 
 /*
- * Refuses a request of which the body is still to come: responds at once, past
- * libmicrohttpd, and then throws away what arrives until the client closes or has no time
- * left. Many clients send all of a body before they look for a response, which is lost if
- * the connection is closed meanwhile.
+ * Refuses a request whose body is still to come: responds at once, past libmicrohttpd,
+ * and then discards what arrives until the client closes the connection or its time is
+ * over. Many clients send all of the body before they read the response, which would be
+ * lost if the connection were closed in between.
  */
 static void
 exchange_refuse(Request *request, unsigned status, const char *reason)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 
 	response_free(request);
 	request->status = status;
@@ -111,18 +112,18 @@ exchange_refuse(Request *request, unsigned status, const char *reason)
 		connection_refuse_rest(client, status, reason);
 }
 
-/* Has it been refused past libmicrohttpd? */
+/* Has the request been refused past libmicrohttpd? */
 static bool
 is_refused(const Request *request)
 {
 	return request->status && request->response == NULL;
 }
 
-/* The headers are complete. */
+/* Processes the complete head. */
 static enum MHD_Result
 exchange_take_head(const Service *service, Request *request, const char *method, const char *version)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 	Refusal		refusal;
 
 	request->phase = PHASE_BODY;
@@ -156,7 +157,7 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	return MHD_YES;
 }
 
-/* A piece of the body. */
+/* Processes a piece of the body. */
 static enum MHD_Result
 exchange_take_body(Request *request, const char *upload, size_t length)
 {
@@ -168,11 +169,11 @@ exchange_take_body(Request *request, const char *upload, size_t length)
 	return MHD_YES;
 }
 
-/* The request is complete. */
+/* Processes the complete request: runs its handler. */
 static enum MHD_Result
 exchange_run(Request *request)
 {
-	Connection *client = connection_of(request->connection);
+	Connection *client = request->client;
 
 	request->phase = PHASE_HANDLER;
 	if (request->status == 0)

@@ -9,7 +9,7 @@
 
 #include <microhttpd.h>
 
-/* The request line has arrived. */
+/* Called when the request line is complete. Returns the new request, as libmicrohttpd's context. */
 extern void *exchange_begin(void *service, const char *target, struct MHD_Connection *connection);
 
 /*
@@ -20,7 +20,7 @@ extern enum MHD_Result exchange_handle(void *service, struct MHD_Connection *con
 									   const char *url, const char *method, const char *version,
 									   const char *upload, size_t *upload_size, void **context);
 
-/* The response was sent, or the connection has ended. */
+/* Called when the response was sent, or the connection has ended: frees the request. */
 extern void exchange_end(void *service, struct MHD_Connection *connection, void **context,
 						 enum MHD_RequestTerminationCode code);
 

@@ -1,6 +1,6 @@
 /*
  * field.c
- *		Fields of a body: those that a handler wants, and nothing else.
+ *		The fields of a body that a handler wants.
  */
 #include <stdlib.h>
 #include <string.h>

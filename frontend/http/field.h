@@ -1,10 +1,10 @@
 /*
  * field.h
- *		Fields of a body: those that a handler wants, and nothing else.
+ *		The fields of a body that a handler wants.
  *
  * The readers of bodies (json_reader.c, form_reader.c) look a field up by its
- * name and append its text as it arrives. What no handler wants is skipped and
- * takes no memory.
+ * name and append its text as it arrives. All other members are skipped and take no
+ * memory.
  */
 #ifndef CHATD_FIELD_H
 #define CHATD_FIELD_H
@@ -37,19 +37,19 @@ typedef struct Fields
 {
 	Field		list[FIELDS_MAX];
 	int			count;
-	Share	   *share;			/* that their memory counts in */
+	Share	   *share;			/* that pays for their memory */
 } Fields;
 
-/* Begins with the wanted names, an array that ends with NULL. */
+/* Begins with the names of the wanted fields, an array that ends with NULL. */
 extern void fields_begin(Fields *fields, const char *const *names, Share *share);
 
-/* The field of a name; NULL if it is not wanted. */
+/* The field with this name; NULL if there is none. */
 extern Field *fields_find(Fields *fields, const char *name, size_t length);
 
-/* The wanted field whose name differs from this one in letter case; NULL if there is none. */
+/* The field whose name differs from this one in nothing but letter case; NULL if there is none. */
 extern const Field *fields_find_similar(const Fields *fields, const char *name, size_t length);
 
-/* Appends to a field's text. Returns false if there is no room for it. */
+/* Appends to a field's text. Returns false if the share has no room for it, or out of memory. */
 extern bool field_append(Fields *fields, Field *field, const char *bytes, size_t length);
 
 /* Frees the texts; the fields are absent from now on. */

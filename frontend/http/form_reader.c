@@ -1,6 +1,6 @@
 /*
  * form_reader.c
- *		Reads a form as it arrives, and keeps the wanted fields alone.
+ *		Reads a form as it arrives, and keeps only the wanted fields.
  */
 #include <ctype.h>
 #include <string.h>
@@ -41,7 +41,7 @@ take_decoded(FormReader *reader, char byte)
 	return true;
 }
 
-/* A name or a value is complete: is its encoding? */
+/* Ends a name or a value. Returns false if its encoding is incomplete. */
 static bool
 end_text(FormReader *reader)
 {
@@ -85,7 +85,7 @@ end_name(FormReader *reader)
 static bool
 end_pair(FormReader *reader)
 {
-	/* A name alone has an empty value. */
+	/* A name without an equals sign has an empty value. */
 	if (!reader->in_value && !end_name(reader))
 		return false;
 	reader->in_value = false;

@@ -1,10 +1,10 @@
 /*
  * form_reader.h
- *		Reads a form as it arrives, and keeps the wanted fields alone.
+ *		Reads a form as it arrives, and keeps only the wanted fields.
  *
- * The fields are named data[field]. A form may have no pairs at all, but not only other
- * ones, and no name that differs from a field's in letter case only. All names and values must be correctly encoded
- * UTF-8, but those of other names are not kept.
+ * The fields are named data[field]. A form may be empty, but if it has pairs, one of them
+ * has to be a field. A name must not differ from a field's in letter case only. All names
+ * and values must be correctly encoded UTF-8; those of other names are not kept.
  */
 #ifndef CHATD_FORM_READER_H
 #define CHATD_FORM_READER_H
@@ -38,12 +38,13 @@ typedef struct FormReader
 	Utf8		utf8;
 } FormReader;
 
+/* Begins a form whose wanted fields are these. */
 extern void form_reader_begin(FormReader *reader, Fields *fields);
 
-/* Reads a piece of the form. Returns false on an error; then no more may follow. */
+/* Reads a piece of the form. Returns false on an error, after which no more may follow. */
 extern bool form_reader_feed(FormReader *reader, const char *bytes, size_t length);
 
-/* The form is complete. Returns false on an error. */
+/* Ends the form. Returns false on an error. */
 extern bool form_reader_end(FormReader *reader);
 
 #endif

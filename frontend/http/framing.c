@@ -18,7 +18,7 @@
 #include "http/framing.h"
 #include "http/uri.h"
 
-#define LENGTH_DIGITS 18		/* of a Content-Length: below 2^63 */
+#define LENGTH_DIGITS 18		/* of a Content-Length, so that it is below 2^63 */
 
 typedef struct Walk
 {
@@ -41,10 +41,16 @@ is_token(const char *text, size_t length)
 }
 
 static bool
+is_control(char byte)
+{
+	return (unsigned char) byte < 0x20 || byte == 0x7f;
+}
+
+static bool
 has_control(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (iscntrl((unsigned char) text[i]) && text[i] != '\t')
+		if (is_control(text[i]) && text[i] != '\t')
 			return true;
 	return false;
 }
@@ -180,7 +186,7 @@ check_target(Refusal *refusal, const char *method, const char *target, const cha
 	if (version > received && (size_t) (version - received) != length + 1)
 		refuse(refusal, 400, "The request line has a NUL or more than one space in it.");
 	for (size_t i = 0; i < length; i++)
-		if (iscntrl((unsigned char) target[i]) || target[i] == ' ' || target[i] == '#')
+		if (is_control(target[i]) || target[i] == ' ' || target[i] == '#')
 			refuse(refusal, 400, "The path has a character in it that must be percent-encoded.");
 	if (path != target)
 	{

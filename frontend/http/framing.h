@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the rest of chatd needs of the headers. */
+/* The headers that chatd heeds. */
 typedef struct Headers
 {
 	const char *content_type;	/* in libmicrohttpd's buffer; NULL: none */
@@ -19,7 +19,7 @@ typedef struct Headers
 	bool		expects_continue;
 } Headers;
 
-/* The response to a refused request; status 0: it is not refused. */
+/* Why a request is refused, and the status to respond with; 0: it is not. */
 typedef struct Refusal
 {
 	unsigned	status;
@@ -28,9 +28,9 @@ typedef struct Refusal
 
 /*
  * Checks the request line and the raw headers. received points at the target in
- * libmicrohttpd's buffer, which may have been overwritten since. Fills in the
- * headers if the request is not refused; otherwise the connection must be closed
- * after the response, as what follows may belong to the request.
+ * libmicrohttpd's buffer, which may have been overwritten since. Sets headers if the request
+ * is not refused. If it is, the connection must be closed after the response, as the bytes
+ * that follow may belong to the request.
  */
 extern Refusal framing_check(struct MHD_Connection *connection, const char *method,
 							 const char *target, const char *received, const char *version,

@@ -1,9 +1,10 @@
 /*
  * json_reader.c
- *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
+ *		Reads a JSON body as it arrives, and keeps only the wanted fields.
  *
- * The reader is a state machine that is fed bytes. What it has to remember of the
- * arrays and objects around a value is one bit for each: is it an object?
+ * The reader is a state machine that is fed bytes: json_string.c and json_number.c do
+ * strings and numbers. Of each array or object around a value it remembers a single
+ * bit: is it an object?
  */
 #include <ctype.h>
 #include <math.h>
@@ -37,7 +38,7 @@ in_object(const JsonReader *reader)
 	return level >= 0 && (reader->is_object[level / 8] >> (level % 8) & 1);
 }
 
-/* A value of some type begins: finds out what it is for. */
+/* Begins a value of some type, and finds out whether it is wanted. */
 static bool
 begin_value(JsonReader *reader, FieldType type, bool is_object)
 {
@@ -93,6 +94,7 @@ begin_string(JsonReader *reader, bool is_key)
 {
 	reader->is_key = is_key;
 	reader->key_length = 0;
+	reader->string = (JsonString) {0};
 	reader->state = JSON_IN_STRING;
 	return is_key || begin_value(reader, FIELD_TEXT, false);
 }
@@ -130,12 +132,12 @@ static bool
 begin_number(JsonReader *reader, char byte)
 {
 	reader->is_key = false;
-	reader->number = byte == '-' ? NUMBER_SIGN : byte == '0' ? NUMBER_ZERO : NUMBER_DIGITS;
+	reader->number = json_number_begin(byte);
 	reader->state = JSON_IN_NUMBER;
 	return begin_value(reader, FIELD_NUMBER, false) && append(reader, &byte, 1);
 }
 
-/* A value begins with this character. */
+/* Begins the value that has this first character. */
 static bool
 value_start(JsonReader *reader, char byte)
 {
@@ -159,7 +161,7 @@ value_start(JsonReader *reader, char byte)
 	}
 }
 
-/* A key is complete: the value that follows may be wanted. */
+/* Ends a key, and finds out whether the value that follows is wanted. */
 static bool
 end_key(JsonReader *reader)
 {
@@ -194,8 +196,6 @@ end_key(JsonReader *reader)
 static bool
 end_string(JsonReader *reader)
 {
-	if (reader->utf8.remaining > 0 || reader->high_surrogate)
-		return fail(reader, JSON_MALFORMED);
 	if (reader->is_key)
 		return end_key(reader);
 	reader->field = NULL;
@@ -203,81 +203,21 @@ end_string(JsonReader *reader)
 	return true;
 }
 
-/* The number of plain characters at the start of a piece of a string. */
-static size_t
-plain_length(const char *bytes, size_t length)
-{
-	size_t		i = 0;
-
-	while (i < length && (unsigned char) bytes[i] >= 0x20 && (unsigned char) bytes[i] < 0x80 &&
-		   bytes[i] != '"' && bytes[i] != '\\')
-		i++;
-	return i;
-}
-
 static bool
 string_byte(JsonReader *reader, char byte)
 {
-	if (byte == '\\' && reader->utf8.remaining == 0)
+	char		decoded[JSON_STRING_DECODED];
+	size_t		length;
+
+	switch (json_string_take(&reader->string, byte, decoded, &length))
 	{
-		reader->state = JSON_IN_ESCAPE;
-		return true;
+		case JSON_STRING_MORE:
+			return append(reader, decoded, length);
+		case JSON_STRING_END:
+			return end_string(reader);
+		default:
+			return fail(reader, JSON_MALFORMED);
 	}
-	if (byte == '"')
-		return end_string(reader);
-	if ((unsigned char) byte < 0x20 || reader->high_surrogate ||
-		!utf8_accept(&reader->utf8, (unsigned char) byte))
-		return fail(reader, JSON_MALFORMED);
-	return append(reader, &byte, 1);
-}
-
-static bool
-escape_byte(JsonReader *reader, char byte)
-{
-	static const char names[] = "\"\\/bfnrt";
-	static const char characters[] = "\"\\/\b\f\n\r\t";
-	const char *name = byte ? strchr(names, byte) : NULL;
-
-	if (byte == 'u')
-	{
-		reader->code = 0;
-		reader->code_digits = 0;
-		reader->state = JSON_IN_CODE;
-		return true;
-	}
-	if (name == NULL || reader->high_surrogate)
-		return fail(reader, JSON_MALFORMED);
-	reader->state = JSON_IN_STRING;
-	return append(reader, &characters[name - names], 1);
-}
-
-/* \uXXXX is complete: a character, or one half of it. */
-static bool
-end_code(JsonReader *reader)
-{
-	bool		is_high = reader->code >= 0xd800 && reader->code < 0xdc00;
-	bool		is_low = reader->code >= 0xdc00 && reader->code < 0xe000;
-	unsigned	high = reader->high_surrogate;
-	char		bytes[4];
-
-	reader->state = JSON_IN_STRING;
-	if (is_low != (high != 0))
-		return fail(reader, JSON_MALFORMED);
-	reader->high_surrogate = is_high ? reader->code : 0;
-	if (is_high)
-		return true;
-	if (high)
-		reader->code = 0x10000 + ((high - 0xd800) << 10) + (reader->code - 0xdc00);
-	return append(reader, bytes, utf8_encode(reader->code, bytes));
-}
-
-static bool
-code_byte(JsonReader *reader, char byte)
-{
-	if (!isxdigit((unsigned char) byte))
-		return fail(reader, JSON_MALFORMED);
-	reader->code = reader->code * 16 + (isdigit((unsigned char) byte) ? byte - '0' : (byte | 0x20) - 'a' + 10);
-	return ++reader->code_digits < 4 || end_code(reader);
 }
 
 static bool
@@ -290,36 +230,10 @@ literal_byte(JsonReader *reader, char byte)
 	return true;
 }
 
-/* Does the character continue the number? */
-static bool
-number_continues(JsonReader *reader, char byte)
-{
-	NumberState number = reader->number;
-	bool		digit = isdigit((unsigned char) byte);
-	bool		integer = number == NUMBER_ZERO || number == NUMBER_DIGITS;
-
-	if (number == NUMBER_SIGN && digit)
-		reader->number = byte == '0' ? NUMBER_ZERO : NUMBER_DIGITS;
-	else if (digit && number == NUMBER_POINT)
-		reader->number = NUMBER_FRACTION;
-	else if (digit && (number == NUMBER_E || number == NUMBER_E_SIGN))
-		reader->number = NUMBER_EXPONENT;
-	else if (byte == '.' && integer)
-		reader->number = NUMBER_POINT;
-	else if ((byte == 'e' || byte == 'E') && (integer || number == NUMBER_FRACTION))
-		reader->number = NUMBER_E;
-	else if ((byte == '+' || byte == '-') && number == NUMBER_E)
-		reader->number = NUMBER_E_SIGN;
-	else
-		return digit && (number == NUMBER_DIGITS || number == NUMBER_FRACTION || number == NUMBER_EXPONENT);
-	return true;
-}
-
 static bool
 end_number(JsonReader *reader)
 {
-	if (reader->number != NUMBER_ZERO && reader->number != NUMBER_DIGITS &&
-		reader->number != NUMBER_FRACTION && reader->number != NUMBER_EXPONENT)
+	if (!json_number_is_complete(reader->number))
 		return fail(reader, JSON_MALFORMED);
 	if (reader->field && isinf(strtod(reader->field->text, NULL)))
 		return fail(reader, JSON_MALFORMED);
@@ -328,7 +242,7 @@ end_number(JsonReader *reader)
 	return true;
 }
 
-/* A character between values. */
+/* Takes a character between values. */
 static bool
 structure_byte(JsonReader *reader, char byte)
 {
@@ -359,7 +273,7 @@ structure_byte(JsonReader *reader, char byte)
 	}
 }
 
-/* The first byte may be that of a byte order mark. */
+/* Takes the first byte, which may be that of a byte order mark. */
 static bool
 first_byte(JsonReader *reader, char byte)
 {
@@ -382,15 +296,11 @@ take_byte(JsonReader *reader, char byte)
 			return first_byte(reader, byte);
 		case JSON_IN_STRING:
 			return string_byte(reader, byte);
-		case JSON_IN_ESCAPE:
-			return escape_byte(reader, byte);
-		case JSON_IN_CODE:
-			return code_byte(reader, byte);
 		case JSON_IN_LITERAL:
 		case JSON_IN_MARK:
 			return literal_byte(reader, byte);
 		case JSON_IN_NUMBER:
-			if (number_continues(reader, byte))
+			if (json_number_take(&reader->number, byte))
 				return append(reader, &byte, 1);
 			return end_number(reader) && structure_byte(reader, byte);
 		default:
@@ -405,8 +315,8 @@ json_reader_feed(JsonReader *reader, const char *bytes, size_t length)
 	{
 		size_t		plain = 0;
 
-		if (reader->state == JSON_IN_STRING && reader->utf8.remaining == 0 && !reader->high_surrogate)
-			plain = plain_length(bytes + i, length - i);
+		if (reader->state == JSON_IN_STRING)
+			plain = json_string_plain(&reader->string, bytes + i, length - i);
 		if (plain > 0)
 		{
 			if (!append(reader, bytes + i, plain))

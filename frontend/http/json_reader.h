@@ -1,18 +1,20 @@
 /*
  * json_reader.h
- *		Reads a JSON body as it arrives, and keeps the wanted fields alone.
+ *		Reads a JSON body as it arrives, and keeps only the wanted fields.
  *
  * A body is {"data": {...}}, and the fields are members of "data". It may have no
- * members at all, and may begin with a byte order mark. All of the body must be valid JSON, but nothing else in it is kept, however many values there
- * are: a reader has a fixed size, and takes time in proportion to the bytes. A
- * key may not be repeated if it is "data" or a field's, nor differ from it in letter case
- * only; others are ignored.
+ * members at all, and may begin with a byte order mark. All of the body must be valid
+ * JSON, but nothing else in it is kept, however many values it has: a reader has a fixed
+ * size, and takes time in proportion to the bytes. "data" and the name of a field may not
+ * be repeated as keys, nor may another key differ from them in letter case only; all
+ * other keys are ignored.
  */
 #ifndef CHATD_JSON_READER_H
 #define CHATD_JSON_READER_H
 
-#include "common/utf8.h"
 #include "http/field.h"
+#include "http/json_number.h"
+#include "http/json_string.h"
 
 #define JSON_MAX_DEPTH 2048		/* of arrays and objects in each other */
 
@@ -39,24 +41,9 @@ typedef enum JsonState
 	JSON_AFTER_KEY,
 	JSON_AFTER_VALUE,
 	JSON_IN_STRING,
-	JSON_IN_ESCAPE,
-	JSON_IN_CODE,				/* \uXXXX */
 	JSON_IN_LITERAL,
 	JSON_IN_NUMBER
 } JsonState;
-
-/* The last character of a number: which one may follow. */
-typedef enum NumberState
-{
-	NUMBER_SIGN,
-	NUMBER_ZERO,
-	NUMBER_DIGITS,
-	NUMBER_POINT,
-	NUMBER_FRACTION,
-	NUMBER_E,
-	NUMBER_E_SIGN,
-	NUMBER_EXPONENT
-} NumberState;
 
 typedef struct JsonReader
 {
@@ -66,11 +53,11 @@ typedef struct JsonReader
 	int			line;			/* of the next character, from 1 on */
 	int			column;			/* of the last character, from 1 on */
 
-	/* nesting: is the array or object at a depth an object? */
+	/* nesting: for each depth, is it an object? */
 	int			depth;
 	unsigned char is_object[JSON_MAX_DEPTH / 8];
 
-	/* what the fields depend on */
+	/* where in the body we are */
 	bool		root_is_object;
 	bool		root_has_members;
 	bool		data_given;
@@ -84,20 +71,18 @@ typedef struct JsonReader
 	bool		is_key;
 	char		key[FIELD_NAME_MAX + 1];
 	size_t		key_length;		/* FIELD_NAME_MAX + 1: too long for any field */
-	Utf8		utf8;
-	int			code_digits;	/* of \uXXXX, read so far */
-	unsigned	code;
-	unsigned	high_surrogate; /* awaits its other half, or 0 */
+	JsonString	string;
 	const char *literal;		/* the characters that must follow */
-	NumberState number;
+	JsonNumber	number;
 } JsonReader;
 
+/* Begins a body whose wanted fields are these. */
 extern void json_reader_begin(JsonReader *reader, Fields *fields);
 
-/* Reads a piece of the body. Returns false on an error; then no more may follow. */
+/* Reads a piece of the body. Returns false on an error, after which no more may follow. */
 extern bool json_reader_feed(JsonReader *reader, const char *bytes, size_t length);
 
-/* The body is complete. Returns false on an error. */
+/* Ends the body. Returns false on an error. */
 extern bool json_reader_end(JsonReader *reader);
 
 #endif

@@ -10,9 +10,9 @@
 #define LISTEN_BACKLOG 1024
 
 /*
- * Opens a socket that listens on the address of the settings and on a port; 0
- * takes any free one. If shared, others may listen on that port already, that is sockets
- * that this function has opened. Exits on failure.
+ * Opens a socket that listens on the address of the settings and on a port, or on any free
+ * one if that is 0. If shared, other sockets that this function has opened, in any chatd,
+ * may listen on the port as well. Exits on failure.
  */
 extern int	listener_open(int port, bool shared);
 

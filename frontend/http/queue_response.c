@@ -5,10 +5,10 @@
  * If a request cannot be parsed or does not fit into a connection's memory,
  * libmicrohttpd responds by itself with an HTML page, and has no setting to
  * change that; 0.9.75 even sends the headers of some pages twice. It queues the
- * page with its own public function. The definition here takes that function's
- * place in the program, so that the library calls it: it sends a JSON response
- * straight to the socket and shuts the socket down. The page is queued all the
- * same, since the library may crash if that fails; it finds the socket closed.
+ * page with its own public function. The definition here takes the place of that
+ * function in the program, so that the library calls this one, which sends a JSON
+ * response straight to the socket and shuts the socket down. The page is queued all the
+ * same, since the library may crash if that fails; it then finds the socket closed.
  * chatd queues its own responses with library_queue_response().
  */
 #include <dlfcn.h>
@@ -57,7 +57,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status,
 {
 	Connection *client = connection_of(connection);
 
-	/* Version 1 redirects to the path that it guesses was meant. */
+	/* libmicrohttpd 1 may redirect to a path that it guesses was meant. */
 	unsigned	refusal = status < MHD_HTTP_BAD_REQUEST ? MHD_HTTP_BAD_REQUEST : status;
 
 	if (client)

@@ -7,7 +7,7 @@
 
 #include <microhttpd.h>
 
-/* The library's MHD_queue_response(): queues this very response. */
+/* libmicrohttpd's own MHD_queue_response(), for chatd's responses. */
 extern enum MHD_Result library_queue_response(struct MHD_Connection *connection, unsigned status,
 											  struct MHD_Response *response);
 

@@ -10,17 +10,17 @@
 #ifndef CHATD_REQUEST_H
 #define CHATD_REQUEST_H
 
-#include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/json_writer.h"
+#include "http/connection.h"
 #include "http/field.h"
 #include "http/framing.h"
-#include "http/share.h"
 #include "http/uri.h"
 
-/* Variable segments of a path, at most. */
+/* The most variable segments that a path may have. */
 #define PATH_SEGMENTS 3
 
 typedef struct Request Request;
@@ -48,10 +48,11 @@ typedef struct Segment
 struct Request
 {
 	struct MHD_Connection *connection;
-	Share	   *share;			/* of the client's address; NULL without memory for it */
+	Connection *client;			/* NULL if out of memory */
+	Share	   *share;			/* of the client's address; NULL if out of memory */
 	RequestPhase phase;
 	uint64_t	started_at;
-	const char *received_target;	/* in libmicrohttpd's buffer, only for framing.c */
+	const char *received_target;	/* in libmicrohttpd's buffer; only for framing.c */
 
 	/* the head */
 	char	   *whole_target;	/* as sent: target, perhaps with a scheme and a host before it */
@@ -64,16 +65,17 @@ struct Request
 	Handler		handler;
 
 	/* the body */
-	const char *const *wanted;	/* names of fields; NULL: the body is thrown away */
+	const char *const *wanted;	/* names of fields; NULL: the body is discarded */
 	uint64_t	body_received;	/* bytes */
 	BodyReader *reader;			/* NULL unless the body is being parsed; see body.c */
 	Fields		fields;
-	json_t	   *faults;			/* predicates of invalid fields, by name; see body.h */
+	Json		faults;			/* predicates of invalid fields, by name; see body.h */
 
 	/* the response */
 	struct MHD_Response *response;
 	unsigned	status;			/* 0: none yet */
 	size_t		response_length;
+	bool		closes;			/* the connection, after the response */
 };
 
 #endif

@@ -15,8 +15,8 @@
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
 /*
- * Responds with a malloc'ed body, or NULL for none, and takes it over. The fields
- * of the request's body have served, and are freed.
+ * Responds with a malloc'ed body, or NULL for none, and takes it over. Frees the fields of
+ * the request's body, which are no longer needed.
  */
 static void
 respond(Request *request, unsigned status, char *body)
@@ -49,12 +49,15 @@ response_header(Request *request, const char *name, const char *value)
 }
 
 void
-respond_json(Request *request, unsigned status, json_t *body)
+respond_json(Request *request, unsigned status, Json *json)
 {
-	char	   *text = json_dumps(body, JSON_COMPACT);
+	respond(request, status, json_end(json));
+}
 
-	json_decref(body);
-	respond(request, status, text);
+void
+respond_text(Request *request, unsigned status, char *body)
+{
+	respond(request, status, body);
 }
 
 void
@@ -106,7 +109,15 @@ respond_unknown(Request *request, const char *text)
 void
 respond_invalid(Request *request, const char *field, const char *predicate)
 {
-	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, json_pack("{s:[s]}", field, predicate));
+	Json		json = {0};
+
+	json_open(&json, '{');
+	json_name(&json, field);
+	json_open(&json, '[');
+	json_text(&json, predicate, strlen(predicate));
+	json_close(&json, ']');
+	json_close(&json, '}');
+	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, &json);
 }
 
 void
@@ -128,21 +139,28 @@ respond_allow(Request *request, unsigned status, const char *methods)
 void
 response_close(Request *request)
 {
-	if (request->response &&
-		MHD_get_response_header(request->response, MHD_HTTP_HEADER_CONNECTION) == NULL)
-		MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+	request->closes = true;
+}
+
+/* The value of Keep-Alive. */
+static const char *
+keep_alive(void)
+{
+	static char timeout[32];
+
+	/* A second less than the truth: a request sent as its connection is being closed is lost. */
+	if (*timeout == '\0')
+		snprintf(timeout, sizeof(timeout), "timeout=%d", settings.idle_timeout - 1);
+	return timeout;
 }
 
 void
-response_keep_alive(Request *request)
+response_finish(Request *request)
 {
-	char		timeout[32];
-
-	if (MHD_get_response_header(request->response, MHD_HTTP_HEADER_CONNECTION))
-		return;
-	/* Sooner than it is true: a request that crosses the end of its connection is lost. */
-	snprintf(timeout, sizeof(timeout), "timeout=%d", settings.idle_timeout - 1);
-	MHD_add_response_header(request->response, MHD_HTTP_HEADER_KEEP_ALIVE, timeout);
+	if (request->closes)
+		response_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
+	else
+		response_header(request, MHD_HTTP_HEADER_KEEP_ALIVE, keep_alive());
 }
 
 void

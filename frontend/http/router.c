@@ -13,52 +13,80 @@
 #include "http/response.h"
 #include "http/router.h"
 
+#define PIECES_MAX 8			/* of a path that has a route */
+
 static const char *const known_methods[] = {
 	"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
 };
 
-/*
- * Does the path match the pattern? If so, and request is not NULL, fills in its
- * variable segments; returns false without memory for them.
- */
-static bool
-matches(const char *pattern, const char *path, size_t path_length, Request *request)
+/* A segment of a path, with the slash before it. */
+typedef struct Piece
+{
+	const char *start;
+	size_t		length;
+} Piece;
+
+/* Splits a path. Returns how many pieces it has, or one more than there may be. */
+static int
+split(const char *path, size_t path_length, Piece *pieces)
 {
 	const char *end = path + path_length;
 	int			count = 0;
 
-	while (*pattern && path < end)
+	for (const char *next; path < end; path = next)
 	{
-		const char *pattern_end = strchrnul(pattern + 1, '/');
-		const char *path_end = memchr(path + 1, '/', end - path - 1);
-		size_t		length;
-
-		if (path_end == NULL)
-			path_end = end;
-		length = path_end - path;
-		if (pattern[1] == '{')
-		{
-			if (length < 2)
-				return false;
-			if (request)
-			{
-				Segment    *segment = &request->segments[count++];
-
-				segment->raw = path + 1;
-				segment->raw_length = length - 1;
-				if (!uri_decode(segment->raw, segment->raw_length, false, &segment->text))
-					return false;
-			}
-		}
-		else if (length != (size_t) (pattern_end - pattern) || memcmp(pattern, path, length) != 0)
-			return false;
-		pattern = pattern_end;
-		path = path_end;
+		next = memchr(path + 1, '/', end - path - 1);
+		if (next == NULL)
+			next = end;
+		if (count < PIECES_MAX)
+			pieces[count] = (Piece) {path, next - path};
+		if (count++ == PIECES_MAX)
+			break;
 	}
-	return *pattern == '\0' && path == end;
+	return count;
 }
 
-/* The methods that a route has, as the value of Allow. */
+static bool
+is_variable(const char *pattern)
+{
+	return pattern[1] == '{';
+}
+
+static bool
+matches(const char *pattern, const Piece *pieces, int count)
+{
+	int			i = 0;
+
+	for (const char *next; *pattern && i < count; pattern = next, i++)
+	{
+		next = strchrnul(pattern + 1, '/');
+		if (is_variable(pattern) ? pieces[i].length < 2
+			: pieces[i].length != (size_t) (next - pattern) || memcmp(pattern, pieces[i].start, pieces[i].length) != 0)
+			return false;
+	}
+	return *pattern == '\0' && i == count;
+}
+
+/* Fills in the variable segments of a path that matches. Returns false without memory for them. */
+static bool
+take_segments(const char *pattern, const Piece *pieces, Request *request)
+{
+	Segment    *segment = request->segments;
+
+	for (; *pattern; pattern = strchrnul(pattern + 1, '/'), pieces++)
+	{
+		if (!is_variable(pattern))
+			continue;
+		segment->raw = pieces->start + 1;
+		segment->raw_length = pieces->length - 1;
+		if (!uri_decode(segment->raw, segment->raw_length, false, &segment->text))
+			return false;
+		segment++;
+	}
+	return true;
+}
+
+/* The methods of a route, as the value of Allow. */
 static const char *
 allowed_methods(const Route *route)
 {
@@ -69,15 +97,34 @@ allowed_methods(const Route *route)
 	return methods;
 }
 
-/* The handler of a method; NULL if the route has none. */
+/* The handler of a method; NULL if the route does not have it. */
 static Handler
-find_handler(const Route *route, const char *method)
+handler_of(const Route *route, const char *method)
 {
 	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
 		return route->get;
 	if (strcmp(method, "POST") == 0)
 		return route->post;
 	return strcmp(method, "DELETE") == 0 ? route->delete : NULL;
+}
+
+/* Sets the request's handler, and the fields that it wants of the body. */
+static void
+set_handler(const Route *route, const Piece *pieces, Request *request)
+{
+	request->handler = handler_of(route, request->method);
+	if (request->handler == NULL)
+	{
+		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
+		return;
+	}
+	if (request->handler == route->post)
+	{
+		request->wanted = route->fields;
+		fields_begin(&request->fields, route->fields, request->share);
+	}
+	if (!take_segments(route->pattern, pieces, request))
+		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
 }
 
 /* Is the target UTF-8 without a NUL, once decoded? */
@@ -111,6 +158,8 @@ router_find(const Service *service, Request *request)
 {
 	const Route *route = NULL;
 	const char *method = request->method;
+	Piece		pieces[PIECES_MAX];
+	int			count = split(request->target, request->path_length, pieces);
 
 	if (!is_known_method(method))
 	{
@@ -124,7 +173,7 @@ router_find(const Service *service, Request *request)
 		return;
 	}
 	for (int i = 0; i < service->route_count && !route; i++)
-		if (matches(service->routes[i].pattern, request->target, request->path_length, NULL))
+		if (count <= PIECES_MAX && matches(service->routes[i].pattern, pieces, count))
 			route = &service->routes[i];
 
 	if (strcmp(request->target, "*") == 0)
@@ -134,20 +183,5 @@ router_find(const Service *service, Request *request)
 	else if (strcmp(method, "OPTIONS") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
 	else
-		request->handler = find_handler(route, method);
-
-	if (request->status)
-		return;
-	if (request->handler == NULL)
-	{
-		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
-		return;
-	}
-	if (request->handler == route->post)
-	{
-		request->wanted = route->fields;
-		fields_begin(&request->fields, route->fields, request->share);
-	}
-	if (!matches(route->pattern, request->target, request->path_length, request))
-		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+		set_handler(route, pieces, request);
 }

@@ -8,8 +8,8 @@
 #include "http/request.h"
 
 /*
- * A {segment} of a pattern is variable and stands for one that is not empty. A
- * method that a path does not have is NULL; GET also serves HEAD.
+ * A path and its handlers, NULL for a method that it does not have. A {segment} of the
+ * pattern is variable: it matches one that is not empty. get also serves HEAD.
  */
 typedef struct Route
 {
@@ -17,25 +17,25 @@ typedef struct Route
 	Handler		get;
 	Handler		post;
 	Handler		delete;
-	const char *const *fields;	/* of the body that post wants, up to a NULL */
+	const char *const *fields;	/* of the body that post wants; ends with NULL */
 } Route;
 
 /*
- * What an HTTP server serves. A request's struct begins with a Request, and has
- * request_size bytes, zeroed at the start; release frees what the handlers left
- * in it.
+ * The service of an HTTP server. The struct of a request begins with a Request and has
+ * request_size bytes, zeroed at the start. release frees what the handlers have put
+ * into it.
  */
 typedef struct Service
 {
-	const Route *routes;		/* the first that matches is taken */
+	const Route *routes;		/* the first match is taken */
 	int			route_count;
 	size_t		request_size;
 	void		(*release) (Request *request);
 } Service;
 
 /*
- * Fills in the request's handler and variable segments by path and method. If
- * there is no handler, responds instead.
+ * Sets the request's handler and variable segments by its path and method. If there is no
+ * handler, responds instead.
  */
 extern void router_find(const Service *service, Request *request);
 

@@ -14,7 +14,7 @@
 #include "http/exchange.h"
 #include "http/server.h"
 
-/* uri.c does the percent-decoding, since libmicrohttpd's is not strict. */
+/* Leaves percent-encoding as it is: uri.c decodes it, since libmicrohttpd is not strict. */
 static size_t
 keep_escaped(void *unused, struct MHD_Connection *connection, char *text)
 {
@@ -23,7 +23,7 @@ keep_escaped(void *unused, struct MHD_Connection *connection, char *text)
 	return strlen(text);
 }
 
-/* libmicrohttpd reports every client that goes away, which is not of interest. */
+/* Ignores libmicrohttpd's messages: it reports every client that goes away. */
 static void
 ignore_message(void *unused, const char *format, va_list arguments)
 {

@@ -1,6 +1,6 @@
 /*
  * share.c
- *		What the clients of one address may take of what all clients share.
+ *		The share of one address in the resources of all clients.
  */
 #include <netinet/in.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
 /*
  * share.h
- *		What the clients of one address may take of what all clients share.
+ *		The share of one address in the resources of all clients.
  *
- * Memory for bodies and for responses, connections and places in the queues for
- * the database are bounded for all clients together. A single address gets at
- * most seven eighths of each bound, so that it cannot shut out all others. Of an
- * IPv6 address the first 64 bits count, since a client has all the others.
+ * Memory for bodies and for responses, connections, and places in the queues for the
+ * database are bounded for all clients together. A single address gets at most seven
+ * eighths of each bound, so that it cannot shut out all others. Of an IPv6 address only
+ * the first 64 bits count, since a client may use any of the others.
  */
 #ifndef CHATD_SHARE_H
 #define CHATD_SHARE_H
@@ -30,7 +30,7 @@ typedef struct Share
 	struct Share *next;			/* in the table */
 } Share;
 
-/* What one address may take of a bound. */
+/* The part of a bound that one address may take. */
 static inline size_t
 share_of(size_t bound)
 {
@@ -38,20 +38,24 @@ share_of(size_t bound)
 }
 
 /*
- * Counts a connection from an address in that address's share; NULL without
- * memory. The share exists until share_leave() for the last of its connections.
+ * Counts a connection in the share of its address, which is returned; NULL if out of
+ * memory. The share exists until share_leave() is called for the last of its connections.
  */
 extern Share *share_join(const struct sockaddr *address);
+
+/* No longer counts a connection. */
 extern void share_leave(Share *share);
 
 /*
- * May the address take more of a resource? A NULL share may not. As long as
- * nothing of the resource is in use, any amount may be taken.
+ * May the address take this amount more of a resource? A NULL share may not. Any amount
+ * may be taken while nothing of the resource is in use.
  */
 extern bool share_has_room(const Share *share, Resource resource, size_t amount);
 
-/* Counts what an address takes, and gives back; a NULL share is allowed. */
+/* Counts an amount that an address takes; share may be NULL. */
 extern void share_take(Share *share, Resource resource, size_t amount);
+
+/* Counts an amount that an address gives back; share may be NULL. */
 extern void share_give(Share *share, Resource resource, size_t amount);
 
 #endif

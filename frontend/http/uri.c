@@ -1,6 +1,6 @@
 /*
  * uri.c
- *		Strict percent-decoding, numbers in paths, queries and forms.
+ *		Strict percent-decoding, and numbers in paths, queries and forms.
  */
 #include <ctype.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /*
  * uri.h
- *		Strict percent-decoding, numbers in paths, queries and forms.
+ *		Strict percent-decoding, and numbers in paths, queries and forms.
  *
  * All of it works on the bytes as the client sent them.
  */
@@ -18,9 +18,9 @@ typedef struct Text
 } Text;
 
 /*
- * Decodes percent-encoding, and plus as space if it is a form or a query. A NUL
- * is decoded like any other byte. Returns false if the encoding or the decoded
- * UTF-8 is invalid, or without memory; text is then unchanged.
+ * Decodes percent-encoding and, in a form or a query, plus as space. A NUL is decoded like
+ * any other byte. Returns false if the encoding or the decoded UTF-8 is invalid, or out of
+ * memory; text is then unchanged.
  */
 extern bool uri_decode(const char *raw, size_t length, bool form, Text *text);
 
@@ -33,17 +33,17 @@ extern bool uri_each_pair(const char *raw, size_t length,
 						  bool (*take) (void *owner, Text name, Text value), void *owner);
 
 /*
- * The path and query of a request's target, which a proxy is sent with a scheme and a
- * host before them; a target without a path has "/".
+ * The path and query of a request's target, without the scheme and host that a target may
+ * begin with; "/" if there is no path.
  */
 extern const char *uri_path(const char *target);
 
-/* Percent-encodes all but unreserved characters; malloc'ed, NULL without memory. */
+/* Percent-encodes all but unreserved characters; malloc'ed, NULL if out of memory. */
 extern char *uri_encode(const char *bytes, size_t length);
 
 /*
  * Parses a number from minimum to 2^31 - 1: digits only, without a leading zero.
- * Returns false if it is anything else; number is then unchanged.
+ * Returns false for anything else; number is then unchanged.
  */
 extern bool uri_number(const char *text, size_t length, int minimum, int *number);
 

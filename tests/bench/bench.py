@@ -188,7 +188,7 @@ def group_once(bench):
 
 
 def create_message_without_triggers(bench):
-    triggers = (("messages", "before_insert"), ("messages", "after_insert"), ("chats", "before_update"))
+    triggers = (("messages", "before_insert"), ("messages", "after_insert"), ("chats", "after_update"))
     for how in ("DISABLE", "ENABLE"):
         if how == "ENABLE":
             sample = create_message(bench)

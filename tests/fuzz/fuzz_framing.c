@@ -5,7 +5,7 @@
  * Here stand two of the library's functions, which report the headers where they
  * were received. What the check accepts must be strict: every line ends in CR LF,
  * and there is one way to find the end of the body. Heads with a NUL are left out:
- * http/received.c is there to find them.
+ * http/socket_calls.c is there to find them.
  */
 #include <assert.h>
 #include <ctype.h>

@@ -6,6 +6,8 @@ import urllib.parse
 
 import pytest
 
+from conftest import timeless
+
 both = pytest.mark.parametrize("form", [False, True], ids=["json", "form"])
 MISSING_TOKEN = "/applications/invalidtoken"
 
@@ -16,7 +18,7 @@ def test_application_is_created(chatd, new_name, form):
     assert answer.status == 201
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert re.fullmatch("[0-9a-f]{32}", answer.json["token"])
-    assert list(answer.json) == ["token", "name", "chats_count"]
+    assert list(answer.json) == ["token", "name", "chats_count", "created_at"]
     assert (answer.json["name"], answer.json["chats_count"]) == (new_name, 0)
 
 
@@ -60,7 +62,7 @@ def test_token_and_count_cannot_be_chosen(chatd, new_name):
 
 def test_application_is_shown(chatd, token, chats):
     before = chatd.get("/applications/" + token)
-    assert before.status == 200 and list(before.json) == ["token", "name", "chats_count"]
+    assert before.status == 200 and list(before.json) == ["token", "name", "chats_count", "created_at"]
     chatd.post(chats)
     assert chatd.get("/applications/" + token).json == {**before.json, "chats_count": 1}
 
@@ -110,15 +112,15 @@ def test_missing_application(chatd):
 def test_applications_are_listed(chatd, token):
     answer = chatd.get("/applications")
     assert answer.status == 200
-    assert [list(row) for row in answer.json[:1]] == [["token", "name", "chats_count"]]
+    assert [list(row) for row in answer.json[:1]] == [["token", "name", "chats_count", "created_at"]]
 
 
 @both
 def test_chats_are_created(chatd, chats, form):
-    answer = chatd.post(chats)
+    answer = timeless(chatd.post(chats))
     assert (answer.status, answer.body) == (201, b'{"number":1,"messages_count":0}')
     assert chatd.post(chats, {}).json["number"] == 2
-    assert chatd.post(chats, {"number": 77}, form).json == {"number": 77, "messages_count": 0}
+    assert timeless(chatd.post(chats, {"number": 77}, form)).json == {"number": 77, "messages_count": 0}
     assert chatd.post(chats).json["number"] == 78
     assert chatd.post(chats, {"number": 50}, form).status == 201
     taken = chatd.post(chats, {"number": 77}, form)
@@ -157,7 +159,7 @@ def test_all_faults_are_named(chatd, messages):
 
 @pytest.mark.parametrize("number", ["7", '"7"', "7.0", "7e0"])
 def test_spellings_of_a_number(chatd, messages, number):
-    answer = chatd.post_json(messages, '{"data":{"body":"x","number":%s}}' % number)
+    answer = timeless(chatd.post_json(messages, '{"data":{"body":"x","number":%s}}' % number))
     assert (answer.status, answer.json) == (201, {"number": 7, "body": "x"})
 
 
@@ -170,9 +172,9 @@ def test_last_number(chatd, chats, messages):
 
 
 def test_chat_is_shown(chatd, chats, messages):
-    assert chatd.get(chats + "/1").body == b'{"number":1,"messages_count":0}'
+    assert timeless(chatd.get(chats + "/1")).body == b'{"number":1,"messages_count":0}'
     chatd.post(messages, {"body": "x"})
-    assert chatd.get(chats + "/1").json == {"number": 1, "messages_count": 1}
+    assert timeless(chatd.get(chats + "/1")).json == {"number": 1, "messages_count": 1}
 
 
 @pytest.mark.parametrize("name", ["nope", "2", "0", "-1", "01"])
@@ -183,15 +185,26 @@ def test_missing_chat(chatd, chats, messages, name):
 
 @both
 def test_messages_are_created(chatd, messages, form):
-    answer = chatd.post(messages, {"body": "hi"}, form)
+    answer = timeless(chatd.post(messages, {"body": "hi"}, form))
     assert (answer.status, answer.body) == (201, b'{"number":1,"body":"hi"}')
-    assert chatd.post(messages, {"body": "b", "number": 101}, form).json == {"number": 101, "body": "b"}
+    assert timeless(chatd.post(messages, {"body": "b", "number": 101}, form)).json == {"number": 101, "body": "b"}
     assert chatd.post(messages, {"body": "c"}, form).json["number"] == 102
     taken = chatd.post(messages, {"body": "d", "number": 101}, form)
     assert (taken.status, taken.json) == (422, {"number": ["has already been taken"]})
-    assert chatd.get(messages).json == [{"number": 1, "body": "hi"}, {"number": 101, "body": "b"},
-                                        {"number": 102, "body": "c"}]
-    assert chatd.get(messages + "/101").body == b'{"number":101,"body":"b"}'
+    assert timeless(chatd.get(messages)).json == [{"number": 1, "body": "hi"}, {"number": 101, "body": "b"},
+                                                  {"number": 102, "body": "c"}]
+    assert timeless(chatd.get(messages + "/101")).body == b'{"number":101,"body":"b"}'
+
+
+def test_times(chatd, token, chats, messages):
+    """An answer to POST tells the time that is shown ever after."""
+    made = chatd.post(messages, {"body": "x"}).json["created_at"]
+    assert {made} == {row["created_at"] for row in [chatd.get(messages + "/1").json] + chatd.get(messages).json
+                      + chatd.get(messages + "/search?query=x").json + chatd.get(messages + "?last=1").json}
+    chat = chatd.post(chats).json
+    assert chat == chatd.get(chats + "/2").json == chatd.get(chats).json[1]
+    application = chatd.get("/applications/" + token).json
+    assert application["created_at"] < made < chat["created_at"]
 
 
 @pytest.mark.parametrize("data", [{}, {"body": None}, {"body": ""}, {"body": " \n\u00a0"}])
@@ -275,5 +288,5 @@ def test_health(chatd):
 
 def test_json_is_compact_utf8(chatd, messages):
     answer = chatd.post(messages, {"body": "hällo"})
-    assert answer.body == '{"number":1,"body":"hällo"}'.encode()
+    assert timeless(answer).body == '{"number":1,"body":"hällo"}'.encode()
     assert json.loads(answer.body) == answer.json

@@ -7,6 +7,7 @@ import urllib.parse
 
 import pytest
 
+from conftest import timeless
 from test_paging import links
 
 BODIES = {
@@ -51,8 +52,8 @@ def test_an_answer(chatd, application):
     answer = chatd.get(application + "/messages/search?query=HELLO")
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json; charset=utf-8" and "link" not in answer.headers
-    assert answer.body == (b'[{"chat_number":1,"number":1,"body":"Hello"},{"chat_number":3,"number":2,"body":"hello again"},'
-                           b'{"chat_number":77,"number":1,"body":"and HELLO"}]')
+    assert timeless(answer).body == (b'[{"chat_number":1,"number":1,"body":"Hello"},{"chat_number":3,"number":2,"body":"hello again"},'
+                                     b'{"chat_number":77,"number":1,"body":"and HELLO"}]')
     answer = chatd.get(application + "/messages/search?query=nowhere")
     assert (answer.status, answer.json) == (200, [])
 

@@ -1,5 +1,6 @@
 -- catalogue.sql - everything that the catalogs know of the extension, without what differs from one
--- installation to the next: object identifiers, file numbers, statistics. A line for each property of
+-- installation to the next: object identifiers, file numbers, statistics, what rows have that are older
+-- than a column. A line for each property of
 -- each object, "object | property | value", so that two catalogues compare line by line.
 --
 -- The objects are the extension's members and all that depends on these internally or automatically:
@@ -36,7 +37,7 @@ CREATE FUNCTION pg_temp.columns(class regclass, row_of_class jsonb) RETURNS TABL
 		WHERE fktable = class AND pkcols = '{oid}') AS f ON f.fkcols = ARRAY[c.key] AND c.value IS NOT NULL
 	WHERE c.json <> 'null'
 		AND c.key NOT IN ('oid', 'objoid', 'attrelid', 'indexrelid', 'seqrelid', 'relfilenode', 'relpages', 'reltuples', 'relallvisible',
-			'relallfrozen', 'relfrozenxid', 'relminmxid', 'reltoastrelid', 'indcheckxmin', 'attcacheoff')
+			'relallfrozen', 'relfrozenxid', 'relminmxid', 'reltoastrelid', 'indcheckxmin', 'attcacheoff', 'atthasmissing', 'attmissingval')
 $$;
 
 CREATE FUNCTION pg_temp.catalogue() RETURNS TABLE (object text, property text, value text) LANGUAGE plpgsql AS $$

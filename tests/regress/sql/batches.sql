@@ -4,10 +4,10 @@ SELECT id FROM chat.create_application('bank');
 SELECT chat.create_chat(id('shop')), chat.create_chat(id('shop')), chat.create_chat(id('shop')), chat.create_chat(id('bank'));
 
 -- An outcome for each, in the caller's order; several applications and chats in any order.
-SELECT * FROM chat.create_messages(
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(
 	ARRAY[token('shop'), token('bank'), token('shop'), token('shop'), token('bank')],
 	ARRAY[2, 1, 1, 2, 1], ARRAY['a', 'b', 'c', 'd', 'e']);
-SELECT * FROM chat.create_messages(
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(
 	ARRAY[id('shop'), id('bank'), id('shop'), id('shop'), id('bank')],
 	ARRAY[2, 1, 1, 2, 1], ARRAY['f', 'g', 'h', 'i', 'j']);
 SELECT number, body FROM chat.list_messages(id('shop'), 1);
@@ -41,7 +41,7 @@ CREATE TEMPORARY TABLE wishes AS SELECT * FROM (VALUES
 	(23, 'shop', 1, repeat('y', 65536), NULL),
 	(24, 'none', 1, '', NULL),
 	(25, 'shop', 99, '', NULL)) AS w (item, application, chat, body, number);
-SELECT o.* FROM (SELECT array_agg(coalesce(token(application), application) ORDER BY item) AS a, array_agg(chat ORDER BY item) AS c,
+SELECT o.item, o.number, o.sqlstate, o.field, o.message FROM (SELECT array_agg(coalesce(token(application), application) ORDER BY item) AS a, array_agg(chat ORDER BY item) AS c,
 	array_agg(body ORDER BY item) AS b, array_agg(number ORDER BY item) AS n FROM wishes) AS w,
 	chat.create_messages(w.a, w.c, w.b, w.n) AS o;
 SELECT number, left(body, 30) FROM chat.list_messages(id('shop'), 1);
@@ -51,7 +51,7 @@ SELECT * FROM wrong_counters();
 -- The same by id, again in another application, told the same.
 SELECT id FROM chat.create_application('club');
 SELECT chat.create_chat(id('club')), chat.create_chat(id('club'), 3);
-SELECT o.* FROM (SELECT array_agg(CASE application WHEN 'none' THEN 999 ELSE id(replace(application, 'shop', 'club')) END ORDER BY item) AS a,
+SELECT o.item, o.number, o.sqlstate, o.field, o.message FROM (SELECT array_agg(CASE application WHEN 'none' THEN 999 ELSE id(replace(application, 'shop', 'club')) END ORDER BY item) AS a,
 	array_agg(chat ORDER BY item) AS c, array_agg(body ORDER BY item) AS b, array_agg(number ORDER BY item) AS n FROM wishes) AS w,
 	chat.create_messages(w.a, w.c, w.b, w.n) AS o;
 SELECT number, left(body, 30) FROM chat.list_messages(id('club'), 1);
@@ -59,7 +59,7 @@ SELECT * FROM wrong_counters();
 
 -- In a batch, an automatic number goes on from the highest so far; a name for it comes too late or makes it jump.
 SELECT chat.create_chat(id('club'));
-SELECT * FROM chat.create_messages(array_fill(id('club'), ARRAY[5]), array_fill(4, ARRAY[5]), ARRAY['a', 'b', 'c', 'd', 'e'], ARRAY[NULL, 1, 3, NULL, 2]);
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(array_fill(id('club'), ARRAY[5]), array_fill(4, ARRAY[5]), ARRAY['a', 'b', 'c', 'd', 'e'], ARRAY[NULL, 1, 3, NULL, 2]);
 SELECT number, body FROM chat.list_messages(id('club'), 4);
 
 -- What a batch says of a message, create_message raises. Each is tried alone; those that are good are left out.
@@ -70,16 +70,16 @@ WHERE o.sqlstate IS NOT NULL AND w.application = 'shop' ORDER BY w.item;
 SELECT error($$SELECT chat.create_message('none', 1, '')$$), error($$SELECT chat.create_message(999, 1, '')$$);
 
 -- No message at all; numbers left out, NULL, all NULL.
-SELECT * FROM chat.create_messages('{}'::text[], '{}', '{}');
-SELECT * FROM chat.create_messages('{}'::integer[], '{}', '{}', '{}');
-SELECT * FROM chat.create_messages(ARRAY[token('bank')], '{1}', '{x}', NULL);
-SELECT * FROM chat.create_messages(ARRAY[token('bank')], '{1}', '{x}', '{NULL}');
-SELECT * FROM chat.create_messages('{NULL,NULL}'::text[], '{1,1}', '{x,y}');
-SELECT * FROM chat.create_messages(tokens => ARRAY[token('bank')], chats => '{1}', bodies => '{x}', numbers => '{20}');
-SELECT * FROM chat.create_messages(applications => ARRAY[id('bank')], chats => '{1}', bodies => '{x}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages('{}'::text[], '{}', '{}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages('{}'::integer[], '{}', '{}', '{}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(ARRAY[token('bank')], '{1}', '{x}', NULL);
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(ARRAY[token('bank')], '{1}', '{x}', '{NULL}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages('{NULL,NULL}'::text[], '{1,1}', '{x,y}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(tokens => ARRAY[token('bank')], chats => '{1}', bodies => '{x}', numbers => '{20}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(applications => ARRAY[id('bank')], chats => '{1}', bodies => '{x}');
 
 -- An array's lower bound does not matter.
-SELECT * FROM chat.create_messages(ARRAY[token('bank'), token('bank')], '[5:6]={1,99}', '[0:1]={x,y}', '[-1:0]={NULL,NULL}');
+SELECT item, number, sqlstate, field, message FROM chat.create_messages(ARRAY[token('bank'), token('bank')], '[5:6]={1,99}', '[0:1]={x,y}', '[-1:0]={NULL,NULL}');
 
 -- Wrong shapes.
 SELECT error($$SELECT chat.create_messages(NULL::text[], '{1}', '{x}')$$);

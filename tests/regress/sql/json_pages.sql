@@ -2,6 +2,7 @@
 -- Messages as JSON are the rows that the other functions return, and pages of them end before they are too large.
 SELECT count(*) FROM unnest('{shop,bank}'::text[]) AS name, chat.create_application(name);
 SELECT count(chat.create_chat(id('shop'))) FROM generate_series(1, 3);
+ALTER TABLE chat.messages ALTER created_at SET DEFAULT '2026-01-02 03:04:05.1+00';
 -- Each character of ASCII and some others, alone, and at each place of a word of eight bytes.
 SELECT count(o.number) FROM (SELECT array_agg(repeat('x', place) || letter || repeat('y', 20 - place)) AS bodies
 	FROM (SELECT chr(code) AS letter FROM generate_series(1, 127) AS code UNION ALL VALUES ('ä'), ('€'), ('😀'), (E'\u2028')) AS l,
@@ -11,7 +12,7 @@ SELECT count(o.number) FROM chat.create_messages(array_fill(id('shop'), ARRAY[10
 
 -- A page as PostgreSQL's own functions make it of rows.
 CREATE FUNCTION test.page_of(app text, chat integer, numbers integer[]) RETURNS text LANGUAGE sql AS $$
-	SELECT '[' || coalesce(string_agg('{"number":' || number || ',"body":' || to_json(body) || '}', ',' ORDER BY number), '') || ']'
+	SELECT '[' || coalesce(string_agg('{"number":' || number || ',"body":' || to_json(body) || ',"created_at":"2026-01-02T03:04:05.100000Z"}', ',' ORDER BY number), '') || ']'
 	FROM chat.messages WHERE application_id = id(app) AND chat_number = chat AND number = ANY (numbers) $$;
 SELECT count(*), bool_and(p.messages_count = 100 AND p.messages::text = page_of('shop', 1, ARRAY(SELECT generate_series(first, last)))) FROM generate_series(0, 800, 100) AS above,
 	chat.list_messages_json(ARRAY[token('shop')], '{1}', ARRAY[above], '{NULL}', '{NULL}') AS p;
@@ -40,14 +41,14 @@ SELECT count(*), count(DISTINCT p.messages_count), bool_and(
 	AND p.cut = (p.messages_count < 10) AND p.messages::text = page_of('shop', 2, ARRAY(SELECT generate_series(p.first, p.last)))
 	AND p.messages_count = p.last - p.first + 1 AND CASE WHEN from_end THEN p.last ELSE p.first END = CASE WHEN from_end THEN 10 ELSE 1 END
 	AND (NOT p.cut OR octet_length(page_of('shop', 2, ARRAY(SELECT generate_series(p.first - from_end::integer, p.last + 1 - from_end::integer)))) > size))
-FROM generate_series(1, 400) AS size, unnest('{t,f}'::boolean[]) AS from_end,
+FROM generate_series(1, 1000, 3) AS size, unnest('{t,f}'::boolean[]) AS from_end,
 	LATERAL (SELECT * FROM chat.list_messages_json(ARRAY[token('shop')], '{2}', '{NULL}', '{NULL}', '{NULL}', size) WHERE NOT from_end
 		UNION ALL SELECT * FROM chat.last_messages_json(ARRAY[token('shop')], '{2}', '{NULL}', size) WHERE from_end) AS p;
 -- Searches of what is in all messages give the same pages; across chats, each message is longer by 16 bytes.
 SELECT count(DISTINCT p.messages_count), bool_and((s.messages::text, s.messages_count, s.cut, s.first, s.last) = (p.messages::text, p.messages_count, p.cut, p.first, p.last)),
 	bool_and(a.messages_count <= p.messages_count AND (a.messages_count = 1 OR octet_length(a.messages::text) <= size) AND a.cut = (a.messages_count < 10)
 		AND a.messages::text = replace(page_of('shop', 2, ARRAY(SELECT generate_series(1, a.last[2]))), '{', '{"chat_number":2,'))
-FROM generate_series(1, 600, 3) AS size,
+FROM generate_series(1, 1200, 7) AS size,
 	chat.list_messages_json(ARRAY[token('shop')], '{2}', '{NULL}', '{NULL}', '{NULL}', size) AS p,
 	chat.search_messages_json(token('shop'), 2, 'body', max_size => size) AS s,
 	chat.search_application_json(token('shop'), 'body', max_size => size) AS a;

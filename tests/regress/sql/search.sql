@@ -37,7 +37,7 @@ SELECT count(*) > 0 FROM test.queries, LATERAL test.matches(query);
 SELECT test.page('{{1,2},{1,3},{2,1},{3,1}}', NULL, NULL, 3), test.page('{{1,2},{1,3},{2,1},{3,1}}', NULL, '{3,1}', 2), test.page('{{1,2},{1,3},{2,1},{3,1}}', '{1,2}', '{3,1}', 9), test.page('{}', NULL, NULL, 9);
 
 -- Both forms; the rows are the messages.
-SELECT count(*), bool_and((SELECT g FROM chat.get_message(id('shop'), s.chat_number, s.number) AS g) = (s.number, s.body, s.created_at)::chat.message)
+SELECT count(*), bool_and((SELECT g FROM chat.get_message(id('shop'), s.chat_number, s.number) AS g) = (s.number, s.body, s.created_at, s.sender, s.metadata, s.edited_at, s.deleted_at, s.revision)::chat.message)
 FROM chat.search_application(token('shop'), 'hello') AS s;
 SELECT chat_number, number, body FROM chat.search_application(id('shop'), 'HELLO WORLD AND', after => '{1,100}', before => '{3,1}');
 SELECT * FROM chat.search_application(id('shop'), 'nowhere');

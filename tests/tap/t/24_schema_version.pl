@@ -41,7 +41,8 @@ my $not_refused = q{
 		FOR statement IN
 			SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %2$s(%3$s)' ELSE 'SELECT count(%s) FROM %s(%s)' END, '*', p.oid::regproc, (
 				SELECT string_agg(CASE t WHEN 'integer'::regtype THEN '1' WHEN 'boolean'::regtype THEN 'true' WHEN 'text'::regtype THEN $q$'x'::text$q$
-					WHEN 'integer[]'::regtype THEN $q$'{1}'::integer[]$q$ WHEN 'text[]'::regtype THEN $q$'{x}'::text[]$q$ END, ', ' ORDER BY n)
+					WHEN 'integer[]'::regtype THEN $q$'{1}'::integer[]$q$ WHEN 'text[]'::regtype THEN $q$'{x}'::text[]$q$
+					WHEN 'timestamptz'::regtype THEN 'now()' ELSE format('NULL::%s', t::regtype) END, ', ' ORDER BY n)
 				FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)))
 			FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 			JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'pg_chat'
@@ -88,7 +89,7 @@ sub works
 			'SELECT count(*) FROM chat.fold(\'x\'::text)',
 			"SELECT count(*) FROM $internal.pending_changes()",
 			"SELECT count(*) FROM $internal.search_checksum(1, 1, 1, 'x'::text)",
-			map { "SELECT count(*) FROM $internal.$_()" } @more));
+			@more));
 }
 
 # Rows, set without the triggers; and all that the database holds.
@@ -172,7 +173,7 @@ is($out, "5\n6", 'newer schema: a session that was served is refused, and served
 like($err, qr/ERROR:  \Q$reason\E\nHINT:  Reconnect or, where pg_chat is in shared_preload_libraries, restart the server/, 'and is told why');
 $node->safe_psql('old', claim('99.1'));
 $before = everything('old');
-is($node->safe_psql('old', $not_refused), works('chat_internal', 'worker_process', 'job_status'), 'newer schema: all that knows the tables refuses');
+is($node->safe_psql('old', $not_refused), works('chat_internal', "SELECT count(*) FROM chat.rfc3339(now())", map { "SELECT count(*) FROM chat_internal.$_()" } 'worker_process', 'job_status'), 'newer schema: all that knows the tables refuses');
 wait_until($node, 'old', "SELECT bool_and(hint LIKE 'The worker is idle: $reason. Reconnect%') FROM chat.worker_status", 'the status says why the worker is idle');
 says_idle($reason, 'so does the log');
 $node->safe_psql('old', q{

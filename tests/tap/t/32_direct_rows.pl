@@ -167,22 +167,45 @@ is($node->safe_psql('postgres', q{
 	'', 'truncation: no number above the highest, none missing since');
 sound('truncation');
 
-# A transaction that writes in subtransactions makes no multixact for each, whichever way it writes.
-my $multixacts = q{CHECKPOINT; SELECT next_multixact_id FROM pg_control_checkpoint()};
-my %ways = (
+# A transaction that writes in subtransactions makes no multixact for each, whichever way it writes, also where
+# its first write was in none. (One that does not wait locks the chat first there.)
+my %calls = (
 	'a message' => q{PERFORM chat.create_message(1, 1, 'm')},
 	'a batch' => q{PERFORM chat.create_messages('{1,1}'::integer[], '{1,2}', '{m,m}')},
+	'a batch that does not wait' => q{PERFORM chat.create_messages('{1,1}'::integer[], '{1,2}', '{m,m}', wait => false)},
 	'a chat' => q{PERFORM chat.create_chat(1)},
-	'a named message' => q{PERFORM chat.create_message(1, 1, 'm', 1000000 + 2 * i)},
-	'a named chat' => q{PERFORM chat.create_chat(1, 1000000 + 2 * i)},
+	'a named message' => q{PERFORM chat.create_message(1, 1, 'm', nextval('named')::integer)},
+	'a named chat' => q{PERFORM chat.create_chat(1, nextval('named')::integer)},
 	'a message inserted directly' => q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'm')},
-	'a chat inserted directly' => q{INSERT INTO chat.chats (application_id) VALUES (1)});
-foreach my $way (sort keys %ways)
+	'a chat inserted directly' => q{INSERT INTO chat.chats (application_id) VALUES (1)},
+	'messages of chats that the query reads' => q{PERFORM chat.create_message(1, c.number, 'm') FROM chat.chats AS c WHERE c.number = 1});
+my %tables = (
+	'directly' => ['SET pg_chat.direct_rows = on'],
+	'by statements' => ['SET pg_chat.direct_rows = off'],
+	'messages by statements' => [ 'ALTER TABLE chat.messages ADD CONSTRAINT said CHECK (body <> $$$$)', 'ALTER TABLE chat.messages DROP CONSTRAINT said' ],
+	'counters by statements' => [
+		'ALTER TABLE chat.chats ADD CONSTRAINT positive CHECK (messages_count >= 0); ALTER TABLE chat.application_counters ADD CONSTRAINT positive CHECK (chats_count >= 0)',
+		'ALTER TABLE chat.chats DROP CONSTRAINT positive; ALTER TABLE chat.application_counters DROP CONSTRAINT positive' ]);
+
+sub multixacts { return $node->safe_psql('postgres', 'CHECKPOINT; SELECT next_multixact_id FROM pg_control_checkpoint()'); }
+
+$node->safe_psql('postgres', 'CREATE SEQUENCE named START 1000000 INCREMENT 10000');
+foreach my $way (sort keys %tables)
 {
-	my $before = $node->safe_psql('postgres', $multixacts);
-	$node->safe_psql('postgres', qq{
-		DO \$\$ BEGIN FOR i IN 1..200 LOOP BEGIN $ways{$way}; EXCEPTION WHEN division_by_zero THEN END; END LOOP; END \$\$});
-	cmp_ok($node->safe_psql('postgres', $multixacts) - $before, '<', 10, "no multixact for each subtransaction: $way");
+	foreach my $call (sort keys %calls)
+	{
+		my ($change, $back) = @{ $tables{$way} };
+		my $before = multixacts();
+		my $first = $call =~ /not wait/ ? 'NULL' : $calls{$call};
+
+		$node->safe_psql('postgres', qq{
+			$change;
+			DO \$\$ BEGIN
+				$first;
+				FOR i IN 1..200 LOOP BEGIN $calls{$call}; EXCEPTION WHEN division_by_zero THEN END; END LOOP; END \$\$;
+			} . ($back // ''));
+		cmp_ok(multixacts() - $before, '<', 10, "$way, $call: no multixact for each subtransaction");
+	}
 }
 
 # A query that locks chats and inserts messages of them keeps all of its rows.
