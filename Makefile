@@ -20,6 +20,9 @@ export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS ROUNDS SEED MINUTES
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 
+# PostgreSQL's makefiles quote paths, so far as these have no quotes of their own.
+$(foreach character,' " ` \,$(if $(findstring $(character),$(CURDIR)),$(error This clone is in a path with $(character): move it)))
+
 PYTHON := /usr/bin/python3
 PACKAGES := docker/packages.sh
 STEP := docker/step.sh

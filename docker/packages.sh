@@ -16,7 +16,7 @@
 # there. Where Debian has that no more, nothing is installed, and the command to run first is printed. CI
 # runs it itself: its machine is nobody's.
 #
-# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx and PgBouncer, now
+# Installing servers makes Debian create a cluster "main", and start it, Redis, nginx, HAProxy and PgBouncer, now
 # and at each boot. Here it must not: while apt runs, files of our own say so, and what came with it is
 # disabled. An existing installation's configuration stays as it is.
 
@@ -81,9 +81,9 @@ group_packages()
 {
 	case $1 in
 		build) echo gcc libc6-dev make pkg-config curl server \
-			libpq-dev libmicrohttpd-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
+			libpq-dev libmicrohttpd-dev libjansson-dev libssl-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
-		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light pgbouncer ;;
+		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
 		engine) echo default-jdk-headless maven ;;
 		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
 		bench) echo python3 wrk redis-server ;;
@@ -223,7 +223,7 @@ disable_services()
 	local package
 	for package; do
 		case ${package%%=*} in
-			redis-server | pgbouncer) disable_service "$package" ;;
+			redis-server | pgbouncer | haproxy) disable_service "$package" ;;
 			nginx-*) disable_service nginx ;;
 		esac
 	done

@@ -3,14 +3,15 @@
 # postgres.sh [ARGUMENT...] - PostgreSQL with pg_chat, in the foreground.
 #
 # The first start creates the cluster in PGDATA, with the database "chat". Each start brings the
-# extension to the version of this image and gives chat_api its password, in a private server that
-# nobody can connect to; the real one comes after it. A standby gets both from its primary. If the update
+# extension to the version of this image, gives chat_api its password and chatd its first key, in a private
+# server that nobody can connect to; the real one comes after it. A standby gets both from its primary. If the update
 # fails, the data is as it was, and the script ends with status 1.
 #
 # Environment:
 #   PG_CHAT_NAME=VALUE  the setting pg_chat.name; empty: the default
 #   CHAT_API_PGPASS     a file in the format of libpq's passfile, of one line, with chat_api's password;
 #                       without it chat_api has none, and nobody can log in over the network
+#   CHAT_ADMIN_KEY      a file with the key 1 of scope admin; without it there is none
 # ARGUMENTs are handed to PostgreSQL, as in -c work_mem=16MB, and win over all the above. What they, or
 # the cluster's own configuration, preload is preloaded besides pg_chat.
 
@@ -87,6 +88,22 @@ password_statement()
 	fi
 }
 
+# Prints the statement that makes the key of the secret the key 1, or none. The same key stays as it is: it may
+# have been revoked.
+key_statement()
+{
+	local key="" digest
+	[ -e "${CHAT_ADMIN_KEY:=}" ] || return 0
+	read -r key <"$CHAT_ADMIN_KEY" || [ -n "$key" ] || die "$CHAT_ADMIN_KEY is empty"
+	digest=$(printf %s "$key" | sha256sum | cut -d ' ' -f 1)
+	cat <<-SQL
+		INSERT INTO chat.api_keys AS k (application_id, id, name, scope, digest)
+		VALUES (0, 1, 'first key of the stack', 'admin', '\x$digest')
+		ON CONFLICT (application_id, id) DO UPDATE SET digest = excluded.digest, revoked_at = NULL
+		WHERE k.digest <> excluded.digest;
+	SQL
+}
+
 # start_private ARGUMENT... - what makes it private wins over the arguments. The worker is not preloaded.
 start_private()
 {
@@ -116,7 +133,7 @@ sql()
 # Database, extension and role, as far as they are not there yet.
 update_database()
 {
-	local password
+	local password key
 	sql postgres <<-'SQL'
 		SELECT 'CREATE DATABASE chat' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'chat') \gexec
 	SQL
@@ -126,6 +143,8 @@ update_database()
 	SQL
 	password=$(password_statement)
 	sql chat <<<"$password"
+	key=$(key_statement)
+	[ -z "$key" ] || sql chat <<<"$key"
 }
 
 trap leave EXIT

@@ -1,6 +1,7 @@
 #!/bin/bash
 #
-# secrets.sh - make the passwords that the services use among each other, those that are not there yet.
+# secrets.sh - make the passwords that the services use among each other, and the first key of chatd's, those
+# that are not there yet.
 #
 # Each is in a file of its own volume, so that a service sees those it needs. A file is never written
 # again: to change a password, remove its file and recreate the containers, as README.md here says. To restart
@@ -23,3 +24,4 @@ make_secret()
 make_secret chatd/pgpass "*:*:*:chat_api:"
 make_secret redis/password
 make_secret elasticsearch/password
+make_secret admin/key pgc_1_

@@ -12,6 +12,7 @@
 #include "tcop/pquery.h"
 #include "utils/guc.h"
 
+#include "access/current_user_name.h"
 #include "bgworker/job.h"
 #include "changes/redis_key_queue.h"
 #include "changes/shmem.h"
@@ -199,6 +200,14 @@ guc_init(void)
 							 true,
 							 PGC_SUSET, GUC_NOT_IN_SAMPLE,
 							 NULL, NULL, NULL);
+
+	DefineCustomStringVariable("pg_chat.user_name",
+							   "The application's user that the session works for; empty for none.",
+							   "For row-level policies, which see it by chat.current_user_name(). Anybody may set it.",
+							   &guc_user_name,
+							   "",
+							   PGC_USERSET, GUC_NOT_IN_SAMPLE,
+							   NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pg_chat");
 }

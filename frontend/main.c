@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access/gate.h"
 #include "api/routes.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -47,6 +48,7 @@ on_tick(void *unused)
 {
 	(void) unused;
 	connections_tick();
+	gate_tick();
 	sessions_tick();
 	reads_tick();
 	writes_tick();
@@ -253,6 +255,7 @@ main(int argc, char **argv)
 	int			status;
 
 	settings_read(argc, argv);
+	gate_open();
 	signals = block_signals();
 	reserve_descriptors();
 

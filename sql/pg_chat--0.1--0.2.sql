@@ -23,15 +23,15 @@ REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
 -- Tables
 ---------------------------------------------------------------------------
 
-ALTER TABLE chat.applications ADD COLUMN deleted_at timestamptz;
+ALTER TABLE chat.applications ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C";
 CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS NOT NULL;
-COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. One with deleted_at is gone for all functions, has neither its token nor its name any more, and waits for its rows to be purged.';
+COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. One with deleted_at is gone for all functions, has neither its token nor its name any more, and waits for its rows to be purged, by the worker of the database that deleted_in names.';
 
 ALTER TABLE chat.chats RENAME COLUMN last_number TO last_message_number;
 ALTER TABLE chat.chats ADD COLUMN last_revision integer NOT NULL DEFAULT 0,
-	ADD COLUMN deleted_at timestamptz;
+	ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C";
 CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. One with deleted_at is gone for all functions, and waits for its messages to be purged.';
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. One with deleted_at is gone for all functions, and waits for its messages to be purged, by the worker of the database that deleted_in names.';
 
 -- Messages that are there have no revision, that is null.
 ALTER TABLE chat.messages ADD COLUMN sender text, ADD COLUMN metadata jsonb,
@@ -57,18 +57,7 @@ SELECT chat_internal.own_tables();
 DROP FUNCTION chat_internal.own_tables();
 REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
 
--- A dump leaves out what was deleted. It is nobody's any more; and where it is restored, a worker would
--- purge a chat before its messages are there.
-SELECT pg_catalog.pg_extension_config_dump('chat.applications',
-	'WHERE deleted_at IS NULL');
-SELECT pg_catalog.pg_extension_config_dump('chat.application_counters',
-	'WHERE application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
-SELECT pg_catalog.pg_extension_config_dump('chat.chats',
-	'WHERE deleted_at IS NULL AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
-SELECT pg_catalog.pg_extension_config_dump('chat.messages',
-	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
-SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages',
-	'WHERE (application_id, chat_number) NOT IN (SELECT application_id, number FROM chat.chats WHERE deleted_at IS NOT NULL) AND application_id NOT IN (SELECT id FROM chat.applications WHERE deleted_at IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
 ALTER TABLE chat.recount_queue SET SCHEMA chat_internal;
@@ -410,17 +399,150 @@ CREATE PROCEDURE chat_internal.purge()
 	AS 'MODULE_PATHNAME', 'chat_purge'
 	LANGUAGE C;
 
+CREATE TABLE chat_internal.api_keys (
+	application_id integer NOT NULL DEFAULT 0,
+	id integer NOT NULL,
+	name text NOT NULL,
+	scope text COLLATE "C" NOT NULL,
+	digest bytea NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	expires_at timestamptz,
+	revoked_at timestamptz,
+	last_used_at timestamptz,
+	bound_to integer GENERATED ALWAYS AS (NULLIF(application_id, 0)) STORED,
+	CONSTRAINT api_keys_pkey PRIMARY KEY (application_id, id),
+	CONSTRAINT api_keys_bound_to_fkey FOREIGN KEY (bound_to) REFERENCES chat.applications ON DELETE CASCADE,
+	CONSTRAINT api_keys_scope_check CHECK (scope IN ('read', 'write', 'admin'))
+) WITH (fillfactor = 50);
+CREATE INDEX api_keys_id ON chat_internal.api_keys (id);
+COMMENT ON TABLE chat_internal.api_keys IS 'Keys of the REST API. application_id: the application that the key is bound to, 0 for none, and bound_to the same, null for none. id is random. digest: the SHA-256 of the key, which nobody has but its owner. last_used_at is a minute behind at most.';
+
+CREATE TABLE chat_internal.signing_keys (
+	application_id integer NOT NULL,
+	kid text COLLATE "C" NOT NULL,
+	algorithm text COLLATE "C" NOT NULL,
+	material bytea NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT signing_keys_pkey PRIMARY KEY (application_id, kid),
+	CONSTRAINT signing_keys_application_id_fkey
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE,
+	CONSTRAINT signing_keys_algorithm_check CHECK (algorithm IN ('HS256', 'ES256', 'EdDSA'))
+);
+COMMENT ON TABLE chat_internal.signing_keys IS 'Keys by which applications sign tokens of their users. material: of HS256 the secret, which signs, too; else the public key, a SubjectPublicKeyInfo.';
+
+CREATE TABLE chat_internal.tickets (
+	application_id integer NOT NULL,
+	digest bytea NOT NULL,
+	expires_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp() + interval '30 seconds',
+	content text NOT NULL,
+	CONSTRAINT tickets_pkey PRIMARY KEY (application_id, digest),
+	CONSTRAINT tickets_application_id_fkey
+		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
+);
+CREATE INDEX tickets_expires_at ON chat_internal.tickets (expires_at);
+COMMENT ON TABLE chat_internal.tickets IS 'Tickets that were given and not used yet. digest: the SHA-256 of the ticket; content: what it stands for, in the words of who made it. A dump leaves them out.';
+
+CREATE FUNCTION chat_internal.create_key(name text, scope text, application integer DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_create_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_key(text, text, integer, timestamptz) IS
+'Creates a key of the REST API and returns it: pgc_ID_SECRET. It is shown this once, and only its SHA-256 is kept. name: 1 to 255 characters, not only white space, for people. scope: read, write, or admin, each of which may do what those before it may. application: its id, where the key is for this one alone; null: for all. expires_at: when it becomes void; null: never. Errors: 23502 name blank, 22001 name too long, 22023 scope or expires_at, P0002 no such application.';
+
+CREATE FUNCTION chat_internal.revoke_key(id integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_revoke_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.revoke_key(integer) IS
+'Makes the key with this id void, within a second of the commit. Returns false if it was revoked before. Errors: P0002 no such key.';
+
+CREATE FUNCTION chat_internal.list_keys(application integer DEFAULT NULL,
+		OUT id integer, OUT application_id integer, OUT name text, OUT scope text, OUT created_at timestamptz, OUT expires_at timestamptz, OUT revoked_at timestamptz, OUT last_used_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_keys(integer) IS
+'The keys of the REST API, those of an application, or all; ascending by application (null: bound to none) and age. last_used_at is a minute behind at most; null: never. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.check_keys(digests bytea[], ids integer[], OUT item integer, OUT application_id integer, OUT token text, OUT scope text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_check_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.check_keys(bytea[], integer[]) IS
+'What the keys are for that have these SHA-256 and ids, from arrays of equal length: for a server, as chatd is. Returns a row for each that counts, with its place in the arrays (item 1, 2, 3, ...), its application and that one''s token (0 and null: all applications), and its scope; a key that is unknown, revoked or expired has no row. Remember a row for a second at most.';
+
+CREATE FUNCTION chat_internal.note_key_use(ids integer[]) RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_note_key_use'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.note_key_use(integer[]) IS
+'Notes that the keys with these ids were used; once a minute is enough. One that was noted less than a minute ago, or that another transaction has locked, is left alone.';
+
+CREATE FUNCTION chat_internal.create_signing_key(application integer, INOUT kid text DEFAULT NULL, OUT secret text)
+	AS 'MODULE_PATHNAME', 'chat_create_signing_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_signing_key(integer, text) IS
+'Creates a key by which the application signs tokens of its users (JWT, HS256). Returns its kid, which tokens carry: the one given (1 to 64 letters, digits, dots, hyphens, underscores) or a random one; and the secret, 64 characters, which are themselves the key. It is shown this once. Any number of keys are valid at a time. Errors: P0002 no such application, 22023 kid, 23505 kid taken.';
+
+CREATE FUNCTION chat_internal.register_public_key(application integer, public_key text, kid text DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_register_public_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.register_public_key(integer, text, text) IS
+'Adds the public key to one by which the application signs tokens of its users (JWT). public_key: PEM; of P-256, for ES256, or Ed25519, for EdDSA. Returns its kid, as create_signing_key does. Errors: as there, and 22023 public_key.';
+
+CREATE FUNCTION chat_internal.revoke_signing_key(application integer, kid text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_revoke_signing_key'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.revoke_signing_key(integer, text) IS
+'Deletes a key of the application: tokens that are signed by it are void, within a second of the commit. Returns whether there was one. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.list_signing_keys(application integer DEFAULT NULL, OUT application_id integer, OUT kid text, OUT algorithm text, OUT created_at timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_signing_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_signing_keys(integer) IS
+'The keys by which an application, or all, sign tokens of their users; ascending by application and age. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.get_verification_keys(tokens text[], kids text[], OUT item integer, OUT application_id integer, OUT algorithm text, OUT material bytea)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_verification_keys'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.get_verification_keys(text[], text[]) IS
+'What verifies the tokens that applications sign, by the applications'' tokens and kids, from arrays of equal length: for a server, as chatd is. algorithm HS256: material is the secret; ES256 or EdDSA: the public key, a SubjectPublicKeyInfo. A key that is not there has no row. Remember a row for a second at most.';
+
+CREATE FUNCTION chat_internal.get_tokens(applications integer[], OUT item integer, OUT token text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_tokens'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.get_tokens(integer[]) IS
+'The tokens of the applications with these ids; one that is missing has no row.';
+
+CREATE FUNCTION chat_internal.create_ticket(token text, digest bytea, content text) RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_create_ticket'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.create_ticket(text, bytea, text) IS
+'Keeps a ticket for 30 seconds: digest, its SHA-256, and content, what it stands for. Errors: P0002 no such application, 22004 null.';
+
+CREATE FUNCTION chat_internal.use_ticket(token text, digest bytea) RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_use_ticket'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.use_ticket(text, bytea) IS
+'Takes a ticket of the application, which is then used up, and returns its content; null if there is none that counts. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.current_user_name() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_current_user_name'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat_internal.current_user_name() IS
+'The user that the session works for, pg_chat.user_name: for row-level policies of your own. Null where that is empty.';
+
 CREATE FUNCTION chat_internal.rfc3339(value timestamptz) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rfc3339'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION chat_internal.rfc3339(timestamptz) IS
 'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
 
-CREATE FUNCTION chat_internal.create_application_json(name text) RETURNS json
+CREATE FUNCTION chat_internal.create_application_json(name text, OUT id integer, OUT application json)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION chat_internal.create_application_json(text) IS
-'As create_application, and returns the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
 
 CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
 	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
@@ -458,10 +580,27 @@ COMMENT ON FUNCTION chat.delete_application(integer) IS
 COMMENT ON FUNCTION chat.delete_application(text) IS
 'As delete_application(integer), by the application''s token.';
 COMMENT ON PROCEDURE chat.purge() IS
-'Purges the rows of what was deleted, as the worker does by itself: in transactions of 1,000 rows, each of which it commits, so that it can be stopped at any time and called again. It passes over what others have locked. Errors: 2D000 called within a transaction.';
+'Purges the rows of what was deleted, as the worker does by itself, and also those that came deleted from another database, by a dump or pg_upgrade: in transactions of 1,000 rows, each of which it commits, so that it can be stopped at any time and called again. It passes over what others have locked. Errors: 2D000 called within a transaction.';
 REVOKE ALL ON FUNCTION chat.delete_chat(integer, integer), chat.delete_chat(text, integer), chat.delete_application(integer), chat.delete_application(text) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE chat.purge() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION chat.delete_chat(text, integer), chat.delete_application(text) TO chat_api;
+ALTER TABLE chat_internal.api_keys SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_key(text, text, integer, timestamptz) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.revoke_key(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_keys(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.check_keys(bytea[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.note_key_use(integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_signing_key(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.register_public_key(integer, text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.revoke_signing_key(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_signing_keys(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_verification_keys(text[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_tokens(integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_ticket(text, bytea, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.use_ticket(text, bytea) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.current_user_name() SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
@@ -485,6 +624,32 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
+REVOKE ALL ON TABLE chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.create_key(text, text, integer, timestamptz),
+	chat.revoke_key(integer),
+	chat.list_keys(integer),
+	chat.check_keys(bytea[], integer[]),
+	chat.note_key_use(integer[]),
+	chat.create_signing_key(integer, text),
+	chat.register_public_key(integer, text, text),
+	chat.revoke_signing_key(integer, text),
+	chat.list_signing_keys(integer),
+	chat.get_verification_keys(text[], text[]),
+	chat.get_tokens(integer[]),
+	chat.create_ticket(text, bytea, text),
+	chat.use_ticket(text, bytea),
+	chat.current_user_name()
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.check_keys(bytea[], integer[]),
+	chat.note_key_use(integer[]),
+	chat.get_verification_keys(text[], text[]),
+	chat.get_tokens(integer[]),
+	chat.create_ticket(text, bytea, text),
+	chat.use_ticket(text, bytea)
+TO chat_api;
+GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
 REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Who could read the views still can: they call these two instead of search_lag.

@@ -68,11 +68,28 @@ stage_postgres()
 stage_engine()
 {
 	"$top/docker/step.sh" engine "Fetching and building $engine" "$top/tests/elasticsearch/run.sh" "$engine" build || {
-		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search failed for that, see build/log/engine.log"
+		lacking="$(sed -n 's,^elasticsearch/run.sh: ,,p' "$logs/engine.log" | head -n 1): tests of search and torture failed for that, see build/log/engine.log"
 		return 0
 	}
 	mkdir "$stage/build/elasticsearch"
 	cp -R "$top/build/elasticsearch/$engine" "$stage/build/elasticsearch/"
+}
+
+# The same for the jars of Apache HttpClient, where there is what runs it.
+stage_apache()
+{
+	local jars
+	{ command -v mvn && command -v javac; } >/dev/null || return 0
+	jars=$top/build/apache/$(sha256sum "$top/tests/http/apache/pom.xml" | cut -c 1-16)
+	if [ ! -d "$jars" ]; then
+		rm -rf "$top/build/apache"
+		if ! "$top/docker/step.sh" apache "Fetching Apache HttpClient" "$top/tests/lib/fetch_jars.sh" "$top/tests/http/apache/pom.xml" "$jars.new"; then
+			lacking="Apache HttpClient could not be fetched: its tests failed for that, see build/log/apache.log"
+			return 0
+		fi
+		mv "$jars.new" "$jars"
+	fi
+	cp -R "$jars" "$stage/build/apache"
 }
 
 # make_stage SUITE... - with what these need.
@@ -88,6 +105,9 @@ make_stage()
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
 		*" tap "* | *" torture "* | *" soak "*) stage_engine ;;
+	esac
+	case " $* " in
+		*" http "*) stage_apache ;;
 	esac
 	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"

@@ -45,7 +45,10 @@ static const struct
 	[TABLE_SEARCH_INDEXES] = {"chat_internal", "search_indexes"},
 	[TABLE_SEARCH_WATERMARKS] = {"chat_internal", "search_watermarks"},
 	[TABLE_SEARCH_QUEUE] = {"chat_internal", "search_queue"},
-	[TABLE_WORKER_JOBS] = {"chat_internal", "worker_jobs"}
+	[TABLE_WORKER_JOBS] = {"chat_internal", "worker_jobs"},
+	[TABLE_API_KEYS] = {"chat", "api_keys"},
+	[TABLE_SIGNING_KEYS] = {"chat_internal", "signing_keys"},
+	[TABLE_TICKETS] = {"chat_internal", "tickets"}
 };
 
 static const char *const schemas[] = {"chat", "chat_internal"};

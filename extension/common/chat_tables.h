@@ -20,10 +20,13 @@ typedef enum ChatTable
 	TABLE_SEARCH_INDEXES,
 	TABLE_SEARCH_WATERMARKS,
 	TABLE_SEARCH_QUEUE,
-	TABLE_WORKER_JOBS
+	TABLE_WORKER_JOBS,
+	TABLE_API_KEYS,
+	TABLE_SIGNING_KEYS,
+	TABLE_TICKETS
 } ChatTable;
 
-#define CHAT_TABLES (TABLE_WORKER_JOBS + 1)
+#define CHAT_TABLES (TABLE_TICKETS + 1)
 
 extern void chat_tables_init(void);
 extern Oid	chat_table_oid(ChatTable table);

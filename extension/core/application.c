@@ -17,7 +17,9 @@
 #include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/json_read.h"
+#include "common/random_hex.h"
 #include "common/spi_plan.h"
+#include "core/application.h"
 #include "core/application.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
@@ -35,9 +37,6 @@ PG_FUNCTION_INFO_V1(chat_get_application_by_id);
 PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
 
-/* Hexadecimal digits in a token: 128 bits. */
-#define TOKEN_LENGTH 32
-
 /* Characters in the name of an application, at most. */
 #define APPLICATION_NAME_MAXIMUM 255
 
@@ -49,24 +48,6 @@ PG_FUNCTION_INFO_V1(chat_list_applications);
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
 	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
 	" ON c.application_id = a.id WHERE a.deleted_at IS NULL AND "
-
-/*
- * A new random token, in the current memory context.
- */
-char *
-application_token_generate(void)
-{
-	uint8		random[TOKEN_LENGTH / 2];
-	char	   *token = palloc(TOKEN_LENGTH + 1);
-
-	if (!pg_strong_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random token")));
-	hex_encode((char *) random, sizeof(random), token);
-	token[TOKEN_LENGTH] = '\0';
-	return token;
-}
 
 static void
 check_name(const text *name)
@@ -144,7 +125,7 @@ create_application(FunctionCallInfo fcinfo)
 
 	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	application.name = PG_GETARG_DATUM(0);
-	application.token = CStringGetTextDatum(application_token_generate());
+	application.token = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	previous = number_cache_function_begin();
 	insert_application(&application);
@@ -181,16 +162,20 @@ append_text(StringInfo json, const text *value)
 }
 
 /*
- * chat.create_application_json(name text) returns json
+ * chat.create_application_json(name text, OUT id integer, OUT application json)
  */
 Datum
 chat_create_application_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS(JSONOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, JSONOID)};
+	TupleDesc	descriptor;
 	ApplicationInsert application;
 	StringInfoData json;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
+	descriptor = sql_signature_row(fcinfo, &signature);
 	application = create_application(fcinfo);
 	initStringInfo(&json);
 	json_append_literal(&json, "{\"token\":");
@@ -200,7 +185,9 @@ chat_create_application_json(PG_FUNCTION_ARGS)
 	json_append_literal(&json, ",\"chats_count\":0,\"created_at\":");
 	json_append_time(&json, application.created_at);
 	json_append_literal(&json, "}");
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(json.data, json.len));
+	values[0] = Int32GetDatum(application.id);
+	values[1] = PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /*
@@ -218,7 +205,7 @@ rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_t
 	if (PG_ARGISNULL(0))
 		arg_error_raise(application_not_found());
 	values[0] = PG_GETARG_DATUM(0);
-	values[1] = CStringGetTextDatum(application_token_generate());
+	values[1] = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	if (spi_plan_write(update, values, NULL) == 0)

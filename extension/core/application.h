@@ -5,6 +5,7 @@
 #ifndef PG_CHAT_APPLICATION_H
 #define PG_CHAT_APPLICATION_H
 
-extern char *application_token_generate(void);
+/* Hexadecimal digits in a token: 128 bits. */
+#define TOKEN_LENGTH 32
 
 #endif							/* PG_CHAT_APPLICATION_H */

@@ -45,6 +45,22 @@ typedef struct ChatInsert
 	TimestampTz created_at;
 } ChatInsert;
 
+/*
+ * Have the application stay until the transaction ends, as the check of the
+ * reference to it would do. Raises P0002 if there is none, or if it was deleted.
+ */
+static void
+application_hold(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM chat.applications WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	if (spi_plan_write(&plan, &value, NULL) == 0)
+		arg_error_raise(application_not_found());
+}
+
 /* Count a chat with the next number. Raises P0002, 54000 or 55P03. */
 static int32
 count_numbered(int32 application)
@@ -125,12 +141,14 @@ find_application(RowAccess *access, FunctionCallInfo fcinfo, Oid application_typ
 static bool
 insert_numbered(RowAccess *access, ChatInsert *chat)
 {
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
 	RowKey		counters = row_key_of_counters(chat->application);
 	RowKey		parent = row_key_of_application(chat->application);
 	int			count = 1;
 	int32		last_number;
 
-	if (row_lock(access, &access->tables[TABLE_APPLICATIONS], &parent, LockTupleKeyShare, true) != ROW_DONE ||
+	if (row_lock(access, applications, &parent, LockTupleKeyShare, true) != ROW_DONE ||
+		!row_found_is_null(applications, APPLICATIONS_DELETED_AT) ||
 		counter_row_add(access, &access->tables[TABLE_APPLICATION_COUNTERS], &counters, true,
 						&count, &last_number) != ROW_DONE || count == 0)
 		return false;
@@ -173,6 +191,7 @@ create_by_statements(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *
 
 	chat->application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
 	previous = number_cache_function_begin();
+	application_hold(chat->application);
 	if (named)
 		count_named(chat->application, chat->number = PG_GETARG_INT32(1));
 	else

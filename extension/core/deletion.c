@@ -18,6 +18,13 @@
  * which nobody knows. So whoever looks for an application by its token need not
  * look for deleted ones.
  *
+ * The mark says in which database it was made. A dump has what was deleted, since
+ * rows of others may refer to it; where it is restored, the worker must not purge a
+ * chat before its messages are there. So it purges what was deleted in its own
+ * database alone. The rest, of a dump or from before pg_upgrade, which gives the
+ * database another identity, waits for CALL chat.purge(). A subscription's rows are
+ * purged by whom they come from.
+ *
  * The chat's row is updated, so that whoever writes messages at the same time
  * is either done before, or finds the mark.
  */
@@ -28,6 +35,8 @@
 
 #include "changes/change_tracking.h"
 #include "changes/redis_key_queue.h"
+#include "common/database_identity.h"
+#include "common/random_hex.h"
 #include "common/spi_plan.h"
 #include "core/application.h"
 #include "core/arg_error.h"
@@ -46,10 +55,12 @@ static void
 mark_chat(ChatKey chat)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.chats SET deleted_at = clock_timestamp()"
+		"UPDATE chat.chats SET deleted_at = clock_timestamp(), deleted_in = $3"
 		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
-		INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(chat.application), Int32GetDatum(chat.chat)};
+		INT4OID, INT4OID, TEXTOID);
+	Datum		values[3] = {
+		Int32GetDatum(chat.application), Int32GetDatum(chat.chat), CStringGetTextDatum(database_identity_current())
+	};
 
 	if (spi_plan_write(&plan, values, NULL) > 0)
 		return;
@@ -111,22 +122,23 @@ chat_delete_chat_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * Mark an application; what it is called from now on is random. Without counters
- * it gets no more chats. Raises P0002 if there is none.
+ * Mark an application; what it is called from now on is random. Raises P0002 if
+ * there is none.
  */
 static void
 mark_application(int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2, name = $2, deleted_at = clock_timestamp()"
+		"UPDATE chat.applications SET token = $2, name = $2, deleted_at = clock_timestamp(), deleted_in = $3"
 		" WHERE id = $1 AND deleted_at IS NULL",
-		INT4OID, TEXTOID);
-	static SavedPlan counters = SAVED_PLAN("DELETE FROM chat.application_counters WHERE application_id = $1", INT4OID);
-	Datum		values[2] = {Int32GetDatum(application), CStringGetTextDatum(application_token_generate())};
+		INT4OID, TEXTOID, TEXTOID);
+	Datum		values[3] = {
+		Int32GetDatum(application), CStringGetTextDatum(random_hex(TOKEN_LENGTH)),
+		CStringGetTextDatum(database_identity_current())
+	};
 
 	if (spi_plan_write(&plan, values, NULL) == 0)
 		arg_error_raise(application_not_found());
-	spi_plan_write(&counters, values, NULL);
 }
 
 /* Delete the application that argument 0 names. */

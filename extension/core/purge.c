@@ -19,7 +19,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 
+#include "common/database_identity.h"
 #include "common/spi_plan.h"
 #include "core/number_cache.h"
 #include "core/purge.h"
@@ -42,13 +44,16 @@ uint64
 purge_mark_chats(int32 application, int32 *above, int limit, bool wait)
 {
 #define MARK_CHATS(how) \
-	"UPDATE chat.chats AS c SET deleted_at = clock_timestamp()" \
+	"UPDATE chat.chats AS c SET deleted_at = clock_timestamp(), deleted_in = $4" \
 	" FROM (SELECT n.number FROM chat.chats AS n WHERE n.application_id = $1 AND n.number > $2" \
 	" AND n.deleted_at IS NULL ORDER BY n.number LIMIT $3 FOR NO KEY UPDATE" how ") AS k" \
 	" WHERE c.application_id = $1 AND c.number = k.number RETURNING c.number"
-	static SavedPlan mark = SAVED_PLAN(MARK_CHATS(""), INT4OID, INT4OID, INT8OID);
-	static SavedPlan mark_unlocked = SAVED_PLAN(MARK_CHATS(" SKIP LOCKED"), INT4OID, INT4OID, INT8OID);
-	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(*above), Int64GetDatum(limit)};
+	static SavedPlan mark = SAVED_PLAN(MARK_CHATS(""), INT4OID, INT4OID, INT8OID, TEXTOID);
+	static SavedPlan mark_unlocked = SAVED_PLAN(MARK_CHATS(" SKIP LOCKED"), INT4OID, INT4OID, INT8OID, TEXTOID);
+	Datum		values[4] = {
+		Int32GetDatum(application), Int32GetDatum(*above), Int64GetDatum(limit),
+		CStringGetTextDatum(database_identity_current())
+	};
 	uint64		marked = spi_plan_write(wait ? &mark : &mark_unlocked, values, NULL);
 
 	for (uint64 row = 0; row < marked; row++)
@@ -203,16 +208,19 @@ go_on(Purge *purge)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT n.application_id, n.chat_number FROM"
 		" ((SELECT a.id AS application_id, 0 AS chat_number FROM chat.applications AS a"
-		" WHERE a.deleted_at IS NOT NULL AND a.id > $1 ORDER BY a.id LIMIT 1)"
+		" WHERE a.deleted_at IS NOT NULL AND (a.deleted_in = $3 OR $4) AND a.id > $1 ORDER BY a.id LIMIT 1)"
 		" UNION ALL (SELECT c.application_id, c.number FROM chat.chats AS c"
-		" WHERE c.deleted_at IS NOT NULL AND (c.application_id, c.number) > ($1, $2)"
+		" WHERE c.deleted_at IS NOT NULL AND (c.deleted_in = $3 OR $4) AND (c.application_id, c.number) > ($1, $2)"
 		" ORDER BY c.application_id, c.number LIMIT 1)) AS n"
 		" ORDER BY n.application_id, n.chat_number LIMIT 1",
-		INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(purge->position.application), Int32GetDatum(purge->position.chat)};
+		INT4OID, INT4OID, TEXTOID, BOOLOID);
+	Datum		values[4] = {
+		Int32GetDatum(purge->position.application), Int32GetDatum(purge->position.chat),
+		CStringGetTextDatum(database_identity_current()), BoolGetDatum(purge->of_others)
+	};
 	bool		found = spi_plan_read_fresh(&plan, values) > 0;
 
-	*purge = (Purge) {.under_way = found};
+	*purge = (Purge) {.of_others = purge->of_others, .under_way = found};
 	if (found)
 		purge->position = (ChatKey) {
 			spi_result_int32(0, spi_column("application_id")), spi_result_int32(0, spi_column("chat_number"))

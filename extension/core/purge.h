@@ -15,6 +15,7 @@
 /* A walk over all that was deleted, in the order of its keys. */
 typedef struct Purge
 {
+	bool		of_others;		/* also what was deleted in other databases */
 	ChatKey		position;		/* what the walk is at, or was at last */
 	bool		under_way;		/* it is at it */
 	int32		began;			/* of its messages or chats, where the last step began */

@@ -52,7 +52,7 @@ Datum
 chat_purge(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .is_procedure = true};
-	Purge		purge = {.under_way = false};
+	Purge		purge = {.of_others = true};
 	uint64		rows;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);

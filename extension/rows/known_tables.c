@@ -36,10 +36,11 @@ bool		guc_direct_rows;
 static const TableShape shapes[KNOWN_TABLES] = {
 	[TABLE_APPLICATIONS] = {
 		.name = "applications",
-		.columns_count = 2,
+		.columns_count = 3,
 		.columns = {
 			[APPLICATIONS_ID] = {"id", INT4OID},
-			[APPLICATIONS_TOKEN] = {"token", TEXTOID}
+			[APPLICATIONS_TOKEN] = {"token", TEXTOID},
+			[APPLICATIONS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL, .nullable = true}
 		},
 		.keys_count = 2,
 		.keys = {{APPLICATIONS_ID, -1}, {APPLICATIONS_TOKEN, -1}}

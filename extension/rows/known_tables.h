@@ -17,7 +17,7 @@ extern bool guc_direct_rows;
 /* Their columns, as places in PlainTable.columns. */
 enum
 {
-	APPLICATIONS_ID, APPLICATIONS_TOKEN
+	APPLICATIONS_ID, APPLICATIONS_TOKEN, APPLICATIONS_DELETED_AT
 };
 
 /* The columns that count are at the same places in both tables of counters. */

@@ -2,6 +2,10 @@
  * applications.c
  *		Handlers of applications.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
@@ -26,27 +30,80 @@ application_missing(Request *request)
 }
 
 static void
+print_members(Json *json, const PGresult *result, int row)
+{
+	row_member(json, "name", result, row, COLUMN_NAME);
+	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
+	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
+}
+
+/* Without a credential, there is no use for the id. */
+static void
 print_application(Json *json, const PGresult *result, int row)
 {
 	json_open(json, '{');
 	row_member(json, "token", result, row, COLUMN_TOKEN);
-	row_member(json, "name", result, row, COLUMN_NAME);
-	row_member(json, "chats_count", result, row, COLUMN_CHATS_COUNT);
-	row_member_text(json, "created_at", result, row, COLUMN_CREATED_AT);
+	print_members(json, result, row);
 	json_close(json, '}');
+}
+
+static void
+print_with_id(Json *json, const PGresult *result, int row)
+{
+	json_open(json, '{');
+	row_member(json, "token", result, row, COLUMN_TOKEN);
+	print_members(json, result, row);
+	row_member(json, "id", result, row, COLUMN_ID);
+	json_close(json, '}');
+}
+
+static void
+print_without_token(Json *json, const PGresult *result, int row)
+{
+	json_open(json, '{');
+	print_members(json, result, row);
+	row_member(json, "id", result, row, COLUMN_ID);
+	json_close(json, '}');
+}
+
+/* A token is shown to whoever may have it: scope admin, or who has no need of a credential. */
+static RowPrinter
+printer(Request *request)
+{
+	const Grant *grant = visit_grant(request);
+
+	if (grant == NULL)
+		return print_application;
+	return grant->scope == SCOPE_ADMIN ? print_with_id : print_without_token;
 }
 
 static void
 answer_list(Request *request, const Rows *rows)
 {
-	page_answer_rows(request, rows, COLUMN_ID, print_application);
+	page_answer_rows(request, rows, COLUMN_ID, printer(request));
+}
+
+/* The one application that a key is bound to. */
+static void
+answer_own(Request *request, const Rows *rows)
+{
+	respond_ok(request, rows_array(rows, printer(request)), NULL);
 }
 
 void
 applications_list(Request *request)
 {
+	const Grant *grant = visit_grant(request);
+
 	if (!page_read(request, PAGE_OF_LIST))
 		return;
+	if (grant && grant->token)
+	{
+		call_begin(request, GET_APPLICATION, answer_own, NULL);
+		call_add_text(request, grant->token, strlen(grant->token));
+		call_read(request);
+		return;
+	}
 	call_begin(request, LIST_APPLICATIONS, answer_list, NULL);
 	page_add_bounds(request);
 	call_read(request);
@@ -55,7 +112,18 @@ applications_list(Request *request)
 static void
 answer_created(Request *request, const Rows *rows)
 {
-	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
+	const Grant *grant = visit_grant(request);
+	char	   *application = rows_text(rows, 0);
+	char	   *with_id;
+
+	/* The object goes on with the id, for who has a use for it. */
+	if (grant && application && asprintf(&with_id, "%.*s,\"id\":%d}", (int) strlen(application) - 1, application,
+										 rows_number(rows, 0, 1)) > 0)
+	{
+		free(application);
+		application = with_id;
+	}
+	respond_text(request, MHD_HTTP_CREATED, application);
 }
 
 static void
@@ -88,7 +156,7 @@ answer_one(Request *request, const Rows *rows)
 	if (rows->count == 0)
 		application_missing(request);
 	else
-		respond_ok(request, rows_object(rows, print_application), NULL);
+		respond_ok(request, rows_object(rows, printer(request)), NULL);
 }
 
 void

@@ -12,14 +12,6 @@
 #include "db/writes.h"
 #include "http/response.h"
 
-/* The variable segments of all routes, in their order. */
-enum
-{
-	SEGMENT_TOKEN,
-	SEGMENT_CHAT,
-	SEGMENT_MESSAGE
-};
-
 Call *
 call_of(Request *request)
 {
@@ -36,12 +28,14 @@ void
 call_release(Request *request)
 {
 	free(call_of(request)->page.search.bytes);
+	free(call_of(request)->ticket_content);
+	visit_release(request);
 }
 
 const char *
 path_token(const Request *request)
 {
-	return request->segments[SEGMENT_TOKEN].text.bytes;
+	return request->segments[SEGMENT_APPLICATION].text.bytes;
 }
 
 const char *
@@ -200,9 +194,9 @@ call_begin(Request *request, StatementId statement,
 void
 call_add_token(Request *request)
 {
-	const Text *token = &request->segments[SEGMENT_TOKEN].text;
+	Text		token = visit_token(request);
 
-	query_add_text(&call_of(request)->query, token->bytes, token->length);
+	query_add_text(&call_of(request)->query, token.bytes, token.length);
 }
 
 void

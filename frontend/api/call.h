@@ -15,6 +15,8 @@
 #ifndef CHATD_CALL_H
 #define CHATD_CALL_H
 
+#include "access/ticket.h"
+#include "access/visit.h"
 #include "api/page.h"
 #include "db/query.h"
 #include "http/request.h"
@@ -23,12 +25,21 @@
 
 typedef struct Call
 {
-	Request		request;		/* must be first: the HTTP server knows only this */
+	union						/* must be first: the HTTP server knows only the request */
+	{
+		Request		request;
+		Visit		visit;
+	};
 	Query		query;
 	void		(*answer) (Request *request, const Rows *rows);
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+
+	/* a ticket that is being made */
+	char		ticket[TICKET_SIZE];
+	char		ticket_digest[DIGEST_HEX_SIZE + 1];
+	char	   *ticket_content;
 } Call;
 
 /* The call that a request belongs to. */
@@ -37,7 +48,10 @@ extern Call *call_of(Request *request);
 /* Frees what belongs to the call and not to the request. */
 extern void call_release(Request *request);
 
-/* The token of the application that the path names; NULL if the path has none. */
+/*
+ * The application in the path as the client sent it, decoded: its token or, where a
+ * credential counts, its id; NULL if the path has none.
+ */
 extern const char *path_token(const Request *request);
 
 /* The chat's number in the path as the client sent it, decoded, for messages. */
@@ -57,7 +71,7 @@ extern void call_begin(Request *request, StatementId statement,
 					   void (*answer) (Request *request, const Rows *rows),
 					   void (*missing) (Request *request));
 
-/* Adds the token of the path as the next parameter. */
+/* Adds the token of the path's application as the next parameter. */
 extern void call_add_token(Request *request);
 
 /* Adds a text as the next parameter; it must live as long as the request. */

@@ -44,6 +44,9 @@ extern void messages_search_all(Request *request);
 /* GET .../messages/{number}: one message. */
 extern void message_show(Request *request);
 
+/* POST /applications/{token}/tickets: a ticket, which opens one stream. */
+extern void ticket_create(Request *request);
+
 /* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
 

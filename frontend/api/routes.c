@@ -4,12 +4,14 @@
  */
 #include <string.h>
 
+#include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/routes.h"
 #include "common/settings.h"
 #include "http/response.h"
 
+static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", NULL};
@@ -20,6 +22,7 @@ static const Route routes[] = {
 	{.pattern = "/", .get = index_show},
 	{.pattern = "/applications", .get = applications_list, .post = application_create, .fields = application_fields},
 	{.pattern = "/applications/{token}", .get = application_show},
+	{.pattern = "/applications/{token}/tickets", .post = ticket_create, .fields = no_fields},
 	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
 	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
 	{.pattern = "/applications/{token}/chats/{chat}", .get = chat_show, .delete = chat_delete},
@@ -53,4 +56,7 @@ const Service api_service = {
 	.route_count = sizeof(routes) / sizeof(routes[0]),
 	.request_size = sizeof(Call),
 	.release = call_release,
+	.admit = gate_admit,
+	.run = gate_run,
+	.complete = gate_complete,
 };

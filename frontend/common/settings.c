@@ -56,6 +56,18 @@ static const Setting table[] = {
 	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600},
 	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600},
 	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1},
+	{"require-keys", "CHATD_REQUIRE_KEYS", NULL, "serve only who has a key, or a token that an application signed", NULL, &settings.require_keys, 0, 1},
+	{"open", "CHATD_OPEN", NULL, "serve everybody who reaches an address that is not loopback", NULL, &settings.open, 0, 1},
+	{"trust-tokens", "CHATD_TRUST_TOKENS", "read|write", "with keys required, what an application's token is enough for", &settings.trust_tokens, NULL, 0, 0},
+	{"origins", "CHATD_ORIGINS", "ORIGIN,...", "web pages that may call from a browser, as https://shop.example", &settings.origins, NULL, 0, 0},
+	{"hosts", "CHATD_HOSTS", "NAME,...", "names of hosts that requests without a key may be sent to, besides localhost", &settings.hosts, NULL, 0, 0},
+	{"trusted-proxies", "CHATD_TRUSTED_PROXIES", "ADDRESS,...", "gateways that say truly who called them, as 10.0.0.0/8", &settings.trusted_proxies, NULL, 0, 0},
+	{"key-requests", "CHATD_KEY_REQUESTS", "N", "requests per second of a key, 0 for any number; these per loop", NULL, &settings.key_requests, 0, 1000000},
+	{"key-messages", "CHATD_KEY_MESSAGES", "N", "messages per second of a key", NULL, &settings.key_messages, 0, 1000000},
+	{"user-requests", "CHATD_USER_REQUESTS", "N", "requests per second of a user", NULL, &settings.user_requests, 0, 1000000},
+	{"user-messages", "CHATD_USER_MESSAGES", "N", "messages per second of a user", NULL, &settings.user_messages, 0, 1000000},
+	{"address-requests", "CHATD_ADDRESS_REQUESTS", "N", "requests per second of an address", NULL, &settings.address_requests, 0, 1000000},
+	{"address-messages", "CHATD_ADDRESS_MESSAGES", "N", "messages per second of an address", NULL, &settings.address_messages, 0, 1000000},
 };
 
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))

@@ -27,6 +27,18 @@ typedef struct Settings
 	int			write_timeout;
 	int			statement_timeout;
 	int			access_log;
+	int			require_keys;
+	int			open;			/* to everybody who reaches the address */
+	const char *trust_tokens;	/* the scope that a token in the path is enough for, or NULL */
+	const char *origins;		/* of web pages that may call, by commas; these: NULL, none */
+	const char *hosts;			/* names that chatd is called by */
+	const char *trusted_proxies;
+	int			key_requests;	/* these per second, for each; 0: any number */
+	int			key_messages;
+	int			user_requests;
+	int			user_messages;
+	int			address_requests;
+	int			address_messages;
 } Settings;
 
 extern Settings settings;

@@ -9,7 +9,7 @@
 
 const Statement statements[STATEMENT_COUNT] = {
 	[CREATE_APPLICATION] = {"create_application",
-	"SELECT chat.create_application_json($1::text)"},
+	"SELECT application, id FROM chat.create_application_json($1::text)"},
 	[GET_APPLICATION] = {"get_application",
 		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.get_application($1::text)"},
@@ -47,4 +47,18 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT first[2], last[2], messages_count, cut, messages, first[1], last[1]"
 		" FROM chat.search_application_json($1::text, $2::text, $3::integer[], $4::integer[], $5::integer,"
 	" max_size => $6::integer)"},
+	[CHECK_KEYS] = {"check_keys",
+		"SELECT application_id, token, scope, ($1::text[])[item], ($2::integer[])[item], item"
+	" FROM chat.check_keys($1::text[]::bytea[], $2::integer[])", BATCH},
+	[NOTE_KEY_USE] = {"note_key_use",
+	"SELECT chat.note_key_use($1::integer[])"},
+	[GET_VERIFICATION_KEYS] = {"get_verification_keys",
+		"SELECT application_id, algorithm, pg_catalog.encode(material, 'hex'), item"
+	" FROM chat.get_verification_keys($1::text[], $2::text[])", BATCH},
+	[GET_TOKENS] = {"get_tokens",
+	"SELECT token, item FROM chat.get_tokens($1::text[]::integer[])", BATCH},
+	[CREATE_TICKET] = {"create_ticket",
+	"SELECT chat.create_ticket($1::text, $2::bytea, $3::text)"},
+	[USE_TICKET] = {"use_ticket",
+	"SELECT chat.use_ticket($1::text, $2::bytea)"},
 };

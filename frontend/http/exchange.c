@@ -72,7 +72,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 
 /* Hands the response over to libmicrohttpd. */
 static enum MHD_Result
-exchange_respond(Request *request)
+exchange_respond(const Service *service, Request *request)
 {
 	Connection *client = request->client;
 
@@ -89,6 +89,7 @@ exchange_respond(Request *request)
 		response_close(request);
 #endif
 	response_finish(request);
+	service->complete(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
 
@@ -138,6 +139,8 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 		return MHD_YES;
 	}
 	router_find(service, request);
+	if (request->status == 0)
+		service->admit(request);
 	if (request->headers.content_length > (uint64_t) settings.max_body)
 	{
 		if (!request->headers.expects_continue)
@@ -152,7 +155,7 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	if (request->status && request->headers.expects_continue)
 	{
 		response_close(request);
-		return exchange_respond(request);
+		return exchange_respond(service, request);
 	}
 	return MHD_YES;
 }
@@ -171,7 +174,7 @@ exchange_take_body(Request *request, const char *upload, size_t length)
 
 /* Processes the complete request: runs its handler. */
 static enum MHD_Result
-exchange_run(Request *request)
+exchange_run(const Service *service, Request *request)
 {
 	Connection *client = request->client;
 
@@ -179,9 +182,9 @@ exchange_run(Request *request)
 	if (request->status == 0)
 		body_end(request);
 	if (request->status == 0)
-		request->handler(request);
+		service->run(request);
 	if (request->status)
-		return exchange_respond(request);	/* closes, if the response is out already */
+		return exchange_respond(service, request);	/* closes, if the response is out already */
 	request->phase = PHASE_SUSPENDED;
 	if (client)
 		connection_enter(client, CONNECTION_WAITING);
@@ -207,11 +210,11 @@ exchange_handle(void *service, struct MHD_Connection *connection, const char *ur
 			return exchange_take_head(service, request, method, version);
 		case PHASE_BODY:
 			if (length == 0)
-				return exchange_run(request);
+				return exchange_run(service, request);
 			*upload_size = 0;
 			return exchange_take_body(request, upload, length);
 		case PHASE_SUSPENDED:
-			return exchange_respond(request);
+			return exchange_respond(service, request);
 		case PHASE_HANDLER:
 		case PHASE_RESPONSE:
 			break;

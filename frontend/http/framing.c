@@ -12,6 +12,7 @@
  * Version 1 refuses these by itself.
  */
 #include <ctype.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,7 +26,6 @@ typedef struct Walk
 	Headers    *headers;
 	Refusal		refusal;
 	const char *expected;		/* where the next header must begin, or NULL */
-	int			hosts;
 	int			lengths;
 	int			codings;
 } Walk;
@@ -118,6 +118,37 @@ check_length(Walk *walk, const char *value, size_t length)
 	walk->headers->content_length = number;
 }
 
+/* Headers that a request has once at most: where their values go, and what is said of a second. */
+static const struct
+{
+	const char *name;
+	size_t		place;
+	const char *repeated;
+}			singles[] = {
+	{MHD_HTTP_HEADER_HOST, offsetof(Headers, host), "There is more than one Host."},
+	{MHD_HTTP_HEADER_CONTENT_TYPE, offsetof(Headers, content_type), "There is more than one Content-Type."},
+	{MHD_HTTP_HEADER_AUTHORIZATION, offsetof(Headers, authorization), "There is more than one Authorization."},
+	{MHD_HTTP_HEADER_ORIGIN, offsetof(Headers, origin), "There is more than one Origin."},
+	{"Sec-Fetch-Site", offsetof(Headers, fetch_site), "There is more than one Sec-Fetch-Site."},
+	{MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, offsetof(Headers, preflight),
+	"There is more than one Access-Control-Request-Method."},
+};
+
+static void
+take_single(Walk *walk, const char *name, size_t name_length, const char *value)
+{
+	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++)
+	{
+		const char **place = (const char **) ((char *) walk->headers + singles[i].place);
+
+		if (!is_name(name, name_length, singles[i].name))
+			continue;
+		if (*place)
+			refuse(&walk->refusal, 400, singles[i].repeated);
+		*place = value;
+	}
+}
+
 static enum MHD_Result
 check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name_length,
 			 const char *value, size_t value_length)
@@ -138,14 +169,10 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 	if (has_control(value, value_length))
 		refuse(&walk->refusal, 400, "A header has a control character in it.");
 
-	if (is_name(name, name_length, MHD_HTTP_HEADER_HOST))
-	{
-		if (walk->hosts++ > 0)
-			refuse(&walk->refusal, 400, "There is more than one Host.");
-		if (!is_host(value, value_length))
-			refuse(&walk->refusal, 400, "The Host is not a host with or without a port.");
-	}
-	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_LENGTH))
+	take_single(walk, name, name_length, value);
+	if (is_name(name, name_length, MHD_HTTP_HEADER_HOST) && !is_host(value, value_length))
+		refuse(&walk->refusal, 400, "The Host is not a host with or without a port.");
+	if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_LENGTH))
 		check_length(walk, value, value_length);
 	else if (is_name(name, name_length, MHD_HTTP_HEADER_TRANSFER_ENCODING))
 	{
@@ -160,12 +187,6 @@ check_header(void *owner, enum MHD_ValueKind kind, const char *name, size_t name
 		if (!is_name(value, value_length, "100-continue"))
 			refuse(&walk->refusal, 417, "The only Expect known is 100-continue.");
 		walk->headers->expects_continue = true;
-	}
-	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_TYPE))
-	{
-		if (walk->headers->content_type)
-			refuse(&walk->refusal, 400, "There is more than one Content-Type.");
-		walk->headers->content_type = value;
 	}
 	else if (is_name(name, name_length, MHD_HTTP_HEADER_CONTENT_ENCODING))
 		walk->headers->encoded = walk->headers->encoded || !is_name(value, value_length, "identity");
@@ -225,7 +246,7 @@ framing_check(struct MHD_Connection *connection, const char *method, const char 
 		refuse(&walk.refusal, 400, "A header line does not end in CR LF, is folded or has a NUL in it.");
 #endif
 
-	if (walk.hosts == 0 && !old_version)
+	if (walk.headers->host == NULL && !old_version)
 		refuse(&walk.refusal, 400, "There is no Host.");
 	if (walk.codings && walk.lengths)
 		refuse(&walk.refusal, 400, "There is a Content-Length and a Transfer-Encoding.");

@@ -9,10 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The headers that chatd heeds. */
+/* The headers that chatd heeds. Texts are in libmicrohttpd's buffer; NULL: none. */
 typedef struct Headers
 {
-	const char *content_type;	/* in libmicrohttpd's buffer; NULL: none */
+	const char *host;
+	const char *content_type;
+	const char *authorization;
+	const char *origin;
+	const char *fetch_site;		/* Sec-Fetch-Site */
+	const char *preflight;		/* Access-Control-Request-Method */
 	bool		encoded;		/* by a Content-Encoding */
 	uint64_t	content_length;
 	bool		chunked;

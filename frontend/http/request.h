@@ -61,6 +61,7 @@ struct Request
 	const char *query;			/* the part after the question mark, or "" */
 	const char *method;			/* NULL until the headers are complete */
 	Headers		headers;
+	const struct Route *route;	/* NULL if there is none */
 	Segment		segments[PATH_SEGMENTS];
 	Handler		handler;
 

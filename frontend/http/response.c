@@ -44,8 +44,14 @@ respond(Request *request, unsigned status, char *body)
 void
 response_header(Request *request, const char *name, const char *value)
 {
-	if (request->response)
+	if (request->response && value)
 		MHD_add_response_header(request->response, name, value);
+}
+
+const char *
+response_header_of(const Request *request, const char *name)
+{
+	return request->response ? MHD_get_response_header(request->response, name) : NULL;
 }
 
 void

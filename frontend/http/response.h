@@ -52,6 +52,9 @@ extern void respond_allow(Request *request, unsigned status, const char *methods
 /* Adds a header to the response, if there is one. */
 extern void response_header(Request *request, const char *name, const char *value);
 
+/* A header of the response; NULL if it has none of the name. */
+extern const char *response_header_of(const Request *request, const char *name);
+
 /* Closes the connection after the response. */
 extern void response_close(Request *request);
 

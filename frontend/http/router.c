@@ -175,6 +175,7 @@ router_find(const Service *service, Request *request)
 	for (int i = 0; i < service->route_count && !route; i++)
 		if (count <= PIECES_MAX && matches(service->routes[i].pattern, pieces, count))
 			route = &service->routes[i];
+	request->route = route;
 
 	if (strcmp(request->target, "*") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, DELETE, OPTIONS");

@@ -31,6 +31,15 @@ typedef struct Service
 	int			route_count;
 	size_t		request_size;
 	void		(*release) (Request *request);
+
+	/* The head is there, and has a handler: may respond instead of it. */
+	void		(*admit) (Request *request);
+
+	/* The request is complete: runs its handler, now or later, or responds. */
+	void		(*run) (Request *request);
+
+	/* There is a response: adds the headers that each has. */
+	void		(*complete) (Request *request);
 } Service;
 
 /*

@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 
+import access
 import instructions
 import search
 from elastic import engine
@@ -278,7 +279,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-] + search.LINES
+] + access.LINES + search.LINES
 
 
 def print_table(rows):

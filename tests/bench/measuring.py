@@ -97,10 +97,10 @@ class Bench:
                     latencies[len(latencies) * 99 // 100], 0)
         return self.sample(run)
 
-    def run_wrk(self, server, connections, method, chats, tail, body=None):
+    def run_wrk(self, server, connections, method, chats, tail, body=None, credential=None):
         """What sample() wants, of requests for the messages of chats at random; wrk.lua explains the rest."""
         command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
-                   "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
+                   *(["-H", "Authorization: Bearer " + credential] if credential else []), "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
                    method, str(chats), self.token, tail, *([body] if body else [])]
         report = json.loads(output_of(command).splitlines()[-1])
         return (report["requests"] - report["errors"], report["seconds"],

@@ -164,8 +164,8 @@ class HttpServer:
 class Chatd(servers.Chatd):
     """chatd, for a cluster."""
 
-    def __init__(self, program, postgres):
-        super().__init__(program, postgres.conninfo())
+    def __init__(self, program, postgres, *flags):
+        super().__init__(program, postgres.conninfo(), *flags)
 
     def __enter__(self):
         return self

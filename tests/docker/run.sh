@@ -169,18 +169,29 @@ ready()
 	eventually 180 healthy "${services[@]}" && eventually 60 curl -sf "$url/readyz"
 }
 
+# call PATH ARGUMENT... - curl, with the key.
+call()
+{
+	curl -s -H "Authorization: Bearer $key" "$url$1" "${@:2}"
+}
+
+stranger_refused()
+{
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "$url/applications")" = 401 ]
+}
+
 # Post a message, and remember it in "posted".
 post()
 {
 	posted=$((posted + 1))
-	[ "$(curl -s "$url/applications/$token/chats/1/messages" -d "data[body]=Parcel $posted is here")" = \
+	[ "$(call "/applications/$token/chats/1/messages" -d "data[body]=Parcel $posted is here")" = \
 		"{\"number\":$posted,\"body\":\"Parcel $posted is here\"}" ]
 }
 
 # Whether a search finds every message that was posted.
 all_found()
 {
-	[ "$(curl -s "$url/applications/$token/chats/1/messages/search?query=PARCEL" | grep -o '"number"' | wc -l)" = "$posted" ]
+	[ "$(call "/applications/$token/chats/1/messages/search?query=PARCEL" | grep -o '"number"' | wc -l)" = "$posted" ]
 }
 
 goes_on()
@@ -227,7 +238,8 @@ passwords_hidden()
 	grep -qF requirepass "$work/told" && grep -qF "made redis/password" "$work/told" || return 1
 	for password in "$(in_stack exec -T chatd sed 's/.*://' /run/secrets/chatd/pgpass)" \
 		"$(in_stack exec -T postgres cat /run/secrets/redis/password)" \
-		"$(in_stack exec -T postgres cat /run/secrets/elasticsearch/password)"; do
+		"$(in_stack exec -T postgres cat /run/secrets/elasticsearch/password)" \
+		"$(in_stack exec -T postgres sed 's/.*_//' /run/secrets/admin/key)"; do
 		[ "${#password}" = 48 ] || return 1
 		! grep -F "$password" "$work/told" || return 1
 	done
@@ -336,7 +348,7 @@ settings_used()
 {
 	[ "$(sql "SHOW pg_chat.max_body_size" | tr -d '\r')" = 2kB ] &&
 		[ "$(sql "SHOW log_connections" | tr -d '\r')" = on ] &&
-		[ "$(curl -s -o /dev/null -w '%{http_code}' "$url/applications/$token/chats/1/messages" \
+		[ "$(call "/applications/$token/chats/1/messages" -o /dev/null -w '%{http_code}' \
 			-d "data[body]=$(printf '%02049d' 0)")" = 422 ]
 }
 
@@ -413,8 +425,10 @@ tests()
 	check "the examples of settings are taken" overrides_taken
 	check "comes up from nothing" up
 	check "is healthy" ready
-	token=$(curl -s "$url/applications" -d "data[name]=parcels" | cut -d'"' -f4)
-	check "a chat" curl -sf -X POST "$url/applications/$token/chats"
+	check "who has no key is refused" stranger_refused
+	key=$(run_example compose-key "$work" | tr -d '\r')
+	token=$(call /applications -d "data[name]=parcels" | cut -d'"' -f4)
+	check "a chat" call "/applications/$token/chats" -f -X POST
 	check "a message is posted and found" goes_on
 	check "psql reaches the database" psql_works
 	check "Redis has its number" eventually 60 mirrored

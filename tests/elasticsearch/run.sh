@@ -21,7 +21,6 @@ umask 022
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$(cd "$here/../.." && pwd)/build/elasticsearch
-dependency_plugin=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 die()
 {
@@ -80,14 +79,13 @@ keep_only()
 
 fetch_jars()
 {
-	local said
-	command -v mvn >/dev/null || skip "the jars of $engine are to be fetched with Maven, and there is no mvn"
-	echo "Fetching the jars of $engine." >&2
-	rm -rf "$jars.new"
-	said=$(mvn -B -q -Dmaven.repo.local="$cache/repository" -f "$here/$engine/pom.xml" \
-		"$dependency_plugin:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$jars.new" 2>&1) ||
-		die "Maven cannot fetch the jars of $engine"$'\n'"$said"
-	keep_only "$jars"
+	local said status=0
+	said=$("$here/../lib/fetch_jars.sh" "$here/$engine/pom.xml" "$jars.new" 2>&1) || status=$?
+	case $status in
+		0) keep_only "$jars" ;;
+		77) skip "$said" ;;
+		*) die "$said" ;;
+	esac
 }
 
 compile()
@@ -97,7 +95,7 @@ compile()
 	keep_only "$classes"
 }
 
-# One at a time, as all share Maven's repository.
+# One at a time.
 build()
 {
 	[ ! -d "$jars" ] || [ ! -d "$classes" ] || return 0

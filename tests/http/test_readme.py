@@ -241,6 +241,15 @@ def test_login_of_chatd(server, filled_shop, tmp_path):
     starts(server, tmp_path, example("chatd-login"))
 
 
+def test_first_key(server, filled_shop):
+    environment = {**server.examples_environment, "PGDATABASE": filled_shop, "PGUSER": "postgres", "PATH": "%s:%s" % (server.bin, os.environ["PATH"])}
+    key = subprocess.check_output([*AS_POSTGRES, "bash", "-euc", example("first-key")], cwd="/", env=environment, text=True).strip()
+    chatd = serve(server, "--require-keys").ready()
+    assert chatd.get("/applications").status == 401
+    assert chatd.request("GET", "/applications", headers={"Authorization": "Bearer " + key}).status == 200
+    assert chatd.stop() == 0
+
+
 def test_loops_of_chatd(server, filled_shop, tmp_path):
     starts(server, tmp_path, example("chatd-loops"))
 

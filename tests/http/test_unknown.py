@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from conftest import wait_until
+from test_clients import apache_client, start_apache
 
 
 @pytest.fixture
@@ -37,6 +38,15 @@ def test_curl_that_retries(chatd, cluster, chats, messages, commits_that_hang, w
     chatd.ready()
     assert [row["number"] for row in chatd.get(path).json] == ([1] if what == "message" else [1, 2])
     assert answer.endswith("424") and "retry" not in answer.lower() and "may be stored or not" in answer
+
+
+@apache_client
+def test_apache_does_not_repeat(chatd, messages, commits_that_hang):
+    client = start_apache(chatd.url + messages, {"body": "once"})
+    commits_that_hang()
+    answer = client.communicate(timeout=60)[0]
+    chatd.ready()
+    assert answer.startswith("424 ") and len(chatd.get(messages).json) == 1
 
 
 def test_no_other_status_says_that(chatd, cluster, messages, commits_that_hang):

@@ -38,6 +38,7 @@ class Cluster:
         self.database = database
         self.bin = pathlib.Path(subprocess.check_output([pg_config, "--bindir"], text=True).strip())
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pg_chat.", dir=parent))
+        self.environment = {**ENVIRONMENT, "PGHOST": str(self.directory), "PGUSER": "postgres", "PGDATABASE": database}
         if AS_POSTGRES:
             shutil.chown(self.directory, "postgres", "postgres")
         self.run("initdb", "-D", self.directory / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", *initdb)
@@ -47,10 +48,6 @@ class Cluster:
         self.start()
         self.sql("CREATE DATABASE " + database, "postgres")
         self.sql("CREATE EXTENSION pg_chat")
-
-    @property
-    def environment(self):
-        return {**ENVIRONMENT, "PGHOST": str(self.directory), "PGUSER": "postgres", "PGDATABASE": self.database}
 
     def run(self, program, *arguments):
         return subprocess.run([*AS_POSTGRES, self.bin / program, *arguments], cwd="/", check=True, env=ENVIRONMENT,

@@ -122,16 +122,28 @@ stop_chatd()
 	kill "$chatd" && wait "$chatd"
 }
 
+# call PATH ARGUMENT... - curl, with the key.
+call()
+{
+	curl -s -H "Authorization: Bearer $key" "$url$1" "${@:2}"
+}
+
+stranger_refused()
+{
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "$url/applications")" = 401 ]
+}
+
 post()
 {
-	token=$(curl -s "$url/applications" -d "data[name]=parcels" | cut -d'"' -f4)
-	curl -sf -X POST "$url/applications/$token/chats" &&
-		curl -sf "$url/applications/$token/chats/1/messages" -d "data[body]=The parcel is here"
+	key=$(example deb-key)
+	token=$(call /applications -d "data[name]=parcels" | cut -d'"' -f4)
+	call "/applications/$token/chats" -f -X POST &&
+		call "/applications/$token/chats/1/messages" -f -d "data[body]=The parcel is here"
 }
 
 found()
 {
-	[ "$(curl -s "$url/applications/$token/chats/1/messages/search?query=PARCEL")" = \
+	[ "$(call "/applications/$token/chats/1/messages/search?query=PARCEL")" = \
 		'[{"number":1,"body":"The parcel is here"}]' ]
 }
 
@@ -201,6 +213,7 @@ tests()
 	check "the worker runs" eventually worker_runs
 	check "chatd starts" start_chatd
 	check "it can serve, and its log can be read" example deb-check
+	check "who has no key is refused" stranger_refused
 	check "a message is posted" post
 	check "it is found" found
 

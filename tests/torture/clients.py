@@ -43,6 +43,9 @@ READS = [
 ]
 
 ANSWER_TIMEOUT = 30
+
+# So many messages a round writes at full rate, however long its fault lasts; then clients pause.
+PLENTY = 10000
 MARK = "\x01"
 
 
@@ -143,6 +146,8 @@ class Client(threading.Thread):
         try:
             while not self.load.stopped.is_set():
                 self.attempt()
+                if len(self.load.acknowledged) > PLENTY:
+                    self.load.stopped.wait(0.1)
             self.finish()
         except Exception as error:      # pylint: disable=broad-except
             self.load.problem("%s %d: %s: %s" % (self.kind, self.number, type(error).__name__, error))

@@ -47,7 +47,7 @@ ENOUGH = 100
 KEPT = 10
 
 # Of so many rounds one has one of the rare faults; of so many one has two faults.
-RARELY, TWICE = 25, 3
+RARELY, TWICE = 40, 3
 
 
 def faults_of_rounds(seed, names):

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -94,6 +95,7 @@ class Standby(Postgres):
     def __init__(self, primary):        # pylint: disable=super-init-not-called
         self.disk, self.bin, self.database = primary.disk, primary.bin, primary.database
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pg_chat."))
+        self.environment = {**primary.environment, "PGHOST": str(self.directory)}
         if servers.AS_POSTGRES:
             shutil.chown(self.directory, "postgres", "postgres")
         self.run("pg_basebackup", "-D", self.directory / "data", "-h", primary.directory, "-U", "postgres", "-R", "-c", "fast")
@@ -154,6 +156,7 @@ class World:
     settings: of postgresql.conf; flags: of chatd."""
 
     def __init__(self, pg_config, chatd, settings, flags=()):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
         self.chatd_command = (chatd, *flags)
         with contextlib.ExitStack() as stack:
             self.open = stack

@@ -35,7 +35,7 @@ SELECT shown(messages) FROM chat.search_application_json(token('shop'), 'm', aft
 SELECT bool_and((j.message ->> 'created_at')::timestamptz = m.created_at AND j.message ->> 'sender' IS NOT DISTINCT FROM m.sender
 	AND (j.message ->> 'metadata')::jsonb IS NOT DISTINCT FROM m.metadata)
 FROM chat.messages AS m, chat.get_messages_json(ARRAY[token('shop')], ARRAY[m.chat_number], ARRAY[m.number]) AS j;
-SELECT shown(chat.create_application_json(E'a "quoted" \\ name'))::jsonb - 'token', (SELECT count(*) FROM chat.list_applications());
+SELECT shown((chat.create_application_json(E'a "quoted" \\ name')).application)::jsonb - 'token', (SELECT count(*) FROM chat.list_applications());
 SELECT shown(chat.create_chat_json(token('shop'))), shown(chat.create_chat_json(token('shop'), 77)), (SELECT number FROM chat.get_chat(id('shop'), 77));
 
 -- Bad input: the same error from one and from many; a sender and metadata have their limits.

@@ -1,0 +1,11 @@
+/*
+ * current_user_name.h
+ *	  The application's user that a session works for: see current_user_name.c.
+ */
+#ifndef PG_CHAT_CURRENT_USER_NAME_H
+#define PG_CHAT_CURRENT_USER_NAME_H
+
+/* pg_chat.user_name: the name; empty: none. */
+extern char *guc_user_name;
+
+#endif							/* PG_CHAT_CURRENT_USER_NAME_H */

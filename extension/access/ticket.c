@@ -1,0 +1,96 @@
+/*
+ * ticket.c
+ *	  Tickets: a credential that may stand in a URL.
+ *
+ * A browser's EventSource can send no header, and what stands in a URL ends in logs.
+ * So a client that has a credential asks for a ticket first, a random text that opens
+ * one stream within 30 seconds. The table has its SHA-256, and what the server that
+ * made it has to know when it comes back; that may be another server.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "common/spi_plan.h"
+#include "core/sql_function.h"
+
+PG_FUNCTION_INFO_V1(chat_create_ticket);
+PG_FUNCTION_INFO_V1(chat_use_ticket);
+
+/*
+ * chat.create_ticket(token text, digest bytea, content text) returns void
+ *
+ * Takes away some that have expired, more than one, so that they do not pile up.
+ */
+static Datum
+create_ticket(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"WITH expired AS (DELETE FROM chat_internal.tickets AS t USING (SELECT e.application_id, e.digest"
+		" FROM chat_internal.tickets AS e WHERE e.expires_at < clock_timestamp()"
+		" ORDER BY e.expires_at LIMIT 4 FOR UPDATE SKIP LOCKED) AS e"
+		" WHERE t.application_id = e.application_id AND t.digest = e.digest)"
+		" INSERT INTO chat_internal.tickets (application_id, digest, content)"
+		" SELECT $1, $2, $3 ON CONFLICT DO NOTHING",
+		INT4OID, BYTEAOID, TEXTOID);
+	Datum		values[3];
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("digest and content of a ticket must not be null")));
+	values[0] = Int32GetDatum(application);
+	values[1] = PG_GETARG_DATUM(1);
+	values[2] = PG_GETARG_DATUM(2);
+	spi_plan_write(&plan, values, NULL);
+	PG_RETURN_VOID();
+}
+
+static SqlFunction create_ticket_function = {
+	create_ticket, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, BYTEAOID, TEXTOID), SQL_RETURNS(VOIDOID)}
+};
+
+Datum
+chat_create_ticket(PG_FUNCTION_ARGS)
+{
+	return sql_function_call_by_token(fcinfo, &create_ticket_function);
+}
+
+/*
+ * chat.use_ticket(token text, digest bytea) returns text
+ *
+ * The row goes: of two who use one ticket, one finds it.
+ */
+Datum
+chat_use_ticket(PG_FUNCTION_ARGS)
+{
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, BYTEAOID), SQL_RETURNS(TEXTOID)};
+	static SavedPlan plan = SAVED_PLAN(
+		"DELETE FROM chat_internal.tickets AS t WHERE t.application_id = $1 AND t.digest = $2"
+		" RETURNING CASE WHEN t.expires_at >= clock_timestamp() THEN t.content END",
+		INT4OID, BYTEAOID);
+	MemoryContext result_context = CurrentMemoryContext;
+	TableOwnerSwitch caller;
+	Datum		values[2];
+	text	   *content = NULL;
+	bool		isnull = true;
+
+	sql_signature_check(fcinfo, &signature, InvalidOid);
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	values[0] = Int32GetDatum(sql_function_application(fcinfo, TEXTOID, FUNCTION_WRITES));
+	values[1] = PG_GETARG_DATUM(1);
+	if (!PG_ARGISNULL(1) && spi_plan_write(&plan, values, NULL) > 0)
+		content = spi_result_text(0, 1, &isnull);
+	if (!isnull)
+	{
+		MemoryContext spi_context = MemoryContextSwitchTo(result_context);
+
+		content = cstring_to_text_with_len(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
+		MemoryContextSwitchTo(spi_context);
+	}
+	table_owner_leave(caller);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(content);
+}

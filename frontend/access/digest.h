@@ -1,0 +1,25 @@
+/*
+ * digest.h
+ *		SHA-256, which stands in the place of secrets.
+ */
+#ifndef CHATD_DIGEST_H
+#define CHATD_DIGEST_H
+
+#include <stddef.h>
+
+#define DIGEST_SIZE 32
+#define DIGEST_HEX_SIZE (2 + 2 * DIGEST_SIZE)	/* with \x before it, as PostgreSQL writes bytes */
+
+typedef struct Digest
+{
+	unsigned char bytes[DIGEST_SIZE];
+} Digest;
+
+/* The digest of a text; of two texts, which no two others have. Exit without memory. */
+extern Digest digest_of(const char *text, size_t length);
+extern Digest digest_of_two(const char *first, size_t first_length, const char *second, size_t second_length);
+
+/* Writes it as PostgreSQL does, without a NUL. */
+extern void digest_to_hex(const Digest *digest, char hex[DIGEST_HEX_SIZE]);
+
+#endif

@@ -1,0 +1,266 @@
+/*
+ * fact.c
+ *		Facts: what the database says of credentials, known for a second at most.
+ *
+ * The second is counted from when the database was asked: what it says cannot be
+ * older than that.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/fact.h"
+#include "common/loop.h"
+#include "db/reads.h"
+
+#define FACTS 2048
+#define BUCKETS 4096			/* a power of two */
+
+typedef struct Fact
+{
+	const FactType *type;		/* NULL: the place is free */
+	Digest		name;
+	bool		asked;			/* the database has yet to answer */
+	uint64_t	until;			/* when it is no longer known */
+	void	   *value;
+	FactWaiter *waiters;
+	Query		query;
+	char	   *texts;			/* the parameters' */
+	struct Fact *next_in_bucket;
+	struct Fact *newer;			/* the order of last use */
+	struct Fact *older;
+} Fact;
+
+static Fact *facts;
+static Fact *buckets[BUCKETS];
+static Fact *newest;
+static Fact *oldest;
+
+/* Makes the table. Returns false without memory. */
+static bool
+prepare(void)
+{
+	if (facts)
+		return true;
+	facts = calloc(FACTS, sizeof(Fact));
+	for (int i = 0; facts && i < FACTS; i++)
+	{
+		facts[i].newer = i > 0 ? &facts[i - 1] : NULL;
+		facts[i].older = i < FACTS - 1 ? &facts[i + 1] : NULL;
+	}
+	if (facts)
+	{
+		newest = &facts[0];
+		oldest = &facts[FACTS - 1];
+	}
+	return facts != NULL;
+}
+
+static Fact **
+bucket_place(const FactType *type, const Digest *name)
+{
+	uint32_t	hash;
+	Fact	  **place;
+
+	memcpy(&hash, name->bytes, sizeof(hash));
+	place = &buckets[hash % BUCKETS];
+	while (*place && ((*place)->type != type || memcmp(&(*place)->name, name, sizeof(Digest)) != 0))
+		place = &(*place)->next_in_bucket;
+	return place;
+}
+
+/* Makes a fact the one that was used last. */
+static void
+touch(Fact *fact)
+{
+	if (fact == newest)
+		return;
+	fact->newer->older = fact->older;
+	if (fact->older)
+		fact->older->newer = fact->newer;
+	else
+		oldest = fact->newer;
+	fact->newer = NULL;
+	fact->older = newest;
+	newest->newer = fact;
+	newest = fact;
+}
+
+static void
+forget_value(Fact *fact)
+{
+	if (fact->value)
+		fact->type->free(fact->value);
+	fact->value = NULL;
+	free(fact->texts);
+	fact->texts = NULL;
+}
+
+/* A place for a new fact of this name; NULL if the database is being asked for all. */
+static Fact *
+fact_new(const FactType *type, const Digest *name)
+{
+	Fact	   *fact = prepare() ? oldest : NULL;
+
+	while (fact && fact->asked)
+		fact = fact->newer;
+	if (fact == NULL)
+		return NULL;
+	if (fact->type)
+	{
+		*bucket_place(fact->type, &fact->name) = fact->next_in_bucket;
+		forget_value(fact);
+	}
+	fact->type = type;
+	fact->name = *name;
+	fact->next_in_bucket = NULL;
+	*bucket_place(type, name) = fact;
+	touch(fact);
+	return fact;
+}
+
+/* The fact of a name, as it was known last; NULL if there is none. */
+static Fact *
+fact_find(const FactType *type, const Digest *name)
+{
+	Fact	   *fact = facts ? *bucket_place(type, name) : NULL;
+
+	if (fact)
+		touch(fact);
+	return fact;
+}
+
+static Fact *
+fact_of_query(Query *query)
+{
+	return (Fact *) ((char *) query - offsetof(Fact, query));
+}
+
+/*
+ * The database has answered: tells those who wait. They may ask for more, which is why
+ * the fact counts as asked for until all are told: it keeps its place.
+ */
+static void
+tell(Fact *fact, const Failure *failure)
+{
+	FactWaiter *waiter;
+
+	while ((waiter = fact->waiters) != NULL)
+	{
+		fact->waiters = waiter->next;
+		if (failure)
+			waiter->failed(waiter, failure);
+		else
+			waiter->found(waiter, fact->value, fact->until);
+	}
+	fact->asked = false;
+}
+
+static void
+on_row(Query *query, const Rows *rows)
+{
+	Fact	   *fact = fact_of_query(query);
+
+	fact->value = fact->type->read(rows);
+	tell(fact, NULL);
+}
+
+static void
+on_failure(Query *query, const Failure *failure)
+{
+	Fact	   *fact = fact_of_query(query);
+
+	/* No row is an answer, too. */
+	if (failure->sqlstate && strcmp(failure->sqlstate, NO_SUCH_ROW) == 0)
+		tell(fact, NULL);
+	else
+	{
+		fact->until = 0;
+		tell(fact, failure);
+	}
+}
+
+/* Sends the question for a fact. Returns false without memory. */
+static bool
+send_question(Fact *fact, const FactName *name)
+{
+	size_t		length = name->first_length + name->second_length;
+
+	forget_value(fact);
+	fact->texts = malloc(length + 2);
+	if (fact->texts == NULL)
+		return false;
+	memcpy(fact->texts, name->first, name->first_length);
+	fact->texts[name->first_length] = '\0';
+	if (name->second)
+		memcpy(fact->texts + name->first_length + 1, name->second, name->second_length);
+	fact->texts[length + 1] = '\0';
+
+	fact->asked = true;
+	fact->until = loop_now() + FACT_LIFETIME;
+	fact->query = (Query) {
+		.statement = fact->type->statement,
+		.pool = POOL_READ,
+		.max_rows = 1,
+		.since = loop_now(),
+		.succeeded = on_row,
+		.failed = on_failure,
+	};
+	query_add_text(&fact->query, fact->texts, name->first_length);
+	if (name->second)
+		query_add_text(&fact->query, fact->texts + name->first_length + 1, name->second_length);
+	else if (name->number)
+		query_add_number(&fact->query, name->number);
+	reads_submit(&fact->query);
+	return true;
+}
+
+void
+fact_ask(const FactType *type, const FactName *name, FactWaiter *waiter)
+{
+	Digest		digest = digest_of_two(name->first, name->first_length, name->second, name->second_length);
+	Fact	   *fact = fact_find(type, &digest);
+	bool		known = fact && (fact->asked || fact->until > loop_now());
+
+	if (known && !fact->asked)
+	{
+		waiter->found(waiter, fact->value, fact->until);
+		return;
+	}
+	if (fact == NULL)
+		fact = fact_new(type, &digest);
+	if (fact == NULL)
+	{
+		waiter->failed(waiter, &(Failure) {.message = "The server is busy."});
+		return;
+	}
+	waiter->next = fact->waiters;
+	fact->waiters = waiter;
+	if (!known && !send_question(fact, name))
+		tell(fact, &(Failure) {.message = "Out of memory."});
+}
+
+void *
+fact_recall(const FactType *type, const Digest *name)
+{
+	Fact	   *fact = fact_find(type, name);
+
+	return fact && fact->until > loop_now() ? fact->value : NULL;
+}
+
+void
+fact_remember(const FactType *type, const Digest *name, void *value, uint64_t until)
+{
+	Fact	   *fact = fact_find(type, name);
+
+	if (fact == NULL)
+		fact = fact_new(type, name);
+	if (fact == NULL)
+	{
+		type->free(value);
+		return;
+	}
+	forget_value(fact);
+	fact->value = value;
+	fact->until = until;
+}

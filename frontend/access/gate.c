@@ -1,0 +1,77 @@
+/*
+ * gate.c
+ *		The gate: every request passes it on its way to its handler.
+ *
+ * What can be said at once is said when the head is there: no body of who is refused is
+ * kept. A credential is looked up when the request is complete.
+ */
+#include "access/api_key.h"
+#include "access/client_address.h"
+#include "access/credential.h"
+#include "access/exposure.h"
+#include "access/gate.h"
+#include "access/origin.h"
+#include "access/rate_limit.h"
+#include "access/refusal.h"
+#include "common/settings.h"
+
+void
+gate_open(void)
+{
+	exposure_check();
+	rights_open();
+	origins_open();
+	client_addresses_open();
+}
+
+void
+gate_tick(void)
+{
+	api_keys_tick();
+}
+
+void
+gate_admit(Request *request)
+{
+	Visit	   *visit = visit_of(request);
+	const Right *right = right_of(request);
+
+	visit->right = right;
+	if (!rate_limit_admits_address(visit) || right->scope == SCOPE_NONE || !origin_admits(request))
+		return;
+	if (!credential_read(visit))
+		refuse_malformed(request);
+	else if (!credential_is_given(visit) && settings.require_keys && !right_trusts_token(right))
+		refuse_missing(request);
+}
+
+/* The credential counts. */
+static void
+on_granted(Visit *visit)
+{
+	Request    *request = &visit->request;
+	const char *reason;
+
+	if (!right_allows(visit->right, visit->grant, visit_application(request), visit_chat(request), &reason))
+		refuse_insufficient(request, visit->right->scope, reason);
+	else if (rate_limit_admits_grant(visit))
+		request->handler(request);
+}
+
+void
+gate_run(Request *request)
+{
+	Visit	   *visit = visit_of(request);
+
+	if (credential_is_given(visit))
+		credential_look_up(visit, on_granted);
+	else
+		request->handler(request);
+}
+
+void
+gate_complete(Request *request)
+{
+	origin_complete(request);
+	rate_limit_complete(visit_of(request));
+}

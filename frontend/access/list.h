@@ -1,0 +1,18 @@
+/*
+ * list.h
+ *		Settings that are lists, separated by commas.
+ */
+#ifndef CHATD_LIST_H
+#define CHATD_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Calls take with each element of a setting, without white space around it; NULL is an
+ * empty list. Exits with a message that names the setting if take refuses one.
+ */
+extern void list_each(const char *setting, const char *name, const char *wanted,
+					  bool (*take) (const char *element, size_t length));
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * rights.c
+ *		Who may do what: the table of rights.
+ *
+ * There is a line for each method of each route; README.md here shows the table, and a
+ * test walks it. A route that has no line needs a key of scope admin that is bound to
+ * no application.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/rights.h"
+#include "common/settings.h"
+#include "http/router.h"
+
+static const Right rights[] = {
+	{"GET", "/", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/healthz", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/readyz", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/applications", SCOPE_READ, REACH_KEYS, 0},
+	{"POST", "/applications", SCOPE_ADMIN, REACH_SERVER, 0},
+	{"GET", "/applications/{token}", SCOPE_READ, REACH_APPLICATION, 0},
+	{"POST", "/applications/{token}/tickets", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/messages/search", SCOPE_READ, REACH_APPLICATION, 0},
+	{"GET", "/applications/{token}/chats", SCOPE_READ, REACH_APPLICATION, 0},
+	{"POST", "/applications/{token}/chats", SCOPE_WRITE, REACH_KEYS, 0},
+	{"GET", "/applications/{token}/chats/{chat}", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/chats/{chat}/messages", SCOPE_READ, REACH_CHAT, 0},
+	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
+	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_READ, REACH_CHAT, 0},
+};
+
+static const Right all_there_is = {"", "", SCOPE_ADMIN, REACH_SERVER, 0};
+
+static Scope trusted;			/* what a token is enough for */
+
+void
+rights_open(void)
+{
+	trusted = settings.trust_tokens ? scope_parse(settings.trust_tokens) : SCOPE_NONE;
+	if (settings.trust_tokens && (trusted == SCOPE_NONE || trusted == SCOPE_ADMIN))
+	{
+		fprintf(stderr, "chatd: --trust-tokens must be read or write\n");
+		exit(2);
+	}
+}
+
+const Right *
+right_of(const Request *request)
+{
+	const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (strcmp(rights[i].pattern, request->route->pattern) == 0 && strcmp(rights[i].method, method) == 0)
+			return &rights[i];
+	return &all_there_is;
+}
+
+bool
+right_reaches_users(const Right *right)
+{
+	return right->reach >= REACH_APPLICATION;
+}
+
+/* Does a path name the application of a grant, by its token or its id? */
+static bool
+names_application(const Text *path, const Grant *grant)
+{
+	char		id[16];
+	int			id_length = snprintf(id, sizeof(id), "%d", grant->application);
+
+	return (path->length == strlen(grant->token) && memcmp(path->bytes, grant->token, path->length) == 0) ||
+		(path->length == (size_t) id_length && memcmp(path->bytes, id, path->length) == 0);
+}
+
+bool
+right_allows(const Right *right, const Grant *grant, const Text *application, int chat, const char **reason)
+{
+	*reason = NULL;
+	if (grant->scope < right->scope)
+		*reason = "The credential's scope is not enough for this.";
+	else if (right->reach == REACH_SERVER && grant->application)
+		*reason = "This takes a key that is bound to no application.";
+	else if (grant->user && !right_reaches_users(right))
+		*reason = "This takes a key.";
+	/* One answer, whether there is such an application or not. */
+	else if (grant->token && application && !names_application(application, grant))
+		*reason = "The credential is for another application.";
+	else if (right->reach == REACH_APPLICATION && !grant->all_chats)
+		*reason = "The credential is for some chats of the application only.";
+	else if (right->reach == REACH_CHAT && chat && !grant_has_chat(grant, chat))
+		*reason = "The credential is not for this chat.";
+	return *reason == NULL;
+}
+
+bool
+right_trusts_token(const Right *right)
+{
+	return right->scope <= trusted && strstr(right->pattern, "{token}");
+}
