@@ -71,6 +71,8 @@ end_name(FormReader *reader)
 		reader->field = fields_find(reader->fields, name, length - prefix - 1);
 		if (reader->field == NULL && fields_find_similar(reader->fields, name, length - prefix - 1))
 			return fail(reader, FORM_NAME_MISSPELT);
+		if (reader->field == NULL)
+			fields_note_unknown(reader->fields, name, length - prefix - 1);
 	}
 	if (reader->field && reader->field->type != FIELD_ABSENT)
 	{

@@ -132,6 +132,8 @@ static const struct
 	{"Sec-Fetch-Site", offsetof(Headers, fetch_site), "There is more than one Sec-Fetch-Site."},
 	{MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, offsetof(Headers, preflight),
 	"There is more than one Access-Control-Request-Method."},
+	{"Idempotency-Key", offsetof(Headers, idempotency_key), "There is more than one Idempotency-Key."},
+	{MHD_HTTP_HEADER_IF_MATCH, offsetof(Headers, if_match), "There is more than one If-Match."},
 };
 
 static void

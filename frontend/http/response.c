@@ -37,6 +37,7 @@ respond(Request *request, unsigned status, char *body)
 	else
 		free(body);
 	fields_free(&request->fields);
+	items_free(&request->items);
 	if (request->phase == PHASE_SUSPENDED)
 		daemon_resume(request->connection);
 }

@@ -122,6 +122,7 @@ set_handler(const Route *route, const Piece *pieces, Request *request)
 	{
 		request->wanted = route->fields;
 		fields_begin(&request->fields, route->fields, request->share);
+		request->items = (Items) {.names = route->takes_items ? route->fields : NULL, .share = request->share};
 	}
 	if (!take_segments(route->pattern, pieces, request))
 		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");

@@ -18,6 +18,7 @@ typedef struct Route
 	Handler		post;
 	Handler		delete;
 	const char *const *fields;	/* of the body that post wants; ends with NULL */
+	bool		takes_items;	/* the body's data may be an array of them */
 } Route;
 
 /*
