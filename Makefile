@@ -47,11 +47,14 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
+# CI tries pg_repack. It has to be there before the private PostgreSQL is made.
+test test-tap: REPACK = $(if $(CI),repack)
+
 all: ## build extension and chatd
-	@$(PACKAGES) build
+	@$(PACKAGES) build $(REPACK)
 	@$(AS_OWNER) $(STEP) build "Building the extension and chatd" $(MAKE) --no-print-directory $(PARALLEL) compile
 
-# What "all" does once the packages are there.
+# The build proper, once the packages are installed.
 compile:
 	docker/private_postgres.sh $(PRIVATE)
 	+$(EXTENSION) install

@@ -2,7 +2,7 @@
 #
 # deb.sh - Debian packages of this tree, for the release that runs this, in build/deb.
 #
-# What they are made of is docker/debian; the version is the control file's. The changelog is made
+# They are made of docker/debian; the version is the control file's. The changelog is made
 # here, control out of control.in by pg_buildext, with a package for each PostgreSQL of the release.
 
 set -euo pipefail

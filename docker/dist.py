@@ -23,7 +23,7 @@ def committed(path):
 
 
 def control():
-    """What the control file says: a dictionary."""
+    """The settings of the control file, as a dictionary."""
     return dict(re.findall(r"^(\w+) *= *'?(.*?)'?$", committed("extension/pg_chat.control"), re.M))
 
 
@@ -54,7 +54,7 @@ def meta(said):
 
 
 def mistakes(said, files):
-    """What PGXN's specification of META.json, version 1.0.0, demands and a META.json lacks."""
+    """The fields that PGXN's specification of META.json, version 1.0.0, requires and a META.json lacks."""
     for field in ("name", "version", "abstract", "maintainer", "license", "provides", "meta-spec"):
         if not said.get(field):
             yield f"{field} is missing"

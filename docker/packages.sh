@@ -3,9 +3,10 @@
 # packages.sh GROUP... - install from Debian what a group needs and the machine lacks.
 #
 # Groups: build (compile and run), headers (of PostgreSQL, with the package they come in), test, engine
-# (a real Elasticsearch for tests), fuzz, bench, load, lint, format (lay out the C), tags (for editors),
-# coverage, valgrind, dist, package (make Debian packages), tree (a fresh Debian). Names what it installs, says
-# nothing when all is there, and lists all it has ever installed in build/packages.
+# (a real Elasticsearch for tests), repack (pg_repack, which a test tries where it is there), fuzz, bench, load, lint,
+# format (lay out the C), tags (for editors), coverage, valgrind, dist, package (make Debian packages), tree (a fresh
+# Debian). Names what it installs, says nothing when all is there, and lists all it has ever installed in
+# build/packages.
 #
 # PostgreSQL is taken in the major version that PG_CONFIG reports, else in the release's default; a
 # PG_CONFIG with its own server and headers (not Debian's) needs neither. Debian's package of the headers
@@ -70,13 +71,13 @@ version()
 	dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' || true
 }
 
-# What lays out the C: later releases than Debian 12 lack it, see .ci/format.
+# The program that lays out the C; releases after Debian 12 lack it, see .ci/format.
 indenter()
 {
 	! grep -qs '^VERSION_ID="12"' /etc/os-release || echo pg-bsd-indent
 }
 
-# group_packages GROUP - prints the group's packages; "server" and "headers" stand for PostgreSQL's.
+# group_packages GROUP - prints the group's packages; "server", "headers" and "repack" stand for PostgreSQL's.
 group_packages()
 {
 	case $1 in
@@ -86,6 +87,7 @@ group_packages()
 		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
 		engine) echo default-jdk-headless maven ;;
 		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
+		repack) echo repack ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
 		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
@@ -110,6 +112,7 @@ wanted()
 			case $package in
 				server) [ -n "$foreign" ] || echo "postgresql-$major" ;;
 				headers) [ -n "$foreign" ] || echo "postgresql-server-dev-$major" ;;
+				repack) [ -n "$foreign" ] || echo "postgresql-$major-repack" ;;
 				*) echo "$package" ;;
 			esac
 		done

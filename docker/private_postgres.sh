@@ -25,7 +25,7 @@ copy()
 	[ ! -d "$1" ] || { mkdir -p "$directory$2" && cp -R "${@:3}" "$1/." "$directory$2"; }
 }
 
-made_of="$(stat -c '%n %s %Y' "$bindir/postgres") $(ls -d "$unpacked" 2>/dev/null || true)"
+made_of="$(stat -c '%n %s %Y' "$bindir/postgres" "$pkglibdir" "$sharedir/extension") $(ls -d "$unpacked" 2>/dev/null || true)"
 if [ "$made_of" != "$(cat "$directory/made_of" 2>/dev/null)" ]; then
 	rm -rf "$directory"
 	copy "$bindir" "$bindir"

@@ -18,7 +18,7 @@ if ! { mkdir -p "$top/build/log" && : >"$top/$log"; } 2>/dev/null; then
 	printf 'Cannot write to %s. If it is because root has built here: sudo chown -R %s %q\n' "$log" "$(stat -c %U "$top")" "$top/build" >&2
 	exit 1
 fi
-# What root writes is the clone's owner's, too.
+# Files that root writes belong to the clone's owner, too.
 [ "$(id -u)" != 0 ] || chown --reference="$top" "$top/build" "$top/build/log" "$top/$log"
 exec {out}>>"$top/$log"
 errors=$(mktemp) || exit

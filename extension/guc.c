@@ -3,7 +3,7 @@
  *	  The extension's settings, pg_chat.*.
  *
  * Each variable belongs to the module that uses it, and is declared in its
- * header. Here they get their names, descriptions and limits.
+ * header. Here the settings are defined, with their descriptions and limits.
  */
 #include "postgres.h"
 
@@ -27,11 +27,11 @@
 #include "search/search_candidates.h"
 
 /*
- * Whether PostgreSQL keeps to itself a URL that has a password. It logs what a
- * reload changes a setting to; not what a setting is at the start, nor what stays
- * as it is, of which a parallel worker is told, too. ALTER SYSTEM changes nothing
- * yet. Where the library is not preloaded, PostgreSQL does not know everywhere
- * that only superusers may read the setting.
+ * Whether PostgreSQL keeps a URL with a password secret. It logs the new value
+ * of a setting that a reload changes, but not a value set at the start, nor one
+ * that a reload leaves as it is; parallel workers are told of that, too. ALTER
+ * SYSTEM itself changes nothing. If the library is not preloaded, PostgreSQL
+ * does not know everywhere that only superusers may read the setting.
  */
 static bool
 is_kept_secret(const char *url)
@@ -44,8 +44,8 @@ is_kept_secret(const char *url)
 }
 
 /*
- * No message shows the value, which PostgreSQL's own would do: there may be a
- * password in it.
+ * Check the URL of Redis. No message shows the value, as PostgreSQL's own
+ * would: it may have a password.
  */
 static bool
 check_redis_url(char **value, void **extra, GucSource source)
@@ -70,7 +70,7 @@ check_redis_url(char **value, void **extra, GucSource source)
 	return false;
 }
 
-/* Likewise. */
+/* Check the URL of Elasticsearch likewise. */
 static bool
 check_elasticsearch_url(char **value, void **extra, GucSource source)
 {
@@ -194,7 +194,7 @@ guc_init(void)
 							NULL, NULL, NULL);
 
 	DefineCustomBoolVariable("pg_chat.direct_rows",
-							 "Whether messages and chats are created without statements where the tables allow it.",
+							 "Whether messages and chats are created, and messages read as JSON, without statements where the tables allow it.",
 							 "For developers, and for modules that have to see every statement. chat.write_paths() shows where the tables allow it.",
 							 &guc_direct_rows,
 							 true,

@@ -1,9 +1,9 @@
 /*
  * jobs.c
- *	  The jobs of the worker.
+ *	  The list of the worker's jobs.
  *
- * Each feature defines its jobs; the worker knows none of them but by this
- * table. core/status.c has their names, too, for chat.worker_status.
+ * Each feature defines its jobs; the worker knows them only by this list.
+ * core/status.c has their names, too, for chat.worker_status.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "purge/purge_job.h"
 #include "redis/redis_mirror_job.h"
 
-/* In the order in which they are done where several are due. */
+/* In the order in which they run if several are due. */
 static Job *const jobs[] = {
 	&recount_queue_job,
 	&recount_chats_job,
@@ -26,9 +26,7 @@ static Job *const jobs[] = {
 	&es_verify_job
 };
 
-/*
- * Tell the worker its jobs. Called once, when the library is loaded.
- */
+/* Pass the list to the worker. Called once, when the library is loaded. */
 void
 jobs_init(void)
 {

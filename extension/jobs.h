@@ -1,6 +1,6 @@
 /*
  * jobs.h
- *	  The jobs of the worker: see jobs.c.
+ *	  The list of the worker's jobs: see jobs.c.
  */
 #ifndef PG_CHAT_JOBS_H
 #define PG_CHAT_JOBS_H

@@ -3,8 +3,8 @@
  *	  Loading of the library.
  *
  * The extension keeps applications, chats and messages in the schema chat;
- * sql/pg_chat.sql defines the tables and what a caller sees. README.md beside
- * this file has the map of the folders, and each folder has its own.
+ * sql/pg_chat.sql defines the tables and the functions for callers. README.md
+ * beside this file has the map of the folders, and each folder has its own.
  */
 #include "postgres.h"
 
@@ -44,7 +44,7 @@ _PG_init(void)
 	{
 		shmem_init();
 		utility_hook_init();
-		/* pg_upgrade copies the files: nothing may change them meanwhile. */
+		/* No worker during pg_upgrade, which copies the files: nothing may change them. */
 		if (!IsBinaryUpgrade)
 			launcher_register();
 	}

@@ -22,11 +22,13 @@
 #include "api/routes.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/service_manager.h"
 #include "common/settings.h"
 #include "db/connector.h"
 #include "db/reads.h"
 #include "db/sessions.h"
 #include "db/writes.h"
+#include "http/acceptor.h"
 #include "http/connection.h"
 #include "http/daemon.h"
 #include "http/listener.h"
@@ -47,6 +49,7 @@ static void
 on_tick(void *unused)
 {
 	(void) unused;
+	acceptor_resume();
 	connections_tick();
 	gate_tick();
 	sessions_tick();
@@ -77,6 +80,9 @@ on_signal(void *owner, uint32_t events)
 	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
 	log_event("stopping");
+	if (settings.loops == 1)
+		service_manager_tell("STOPPING=1");
+	acceptor_close();
 	daemon_stop();
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
@@ -136,9 +142,9 @@ dispatch(void)
 	reads_dispatch();
 }
 
-/* Serves a listening socket until a signal stops it. Returns the exit status. */
+/* Serves listening sockets until a signal stops it. Returns the exit status. */
 static int
-serve(int listen_fd, const sigset_t *signals)
+serve(const Listeners *listeners, const sigset_t *signals)
 {
 	static Watcher signal_watcher = {.fd = -1, .ready = on_signal, .owner = &signal_watcher};
 
@@ -150,7 +156,7 @@ serve(int listen_fd, const sigset_t *signals)
 	stop_timer.fire = on_stop_timeout;
 	loop_arm(&tick, loop_now() + TICK);
 	sessions_open();
-	server_open(listen_fd, &api_service);
+	server_open(listeners, &api_service);
 
 	while (!finished)
 	{
@@ -167,9 +173,6 @@ serve(int listen_fd, const sigset_t *signals)
 	dispatch();
 	daemon_close();
 	log_event("stopped");
-	/* exit() would let libraries free what a thread that is connecting still uses. */
-	if (connector_is_running())
-		_exit(0);
 	return 0;
 }
 
@@ -202,6 +205,8 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 			ended = 0;
 		if (ended || sigwaitinfo(&awaited, NULL) != SIGCHLD)
 		{
+			if (!stop)
+				service_manager_tell("STOPPING=1");
 			for (int i = 0; i < count && !stop; i++)
 				kill(children[i], SIGTERM);
 			stop = true;
@@ -211,11 +216,11 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 }
 
 /*
- * Starts a process for each listening socket and becomes their parent. Returns
+ * Starts a process for each loop's listening sockets and becomes their parent. Returns
  * the exit status, in the parent and in each of the processes.
  */
 static int
-run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *signals)
+run_loops(const Listeners *listeners, pid_t *children, int count, const sigset_t *signals)
 {
 	pid_t		parent = getpid();
 
@@ -236,49 +241,69 @@ run_loops(const int *listen_fds, pid_t *children, int count, const sigset_t *sig
 				return 1;
 			for (int other = 0; other < count; other++)
 				if (other != i)
-					close(listen_fds[other]);
-			return serve(listen_fds[i], signals);
+					listeners_close(&listeners[other]);
+			return serve(&listeners[i], signals);
 		}
 	}
 	for (int i = 0; i < count; i++)
-		close(listen_fds[i]);
+		listeners_close(&listeners[i]);
+	service_manager_tell("READY=1");
 	return supervise(children, count, signals);
+}
+
+static void
+log_endpoints(const Endpoint *endpoints, int count)
+{
+	char		name[ENDPOINT_NAME_SIZE];
+
+	for (int i = 0; i < count; i++)
+	{
+		endpoint_name(&endpoints[i], name);
+		log_event("listening on %s", name);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
 	sigset_t	signals;
-	int		   *listen_fds;
+	Endpoint	endpoints[ENDPOINTS_MAX];
+	int			count;
+	Listeners  *listeners;
 	pid_t	   *children;
-	int			port;
+	pid_t		parent = getpid();
 	int			status;
 
 	settings_read(argc, argv);
-	gate_open();
+	count = endpoints_read(endpoints);
+	gate_open(endpoints, count);
 	signals = block_signals();
 	reserve_descriptors();
 
-	listen_fds = calloc(settings.loops, sizeof(int));
+	listeners = calloc(settings.loops, sizeof(Listeners));
 	children = calloc(settings.loops, sizeof(pid_t));
-	if (listen_fds == NULL || children == NULL)
+	if (listeners == NULL || children == NULL)
 	{
 		log_event("out of memory");
 		return 1;
 	}
-	port = settings.port;
+	/* Only the first one can tell whether another chatd has the port. */
 	for (int i = 0; i < settings.loops; i++)
-	{
-		/* Only the first one can tell whether another chatd has the port. */
-		listen_fds[i] = listener_open(port, i > 0 || settings.share_port);
-		port = listener_port(listen_fds[i]);
-	}
-	log_event("listening on %s port %d", settings.listen, port);
+		listeners[i] = listeners_open(endpoints, count, i > 0 || settings.share_port);
+	log_endpoints(endpoints, count);
 	if (settings.loops == 1)
-		status = serve(listen_fds[0], &signals);
+	{
+		service_manager_tell("READY=1");
+		status = serve(&listeners[0], &signals);
+	}
 	else
-		status = run_loops(listen_fds, children, settings.loops, &signals);
-	free(listen_fds);
+		status = run_loops(listeners, children, settings.loops, &signals);
+	if (getpid() == parent)
+		listeners_remove(endpoints, count);
+	/* exit() would let libraries free what a thread that is connecting still uses. */
+	if (connector_is_running())
+		_exit(status);
+	free(listeners);
 	free(children);
 	return status;
 }

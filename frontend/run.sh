@@ -21,7 +21,7 @@ caller=$(id -un)
 unset "${!PG@}"				# psql and chatd shall find this server, not the caller's
 umask 077
 
-# What DATA holds, as a pattern.
+# The contents of DATA, as a pattern.
 ours='lock|new|postgres|programs|chatd|postgresql\.log|chatd\.log|\.s\.PGSQL\.5432(\.lock)?'
 
 postgres_pid=

@@ -51,12 +51,6 @@ CREATE TABLE chat_internal.deleted_messages (
 	CONSTRAINT deleted_messages_pkey PRIMARY KEY (application_id, chat_number, revision)
 );
 COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
-CREATE FUNCTION chat_internal.own_tables() RETURNS void
-	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
-SELECT chat_internal.own_tables();
-DROP FUNCTION chat_internal.own_tables();
-REVOKE ALL ON chat_internal.deleted_messages FROM PUBLIC;
-
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
@@ -554,9 +548,13 @@ CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
 DROP FUNCTION chat_internal.own_functions();
+CREATE FUNCTION chat_internal.own_tables() RETURNS void
+	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
+SELECT chat_internal.own_tables();
+DROP FUNCTION chat_internal.own_tables();
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or read messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_application_json(text) SET SCHEMA chat;
@@ -624,7 +622,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON TABLE chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
+REVOKE ALL ON TABLE chat.api_keys, chat_internal.signing_keys, chat_internal.tickets, chat_internal.deleted_messages FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.create_key(text, text, integer, timestamptz),
 	chat.revoke_key(integer),

@@ -457,7 +457,7 @@ CREATE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 ---------------------------------------------------------------------------
--- What the functions return
+-- Types that the functions return
 ---------------------------------------------------------------------------
 
 CREATE TYPE chat.application AS (id integer, token text, name text, chats_count integer, created_at timestamptz);
@@ -809,7 +809,7 @@ CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boo
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
 	LANGUAGE C VOLATILE ROWS 6;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message and create_messages take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages or create messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see the rows written directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or read messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 
 CREATE FUNCTION chat_internal.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_search_checksum'

@@ -49,7 +49,7 @@ staged()
 		"$@"
 }
 
-# What runs the tests may not enter the clone: of a PostgreSQL that is there, the stage has a copy.
+# The user who runs the tests may not be able to enter the clone, so the stage has a copy of a PostgreSQL in it.
 stage_postgres()
 {
 	pg_config=$(command -v "$pg_config")

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "common/case_fold.h"
+#include "common/compat.h"
 #include "common/random_hex.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"

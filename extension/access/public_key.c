@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "access/public_key.h"
+#include "common/compat.h"
 
 #define PEM_BEGIN "-----BEGIN PUBLIC KEY-----"
 #define PEM_END "-----END PUBLIC KEY-----"

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "common/compat.h"
 #include "common/spi_plan.h"
 #include "core/sql_function.h"
 

@@ -2,15 +2,15 @@
  * job.c
  *	  Jobs: the work that a worker repeats.
  *
- * A job is done in runs. The result of a run, or its error, is written to
+ * A job is executed in runs. The result of a run, or its error, is written to
  * chat_internal.worker_jobs, which outlives the worker. A run that fails is
- * tried again after a pause that doubles with each failure. Its error is logged
- * when it differs from the last one, so that a server that is away for a day
- * leaves one line.
+ * tried again after a pause, which doubles with each failure. Its error is
+ * logged only if it differs from the last one, so that a server that is down
+ * for a day leaves one line.
  *
  * The table has a row for each job that ever ran in this database. A row names
- * the database it is of: where another database's rows arrive, as in a copy or
- * by a subscription, they stand beside this one's own.
+ * its owner database: rows of another database, which a copy or a subscription
+ * brings, stand beside this one's.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@
 int			guc_reconcile_interval;
 int			guc_scrub_interval;
 
-/* Half to all of the pause for this number of failures in succession. */
+/* The pause after this number of failures in succession; random, from half to all of it. */
 static long
 retry_after_ms(int failures)
 {
@@ -52,8 +52,8 @@ this_database(void)
 }
 
 /*
- * Write what a run did, or its error, if error is not NULL. Sums stay at the
- * highest number there is.
+ * Record the result of a run or, if error is not NULL, its error. Sums stop at
+ * the highest bigint.
  */
 static void
 record(const char *name, TimestampTz started, const JobRun *run, const char *error)
@@ -88,11 +88,12 @@ record(const char *name, TimestampTz started, const JobRun *run, const char *err
 }
 
 /*
- * Where a job that goes through everything stands, and whether it is in a full
- * scan: set to go through all of it at once. In a transaction.
+ * The position of a job that goes through everything, and whether it is in a
+ * full scan: set to go through all of it at once. In a transaction.
  *
- * One that has no position goes on where another database's stands: after
- * pg_upgrade, that is the same database under another identity.
+ * If the job has no position in this database, it continues from that of
+ * another database: after pg_upgrade, that is the same database with another
+ * identity.
  */
 ChatKey
 job_position(const char *name, bool *full_scan)
@@ -112,7 +113,7 @@ job_position(const char *name, bool *full_scan)
 	};
 }
 
-/* Write where such a job stands. In a transaction. */
+/* Record the position of such a job. In a transaction. */
 void
 job_set_position(const char *name, ChatKey position, bool full_scan)
 {
@@ -130,8 +131,8 @@ job_set_position(const char *name, ChatKey position, bool full_scan)
 }
 
 /*
- * End a run that failed, in a PG_CATCH block: log the error unless it is the
- * last one again, and record it.
+ * In a PG_CATCH block, end a run that failed: record the error, and log it
+ * unless it is the last one again.
  */
 static void
 fail(Job *job, MemoryContext context, TimestampTz started)
@@ -159,8 +160,7 @@ fail(Job *job, MemoryContext context, TimestampTz started)
 }
 
 /*
- * The same, whatever else goes wrong: an error that cannot be recorded is in the
- * log.
+ * The same, raising nothing: if the error cannot be recorded, that is logged.
  */
 static void
 fail_surely(Job *job, MemoryContext context, TimestampTz started)
@@ -176,7 +176,7 @@ fail_surely(Job *job, MemoryContext context, TimestampTz started)
 	PG_END_TRY();
 }
 
-/* Name the job in every message that is logged during its run. */
+/* Add the name of the job to every message logged during its run. */
 static void
 add_context(void *argument)
 {
@@ -186,8 +186,8 @@ add_context(void *argument)
 }
 
 /*
- * Do a run of a job, and set the time of the next. Raises nothing: errors are
- * logged and recorded.
+ * Execute a run of a job, and set the time of the next. Raises nothing: errors
+ * are logged and recorded.
  */
 void
 job_run(Job *job)

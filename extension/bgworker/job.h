@@ -11,20 +11,20 @@
 
 #include "common/keys.h"
 
-/* pg_chat.reconcile_interval: between two runs of reconciliation, in seconds. */
+/* pg_chat.reconcile_interval: the time between two runs of reconciliation, in seconds. */
 extern int	guc_reconcile_interval;
 
-/* pg_chat.scrub_interval: within which everything is counted once, in seconds. */
+/* pg_chat.scrub_interval: the time within which everything is counted once, in seconds. */
 extern int	guc_scrub_interval;
 
 /* The result of a run. */
 typedef struct JobRun
 {
-	uint64		done;			/* things looked at */
-	uint64		repaired;		/* things found wrong, and repaired */
-	bool		off;			/* the job is not wanted: nothing to record */
-	bool		waits;			/* it goes on in the next: neither success nor failure yet */
-	const char *error;			/* what went wrong with a part of it, or NULL */
+	uint64		done;			/* items examined */
+	uint64		repaired;		/* items found wrong, and repaired */
+	bool		off;			/* the job is off: nothing to record */
+	bool		waits;			/* continues in the next run: neither success nor failure yet */
+	const char *error;			/* a problem with a part of the run, or NULL */
 } JobRun;
 
 /*
@@ -37,26 +37,26 @@ typedef struct Job
 	const char *name;
 
 	/*
-	 * Do one run; returns the time until the next in milliseconds, 0 for at once, after other
-	 * jobs. Called outside of a transaction, in a memory context that ends with the run. May raise
-	 * errors. Other jobs wait meanwhile: a run must end within a few tenths of a second, but for
-	 * what it does around worker_do_other_job().
+	 * Execute a run, and return the time until the next in milliseconds; 0: at once, after other
+	 * jobs. Called outside of a transaction, in a memory context that is deleted after the run.
+	 * May raise errors. Other jobs wait meanwhile: a run must end within a few tenths of a second,
+	 * except for waits in which it calls worker_do_other_job().
 	 */
 	long		(*run) (JobRun *run);
 
 	/* Release the resources of a run that failed; or NULL. */
 	void		(*recover) (void);
 
-	/* Whether there is something to do before it is time; or NULL. */
+	/* Whether the job asks for a run before the next one is due; or NULL. */
 	bool		(*wanted) (void);
 
-	/* The pause between runs that are wanted before it is time. */
+	/* The pause before a run that the job asks for, in milliseconds. */
 	long		pause_ms;
 
-	/* Whether a run may wait for so long that it must not be within one of another job. */
+	/* Whether a run may wait for so long that it must not be executed within one of another job. */
 	bool		outermost;
 
-	/* Whether a run uses the network: then the first waits a moment, see worker.c. */
+	/* Whether a run uses the network: then the first one is delayed, see worker.c. */
 	bool		uses_network;
 
 	/* Kept by job.c. */
@@ -64,7 +64,7 @@ typedef struct Job
 	TimestampTz last_end;
 	TimestampTz next_run;
 	int			failures;		/* in succession */
-	char		last_error[256];	/* that was logged; empty: none */
+	char		last_error[256];	/* the last one logged; empty: none */
 } Job;
 
 extern long job_wait_ms(const Job *job);

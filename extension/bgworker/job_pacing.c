@@ -2,12 +2,12 @@
  * job_pacing.c
  *	  The pace of a job that goes through a table.
  *
- * Such a job comes round in pg_chat.scrub_interval: each run does a share of
- * the table, and the next follows after the part of the interval that the share
- * stands for. A run is done in slices, each a transaction with its snapshot. A
- * slice is bounded by time and not by number, as a chat may have ten messages or
- * ten million: the next one is larger after a short one, smaller after a long
- * one.
+ * Such a job comes round in pg_chat.scrub_interval: each run processes a share
+ * of the table, and the next one follows after the part of the interval that
+ * the share amounts to. A run consists of slices, each a transaction with its
+ * own snapshot. A slice is bounded by time, not by number, as a chat may have
+ * ten messages or ten million: after a short slice the next one is larger,
+ * after a long one smaller.
  */
 #include "postgres.h"
 
@@ -22,7 +22,10 @@
 #include "bgworker/job_pacing.h"
 #include "common/spi_plan.h"
 
-/* A slice that took less is followed by a larger one, one that took more by a smaller. */
+/*
+ * The next slice is larger if one took less than the first, and smaller if it
+ * took more than the second.
+ */
 #define SLICE_SHORT_MS 20
 #define SLICE_LONG_MS 100
 
@@ -33,8 +36,8 @@ elapsed_ms(TimestampTz since)
 }
 
 /*
- * Begin a run, whose slices have from smallest to largest things, and the first
- * so many.
+ * Begin a run. Its slices have from smallest to largest items, and the first
+ * one so many as first says.
  */
 JobPacing
 job_pacing_begin(int smallest, int first, int largest)
@@ -47,14 +50,14 @@ job_pacing_begin(int smallest, int first, int largest)
 	};
 }
 
-/* Begin a slice. */
+/* Begin a slice, of pacing->slice_size items. */
 void
 job_pacing_begin_slice(JobPacing *pacing)
 {
 	pacing->slice_started = GetCurrentTimestamp();
 }
 
-/* End it, and choose the size of the next. */
+/* End a slice, and choose the size of the next one. */
 void
 job_pacing_end_slice(JobPacing *pacing)
 {
@@ -72,9 +75,9 @@ job_pacing_elapsed_ms(const JobPacing *pacing)
 }
 
 /*
- * How many rows of a table, by its qualified name, are the share of one
- * pg_chat.reconcile_interval. A table that was never analyzed is taken to have
- * as many as chat.chats has in that many pages. In a transaction.
+ * The share of one pg_chat.reconcile_interval in a table, in rows; table is its
+ * qualified name. A table that was never analyzed is assumed to have 15 rows a
+ * page, as chat.chats has. In a transaction.
  */
 uint64
 job_pacing_share(const char *table)
@@ -92,8 +95,8 @@ job_pacing_share(const char *table)
 }
 
 /*
- * When the next run follows one that did so much of its share, in milliseconds:
- * after pg_chat.reconcile_interval, or after a part of that.
+ * The time until the next run in milliseconds, after one that processed done
+ * rows of its share: pg_chat.reconcile_interval, or a part of it.
  */
 long
 job_pacing_wait_ms(uint64 done, uint64 share)

@@ -12,7 +12,7 @@
 /* The pace of one run. */
 typedef struct JobPacing
 {
-	int			slice_size;		/* things that the next slice is to have */
+	int			slice_size;		/* items that the next slice is to have */
 	int			smallest;		/* bounds of slice_size */
 	int			largest;
 	TimestampTz run_started;

@@ -2,18 +2,18 @@
  * launcher.c
  *	  The process that starts workers.
  *
- * It runs where the library is preloaded, from the end of recovery on. It
- * starts a worker in each database that has the extension, and again what
- * ended, after a while.
+ * It runs if the library is preloaded, from the end of recovery on. It starts
+ * a worker in each database that has the extension, and restarts one that
+ * ended, after a pause.
  *
- * To look whether a database has the extension, it must be connected to. That
- * is a probe: a worker that leaves at once where the extension is missing, and
- * says so. There is one probe at a time, so that databases without the
- * extension take no background workers from those that have it. They are
- * probed again when a command says that there may be something new (see
- * utility_hook.c) and also now and then, since some ways of getting the
- * extension go by no hook: COMMIT PREPARED, or CREATE EXTENSION ... CASCADE of
- * another.
+ * Only a process that is connected to a database can tell whether that has the
+ * extension. So the launcher starts a probe: a worker that reports it, and
+ * exits if the extension is missing. There is one probe at a time, so that
+ * databases without the extension take no background workers from those that
+ * have it. They are probed again when a command may have created the extension
+ * (see utility_hook.c), and also from time to time, since some ways of
+ * creating it pass by the hook: COMMIT PREPARED, or CREATE EXTENSION ...
+ * CASCADE of another extension.
  */
 #include "postgres.h"
 
@@ -43,34 +43,35 @@
 
 PGDLLEXPORT void pg_chat_launcher_main(Datum argument);
 
-/* The wait before a worker that ended is started again: from first to last. */
+/* The pause before a worker that ended is restarted doubles from the first to the last. */
 #define RESTART_FIRST_MS 1000
 #define RESTART_LAST_MS 60000
 
-/* A worker that lived this long ended for a new reason. */
+/* A worker that lived this long ended for a new reason: the pause begins anew. */
 #define RESTART_FORGET_MS 120000
 
-/* How often the list of databases is looked through without an occasion. */
+/* The time between two looks at the list of databases, if nothing asks for one. */
 #define LOOK_MS 60000
 
 /*
- * How long a database that does not have the extension is left alone: at
- * least, and for each database, so that there is one such probe a second.
+ * The time before a database without the extension is probed again: at least
+ * the first, and the second for each database, so that there is one such probe
+ * a second.
  */
 #define REPROBE_MS 60000
 #define REPROBE_EACH_MS 1000
 
-/* How long other probes wait for one. */
+/* The time that other probes wait for the present one. */
 #define PROBE_LIMIT_MS 5000
 
-/* A database whose worker this process started. */
+/* A database, and the worker that this process started for it. */
 typedef struct Started
 {
 	Oid			database;
 	BackgroundWorkerHandle *handle;
 	TimestampTz started;
 	int			restarts;		/* in succession */
-	uint32		invitations;	/* that were followed */
+	uint32		invitations;	/* as of the last start */
 	bool		seen;			/* the database exists */
 } Started;
 
@@ -98,9 +99,9 @@ launcher_register(void)
 }
 
 /*
- * The databases that allow connections, in an array in the current memory
- * context, ascending. template0 is left out, whatever it allows, and what an
- * interrupted DROP DATABASE left.
+ * The databases that allow connections, ascending, in an array in the current
+ * memory context. Leaves out template0, even if it allows them, and databases
+ * whose DROP was interrupted.
  */
 static int
 list_databases(Oid **databases)
@@ -162,7 +163,7 @@ find_started(Oid database)
 	return &started[started_count++];
 }
 
-/* How long a worker that ended must stay away, from its last start on. */
+/* How long after its last start a worker may be restarted, in milliseconds. */
 static long
 restart_wait_ms(const Started *worker)
 {
@@ -191,8 +192,8 @@ is_running(const Started *worker)
 }
 
 /*
- * Start a worker. Returns false if all background workers are in use; that is
- * no start.
+ * Start a worker. Returns false if all background workers are in use; that does
+ * not count as a start.
  */
 static bool
 start(Started *worker)
@@ -217,7 +218,7 @@ start(Started *worker)
 	return true;
 }
 
-/* Tell, once, that a worker cannot be started. */
+/* Log, once, that a worker cannot be started. */
 static void
 report_no_slot(bool no_slot)
 {
@@ -231,7 +232,7 @@ report_no_slot(bool no_slot)
 	reported = no_slot;
 }
 
-/* Tell, once, that there are more databases than can be known. */
+/* Log, once, that there are more databases than shared memory has room for. */
 static void
 report_unknown(int count)
 {
@@ -245,7 +246,7 @@ report_unknown(int count)
 	reported = count > 0;
 }
 
-/* Forget databases that are gone, or do not allow connections any more. */
+/* Forget databases that were dropped, or no longer allow connections. */
 static void
 forget_others(const Oid *databases, int count)
 {
@@ -260,9 +261,9 @@ forget_others(const Oid *databases, int count)
 }
 
 /*
- * Start what is to be started now: workers where the extension is, and one
- * probe, of the database that waits longest. Returns the time until there may
- * be more to start, in milliseconds.
+ * Start the processes that are due: workers where the extension is, and one
+ * probe, of the database that has waited longest. Returns the time until the
+ * next may be due, in milliseconds.
  */
 static long
 start_workers(void)
@@ -328,7 +329,7 @@ pg_chat_launcher_main(Datum argument)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
-	pqsignal(SIGINT, SIG_IGN);	/* pg_cancel_backend finds nothing to cancel */
+	pqsignal(SIGINT, SIG_IGN);	/* pg_cancel_backend() has no effect */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	registry_set_launcher();

@@ -2,8 +2,8 @@
  * repaired_counts.c
  *	  Counters that were repaired.
  *
- * Each is in the table chat.repaired_counts, which keeps the newest, and those
- * that the worker repaired are in the server's log.
+ * The table chat.repaired_counts has the newest of them. Those that the worker
+ * repaired are also in the server's log.
  */
 #include "postgres.h"
 
@@ -14,14 +14,17 @@
 #include "bgworker/worker_xact.h"
 #include "common/spi_plan.h"
 
-/* Rows that are left in the table, or a few more; and that are deleted at a time. */
+/*
+ * Rows that are kept in the table, or a few more; and rows that one transaction
+ * deletes, at most.
+ */
 #define ROWS_KEPT 10000
 #define ROWS_TRIMMED 10000
 
-/* Counters that a run names in the log, before it only counts them. */
+/* Counters that a run logs one by one, before it only counts them. */
 #define LOGGED_MAX 10
 
-/* Write the row of a counter. In a transaction, connected to SPI. */
+/* Insert the row of a counter. In a transaction, connected to SPI. */
 void
 repaired_counts_add(const RepairedCount *repaired)
 {
@@ -38,9 +41,7 @@ repaired_counts_add(const RepairedCount *repaired)
 	spi_plan_write(&plan, values, repaired->was_number ? NULL : "   n ");
 }
 
-/*
- * Log a counter, and count it in the run that repaired it.
- */
+/* Log a counter that was repaired, and count it in the result of the run. */
 void
 repaired_counts_log(const RepairedCount *repaired, JobRun *run)
 {
@@ -59,7 +60,7 @@ repaired_counts_log(const RepairedCount *repaired, JobRun *run)
 }
 
 /*
- * Keep the newest rows of the table, whoever wrote them. In a transaction of its
+ * Delete old rows of the table, whoever wrote them, in a transaction of its
  * own. Returns whether there may be more to delete.
  */
 bool

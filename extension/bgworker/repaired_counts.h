@@ -9,15 +9,15 @@
 
 #include "bgworker/job.h"
 
-/* The counter that chat.repaired_counts calls so is a key in Redis. */
+/* The name of a key in Redis as a counter in chat.repaired_counts. */
 #define REPAIRED_REDIS_KEY "redis"
 
-/* A counter that was wrong, and is right now. */
+/* A counter that was wrong, and was corrected. */
 typedef struct RepairedCount
 {
-	ChatKey		parent;			/* whose counter it is; chat 0: the application's */
+	ChatKey		parent;			/* the counter's row; chat 0: the application's */
 	const char *counter;		/* a column's name, or REPAIRED_REDIS_KEY */
-	bool		was_number;		/* whether it had a number, old_value */
+	bool		was_number;		/* whether old_value is a number; else it had none */
 	int32		old_value;
 	int32		new_value;
 } RepairedCount;

@@ -1,18 +1,19 @@
 /*
  * utility_hook.c
- *	  Commands that concern workers.
+ *	  Commands that affect workers.
  *
  * Some commands need a database to be free of connections: DROP DATABASE,
  * ALTER DATABASE ... RENAME and ... SET TABLESPACE, and CREATE DATABASE for
- * its template. The database's worker leaves for their time, if the role may
- * give the command at all. So it does for DROP EXTENSION, which would wait for
- * the locks of a count that is under way, and DROP OWNED.
+ * its template. The worker of the database exits for that time, provided that
+ * the role has the right to give the command. It also exits for DROP EXTENSION
+ * and DROP OWNED, which would have to wait for the locks of a count that is
+ * under way.
  *
- * Others may make a database one that wants a worker: CREATE EXTENSION, CREATE
- * DATABASE; the launcher looks after their commit.
+ * Other commands may give a database the extension: CREATE EXTENSION, CREATE
+ * DATABASE. The launcher looks at the database after their commit.
  *
- * After COMMIT PREPARED nobody knows which chats changed: if some did in any
- * transaction that was prepared, the worker looks everywhere.
+ * After COMMIT PREPARED it is not known which chats the transaction changed.
+ * So if any prepared transaction changed chats, the worker scans everything.
  */
 #include "postgres.h"
 
@@ -38,15 +39,16 @@
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 
-/* Databases that are held until the transaction ends, in its memory. */
+/* Databases that are held until the transaction ends, in the transaction's memory. */
 static List *held = NIL;
 
-/* This database is to be looked at after the commit. */
+/* Whether the launcher is to look at this database after the commit. */
 static bool probe_at_commit = false;
 
 /*
- * Only at its end is the transaction's outcome there for others to see, and
- * it comes to an end whatever becomes of the process.
+ * Release databases, and tell the launcher. Not before the end of the
+ * transaction, when others can see its outcome; and then whatever becomes of
+ * the process.
  */
 static void
 on_transaction_end(XactEvent event, void *argument)
@@ -111,7 +113,7 @@ is_template(Oid database)
 	return result;
 }
 
-/* Whether the role may do to the database what the command says. */
+/* Whether the role has the right to give a command about this database. */
 static bool
 is_permitted(Node *command, Oid database)
 {
@@ -120,7 +122,7 @@ is_permitted(Node *command, Oid database)
 	return compat_owns_database(database);
 }
 
-/* The template that a CREATE DATABASE names, or the one it takes. */
+/* The template of a CREATE DATABASE: the one that it names, or the default. */
 static const char *
 template_of(const CreatedbStmt *statement)
 {
@@ -137,8 +139,8 @@ template_of(const CreatedbStmt *statement)
 }
 
 /*
- * The name of the database that a command needs to be free of connections, or
- * NULL.
+ * The name of the database that a command needs to be free of connections; NULL
+ * if there is none.
  */
 static const char *
 database_needed(Node *command)
@@ -180,7 +182,7 @@ drops_extension(Node *command)
 	return false;
 }
 
-/* Whether a command drops what belongs to the owner of the extension. */
+/* Whether a command is a DROP OWNED that drops the extension. */
 static bool
 drops_owned_extension(Node *command)
 {
@@ -206,9 +208,9 @@ owns_extension(void)
 }
 
 /*
- * The database whose worker must leave for a command, and invalid if there is
- * none, or the command will fail, since the role may not give it, or not in a
- * transaction block: it shall not disturb the worker.
+ * The database whose worker must exit for a command. InvalidOid if there is
+ * none, or if the command will fail anyway, for lack of rights or because it is
+ * in a transaction block: the worker is then not disturbed.
  */
 static pg_noinline Oid
 database_to_hold(Node *command, ProcessUtilityContext context)

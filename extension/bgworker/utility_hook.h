@@ -1,6 +1,6 @@
 /*
  * utility_hook.h
- *	  Commands that concern workers: see utility_hook.c.
+ *	  Commands that affect workers: see utility_hook.c.
  */
 #ifndef PG_CHAT_UTILITY_HOOK_H
 #define PG_CHAT_UTILITY_HOOK_H

@@ -2,19 +2,20 @@
  * worker.c
  *	  The background worker of a database.
  *
- * It does the jobs of the table in jobs.c, each when it is due, and waits on its
- * latch in between. Transactions are short, and none is open while it waits for
- * the network. It leaves when the extension is gone, when somebody needs the
- * database free of connections, and when it finds another worker there. It
- * survives errors, since without a launcher nobody would start it again.
+ * It runs the jobs listed in jobs.c, each when it is due, and waits on its
+ * latch in between. Transactions are short, and none is open while it waits
+ * for the network. It exits when the extension is gone, when a command needs
+ * the database free of connections, and when it finds another worker there. It
+ * survives errors, since without a launcher nothing would restart it.
  *
- * No job waits for a server that another one waits for: a job that may wait for
- * long does runs of other jobs meanwhile. Such a run is within that job's own,
- * which goes on when it has ended. So a job that may wait for very long is never
- * within another; and one that is running is not run again.
+ * No job waits for a server that another job waits for: a job that may wait
+ * for long runs other jobs in between. Such a run is nested in that of the
+ * waiting job, which continues only after it. So a job that may wait for very
+ * long is never nested in another one, and no job is nested in itself.
  *
- * Triggers of the tables' owner run in the worker's transactions; the settings
- * that they change, and the lock that they can give up, are brought back.
+ * Triggers of the tables' owner run in the worker's transactions. Settings
+ * that they change are restored, and the lock that they may release is taken
+ * again.
  */
 #include "postgres.h"
 
@@ -45,30 +46,33 @@
 
 PGDLLEXPORT void pg_chat_worker_main(Datum argument);
 
-/* The longest wait: so soon it notices that the extension was dropped. */
+/*
+ * The longest wait, and so the time within which the worker notices that the
+ * extension was dropped.
+ */
 #define WAIT_MAX_MS 900
 
 /* The pause after an error outside of the jobs. */
 #define ERROR_WAIT_MS 1000
 
 /*
- * The wait before the first run that uses the network, half to all of it:
- * should such a run make the server crash, the server serves in between, and
- * workers of many databases do not come to Redis all at once.
+ * The delay of the first run that uses the network, random, from half to all of
+ * it: should such a run crash the server, the server is usable in between; and
+ * the workers of many databases do not all connect to Redis at the same moment.
  */
 #define NETWORK_WAIT_MS 1500
 
 static Job *const *jobs = NULL;
 static int	jobs_count = 0;
 
-/* What the log says of this process, without a job; NULL: it is no worker. */
+/* The context of messages that are logged outside of jobs; NULL: this process is no worker. */
 static ErrorContextCallback *outside_of_jobs = NULL;
 
 /* The name of this database. */
 static NameData database_name;
 
 /*
- * The jobs that workers do, in this order where several are due. Called once,
+ * Set the jobs that workers run, in this order if several are due. Called once,
  * when the library is loaded.
  */
 void
@@ -78,7 +82,7 @@ worker_set_jobs(Job *const *list, int count)
 	jobs_count = count;
 }
 
-/* Whether this database has the extension. The launcher is told. */
+/* Whether this database has the extension. Also tells the launcher. */
 static bool
 extension_exists(void)
 {
@@ -94,8 +98,9 @@ extension_exists(void)
 }
 
 /*
- * Be the only worker of this database, or go on to be. Returns false if there
- * is another. An owner's trigger may have given up the lock.
+ * Take the lock by which a database has one worker, or confirm that it is held:
+ * an owner's trigger may have released it. Returns false if there is another
+ * worker.
  */
 static bool
 lock_database(void)
@@ -108,8 +113,8 @@ lock_database(void)
 }
 
 /*
- * Once, before it listens to changes: look whether there are prepared
- * transactions, from before a restart or before it asked for changes.
+ * Once, before the worker subscribes to changes: look for prepared
+ * transactions, from before a restart or before the subscription.
  */
 static void
 look_for_prepared(void)
@@ -129,8 +134,8 @@ look_for_prepared(void)
 }
 
 /*
- * Job: see whether the worker is wanted here, and leave if not. Comes before
- * the others in each round.
+ * Job: check that the worker is wanted here, and exit if not. Runs before the
+ * others in each round.
  */
 static long
 watch(JobRun *run)
@@ -143,10 +148,10 @@ watch(JobRun *run)
 	return 0;
 }
 
-/* Not one of those that are waited for: it is due in each round, unless it failed. */
+/* Not in the list: it is due in each round, unless it failed. */
 static Job	watch_job = {.name = "watch", .run = watch};
 
-/* Have all jobs done at the next occasion. */
+/* Make all jobs due now. */
 static void
 make_all_due(void)
 {
@@ -163,7 +168,7 @@ may_do_jobs(void)
 	return worker_version_fits();
 }
 
-/* Do the jobs that are due. Returns how long to wait for the next. */
+/* Run the jobs that are due. Returns how long to wait for the next one, in milliseconds. */
 static long
 do_jobs(void)
 {
@@ -185,12 +190,12 @@ do_jobs(void)
 }
 
 /*
- * For a job that waits, or has much to do, outside of a transaction: do a run of
- * another that is due, in turn. Returns whether there was one; none is in a
- * process that is no worker.
+ * Run another job that is due, if any, in turn. To be called by a job that
+ * waits or has much to do, outside of a transaction. Returns whether there was
+ * one; false in a process that is no worker.
  *
- * What the calling job keeps beyond a transaction must not be what others
- * change.
+ * State that the calling job keeps beyond a transaction must not be changed by
+ * other jobs.
  */
 bool
 worker_do_other_job(void)
@@ -218,7 +223,7 @@ worker_do_other_job(void)
 	return allowed;
 }
 
-/* Have those that use the network wait a moment. */
+/* Delay the jobs that use the network. */
 static void
 delay_network_jobs(void)
 {
@@ -230,14 +235,15 @@ delay_network_jobs(void)
 }
 
 /*
- * Wait, then do what is due. Returns how long to wait for the next.
+ * Wait, then run what is due. Returns how long to wait for the next job, in
+ * milliseconds.
  */
 static long
 do_round(long wait_ms)
 {
 	if (wait_ms > 0)
 	{
-		/* pg_cancel_backend finds nothing to cancel here. */
+		/* pg_cancel_backend() must have no effect here. */
 		HOLD_CANCEL_INTERRUPTS();
 		latch_wait("ChatWorkerMain", 0, PGINVALID_SOCKET, wait_ms);
 		RESUME_CANCEL_INTERRUPTS();
@@ -264,7 +270,7 @@ note_database_name(void)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Name the database in every message that is logged: several may have workers. */
+/* Add the name of the database to every message logged: several may have workers. */
 static void
 add_context(void *argument)
 {

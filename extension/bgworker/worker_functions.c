@@ -1,9 +1,9 @@
 /*
  * worker_functions.c
- *	  Functions about this database's worker, for SQL.
+ *	  SQL functions about the worker of this database.
  *
- * Where the library is preloaded, shared memory knows the worker. Elsewhere it
- * is known by the lock that it holds.
+ * If the library is preloaded, the worker is known from shared memory; else
+ * from the lock that it holds.
  */
 #include "postgres.h"
 
@@ -30,8 +30,9 @@ PG_FUNCTION_INFO_V1(chat_start_worker);
 PG_FUNCTION_INFO_V1(chat_worker_status);
 
 /*
- * The process that holds the lock of this database's worker, or 0. *since is when
- * it was started, or 0 where the role may not know.
+ * The pid of the process that holds the lock of this database's worker, or 0.
+ * *since becomes the time when it was started, or 0 if the role may not see
+ * that.
  */
 static int
 worker_process(TimestampTz *since)
@@ -60,7 +61,7 @@ worker_process(TimestampTz *since)
 	return pid;
 }
 
-/* Whether this database has a worker. */
+/* Whether this database has a worker that runs. */
 static bool
 worker_runs(void)
 {
@@ -70,12 +71,13 @@ worker_runs(void)
 }
 
 /*
- * chat_internal.worker_process() returns (pid integer, running_since timestamptz,
- * preloaded boolean, problem text)
+ * chat_internal.worker_process() returns (pid integer, running_since
+ * timestamptz, preloaded boolean, problem text)
  *
- * The first two are null where there is no worker; shared memory says it to every
- * role. problem is why the library does not fit the schema, null if it does, or
- * if somebody has locked the catalog that tells: this function answers in any case.
+ * The first two are null if there is no worker; every role may see them in
+ * shared memory. problem says why the library does not fit the schema. It is
+ * null if it does, or if the catalog that has the version is locked: this
+ * function never waits.
  */
 Datum
 chat_worker_status(PG_FUNCTION_ARGS)
@@ -106,9 +108,9 @@ chat_worker_status(PG_FUNCTION_ARGS)
 /*
  * chat.start_worker() returns boolean
  *
- * Starts this database's worker, where no launcher does. Returns whether it
- * runs, as it does if there was one already. Raises 25006 on a standby, and 53400
- * if all background workers are in use.
+ * Starts this database's worker, if there is no launcher to do so. Returns
+ * whether it runs, which is true if it ran already. Raises 25006 on a standby,
+ * and 53400 if all background workers are in use.
  */
 Datum
 chat_start_worker(PG_FUNCTION_ARGS)
@@ -133,6 +135,6 @@ chat_start_worker(PG_FUNCTION_ARGS)
 				 errmsg("could not register the worker: all background workers are in use"),
 				 errhint("Raise max_worker_processes.")));
 
-	/* One that ended at once may have found another, which somebody else started. */
+	/* One that exited at once may have found another, started by somebody else. */
 	PG_RETURN_BOOL(WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED || worker_runs());
 }

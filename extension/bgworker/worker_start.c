@@ -1,17 +1,15 @@
 /*
  * worker_start.c
- *	  How a worker is started.
+ *	  Registering a worker.
  *
- * The launcher starts workers, chat.start_worker() does where there is none, and
- * a worker that must give way starts its successor.
+ * The launcher starts workers; without one, chat.start_worker() does; and a
+ * worker that must give way starts its successor.
  */
 #include "postgres.h"
 
 #include "bgworker/worker_start.h"
 
-/*
- * How to register a worker for a database.
- */
+/* The description by which the worker of a database is registered. */
 BackgroundWorker
 worker_description(Oid database)
 {

@@ -1,6 +1,6 @@
 /*
  * worker_start.h
- *	  How a worker is started: see worker_start.c.
+ *	  Registering a worker: see worker_start.c.
  */
 #ifndef PG_CHAT_WORKER_START_H
 #define PG_CHAT_WORKER_START_H
@@ -9,13 +9,10 @@
 
 #include "postmaster/bgworker.h"
 
-/* As pg_stat_activity shows it in backend_type. */
+/* The backend_type in pg_stat_activity. */
 #define WORKER_TYPE "pg_chat worker"
 
-/*
- * The locks that workers hold are advisory locks of a class that SQL cannot
- * reach.
- */
+/* Workers hold an advisory lock, of a class that SQL cannot reach. */
 #define WORKER_LOCK_KEY 0x63686174
 #define WORKER_LOCK_CLASS 3
 

@@ -1,13 +1,13 @@
 /*
  * worker_version.c
- *	  Whether the worker fits the schema of its database.
+ *	  Whether the worker's library fits the schema of its database.
  *
- * A worker whose library has another version than the schema must not touch
- * it: it is idle until they fit, and says why, in the log once and in
- * chat.worker_status as long as it lasts. ALTER EXTENSION UPDATE is noticed at
- * the next round. An older library is replaced with a restart of the server
- * where it is preloaded. Elsewhere each process loads it anew, so the worker
- * has another take its place: once for each version of the schema, as the
+ * If the two have different versions, the worker must not touch the schema: it
+ * is idle until they agree, and says why, once in the log and all the time in
+ * chat.worker_status. It notices ALTER EXTENSION UPDATE in its next round. An
+ * older library that is preloaded is replaced by a restart of the server. If
+ * it is not preloaded, each process loads it anew, so the worker has a
+ * successor take its place: once for each version of the schema, as the
  * library on disk may be the older one, too.
  */
 #include "postgres.h"
@@ -24,13 +24,13 @@
 #include "changes/shmem.h"
 #include "common/schema_version.h"
 
-/* The schema's version that was reported not to fit; empty: none. */
+/* The version of the schema that was reported as not fitting; empty: none. */
 static char reported[BGW_EXTRALEN];
 
 /*
- * Leave this database to a new worker, which loads the library that is on disk
- * now. bgw_extra tells it which version of the schema it came for. Returns if
- * there is no room for it.
+ * Start a successor, which loads the library that is on disk now, and exit.
+ * bgw_extra has the version of the schema that the successor was started for.
+ * Returns if all background workers are in use.
  */
 static void
 leave_to_successor(const char *schema_version)
@@ -45,7 +45,7 @@ leave_to_successor(const char *schema_version)
 		proc_exit(0);
 }
 
-/* Once for each version of the schema: say that the worker does not fit. */
+/* Log that the worker does not fit, once for each version of the schema. */
 static void
 report(const VersionMismatch *mismatch)
 {
@@ -59,8 +59,8 @@ report(const VersionMismatch *mismatch)
 }
 
 /*
- * Whether the worker's library has the version of the schema, so that it can do
- * its jobs. Outside of a transaction.
+ * Whether the library has the version of the schema, so that jobs may run. If
+ * not, reports it, and may not return. Outside of a transaction.
  */
 bool
 worker_version_fits(void)

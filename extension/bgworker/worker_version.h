@@ -1,6 +1,6 @@
 /*
  * worker_version.h
- *	  Whether the worker fits the schema: see worker_version.c.
+ *	  Whether the worker's library fits the schema: see worker_version.c.
  */
 #ifndef PG_CHAT_WORKER_VERSION_H
 #define PG_CHAT_WORKER_VERSION_H

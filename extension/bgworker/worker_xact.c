@@ -2,10 +2,10 @@
  * worker_xact.c
  *	  Transactions of a background worker.
  *
- * A worker is a superuser, and the tables may belong to a role that is none,
+ * A worker is a superuser, and the tables may belong to a role that is not,
  * with triggers of that role on them. So each transaction runs with the rights
- * of the tables' owner, and begins with the settings that the worker needs,
- * whatever a trigger made of them in the one before.
+ * of the tables' owner. It begins with the settings that the worker needs,
+ * whatever a trigger changed in the one before.
  */
 #include "postgres.h"
 
@@ -26,20 +26,19 @@
 static MemoryContext outer_context = NULL;
 
 /*
- * Replace settings of the database that would not do for a worker, as defaults
- * that every transaction begins with. Called once, by the process's main
- * function.
+ * Set defaults that every transaction of the process begins with, in place of
+ * settings of the database that a worker cannot use. Called once, by the
+ * process's main function.
  *
- * - A commit is not waited for: a crash takes back a repair together with the
- *   note that it was done.
- * - No lock is waited for long: others may wait for those that the worker has.
- * - Counting takes its time, and errors do not end the process.
- * - Statements do not name the schema of an operator, so no other schema is
- *   searched.
- * - A policy that hides rows is an error: a worker that counts or compares
- *   would take hidden rows for missing ones.
+ *	- A commit does not wait for the disk: a crash undoes a repair together with the
+ *	  record of it.
+ *	- No lock is awaited for long, since others may wait for locks of the worker.
+ *	- Counting may take long, and errors do not end the process.
+ *	- Statements do not qualify operators, so no other schema is searched.
+ *	- A policy that hides rows is an error: hidden rows would be counted or compared as
+ *	  missing ones.
  *
- * Not every version has all of them.
+ * Settings that this version of PostgreSQL lacks are left out.
  */
 void
 worker_xact_fix_settings(void)
@@ -65,9 +64,9 @@ worker_xact_fix_settings(void)
  * snapshot; pg_stat_activity shows activity.
  *
  * Not even SET ROLE leads back to the worker's own rights, which are a
- * superuser's. Triggers deferred to the commit are allowed, unlike in
- * table_owner_become(), since these rights last beyond it. Raises 55000 if the
- * library does not fit the schema any more.
+ * superuser's. Triggers may be deferred to the commit, unlike in
+ * table_owner_become(), since the rights of the role last until after it.
+ * Raises 55000 if the library no longer fits the schema.
  */
 static void
 begin_as(Oid (*role) (void), const char *activity)
@@ -97,8 +96,9 @@ owner_of_jobs(void)
 }
 
 /*
- * Begin one that touches nothing but chat_internal.worker_jobs: also where the
- * tables have several owners, which is to be told there.
+ * Begin a transaction that accesses nothing but chat_internal.worker_jobs.
+ * Works also if the tables have several owners, so that this can be recorded
+ * there.
  */
 void
 worker_xact_begin_for_jobs(const char *activity)
@@ -115,7 +115,7 @@ worker_xact_limit(int timeout_ms)
 	enable_timeout_after(STATEMENT_TIMEOUT, timeout_ms);
 }
 
-/* Lift the limit, if there is one; if it has just been reached, it was not meant for what follows. */
+/* Lift the limit, if there is one. If it has just been reached, it must not end what follows. */
 static void
 lift_limit(void)
 {
@@ -126,7 +126,7 @@ lift_limit(void)
 
 /*
  * Commit, and return to the worker's rights, as an abort does by itself, and to
- * the memory context of before.
+ * the memory context from before the transaction.
  */
 void
 worker_xact_commit(void)
@@ -142,8 +142,8 @@ worker_xact_commit(void)
 }
 
 /*
- * In a PG_CATCH block, when the error has been used: forget it and be outside of
- * any transaction, in a memory context.
+ * In a PG_CATCH block, after the error was handled: discard it, leave any
+ * transaction, and switch to this memory context.
  */
 void
 worker_xact_abort(MemoryContext context)

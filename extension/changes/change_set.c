@@ -1,17 +1,17 @@
 /*
  * change_set.c
- *	  Chats that changed, told to the worker.
+ *	  Chats that changed, announced to the worker.
  *
- * Each database has a set of the chats that changed since its worker last asked.
- * It is only a hint of where to look first: it is lost in a crash, and replaced
- * by the remark that any chat may have changed when it has too many. A database
- * has a quarter of the room at most, so that a busy one leaves some to the
- * others.
+ * Each database has a set of the chats that changed since its worker last
+ * asked. The set is only a hint where to look first. It is lost in a crash,
+ * and when it would have too many chats it is replaced by a flag that any chat
+ * may have changed. A database may use a quarter of the room at most, so that
+ * a busy one leaves some to the others.
  *
- * The set is a list of chunks, to which chats are appended, and which the worker
- * takes off as a whole: both take the lock of the database for a moment. A chat
- * may be in it more than once; one that changes again and again is recognized by
- * a small table of those noted last.
+ * The set is a list of chunks. Chats are appended to it, and the worker takes
+ * it as a whole; both take the lock of the database for a moment. A chat may
+ * be in it more than once; for one that changes again and again, a small table
+ * of recent chats prevents that.
  */
 #include "postgres.h"
 
@@ -25,12 +25,10 @@
 
 PG_FUNCTION_INFO_V1(chat_pending_changes);
 
-/* Changed chats of one database, at most. */
+/* The most changed chats of one database. */
 #define CHANGE_SET_MAX (SHARED_CHUNKS / 4 * CHUNK_KEYS)
 
-/*
- * Forget the chats. The caller has locked the database.
- */
+/* Remove all chats. The caller has locked the database. */
 static void
 clear(SharedChangeSet *set)
 {
@@ -40,7 +38,7 @@ clear(SharedChangeSet *set)
 }
 
 /*
- * Instead of the chats, remember that any may have changed. The caller has
+ * Replace the chats by the flag that any may have changed. The caller has
  * locked the database.
  */
 void
@@ -95,11 +93,11 @@ has_changes(const SharedChangeSet *set)
 }
 
 /*
- * Whether to keep what this transaction changes, for this database's worker: it
- * wants to know, or has not said so yet. When it begins to listen it looks
- * everywhere, but does not see what is not committed. Read without the lock:
- * being told a moment late costs nothing, since who begins to listen for good
- * waits for the transactions that are under way.
+ * Whether changes of this transaction are to be kept for this database's
+ * worker: it subscribes to them, or has not decided yet. When it begins to
+ * subscribe it scans everything, but does not see uncommitted changes. Read
+ * without the lock: a change missed by a moment does no harm, since a worker
+ * that begins to subscribe waits for the transactions that are under way.
  */
 bool
 change_set_is_wanted(void)
@@ -110,8 +108,8 @@ change_set_is_wanted(void)
 }
 
 /*
- * Add chats that were changed by a transaction which is committed. Wakes the
- * worker for the first of them.
+ * Add chats that a committed transaction changed. Wakes the worker if the set
+ * was empty.
  */
 void
 change_set_add(const ChatKey *chats, int count)
@@ -134,7 +132,7 @@ change_set_add(const ChatKey *chats, int count)
 	shmem_unlock_database(entry);
 }
 
-/* Any chats may have changed. */
+/* Set the flag that any chat may have changed, and wake the worker. */
 void
 change_set_add_all(void)
 {
@@ -148,9 +146,7 @@ change_set_add_all(void)
 	shmem_unlock_database(entry);
 }
 
-/*
- * Keep in mind that a transaction which changed something is prepared.
- */
+/* Remember that a transaction with changes is being prepared. */
 void
 change_set_note_prepared(void)
 {
@@ -162,8 +158,8 @@ change_set_note_prepared(void)
 }
 
 /*
- * A prepared transaction was committed: if one of this database changed
- * something, any chats may have changed.
+ * A prepared transaction was committed: if any prepared transaction of this
+ * database had changes, set the flag that any chat may have changed.
  */
 void
 change_set_note_commit_prepared(void)
@@ -176,9 +172,7 @@ change_set_note_commit_prepared(void)
 		change_set_add_all();
 }
 
-/*
- * As the worker: from now on learn of changes, or no more.
- */
+/* As the worker: subscribe to changes, or no longer. */
 void
 change_set_listen(bool listen)
 {
@@ -194,9 +188,7 @@ change_set_listen(bool listen)
 	shmem_unlock_database(entry);
 }
 
-/*
- * As the worker: whether there is nothing to take.
- */
+/* As the worker: whether the set is empty. */
 bool
 change_set_is_empty(void)
 {
@@ -208,9 +200,9 @@ change_set_is_empty(void)
 }
 
 /*
- * As the worker: take the chats that changed, in an array in the current memory
- * context; *all tells that there may be others. Returns their number; a chat may
- * be there more than once.
+ * As the worker: take all chats, as an array in the current memory context.
+ * *all becomes whether any others may have changed, too. Returns their number;
+ * a chat may be there more than once.
  */
 int
 change_set_take(ChatKey **chats, bool *all)
@@ -247,7 +239,8 @@ change_set_take(ChatKey **chats, bool *all)
 /*
  * chat_internal.pending_changes() returns bigint
  *
- * Null where nobody listens, or nobody knows how many they are.
+ * The number of changed chats that the worker has yet to take. Null if it does
+ * not subscribe to changes, or if any chat may have changed.
  */
 Datum
 chat_pending_changes(PG_FUNCTION_ARGS)

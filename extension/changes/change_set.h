@@ -1,6 +1,6 @@
 /*
  * change_set.h
- *	  Chats that changed, told to the worker: see change_set.c.
+ *	  Chats that changed, announced to the worker: see change_set.c.
  */
 #ifndef PG_CHAT_CHANGE_SET_H
 #define PG_CHAT_CHANGE_SET_H
@@ -22,7 +22,7 @@ extern void change_set_listen(bool listen);
 extern bool change_set_is_empty(void);
 extern int	change_set_take(ChatKey **chats, bool *all);
 
-/* For who holds the lock of an entry. */
+/* For a caller that holds the lock of the entry. */
 extern void change_set_forget(SharedChangeSet *set);
 
 #endif							/* PG_CHAT_CHANGE_SET_H */

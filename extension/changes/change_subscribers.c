@@ -1,10 +1,10 @@
 /*
  * change_subscribers.c
- *	  Changed chats, handed to the jobs that want them.
+ *	  Changed chats, distributed to the jobs that subscribe to them.
  *
- * The change set tells the worker once what changed, and several jobs want to
- * know. So each has a queue of its own here. As in the change set, too many of
- * them are replaced by the remark that any chat may have changed.
+ * The change set announces each change once, and several jobs want to know. So
+ * each of them has a queue here. As in the change set, a queue that would have
+ * too many chats is replaced by a flag that any chat may have changed.
  */
 #include "postgres.h"
 
@@ -12,15 +12,15 @@
 #include "changes/change_subscribers.h"
 #include "changes/chat_key_queue.h"
 
-/* Changed chats that are kept for a subscriber, at most. */
+/* The most changed chats that are kept for a subscriber. */
 #define SUBSCRIPTION_CAPACITY 16384
 
 typedef struct Subscription
 {
-	bool		settled;		/* the job has said whether it listens */
+	bool		settled;		/* whether the job has subscribed or not is known */
 	bool		listening;
 	bool		all;			/* any chat may have changed */
-	ChatKeyQueue *chats;		/* NULL before it listens first */
+	ChatKeyQueue *chats;		/* NULL before it first subscribes */
 } Subscription;
 
 static Subscription subscriptions[SUBSCRIBER_COUNT];
@@ -46,7 +46,7 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	}
 }
 
-/* Take what the change set has, for all who listen. */
+/* Take the change set, and distribute it to all who subscribe. */
 static void
 fetch(void)
 {
@@ -64,8 +64,8 @@ fetch(void)
 }
 
 /*
- * From now on keep changes for a subscriber, or no more. One that begins has to
- * look everywhere.
+ * Subscribe to changes, or no longer. A subscriber that begins has to scan
+ * everything.
  */
 void
 change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
@@ -92,8 +92,8 @@ change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 }
 
 /*
- * Whether there is something for a subscriber. The change set is left as it is:
- * it wakes the worker for the first change after each time it is taken.
+ * Whether there are changes for a subscriber. Does not take the change set,
+ * which wakes the worker only for the first change after it was taken.
  */
 bool
 change_subscriber_has_changes(ChangeSubscriber subscriber)
@@ -106,8 +106,9 @@ change_subscriber_has_changes(ChangeSubscriber subscriber)
 }
 
 /*
- * Take what there is for a subscriber: an array in the current memory context;
- * *all tells that there may be others. Returns their number.
+ * Take the changes for a subscriber, as an array in the current memory context.
+ * *all becomes whether any other chats may have changed, too. Returns the
+ * number of chats.
  */
 int
 change_subscriber_take(ChangeSubscriber subscriber, ChatKey **changes, bool *all)

@@ -1,6 +1,7 @@
 /*
  * change_subscribers.h
- *	  Changed chats, handed to the jobs that want them: see change_subscribers.c.
+ *	  Changed chats, distributed to the jobs that subscribe to them: see
+ *	  change_subscribers.c.
  */
 #ifndef PG_CHAT_CHANGE_SUBSCRIBERS_H
 #define PG_CHAT_CHANGE_SUBSCRIBERS_H

@@ -2,11 +2,11 @@
  * change_tracking.c
  *	  Chats that this transaction changed.
  *
- * They are told to the worker after the commit, and only if it asked for them:
- * see change_set.c. If they are too many, it is told that any may have changed.
- * Of a prepared transaction it is kept only that it changed something: see
- * bgworker/utility_hook.c. A change of a subtransaction that is rolled back is
- * told, too; the worker then finds nothing to do.
+ * The worker is told after the commit, and only if it subscribes to changes:
+ * see change_set.c. If they are too many, it is told that any chat may have
+ * changed. Of a prepared transaction only the fact is kept that it had
+ * changes: see bgworker/utility_hook.c. A change of a subtransaction that was
+ * rolled back is announced, too; the worker then finds nothing to do.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "changes/change_tracking.h"
 #include "common/keys.h"
 
-/* Changes that are kept, at most. */
+/* The most changes that are kept. */
 #define CHANGES_MAX 16384
 
 /* In TopTransactionContext; NULL if there are none. */
@@ -67,7 +67,8 @@ change_tracking_init(void)
 }
 
 /*
- * Note that a chat was changed; chat 0 stands for the application's chats.
+ * Note that this transaction changed a chat; chat 0 stands for the
+ * application's counters.
  */
 void
 change_tracking_note(int32 application, int32 chat)
@@ -85,7 +86,7 @@ change_tracking_note(int32 application, int32 chat)
 		changes = MemoryContextAlloc(TopTransactionContext,
 									 changes_capacity * sizeof(ChatKey));
 	}
-	/* Creating many chats changes their application with each of them. */
+	/* Creating many chats notes their application with each of them. */
 	for (int i = Max(changes_count - 2, 0); i < changes_count; i++)
 		if (chat_key_compare(changes[i], key) == 0)
 			return;

@@ -1,9 +1,9 @@
 /*
  * chat_key_queue.c
- *	  Chats that wait for something: first in, first out, and each only once.
+ *	  A queue of chats: first in, first out, and each only once.
  *
- * A queue has room for a number of chats that is fixed when it is created, so
- * that the worker's memory is bounded however much changes.
+ * The capacity of a queue is fixed when it is created, so that the worker's
+ * memory is bounded whatever changes.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ make_members(ChatKeyQueue *queue)
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* An empty queue, which lasts until it is freed. */
+/* Create an empty queue for at most capacity chats, which lasts until it is freed. */
 ChatKeyQueue *
 chat_key_queue_create(int capacity)
 {
@@ -50,13 +50,14 @@ chat_key_queue_create(int capacity)
 	return queue;
 }
 
+/* Free a queue. */
 void
 chat_key_queue_free(ChatKeyQueue *queue)
 {
 	MemoryContextDelete(queue->context);
 }
 
-/* Put a chat at the end, unless it is there. Returns false if there is no room. */
+/* Append a chat, unless it is in the queue. Returns false if there is no room for it. */
 bool
 chat_key_queue_add(ChatKeyQueue *queue, ChatKey chat)
 {
@@ -85,12 +86,14 @@ chat_key_queue_take(ChatKeyQueue *queue, ChatKey *chat)
 	return true;
 }
 
+/* The number of chats in the queue. */
 int
 chat_key_queue_count(const ChatKeyQueue *queue)
 {
 	return queue->count;
 }
 
+/* Remove all chats. */
 void
 chat_key_queue_clear(ChatKeyQueue *queue)
 {

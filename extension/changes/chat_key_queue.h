@@ -1,6 +1,6 @@
 /*
  * chat_key_queue.h
- *	  Chats that wait for something: see chat_key_queue.c.
+ *	  A queue of chats: see chat_key_queue.c.
  */
 #ifndef PG_CHAT_CHAT_KEY_QUEUE_H
 #define PG_CHAT_CHAT_KEY_QUEUE_H

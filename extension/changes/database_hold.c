@@ -2,9 +2,9 @@
  * database_hold.c
  *	  Databases that are kept free of workers.
  *
- * Some commands need a database to be free of connections. While one of them
- * runs it holds the database: the worker is told to leave, and the launcher
- * starts no other.
+ * Some commands need a database to be free of connections. Such a command
+ * holds the database while it runs: the worker is told to exit, and the
+ * launcher starts no other.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "changes/shmem.h"
 #include "common/compat.h"
 
-/* How long a command waits for the worker of its database to leave. */
+/* The time that a command waits for the worker of its database to exit. */
 #define HOLD_TIMEOUT_MS 5000
 
 static bool
@@ -31,8 +31,8 @@ has_worker(Oid database)
 }
 
 /*
- * Keep workers out of a database until database_release(), and wait, for a
- * bounded time, until the present one has left.
+ * Hold a database, to keep workers out of it until database_release(). Waits,
+ * for a bounded time, until the present one has exited.
  */
 void
 database_hold(Oid database)
@@ -42,7 +42,7 @@ database_hold(Oid database)
 
 	if (entry == NULL)
 		return;
-	entry->holders++;			/* keeps the entry */
+	entry->holders++;			/* so that the entry is kept */
 	if (entry->worker_pid != 0)
 		kill(entry->worker_pid, SIGTERM);
 	shmem_unlock_database(entry);
@@ -59,9 +59,7 @@ database_hold(Oid database)
 	ConditionVariableCancelSleep();
 }
 
-/*
- * Undo one database_hold(), and have the launcher look at the database.
- */
+/* Undo one database_hold(), and make the launcher look at the database. */
 void
 database_release(Oid database)
 {

@@ -2,9 +2,9 @@
  * database_registry.c
  *	  Databases and their workers.
  *
- * For each database: its worker's process, if there is one; whether it has the
- * extension, as far as a worker found out; and how often the launcher was
- * invited to have it looked at again.
+ * For each database: the process of its worker, if there is one; whether it
+ * has the extension, as far as a worker found out; and how often the launcher
+ * was invited to look at it again.
  */
 #include "postgres.h"
 
@@ -21,9 +21,7 @@ unset_launcher(int code, Datum argument)
 	shmem_set_launcher_latch(NULL);
 }
 
-/*
- * Be the launcher, until the process ends.
- */
+/* Register this process as the launcher, until it ends. */
 void
 registry_set_launcher(void)
 {
@@ -32,7 +30,7 @@ registry_set_launcher(void)
 }
 
 /*
- * The state of a database. Gives it an entry, if it has none and there is room.
+ * The state of a database. Creates its entry, if it has none and there is room.
  */
 DatabaseState
 registry_state(Oid database)
@@ -53,8 +51,8 @@ registry_state(Oid database)
 }
 
 /*
- * Drop the entries of all databases but these, which ascend. Entries of
- * databases that are held, or that have a worker, stay.
+ * Drop the entries of all databases but these, which are in ascending order.
+ * Entries of databases that are held, or that have a worker, are kept.
  */
 void
 registry_forget_others(const Oid *databases, int count)
@@ -95,9 +93,8 @@ remove_worker(int code, Datum argument)
 }
 
 /*
- * Be the worker of this process's database, until the process ends. Returns
- * false if somebody holds the database, or it has a worker: then the process
- * must leave.
+ * Register this process as the worker of its database, until it ends. Returns
+ * false if the database is held or has a worker: then the process must exit.
  */
 bool
 registry_add_worker(void)
@@ -124,7 +121,8 @@ registry_add_worker(void)
 }
 
 /*
- * The worker's process, or 0, and when it was started.
+ * The pid of this database's worker, or 0. *since becomes the time when it
+ * started.
  */
 int
 registry_worker(TimestampTz *since)
@@ -138,8 +136,8 @@ registry_worker(TimestampTz *since)
 }
 
 /*
- * As the worker: how many invitations there were, before it looks whether the
- * extension is there.
+ * As the worker: the number of invitations so far, before it looks for the
+ * extension.
  */
 uint32
 registry_invitations(void)
@@ -152,9 +150,9 @@ registry_invitations(void)
 }
 
 /*
- * As the worker: tell the launcher whether the extension is there. That it is
- * not counts only if there was no further invitation since the worker looked:
- * the command that created it may have committed meanwhile.
+ * As the worker: report whether the extension exists. A report that it does not
+ * counts only if there was no further invitation since the worker looked: the
+ * command that created it may have committed in between.
  */
 void
 registry_report_extension(bool exists, uint32 invitations)
@@ -175,7 +173,8 @@ registry_report_extension(bool exists, uint32 invitations)
 }
 
 /*
- * Have the launcher look at a database again: it may have got the extension.
+ * Invite the launcher to look at a database again, which may have got the
+ * extension.
  */
 void
 registry_invite(Oid database)
@@ -193,8 +192,8 @@ registry_invite(Oid database)
 }
 
 /*
- * The circuit breaker of this database, or of this process alone where there is
- * none to share.
+ * The circuit breaker of this database or, without shared memory, of this
+ * process alone.
  */
 CircuitBreaker *
 registry_circuit_breaker(void)

@@ -15,11 +15,11 @@
 /* The state of a database, as shared memory has it. */
 typedef struct DatabaseState
 {
-	bool		known;			/* false: there is no room for it, nor for the rest */
+	bool		known;			/* false: there is no room for its entry, and the rest is not set */
 	bool		has_worker;
 	bool		held;			/* workers must keep out */
 	ExtensionState extension;
-	uint32		invitations;	/* rises whenever there may be something new to look at */
+	uint32		invitations;	/* rises whenever the database may have got the extension */
 } DatabaseState;
 
 /* For the launcher. */

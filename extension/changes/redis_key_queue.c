@@ -2,12 +2,12 @@
  * redis_key_queue.c
  *	  Keys in Redis that are to be deleted.
  *
- * Redis has a key for each chat, and for each application, under its token. A
- * token that is no application's any more, and a chat that is gone, are put
- * into chat_internal.redis_key_queue in the transaction that changed them. The
- * worker deletes their keys: see redis/redis_key_cleanup.c.
+ * Redis has a key for each chat and for each application, under its token. A
+ * token that no application has any more, or a chat that was deleted, is
+ * queued in chat_internal.redis_key_queue by the transaction that did it. The
+ * worker deletes the keys: see redis/redis_key_cleanup.c.
  *
- * The caller is connected to SPI, as the tables' owner, and has asked whether
+ * The caller is connected to SPI, as the tables' owner, and has checked that
  * the queue is in use.
  */
 #include "postgres.h"
@@ -19,14 +19,14 @@
 
 char	   *guc_redis_url;
 
-/* Whether counters are mirrored to Redis. */
+/* Whether counters are mirrored to Redis, so that the queue is in use. */
 bool
 redis_key_queue_in_use(void)
 {
 	return *guc_redis_url != '\0';
 }
 
-/* Queue all keys of a token. */
+/* Queue all keys of a token, a text. */
 void
 redis_key_queue_add_token(Datum token)
 {

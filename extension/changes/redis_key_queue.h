@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* pg_chat.redis_url: where counters are mirrored to; empty: nowhere. */
+/* pg_chat.redis_url: the Redis that counters are mirrored to; empty: none. */
 extern char *guc_redis_url;
 
 extern bool redis_key_queue_in_use(void);

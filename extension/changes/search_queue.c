@@ -1,20 +1,21 @@
 /*
  * search_queue.c
- *	  Changes that a search index has to be told of.
+ *	  Messages that a search index is to index anew.
  *
- * A message that is appended to its chat lies above the chat's watermark, where
- * the worker finds it. One that is changed, deleted, or inserted at or below
- * the chat's highest number is put into chat_internal.search_queue, in the same
- * transaction, for each index that is in use or being built; without an index,
- * all of this does nothing. The queue holds keys, not changes: the worker reads
- * what the table has by then. So a row too many does no harm.
+ * A message that is appended to its chat lies above the chat's watermark,
+ * where the worker finds it. One that is changed, deleted, or inserted at or
+ * below the chat's highest number is queued in chat_internal.search_queue, in
+ * the same transaction, for each index that is in use or being built; without
+ * an index, nothing is queued. The queue holds keys, not changes: the worker
+ * reads the message as it is by then. So an unneeded row does no harm.
  *
- * The tables are read and changed as of now, even in a transaction that has one
- * snapshot: there may be an index, or a watermark, that is younger.
+ * The tables are read and changed as of now, even in a transaction that has
+ * one snapshot: there may be an index, or a watermark, that is younger than
+ * that.
  *
- * Messages that are inserted one by one are collected, and written a thousand
- * at a time. Each subtransaction writes what it collected itself, since it may be
- * rolled back alone.
+ * Messages that are inserted one by one are collected, and written in batches
+ * of a thousand. Each subtransaction writes what it collected itself, since it
+ * may be rolled back alone.
  */
 #include "postgres.h"
 
@@ -29,7 +30,7 @@
 #include "common/keys.h"
 #include "common/spi_plan.h"
 
-/* Messages that are collected before they are to be written. */
+/* The number of collected messages at which they are to be written. */
 #define COLLECTED_MAX 1000
 
 typedef struct CollectedMessage
@@ -38,7 +39,7 @@ typedef struct CollectedMessage
 	SubTransactionId subtransaction;
 } CollectedMessage;
 
-/* In TopTransactionContext; those of an inner subtransaction come last. */
+/* Collected messages, in TopTransactionContext; those of an inner subtransaction come last. */
 static CollectedMessage *collected = NULL;
 static int	collected_count = 0;
 static int	collected_capacity = 0;
@@ -83,7 +84,8 @@ search_queue_init(void)
 }
 
 /*
- * Collect a message, for search_queue_flush before the statement ends.
+ * Collect a message; search_queue_flush() must be called before the statement
+ * ends.
  */
 void
 search_queue_add(int32 application, int32 chat, int32 number)
@@ -104,14 +106,14 @@ search_queue_add(int32 application, int32 chat, int32 number)
 	};
 }
 
-/* Whether none are collected. */
+/* Whether no messages are collected. */
 bool
 search_queue_is_empty(void)
 {
 	return collected_count == 0;
 }
 
-/* Whether so many are collected that search_queue_flush should be called now. */
+/* Whether search_queue_flush() should be called now, since enough messages are collected. */
 bool
 search_queue_is_full(void)
 {
@@ -119,9 +121,7 @@ search_queue_is_full(void)
 		collected[collected_count - COLLECTED_MAX].subtransaction == GetCurrentSubTransactionId();
 }
 
-/*
- * The ids of the indexes that have to be told: this database's. Connected to SPI, as the owner.
- */
+/* The ids of this database's indexes. Connected to SPI, as the owner. */
 static IntColumns
 get_indexes(void)
 {
@@ -164,7 +164,7 @@ search_queue_flush(void)
 	if (count == 0)
 		return;
 
-	/* Taken first: the statements may fire triggers that collect others. */
+	/* Taken first, since the statements may fire triggers that collect others. */
 	keys = MemoryContextAllocHuge(CurrentMemoryContext, count * sizeof(MessageKey));
 	for (int i = 0; i < count; i++)
 		keys[i] = collected[first + i].key;
@@ -179,7 +179,7 @@ search_queue_flush(void)
 }
 
 /*
- * Queue the messages whose keys a query finds: it has the columns
+ * Queue the messages whose keys a query finds. It has the columns
  * application_id, chat_number and number, and may name a trigger's transition
  * tables. Returns whether there were any. Connected to SPI, as the owner.
  */
@@ -197,7 +197,7 @@ search_queue_add_from(const char *keys)
 }
 
 /*
- * Forget the watermarks of chats: they were deleted, got another key, or had
+ * Delete the watermarks of chats that were deleted, got another key, or had
  * their highest number lowered. Connected to SPI, as the owner.
  */
 void
@@ -219,8 +219,8 @@ search_queue_forget_chats(const ChatKey *chats, int count)
 }
 
 /*
- * Forget everything, and have the indexes replaced: all messages are gone.
- * Connected to SPI, as the owner.
+ * Delete all watermarks and the queue, and mark the indexes to be replaced,
+ * since all messages were deleted. Connected to SPI, as the owner.
  */
 void
 search_queue_forget_all(void)

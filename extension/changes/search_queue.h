@@ -1,6 +1,6 @@
 /*
  * search_queue.h
- *	  Changes that a search index has to be told of: see search_queue.c.
+ *	  Messages that a search index is to index anew: see search_queue.c.
  */
 #ifndef PG_CHAT_SEARCH_QUEUE_H
 #define PG_CHAT_SEARCH_QUEUE_H

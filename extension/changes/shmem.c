@@ -2,18 +2,18 @@
  * shmem.c
  *	  Shared memory.
  *
- * There is shared memory only where the library is preloaded; elsewhere
- * shmem_available() is false and nothing else here may be called.
+ * There is shared memory only if the library is preloaded; otherwise
+ * shmem_available() is false, and nothing else here may be called.
  *
- * It has an entry for each database, with a lock of its own, so that one
- * database does not wait for another: who its worker is (database_registry.c),
- * who keeps it free of workers (database_hold.c), which chats changed
- * (change_set.c), and whether its searches are to ask Elasticsearch
- * (common/circuit_breaker.c). An entry is found without a lock, and a process
- * remembers its own database's. The lock of entries is taken only to make one.
+ * Each database has an entry with a lock of its own, so that databases do not
+ * wait for each other: its worker (database_registry.c), commands that hold it
+ * (database_hold.c), its changed chats (change_set.c), and whether its searches
+ * are to ask Elasticsearch (common/circuit_breaker.c). An entry is found without
+ * a lock, and a process remembers its own database's. The lock of entries is
+ * taken only to create one.
  *
  * The room for changed chats is divided into chunks, which all databases take
- * from one list and give back to it, with atomic operations.
+ * from one list and give back to it, by atomic operations.
  */
 #include "postgres.h"
 
@@ -26,9 +26,10 @@
 
 typedef struct SharedState
 {
-	LWLock	   *lock;			/* of entries that are made */
+	LWLock	   *lock;			/* taken to create an entry */
 	Latch	   *volatile launcher_latch;
-	pg_atomic_uint64 free_chunks;	/* the first, and above it how often that changed */
+	pg_atomic_uint64 free_chunks;	/* the first chunk, and in the upper half how often that
+									 * changed */
 	SharedDatabase databases[SHARED_DATABASES];
 	ChangeChunk chunks[SHARED_CHUNKS];
 } SharedState;
@@ -75,9 +76,7 @@ shmem_startup(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
-/*
- * Ask for the shared memory. Called once, while libraries are preloaded.
- */
+/* Request the shared memory. Called once, while libraries are preloaded. */
 void
 shmem_init(void)
 {
@@ -86,14 +85,14 @@ shmem_init(void)
 	compat_request_shared_memory(shmem_request);
 }
 
-/* Whether there is shared memory: the library was preloaded. */
+/* Whether there is shared memory, since the library was preloaded. */
 bool
 shmem_available(void)
 {
 	return state != NULL;
 }
 
-/* The entry of a database, or NULL. InvalidOid finds a free one. */
+/* The entry of a database, or NULL. InvalidOid finds a free entry. */
 static SharedDatabase *
 find(Oid database)
 {
@@ -103,7 +102,7 @@ find(Oid database)
 	return NULL;
 }
 
-/* Make the entry of a database, unless somebody just did. NULL: there is no room. */
+/* Create the entry of a database, unless another process just did. NULL if there is no room. */
 static SharedDatabase *
 make(Oid database)
 {
@@ -134,13 +133,13 @@ make(Oid database)
 }
 
 /*
- * The entry of a database, locked, or NULL; a new one if create is true and
- * there is room.
+ * The entry of a database, locked in this mode, or NULL. If create is true, and
+ * there is room, it is created.
  */
 SharedDatabase *
 shmem_lock_database(Oid database, bool create, LWLockMode mode)
 {
-	/* This process's own, most of the time. */
+	/* The last entry, which is mostly that of this process's database. */
 	static SharedDatabase *last = NULL;
 
 	for (;;)
@@ -154,7 +153,7 @@ shmem_lock_database(Oid database, bool create, LWLockMode mode)
 		if (entry == NULL)
 			return NULL;
 		LWLockAcquire(entry->lock, mode);
-		/* The launcher may have dropped it meanwhile. */
+		/* The launcher may have dropped it in between. */
 		if (pg_atomic_read_u32(&entry->database) == database)
 		{
 			if (database == MyDatabaseId)
@@ -174,8 +173,8 @@ shmem_unlock_database(SharedDatabase *entry)
 }
 
 /*
- * The entry of this process's database, not locked, or NULL if there is no room
- * for one.
+ * The entry of this process's database, not locked; NULL if there is no room
+ * for it.
  */
 SharedDatabase *
 shmem_own_database(void)
@@ -190,28 +189,28 @@ shmem_own_database(void)
 	return own;
 }
 
-/* An entry by its place, from 0 on; it may be free. */
+/* The entry at a place, from 0 to SHARED_DATABASES - 1; it may be free. */
 SharedDatabase *
 shmem_database_at(int place)
 {
 	return &state->databases[place];
 }
 
-/* A chunk by its number. */
+/* The chunk with this number. */
 ChangeChunk *
 shmem_chunk(int chunk)
 {
 	return &state->chunks[chunk];
 }
 
-/* The head of the list of free chunks after a change: its first, and one change more. */
+/* The head of the list of free chunks after another change, which made this chunk the first. */
 static uint64
 next_head(uint64 head, int first)
 {
 	return (((head >> 32) + 1) << 32) | (uint32) first;
 }
 
-/* Take a free chunk, empty, and without a next. NO_CHUNK: there is none. */
+/* Take a free chunk. It is empty and has no next one. NO_CHUNK if there is none. */
 int
 shmem_take_chunk(void)
 {
@@ -223,7 +222,7 @@ shmem_take_chunk(void)
 		chunk = (int32) (uint32) head;
 		if (chunk == NO_CHUNK)
 			return NO_CHUNK;
-		/* If somebody else takes it first, its next may be anything, and the head has changed. */
+		/* If another process takes it first, its next may be anything, but the head has changed. */
 	} while (!pg_atomic_compare_exchange_u64(&state->free_chunks, &head,
 											 next_head(head, *(volatile int *) &state->chunks[chunk].next)));
 	state->chunks[chunk].next = NO_CHUNK;
@@ -231,7 +230,7 @@ shmem_take_chunk(void)
 	return chunk;
 }
 
-/* Give back chunks that are linked from first to last; there may be none. */
+/* Give back chunks that are linked from first to last; first may be NO_CHUNK. */
 void
 shmem_give_chunks(int first, int last)
 {
@@ -244,14 +243,17 @@ shmem_give_chunks(int first, int last)
 	while (!pg_atomic_compare_exchange_u64(&state->free_chunks, &head, next_head(head, first)));
 }
 
-/* Whom to wake when something is to be looked at; NULL: nobody. */
+/* Set the latch of the launcher; NULL: there is none. */
 void
 shmem_set_launcher_latch(Latch *latch)
 {
 	state->launcher_latch = latch;
 }
 
-/* Wake the launcher, if there is one. The latch of one that has ended is still a latch. */
+/*
+ * Wake the launcher, if there is one. The latch of a process that has ended is
+ * still valid memory.
+ */
 void
 shmem_wake_launcher(void)
 {

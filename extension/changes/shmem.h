@@ -19,19 +19,19 @@
 /* Whether a database has the extension, as a worker found when it last looked. */
 typedef enum ExtensionState
 {
-	EXTENSION_UNKNOWN,			/* none looked, or not since a command may have made it */
+	EXTENSION_UNKNOWN,			/* no worker looked, or none since a command may have created it */
 	EXTENSION_MISSING,
 	EXTENSION_HERE
 } ExtensionState;
 
-/* Chats that were noted last, by which most repetitions are recognized. */
+/* Recent chats, by which most repetitions are recognized. */
 #define NOTED_LAST 64
 
 /* Changed chats of a database: see change_set.c. */
 typedef struct SharedChangeSet
 {
-	bool		listening;		/* the worker wants to know of changes */
-	bool		settled;		/* the worker has said whether it listens */
+	bool		listening;		/* the worker subscribes to changes */
+	bool		settled;		/* whether the worker subscribes or not is known */
 	bool		all;			/* too many changes to name */
 	bool		prepared;		/* a prepared transaction may have changes */
 	int			count;
@@ -41,8 +41,9 @@ typedef struct SharedChangeSet
 } SharedChangeSet;
 
 /*
- * The state of a database. All but the database's OID, the change set's
- * first two flags and the breaker is read and written under the lock.
+ * The state of a database. Everything is read and written under the lock,
+ * except the database's OID, the first two flags of the change set, and the
+ * breaker.
  */
 typedef struct SharedDatabase
 {
@@ -59,10 +60,10 @@ typedef struct SharedDatabase
 	CircuitBreaker breaker;		/* has its own lock */
 } SharedDatabase;
 
-/* Databases that can be known at a time. */
+/* The most databases that can have an entry. */
 #define SHARED_DATABASES 1024
 
-/* A part of a list of changed chats. */
+/* The most chats of a chunk, a part of a list of changed chats. */
 #define CHUNK_KEYS 63
 #define NO_CHUNK (-1)
 
@@ -73,7 +74,7 @@ typedef struct ChangeChunk
 	ChatKey		keys[CHUNK_KEYS];
 } ChangeChunk;
 
-/* Room for changed chats of all databases. */
+/* The number of chunks, for all databases. */
 #define SHARED_CHUNKS 4096
 
 extern void shmem_init(void);

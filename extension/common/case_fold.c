@@ -2,11 +2,11 @@
  * case_fold.c
  *	  Letter case and white space, the same in every database.
  *
- * To fold a text is to remove its differences of letter case: Unicode's full
- * case folding (The Unicode Standard, section 3.13, toCasefold, without
+ * To fold a text is to remove its differences of letter case, by Unicode's
+ * full case folding (The Unicode Standard, section 3.13, toCasefold, without
  * normalization), from utf8proc. Full means that a character may become
  * several: sharp s becomes ss, and capital I with dot becomes i and a
- * combining dot. It depends neither on the database's locale nor on ICU.
+ * combining dot. Folding depends neither on the database's locale nor on ICU.
  *
  * A text in another encoding than UTF-8 is folded character by character by
  * way of UTF-8; a character whose folded form the encoding lacks stays as it
@@ -29,10 +29,10 @@
 #include "common/sql_signature.h"
 #include "common/compat.h"
 
-/* Bytes that the folded form of a text has at most for each of its bytes. */
+/* The most bytes that the folded form of a text has for each of its bytes. */
 #define FOLD_MAX_GROWTH 3
 
-/* Room for one character in any encoding, as pg_do_encoding_conversion_buf wants it. */
+/* Room for a character in any encoding, as pg_do_encoding_conversion_buf() requires it. */
 #define FOLD_CHARACTER_SIZE (MAX_CONVERSION_GROWTH * 16 + 1)
 
 /* A text, folded. */
@@ -53,8 +53,8 @@ fold_ascii_byte(unsigned char byte)
 }
 
 /*
- * Fold ASCII letters, leaving other bytes as they are. Returns whether all
- * was ASCII. Written so that the compiler can vectorize it.
+ * Fold ASCII letters, and leave other bytes as they are. Returns whether all
+ * bytes were ASCII. Written so that the compiler can vectorize it.
  */
 static bool
 fold_ascii(const unsigned char *source, size_t length, unsigned char *target)
@@ -186,9 +186,7 @@ fold_other_encoding(int encoding, const unsigned char *source, size_t length,
 	return written;
 }
 
-/*
- * Fold a text into folded, whose buffer grows as needed, in context.
- */
+/* Fold a text into folded, whose buffer is enlarged in context as needed. */
 static void
 fold_text(const text *value, FoldedText *folded, MemoryContext context)
 {
@@ -213,7 +211,7 @@ fold_text(const text *value, FoldedText *folded, MemoryContext context)
 		folded->length = fold_other_encoding(encoding, source, length, folded->data);
 }
 
-/* The text, folded, in the current memory context. */
+/* The folded form of a text, in the current memory context. */
 text *
 text_fold(const text *value)
 {
@@ -225,6 +223,8 @@ text_fold(const text *value)
 
 /*
  * chat.fold(value text) returns text
+ *
+ * The folded form of value.
  */
 Datum
 chat_fold(PG_FUNCTION_ARGS)
@@ -238,9 +238,10 @@ chat_fold(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether a folded text stands in another. In UTF-8, and where a character is
- * a byte, bytes that are the same are characters that are the same; in other
- * encodings they may also be the end of one and the beginning of the next.
+ * Whether a folded text contains another. In UTF-8 and in single-byte
+ * encodings, equal bytes are equal characters. In other encodings they may also
+ * be the end of one character and the beginning of the next, which does not
+ * count.
  */
 static bool
 folded_contains(const FoldedText *body, const FoldedText *query)
@@ -262,7 +263,7 @@ folded_contains(const FoldedText *body, const FoldedText *query)
 	return false;
 }
 
-/* The state that chat.contains keeps from call to call within a query. */
+/* The state that chat.contains() keeps from call to call within a query. */
 typedef struct ContainsState
 {
 	text	   *query;			/* the query last seen */
@@ -272,6 +273,8 @@ typedef struct ContainsState
 
 /*
  * chat.contains(body text, query text) returns boolean
+ *
+ * Whether body contains query, regardless of letter case.
  */
 Datum
 chat_contains(PG_FUNCTION_ARGS)
@@ -335,8 +338,8 @@ is_white_space(utf8proc_int32_t codepoint)
 }
 
 /*
- * Read the character at data, of at most length bytes. Returns its length, and
- * its code point in *codepoint: -1 where it has none.
+ * Read the character at data, of at most length bytes. Returns its length in
+ * bytes. *codepoint becomes its code point, or -1 if it has none.
  */
 static int
 read_character(const char *data, int length, utf8proc_int32_t *codepoint)
@@ -364,9 +367,7 @@ read_character(const char *data, int length, utf8proc_int32_t *codepoint)
 	return size;
 }
 
-/*
- * Whether the text is empty or only white space, in any script.
- */
+/* Whether the text is empty or consists of white space, in any script. */
 bool
 text_is_blank(const text *value)
 {

@@ -2,15 +2,15 @@
  * chat_tables.c
  *	  The extension's tables and their one owner.
  *
- * The extension accesses its tables as their owner (see table_owner.c), so they
- * must all belong to one role: a statement that reads
- * one table and writes another cannot have the rights of two. The owner need
- * not be a superuser, but must be able to use the schemas and to execute the
- * functions that statements and indexes call.
+ * The extension accesses its tables as their owner (see table_owner.c), so
+ * they must all belong to one role: a statement that reads one table and
+ * writes another cannot have the rights of two. The owner need not be a
+ * superuser, but must be able to use the schemas and to execute the functions
+ * that statements and indexes call.
  *
- * The result of a look-up is kept until the catalogs change. A table that is
- * missing, because it was renamed, is skipped here: the statement that names it
- * fails by itself.
+ * The result of a lookup is kept until the catalogs change. A table that is
+ * missing, because it was renamed, is skipped here: the statement that names
+ * it fails by itself.
  */
 #include "postgres.h"
 
@@ -53,7 +53,7 @@ static const struct
 
 static const char *const schemas[] = {"chat", "chat_internal"};
 
-/* Functions that are executed with the owner's rights, by statements and indexes. */
+/* Functions that statements and indexes execute with the owner's rights. */
 static const struct
 {
 	const char *schema;
@@ -66,11 +66,11 @@ static const struct
 	{"chat_internal", "search_checksum", 4, {INT4OID, INT4OID, INT4OID, TEXTOID}}
 };
 
-/* OIDs of the tables, InvalidOid where there is none of the name. */
+/* OIDs of the tables; InvalidOid if there is no relation with the name. */
 static Oid	oids[CHAT_TABLES];
 static bool oids_valid = false;
 
-/* The owner of all of them; InvalidOid: to be found. */
+/* The owner of all tables; InvalidOid: yet to be looked up. */
 static Oid	owner = InvalidOid;
 
 /* Whether the catalogs changed since this was last reset. */
@@ -99,7 +99,7 @@ chat_tables_init(void)
 static void
 look_up(void)
 {
-	/* First: a change during the look-up makes the cache invalid again. */
+	/* Set first: a change during the lookup makes the cache invalid again. */
 	oids_valid = true;
 	for (int i = 0; i < CHAT_TABLES; i++)
 	{
@@ -109,7 +109,7 @@ look_up(void)
 	}
 }
 
-/* The OID of a table, or of what stands in its place; InvalidOid if nothing does. */
+/* The OID of a table, or of the relation that has its name; InvalidOid if there is none. */
 Oid
 chat_table_oid(ChatTable table)
 {
@@ -177,7 +177,7 @@ require_privileges(Oid role)
 
 /*
  * Raise 55000 if row-level security hides rows of a table in chat_internal from
- * its owner: rows that are queued there must not be taken for absent.
+ * its owner: queued rows must not be taken for absent.
  */
 static void
 require_sight(ChatTable table, Oid role)

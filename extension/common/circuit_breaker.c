@@ -1,10 +1,11 @@
 /*
  * circuit_breaker.c
- *	  Whether to ask a server, after it failed.
+ *	  Whether to ask a server after it failed.
  *
- * Requests to a server that is down wait in vain. So after a failure none is made
- * for a pause; then one is made, as a probe. Each probe that fails doubles the
- * pause. The state may be in shared memory; then all processes share it.
+ * Requests to a server that is down only wait for a timeout. So after a
+ * failure no request is made for a pause; then a single one is made, as a
+ * probe. Each probe that fails doubles the pause. The state may be in shared
+ * memory, so that all processes share it.
  */
 #include "postgres.h"
 
@@ -17,7 +18,7 @@
 #define FIRST_PAUSE_MS 1000
 #define PAUSE_MAX_MS 30000
 
-/* When a pause ends that begins now: after half to all of its length. */
+/* The end of a pause that begins now; random, after half to all of its length. */
 static TimestampTz
 pause_end(TimestampTz now, int failures)
 {
@@ -29,7 +30,7 @@ pause_end(TimestampTz now, int failures)
 	return TimestampTzPlusMilliseconds(now, pause_ms / 2 + random() % (pause_ms / 2));
 }
 
-/* Begin anew: all is well. Nobody else has the breaker yet. */
+/* Initialize: the server has not failed. No other process may use the breaker yet. */
 void
 circuit_breaker_reset(CircuitBreaker *breaker)
 {
@@ -39,8 +40,9 @@ circuit_breaker_reset(CircuitBreaker *breaker)
 }
 
 /*
- * Whether to ask now. After a failure, true makes the caller the probe: others
- * get false until another pause is over, in case the probe never reports.
+ * Whether to ask the server now. After a failure, true makes the caller's
+ * request the probe: others get false until another pause is over, in case the
+ * caller never reports.
  */
 bool
 circuit_breaker_lets_pass(CircuitBreaker *breaker)
@@ -60,7 +62,7 @@ circuit_breaker_lets_pass(CircuitBreaker *breaker)
 	return allowed;
 }
 
-/* The server answered. */
+/* Report that the server answered. */
 void
 circuit_breaker_succeeded(CircuitBreaker *breaker)
 {
@@ -71,8 +73,9 @@ circuit_breaker_succeeded(CircuitBreaker *breaker)
 }
 
 /*
- * The server failed. Returns whether that is news: everybody asked until now.
- * Others that were asking when it first failed do not make the pause longer.
+ * Report that the server failed. Returns true for the first failure, after
+ * which it is no longer asked. Further failures of requests made before that do
+ * not lengthen the pause.
  */
 bool
 circuit_breaker_failed(CircuitBreaker *breaker)

@@ -1,6 +1,6 @@
 /*
  * circuit_breaker.h
- *	  Whether to ask a server, after it failed: see circuit_breaker.c.
+ *	  Whether to ask a server after it failed: see circuit_breaker.c.
  */
 #ifndef PG_CHAT_CIRCUIT_BREAKER_H
 #define PG_CHAT_CIRCUIT_BREAKER_H
@@ -10,13 +10,13 @@
 #include "datatype/timestamp.h"
 #include "storage/spin.h"
 
-/* How those who share it get on with the server; all zero but the lock: well. */
+/* The state of a server; zeros, except for the lock, if it has not failed. */
 typedef struct CircuitBreaker
 {
 	slock_t		lock;
 	int			failures;		/* in succession */
-	bool		probing;		/* one asks, to see whether it is back */
-	TimestampTz retry_at;		/* when the next one is to ask, if there were failures */
+	bool		probing;		/* a probe is under way */
+	TimestampTz retry_at;		/* time of the next probe, after a failure */
 } CircuitBreaker;
 
 extern void circuit_breaker_reset(CircuitBreaker *breaker);

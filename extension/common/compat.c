@@ -1,6 +1,6 @@
 /*
  * compat.c
- *	  What differs between versions of PostgreSQL and needs more than a macro.
+ *	  Differences between versions of PostgreSQL that take more than a macro.
  */
 #include "postgres.h"
 
@@ -19,7 +19,8 @@ compat_request_hook(void)
 }
 
 /*
- * Have request called when the server sizes its shared memory. Called once.
+ * Register a function that requests shared memory. Called once, while libraries
+ * are preloaded.
  */
 void
 compat_request_shared_memory(void (*request) (void))

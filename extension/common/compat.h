@@ -1,6 +1,6 @@
 /*
  * compat.h
- *	  What differs between the supported versions of PostgreSQL, 14 to 18.
+ *	  Differences between the supported versions of PostgreSQL, 14 to 18.
  *
  * Nothing else in the extension looks at PG_VERSION_NUM.
  */
@@ -14,19 +14,19 @@
 #endif
 
 #if PG_VERSION_NUM >= 160000
-#include "varatt.h"				/* VARDATA_ANY and the like, before in postgres.h */
+#include "varatt.h"				/* VARDATA_ANY and the like, formerly in postgres.h */
 #endif
 
 #if PG_VERSION_NUM < 150000
 #include "utils/guc.h"
 
-/* PostgreSQL 14 cannot reserve a prefix; this warns of unknown settings. */
+/* PostgreSQL 14 cannot reserve a prefix, but it can warn of unknown settings. */
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
 /*
- * Have the function request called when the server sizes its shared memory.
- * PostgreSQL 15 has a hook for that, before it was done while loading.
+ * Register a function that requests shared memory: from PostgreSQL 15 on by a
+ * hook, before while the library is loaded.
  */
 #if PG_VERSION_NUM >= 150000
 #include "miscadmin.h"
@@ -59,7 +59,7 @@ extern void compat_request_shared_memory(void (*request) (void));
 #if PG_VERSION_NUM >= 170000
 #include "utils/wait_event.h"
 
-/* The name that pg_stat_activity shows while a process waits here. */
+/* The wait event that pg_stat_activity shows by this name, from PostgreSQL 17 on. */
 #define compat_wait_event(name) WaitEventExtensionNew(name)
 #else
 #define compat_wait_event(name) PG_WAIT_EXTENSION
@@ -67,14 +67,14 @@ extern void compat_request_shared_memory(void (*request) (void));
 
 #include "catalog/pg_database.h"
 
-/* The connection limit of a database whose DROP was interrupted; minor releases of 2023 brought it. */
+/* The connection limit of a database whose DROP was interrupted, from minor releases of 2023 on. */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB (-2)
 #endif
 
 #include "storage/lock.h"
 
-/* Whether this process holds a lock, in exactly this mode. */
+/* Whether this process holds a lock in exactly this mode. */
 #if PG_VERSION_NUM >= 170000
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
 #else
@@ -83,7 +83,7 @@ extern void compat_request_shared_memory(void (*request) (void));
 
 #include "access/xlog.h"
 
-/* The timeline that WAL is written on. Not in recovery. */
+/* The timeline that WAL is written on. Not during recovery. */
 #if PG_VERSION_NUM >= 150000
 #define compat_timeline() GetWALInsertionTimeLine()
 #else
@@ -93,14 +93,14 @@ extern void compat_request_shared_memory(void (*request) (void));
 #include "access/genam.h"
 #include "access/tableam.h"
 
-/* Begin a scan of an index, which is followed by index_rescan. */
+/* Begin a scan of an index; index_rescan() must follow. */
 #if PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(table, index, snapshot, keys) index_beginscan(table, index, snapshot, NULL, keys, 0)
 #else
 #define compat_index_beginscan(table, index, snapshot, keys) index_beginscan(table, index, snapshot, keys, 0)
 #endif
 
-/* What an update of a row tells of its index entries. */
+/* The type by which an update of a row reports whether indexes need new entries. */
 #if PG_VERSION_NUM >= 160000
 #define compat_update_indexes TU_UpdateIndexes
 #define compat_any_index(update_indexes) ((update_indexes) != TU_None)
@@ -109,7 +109,7 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_any_index(update_indexes) (update_indexes)
 #endif
 
-/* Whether no row has a null in a column, counted from 0. */
+/* Whether a column, counted from 0, is NOT NULL. */
 #if PG_VERSION_NUM >= 180000
 #define compat_is_not_null(descriptor, column) \
 	(TupleDescCompactAttr(descriptor, column)->attnullability == ATTNULLABLE_VALID)

@@ -4,12 +4,12 @@
  *
  * libcurl says which sockets to watch. They are put into one epoll descriptor,
  * which the process waits for together with its latch. So nothing blocks, and
- * every wait ends when the process is told to do something else.
+ * every wait can be interrupted.
  *
- * No signal is handled while libcurl runs: so what it calls is never left in
- * the middle, and should a library start a thread, it does not take PostgreSQL's
- * signals. Callbacks of libcurl raise no error, which would jump across its
- * functions.
+ * No signal is handled while libcurl runs: so libcurl is never interrupted in
+ * the middle, and a thread that a library may start does not receive
+ * PostgreSQL's signals. Callbacks of libcurl raise no error, which would jump
+ * across its functions.
  */
 #include "postgres.h"
 
@@ -25,21 +25,21 @@
 #include "common/curl_loop.h"
 #include "common/latch_wait.h"
 
-/* Connections that are kept while nothing uses them. */
+/* The most idle connections that are kept. */
 #define CONNECTIONS_MAX 8L
 
-/* Sockets looked at in one go. */
+/* The most sockets that are processed at a time. */
 #define SOCKETS_MAX 16
 
-/* libcurl's handle, and the descriptor; there from the first request on. */
+/* libcurl's handle, and the epoll descriptor; they exist from the first request on. */
 static CURLM *multi = NULL;
 static int	poll_fd = -1;
 static CurlLoopDone report_done = NULL;
 
-/* When libcurl wants to be called, whatever the sockets do; -1: never. */
+/* When libcurl wants to be called regardless of the sockets, by curl_loop_now(); -1: never. */
 static int64 timer_at = -1;
 
-/* A clock that nobody sets, in milliseconds. */
+/* The time in milliseconds, on a clock that cannot be set. */
 int64
 curl_loop_now(void)
 {
@@ -49,7 +49,7 @@ curl_loop_now(void)
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
 }
 
-/* Around what calls libcurl: see above. */
+/* Block all signals while libcurl runs: see above. *before becomes the mask to restore. */
 static void
 block_signals(sigset_t *before)
 {
@@ -65,7 +65,10 @@ unblock_signals(const sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Watch a socket, or no more. If it cannot be watched, the request times out. */
+/*
+ * libcurl's callback: watch a socket, or no longer. If it cannot be watched,
+ * the request times out.
+ */
 static int
 watch_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *socket_context)
 {
@@ -92,7 +95,7 @@ set_timer(CURLM *handle, long timeout_ms, void *context)
 	return 0;
 }
 
-/* A socket, which counts as one of the process's open files. */
+/* libcurl's callback: open a socket, which counts as one of the process's open files. */
 static curl_socket_t
 open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -114,8 +117,8 @@ close_socket(void *context, curl_socket_t socket)
 }
 
 /*
- * Get libcurl ready, unless it is. done is called for each transfer that got
- * done. Returns NULL, or what went wrong.
+ * Initialize libcurl, unless that was done. done is called for each transfer
+ * that is completed. Returns NULL, or why it failed.
  */
 const char *
 curl_loop_start(CurlLoopDone done)
@@ -147,7 +150,7 @@ curl_loop_start(CurlLoopDone done)
 	return NULL;
 }
 
-/* Begin a transfer, of which all else is set. Returns NULL, or what went wrong. */
+/* Begin a transfer, all other options of which are set. Returns NULL, or why it failed. */
 const char *
 curl_loop_add(CURL *easy)
 {
@@ -163,7 +166,7 @@ curl_loop_add(CURL *easy)
 	return code == CURLM_OK ? NULL : curl_multi_strerror(code);
 }
 
-/* End a transfer, and free its handle. running: it was added, and is not done. */
+/* End a transfer, and free its handle. running: it was begun, and is not completed. */
 void
 curl_loop_end(CURL *easy, bool running)
 {
@@ -176,7 +179,7 @@ curl_loop_end(CURL *easy, bool running)
 	unblock_signals(&signals);
 }
 
-/* Report the transfers that libcurl says are done. */
+/* Report the transfers that libcurl has completed. */
 static void
 report_finished(void)
 {
@@ -193,7 +196,7 @@ report_finished(void)
 	}
 }
 
-/* Do what can be done without waiting. */
+/* Process all events that are pending, without waiting. */
 void
 curl_loop_run(void)
 {
@@ -214,7 +217,7 @@ curl_loop_run(void)
 			ready |= CURL_CSELECT_IN;
 		if (events[i].events & EPOLLOUT)
 			ready |= CURL_CSELECT_OUT;
-		/* 0, after an error: libcurl finds out itself. */
+		/* 0 after an error, which libcurl finds out itself. */
 		curl_multi_socket_action(multi, events[i].data.fd, ready, &running);
 	}
 	if (timer_at >= 0 && timer_at <= curl_loop_now())
@@ -224,8 +227,8 @@ curl_loop_run(void)
 }
 
 /*
- * Wait until something can be done, or until a time of curl_loop_now, and do it.
- * Raises or leaves when the process is told to.
+ * Wait for events, at most until a time of curl_loop_now(), and process them.
+ * Interrupts are served while it waits.
  */
 void
 curl_loop_wait(int64 until)

@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-/* Called for each transfer that got done, with signals blocked: raises nothing. */
+/* Called for each transfer that is completed, with signals blocked. Must raise no error. */
 typedef void (*CurlLoopDone) (CURL *easy, CURLcode code);
 
 extern int64 curl_loop_now(void);

@@ -2,11 +2,11 @@
  * database_identity.c
  *	  Whether this database is a copy.
  *
- * Data outside of PostgreSQL, in Redis and Elasticsearch, belongs to one database,
- * the owner database. Its identity, the database's OID and the cluster's system
- * identifier, is written beside the description of what is kept there. CREATE
- * DATABASE ... TEMPLATE copies that; pg_dump leaves it out. The identity
- * outlives a change of the database's name, not pg_upgrade.
+ * Data outside of PostgreSQL, in Redis and Elasticsearch, belongs to one
+ * database, the owner database. Its identity, which is the database's OID and
+ * the cluster's system identifier, is recorded beside the description of that
+ * data. CREATE DATABASE ... TEMPLATE copies the record; pg_dump leaves it out.
+ * The identity survives renaming the database, but not pg_upgrade.
  */
 #include "postgres.h"
 
@@ -24,9 +24,9 @@ database_identity_current(void)
 }
 
 /*
- * The name of the database with this identity, if it is another one of this
- * cluster, and still there: this one is its copy. Otherwise NULL. In a
- * transaction.
+ * The name of the database with this identity, if it is another database of
+ * this cluster that still exists: this one is then a copy of it. Otherwise
+ * NULL. In a transaction.
  */
 char *
 database_identity_of_original(const char *identity)

@@ -2,11 +2,11 @@
  * dns_resolve.c
  *	  The address of a host, found without blocking.
  *
- * The C library asks the name servers in a thread of its own, which nothing
- * can end before they answer or its timeout expires. So a request may outlive
- * the deadline of who made it; then its answer is for who asks next, so that
- * name servers may be slower than anybody waits. Who asks has a resolver of
- * their own, which others cannot hold up.
+ * The C library asks the name servers in a thread of its own, which cannot be
+ * ended before they answer or its timeout expires. So a request may outlive
+ * its caller's deadline. Its answer is then used for the next caller, so that
+ * name servers may be slower than any caller waits. Each user has a resolver
+ * of its own, so that users do not delay each other.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "common/dns_resolve.h"
 #include "common/latch_wait.h"
 
-/* The time between two looks at whether the answer is there. */
+/* The time between two checks for the answer. */
 #define LOOK_AGAIN_MS 10
 
 /* Wait for the answer. Returns false at the deadline. */
@@ -33,7 +33,7 @@ wait_for_answer(DnsResolver *resolver, TimestampTz deadline)
 	return true;
 }
 
-/* Forget the request, which is answered. */
+/* Free the request, which has been answered. */
 static void
 forget_request(DnsResolver *resolver)
 {
@@ -44,8 +44,8 @@ forget_request(DnsResolver *resolver)
 }
 
 /*
- * Write a host's numeric address, of IPv4 if it has one. Returns NULL, or why
- * it cannot be had before the deadline.
+ * Find the numeric address of a host, IPv4 if it has one, and write it to
+ * address. Returns NULL, or why it was not found before the deadline.
  */
 const char *
 dns_resolve_host(DnsResolver *resolver, const char *host, TimestampTz deadline, char address[NI_MAXHOST])

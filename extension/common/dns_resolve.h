@@ -11,11 +11,11 @@
 
 #include "datatype/timestamp.h"
 
-/* A caller that resolves one host at a time. Static; begins as zeros. */
+/* Resolves one host at a time. Static; begins as zeros. */
 typedef struct DnsResolver
 {
 	struct gaicb request;
-	char	   *name;			/* that is asked for; NULL: none is */
+	char	   *name;			/* the host being resolved; NULL: none */
 } DnsResolver;
 
 extern const char *dns_resolve_host(DnsResolver *resolver, const char *host, TimestampTz deadline,

@@ -12,7 +12,8 @@
 #include "common/int_columns.h"
 
 /*
- * Begin an empty set of at most capacity rows, in the current memory context.
+ * Initialize an empty set of at most capacity rows, in the current memory
+ * context.
  */
 void
 int_columns_init(IntColumns *rows, int columns, int capacity)
@@ -24,7 +25,7 @@ int_columns_init(IntColumns *rows, int columns, int capacity)
 		rows->values[i] = palloc(Max(capacity, 1) * sizeof(Datum));
 }
 
-/* Add a row of as many integers as there are columns. */
+/* Append a row, which has as many integers as there are columns. */
 void
 int_columns_append(IntColumns *rows, const int32 *row)
 {
@@ -33,7 +34,7 @@ int_columns_append(IntColumns *rows, const int32 *row)
 	rows->count++;
 }
 
-/* One integer[] for each column, in the current memory context. */
+/* Set arrays to one integer[] for each column, in the current memory context. */
 void
 int_columns_to_arrays(const IntColumns *rows, Datum *arrays)
 {

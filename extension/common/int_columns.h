@@ -7,10 +7,10 @@
 
 #include "postgres.h"
 
-/* Columns of IntColumns, at most. */
+/* The most columns of IntColumns. */
 #define INT_COLUMNS_MAX 6
 
-/* Rows of integers, kept as parallel arrays: the way a statement takes many rows. */
+/* Rows of integers, kept as parallel arrays, by which a statement takes many rows. */
 typedef struct IntColumns
 {
 	Datum	   *values[INT_COLUMNS_MAX];

@@ -3,9 +3,9 @@
  *	  JSON from servers that are not trusted.
  *
  * PostgreSQL's own parser does the work. It allocates hundreds of bytes for a
- * value that takes two in the text, and recurses into nested ones. So a text is
- * scanned first, without allocating anything: one that nests too deeply, or has
- * too many values, is not parsed.
+ * value that takes two in the text, and recurses into nested ones. So the text
+ * is scanned first, without allocating memory, and is not parsed if it nests
+ * too deeply or has too many values.
  */
 #include "postgres.h"
 
@@ -18,18 +18,18 @@
 #include "common/json_read.h"
 
 /*
- * The bounds. An answer has 75,000 values at most, and nests ten levels deep,
- * except for an error that has others as its causes.
+ * The limits. A legitimate answer has at most 75,000 values and nests ten
+ * levels deep, except for an error that has others as its causes.
  */
 #define DEPTH_MAX 64
 #define VALUES_MAX 250000
 
-/* Bytes that are scanned between two looks at whether to go on. */
+/* Bytes that are scanned between two checks for interrupts. */
 #define SCAN_INTERVAL (1024 * 1024)
 
 /*
- * Whether a text is within the bounds; if not, *problem says so. Counts what
- * begins or separates values: no fewer than there are.
+ * Whether a text is within the limits; if not, *problem says so. Counts the
+ * characters that begin or separate values, which are no fewer than the values.
  */
 static bool
 is_within_bounds(const char *text, int length, const char **problem)
@@ -79,9 +79,9 @@ is_within_bounds(const char *text, int length, const char **problem)
 }
 
 /*
- * The text as the parser may be given it: only a database in UTF-8 can take it
- * as it is. In others, what is not ASCII becomes a question mark: it stands in
- * texts for people alone. NULL if it is not a string of UTF-8.
+ * The text in the database's encoding. Unless that is UTF-8, each character
+ * outside ASCII becomes a question mark: such characters occur only in texts
+ * for people. NULL if the text is not valid UTF-8.
  */
 static char *
 convert(const char *text, int length)
@@ -99,7 +99,10 @@ convert(const char *text, int length)
 	return converted;
 }
 
-/* End an error about the text. Raises any other again, such as an interruption. */
+/*
+ * In a PG_CATCH block, discard an error about the text. Raises any other again,
+ * such as an interrupt.
+ */
 static void
 end_error(MemoryContext caller)
 {
@@ -121,8 +124,9 @@ end_error(MemoryContext caller)
 }
 
 /*
- * Parse a text of length bytes, which must be a JSON object. Returns it in the
- * current memory context; or NULL, with a *problem that completes "the text".
+ * Parse a text of length bytes, which must be a JSON object, into the current
+ * memory context. Returns NULL and sets *problem if it cannot, to a phrase that
+ * completes "the text".
  */
 Jsonb *
 json_parse_object(const char *text, int length, const char **problem)
@@ -160,7 +164,7 @@ json_parse_object(const char *text, int length, const char **problem)
 	return result;
 }
 
-/* The member of an object, or NULL. */
+/* The member of an object with this key, or NULL. */
 JsonbValue *
 json_member(const JsonbContainer *container, const char *key)
 {
@@ -169,7 +173,7 @@ json_member(const JsonbContainer *container, const char *key)
 	return getKeyJsonValueFromContainer((JsonbContainer *) container, key, strlen(key), NULL);
 }
 
-/* Element i of an array, from 0, or NULL. */
+/* Element i of an array, counted from 0, or NULL. */
 JsonbValue *
 json_element(const JsonbContainer *container, uint32 i)
 {
@@ -178,14 +182,14 @@ json_element(const JsonbContainer *container, uint32 i)
 	return getIthJsonbValueFromContainer((JsonbContainer *) container, i);
 }
 
-/* An array's elements or an object's members; NULL if the value is neither. */
+/* The elements of an array or the members of an object; NULL if the value is neither. */
 const JsonbContainer *
 json_container(const JsonbValue *value)
 {
 	return value != NULL && value->type == jbvBinary ? value->val.binary.data : NULL;
 }
 
-/* Set *result to the value. Returns false if it is not an integer that fits. */
+/* Set *result to an integer. Returns false if the value is not an integer that fits. */
 bool
 json_integer(const JsonbValue *value, int64 *result)
 {
@@ -199,98 +203,32 @@ json_integer(const JsonbValue *value, int64 *result)
 												 NumericGetDatum(value->val.numeric)));
 	errno = 0;
 	*result = strtoll(digits, &end, 10);
-	if (*end == '.')			/* an aggregation has 1.0 for 1 */
+	if (*end == '.')			/* aggregations return 1.0 for 1 */
 		end += 1 + strspn(end + 1, "0");
 	fits = errno == 0 && *end == '\0';
 	pfree(digits);
 	return fits;
 }
 
+/* Whether the value is true. */
 bool
 json_is_true(const JsonbValue *value)
 {
 	return value != NULL && value->type == jbvBool && value->val.boolean;
 }
 
+/* Whether the value is false. */
 bool
 json_is_false(const JsonbValue *value)
 {
 	return value != NULL && value->type == jbvBool && !value->val.boolean;
 }
 
-/* The value, NUL-terminated, in the current memory context; NULL if it is no string. */
+/* The string as a C string in the current memory context; NULL if the value is not a string. */
 char *
 json_string(const JsonbValue *value)
 {
 	if (value == NULL || value->type != jbvString)
 		return NULL;
 	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-/* Whether a byte cannot stand in a JSON string as it is. */
-static bool
-needs_escape(char byte)
-{
-	return (unsigned char) byte < ' ' || byte == '"' || byte == '\\';
-}
-
-#define EACH_BYTE(byte) (~UINT64CONST(0) / 255 * (byte))
-
-/* Nonzero if one of eight bytes is below a limit of at most 128. */
-static uint64
-any_below(uint64 bytes, uint8 limit)
-{
-	return (bytes - EACH_BYTE(limit)) & ~bytes & EACH_BYTE(128);
-}
-
-/* The first of the bytes that needs an escape; the end if none does. */
-static const char *
-find_escape(const char *bytes, const char *end)
-{
-	uint64		eight;
-
-	for (; end - bytes >= sizeof(eight); bytes += sizeof(eight))
-	{
-		memcpy(&eight, bytes, sizeof(eight));
-		if (any_below(eight, ' ') | any_below(eight ^ EACH_BYTE('"'), 1) | any_below(eight ^ EACH_BYTE('\\'), 1))
-			break;
-	}
-	while (bytes < end && !needs_escape(*bytes))
-		bytes++;
-	return bytes;
-}
-
-/*
- * Append a JSON string, with its quotes, of length bytes of text.
- */
-void
-json_append_string(StringInfo target, const char *bytes, int length)
-{
-	static const char digits[] = "0123456789abcdef";
-	static const char short_escapes[' '] = {
-		['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
-	};
-	const char *end = bytes + length;
-
-	enlargeStringInfo(target, length + 2);
-	appendStringInfoChar(target, '"');
-	while (bytes < end)
-	{
-		const char *run = bytes;
-
-		bytes = find_escape(bytes, end);
-		appendBinaryStringInfo(target, run, bytes - run);
-		if (bytes == end)
-			break;
-		if ((unsigned char) *bytes >= ' ')
-			appendBinaryStringInfo(target, (char[]) {'\\', *bytes}, 2);
-		else if (short_escapes[(int) *bytes] != 0)
-			appendBinaryStringInfo(target, (char[]) {'\\', short_escapes[(int) *bytes]}, 2);
-		else
-			appendBinaryStringInfo(target, (char[]) {
-				'\\', 'u', '0', '0', digits[*bytes >> 4], digits[*bytes & 15]
-			}, 6);
-		bytes++;
-	}
-	appendStringInfoChar(target, '"');
 }

@@ -13,7 +13,7 @@ compare(int32 a, int32 b)
 	return (a > b) - (a < b);
 }
 
-/* Negative, zero or positive, as qsort wants it. */
+/* Compare two keys. Returns a number that is negative, zero or positive, as for qsort(). */
 int
 chat_key_compare(ChatKey a, ChatKey b)
 {
@@ -22,7 +22,7 @@ chat_key_compare(ChatKey a, ChatKey b)
 	return order != 0 ? order : compare(a.chat, b.chat);
 }
 
-/* The same for messages. */
+/* Compare two keys of messages likewise. */
 int
 message_key_compare(MessageKey a, MessageKey b)
 {
@@ -33,7 +33,10 @@ message_key_compare(MessageKey a, MessageKey b)
 	return order != 0 ? order : compare(a.number, b.number);
 }
 
-/* Parallel integer[] of applications and chats, to be a statement's parameters. */
+/*
+ * Set arrays to parallel integer[] of applications and chats, as parameters of
+ * a statement, in the current memory context.
+ */
 void
 chat_keys_to_arrays(const ChatKey *keys, int count, Datum arrays[2])
 {
@@ -45,7 +48,7 @@ chat_keys_to_arrays(const ChatKey *keys, int count, Datum arrays[2])
 	int_columns_to_arrays(&columns, arrays);
 }
 
-/* Parallel integer[] of applications, chats and numbers. */
+/* Set arrays to parallel integer[] of applications, chats and numbers likewise. */
 void
 message_keys_to_arrays(const MessageKey *keys, int count, Datum arrays[3])
 {

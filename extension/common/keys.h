@@ -9,7 +9,7 @@
 
 /*
  * The key of a chat. Chat 0 stands for the application itself. Has no padding,
- * since it is hashed.
+ * since it is hashed as bytes.
  */
 typedef struct ChatKey
 {
@@ -17,7 +17,7 @@ typedef struct ChatKey
 	int32		chat;
 } ChatKey;
 
-/* The key of a message. Has no padding. */
+/* The key of a message. Has no padding, either. */
 typedef struct MessageKey
 {
 	int32		application;

@@ -2,7 +2,7 @@
  * latch_wait.c
  *	  Waiting, in a worker or any other process of PostgreSQL.
  *
- * All waiting is done here, so that all of it ends when it is told to.
+ * All waiting is done here, so that every wait can be interrupted.
  */
 #include "postgres.h"
 
@@ -13,10 +13,10 @@
 #include "common/latch_wait.h"
 
 /*
- * Wait for events of a socket (or none: PGINVALID_SOCKET), for timeout_ms at
- * most; pg_stat_activity shows what, from PostgreSQL 17 on. Returns whether one
- * of them came; the process's latch may have ended the wait, too. Raises or
- * leaves when it is told to.
+ * Wait for events of a socket, or none, if it is PGINVALID_SOCKET, for at most
+ * timeout_ms. pg_stat_activity shows what as the wait event, from PostgreSQL 17
+ * on. Returns whether one of the events occurred; the process's latch ends the
+ * wait, too. Serves interrupts.
  */
 bool
 latch_wait(const char *what, uint32 events, pgsocket socket, long timeout_ms)

@@ -2,17 +2,17 @@
  * schema_version.c
  *	  Whether the library fits the installed schema.
  *
- * A package brings a new library, ALTER EXTENSION UPDATE the schema that it
- * expects. Between the two, and in processes that still have the former
- * library, the one does not know the other: functions may be called with other
- * arguments, tables have other columns. So a function that knows the tables
- * does nothing unless both are of one version: that of the control file, which
- * the library was built with, and pg_extension.extversion.
+ * A package brings a new library; ALTER EXTENSION UPDATE then brings the
+ * schema that it expects. In between, and in processes that still have the
+ * former library, the two do not fit: functions may be called with other
+ * arguments, and tables have other columns. So a function that accesses the
+ * tables does nothing unless both are of one version: that of the control
+ * file, which the library was built with, and pg_extension.extversion.
  *
- * The answer is remembered until a function of the database changes; every
- * upgrade script creates or alters one, as the catalog pg_extension itself is
- * not watched by any cache before PostgreSQL 18. A mismatch is not remembered:
- * it is looked up again at each call, so that calls succeed as soon as it is
+ * The answer is remembered until a function of the database changes. Every
+ * upgrade script creates or alters one, since no cache watches the catalog
+ * pg_extension itself before PostgreSQL 18. A mismatch is not remembered but
+ * looked up again at each call, so that calls succeed as soon as it is
  * resolved.
  */
 #include "postgres.h"
@@ -30,7 +30,7 @@
 
 #include "common/schema_version.h"
 
-/* Both are of one version, and no function has changed since that was seen. */
+/* Whether both are of one version, and no function has changed since that was seen. */
 bool		schema_version_verified = false;
 
 /* Counts the changes of functions. */
@@ -44,8 +44,8 @@ on_function_change(Datum argument, int cache, uint32 hash)
 }
 
 /*
- * The installed version, or NULL if the extension is not there. *in_script:
- * whether one of its scripts runs in this process.
+ * The installed version, or NULL if the extension does not exist. *in_script
+ * becomes whether one of its scripts runs in this process.
  */
 static char *
 installed_version(bool *in_script)
@@ -74,7 +74,7 @@ installed_version(bool *in_script)
 	return version;
 }
 
-/* Whether version a comes after b; they are numbers with dots between them. */
+/* Whether version a is later than b; both are numbers separated by dots. */
 static bool
 is_later(const char *a, const char *b)
 {
@@ -94,7 +94,7 @@ is_later(const char *a, const char *b)
 	}
 }
 
-/* How the library and a schema of this version, NULL if there is none, differ. */
+/* The mismatch of the library with a schema of this version, NULL if there is none. */
 static VersionMismatch
 describe(const char *schema_version)
 {
@@ -116,9 +116,9 @@ describe(const char *schema_version)
 }
 
 /*
- * Whether the library fits the schema; if not, *mismatch is how they differ.
- * The extension's own scripts pass: what they have installed is not complete.
- * In a transaction.
+ * Whether the library fits the schema; if not, sets *mismatch. The extension's
+ * own scripts pass, since the schema is incomplete while they run. In a
+ * transaction.
  */
 bool
 schema_version_fits(VersionMismatch *mismatch)
@@ -140,7 +140,7 @@ schema_version_fits(VersionMismatch *mismatch)
 		return true;
 	if (version != NULL && strcmp(version, CHAT_VERSION) == 0)
 	{
-		/* Unless it changed while it was read. */
+		/* Not if it changed while it was read. */
 		schema_version_verified = before == changes;
 		return true;
 	}
@@ -149,8 +149,8 @@ schema_version_fits(VersionMismatch *mismatch)
 }
 
 /*
- * Raise 55000 with the reason; a client knows it by the column that the error is
- * about, extversion.
+ * Raise 55000 with the reason. Clients recognize the error by its column name,
+ * extversion.
  */
 void
 schema_version_raise(const VersionMismatch *mismatch)
@@ -162,7 +162,7 @@ schema_version_raise(const VersionMismatch *mismatch)
 			 err_generic_string(PG_DIAG_COLUMN_NAME, "extversion")));
 }
 
-/* Raise 55000 unless the library fits the schema: schema_version_require's slow way. */
+/* The slow path of schema_version_require(): raises 55000 unless the library fits the schema. */
 void
 schema_version_verify(void)
 {

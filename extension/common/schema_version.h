@@ -7,12 +7,12 @@
 
 #include "postgres.h"
 
-/* How the library and the schema differ. Strings are in the current memory context. */
+/* A mismatch of library and schema. Strings are in the current memory context. */
 typedef struct VersionMismatch
 {
-	const char *message;		/* which version each has */
+	const char *message;		/* the versions of both */
 	const char *hint;			/* what to do */
-	bool		library_older;	/* than the schema, whose version follows */
+	bool		library_older;	/* than the schema, whose version is in the next member */
 	const char *schema_version;
 } VersionMismatch;
 
@@ -23,8 +23,8 @@ extern void schema_version_raise(const VersionMismatch *mismatch);
 extern void schema_version_verify(void);
 
 /*
- * Raise 55000 unless the library fits the schema. Every function and trigger that
- * knows the tables begins with this, before it reads an argument. In a
+ * Raise 55000 unless the library fits the schema. Every function and trigger
+ * that accesses the tables calls this first, before it reads an argument. In a
  * transaction.
  */
 static inline void

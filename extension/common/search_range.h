@@ -7,14 +7,14 @@
 
 #include "postgres.h"
 
-/* Where a message stands in its application. */
+/* The position of a message in its application. */
 typedef struct Position
 {
 	int32		chat;
 	int32		number;
 } Position;
 
-/* Messages of a chat: the numbers above one, through another. */
+/* Messages of a chat: those with numbers above one, through another. */
 typedef struct ChatRange
 {
 	int32		chat;
@@ -23,20 +23,20 @@ typedef struct ChatRange
 } ChatRange;
 
 /*
- * The messages that a search has yet to go through: those after the position
- * above, through the position through. The search narrows it as it proceeds, from
- * below or, if it goes from the end, from above.
+ * The messages that a search has yet to go through: those after one position,
+ * through another. The search narrows the range as it proceeds, from the start
+ * or, if it goes from the end, from there.
  */
 typedef struct SearchRange
 {
 	int32		application;
-	bool		within_chat;	/* in the chat of both bounds alone */
-	bool		from_end;		/* the last message first */
+	bool		within_chat;	/* only within the chat of both bounds */
+	bool		from_end;		/* from the last message to the first */
 	Position	above;
 	Position	through;
 } SearchRange;
 
-/* Negative, zero or positive, as a stands before b in the application. */
+/* Compare two positions, in the order of keys. Negative, zero or positive, as for qsort(). */
 static inline int
 position_compare(Position a, Position b)
 {
@@ -45,21 +45,21 @@ position_compare(Position a, Position b)
 	return (a.number > b.number) - (a.number < b.number);
 }
 
-/* The same, in the order of a search. */
+/* Compare two positions in the order of a search. */
 static inline int
 search_range_compare(const SearchRange *range, Position a, Position b)
 {
 	return range->from_end ? position_compare(b, a) : position_compare(a, b);
 }
 
-/* Whether nothing is left. */
+/* Whether the range is empty. */
 static inline bool
 search_range_is_empty(const SearchRange *range)
 {
 	return position_compare(range->above, range->through) >= 0;
 }
 
-/* Take off everything through a position, in the order of the search. */
+/* Remove everything through a position, in the order of the search. */
 static inline void
 search_range_pass(SearchRange *range, Position last)
 {
@@ -76,7 +76,7 @@ search_range_first(const SearchRange *range, ChatRange part)
 	return (Position) {part.chat, range->from_end ? part.through : part.above + 1};
 }
 
-/* The last one. */
+/* The last position of a chat's range, in the order of a search. */
 static inline Position
 search_range_last(const SearchRange *range, ChatRange part)
 {

@@ -1,11 +1,11 @@
 /*
  * secret_file.c
- *	  Secrets, which stand in files of their own.
+ *	  Secrets, which are kept in files of their own.
  *
- * PostgreSQL logs the value of a setting that changes, and ALTER SYSTEM the
- * statement. So a setting names the file that has a password or a key, on its
- * first line. (For the one in a URL see guc.c.) Nothing here shows what a
- * file holds.
+ * PostgreSQL logs the value of a setting that changes, and the statement of
+ * ALTER SYSTEM. So a setting has the name of a file, whose first line is the
+ * password or key. (For a password in a URL see guc.c.) Nothing here shows the
+ * contents of a file.
  */
 #include "postgres.h"
 
@@ -19,8 +19,9 @@
 #define SECRET_MAX 4096
 
 /*
- * Whether others than the server may read the file. It is the server's own, or
- * root's, which a group of the server's may read: as with a key of TLS.
+ * Whether others than the server may read the file. It must belong to the
+ * server's user, or to root with read access for a group of the server's user,
+ * as with the key of TLS.
  */
 static bool
 is_open_to_others(const struct stat *status)
@@ -32,7 +33,7 @@ is_open_to_others(const struct stat *status)
 
 /*
  * Read the beginning of a file into buffer, which has room for size bytes.
- * Returns how many there are, or -1 with errno set.
+ * Returns how many were read, or -1 with errno set.
  */
 static ssize_t
 read_start(int fd, char *buffer, size_t size)
@@ -50,12 +51,13 @@ read_start(int fd, char *buffer, size_t size)
 }
 
 /*
- * Open the secret's file, which must be one, and closed to others.
+ * Open the file of a secret. Raises an error unless it is a regular file that
+ * others cannot read; see secret_file_read().
  */
 static int
 open_file(const char *setting, const char *path)
 {
-	/* Does not wait, as for the writer of a pipe. */
+	/* Does not block, as for the writer of a pipe. */
 	int			fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat status;
 
@@ -90,11 +92,11 @@ open_file(const char *setting, const char *path)
 }
 
 /*
- * The secret in the file that a setting names, allocated in the current memory
- * context; a relative path begins at the data directory, where PostgreSQL's
- * processes are. Raises 58P01 if there is no such file, 42501 if it cannot be
- * read, or by others, too, 42809 if it is not a regular file, and 22023 if its
- * first line is no secret.
+ * The secret in the file that a setting names, in the current memory context. A
+ * relative path begins at the data directory, the current directory of
+ * PostgreSQL's processes. Raises 58P01 if there is no such file, 42501 if it
+ * cannot be read or others can read it, 42809 if it is not a regular file, and
+ * 22023 if its first line is not a secret.
  */
 char *
 secret_file_read(const char *setting, const char *path)
@@ -125,9 +127,7 @@ secret_file_read(const char *setting, const char *path)
 	return secret;
 }
 
-/*
- * Free a secret, leaving nothing of it in memory.
- */
+/* Free a secret, and erase it from memory. */
 void
 secret_file_free(char *secret)
 {

@@ -1,6 +1,6 @@
 /*
  * secret_file.h
- *	  Secrets, which stand in files of their own: see secret_file.c.
+ *	  Secrets, which are kept in files of their own: see secret_file.c.
  */
 #ifndef PG_CHAT_SECRET_FILE_H
 #define PG_CHAT_SECRET_FILE_H

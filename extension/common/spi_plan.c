@@ -2,17 +2,18 @@
  * spi_plan.c
  *	  Statements that are prepared once for the session.
  *
- * All access to the tables goes through here, except that of rows/: plain SQL by
- * SPI, so that it also runs where the tables are distributed, with a saved generic
- * plan, so that it costs little more than the access itself. Generic from the start,
- * because every statement is a lookup by key for which a plan made for its
- * parameters is the same plan, made again and again.
+ * All access to the tables goes through here, except that of rows/. It is
+ * plain SQL by SPI, so that it also works if the tables are distributed, with
+ * a saved generic plan, so that it costs little more than the access itself.
+ * Plans are generic from the start: every statement is a lookup by key, for
+ * which a plan made for its parameters would be the same plan, made again and
+ * again.
  *
  * The tables' owner may change their columns. A statement that names a missing
- * column fails by itself; a column of another type is detected here, before its
- * value is misread. In a subquery every column is
- * written with its table, since the name of one that is gone would otherwise mean
- * a column of the query around it.
+ * column fails by itself; a column of another type is detected here, before
+ * its value is misread. In a subquery every column is qualified with its
+ * table, since the name of a dropped column would otherwise mean a column of
+ * the outer query.
  *
  * The caller is connected to SPI.
  */
@@ -31,12 +32,12 @@
 #include "common/spi_plan.h"
 
 /*
- * Settings that are off while statements are planned. A table may be small or its
- * statistics missing when a session makes its plan, and large long before the
- * plan is made anew; reaching each row by its key is never far from the best
- * and never wrong by much. For the same reason statements that look up many
- * keys do it in a LATERAL subquery that the planner cannot turn around, since
- * over a tiny table it would read the whole index once for all of them.
+ * Settings that are off while statements are planned. A table may be small, or
+ * its statistics missing, when a session makes its plan, and large long before
+ * the plan is made anew. Reaching each row by its key is never far from the
+ * best plan. For the same reason statements that look up many keys do it in a
+ * LATERAL subquery that the planner cannot turn around: over a tiny table it
+ * would read the whole index once for all of them.
  */
 static const char *const plan_settings[] = {
 	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit",
@@ -74,7 +75,7 @@ prepare(SavedPlan *plan)
 		plan->plan = prepared;
 	}
 
-	/* Plan now, not at the first execution, when the settings are gone. */
+	/* Plan now: at the first execution the settings are gone. */
 	generic = SPI_plan_get_cached_plan(plan->plan);
 	if (generic != NULL)
 		ReleaseCachedPlan(generic, CurrentResourceOwner);
@@ -96,8 +97,9 @@ execute(SavedPlan *plan, const Datum *values, const char *nulls, bool read_only)
 }
 
 /*
- * Run a statement that only reads, as of the snapshot of the calling query.
- * Returns the number of rows; they are in SPI_tuptable.
+ * Execute a statement that only reads, with the snapshot of the calling query.
+ * values are the parameters. Returns the number of rows; they are in
+ * SPI_tuptable.
  */
 uint64
 spi_plan_read(SavedPlan *plan, const Datum *values)
@@ -106,8 +108,9 @@ spi_plan_read(SavedPlan *plan, const Datum *values)
 }
 
 /*
- * Run a statement that only reads, as of a snapshot taken now: it sees what
+ * Execute a statement that only reads, with a snapshot taken now: it sees what
  * has been committed since the calling query began, and what this command did.
+ * Returns as spi_plan_read() does.
  */
 uint64
 spi_plan_read_fresh(SavedPlan *plan, const Datum *values)
@@ -116,9 +119,9 @@ spi_plan_read_fresh(SavedPlan *plan, const Datum *values)
 }
 
 /*
- * Run a statement that changes or locks rows, as of now. nulls is as for
- * SPI_execute_plan, or NULL. Returns the number of rows; what it returned is
- * in SPI_tuptable.
+ * Execute a statement that changes or locks rows, with a snapshot taken now.
+ * nulls is as for SPI_execute_plan(), or NULL. Returns the number of rows;
+ * those that it returned are in SPI_tuptable.
  */
 uint64
 spi_plan_write(SavedPlan *plan, const Datum *values, const char *nulls)
@@ -127,9 +130,9 @@ spi_plan_write(SavedPlan *plan, const Datum *values, const char *nulls)
 }
 
 /*
- * The same, as of now even in a transaction that has one snapshot from its
- * beginning. It fails with 40001 in such a transaction where it meets a row
- * that another changes at the same time.
+ * The same with a snapshot taken now even in a transaction that has one
+ * snapshot from its beginning. In such a transaction it raises 40001 if another
+ * transaction changes a row of it at the same time.
  */
 uint64
 spi_plan_write_latest(SavedPlan *plan, const Datum *values)
@@ -146,9 +149,9 @@ spi_plan_write_latest(SavedPlan *plan, const Datum *values)
 }
 
 /*
- * Run a statement that is not kept, as of now: it may name a trigger's
- * transition tables, which no other call has. Returns the number of rows; what
- * it returned is in SPI_tuptable.
+ * Execute a statement that is not saved, with a snapshot taken now. It may name
+ * a trigger's transition tables, which exist only in this call. Returns the
+ * number of rows; those that it returned are in SPI_tuptable.
  */
 uint64
 spi_execute(const char *sql)
@@ -160,7 +163,7 @@ spi_execute(const char *sql)
 	return SPI_processed;
 }
 
-/* The options to execute a statement that only reads, and to give its rows to a receiver. */
+/* The options by which a statement only reads, and gives its rows to a receiver. */
 static SPIExecuteOptions
 read_options(const SavedPlan *plan, const Datum *values, DestReceiver *receiver)
 {
@@ -196,8 +199,8 @@ row_store_receiver(RowStore store)
 }
 
 /*
- * Run a statement that only reads, and append its rows to store. Returns the
- * number of rows. Raises 42804 if their columns are not those of the store.
+ * Execute a statement that only reads, and append its rows to store. Returns
+ * the number of rows. Raises 42804 if their columns are not those of the store.
  */
 uint64
 spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store)
@@ -210,8 +213,8 @@ spi_plan_read_into(SavedPlan *plan, const Datum *values, RowStore store)
 }
 
 /*
- * Run a statement that only reads, and give its rows to a receiver, as they are
- * found. Returns the number of those that it took.
+ * Execute a statement that only reads, and give its rows to a receiver as they
+ * are found. Returns the number of rows that the receiver took.
  */
 uint64
 spi_plan_read_to(SavedPlan *plan, const Datum *values, DestReceiver *receiver)
@@ -228,8 +231,8 @@ spi_plan_read_to(SavedPlan *plan, const Datum *values, DestReceiver *receiver)
 }
 
 /*
- * The same, planned for these values alone, with whatever indexes there are:
- * for a statement whose best plan depends on what is searched for.
+ * The same with a plan made for these values, which may use any index: for a
+ * statement whose best plan depends on the text that is searched for.
  */
 uint64
 spi_plan_read_to_replanned(const SavedPlan *plan, const Datum *values, DestReceiver *receiver)
@@ -239,7 +242,7 @@ spi_plan_read_to_replanned(const SavedPlan *plan, const Datum *values, DestRecei
 	int			result;
 
 	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* With a limit, a GIN index would give a part of what there is. */
+	/* With a limit, a GIN index would return only a part of the matches. */
 	set_config_option("gin_fuzzy_search_limit", "0", PGC_USERSET, PGC_S_SESSION,
 					  GUC_ACTION_SAVE, true, 0, false);
 	result = SPI_execute_extended(plan->sql, &options);
@@ -250,9 +253,7 @@ spi_plan_read_to_replanned(const SavedPlan *plan, const Datum *values, DestRecei
 	return SPI_processed;
 }
 
-/*
- * The same, and append the rows to store.
- */
+/* The same, appending the rows to store. */
 uint64
 spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStore store)
 {
@@ -263,9 +264,7 @@ spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *values, RowStor
 	return rows;
 }
 
-/*
- * Raise 42804 unless a column has the type that is wanted.
- */
+/* Raise 42804 unless the type of a column is the one wanted. */
 void
 spi_require_type(const char *column, Oid found, Oid wanted)
 {
@@ -278,8 +277,8 @@ spi_require_type(const char *column, Oid found, Oid wanted)
 }
 
 /*
- * The place, from 1 on, of a column of SPI_tuptable. Raises 42703 if there is
- * none of this name.
+ * The place of a column of SPI_tuptable, counted from 1. Raises 42703 if there
+ * is none with this name.
  */
 int
 spi_column(const char *name)
@@ -294,9 +293,9 @@ spi_column(const char *name)
 }
 
 /*
- * The value in a column (from 1 on) of a row (from 0 on) of SPI_tuptable, which
- * has this type. Raises 42804 if it has not, and 22004 if the value is null and
- * isnull is NULL.
+ * The value in a column (counted from 1) of a row (counted from 0) of
+ * SPI_tuptable. Raises 42804 unless it has this type, and 22004 if the value is
+ * null and isnull is NULL.
  */
 Datum
 spi_result(uint64 row, int column, Oid type, bool *isnull)
@@ -317,28 +316,28 @@ spi_result(uint64 row, int column, Oid type, bool *isnull)
 	return value;
 }
 
-/* An integer that is not null, as spi_result has it. */
+/* An integer that is not null: see spi_result(). */
 int32
 spi_result_int32(uint64 row, int column)
 {
 	return DatumGetInt32(spi_result(row, column, INT4OID, NULL));
 }
 
-/* A bigint that is not null, as spi_result has it. */
+/* A bigint that is not null: see spi_result(). */
 int64
 spi_result_int64(uint64 row, int column)
 {
 	return DatumGetInt64(spi_result(row, column, INT8OID, NULL));
 }
 
-/* A boolean that is not null, as spi_result has it. */
+/* A boolean that is not null: see spi_result(). */
 bool
 spi_result_bool(uint64 row, int column)
 {
 	return DatumGetBool(spi_result(row, column, BOOLOID, NULL));
 }
 
-/* A text, as spi_result has it; NULL if it is null and may be. */
+/* A text: see spi_result(). NULL if the value is null and isnull is not NULL. */
 text *
 spi_result_text(uint64 row, int column, bool *isnull)
 {
@@ -347,7 +346,7 @@ spi_result_text(uint64 row, int column, bool *isnull)
 	return isnull != NULL && *isnull ? NULL : DatumGetTextPP(value);
 }
 
-/* The same as a string, in the current memory context. */
+/* The same as a C string, in the current memory context. */
 char *
 spi_result_string(uint64 row, int column, bool *isnull)
 {

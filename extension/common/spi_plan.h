@@ -17,7 +17,7 @@
 typedef struct SavedPlan
 {
 	const char *sql;
-	bool		by_tid;			/* reaches its rows by ctid, not by key */
+	bool		by_tid;			/* reaches its rows by ctid, not by a key */
 	int			nargs;
 	Oid			argtypes[SPI_PLAN_MAX_ARGS];
 	SPIPlanPtr	plan;
@@ -30,7 +30,7 @@ typedef struct SavedPlan
 		.argtypes = {__VA_ARGS__} \
 	}
 
-/* Where the rows of a function are kept, and what their columns are. */
+/* A store of rows that a function returns, and the columns that it has. */
 typedef struct RowStore
 {
 	Tuplestorestate *rows;

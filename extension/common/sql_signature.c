@@ -1,12 +1,13 @@
 /*
  * sql_signature.c
- *	  How functions of the library are to be called.
+ *	  Declarations of functions of the library.
  *
- * A C function relies on the declaration of the installation script: the number
- * of arguments, their types, the result. The catalogs may say otherwise. A superuser may declare a function of the library anew, as
- * something that it is not, and the owner of a composite type may change its
- * attributes. So each function checks its declaration first, and those that
- * return rows check these, too: the alternative is to read a number as a
+ * A C function relies on its declaration in the installation script: the
+ * number of arguments, their types, the result. The catalogs may say
+ * otherwise. A superuser may declare a function of the library anew, with
+ * another signature, and the owner of a composite type may change its
+ * attributes. So each function checks its declaration first, and one that
+ * returns rows checks these, too; otherwise it might read an integer as a
  * pointer.
  */
 #include "postgres.h"
@@ -70,8 +71,9 @@ is_declared(Form_pg_proc function, const SqlSignature *signature, Oid applicatio
 }
 
 /*
- * Raise 55000 unless the schema is of the library's version, and 42P13 unless
- * the function that is called is declared so, and given so many arguments. application_type is the type of the argument that is
+ * Raise 55000 unless the schema has the library's version, and 42P13 unless the
+ * called function is declared with this signature, and was given as many
+ * arguments. application_type is the type of the argument that is
  * APPLICATION_ARG, or InvalidOid.
  */
 void
@@ -100,9 +102,7 @@ sql_signature_check(FunctionCallInfo fcinfo, SqlSignature *signature, Oid applic
 	signature->generation = now;
 }
 
-/*
- * Raise 42804 unless a row type has the columns that the function returns.
- */
+/* Raise 42804 unless a row type has the columns of the signature. */
 void
 sql_signature_check_row(const SqlSignature *signature, TupleDesc descriptor)
 {
@@ -119,8 +119,8 @@ sql_signature_check_row(const SqlSignature *signature, TupleDesc descriptor)
 }
 
 /*
- * The descriptor of the row that a function returns. Raises 42804 unless it has
- * the columns of the signature.
+ * The descriptor of the row that a function is to return. Raises 42804 unless
+ * it has the columns of the signature.
  */
 TupleDesc
 sql_signature_row(FunctionCallInfo fcinfo, const SqlSignature *signature)

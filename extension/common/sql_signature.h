@@ -1,6 +1,6 @@
 /*
  * sql_signature.h
- *	  How functions of the library are to be called: see sql_signature.c.
+ *	  Declarations of functions of the library: see sql_signature.c.
  */
 #ifndef PG_CHAT_SQL_SIGNATURE_H
 #define PG_CHAT_SQL_SIGNATURE_H
@@ -13,12 +13,15 @@
 #define SQL_SIGNATURE_ARGS_MAX 12
 #define SQL_SIGNATURE_COLUMNS_MAX 12
 
-/* The type of an argument that one C function takes in two forms: the caller of the check says which. */
+/*
+ * The type of an argument that a C function takes in two forms: the caller of
+ * the check says which one.
+ */
 #define APPLICATION_ARG InvalidOid
 
 /*
- * The arguments and the result of a function. A function that returns rows has columns,
- * another has result.
+ * The arguments and the result of a function. One that returns rows has
+ * columns, another one result.
  */
 typedef struct SqlSignature
 {
@@ -27,11 +30,11 @@ typedef struct SqlSignature
 	Oid			result;
 	bool		returns_set;
 	bool		is_procedure;	/* called by CALL */
-	bool		any_version;	/* it works whatever version the schema has */
+	bool		any_version;	/* works with any version of the schema */
 	int			ncolumns;
 	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];
-	Oid			checked;		/* the function that was last found to be declared so */
-	uint64		generation;		/* of the catalog then */
+	Oid			checked;		/* the function last found to be declared so */
+	uint64		generation;		/* of functions at that time */
 } SqlSignature;
 
 #define SQL_ARGS(...) \

@@ -2,21 +2,21 @@
  * table_owner.c
  *	  Acting as the tables' owner.
  *
- * EXECUTE on the functions decides who may do what. Functions and triggers then
- * access the tables with the rights of their owner, and never with those of the
- * caller or of the role that created the extension: for the owner, and roles with
- * the privilege TRIGGER, may have put code of their own on the
- * tables. Triggers, defaults, CHECK constraints, policies, index expressions,
- * rules, a view in a table's place: all of it runs with the owner's rights at
+ * EXECUTE on a function decides who may call it. Functions and triggers then
+ * access the tables with the rights of their owner, and never with those of
+ * the caller or of the role that created the extension: the owner, and roles
+ * with the privilege TRIGGER, may have put code of their own on the tables.
+ * Triggers, defaults, CHECK constraints, policies, index expressions, rules, a
+ * view in the place of a table: all of that runs with the owner's rights at
  * most.
  *
- * Rights alone are not enough where the owner is neither a superuser nor the
+ * Rights alone are not enough if the owner is neither a superuser nor the
  * caller. Such code must leave nothing behind that runs later with other
- * rights: so it runs in a security-restricted operation, in which PostgreSQL
- * allows no temporary tables, no cursors WITH HOLD, and no triggers deferred to
- * the commit; and settings that it changed are brought back.
+ * rights. So it runs in a security-restricted operation, in which PostgreSQL
+ * allows no temporary tables, no cursors WITH HOLD, and no triggers deferred
+ * to the commit; and settings that it changes are restored.
  *
- * The search_path has nothing that anybody could plant objects in.
+ * The search_path has no schema in which others could plant objects.
  */
 #include "postgres.h"
 
@@ -58,11 +58,11 @@ become(Oid owner, OwnerSight sight)
 }
 
 /*
- * Connect to SPI as the owner of the tables. Raises 55000 if they have more
- * than one owner.
+ * Connect to SPI as the owner of the tables. Returns what table_owner_leave()
+ * is to restore. Raises 55000 if the tables have more than one owner.
  *
- * After an error, the abort of the (sub)transaction brings user and settings
- * back. Calls may be nested.
+ * After an error, the abort of the (sub)transaction restores user and settings.
+ * Calls may be nested.
  */
 TableOwnerSwitch
 table_owner_become(OwnerSight sight)
@@ -71,8 +71,8 @@ table_owner_become(OwnerSight sight)
 }
 
 /*
- * The same as the owner of one table, for statements that touch no other: they
- * work also where the tables have several owners.
+ * The same as the owner of one table, for statements that access no other: they
+ * work even if the tables have several owners.
  */
 TableOwnerSwitch
 table_owner_become_of(ChatTable table, OwnerSight sight)
@@ -80,7 +80,7 @@ table_owner_become_of(ChatTable table, OwnerSight sight)
 	return become(chat_table_owner(table), sight);
 }
 
-/* Undo table_owner_become(). */
+/* Disconnect from SPI, and restore user and settings. */
 void
 table_owner_leave(TableOwnerSwitch caller)
 {

@@ -9,10 +9,10 @@
 
 #include "common/chat_tables.h"
 
-/* Which rows the owner is to see where row-level security is forced on a table. */
+/* The rows that the owner is to see if row-level security is forced on a table. */
 typedef enum OwnerSight
 {
-	OWNER_SEES_BY_POLICY,		/* those that the policies let pass */
+	OWNER_SEES_BY_POLICY,		/* those that the policies allow */
 	OWNER_SEES_ALL				/* all: a statement that cannot see all fails with 42501 */
 } OwnerSight;
 
@@ -22,7 +22,7 @@ typedef struct TableOwnerSwitch
 	Oid			user;
 	int			security_context;
 	int			nest_level;		/* of settings */
-	bool		restricted;		/* neither the caller nor a superuser */
+	bool		restricted;		/* the owner is neither the caller nor a superuser */
 } TableOwnerSwitch;
 
 extern TableOwnerSwitch table_owner_become(OwnerSight sight);

@@ -1,10 +1,11 @@
 /*
  * tid_array.c
- *	  Rows that a statement found, for one that changes them.
+ *	  Rows that one statement found, for the next to change.
  *
- * A statement that changes rows by their keys could be planned to read the
- * whole table for each key. So one that locks them is first, with a LATERAL
- * subquery (see spi_plan.c); the second goes by the ctid of what was locked.
+ * A statement that changes rows by their keys might be planned to read the
+ * whole table for each key. So a first statement locks the rows, with a
+ * LATERAL subquery (see spi_plan.c), and a second one changes them by their
+ * ctids.
  */
 #include "postgres.h"
 
@@ -15,7 +16,7 @@
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 
-/* A column of SPI_tuptable that has ctids, as a tid[] in the current memory context. */
+/* The ctids in a column of SPI_tuptable, as a tid[] in the current memory context. */
 Datum
 tid_array_of_result(const char *column)
 {

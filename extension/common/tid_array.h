@@ -1,6 +1,6 @@
 /*
  * tid_array.h
- *	  Rows that a statement found, for one that changes them: see tid_array.c.
+ *	  Rows that one statement found, for the next to change: see tid_array.c.
  */
 #ifndef PG_CHAT_TID_ARRAY_H
 #define PG_CHAT_TID_ARRAY_H

@@ -14,7 +14,7 @@
 PG_FUNCTION_INFO_V1(chat_create_api_role);
 
 /*
- * Warn if the role that is there can do more than it should, or cannot log in.
+ * Warn if the existing role has more rights than it should, or cannot log in.
  * The search_path is not pinned here: CREATE EXTENSION sets it.
  */
 static void
@@ -34,11 +34,11 @@ check_role(void)
 /*
  * chat.create_api_role() returns void
  *
- * Creates the role, unless the cluster has it already; then warns if it is not
- * what it should be. In C, since the
- * installation script cannot say IF NOT EXISTS of a role without depending on
- * a procedural language. The role may log in but has no password: until it is
- * given one, pg_hba.conf decides alone.
+ * Creates the role, unless the cluster has it; then warns if it is not as it
+ * should be. In C, since the installation script cannot create a role
+ * conditionally without depending on a procedural language. The role may log in
+ * but has no password: until it is given one, pg_hba.conf alone decides who
+ * may.
  */
 Datum
 chat_create_api_role(PG_FUNCTION_ARGS)

@@ -1,10 +1,10 @@
 /*
  * application.c
- *	  Applications: who owns chats.
+ *	  Applications, which own chats.
  *
  * An application has an id, for those who own the database; a token, a random
- * secret that names it to its callers; and a name, unique without regard to
- * letter case, that only people read.
+ * secret by which callers name it; and a name for people, unique regardless of
+ * letter case.
  */
 #include "postgres.h"
 
@@ -16,10 +16,9 @@
 #include "changes/change_tracking.h"
 #include "common/case_fold.h"
 #include "common/compat.h"
-#include "common/json_read.h"
+#include "common/json_write.h"
 #include "common/random_hex.h"
 #include "common/spi_plan.h"
-#include "core/application.h"
 #include "core/application.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
@@ -37,10 +36,10 @@ PG_FUNCTION_INFO_V1(chat_get_application_by_id);
 PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
 
-/* Characters in the name of an application, at most. */
+/* The most characters of an application's name. */
 #define APPLICATION_NAME_MAXIMUM 255
 
-/* How often a new application is given another id, if the one it got is taken. */
+/* The most ids that are tried for a new application, if they are taken. */
 #define ID_ATTEMPTS 10
 
 #define APPLICATION_COLUMNS INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID
@@ -81,10 +80,11 @@ typedef struct ApplicationInsert
 /*
  * Insert an application and its counters.
  *
- * The id is the sequence's. That is behind where ids were named and the trigger
- * which raises it did not fire: in rows that a subscription or a partitioned
- * table's COPY brought. Then it is advanced, and the application gets another.
- * If that does not help, the last attempt raises whatever the conflict is.
+ * The id comes from the sequence. That lags behind if ids were inserted
+ * explicitly and the trigger that advances it did not fire, as for rows that a
+ * subscription or a partitioned table's COPY brings. It is then advanced, and
+ * the application gets another id. If that does not help, the last attempt
+ * raises whatever the conflict is.
  */
 static void
 insert_application(ApplicationInsert *application)
@@ -137,6 +137,9 @@ create_application(FunctionCallInfo fcinfo)
 
 /*
  * chat.create_application(name text, OUT id integer, OUT token text)
+ *
+ * Creates an application. Raises 23502 for a blank name, 22001 for one of more
+ * than 255 characters, and 23505 for one that is taken.
  */
 Datum
 chat_create_application(PG_FUNCTION_ARGS)
@@ -191,9 +194,10 @@ chat_create_application_json(PG_FUNCTION_ARGS)
 }
 
 /*
- * Replace the token of the application that a statement finds by argument 0.
- * By its token it is found in the very update, so that of two who rotate the
- * same token at a time, one finds it void.
+ * Replace the token of the application that a statement finds by argument 0,
+ * and return it. Raises P0002 if there is none. The update itself looks for the
+ * token, so that of two calls that rotate the same token at a time, one finds
+ * it void.
  */
 static Datum
 rotate_token(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type, SavedPlan *update)
@@ -244,7 +248,7 @@ chat_rotate_token_by_token(PG_FUNCTION_ARGS)
 
 static SqlSignature get_application_signature = {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS_ROWS(APPLICATION_COLUMNS)};
 
-/* The row, if any, that a statement finds by argument 0. */
+/* Return the row that a statement finds by argument 0, or none. */
 static Datum
 get_application(FunctionCallInfo fcinfo, Oid application_type, SavedPlan *plan)
 {

@@ -2,8 +2,9 @@
  * application_ids.c
  *	  The sequence of applications' ids.
  *
- * An application that is inserted directly may name its id. The sequence has to
- * go on after it, or the next application would get an id that is taken.
+ * An application that is inserted directly may have an explicit id. The
+ * sequence must then continue after it, or a later application would get an id
+ * that is taken.
  */
 #include "postgres.h"
 
@@ -11,13 +12,13 @@
 #include "core/application_ids.h"
 
 /*
- * Let ids go on after the highest among rows, which are those of a table with
- * ids of applications, or of a trigger's transition table. The very last integer
- * is passed over, since after it there is no id, and before it there may be.
+ * Advance the sequence beyond the highest id in rows, which names a table with
+ * a column id, or a trigger's transition table. The very last integer is passed
+ * over, since there may be free ids below it but none above. Connected to SPI,
+ * as the tables' owner.
  *
  * Others may take ids from the sequence at the same time, and it may be set
- * back a little. Then an id that comes from it is taken, which whoever gets it
- * deals with: see application.c. Connected to SPI, as the tables' owner.
+ * back a little. An id from it may then be taken, which application.c handles.
  */
 void
 application_ids_advance(const char *rows)

@@ -1,17 +1,20 @@
 /*
  * arg_error.c
- *	  What is wrong with an argument.
+ *	  Errors about arguments.
  *
- * A function that creates one thing raises its problem as an error; one that
- * creates many reports a problem for each thing that was refused. Both come
- * from here, so that they have the same SQLSTATE and words. The words after
- * the field are those of the REST API.
+ * A function that creates one thing raises such an error; one that creates
+ * many returns it for each thing that it refuses. Both get it from here, so
+ * that SQLSTATE and message are the same. The words after the field are those
+ * of the REST API.
  */
 #include "postgres.h"
 
 #include "core/arg_error.h"
 
-/* The argument is missing, empty, or only white space. */
+/*
+ * 23502: the argument is missing, empty, or white space only. noun names the
+ * thing, field the argument.
+ */
 ArgError
 arg_error_blank(const char *noun, const char *field)
 {
@@ -22,7 +25,7 @@ arg_error_blank(const char *noun, const char *field)
 	};
 }
 
-/* The argument has more than maximum units. */
+/* 22001: the argument has more than maximum units. */
 ArgError
 arg_error_too_long(const char *noun, const char *field, int maximum, const char *unit)
 {
@@ -57,7 +60,7 @@ arg_error_number_range(const char *noun, int32 number)
 	};
 }
 
-/* There is no number after the highest. */
+/* 54000: there is no number above the highest one. */
 ArgError
 arg_error_numbers_exhausted(const char *noun)
 {
@@ -69,7 +72,7 @@ arg_error_numbers_exhausted(const char *noun)
 	};
 }
 
-/* The value must be unique and is not. */
+/* 23505: the value must be unique and is not. */
 ArgError
 arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint)
 {
@@ -82,7 +85,7 @@ arg_error_taken(const char *noun, const char *field, const char *detail, const c
 	};
 }
 
-/* The thing that the arguments name does not exist. */
+/* P0002: the thing that the arguments name does not exist. */
 ArgError
 arg_error_not_found(const char *what, const char *detail, const char *hint)
 {
@@ -94,7 +97,10 @@ arg_error_not_found(const char *what, const char *detail, const char *hint)
 	};
 }
 
-/* Another transaction holds what the arguments name, and the caller does not wait. */
+/*
+ * 55P03: another transaction has locked the thing that the arguments name, and
+ * the caller does not wait.
+ */
 ArgError
 arg_error_locked(const char *what)
 {
@@ -105,7 +111,7 @@ arg_error_locked(const char *what)
 	};
 }
 
-/* Raise the problem as an error. */
+/* Raise the error. */
 void
 arg_error_raise(ArgError problem)
 {

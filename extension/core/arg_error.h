@@ -1,6 +1,6 @@
 /*
  * arg_error.h
- *	  What is wrong with an argument: see arg_error.c.
+ *	  Errors about arguments: see arg_error.c.
  */
 #ifndef PG_CHAT_ARG_ERROR_H
 #define PG_CHAT_ARG_ERROR_H
@@ -8,11 +8,11 @@
 #include "postgres.h"
 
 /*
- * An error about an argument; none where sqlstate is 0.
+ * An error about an argument; none if sqlstate is 0.
  *
- * message is "<noun> <field> <predicate>", as in "message body can't be
- * blank"; field is the argument's name, or NULL where the thing that the
- * arguments name does not exist.
+ * message is "<noun> <field> <predicate>", as in "message body can't be blank".
+ * field is the name of the argument, or NULL if the thing that the arguments
+ * name does not exist.
  */
 typedef struct ArgError
 {

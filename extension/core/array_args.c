@@ -2,8 +2,8 @@
  * array_args.c
  *	  Array arguments of functions that work on many items.
  *
- * The arguments are arrays of equal length, and the elements at one place in
- * all of them are an item, counted from 1.
+ * The arguments are arrays of equal length. The elements at one place in all
+ * of them make up an item.
  */
 #include "postgres.h"
 
@@ -13,8 +13,8 @@
 #include "core/array_args.h"
 
 /*
- * Take argument n apart. Raises 22023 if it is null or has more than one
- * dimension.
+ * Deconstruct argument n, an array of this type, by its name. Raises 22023 if
+ * it is null or has more than one dimension.
  */
 static ArrayArg
 column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
@@ -34,7 +34,8 @@ column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 }
 
 /*
- * The column of applications, argument 0: by tokens or by ids.
+ * Deconstruct argument 0, the applications: ids or tokens, by type. Raises
+ * 22023 if it is null or has more than one dimension.
  */
 ArrayArg
 array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
@@ -43,7 +44,8 @@ array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
 }
 
 /*
- * Take another argument apart. Raises 22023 also if it has not count elements.
+ * Deconstruct another argument. Raises 22023 also if it does not have count
+ * elements.
  */
 ArrayArg
 array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)

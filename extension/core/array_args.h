@@ -9,7 +9,7 @@
 
 #include "fmgr.h"
 
-/* An array argument, taken apart. */
+/* An array argument, deconstructed. */
 typedef struct ArrayArg
 {
 	Datum	   *values;

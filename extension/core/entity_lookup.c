@@ -2,8 +2,8 @@
  * entity_lookup.c
  *	  Applications and chats that arguments name.
  *
- * A parent that does not exist is an error, SQLSTATE P0002. A function looks for
- * it only after it has found nothing, since most calls find something.
+ * A parent that does not exist is an error, SQLSTATE P0002. A function looks
+ * for it only after it has found nothing, since most calls find something.
  *
  * The caller is connected to SPI, as the tables' owner.
  */
@@ -27,15 +27,15 @@ find_token(Datum token, bool fresh, int32 *application)
 	bool		found = (fresh ? spi_plan_read_fresh(&plan, &token) : spi_plan_read(&plan, &token)) > 0;
 
 	if (found)
-		*application = spi_result_int32(0, 1);
+		*application = spi_result_int32(0, spi_column("id"));
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
 
 /*
- * The id of the application with this token; fresh: as of now, not as of the
- * calling query's snapshot. Raises P0002 if there is none; the message does not
- * show the token, which is a secret.
+ * The id of the application with this token, as of the calling query's snapshot
+ * or, if fresh is true, as of now. Raises P0002 if there is none; the message
+ * does not show the token, which is a secret.
  */
 int32
 application_resolve_token(Datum token, bool fresh)
@@ -55,16 +55,17 @@ tokens_equal(const text *a, const text *b)
 }
 
 /*
- * Turn an array of tokens into one of their applications' ids, as of the calling
- * query's snapshot; a token that is no application's becomes null. Each is looked
- * up once, however often it is named.
+ * Replace an array of tokens by one of the applications' ids, as of the calling
+ * query's snapshot. A token that no application has becomes null. Each token is
+ * looked up once, however often it occurs.
  */
 void
 applications_resolve_tokens(ArrayArg *applications)
 {
 	uint32		mask = pg_nextpower2_32(Max(applications->count, 1) * 2) - 1;
-	int		   *places = palloc0((Size) (mask + 1) * sizeof(int));	/* where a token stands first,
-																	 * from 1 on */
+	int		   *places = palloc0((Size) (mask + 1) * sizeof(int));	/* hash table of the first
+																	 * place of each token, counted
+																	 * from 1 */
 	Datum	   *ids = palloc((Size) (applications->count + 1) * sizeof(Datum));
 	bool	   *nulls = palloc((Size) (applications->count + 1) * sizeof(bool));
 
@@ -112,7 +113,7 @@ application_require(int32 application)
 		arg_error_raise(application_not_found());
 }
 
-/* The application that the arguments name does not exist. */
+/* The error that the application which the arguments name does not exist. */
 ArgError
 application_not_found(void)
 {
@@ -131,9 +132,7 @@ chat_argument(FunctionCallInfo fcinfo)
 	return PG_GETARG_INT32(1);
 }
 
-/*
- * Raise P0002 if there is no such chat.
- */
+/* Raise P0002 if there is no such chat, or no such application. */
 void
 chat_require(int32 application, int32 chat)
 {
@@ -149,7 +148,7 @@ chat_require(int32 application, int32 chat)
 	}
 }
 
-/* The chat that the arguments name does not exist. */
+/* The error that the chat which the arguments name does not exist. */
 ArgError
 chat_not_found(int32 application, int32 chat)
 {
@@ -158,7 +157,7 @@ chat_not_found(int32 application, int32 chat)
 							   "Create it with chat.create_chat().");
 }
 
-/* The argument that names the application or the chat is null. */
+/* The error that an argument which names the application or the chat is null. */
 ArgError
 chat_not_named(void)
 {

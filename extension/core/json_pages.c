@@ -2,13 +2,14 @@
  * json_pages.c
  *	  Pages of messages as JSON.
  *
- * Most messages are read to be sent on as JSON. So it is made here, from the rows
- * as the executor finds them: once, without what it costs to make rows of a result
- * of them, to send these, and to take them apart again.
+ * Most messages are read to be sent on as JSON. So it is made here, from the
+ * rows as the executor finds them: once, and without making rows of a result
+ * of them, sending these, and parsing them again.
  *
- * A page is bounded by its bytes, too. It ends before the message that would make
- * it too large, and that one's body is not read: its size, which is known without,
- * says enough. Only a body whose escapes make the difference is read in vain.
+ * A page is bounded by its bytes, too. It ends before the message that would
+ * make it too large, whose body is not read: its size, which is known without
+ * that, suffices. A body is read in vain only if its escapes make the
+ * difference.
  */
 #include "postgres.h"
 
@@ -30,20 +31,8 @@ page_size(const JsonPages *pages)
 	return pages->json.len - VARHDRSZ + 1;
 }
 
-static void
-begin_page(JsonPages *pages, int32 item)
-{
-	pages->item = item;
-	pages->cut = false;
-	pages->count = 0;
-	resetStringInfo(&pages->json);
-	appendStringInfoSpaces(&pages->json, VARHDRSZ);
-	appendStringInfoChar(&pages->json, '[');
-}
-
 /*
- * Add a message to the page, unless that is too large then. Returns whether it was
- * added.
+ * Add a message, unless the page is too large then. Returns whether it was added.
  */
 static bool
 add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
@@ -77,7 +66,7 @@ add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls
 	return true;
 }
 
-/* Turn the order of the page's messages round. */
+/* The page with its messages in reverse order. */
 static StringInfo
 reverse(JsonPages *pages)
 {
@@ -87,12 +76,12 @@ reverse(JsonPages *pages)
 
 	resetStringInfo(reversed);
 	enlargeStringInfo(reversed, json->len + 1);
-	appendBinaryStringInfo(reversed, json->data, VARHDRSZ + 1);
+	json_append_bytes(reversed, json->data, VARHDRSZ + 1);
 	for (int i = pages->count - 1; i >= 0; i--)
 	{
-		appendBinaryStringInfo(reversed, json->data + pages->starts[i], end - pages->starts[i]);
+		json_append_bytes(reversed, json->data + pages->starts[i], end - pages->starts[i]);
 		if (i > 0)
-			appendStringInfoChar(reversed, ',');
+			json_append_literal(reversed, ",");
 		end = pages->starts[i] - 1;
 	}
 	return reversed;
@@ -139,6 +128,32 @@ end_page(JsonPages *pages)
 	pages->item = 0;
 }
 
+/*
+ * Begin the page of an item, from 1 on. That ends the one before it.
+ */
+void
+json_pages_next(JsonPages *pages, int32 item)
+{
+	end_page(pages);
+	pages->item = item;
+	pages->cut = false;
+	pages->count = 0;
+	resetStringInfo(&pages->json);
+	appendStringInfoSpaces(&pages->json, VARHDRSZ);
+	appendStringInfoChar(&pages->json, '[');
+}
+
+/*
+ * Add a message, of the values of MESSAGE_COLUMNS, to the page, unless that is too
+ * large then and so ends here. Returns whether more may follow.
+ */
+bool
+json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
+{
+	pages->cut = pages->cut || !add_message(pages, chat, values, nulls);
+	return !pages->cut;
+}
+
 static int32
 column_value(TupleTableSlot *slot, int column, int32 otherwise)
 {
@@ -146,8 +161,8 @@ column_value(TupleTableSlot *slot, int column, int32 otherwise)
 }
 
 /*
- * Take a row. Where there are no items, returns false to have the executor stop
- * with the page's end.
+ * Receive a row. Without items, returns false at the end of the page, so that
+ * the executor stops.
  */
 static bool
 receive(TupleTableSlot *slot, DestReceiver *receiver)
@@ -159,17 +174,11 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	slot_getsomeattrs(slot, first + MESSAGE_COLUMNS_COUNT);
 	item = column_value(slot, pages->columns.item, 1);
 	if (item != pages->item)
-	{
-		end_page(pages);
-		begin_page(pages, item);
-	}
-	if (pages->cut)
-		return pages->columns.item != 0;
+		json_pages_next(pages, item);
 	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
-	pages->cut = !add_message(pages, column_value(slot, pages->columns.chat, 0),
-							  slot->tts_values + first, slot->tts_isnull + first);
-	return !pages->cut || pages->columns.item != 0;
+	return json_pages_add(pages, column_value(slot, pages->columns.chat, 0),
+						  slot->tts_values + first, slot->tts_isnull + first) || pages->columns.item != 0;
 }
 
 static void
@@ -180,7 +189,7 @@ require_integer(TupleDesc descriptor, int column)
 						 TupleDescAttr(descriptor, column - 1)->atttypid, INT4OID);
 }
 
-/* Raise 42804 unless the columns are of the types that they are read as. */
+/* Raise 42804 unless the columns have the expected types. */
 static void
 startup(DestReceiver *receiver, int operation, TupleDesc descriptor)
 {
@@ -197,8 +206,9 @@ do_nothing(DestReceiver *receiver)
 }
 
 /*
- * Begin to write pages, which are stored one by one. from_end has an element for
- * each item.
+ * Begin to write pages into store, a row each. max_size is the most bytes of a
+ * page, 0: any number. from_end has an element for each item, or one if there
+ * are no items.
  */
 void
 json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end)
@@ -217,11 +227,11 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 	initStringInfo(&pages->json);
 	initStringInfo(&pages->reversed);
 	if (columns.item == 0)
-		begin_page(pages, 1);
+		json_pages_next(pages, 1);
 }
 
 /*
- * Store the last page. Where there are no items, there is one even without rows.
+ * Store the last page. Without items there is one even if it has no messages.
  */
 void
 json_pages_end(JsonPages *pages)

@@ -14,9 +14,9 @@
 #include "common/spi_plan.h"
 
 /*
- * The columns of the row that is returned for a page: messages, messages_count,
- * cut, first and last. A place is a number or, across chats, an array of a chat's
- * number and a message's. Where there are items, a column item comes first.
+ * The types of the columns of a page's row: messages, messages_count, cut,
+ * first and last. A place is a number or, across chats, an array of the chat's
+ * number and the message's. With items, a column item comes first.
  */
 #define JSON_PAGE_TYPES(place_type) JSONOID, INT4OID, BOOLOID, place_type, place_type
 
@@ -28,7 +28,7 @@ typedef struct JsonPageColumns
 	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;
 
-/* Where a message stands; chat is 0 in a page of one chat. */
+/* The place of a message; chat is 0 in a page of one chat. */
 typedef struct JsonPlace
 {
 	int32		chat;
@@ -36,22 +36,23 @@ typedef struct JsonPlace
 } JsonPlace;
 
 /*
- * Pages that are being written. What statements give to receiver are the rows of
- * the pages, item after item; without a column of items, all are of one page.
+ * Pages that are being written, with json_pages_next and json_pages_add. What
+ * statements give to receiver are the rows of the pages, item after item; without a
+ * column of items, all are of one page.
  */
 typedef struct JsonPages
 {
 	DestReceiver receiver;		/* the first member */
 	RowStore	store;
 	JsonPageColumns columns;
-	int32		max_size;		/* of a page in bytes, unless it is one message; 0: any */
+	int32		max_size;		/* bytes of a page, unless it has one message; 0: any number */
 	const bool *from_end;		/* by item: the last message comes first */
 
 	/* The page that is being written. */
 	int32		item;			/* 0: none */
-	bool		cut;			/* max_size has ended it */
+	bool		cut;			/* it ended because of max_size */
 	int			count;
-	int		   *starts;			/* where its messages begin in json */
+	int		   *starts;			/* offsets of its messages in json */
 	int			starts_size;
 	JsonPlace	nearest;		/* of the message that came first */
 	JsonPlace	farthest;		/* and last */
@@ -60,6 +61,8 @@ typedef struct JsonPages
 } JsonPages;
 
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
+extern void json_pages_next(JsonPages *pages, int32 item);
+extern bool json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls);
 extern void json_pages_end(JsonPages *pages);
 
 #endif							/* PG_CHAT_JSON_PAGES_H */

@@ -12,13 +12,12 @@
 #include "utils/array.h"
 
 #include "common/int_columns.h"
-#include "core/array_args.h"
 #include "core/entity_lookup.h"
 #include "core/json_pages.h"
 #include "core/message.h"
+#include "core/message_json.h"
 #include "core/message_multi.h"
 #include "core/message_to_json.h"
-#include "core/pagination.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_get_messages_json);
@@ -55,14 +54,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")), "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
 	") AS m ON true"
 
-/* The chats that arguments 0 and 1, arrays of tokens and numbers, name; null where either is. */
-typedef struct NamedChats
-{
-	ArrayArg	applications;	/* ids */
-	ArrayArg	numbers;
-	int			count;
-} NamedChats;
-
+/* The chats that arguments 0 and 1, arrays of tokens and numbers, name. */
 static NamedChats
 chats_from_arguments(FunctionCallInfo fcinfo)
 {
@@ -70,7 +62,6 @@ chats_from_arguments(FunctionCallInfo fcinfo)
 
 	chats.count = chats.applications.count;
 	chats.numbers = array_arg_of_count(fcinfo, 1, INT4OID, "chats", chats.count);
-	applications_resolve_tokens(&chats.applications);
 	return chats;
 }
 
@@ -79,6 +70,60 @@ static bool
 names_chat(const NamedChats *chats, int i)
 {
 	return !chats->applications.nulls[i] && !chats->numbers.nulls[i];
+}
+
+/*
+ * Store the message that an item, from 1 on, names: a row of get_messages_json. json
+ * is scratch.
+ */
+void
+message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls)
+{
+	Datum		result[2] = {Int32GetDatum(item)};
+	bool		result_nulls[2] = {false};
+
+	resetStringInfo(json);
+	appendStringInfoSpaces(json, VARHDRSZ);
+	message_to_json(json, 0, values, nulls);
+	SET_VARSIZE(json->data, json->len);
+	result[1] = PointerGetDatum(json->data);
+	tuplestore_putvalues(store.rows, store.descriptor, result, result_nulls);
+}
+
+/* Store the messages that items name by a statement. */
+static void
+get_by_statement(NamedChats *chats, const ArrayArg *numbers, RowStore store)
+{
+	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID);
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	IntColumns	items;
+	Datum		values[5];
+	StringInfoData json;
+	uint64		rows;
+
+	applications_resolve_tokens(&chats->applications);
+	int_columns_init(&items, lengthof(values) - 1, chats->count);
+	for (int i = 0; i < chats->count; i++)
+		if (names_chat(chats, i) && !numbers->nulls[i])
+			int_columns_append(&items, (int32[]) {
+				i + 1, DatumGetInt32(chats->applications.values[i]), DatumGetInt32(chats->numbers.values[i]),
+				DatumGetInt32(numbers->values[i])
+			});
+	int_columns_to_arrays(&items, values);
+	values[lengthof(values) - 1] = Int32GetDatum(items.count);
+
+	rows = spi_plan_read(&plan, values);
+	message_to_json_require_types(SPI_tuptable->tupdesc, 2);
+	initStringInfo(&json);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Datum		found[1 + MESSAGE_COLUMNS_COUNT];
+		bool		found_nulls[lengthof(found)];
+
+		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, found, found_nulls);
+		message_json_store(store, &json, spi_result_int32(row, 1), found + 1, found_nulls + 1);
+	}
+	table_owner_leave(caller);
 }
 
 /*
@@ -91,50 +136,16 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID)
 	};
-	static SavedPlan plan = SAVED_PLAN(GET_MESSAGES_JSON, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID);
-	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	numbers;
-	IntColumns	items;
-	Datum		values[5];
-	StringInfoData json;
-	uint64		rows;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
 	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "numbers", chats.count);
-	int_columns_init(&items, lengthof(values) - 1, chats.count);
-	for (int i = 0; i < chats.count; i++)
-		if (names_chat(&chats, i) && !numbers.nulls[i])
-			int_columns_append(&items, (int32[]) {
-				i + 1, DatumGetInt32(chats.applications.values[i]), DatumGetInt32(chats.numbers.values[i]),
-				DatumGetInt32(numbers.values[i])
-			});
-	int_columns_to_arrays(&items, values);
-	values[lengthof(values) - 1] = Int32GetDatum(items.count);
-
-	rows = spi_plan_read(&plan, values);
-	message_to_json_require_types(SPI_tuptable->tupdesc, 2);
-	initStringInfo(&json);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		Datum		found[1 + MESSAGE_COLUMNS_COUNT];
-		bool		found_nulls[lengthof(found)];
-		Datum		result[2] = {Int32GetDatum(spi_result_int32(row, 1))};
-		bool		nulls[2] = {false};
-
-		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, found, found_nulls);
-		resetStringInfo(&json);
-		appendStringInfoSpaces(&json, VARHDRSZ);
-		message_to_json(&json, 0, found + 1, found_nulls + 1);
-		SET_VARSIZE(json.data, json.len);
-		result[1] = PointerGetDatum(json.data);
-		tuplestore_putvalues(store.rows, store.descriptor, result, nulls);
-	}
-	table_owner_leave(caller);
+	if (!message_json_get_direct(&chats, &numbers, store))
+		get_by_statement(&chats, &numbers, store);
 	return (Datum) 0;
 }
 
@@ -163,9 +174,26 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, int
 	spi_plan_read_to(&plans[list[first].from_end], values, &pages->receiver);
 }
 
+/* Write a page of each chat by statements. */
+static void
+list_by_statements(NamedChats *chats, const ListPage *list, JsonPages *pages)
+{
+	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
+
+	applications_resolve_tokens(&chats->applications);
+	for (int first = 0, end; first < chats->count; first = end)
+	{
+		for (end = first + 1; end < chats->count && list[end].from_end == list[first].from_end;)
+			end++;
+		write_pages(pages, chats, list, first, end);
+	}
+	json_pages_end(pages);
+	table_owner_leave(caller);
+}
+
 /* Return a page of each chat. */
 static void
-return_pages(RowStore store, const NamedChats *chats, const ListPage *list, int32 max_size)
+return_pages(RowStore store, NamedChats *chats, const ListPage *list, int32 max_size)
 {
 	bool	   *from_end = palloc(chats->count + 1);
 	JsonPages	pages;
@@ -173,13 +201,8 @@ return_pages(RowStore store, const NamedChats *chats, const ListPage *list, int3
 	for (int i = 0; i < chats->count; i++)
 		from_end[i] = list[i].from_end;
 	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .message = 2}, max_size, from_end);
-	for (int first = 0, end; first < chats->count; first = end)
-	{
-		for (end = first + 1; end < chats->count && from_end[end] == from_end[first];)
-			end++;
-		write_pages(&pages, chats, list, first, end);
-	}
-	json_pages_end(&pages);
+	if (!message_json_list_direct(chats, list, &pages))
+		list_by_statements(chats, list, &pages);
 }
 
 /*
@@ -194,7 +217,6 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
 	};
-	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	after;
@@ -204,7 +226,6 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
 	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", chats.count);
 	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", chats.count);
@@ -213,7 +234,6 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 	for (int i = 0; i < chats.count; i++)
 		list[i] = page_from_values(array_arg_element(&after, i), array_arg_element(&before, i), array_arg_element(&limits, i));
 	return_pages(store, &chats, list, page_max_size(fcinfo->args[5]));
-	table_owner_leave(caller);
 	return (Datum) 0;
 }
 
@@ -228,7 +248,6 @@ chat_last_messages_json(PG_FUNCTION_ARGS)
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
 	};
-	TableOwnerSwitch caller;
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	limits;
@@ -236,13 +255,11 @@ chat_last_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	chats = chats_from_arguments(fcinfo);
 	limits = array_arg_of_count(fcinfo, 2, INT4OID, "limit", chats.count);
 	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
 	for (int i = 0; i < chats.count; i++)
 		list[i] = page_of_last(array_arg_element(&limits, i));
 	return_pages(store, &chats, list, page_max_size(fcinfo->args[3]));
-	table_owner_leave(caller);
 	return (Datum) 0;
 }

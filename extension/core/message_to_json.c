@@ -7,33 +7,22 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
-#include "common/json_read.h"
 #include "common/rfc3339.h"
 #include "common/spi_plan.h"
 #include "core/message_to_json.h"
-
-void
-json_append_int32(StringInfo target, int32 value)
-{
-	char		digits[12];
-
-	appendBinaryStringInfo(target, digits, pg_ltoa(value, digits));
-}
 
 /* Append a time as a JSON string. */
 void
 json_append_time(StringInfo target, TimestampTz value)
 {
-	char		printed[RFC3339_SIZE + 2] = "\"";
-	int			length = 1 + rfc3339_print(value, printed + 1);
-
-	printed[length] = '"';
-	appendBinaryStringInfo(target, printed, length + 1);
+	json_append_literal(target, "\"");
+	enlargeStringInfo(target, RFC3339_SIZE);
+	target->len += rfc3339_print(value, target->data + target->len);
+	json_append_literal(target, "\"");
 }
 
 /* Writers of values, by their type. */
@@ -109,5 +98,5 @@ message_to_json(StringInfo target, int32 chat, const Datum *values, const bool *
 	else if (MESSAGE_##NAME <= MESSAGE_CREATED_AT) \
 		json_append_literal(target, ",\"" #name "\":null");
 	MESSAGE_ALL_BUT_NUMBER(APPEND_MEMBER,)
-		appendStringInfoChar(target, '}');
+		json_append_literal(target, "}");
 }

@@ -9,14 +9,10 @@
 
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
-#include "lib/stringinfo.h"
 
+#include "common/json_write.h"
 #include "common/message_columns.h"
 
-/* Append text that is known when it is compiled. */
-#define json_append_literal(target, literal) appendBinaryStringInfo(target, literal, sizeof(literal) - 1)
-
-extern void json_append_int32(StringInfo target, int32 value);
 extern void json_append_time(StringInfo target, TimestampTz value);
 extern void message_to_json_require_types(TupleDesc descriptor, int first);
 extern void message_to_json(StringInfo target, int32 chat, const Datum *values, const bool *nulls);

@@ -2,10 +2,10 @@
  * old_entry_points.c
  *	  Functions of former releases that the library no longer has.
  *
- * Between the installation of this library and ALTER EXTENSION UPDATE the
- * schema is still one that names them; the release's installation script, which
- * upgrades begin from, does too. They raise what every function does on a
- * schema of another version.
+ * Between the installation of this library and ALTER EXTENSION UPDATE, the
+ * schema still names them, and so does the former release's installation
+ * script, from which upgrades begin. They raise the error of every function on
+ * a schema of another version.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@ refuse(void)
 			 errhint("CREATE EXTENSION creates those that it has.")));
 }
 
-/* The argument is the C name of a function. */
+/* Defines a function by its C name. */
 #define OLD_ENTRY_POINT(name) \
 	PG_FUNCTION_INFO_V1(name); \
 	Datum name(PG_FUNCTION_ARGS) \

@@ -1,45 +1,29 @@
 /*
  * own_objects.c
- *	  The owners of what an upgrade creates.
+ *	  The owners of objects that an upgrade creates.
  *
- * An upgrade may be run by another superuser than the one that created the
- * extension: what it creates is given to the owner of what is there. In C, since
- * a script cannot name a role that it has to look up without depending on a
- * procedural language.
+ * An upgrade may be run by another superuser than the one who created the
+ * extension. The objects that it creates are then given to the owner of the
+ * existing ones. In C, since a script cannot look up the name of a role
+ * without depending on a procedural language.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 
-#include "common/spi_plan.h"
 #include "common/sql_signature.h"
+#include "core/sql_commands.h"
 
 PG_FUNCTION_INFO_V1(chat_own_schema);
 PG_FUNCTION_INFO_V1(chat_own_tables);
 PG_FUNCTION_INFO_V1(chat_own_functions);
 
-/* Run the commands that a query returns. */
-static void
-run_commands(const char *query)
-{
-	uint64		count;
-	SPITupleTable *commands;
-
-	SPI_connect();
-	count = spi_execute(query);
-	commands = SPI_tuptable;
-	for (uint64 row = 0; row < count; row++)
-		spi_execute(SPI_getvalue(commands->vals[row], commands->tupdesc, 1));
-	SPI_finish();
-}
-
 /*
  * chat_internal.own_schema() returns void
  *
- * Gives the schema chat_internal to the owner of the schema chat. The owner of the
- * tables, which go there, may use it.
+ * Gives the schema chat_internal to the owner of the schema chat, and USAGE on
+ * it to the owner of the tables, which are moved there.
  */
 Datum
 chat_own_schema(PG_FUNCTION_ARGS)
@@ -47,11 +31,11 @@ chat_own_schema(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
-	run_commands("SELECT pg_catalog.format('ALTER SCHEMA chat_internal OWNER TO %s', nspowner::pg_catalog.regrole)"
-				 " FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'chat'");
-	run_commands("SELECT pg_catalog.format('GRANT USAGE ON SCHEMA chat_internal TO %s', relowner::pg_catalog.regrole)"
-				 " FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'chat.worker_duties'::pg_catalog.regclass"
-				 " AND NOT pg_catalog.has_schema_privilege(relowner, 'chat_internal', 'USAGE')");
+	sql_commands_execute("SELECT pg_catalog.format('ALTER SCHEMA chat_internal OWNER TO %s', nspowner::pg_catalog.regrole) AS command"
+						 " FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'chat'");
+	sql_commands_execute("SELECT pg_catalog.format('GRANT USAGE ON SCHEMA chat_internal TO %s', relowner::pg_catalog.regrole) AS command"
+						 " FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'chat.worker_duties'::pg_catalog.regclass"
+						 " AND NOT pg_catalog.has_schema_privilege(relowner, 'chat_internal', 'USAGE')");
 	PG_RETURN_VOID();
 }
 
@@ -66,20 +50,19 @@ chat_own_tables(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
-	run_commands("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole)"
-				 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
-				 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
-				 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
-				 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
+	sql_commands_execute("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole) AS command"
+						 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
+						 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND t.relkind OPERATOR(pg_catalog.=) 'r'"
+						 " AND m.oid OPERATOR(pg_catalog.=) 'chat.messages'::pg_catalog.regclass"
+						 " AND t.relowner OPERATOR(pg_catalog.<>) m.relowner");
 	PG_RETURN_VOID();
 }
 
 /*
  * chat_internal.own_functions() returns void
  *
- * Gives the functions and procedures in the schema chat_internal to the owner of chat.fold(),
- * and the tables there to that of chat.applications.
+ * Gives the functions and procedures in the schema chat_internal to the owner of chat.fold().
  */
 Datum
 chat_own_functions(PG_FUNCTION_ARGS)
@@ -87,16 +70,10 @@ chat_own_functions(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
-	run_commands("SELECT pg_catalog.format('ALTER ROUTINE %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole)"
-				 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
-				 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
-				 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
-	run_commands("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', c.oid::pg_catalog.regclass, a.relowner::pg_catalog.regrole)"
-				 " FROM pg_catalog.pg_class AS c, pg_catalog.pg_class AS a"
-				 " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
-				 " AND c.relkind OPERATOR(pg_catalog.=) 'r'"
-				 " AND a.oid OPERATOR(pg_catalog.=) 'chat.applications'::pg_catalog.regclass"
-				 " AND c.relowner OPERATOR(pg_catalog.<>) a.relowner");
+	sql_commands_execute("SELECT pg_catalog.format('ALTER ROUTINE %s OWNER TO %s', p.oid::pg_catalog.regprocedure, f.proowner::pg_catalog.regrole) AS command"
+						 " FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS f"
+						 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
+						 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
 	PG_RETURN_VOID();
 }

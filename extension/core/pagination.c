@@ -3,9 +3,9 @@
  *	  Lists by pages.
  *
  * Lists ascend by number and are paged by it, never by offset. So a page costs
- * the same wherever it stands, and no row is skipped or seen twice while the
- * list grows. after alone pages forward, before alone pages backward, and both
- * give the start of what lies between.
+ * the same wherever it is in the list, and no row is skipped or repeated while
+ * the list grows. after alone pages forward, before alone pages backward, and
+ * both together give the start of what lies between.
  */
 #include "postgres.h"
 
@@ -23,7 +23,8 @@ raise_out_of_range(const char *argument, int minimum, int maximum)
 }
 
 /*
- * The limit that an argument asks for. Raises 22023 if it is wrong.
+ * The limit that an argument gives, 100 if it is null. Raises 22023 if it is
+ * out of range.
  */
 int32
 page_limit(NullableDatum value)
@@ -36,8 +37,8 @@ page_limit(NullableDatum value)
 }
 
 /*
- * The bytes that a page may have, which an argument gives; 0 if any. Raises 22023
- * if it is wrong.
+ * The most bytes of a page that an argument gives; 0, for any number, if it is
+ * null. Raises 22023 if it is out of range.
  */
 int32
 page_max_size(NullableDatum value)
@@ -51,7 +52,7 @@ page_max_size(NullableDatum value)
 
 /*
  * The page that after, before and limit ask for. Raises 22023 with the name of
- * the one that is wrong.
+ * the one that is out of range.
  */
 ListPage
 page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
@@ -76,8 +77,8 @@ page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 }
 
 /*
- * The page that the arguments after, before and limit ask for; first is the
- * place of after.
+ * The page that the arguments after, before and limit ask for, of which first
+ * is the place of after.
  */
 ListPage
 page_from_arguments(FunctionCallInfo fcinfo, int first)
@@ -85,9 +86,7 @@ page_from_arguments(FunctionCallInfo fcinfo, int first)
 	return page_from_values(fcinfo->args[first], fcinfo->args[first + 1], fcinfo->args[first + 2]);
 }
 
-/*
- * The page at the end of the list. Raises 22023 if limit is wrong.
- */
+/* The page at the end of the list. Raises 22023 if limit is out of range. */
 ListPage
 page_of_last(NullableDatum limit)
 {
@@ -99,8 +98,8 @@ page_of_last(NullableDatum limit)
 }
 
 /*
- * Append a page to store; arguments are the count first parameters of the
- * statements. Returns the number of rows.
+ * Append the rows of a page to store. arguments are the first count parameters
+ * of the statements. Returns the number of rows.
  */
 uint64
 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,

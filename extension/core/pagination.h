@@ -12,18 +12,18 @@
 #define PAGE_LIMIT_DEFAULT 100
 #define PAGE_LIMIT_MAXIMUM 1000
 
-/* The part of a list that a caller asked for, in terms of its numbers. */
+/* The part of a list that a caller asks for, by numbers. */
 typedef struct ListPage
 {
 	int32		above;			/* numbers above this one */
 	int32		through;		/* through this one */
-	int32		limit;			/* rows at most */
-	bool		from_end;		/* the last of these rows, not the first */
+	int32		limit;			/* the most rows */
+	bool		from_end;		/* the last of these rows, not the first ones */
 } ListPage;
 
 /*
- * The statements of a list. Their parameters are the list's own ones, then
- * above, through and limit; both give rows in ascending order.
+ * The statements of a list. Their parameters are the list's own, then above,
+ * through and limit. Both return rows in ascending order.
  */
 typedef struct PagePlans
 {
@@ -31,7 +31,10 @@ typedef struct PagePlans
 	SavedPlan	from_end;
 } PagePlans;
 
-/* Statements from their parts; $n are given as strings. Descending: from the end, the last row first. */
+/*
+ * Statements made of their parts; parameters are given as strings, "$1".
+ * Descending: from the end, the last row first.
+ */
 #define PAGE_SQL_FROM_START(select, key, above, through, limit) \
 	select " AND " key " > " above \
 	" AND " key " <= " through \

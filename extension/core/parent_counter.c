@@ -2,8 +2,8 @@
  * parent_counter.c
  *	  A parent's counter: a row of chat.chats or of chat.application_counters.
  *
- * What counts children is done to it here, without a statement where the table
- * allows it (see rows/counter_row.c), and else by one. Both ways
+ * It is changed here, without a statement where the table allows that (see
+ * rows/counter_row.c), and else by one. Both ways
  *
  *	- leave no lock in the row that a later subtransaction of the same
  *	  transaction would have to make a multixact of: a row is held by updating it

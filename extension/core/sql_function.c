@@ -2,12 +2,13 @@
  * sql_function.c
  *	  Entry into the functions of the API.
  *
- * Nearly every function takes its application first, by id or by token. What
- * it does is written once, for the id; here the one form becomes the other.
+ * Nearly every function takes its application first, by id or by token. Its
+ * body is written once, for the id; here the one form is turned into the
+ * other.
  *
- * EXECUTE on a function decides who may call it; what it does to the tables, it
- * does as their owner: see table_owner.c. What a body allocates ends with the
- * call, since it runs connected to SPI.
+ * EXECUTE on a function decides who may call it. It accesses the tables as
+ * their owner: see table_owner.c. The memory that a body allocates is freed
+ * with the call, since the body runs connected to SPI.
  */
 #include "postgres.h"
 
@@ -20,10 +21,10 @@
 #include "core/sql_function.h"
 
 /*
- * The id of the application that argument 0 names: its id, if application_type is
- * integer, or its token, if it is text. Raises P0002 for a null and for a token
- * that is no application's. An id may be one that does not exist: who finds
- * nothing calls application_require.
+ * The id of the application that argument 0 names: by its id, if
+ * application_type is integer, or by its token, if it is text. Raises P0002 for
+ * null, and for a token that no application has. An id need not exist: a
+ * function that finds nothing calls application_require().
  */
 int32
 sql_function_application(FunctionCallInfo fcinfo, Oid application_type, SqlFunctionAccess access)
@@ -50,8 +51,8 @@ call(FunctionCallInfo fcinfo, SqlFunction *function, Oid application_type)
 }
 
 /*
- * Call a function whose argument 0 is an application's id. What its body returns
- * is passed by value or lives outside of SPI's memory.
+ * Call a function whose argument 0 is an application's id. The result of its
+ * body must be passed by value, or allocated outside of SPI's memory.
  */
 Datum
 sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunction *function)
@@ -59,7 +60,7 @@ sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunction *function)
 	return call(fcinfo, function, INT4OID);
 }
 
-/* The same by an application's token. */
+/* Call a function whose argument 0 is an application's token, likewise. */
 Datum
 sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunction *function)
 {

@@ -13,7 +13,7 @@
 #include "common/sql_signature.h"
 #include "common/table_owner.h"
 
-/* Whether a function only reads: then it sees the calling query's snapshot. */
+/* Whether a function only reads: it then uses the calling query's snapshot. */
 typedef enum SqlFunctionAccess
 {
 	FUNCTION_READS,
@@ -21,11 +21,11 @@ typedef enum SqlFunctionAccess
 } SqlFunctionAccess;
 
 /*
- * A function of the API with its application as argument 0, which it takes in
- * two forms: by id, an integer, and by token, a text.
+ * A function of the API with its application as argument 0, in two forms: by
+ * id, an integer, and by token, a text.
  *
- * body does what the function does, once the application is known. It runs as
- * the tables' owner, connected to SPI.
+ * body implements the function, given the application. It runs as the tables'
+ * owner, connected to SPI.
  */
 typedef struct SqlFunction
 {

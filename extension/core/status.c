@@ -1,15 +1,16 @@
 /*
  * status.c
- *	  What the views of status show.
+ *	  The rows of the status views.
  *
- * The views read the tables through functions, which do it as the tables'
- * owner. A view of the tables themselves would have the functions that its rows
- * come from executed with the rights of whoever looks at it, once a view or a
- * rule stood in a table's place.
+ * The views read the tables through functions, which act as the tables' owner.
+ * If a view read the tables itself, and a view or a rule had taken the place
+ * of a table, the functions behind that would run with the rights of whoever
+ * looks at it.
  *
- * Monitoring must not fail on what somebody wrote into a column: differences are
- * taken as bigint, and times that are infinite are left out. Nor on what cannot
- * be read, as where row-level security hides rows from the owner: that is null.
+ * Monitoring must not fail on a value that somebody wrote into a column:
+ * differences are taken as bigint, and infinite times are left out. Nor must
+ * it fail on rows that cannot be read, as when row-level security hides them
+ * from the owner: then columns are null.
  */
 #include "postgres.h"
 
@@ -28,10 +29,13 @@
 PG_FUNCTION_INFO_V1(chat_search_status);
 PG_FUNCTION_INFO_V1(chat_job_status);
 
-/* A number that cannot be had; no count is negative. */
+/* An unknown number; no count is negative. */
 #define UNKNOWN (-1)
 
-/* When the first message of the chat c was created that is above its watermark w; and where that cannot be read. */
+/*
+ * When the first message of the chat c above its watermark w was created; and
+ * the same if that is not read.
+ */
 #define SINCE_CREATED \
 	"CASE WHEN b.behind > 0 THEN (" \
 	"SELECT m.created_at FROM chat.messages AS m WHERE m.application_id = c.application_id" \
@@ -40,9 +44,9 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 #define SINCE_UNKNOWN "NULL::timestamptz"
 
 /*
- * How far indexes of the database $1 are behind, those of the condition: a row for each. A chat's
- * messages above its watermark wait since the first of them was created; what
- * is queued waits since it was queued.
+ * How far the indexes of the database $1 that meet the condition lag, a row for
+ * each. The messages of a chat above its watermark wait since the first of them
+ * was created; queued messages wait since they were queued.
  */
 #define SEARCH_STATUS(columns, since_created, condition) \
 	"SELECT " columns " FROM chat_internal.search_indexes AS i" \
@@ -63,14 +67,15 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
 	" WHERE i.owner_database = $1 AND " condition
 
-/* A statement, what it finds, and as the owner of which tables it is run. */
+/* A statement, its result, and as the owner of which table it is executed. */
 typedef struct Reading
 {
 	SavedPlan  *plan;
 	const Datum *values;
-	ChatTable	table;			/* the one that it reads */
-	bool		all_tables;		/* or it reads others */
-	RowStore	store;			/* where rows go; rows is NULL: the one number goes to count */
+	ChatTable	table;			/* the table that it reads */
+	bool		all_tables;		/* or it reads several */
+	RowStore	store;			/* takes the rows; if its member rows is NULL, the number "backlog"
+								 * goes to count */
 	int64		count;
 } Reading;
 
@@ -83,14 +88,14 @@ read_it(Reading *reading)
 	if (reading->store.rows != NULL)
 		spi_plan_read_into_replanned(reading->plan, reading->values, reading->store);
 	else if (spi_plan_read(reading->plan, reading->values) > 0)
-		reading->count = spi_result_int64(0, 1);
+		reading->count = spi_result_int64(0, spi_column("backlog"));
 	table_owner_leave(caller);
 }
 
 /*
- * Read, unless it fails: where a table is not what it should be, belongs to
- * somebody else, or hides rows. The worker's own error tells why. Returns
- * whether it was read.
+ * Execute a statement, unless it fails, because a table is not what it should
+ * be, belongs to somebody else, or hides rows; the worker's own error tells
+ * why. Returns whether it succeeded.
  */
 static bool
 read_if_possible(Reading *reading)
@@ -123,7 +128,7 @@ read_if_possible(Reading *reading)
 	return done;
 }
 
-/* The number that a statement finds, or UNKNOWN. */
+/* The number "backlog" that a statement returns, or UNKNOWN. */
 static int64
 count_if_possible(SavedPlan *plan, const Datum *values)
 {
@@ -133,7 +138,7 @@ count_if_possible(SavedPlan *plan, const Datum *values)
 	return reading.count;
 }
 
-/* The columns of an index's row, as SEARCH_STATUS has them. */
+/* The columns of an index's row i. */
 #define INDEX_COLUMNS \
 	"i.name, i.alias, i.state," \
 	" i.uuid IS NOT NULL AND COALESCE(i.verified_start = pg_postmaster_start_time(), false)," \
@@ -143,7 +148,7 @@ count_if_possible(SavedPlan *plan, const Datum *values)
  * chat_internal.search_status() returns setof (index, alias, state, usable,
  * created_at, messages, messages_behind, queued, failed, seconds_behind)
  *
- * It tells as much as can be read.
+ * A row for each index of this database. Columns that cannot be read are null.
  */
 Datum
 chat_search_status(PG_FUNCTION_ARGS)
@@ -180,7 +185,8 @@ chat_search_status(PG_FUNCTION_ARGS)
 }
 
 /*
- * How far an index is behind, in words. Connected to SPI, as the tables' owner.
+ * How far an index lags, in words, in SPI's memory. Connected to SPI, as the
+ * tables' owner.
  */
 char *
 status_of_index(int32 index)
@@ -207,8 +213,8 @@ status_of_index(int32 index)
  * last_duration, last_done, total_done, total_repaired, errors, last_error,
  * last_error_at, backlog)
  *
- * A row for each job that there is, whether it ever ran or not. It has to tell
- * what is wrong, so it works where much is.
+ * A row for each job, whether it ever ran or not. It works even if much is
+ * wrong, since it is there to show that.
  */
 Datum
 chat_job_status(PG_FUNCTION_ARGS)
@@ -218,8 +224,8 @@ chat_job_status(PG_FUNCTION_ARGS)
 						 INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID),
 		.any_version = true
 	};
-	static SavedPlan to_count = {.sql = "SELECT count(*) FROM chat_internal.recount_queue"};
-	static SavedPlan to_index = SAVED_PLAN(SEARCH_STATUS("c.behind + q.queued", SINCE_UNKNOWN, "i.state = 'current'"), TEXTOID);
+	static SavedPlan to_count = {.sql = "SELECT count(*) AS backlog FROM chat_internal.recount_queue"};
+	static SavedPlan to_index = SAVED_PLAN(SEARCH_STATUS("c.behind + q.queued AS backlog", SINCE_UNKNOWN, "i.state = 'current'"), TEXTOID);
 	static SavedPlan jobs = SAVED_PLAN(JOBS(
 		"COALESCE(d.runs, 0), d.last_run_at, d.last_duration, COALESCE(d.last_done, 0),"
 		" COALESCE(d.total_done, 0), COALESCE(d.total_repaired, 0), COALESCE(d.errors, 0), d.last_error, d.last_error_at",

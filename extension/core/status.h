@@ -1,6 +1,6 @@
 /*
  * status.h
- *	  What the views of status show: see status.c.
+ *	  The rows of the status views: see status.c.
  */
 #ifndef PG_CHAT_STATUS_H
 #define PG_CHAT_STATUS_H

@@ -2,10 +2,11 @@
  * trigger_call.c
  *	  How trigger functions are called.
  *
- * A trigger function may be called without a trigger, or by one on another
- * table, event or level than those that the installation script declared: it
- * checks that first. The table's columns may have been changed, too: a value is
- * looked up by its column's name, and its type checked.
+ * A trigger function may be called without a trigger, or by a trigger on
+ * another table, event or level than those that the installation script
+ * declares: it checks that first. The columns of the table may have been
+ * changed, too: a value is looked up by its column's name, and its type
+ * checked.
  */
 #include "postgres.h"
 
@@ -53,9 +54,8 @@ is_used_so(const TriggerData *trigger, TriggerUse use)
 }
 
 /*
- * The trigger that calls the function. Raises 55000 unless the schema is of the
- * library's version, and 39P01 if no trigger calls it, or one that is not declared
- * so.
+ * The trigger that calls the function. Raises 55000 unless the schema has the
+ * library's version, and 39P01 unless the trigger is declared as in use.
  */
 TriggerData *
 trigger_check(FunctionCallInfo fcinfo, TriggerUse use)
@@ -75,8 +75,8 @@ trigger_check(FunctionCallInfo fcinfo, TriggerUse use)
 }
 
 /*
- * The value in a row of the column with this name and type. Raises 42703 if the
- * trigger's table has none of this name, 42804 if it has one of another type.
+ * The value in a row of the column with this name. Raises 42703 if the
+ * trigger's table has no such column, and 42804 if it does not have this type.
  */
 Datum
 trigger_value(const TriggerData *trigger, HeapTuple tuple, const char *column, Oid type, bool *isnull)
@@ -94,7 +94,7 @@ trigger_value(const TriggerData *trigger, HeapTuple tuple, const char *column, O
 	return heap_getattr(tuple, number, descriptor, isnull);
 }
 
-/* An integer of a row, by its column's name; 0 if it is null. */
+/* The integer in a row of the column with this name; 0 if it is null. */
 int32
 trigger_int32(const TriggerData *trigger, HeapTuple tuple, const char *column)
 {
@@ -104,7 +104,7 @@ trigger_int32(const TriggerData *trigger, HeapTuple tuple, const char *column)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
-/* Whether an update changes one of these columns, which hold integers. */
+/* Whether an update changes any of these columns, which are integers. */
 bool
 trigger_changes(const TriggerData *trigger, const char *const *columns, int count)
 {

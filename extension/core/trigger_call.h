@@ -12,28 +12,28 @@
 
 #include "common/chat_tables.h"
 
-/* Events, as a set. */
+/* Events, as bits of a set. */
 #define ON_INSERT (1 << TRIGGER_EVENT_INSERT)
 #define ON_DELETE (1 << TRIGGER_EVENT_DELETE)
 #define ON_UPDATE (1 << TRIGGER_EVENT_UPDATE)
 #define ON_TRUNCATE (1 << TRIGGER_EVENT_TRUNCATE)
 
-/* When and for what a trigger fires. */
+/* When and on which level a trigger fires. */
 #define BEFORE_ROW (TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW)
 #define BEFORE_STATEMENT TRIGGER_EVENT_BEFORE
 #define AFTER_ROW (TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW)
 #define AFTER_STATEMENT TRIGGER_EVENT_AFTER
 
-/* Tables, as a set. */
+/* Tables, as bits of a set. */
 #define TABLE_BIT(table) (1 << (table))
 
-/* How the installation script declares the triggers that call a function. */
+/* The triggers that may call a function, as the installation script declares them. */
 typedef struct TriggerUse
 {
 	TriggerEvent when;			/* one of the above */
 	int			events;
 	int			tables;
-	bool		old_rows;		/* it has this transition table */
+	bool		old_rows;		/* has this transition table */
 	bool		new_rows;
 } TriggerUse;
 

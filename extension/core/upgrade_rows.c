@@ -2,9 +2,9 @@
  * upgrade_rows.c
  *	  Changes of rows by an upgrade.
  *
- * An upgrade is run by a superuser, and the tables may belong to a role that is
- * none, with triggers of that role on them: rows are changed as the tables' owner
- * here, too, which a script cannot do.
+ * An upgrade is run by a superuser, and the tables may belong to a role that
+ * is not, with triggers of that role on them. So rows are changed as the
+ * tables' owner, which a script cannot do.
  */
 #include "postgres.h"
 
@@ -23,10 +23,10 @@ PG_FUNCTION_INFO_V1(chat_upgrade_index_ids);
 /*
  * chat_internal.upgrade_jobs() returns void
  *
- * From 0.1: a job has another name, and each row says of which database it is.
- * One that names a database already is that one's claim to the keys in Redis.
- * That columns are not null is proven from the table's CHECK constraints, whose
- * functions are called for it: so the owner says that, too.
+ * From 0.1: one job gets another name, and each row gets its owner database. A
+ * row that names a database already is that database's claim to the keys in
+ * Redis. SET NOT NULL is proven from the table's CHECK constraints, whose
+ * functions it calls: so the owner executes that, too.
  */
 Datum
 chat_upgrade_jobs(PG_FUNCTION_ARGS)
@@ -49,7 +49,7 @@ chat_upgrade_jobs(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Add to the numbers in a column of a table, as its owner. */
+/* Add a number to a column of a table in chat_internal, as the table's owner. */
 static void
 add_to_column(ChatTable table, const char *name, const char *column, int32 added)
 {
@@ -62,8 +62,8 @@ add_to_column(ChatTable table, const char *name, const char *column, int32 added
 /*
  * chat_internal.upgrade_index_ids() returns void
  *
- * From 0.1: ids of search indexes were 1, 2, 3, ... in each database, which two
- * databases cannot share a table with. They become random ones.
+ * From 0.1: ids of search indexes were 1, 2, 3, ... in each database, so that
+ * rows of two databases could not stand in one table. They become random ones.
  */
 Datum
 chat_upgrade_index_ids(PG_FUNCTION_ARGS)
@@ -77,7 +77,7 @@ chat_upgrade_index_ids(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random number")));
-	/* Ids of 0.1 are far below the half that is left for them. */
+	/* Ids of 0.1 are small, so that the sum does not overflow. */
 	added = 1 + random % (PG_INT32_MAX / 2);
 	add_to_column(TABLE_SEARCH_INDEXES, "search_indexes", "id", added);
 	add_to_column(TABLE_SEARCH_WATERMARKS, "search_watermarks", "index_id", added);

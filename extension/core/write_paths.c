@@ -1,6 +1,6 @@
 /*
  * write_paths.c
- *	  Which way messages and chats are created.
+ *	  Which way messages and chats are created, and messages read as JSON.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 
 PG_FUNCTION_INFO_V1(chat_write_paths);
 
-/* What is done with which table. */
+/* The operations on each table. */
 static const struct
 {
 	ChatTable	table;
@@ -24,12 +24,16 @@ static const struct
 	{TABLE_APPLICATION_COUNTERS, ROW_UPDATE, "count chats"},
 	{TABLE_CHATS, ROW_INSERT, "create chats"},
 	{TABLE_CHATS, ROW_UPDATE, "count messages"},
-	{TABLE_MESSAGES, ROW_INSERT, "create messages"}
+	{TABLE_MESSAGES, ROW_INSERT, "create messages"},
+	{TABLE_MESSAGES, ROW_READ, "read messages"}
 };
 
 /*
- * chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean,
- * OUT reason text) returns setof record
+ * chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT
+ * reason text) returns setof record
+ *
+ * A row for each operation on a table: whether it is done without a statement,
+ * and if not, why.
  */
 Datum
 chat_write_paths(PG_FUNCTION_ARGS)

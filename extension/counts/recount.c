@@ -7,15 +7,16 @@
  *
  * DESIGN
  *
- * To count a large chat takes long, and nobody may wait for it. So no lock is
- * held meanwhile: one statement, that is one snapshot, reads the counter and
- * counts the children. The functions that create children change both in one
- * commit, so in any snapshot the two agree, however many are writing;
- * what they differ by is the error, and it is added to the counter as it is
- * by then. Two recounts at a time would add it twice: a lock that only they take
- * keeps them apart. Wrong counters are repaired when all are counted, for a counter
- * that was repaired is locked until the end of the transaction. A parent may be
- * deleted meanwhile, and another get its key: the error is not that one's.
+ * Counting a large chat takes long, and must not delay anybody. So it holds no
+ * lock: one statement, with one snapshot, reads the counter and counts the
+ * children. The functions that create children change both in one commit, so
+ * in any snapshot the two agree, however many writers there are. Their
+ * difference is the error, which is added to the counter as it is by then. Two
+ * recounts at the same time would add it twice, so a lock that only recounts
+ * take keeps them apart. Wrong counters are repaired after all are counted,
+ * since a repaired counter stays locked until the end of the transaction. A
+ * parent may be deleted in between, and another get its key: the error does
+ * not apply to that one.
  */
 #include "postgres.h"
 
@@ -34,8 +35,8 @@
 #include "counts/recount.h"
 
 /*
- * The lock of recounts. Not that of a table, which VACUUM, ANALYZE and others
- * take, too.
+ * The lock of recounts. It is no lock of a table, which VACUUM, ANALYZE and
+ * others take, too.
  */
 static LOCKTAG
 lock_tag(void)
@@ -48,8 +49,8 @@ lock_tag(void)
 }
 
 /*
- * Keep other recounts out until the end of the transaction. Comes before the
- * snapshot that counts.
+ * Lock out other recounts until the end of the transaction. To be called before
+ * the snapshot is taken.
  */
 void
 recount_lock(void)
@@ -59,9 +60,7 @@ recount_lock(void)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
-/*
- * Whether recount_lock would not have to wait.
- */
+/* Whether recount_lock() would not have to wait. */
 bool
 recount_lock_is_free(void)
 {
@@ -74,8 +73,8 @@ recount_lock_is_free(void)
 }
 
 /*
- * Add to a chat's counters what they were found to be wrong by. Returns whether
- * it is still there.
+ * Add the error of a chat's counters to them. Returns whether the chat still
+ * exists.
  */
 static bool
 repair_chat(const RecountItem *chat)
@@ -95,8 +94,8 @@ repair_chat(const RecountItem *chat)
 }
 
 /*
- * The same for an application. If it had no counters, it gets them; whoever
- * creates them meanwhile counts himself.
+ * The same for an application. If it has no counters, inserts them; a
+ * transaction that does so at the same time counts by itself.
  */
 static bool
 repair_application(const RecountItem *application)
@@ -121,7 +120,7 @@ repair_application(const RecountItem *application)
 	return spi_plan_write(application->missing ? &create : &add, values, NULL) > 0;
 }
 
-/* A row of chat.repaired_counts. */
+/* Insert a row of chat.repaired_counts. */
 static void
 add_row(const RepairedCount *repaired, void *context)
 {
@@ -129,7 +128,8 @@ add_row(const RepairedCount *repaired, void *context)
 }
 
 /*
- * Repair the counters that were found wrong.
+ * Repair the counters that were found wrong, and record that in
+ * chat.repaired_counts. In the transaction that counted them.
  */
 void
 recount_repair(RecountResult *result)
@@ -147,9 +147,7 @@ recount_repair(RecountResult *result)
 	recount_report(result, add_row, NULL);
 }
 
-/*
- * Call back for each counter that was repaired.
- */
+/* Call callback with context for each counter that was repaired. */
 void
 recount_report(const RecountResult *result, RepairCallback callback, void *context)
 {
@@ -179,7 +177,7 @@ recount_report(const RecountResult *result, RepairCallback callback, void *conte
 	}
 }
 
-/* Add an item to those that are wrong. */
+/* Add a parent to those whose counters are wrong. */
 static void
 add_wrong(RecountResult *result, const RecountItem *item)
 {
@@ -193,7 +191,7 @@ add_wrong(RecountResult *result, const RecountItem *item)
 	result->wrong[result->wrong_count++] = *item;
 }
 
-/* Count parents with a statement; keeps those that are wrong. */
+/* Count parents with a statement, and collect those whose counters are wrong. */
 static void
 count_with(SavedPlan *plan, const Datum *values, RecountResult *result)
 {
@@ -227,8 +225,8 @@ count_with(SavedPlan *plan, const Datum *values, RecountResult *result)
 }
 
 /*
- * Count these parents, and add to *result what is wrong with them. Those that
- * do not exist are passed over. The caller has called recount_lock.
+ * Count these parents, and add those whose counters are wrong to *result.
+ * Parents that do not exist are skipped. The caller has called recount_lock().
  */
 void
 recount_count(const ChatKey *parents, int count, RecountResult *result)
@@ -262,7 +260,7 @@ recount_count(const ChatKey *parents, int count, RecountResult *result)
 	count_with(&count_applications, values, result);
 }
 
-/* The parents that a walk's statement finds. */
+/* Read the parents that the statement of a walk finds. */
 static int
 next_parents(SavedPlan *plan, ChatKey *parents, int limit, ChatKey after, int32 last_application)
 {
@@ -280,7 +278,7 @@ next_parents(SavedPlan *plan, ChatKey *parents, int limit, ChatKey after, int32 
 	return count;
 }
 
-/* The walk over chats. */
+/* The walk over chats: see RecountWalk. */
 int
 recount_next_chats(ChatKey *parents, int limit, ChatKey after, int32 last_application)
 {
@@ -293,7 +291,7 @@ recount_next_chats(ChatKey *parents, int limit, ChatKey after, int32 last_applic
 	return next_parents(&plan, parents, limit, after, last_application);
 }
 
-/* The walk over applications, whose chat is 0. */
+/* The walk over applications, as parents with chat 0: see RecountWalk. */
 int
 recount_next_applications(ChatKey *parents, int limit, ChatKey after, int32 last_application)
 {

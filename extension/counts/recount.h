@@ -12,14 +12,14 @@
 #include "bgworker/repaired_counts.h"
 #include "common/keys.h"
 
-/* How many parents are counted in one transaction, at most. */
+/* The most parents that are counted in one transaction. */
 #define RECOUNT_SLICE 500
 
 /* A parent with its counters, and what they should be. */
 typedef struct RecountItem
 {
 	ChatKey		parent;
-	TimestampTz created_at;		/* tells it from a later one with the same key */
+	TimestampTz created_at;		/* distinguishes it from a later parent with the same key */
 	bool		missing;		/* an application that has no counters */
 	int32		count;
 	int32		last_number;
@@ -31,20 +31,20 @@ typedef struct RecountItem
 /* The result of counting. */
 typedef struct RecountResult
 {
-	MemoryContext context;		/* of what follows */
+	MemoryContext context;		/* of the array */
 	uint64		examined;		/* parents that were counted */
-	RecountItem *wrong;			/* those of them that are wrong */
+	RecountItem *wrong;			/* those with wrong counters */
 	int			wrong_count;
 	int			wrong_capacity;
 } RecountResult;
 
-/* Called for each counter that was wrong, and is repaired. */
+/* Called for each counter that was repaired. */
 typedef void (*RepairCallback) (const RepairedCount *repaired, void *context);
 
 /*
- * A walk: puts the first parents after a position, in key order and through
- * those of last_application, into parents, which has room for limit. Returns
- * their number.
+ * A walk over parents: writes the first ones after a position, in key order and
+ * through those of last_application, into parents, which has room for limit.
+ * Returns their number.
  */
 typedef int (*RecountWalk) (ChatKey *parents, int limit, ChatKey after, int32 last_application);
 

@@ -1,6 +1,6 @@
 /*
  * recount_function.c
- *	  chat.reconcile: counters that a caller has counted anew.
+ *	  chat.reconcile(): recounting for a caller.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 
 PG_FUNCTION_INFO_V1(chat_reconcile);
 
-/* A row of the result; context is the function's ReturnSetInfo. */
+/* Append a row to the result; context is the function's ReturnSetInfo. */
 static void
 store_repaired(const RepairedCount *repaired, void *context)
 {
@@ -34,7 +34,7 @@ store_repaired(const RepairedCount *repaired, void *context)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* Count all that a walk comes by, through the last application. */
+/* Count all parents of a walk after a position, through the last application. */
 static void
 count_all(RecountWalk walk, ChatKey position, int32 last_application, RecountResult *result)
 {
@@ -53,12 +53,13 @@ count_all(RecountWalk walk, ChatKey position, int32 last_application, RecountRes
 }
 
 /*
- * chat.reconcile(application integer, chat integer) returns setof chat.repaired_count
+ * chat.reconcile(application integer, chat integer) returns setof
+ * chat.repaired_count
  *
  * Counts everything, the chats of an application, or the messages of a chat,
- * and returns what it repaired. Raises P0002 if there is no such application or
- * chat, 25006 on a standby, and 42501 if a policy hides rows from the tables'
- * owner: they would be taken for missing ones.
+ * and returns the counters that it repaired. Raises P0002 if there is no such
+ * application or chat, 25006 on a standby, and 42501 if a policy hides rows
+ * from the tables' owner, since they would be taken for missing ones.
  */
 Datum
 chat_reconcile(PG_FUNCTION_ARGS)

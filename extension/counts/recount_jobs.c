@@ -2,16 +2,16 @@
  * recount_jobs.c
  *	  The worker's jobs about counters.
  *
- * reconcile counts what the queue chat_internal.recount_queue names, each
- * pg_chat.reconcile_interval. The scrubs go through everything in key order, a
- * share in each run, such that they come round in pg_chat.scrub_interval; they
- * find what nobody queued. They go through everything at once, in a full scan,
- * after a change that the queue describes as "everything".
+ * reconcile counts the parents in the queue chat_internal.recount_queue, each
+ * pg_chat.reconcile_interval. The scrubs go through all parents in key order,
+ * a share in each run, so that they come round in pg_chat.scrub_interval; they
+ * find errors of parents that were not queued. In a full scan they go through
+ * everything at once, after a change for which the queue has "everything".
  *
  * A run ends after a short time, wherever it stands, so that other jobs do not
- * wait for a long queue or a full scan; the next goes on at once. Only a single
- * chat is counted as long as that takes, since its messages must be counted in
- * one snapshot.
+ * wait for a long queue or a full scan; the next goes on at once. A chat that
+ * cannot be counted in that time is counted in parts, by reconcile, whoever came
+ * by it.
  */
 #include "postgres.h"
 
@@ -24,21 +24,22 @@
 #include "changes/recount_queue.h"
 #include "counts/recount.h"
 #include "counts/recount_jobs.h"
+#include "counts/recount_parts.h"
 
-/* How long a run goes on if there is more to do, and a scrub at least. */
+/* The time after which a run ends if there is more to do, and the least time of a scrub. */
 #define RUN_BUDGET_MS 100
 #define SCRUB_MINIMUM_MS 50
 
-/* How long several parents are counted together, before they are counted one by one. */
-#define TOGETHER_MAX_MS 500
+/* How long parents are counted together, before they are counted one by one; and one, before that is done in parts. */
+#define COUNT_MAX_MS 300
 
-/* Parents of the first slice of a run. */
+/* The number of parents in the first slice of a run. */
 #define SLICE_FIRST 10
 
 /* Below all parents. */
 #define BEFORE_ALL {PG_INT32_MIN, PG_INT32_MIN}
 
-/* Parents whose counting failed, and was logged: not to be logged again. */
+/* Parents whose counting failed and was logged, so as not to log it again. */
 static ChatKey failed[64];
 static int	failed_count = 0;
 
@@ -62,7 +63,7 @@ log_repaired(const RepairedCount *repaired, void *context)
 }
 
 /*
- * Take parents out of the queue and count them, in one transaction. Repairs are
+ * Remove parents from the queue and count them, in one transaction. Repairs are
  * reported after the commit.
  */
 static void
@@ -71,8 +72,7 @@ count_together(const ChatKey *parents, int count, JobRun *run)
 	RecountResult result = {.context = CurrentMemoryContext};
 
 	worker_xact_begin("counting chats");
-	if (count > 1)
-		worker_xact_limit(TOGETHER_MAX_MS);
+	worker_xact_limit(COUNT_MAX_MS);
 	recount_lock();
 	recount_queue_remove(parents, count);
 	for (int i = 0; i < count; i++)
@@ -91,7 +91,7 @@ count_together(const ChatKey *parents, int count, JobRun *run)
 		pfree(result.wrong);
 }
 
-/* Note in the run, and log once, what went wrong with a parent. In a PG_CATCH block. */
+/* In a PG_CATCH block, set the error of a parent in the result of the run, and log it once. */
 static void
 report_failure(ChatKey parent, MemoryContext context, JobRun *run)
 {
@@ -112,14 +112,16 @@ report_failure(ChatKey parent, MemoryContext context, JobRun *run)
 }
 
 /*
- * Count one parent. If it fails, the parent is in the queue then, wherever it
- * came from, since it may just have been locked by somebody.
+ * Count one parent. If it takes too long, it is to be counted in parts; if it
+ * fails, since it may just have been locked by somebody, it is in the queue then,
+ * wherever it came from.
  */
 static void
 count_alone(ChatKey parent, JobRun *run)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool counted = true;
+	volatile bool in_time = true;
 
 	PG_TRY();
 	{
@@ -127,13 +129,17 @@ count_alone(ChatKey parent, JobRun *run)
 	}
 	PG_CATCH();
 	{
-		report_failure(parent, context, run);
+		in_time = geterrcode() != ERRCODE_QUERY_CANCELED;
+		if (in_time)
+			report_failure(parent, context, run);
 		worker_xact_abort(context);
 		counted = false;
 	}
 	PG_END_TRY();
 
-	if (!counted)
+	if (!in_time)
+		recount_parts_begin(parent, run);
+	else if (!counted)
 	{
 		worker_xact_begin("queueing a chat that could not be counted");
 		recount_queue_add_back(parent);
@@ -141,7 +147,7 @@ count_alone(ChatKey parent, JobRun *run)
 	}
 }
 
-/* Raise 55P03 if somebody counts by hand, in a transaction that is still open. */
+/* Raise 55P03 if chat.reconcile() was called in a transaction that is still open. */
 static void
 require_lock_free(void)
 {
@@ -156,7 +162,7 @@ require_lock_free(void)
 				 errmsg("another reconciliation is under way")));
 }
 
-/* Count parents together. Returns false if that fails, whatever the reason. */
+/* Count parents together. Returns false if that fails, for whatever reason. */
 static bool
 try_together(const ChatKey *parents, int count, JobRun *run)
 {
@@ -177,9 +183,9 @@ try_together(const ChatKey *parents, int count, JobRun *run)
 }
 
 /*
- * Take parents out of the queue, if they are there, and count them: together
- * or, where that fails, one by one, so that one does not stop the others.
- * Returns how many of them were counted, at least one, before the time was up.
+ * Remove parents from the queue, if they are there, and count them: together
+ * or, if that fails, one by one, so that a failure affects one parent only.
+ * Returns how many were counted before the time was up; at least one.
  */
 static int
 count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *run)
@@ -197,24 +203,52 @@ count_slice(const ChatKey *parents, int count, const JobPacing *pacing, JobRun *
 	return done;
 }
 
-/* The next parents of the queue. */
+/*
+ * The next parents of the queue. One that is counted in parts is in the queue,
+ * and not among them. *last becomes the last one that was met.
+ */
 static int
-next_queued(ChatKey *parents, int limit, ChatKey after)
+next_queued(ChatKey *parents, int limit, ChatKey *last)
 {
 	int			count;
+	int			kept = 0;
 
 	worker_xact_begin("looking for chats that were changed directly");
-	count = recount_queue_first(parents, limit, after);
+	count = recount_queue_first(parents, limit, *last);
 	worker_xact_commit();
-	return count;
+	for (int i = 0; i < count; i++)
+	{
+		*last = parents[i];
+		if (!recount_parts_are_of(parents[i]))
+			parents[kept++] = parents[i];
+	}
+	return kept;
+}
+
+/* Go on with the parent that is counted in parts. If it fails, it is in the queue. */
+static void
+go_on_in_parts(JobRun *run)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		recount_parts_go_on(RUN_BUDGET_MS, run);
+	}
+	PG_CATCH();
+	{
+		report_failure(recount_parts_give_up(), context, run);
+		worker_xact_abort(context);
+	}
+	PG_END_TRY();
 }
 
 /*
- * Job: count what the queue names. A parent that could not be counted is left in
- * the queue, for when the others are done.
+ * Count what the queue names, for some time. A parent that could not be counted is
+ * left in the queue, for when the others are done. Returns when to go on.
  */
 static long
-run_queue(JobRun *run)
+count_queue(JobRun *run)
 {
 	static ChatKey position = BEFORE_ALL;
 	JobPacing	pacing = job_pacing_begin(1, SLICE_FIRST, RECOUNT_SLICE);
@@ -222,26 +256,39 @@ run_queue(JobRun *run)
 	do
 	{
 		ChatKey		parents[RECOUNT_SLICE];
+		ChatKey		last = position;
 		int			count;
 
 		CHECK_FOR_INTERRUPTS();
 		job_pacing_begin_slice(&pacing);
-		count = next_queued(parents, pacing.slice_size, position);
-		if (count == 0)
+		count = next_queued(parents, pacing.slice_size, &last);
+		if (chat_key_compare(last, position) == 0)
 		{
 			position = (ChatKey) BEFORE_ALL;
 			return repaired_counts_trim() ? 0 : guc_reconcile_interval * 1000L;
 		}
-		count = count_slice(parents, count, &pacing, run);
-		position = parents[count - 1];
+		position = last;
+		if (count > 0)
+			position = parents[count_slice(parents, count, &pacing, run) - 1];
 		job_pacing_end_slice(&pacing);
 	} while (job_pacing_elapsed_ms(&pacing) < RUN_BUDGET_MS);
 	return 0;
 }
 
+/* Job: count what the queue names, and what is counted in parts. */
+static long
+run_queue(JobRun *run)
+{
+	long		wait_ms = count_queue(run);
+
+	if (recount_parts_are_under_way())
+		go_on_in_parts(run);
+	return recount_parts_are_under_way() ? 0 : wait_ms;
+}
+
 /*
- * Go on with a scrub. Returns when the next run follows: at once in a full scan,
- * or else after the part of the interval that what was done stands for.
+ * Continue a scrub. Returns the time until the next run in milliseconds: 0 in a
+ * full scan, else the part of the interval that the processed share amounts to.
  */
 static long
 scrub(const char *job, const char *table, RecountWalk walk, JobRun *run)

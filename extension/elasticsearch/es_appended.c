@@ -2,8 +2,9 @@
  * es_appended.c
  *	  Messages above their chat's watermark.
  *
- * Numbers are given in commit order, so what is above a number that was read is
- * all that was not. All of this is in a transaction.
+ * Numbers are given in commit order, so the messages above a number that was
+ * read are exactly those that were not read. Everything here runs in a
+ * transaction.
  */
 #include "postgres.h"
 
@@ -14,7 +15,7 @@
 #include "common/tid_array.h"
 #include "elasticsearch/es_appended.h"
 
-/* The chats' keys, as two parameters of a statement. */
+/* Set arrays to the chats' keys, as two parameters of a statement. */
 static void
 keys_to_arrays(const AppendedChat *chats, int count, Datum arrays[2])
 {
@@ -26,8 +27,8 @@ keys_to_arrays(const AppendedChat *chats, int count, Datum arrays[2])
 }
 
 /*
- * Find where chats stand. One that is gone stays unknown; one without a
- * watermark does, too, with last_number set.
+ * Look up the last numbers and watermarks of chats. A chat that is gone stays
+ * unknown, and so does one without a watermark, but with last_number set.
  */
 static void
 find(int32 index, AppendedChat *chats, int count)
@@ -65,9 +66,9 @@ find(int32 index, AppendedChat *chats, int count)
 }
 
 /*
- * Give chats a watermark of 0 that have none. The chat's row is locked, so
- * that one that is being deleted gets none, and last_number is not lowered
- * before this transaction ends. Returns whether there were any.
+ * Insert a watermark of 0 for chats that have none. The chat's row is locked,
+ * so that a chat which is being deleted gets none, and last_number is not
+ * lowered before this transaction ends. Returns whether there were any.
  */
 static bool
 insert_watermarks(int32 index, const AppendedChat *chats, int count)
@@ -94,9 +95,9 @@ insert_watermarks(int32 index, const AppendedChat *chats, int count)
 }
 
 /*
- * Delete watermarks above their chat's last number. The triggers leave none;
- * where they were off, nobody knows which messages these were. Returns whether
- * there were any.
+ * Delete watermarks above their chat's last number. The triggers prevent them;
+ * if those were disabled, it is not known which messages changed. Returns
+ * whether there were any.
  */
 static bool
 delete_too_high(int32 index, const AppendedChat *chats, int count)
@@ -130,8 +131,8 @@ delete_too_high(int32 index, const AppendedChat *chats, int count)
 }
 
 /*
- * Find where chats stand, and see that each has a watermark. Returns whether
- * some were wrong, so that all chats should be looked at.
+ * Look up chats, and make sure that each has a watermark. Returns whether some
+ * had a wrong one, so that all chats should be looked at.
  */
 bool
 es_appended_look_up(int32 index, AppendedChat *chats, int count)
@@ -143,8 +144,9 @@ es_appended_look_up(int32 index, AppendedChat *chats, int count)
 }
 
 /*
- * Read messages of chats, which are known, into a batch, until it has so many or
- * is full. Sets what each chat is left with.
+ * Read messages of known chats into a batch, until it has size messages or is
+ * full. Their documents get the version. Sets the state of each chat after
+ * that.
  */
 void
 es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64 version)
@@ -192,7 +194,7 @@ es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64
 
 		/*
 		 * A chat that was read to its end is done through its last number, whose message may be
-		 * gone. But messages that a restore has yet to load, without triggers, are waited for.
+		 * gone. But messages that a restore has yet to load, with triggers disabled, are awaited.
 		 */
 		chat->unfinished = row < rows ? spi_result_int32(row, item_column) == i + 1 : rows == size;
 		chat->awaited = !chat->unfinished && through <= 0 && chat->messages_count != 0;

@@ -7,18 +7,19 @@
 
 #include "elasticsearch/es_batch.h"
 
-/* A chat that may have such messages. */
+/* A chat that may have messages above its watermark. */
 typedef struct AppendedChat
 {
 	ChatKey		chat;
-	int32		above;			/* read above it: the watermark, or what is under way */
-	bool		under_way;		/* it is what is under way */
+	int32		above;			/* read above this number: the watermark, or the end of what is
+								 * under way */
+	bool		under_way;		/* above is the end of what is under way */
 	bool		known;			/* the chat exists, and has a watermark */
-	int32		last_number;	/* 0: there is no such chat */
+	int32		last_number;	/* 0: the chat does not exist */
 	int32		messages_count;
-	bool		begun;			/* some was read */
-	bool		unfinished;		/* there was more than was read */
-	bool		awaited;		/* there will be more, whose messages are not there yet */
+	bool		begun;			/* some messages were read */
+	bool		unfinished;		/* there are more messages */
+	bool		awaited;		/* messages are missing below last_number, and may yet be loaded */
 } AppendedChat;
 
 extern bool es_appended_look_up(int32 index, AppendedChat *chats, int count);

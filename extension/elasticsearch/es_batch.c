@@ -2,14 +2,14 @@
  * es_batch.c
  *	  Messages that are read, sent and acknowledged together.
  *
- * There are two kinds of batches. One has what was appended: of some chats, the
- * messages above the watermark, each chat's a range. The other has rows of
- * chat_internal.search_queue, each with the message as it is now, or its
- * absence.
+ * There are two kinds of batches. One has appended messages: of some chats
+ * those above the watermark, each chat's a range. The other has rows of
+ * chat_internal.search_queue, each with the message as it is now, or with a
+ * deletion if it is gone.
  *
- * A batch is filled by es_batch_reader.c; es_sender.c sends it and waits for the
- * answer, which es_bulk.c reads; es_batch_ack.c notes in the tables what became
- * of it.
+ * es_batch_reader.c fills a batch, es_sender.c sends it and waits for the
+ * answer, es_bulk.c reads that, and es_batch_ack.c records the outcome in the
+ * tables.
  */
 #include "postgres.h"
 
@@ -19,13 +19,16 @@
 #include "elasticsearch/es_batch.h"
 #include "elasticsearch/es_document.h"
 
-/* A body is sent once it has so many bytes. */
+/* The size of a body at which the batch is full. */
 #define BODY_BYTES (2 * 1024 * 1024)
 
-/* A longer message fails: only a direct insertion can have written it. */
+/*
+ * The largest message that is sent; a longer one fails. Only a direct insertion
+ * can have written it.
+ */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
-/* An empty batch, with room for so many messages; lasts until it is freed. */
+/* Create an empty batch with room for size messages, which lasts until it is freed. */
 EsBatch *
 es_batch_create(int size)
 {
@@ -43,7 +46,7 @@ es_batch_create(int size)
 	return batch;
 }
 
-/* Free a batch; a request that is under way ends. */
+/* Free a batch, and abort its request. */
 void
 es_batch_free(EsBatch *batch)
 {
@@ -53,6 +56,7 @@ es_batch_free(EsBatch *batch)
 	MemoryContextDelete(batch->context);
 }
 
+/* Whether the batch has size messages, or its body is large enough to be sent. */
 bool
 es_batch_is_full(const EsBatch *batch, int size)
 {
@@ -68,7 +72,10 @@ add_item(EsBatch *batch, MessageKey key)
 	return item;
 }
 
-/* Add a message to index. One that cannot be indexed fails, and is not sent. */
+/*
+ * Add a message to be indexed, with a version. One that cannot be indexed
+ * fails, and is not sent.
+ */
 EsBatchItem *
 es_batch_add_message(EsBatch *batch, MessageKey key, const text *body, int64 version)
 {
@@ -95,7 +102,7 @@ es_batch_add_message(EsBatch *batch, MessageKey key, const text *body, int64 ver
 	return item;
 }
 
-/* Add a message whose document is to be deleted. */
+/* Add a message whose document is to be deleted, with a version. */
 EsBatchItem *
 es_batch_add_deletion(EsBatch *batch, MessageKey key, int64 version)
 {
@@ -106,7 +113,7 @@ es_batch_add_deletion(EsBatch *batch, MessageKey key, int64 version)
 	return item;
 }
 
-/* Add a range; its messages have been added. */
+/* Add a range of a chat, above one number and through another, whose messages have been added. */
 void
 es_batch_add_range(EsBatch *batch, ChatKey chat, int32 above, int32 through)
 {

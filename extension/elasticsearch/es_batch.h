@@ -12,7 +12,7 @@
 #include "common/http_client.h"
 #include "common/keys.h"
 
-/* Messages in a batch, at most; and chats, of those that have what was appended. */
+/* The most messages of a batch, and the most chats of a batch of appended messages. */
 #define ES_BATCH_SIZE 2000
 #define ES_BATCH_CHATS 500
 
@@ -28,20 +28,20 @@ typedef enum EsBatchItemFate
 typedef struct EsBatchItem
 {
 	MessageKey	key;
-	int64		queue_id;		/* of its row in chat_internal.search_queue; 0: it was appended */
-	int			range;			/* of which it is a part, if it was appended; else -1 */
-	bool		sent;			/* stands in the body */
+	int64		queue_id;		/* of the row in chat_internal.search_queue; 0: an appended message */
+	int			range;			/* index of its range, if it was appended; else -1 */
+	bool		sent;			/* is in the body */
 	EsBatchItemFate fate;
 	char	   *reason;
 } EsBatchItem;
 
-/* A part of a chat: the messages above one number, through another. */
+/* A range of a chat's messages: above one number, through another. */
 typedef struct EsBatchRange
 {
 	ChatKey		chat;
 	int32		above;
 	int32		through;
-	bool		raised;			/* the watermark was */
+	bool		raised;			/* the watermark was raised to through */
 } EsBatchRange;
 
 typedef struct EsBatch
@@ -49,17 +49,17 @@ typedef struct EsBatch
 	MemoryContext context;
 	EsBatchRange *ranges;
 	int			ranges_count;
-	int			ranges_noted;	/* the first ones, by the reader, as under way */
-	bool		read;			/* to its end; not if there was an error */
+	int			ranges_noted;	/* how many of them the reader has recorded as under way */
+	bool		read;			/* completely; false after an error */
 	EsBatchItem *items;			/* in the order of the body */
 	int			count;
-	bool		of_queue;		/* has rows of the queue, not what was appended */
-	StringInfo	body;			/* of the request; NULL: nothing to send, or sent */
+	bool		of_queue;		/* has rows of the queue, not appended messages */
+	StringInfo	body;			/* of the request; NULL: nothing to send, or it was sent */
 	HttpRequest *request;		/* under way; else NULL */
-	bool		refused;		/* acknowledged, if the index is as it was created */
+	bool		refused;		/* will be acknowledged if the index is as it was created */
 	bool		acknowledged;
-	bool		refreshing;		/* acknowledged before the refresh that is under way */
-	bool		refreshed;		/* searches find it; it waits for others of its chats */
+	bool		refreshing;		/* was acknowledged before the refresh that is under way */
+	bool		refreshed;		/* searches find it; it may wait for earlier batches of its chats */
 } EsBatch;
 
 extern EsBatch *es_batch_create(int size);

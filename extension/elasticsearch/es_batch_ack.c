@@ -1,11 +1,11 @@
 /*
  * es_batch_ack.c
- *	  What became of a batch, noted in the tables when searches find it.
+ *	  Recording the outcome of a batch in the tables, once searches find it.
  *
- * Watermarks are raised, and what is done is deleted from
- * chat_internal.search_queue. Messages to be tried again are left as they are,
- * and so read again. A message that Elasticsearch refused for good has failed: it
- * stays in the queue, with the reason.
+ * Watermarks are raised, and rows that are done are deleted from
+ * chat_internal.search_queue. Messages that are to be tried again are left as
+ * they are, and so read again. A message that Elasticsearch refused for good
+ * has failed: it stays in the queue, with the reason.
  */
 #include "postgres.h"
 
@@ -20,9 +20,9 @@
 #include "elasticsearch/es_batch_ack.h"
 
 /*
- * Those of some batches, in the order they were read, that searches find and
- * that need not wait for others. Answers come in any order; the watermark of a
- * chat is raised in the order in which its messages were read.
+ * The batches, of a list in the order in which they were read, that searches
+ * find and that need not wait for others. Answers come in any order, but the
+ * watermark of a chat is raised in the order in which its messages were read.
  */
 List *
 es_batches_to_acknowledge(List *batches)
@@ -53,7 +53,7 @@ es_batches_to_acknowledge(List *batches)
 	return finished;
 }
 
-/* The range of an item that was appended; NULL for one of the queue. */
+/* The range of an appended item; NULL for one of the queue. */
 static EsBatchRange *
 range_of(const EsBatch *batch, const EsBatchItem *item)
 {
@@ -61,8 +61,8 @@ range_of(const EsBatch *batch, const EsBatchItem *item)
 }
 
 /*
- * Let ranges end before the first of their messages that has to be tried again;
- * the chat is looked at again.
+ * Cut ranges before the first of their messages that has to be tried again. The
+ * reader looks at the chat again.
  */
 static void
 cut_ranges(EsBatchReader *reader, EsBatch *batch)
@@ -85,9 +85,10 @@ cut_ranges(EsBatchReader *reader, EsBatch *batch)
 }
 
 /*
- * Lock the watermarks that stand where their ranges begin, and mark the ranges.
- * One that somebody has locked is left: it is being deleted, most likely.
- * Values become the watermarks' ctids, and to what they are raised.
+ * Lock the watermarks at which ranges begin, and mark these ranges. A watermark
+ * that another transaction has locked is skipped: most likely it is being
+ * deleted. Values become the watermarks' ctids, and the numbers to raise them
+ * to.
  */
 static void
 lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
@@ -111,7 +112,7 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 		EsBatchRange *range = &batch->ranges[i];
 
 		range->raised = false;
-		/* A range that was cut to nothing was put off already. */
+		/* A range that was cut to nothing has been put off. */
 		int_columns_append(&columns, (int32[]) {
 			range->chat.application, range->chat.chat, range->through > range->above ? range->above : -1
 		});
@@ -131,7 +132,7 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 	int_columns_to_arrays(&through, &values[1]);
 }
 
-/* Raise the watermarks to the ends of the ranges that begin where they stand. */
+/* Raise the watermarks to the ends of the ranges that begin at them. */
 static void
 raise_watermarks(EsBatchReader *reader, EsBatch *batch)
 {
@@ -154,8 +155,9 @@ raise_watermarks(EsBatchReader *reader, EsBatch *batch)
 }
 
 /*
- * Delete the rows of the queue that are done, and what had failed of the same
- * messages before. A row that somebody has locked stays, and is done again.
+ * Delete the rows of the queue that are done, and earlier failures of the same
+ * messages. A row that another transaction has locked stays, and is processed
+ * again.
  */
 static void
 dequeue(const EsBatchReader *reader, const EsBatch *batch)
@@ -193,7 +195,7 @@ dequeue(const EsBatchReader *reader, const EsBatch *batch)
 	spi_plan_write(&delete, values, NULL);
 }
 
-/* Keep a message that Elasticsearch refused in the queue, with the reason. */
+/* Keep a refused message in the queue, with the reason. */
 static void
 keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 {
@@ -217,7 +219,7 @@ keep_failed(const EsBatchReader *reader, const EsBatchItem *item)
 	spi_plan_write(item->queue_id != 0 ? &queued : &appended, values, NULL);
 }
 
-/* Whether an item is not read again: it is of the queue, or below the watermark now. */
+/* Whether an item will not be read again: it is of the queue, or at or below the watermark now. */
 static bool
 is_behind(const EsBatch *batch, const EsBatchItem *item)
 {
@@ -227,9 +229,10 @@ is_behind(const EsBatch *batch, const EsBatchItem *item)
 }
 
 /*
- * Note what a batch did, which searches find now. In a transaction; when that
- * has committed, es_batch_reader_end_batch follows; if it fails, the same batch
- * may be acknowledged again. Returns the number of messages that are done.
+ * Record the outcome of a batch that searches find. In a transaction. After its
+ * commit, es_batch_reader_end_batch() must be called; if it fails, the same
+ * batch may be acknowledged again. Returns the number of messages that are
+ * done.
  */
 uint64
 es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch)

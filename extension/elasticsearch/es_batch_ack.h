@@ -1,6 +1,6 @@
 /*
  * es_batch_ack.h
- *	  What became of a batch: see es_batch_ack.c.
+ *	  Recording the outcome of a batch in the tables: see es_batch_ack.c.
  */
 #ifndef PG_CHAT_ES_BATCH_ACK_H
 #define PG_CHAT_ES_BATCH_ACK_H

@@ -1,16 +1,17 @@
 /*
  * es_batch_reader.c
- *	  Reading from the tables what an index lacks.
+ *	  Reading from the tables the messages that an index lacks.
  *
- * Batches of a chat may be under way one behind the other. Its watermark is
- * raised only from where the batch began: so if one fails, those behind it have
- * no effect. A change of the chat in between is detected by that, too: a chat
- * that is deleted loses its watermark, and gets another, of 0, only when none
- * of its batches is under way. How a batch ends: see es_batch_ack.c.
+ * Several batches of a chat may be under way, one after the other. The
+ * watermark of the chat is raised only from the number at which a batch began:
+ * so if one fails, those after it have no effect. The same detects a change of
+ * the chat in between: a chat that is deleted loses its watermark, and gets
+ * another, of 0, only when none of its batches is under way. es_batch_ack.c
+ * ends a batch.
  *
- * Of the queue there is only one batch at a time under way.
+ * Only one batch of the queue is under way at a time.
  *
- * All that is kept here may be lost: the tables say what is missing.
+ * All state that is kept here may be lost: the tables tell what is missing.
  */
 #include "postgres.h"
 
@@ -24,23 +25,24 @@
 #include "elasticsearch/es_appended.h"
 #include "elasticsearch/es_batch_reader.h"
 
-/* Chats that wait to be looked at. */
+/* The most chats that wait to be looked at. */
 #define CHATS_CAPACITY 16384
 
-/* Chats that a scan looks at in one transaction. */
+/* The most chats that a scan looks at in one transaction. */
 #define CHATS_IN_SCAN 5000
 
-/* Through which number a chat was read. */
+/* The number through which a chat was read. */
 typedef struct UnderWay
 {
 	ChatKey		chat;			/* the key */
 	int32		through;
 	int			batches;
-	bool		broken;			/* one failed: those behind it have no effect */
+	bool		broken;			/* a batch failed: those after it have no effect */
 } UnderWay;
 
 /*
- * A reader for an index. It begins with a look at all chats.
+ * Create a reader for an index, which lasts until it is freed. It begins with a
+ * scan of all chats.
  */
 EsBatchReader *
 es_batch_reader_create(int32 index)
@@ -61,6 +63,7 @@ es_batch_reader_create(int32 index)
 	return reader;
 }
 
+/* Free a reader. */
 void
 es_batch_reader_free(EsBatchReader *reader)
 {
@@ -70,7 +73,7 @@ es_batch_reader_free(EsBatchReader *reader)
 	pfree(reader);
 }
 
-/* Look at all chats; those that a scan under way has passed, after it. */
+/* Scan all chats; if a scan is under way, another one follows for those that it has passed. */
 static void
 scan(EsBatchReader *reader)
 {
@@ -88,7 +91,7 @@ look_at(EsBatchReader *reader, ChatKey chat)
 		scan(reader);
 }
 
-/* Have a chat looked at after a while. */
+/* Look at a chat again later. */
 static void
 put_off(EsBatchReader *reader, ChatKey chat)
 {
@@ -96,9 +99,7 @@ put_off(EsBatchReader *reader, ChatKey chat)
 		scan(reader);
 }
 
-/*
- * Have chats looked at, or all of them, and the queue.
- */
+/* Look at chats that changed, or at all of them, and at the queue. */
 void
 es_batch_reader_look_at(EsBatchReader *reader, const ChatKey *chats, int count, bool all)
 {
@@ -110,7 +111,7 @@ es_batch_reader_look_at(EsBatchReader *reader, const ChatKey *chats, int count, 
 	reader->queue_ended = false;
 }
 
-/* Have the chats looked at again that were put off, and the queue. */
+/* Look again at the chats that were put off, and at the queue. */
 void
 es_batch_reader_look_again(EsBatchReader *reader)
 {
@@ -121,7 +122,7 @@ es_batch_reader_look_again(EsBatchReader *reader)
 	reader->queue_ended = false;
 }
 
-/* Whether there may be more messages to read that were appended. */
+/* Whether there may be more appended messages to read. */
 bool
 es_batch_reader_has_more(const EsBatchReader *reader)
 {
@@ -138,7 +139,7 @@ es_batch_reader_can_read(EsBatchReader *reader)
 	return false;
 }
 
-/* Whether there is nothing to read, now or after a while, as far as is known. */
+/* Whether there is nothing to read, now or later, as far as is known. */
 bool
 es_batch_reader_is_empty(const EsBatchReader *reader)
 {
@@ -147,8 +148,8 @@ es_batch_reader_is_empty(const EsBatchReader *reader)
 }
 
 /*
- * Take the next chats to look at. Returns how many of them, the first ones, have
- * something to read.
+ * Take the next chats to look at. Returns how many of them have messages to
+ * read; these come first.
  */
 static int
 next_chats(EsBatchReader *reader, AppendedChat *chats)
@@ -185,7 +186,7 @@ next_chats(EsBatchReader *reader, AppendedChat *chats)
 	return known;
 }
 
-/* Find chats that lag, among the next of all. */
+/* Continue the scan: find chats that lag. */
 static void
 scan_some(EsBatchReader *reader)
 {
@@ -212,7 +213,7 @@ scan_some(EsBatchReader *reader)
 		ChatKey		chat = {spi_result_int32(row, application_column), spi_result_int32(row, number_column)};
 
 		if (spi_result_bool(row, lags_column) && !chat_key_queue_add(reader->chats, chat))
-			return;				/* goes on from here when there is room */
+			return;				/* continues from here when there is room */
 		reader->scan_position = chat;
 	}
 	if (rows < CHATS_IN_SCAN)
@@ -223,7 +224,7 @@ scan_some(EsBatchReader *reader)
 	}
 }
 
-/* Note through which numbers the chats of a batch are under way. */
+/* Record the numbers through which the chats of a batch are under way. */
 static void
 note_under_way(EsBatchReader *reader, EsBatch *batch)
 {
@@ -243,7 +244,7 @@ note_under_way(EsBatchReader *reader, EsBatch *batch)
 	}
 }
 
-/* Read what was appended. In a transaction. */
+/* Read appended messages. In a transaction. */
 static void
 read_appended(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
 {
@@ -257,7 +258,7 @@ read_appended(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
 		return;
 	es_appended_read(batch, size, chats, count, version);
 
-	/* The one that was read in part waits behind those that had no turn. */
+	/* A chat that was read in part goes behind those that had no turn. */
 	for (int i = 0; i < count; i++)
 		if (chats[i].unfinished && !chats[i].begun)
 			look_at(reader, chats[i].chat);
@@ -311,15 +312,16 @@ read_queue(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
 }
 
 /*
- * Have everything that was read survive a crash, which an asynchronous commit may
- * not: the index would have it, and nothing would tell that PostgreSQL has not.
+ * Flush the WAL, so that everything that was read survives a crash, as it may
+ * not after an asynchronous commit: else the index would have messages that
+ * PostgreSQL has lost, and nothing would tell.
  */
 static void
 flush_wal(void)
 {
 	XLogRecPtr	end = GetXLogInsertRecPtr();
 
-	/* Where the next record begins; behind the header of a page that is not there yet. */
+	/* The start of the next record may be behind the header of a page that is not there yet. */
 	if (XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
 		end -= SizeOfXLogLongPHD;
 	else if (end % XLOG_BLCKSZ == SizeOfXLogShortPHD)
@@ -328,9 +330,9 @@ flush_wal(void)
 }
 
 /*
- * Fill a batch, of at most so many messages, whose documents get the version;
- * or leave it empty, if there is nothing to read now. Either es_batch_reader_
- * end_batch or es_batch_reader_drop_batch is to follow, also after an error.
+ * Fill a batch with at most size messages, whose documents get the version, or
+ * leave it empty if there is nothing to read now. es_batch_reader_end_batch()
+ * or es_batch_reader_drop_batch() must follow, also after an error.
  */
 void
 es_batch_reader_read(EsBatchReader *reader, EsBatch *batch, int size, int64 version)
@@ -347,7 +349,10 @@ es_batch_reader_read(EsBatchReader *reader, EsBatch *batch, int size, int64 vers
 		reader->caught_up |= !es_batch_reader_has_more(reader) && reader->queue_ended;
 }
 
-/* The batches of a chat that are under way have no effect; it is read again after them. */
+/*
+ * Break off the batches of a chat that are under way: they have no effect, and
+ * the chat is read again after them.
+ */
 void
 es_batch_reader_break_off(EsBatchReader *reader, ChatKey chat)
 {
@@ -358,7 +363,7 @@ es_batch_reader_break_off(EsBatchReader *reader, ChatKey chat)
 	put_off(reader, chat);
 }
 
-/* A batch is not under way any more: what became of it is noted in the tables. */
+/* End a batch whose outcome is recorded in the tables. */
 void
 es_batch_reader_end_batch(EsBatchReader *reader, const EsBatch *batch)
 {
@@ -373,7 +378,7 @@ es_batch_reader_end_batch(EsBatchReader *reader, const EsBatch *batch)
 		reader->queue_under_way = false;
 }
 
-/* A batch is not under way any more, whatever became of it: what it has is read again. */
+/* End a batch with an unknown outcome: its messages are read again. */
 void
 es_batch_reader_drop_batch(EsBatchReader *reader, const EsBatch *batch)
 {
@@ -382,7 +387,7 @@ es_batch_reader_drop_batch(EsBatchReader *reader, const EsBatch *batch)
 	es_batch_reader_end_batch(reader, batch);
 	reader->queue_ended = false;
 	reader->caught_up = false;
-	/* Chats that were taken, to be read, are known to nobody. */
+	/* Chats that were taken for it, but not read, are not known. */
 	if (!batch->read)
 		scan(reader);
 }

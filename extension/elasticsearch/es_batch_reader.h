@@ -1,6 +1,7 @@
 /*
  * es_batch_reader.h
- *	  Reading from the tables what an index lacks: see es_batch_reader.c.
+ *	  Reading from the tables the messages that an index lacks: see
+ *	  es_batch_reader.c.
  */
 #ifndef PG_CHAT_ES_BATCH_READER_H
 #define PG_CHAT_ES_BATCH_READER_H
@@ -10,17 +11,17 @@
 #include "changes/chat_key_queue.h"
 #include "elasticsearch/es_batch.h"
 
-/* How far an index is behind, as far as is known. */
+/* How far an index lags, as far as is known. */
 typedef struct EsBatchReader
 {
 	int32		index;
-	ChatKeyQueue *chats;		/* to look at */
-	ChatKeyQueue *later;		/* to look at again, after a while */
-	HTAB	   *under_way;		/* through which number each chat was read, of those under way */
-	bool		scanning;		/* any chat may have something */
-	bool		scan_again;		/* from the first on, when this scan is over */
+	ChatKeyQueue *chats;		/* chats to look at */
+	ChatKeyQueue *later;		/* chats to look at again later */
+	HTAB	   *under_way;		/* of the chats under way: through which number each was read */
+	bool		scanning;		/* all chats are being scanned */
+	bool		scan_again;		/* another scan follows */
 	ChatKey		scan_position;
-	bool		caught_up;		/* there was nothing left to read at some time */
+	bool		caught_up;		/* there was nothing left to read once */
 	bool		queue_under_way;
 	bool		queue_ended;	/* the last look at the queue found no more */
 } EsBatchReader;

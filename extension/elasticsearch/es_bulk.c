@@ -1,20 +1,21 @@
 /*
  * es_bulk.c
- *	  Sending a batch to Elasticsearch, and reading what became of each message.
+ *	  Sending a batch to Elasticsearch, and reading the outcome of each
+ *	  message.
  *
- * The answer to _bulk has an item for each operation, in their order. An answer
- * with other items is no answer, whatever it says. By the item's status:
+ * The answer to _bulk has an item for each operation, in order. An answer with
+ * other items is invalid, whatever it says. By an item's status:
  *
  *	2xx		done
- *	404		done, of a deletion: there was none. Of an index: the index is gone
+ *	404		done, for a deletion: there was none. For an index: the index is gone
  *	409		done: the document has this version already, or a later one
- *	429, 5xx	again, more slowly; so is 403, which means that the index is blocked,
- *			for want of disk, most likely
+ *	429, 5xx	again, more slowly; 403, too: the index is blocked, most likely
+ *				for lack of disk space
  *	400, 413	the message cannot be indexed: it fails
  *
- * Requests go to an alias that the index has for that, and must go to an alias:
- * Elasticsearch would create an index that is missing, with a mapping of its
- * own guess.
+ * Requests are made to an alias that the index has for writes, and require
+ * that it is an alias: otherwise Elasticsearch would create a missing index,
+ * with a mapping that it guesses.
  */
 #include "postgres.h"
 
@@ -25,7 +26,7 @@
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 
-/* Send a batch to an index. */
+/* Begin to send a batch to the index with this name. */
 void
 es_bulk_begin(const char *index, EsBatch *batch)
 {
@@ -38,7 +39,7 @@ es_bulk_begin(const char *index, EsBatch *batch)
 	batch->request = es_begin("POST", path, body, ES_TIMEOUT_MS);
 }
 
-/* The reason why Elasticsearch refused a message, for people. */
+/* The reason why Elasticsearch refused a message, for people, in the batch's memory. */
 static char *
 reason_of(EsBatch *batch, int64 status, const JsonbValue *error)
 {
@@ -47,8 +48,9 @@ reason_of(EsBatch *batch, int64 status, const JsonbValue *error)
 }
 
 /*
- * Set the fate of a message by the answer's item. Returns BULK_FAILED, with the
- * problem, if that is another's, or tells of more than this one.
+ * Set the fate of a message by its item of the answer. Returns BULK_FAILED, and
+ * sets *problem, if the item belongs to another message, or tells of a failure
+ * of more than this one.
  */
 static EsBulkResult
 judge(const char *index, EsBatch *batch, EsBatchItem *item, const JsonbContainer *answer, const char **problem)
@@ -89,7 +91,7 @@ judge(const char *index, EsBatch *batch, EsBatchItem *item, const JsonbContainer
 	return status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
 }
 
-/* Set the fates of all messages that were sent by the answer's items. */
+/* Set the fates of all messages that were sent, by the items of the answer. */
 static EsBulkResult
 judge_all(const char *index, EsBatch *batch, const JsonbContainer *answers, const char **problem)
 {
@@ -116,7 +118,7 @@ judge_all(const char *index, EsBatch *batch, const JsonbContainer *answers, cons
 	return result;
 }
 
-/* All messages of a batch have the same fate. */
+/* Set the same fate for all messages of a batch. */
 static void
 set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
 {
@@ -130,7 +132,7 @@ set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
 }
 
 /*
- * Read what became of a batch whose request is done. *problem says what went
+ * Read the outcome of a batch whose request is done. *problem says what went
  * wrong, if anything; palloc'd.
  */
 EsBulkResult
@@ -153,7 +155,10 @@ es_bulk_end(const char *index, EsBatch *batch, const char **problem)
 		return BULK_FAILED;
 	}
 
-	/* A request that is refused as a whole is sent in smaller parts, then failed. */
+	/*
+	 * A request that is refused as a whole is sent again in smaller parts; a single message then
+	 * fails.
+	 */
 	result = status == 429 || status == 403 || status >= 500 ? BULK_SLOWER : BULK_FAILED;
 	if (status == 413 || status == 400)
 		result = batch->count > 1 ? BULK_SMALLER : BULK_REFUSED;

@@ -7,14 +7,14 @@
 
 #include "elasticsearch/es_batch.h"
 
-/* What came of sending a batch. */
+/* The result of sending a batch. */
 typedef enum EsBulkResult
 {
 	BULK_DONE,					/* each message has its fate */
 	BULK_SMALLER,				/* all are to be sent again, in smaller batches */
 	BULK_SLOWER,				/* some or all are to be sent again, more slowly */
-	BULK_REFUSED,				/* some were refused for what they are; or the index is wrong */
-	BULK_FAILED					/* nothing is known of any */
+	BULK_REFUSED,				/* some were refused for their contents, or the index is wrong */
+	BULK_FAILED					/* no outcome is known */
 } EsBulkResult;
 
 extern void es_bulk_begin(const char *index, EsBatch *batch);

@@ -2,9 +2,10 @@
  * es_client.c
  *	  Requests to Elasticsearch, and its answers.
  *
- * Nothing that the server sends is trusted, or raises an error. An answer that is
- * wrong or missing gives a problem, a text for people. It shows no password, no key, and nothing of a message's body, which
- * Elasticsearch may quote.
+ * Nothing that the server sends is trusted, or raises an error by itself. An
+ * answer that is wrong or missing gives a problem, a text for people. It shows
+ * no password and no key, and nothing of a message's body, which Elasticsearch
+ * may quote.
  */
 #include "postgres.h"
 
@@ -19,18 +20,18 @@
 #include "common/secret_file.h"
 #include "elasticsearch/es_client.h"
 
-/* The largest answer that is taken, in bytes; its values are bounded by json_parse_object. */
+/* The largest answer that is accepted, in bytes; json_parse_object() limits its values. */
 #define ANSWER_MAX (16 * 1024 * 1024)
 
-/* How much is shown of what the server says went wrong, in bytes. */
+/* The most bytes that are shown of a server's reason. */
 #define REASON_MAX 300
 
-/* How often a wait looks whether there is a reload, or something else to do. */
+/* The time between two checks of a wait for a reload, or for other jobs. */
 #define LOOK_MS 100
 
 /*
- * Whether requests can be sent to the URL; if not, *problem says why, without
- * showing any of it: somebody may have put a password there.
+ * Whether requests can be made to the URL; if not, sets *problem, which shows
+ * nothing of the URL: it may have a password.
  */
 bool
 es_url_is_valid(const char *url, const char **problem)
@@ -62,7 +63,7 @@ es_url_is_valid(const char *url, const char **problem)
 	return *problem == NULL;
 }
 
-/* Whether there is an Elasticsearch to use. */
+/* Whether Elasticsearch is to be used. */
 bool
 es_wanted(void)
 {
@@ -102,7 +103,7 @@ take_error(MemoryContext caller)
 }
 
 /*
- * Read a secret. Returns NULL and sets *problem if it cannot be had.
+ * Read the secret of a setting. Returns NULL and sets *problem if that fails.
  */
 static char *
 read_secret(const char *setting, const char *path, const char **problem)
@@ -122,9 +123,7 @@ read_secret(const char *setting, const char *path, const char **problem)
 	return secret;
 }
 
-/*
- * Read what to log in with into target. Returns NULL, or what is wrong with it.
- */
+/* Set the credentials of a target. Returns NULL, or a problem with them. */
 static const char *
 set_login(HttpTarget *target)
 {
@@ -157,8 +156,8 @@ set_login(HttpTarget *target)
 }
 
 /*
- * The target that the settings name, in the current memory context. Returns
- * NULL, or what is wrong with them.
+ * Set the target by the settings, in the current memory context. Returns NULL,
+ * or a problem with them.
  */
 static const char *
 set_target(HttpTarget *target)
@@ -192,7 +191,8 @@ set_target(HttpTarget *target)
 }
 
 /*
- * Begin a request: see http_begin. Wrong settings are an error of the request. A path with /_bulk has a body of many lines.
+ * Begin a request: see http_begin(). Invalid settings are an error of the
+ * request. The body for a path with /_bulk consists of lines of JSON.
  */
 HttpRequest *
 es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
@@ -215,13 +215,13 @@ es_begin(const char *method, const char *path, StringInfo body, long timeout_ms)
 }
 
 /*
- * Make a text from outside fit for a message, in place: of printable ASCII, so
- * that it has no effect on a terminal, and of a reasonable length.
+ * Make a text of the server fit for a message, in place: printable ASCII only,
+ * so that it does not control a terminal, and of limited length.
  */
 static char *
 tidy(char *text)
 {
-	/* Words before a quoted part of a document or of a request. */
+	/* Words that precede a quoted part of a document or a request. */
 	static const char *const quotes[] = {
 		"Preview of field's value", "[Source: ", "The prefix of the first immense term"
 	};
@@ -243,8 +243,8 @@ tidy(char *text)
 }
 
 /*
- * The text of an "error" of Elasticsearch, "type: reason", in the current memory
- * context. Nothing of a document is in it.
+ * The text of an "error" of Elasticsearch, "type: reason", in the current
+ * memory context. It has nothing of a document.
  */
 char *
 es_reason(const JsonbValue *error)
@@ -261,9 +261,9 @@ es_reason(const JsonbValue *error)
 }
 
 /*
- * The answer of a request that is done, in the current memory context. Returns
- * NULL and sets *problem, likewise, if there is none, if it tells of a failure,
- * or if it is not a JSON object of a reasonable size.
+ * The answer to a request that is done, in the current memory context. Returns
+ * NULL and sets *problem, likewise, if there is no answer, if it reports a
+ * failure, or if it is not a JSON object within the limits.
  */
 Jsonb *
 es_json(const HttpRequest *request, const char **problem)
@@ -293,14 +293,14 @@ es_json(const HttpRequest *request, const char **problem)
 }
 
 /*
- * Wait until a request is done. In the worker, other jobs are done meanwhile; a
- * reload of the settings ends the wait, with an error: Elasticsearch may not be
- * wanted any more.
+ * Wait until a request is done. In the worker, other jobs run in between. A
+ * reload of the settings ends the wait with an error, since Elasticsearch may
+ * no longer be wanted.
  */
 static void
 wait_until_done(const HttpRequest *request)
 {
-	/* Most answers come at once. */
+	/* Most answers arrive at once. */
 	if (!request->done)
 		http_wait(LOOK_MS);
 	while (!request->done)
@@ -313,7 +313,7 @@ wait_until_done(const HttpRequest *request)
 	}
 }
 
-/* A request's body, for es_begin or es_call. */
+/* The body of a request, for es_begin() or es_call(). */
 StringInfo
 es_body(const char *text)
 {
@@ -325,7 +325,7 @@ es_body(const char *text)
 	return body;
 }
 
-/* Raise 08006: Elasticsearch gave no answer, or not the one it should. */
+/* Raise 08006 with a problem: Elasticsearch gave no answer, or a wrong one. */
 void
 es_raise(const char *problem)
 {
@@ -335,8 +335,8 @@ es_raise(const char *problem)
 }
 
 /*
- * For PG_CATCH: end an error that es_raise raised; *problem becomes what it
- * says, in a memory context, which becomes the current one. Raises any other
+ * In a PG_CATCH block, discard an error that es_raise() raised, and switch to a
+ * memory context; *problem becomes its message, there. Raises any other error
  * again. Not in a transaction.
  */
 void
@@ -353,9 +353,9 @@ es_catch(MemoryContext context, const char **problem)
 }
 
 /*
- * Make a request and wait for its answer: see es_begin and es_json. *status
- * becomes that of HTTP, 0 if there was no answer. An error, as after an
- * interruption, ends the request.
+ * Make a request and wait for its answer: see es_begin() and es_json(). *status
+ * becomes that of HTTP, 0 if there was no answer. An error, as by an interrupt,
+ * ends the request.
  */
 Jsonb *
 es_call(const char *method, const char *path, StringInfo body, long timeout_ms,

@@ -7,15 +7,15 @@
 
 #include "postgres.h"
 
-/* pg_chat.elasticsearch_url: where searches are sent; empty: nowhere. */
+/* pg_chat.elasticsearch_url: the Elasticsearch to use; empty: none. */
 extern char *guc_elasticsearch_url;
 
-/* pg_chat.elasticsearch_user, _password_file, _api_key_file: to log in with; empty: none. */
+/* pg_chat.elasticsearch_user, _password_file, _api_key_file: the credentials; empty: none. */
 extern char *guc_elasticsearch_user;
 extern char *guc_elasticsearch_password_file;
 extern char *guc_elasticsearch_api_key_file;
 
-/* pg_chat.elasticsearch_ca_file: whose certificates are trusted; empty: the system's choice. */
+/* pg_chat.elasticsearch_ca_file: trusted certificates; empty: the system's. */
 extern char *guc_elasticsearch_ca_file;
 
 #include "lib/stringinfo.h"
@@ -24,8 +24,9 @@ extern char *guc_elasticsearch_ca_file;
 #include "common/http_client.h"
 
 /*
- * How long Elasticsearch has for an answer; and if the job that keeps indexes in
- * sync waits for it, and with that job what it has under way.
+ * The time that Elasticsearch has for an answer: to batches and the like, and
+ * to a request that the job which keeps indexes in sync waits for, during which
+ * the batches under way wait, too.
  */
 #define ES_TIMEOUT_MS 30000
 #define ES_WORKER_WAIT_MS 5000
@@ -33,7 +34,7 @@ extern char *guc_elasticsearch_ca_file;
 extern bool es_url_is_valid(const char *url, const char **problem);
 extern bool es_wanted(void);
 
-/* A body is allocated in http_context(), taken over, and freed by http_end. */
+/* The body of a request is allocated in http_context(), taken over, and freed by http_end(). */
 extern HttpRequest *es_begin(const char *method, const char *path, StringInfo body, long timeout_ms);
 extern StringInfo es_body(const char *text);
 extern void es_raise(const char *problem) __attribute__((noreturn));

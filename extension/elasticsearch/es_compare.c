@@ -2,39 +2,39 @@
  * es_compare.c
  *	  A search index compared with the table.
  *
- * Both sides are walked in key order, slice by slice. Each tells the count and
+ * Both sides are walked in key order, slice by slice. Each gives the count and
  * the sum of checksums of the buckets of a slice, of up to ten thousand
  * messages. Only in buckets that differ are messages compared with documents.
  *
- * The two sides are not read at the same instant, and the index is behind the
- * table by what is pending (see es_compare_table.c), which is never reported. Of
- * the other differences, only those are that last:
+ * The two sides are not read at the same instant, and the index lags behind
+ * the table by pending messages (see es_compare_table.c), which are never
+ * reported. Of the other differences, only those are reported that last:
  *
  *		table				index
  *		-----				-----
  *	1	read buckets
  *							refresh, read buckets
- *							...for those that differ:
+ *		...for those that differ:
  *	2	read rows
  *							read documents			first look: suspects
  *	3	read rows
  *							refresh, read documents	before: suspects of 3
  *	4	read rows									after: suspects of 4
+ *		reported: in first look, before and after; with the same row in 3 and 4
  *
- *	reported: in first look, before and after; with the same row in 3 and 4
+ * A message that is the same in 3 and 4, and pending in neither, was not
+ * changed in between: whoever changes it makes it pending, in the same
+ * transaction, until the change is in the index. So its document of 3 is the
+ * one that it should have. The first look saves most of the work: most
+ * differences found there are only under way.
  *
- * A message that is the same in 3 and 4, and pending in neither, was not changed
- * in between: whoever changes it makes it pending, in the same transaction, until
- * the change is in the index. So its document of 3 is the one that it should
- * have. The first look saves most of the work: what differs there was, most
- * often, only under way.
+ * A document without a message is pending only if it is in the queue: a
+ * deleted message stays there until its document is gone. After a TRUNCATE
+ * nothing is queued, but the index is to be rebuilt; then such documents are
+ * not considered.
  *
- * A document without a message is pending only if it is in the queue: what is
- * deleted is, until the document is gone. After a TRUNCATE nothing is queued,
- * but the index is to be rebuilt; then such documents are not looked at.
- *
- * Elasticsearch is not trusted to come to an end: a slice ends after some pages
- * of buckets, and more documents than there can be messages are an error.
+ * Elasticsearch is not trusted to terminate: a slice ends after some pages of
+ * buckets, and more documents than there can be messages are an error.
  */
 #include "postgres.h"
 
@@ -43,16 +43,16 @@
 
 #include "elasticsearch/es_compare.h"
 
-/* Messages that are compared with documents at a time, or some more. */
+/* Messages that are compared with documents at a time; sometimes a few more. */
 #define COMPARED_MAX 20000
 
-/* Documents of those, at most: some keys may have several, which none should. */
+/* The most documents of those: a key may have several, though none should. */
 #define DOCUMENTS_MAX 1000000
 
-/* Pages of buckets of a slice, at most: enough for one of chats of one message. */
+/* The most pages of buckets of a slice: enough for one of chats with a single message. */
 #define PAGES_MAX (ES_COMPARE_SLICE / ES_SCAN_PAGE + 1)
 
-/* A key of which table and index say different things. */
+/* A key for which table and index differ. */
 typedef struct Suspect
 {
 	MessageKey	key;
@@ -72,21 +72,21 @@ typedef struct Suspects
 	int			count;
 } Suspects;
 
-/* A slice while it is compared. */
+/* A slice that is being compared. */
 typedef struct Slice
 {
 	EsCompare  *comparison;
 	KeyRange	range;
 	TableSlice	table;
-	int			next;			/* of the table's buckets, to compare */
+	int			next;			/* index of the table's next bucket to compare */
 	KeyRange	differing[KEY_RANGES_MAX];	/* buckets to compare in detail */
 	int			differing_count;
 	int64		differing_messages;
 } Slice;
 
 /*
- * The documents of some ranges. Raises 58000 if there are more than there can be
- * messages.
+ * Read the documents of some ranges. Raises 58000 if there are more than there
+ * can be messages.
  */
 static Documents
 read_documents(const Slice *slice, const KeyRange *ranges, int count)
@@ -114,8 +114,8 @@ read_documents(const Slice *slice, const KeyRange *ranges, int count)
 }
 
 /*
- * The checksum of the document at *i with a key, and of no other with that
- * key; *i is moved past all of them.
+ * The checksum of the document at *i if it has this key, and is the only one
+ * with it. *i is moved past all of them.
  */
 static int64
 take_document(const Documents *documents, int *i, MessageKey key)
@@ -130,7 +130,7 @@ take_document(const Documents *documents, int *i, MessageKey key)
 	return checksum;
 }
 
-/* The keys of which rows and documents say different things, and that are not pending. */
+/* The keys for which rows and documents differ, and that are not pending. */
 static Suspects
 find_suspects(const TableRows *rows, const Documents *documents)
 {
@@ -159,7 +159,7 @@ find_suspects(const TableRows *rows, const Documents *documents)
 	return suspects;
 }
 
-/* Keep those that are among others with the same key, and the same row if so wanted. */
+/* Keep the suspects that are also among others, by key, and with same_row by row. */
 static void
 keep_common(Suspects *suspects, const Suspects *others, bool same_row)
 {
@@ -182,7 +182,7 @@ keep_common(Suspects *suspects, const Suspects *others, bool same_row)
 }
 
 /*
- * The ranges, narrowed to the suspects in them. Returns their number.
+ * Narrow the ranges to the suspects in them. Returns how many ranges are left.
  */
 static int
 narrow_ranges(const KeyRange *ranges, int count, const Suspects *suspects, KeyRange *narrowed)
@@ -249,7 +249,7 @@ compare_messages(Slice *slice)
 		report(comparison, &after);
 }
 
-/* Compare what was put aside. */
+/* Compare in detail the buckets that were put aside. */
 static void
 compare_differing(Slice *slice)
 {
@@ -267,7 +267,7 @@ compare_differing(Slice *slice)
 	slice->differing_messages = 0;
 }
 
-/* Put aside the part of a bucket that is in the slice, to compare it in detail. */
+/* Put aside the part of a bucket that is in the slice, to be compared in detail. */
 static void
 put_aside(Slice *slice, const Bucket *bucket, int64 messages)
 {
@@ -296,8 +296,8 @@ compare_keys(const Bucket *a, const Bucket *b)
 }
 
 /*
- * Compare buckets of the index with the next ones of the table: through the last
- * one of the index, or all if there are no more.
+ * Compare buckets of the index with the next ones of the table: through the
+ * last of these, or all, if is_end.
  */
 static void
 compare_buckets(Slice *slice, const Bucket *buckets, int count, bool is_end)
@@ -323,7 +323,7 @@ compare_buckets(Slice *slice, const Bucket *buckets, int count, bool is_end)
 
 /*
  * Compare the slice's buckets of the index with those of the table. Returns
- * whether that is all of them; if not, the slice ends with the last that was.
+ * whether all were compared; if not, the slice ends with the last that was.
  */
 static bool
 compare_index(Slice *slice)
@@ -352,9 +352,9 @@ compare_index(Slice *slice)
 
 /*
  * Compare the next slice. Returns whether there is more to compare; position
- * and compared are moved on. Runs outside of a transaction in the worker, else
+ * and compared are advanced. In the worker, outside of a transaction; otherwise
  * connected to SPI, each statement with a snapshot of its own. Raises 58000 if
- * Elasticsearch cannot be read, 55000 if the index was replaced.
+ * Elasticsearch cannot be read, and 55000 if the index was replaced.
  */
 bool
 es_compare_slice(EsCompare *comparison)

@@ -10,7 +10,7 @@
 typedef enum DifferenceKind
 {
 	DIFFERENCE_MISSING,			/* a message without a document */
-	DIFFERENCE_STALE,			/* a document that says something else */
+	DIFFERENCE_STALE,			/* a document with another body */
 	DIFFERENCE_SURPLUS			/* a document without a message */
 } DifferenceKind;
 
@@ -20,23 +20,23 @@ typedef struct Difference
 	DifferenceKind kind;
 } Difference;
 
-/* Called for what was found, in key order; the array is the callee's for the time of the call. */
+/* Called for differences, in key order. The callee may change the array during the call. */
 typedef void (*DifferenceCallback) (const Difference *differences, int count, void *context);
 
-/* Below every key, and above every chat. */
+/* A position below every key, and a chat above every chat. */
 #define ES_COMPARE_START ((MessageKey) {PG_INT32_MIN, PG_INT32_MIN, PG_INT32_MIN})
 #define ES_COMPARE_END ((ChatKey) {PG_INT32_MAX, PG_INT32_MAX})
 
-/* Messages of a slice, at most. */
+/* The most messages of a slice. */
 #define ES_COMPARE_SLICE 20000
 
-/* A comparison that is under way; all of it is set by who begins it. */
+/* A comparison that is under way. The caller sets all of it. */
 typedef struct EsCompare
 {
 	TableAccess table;
 	EsIndexAccess access;
-	MessageKey	position;		/* through which it was compared; moves on */
-	ChatKey		last;			/* to compare through */
+	MessageKey	position;		/* compared through this key; advances */
+	ChatKey		last;			/* the last chat to compare */
 	int			slice_size;		/* messages */
 	uint64		compared;		/* messages so far; grows */
 	DifferenceCallback report;

@@ -2,9 +2,9 @@
  * es_compare_table.c
  *	  The table's side of a comparison with a search index.
  *
- * The index is behind the table all the time, by what is pending: messages
- * above their chat's watermark, or in the queue. So what is pending is read
- * together with the messages, in one snapshot.
+ * The index always lags behind the table by the pending messages: those above
+ * their chat's watermark, or in the queue. So these are read together with the
+ * messages, in one snapshot.
  */
 #include "postgres.h"
 
@@ -16,10 +16,13 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/es_compare_table.h"
 
-/* Bytes of bodies of a slice, but for its last message: their checksums take a few tenths of a second. */
+/*
+ * The most bytes of bodies of a slice, without its last message: their
+ * checksums take a few tenths of a second.
+ */
 #define SLICE_BYTES 16777216
 
-/* Begin to read. */
+/* Begin to read: in the worker, in a transaction of its own. */
 static void
 begin_read(const TableAccess *access, const char *activity)
 {
@@ -47,8 +50,8 @@ result_int64(uint64 row, int column, int64 if_null)
 }
 
 /*
- * Read the messages above a key, in the chats through another, at most so many,
- * and of a bounded size, as buckets in the current memory context.
+ * Read the messages above a key, in chats through another, as buckets in the
+ * current memory context: at most size messages, of a limited size.
  */
 TableSlice
 es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey through, int size)
@@ -107,9 +110,7 @@ es_compare_table_slice(const TableAccess *access, MessageKey above, ChatKey thro
 	return slice;
 }
 
-/*
- * Whether the index is to be replaced. Raises 55000 if it was.
- */
+/* Whether the index is to be replaced. Raises 55000 if it was already. */
 static bool
 is_to_be_replaced(int32 index)
 {
@@ -126,19 +127,19 @@ is_to_be_replaced(int32 index)
 	return spi_result_bool(0, spi_column("rebuild"));
 }
 
-/* The bounds of ranges, each of one chat, as the keys k of a FROM list: parameters 1 to 4. */
+/* Ranges, each of one chat, as the keys k of a FROM list: parameters 1 to 4. */
 #define RANGES \
 	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4))" \
 	" AS k (application_id, chat_number, above, through)"
 
-/* Those columns, as the keys of what is looked up in one of the ranges. */
+/* The condition that a row, by its alias, is in the range k. */
 #define OF_RANGE(alias) \
 	" " alias ".application_id = k.application_id AND " alias ".chat_number = k.chat_number"
 #define WITHIN_RANGE(alias) \
 	OF_RANGE(alias) " AND " alias ".number > k.above AND " alias ".number <= k.through"
 
 /*
- * Read what the table says of the keys in some ranges, each of one chat, in the
+ * Read the table's side of the keys in some ranges, each of one chat, in the
  * current memory context. Raises 55000 if the index was replaced.
  */
 TableRows
@@ -194,7 +195,7 @@ es_compare_table_rows(const TableAccess *access, const KeyRange *ranges, int cou
 			result_int64(i, checksum_column, CHECKSUM_NONE), spi_result_bool(i, pending_column)
 		};
 	SPI_freetuptable(SPI_tuptable);
-	/* Last, so that it is known when a TRUNCATE is seen above. */
+	/* Read last, so that it is known if a TRUNCATE is seen above. */
 	rows.rebuild = is_to_be_replaced(access->index);
 	end_read(access, caller);
 	return rows;

@@ -7,28 +7,28 @@
 
 #include "elasticsearch/es_scan.h"
 
-/* Checksums of what is not there, or cannot be indexed. */
+/* The checksums of a message that does not exist, and of one that cannot be indexed. */
 #define CHECKSUM_NONE (-1)
 #define CHECKSUM_UNKNOWN (-2)
 
-/* The index to compare with, and how the caller reads. */
+/* The index to compare with, and the way the caller reads. */
 typedef struct TableAccess
 {
-	int32		index;			/* of chat_internal.search_indexes: what is pending for it */
+	int32		index;			/* id of the index whose pending messages are read */
 	bool		in_worker;		/* each read has a transaction of its own; else a snapshot */
 } TableAccess;
 
 /* The next messages after a key, as buckets. */
 typedef struct TableSlice
 {
-	Bucket	   *buckets;		/* but for those that are pending as a whole */
+	Bucket	   *buckets;		/* without those that are pending as a whole */
 	int			count;
 	int64		messages;		/* in all buckets */
-	MessageKey	last;			/* of them; not set if there are none */
-	bool		more;			/* there may be more than the slice has */
+	MessageKey	last;			/* the last of them; not set if there are none */
+	bool		more;			/* there may be more messages */
 } TableSlice;
 
-/* A key as the table has it. */
+/* The table's side of a key. */
 typedef struct TableRow
 {
 	MessageKey	key;

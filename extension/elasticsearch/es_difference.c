@@ -1,6 +1,6 @@
 /*
  * es_difference.c
- *	  What becomes of differences that a comparison found.
+ *	  Differences that a comparison found.
  */
 #include "postgres.h"
 
@@ -10,7 +10,7 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/es_difference.h"
 
-/* As chat.search_difference has it. */
+/* The name of a kind of difference, as in chat.search_difference. */
 const char *
 es_difference_name(DifferenceKind kind)
 {
@@ -26,7 +26,7 @@ es_difference_name(DifferenceKind kind)
 	return NULL;
 }
 
-/* Have the messages that differ indexed anew. Connected to SPI. */
+/* Queue the messages that differ for an index, to be indexed anew. Connected to SPI. */
 void
 es_difference_queue(int32 index, const Difference *differences, int count)
 {

@@ -1,6 +1,6 @@
 /*
  * es_difference.h
- *	  What becomes of differences that a comparison found: see es_difference.c.
+ *	  Differences that a comparison found: see es_difference.c.
  */
 #ifndef PG_CHAT_ES_DIFFERENCE_H
 #define PG_CHAT_ES_DIFFERENCE_H

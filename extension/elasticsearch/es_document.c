@@ -1,20 +1,22 @@
 /*
  * es_document.c
- *	  A message as Elasticsearch holds it.
+ *	  A message as a document in Elasticsearch.
  *
- * Elasticsearch has only to name candidates, which PostgreSQL then verifies. So
- * a document has no body, but the distinct trigrams of the folded body: a text
- * contains a query only if it has all trigrams of the query. Besides:
+ * Elasticsearch only has to name candidates, which PostgreSQL then verifies.
+ * So a document does not have the body, but the distinct trigrams of the
+ * folded body: a text contains a query only if it has all trigrams of the
+ * query. Its other fields are:
  *
  *	scope		terms to search within: an application, or a chat of it
- *	application, chat, number	the key; results are sorted by it
+ *	application, chat, number	the key, by which results are sorted
  *	checksum	of the key and the folded body, so that an index can be compared
  *				with the table by sums
  *
  * Its _id is the key, and documents of one application are routed together.
- * Its version is external: an operation with a lower one than the document
- * has, or had when it was deleted, is refused by Elasticsearch; so operations
- * may be repeated, and overtake each other.
+ *
+ * Its version is external: Elasticsearch refuses an operation with a lower
+ * version than the document has, or had when it was deleted. So operations may
+ * be repeated, and may overtake each other.
  */
 #include "postgres.h"
 
@@ -26,17 +28,17 @@
 
 #include "common/case_fold.h"
 #include "common/compat.h"
-#include "common/json_read.h"
+#include "common/json_write.h"
 #include "common/sql_signature.h"
 #include "elasticsearch/es_document.h"
 
 PG_FUNCTION_INFO_V1(chat_search_checksum);
 
 /*
- * How Elasticsearch is told to index documents. Only the worker makes changes
- * visible to searches (refresh_interval), since it must know when they are.
- * Versions of deleted documents are remembered for longer than any request
- * may be under way (gc_deletes).
+ * The settings and the mapping of an index. Only the worker refreshes the index
+ * (refresh_interval), since it has to know when changes become visible.
+ * Versions of deleted documents are remembered for longer than any request may
+ * be under way (gc_deletes).
  */
 const char	es_document_settings[] =
 "\"refresh_interval\": \"-1\", \"gc_deletes\": \"1h\", \"auto_expand_replicas\": \"0-1\","
@@ -59,9 +61,8 @@ es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE])
 }
 
 /*
- * The folded body in UTF-8, palloc'd, as Elasticsearch is given it. Returns
- * NULL if it cannot be converted, or, where the database has no encoding, is not
- * UTF-8.
+ * The folded body in UTF-8, as Elasticsearch gets it, palloc'd. Returns NULL if
+ * it cannot be converted or, in a database without an encoding, is not UTF-8.
  */
 char *
 es_document_fold(const text *body, int *length)
@@ -87,7 +88,7 @@ es_document_fold(const text *body, int *length)
 	return converted;
 }
 
-/* A checksum of a message's key and folded body. */
+/* The checksum of a message's key and folded body. */
 uint32
 es_document_checksum(MessageKey key, const char *folded, int length)
 {
@@ -97,10 +98,10 @@ es_document_checksum(MessageKey key, const char *folded, int length)
 }
 
 /*
- * chat_internal.search_checksum(application integer, chat integer, number integer, body
- * text) returns bigint
+ * chat_internal.search_checksum(application integer, chat integer, number
+ * integer, body text) returns bigint
  *
- * Null for a body that cannot be indexed.
+ * The checksum of a message's document. Null for a body that cannot be indexed.
  */
 Datum
 chat_search_checksum(PG_FUNCTION_ARGS)
@@ -122,7 +123,7 @@ chat_search_checksum(PG_FUNCTION_ARGS)
 }
 
 /*
- * Append the two lines that have _bulk index a message. Returns false, and
+ * Append the two lines by which _bulk indexes a message. Returns false, and
  * appends nothing, if its body cannot be indexed.
  */
 bool
@@ -145,7 +146,7 @@ es_document_append(StringInfo target, MessageKey key, const text *body, int64 ve
 	return true;
 }
 
-/* Append the line that has _bulk delete a message's document. */
+/* Append the line by which _bulk deletes a message's document. */
 void
 es_document_append_deletion(StringInfo target, MessageKey key, int64 version)
 {

@@ -1,6 +1,6 @@
 /*
  * es_document.h
- *	  A message as Elasticsearch holds it: see es_document.c.
+ *	  A message as a document in Elasticsearch: see es_document.c.
  */
 #ifndef PG_CHAT_ES_DOCUMENT_H
 #define PG_CHAT_ES_DOCUMENT_H
@@ -11,7 +11,7 @@
 
 #include "common/keys.h"
 
-/* The longest _id, with its end. */
+/* The size of the longest _id, with its NUL. */
 #define ES_DOCUMENT_ID_SIZE 36
 
 extern const char es_document_settings[];

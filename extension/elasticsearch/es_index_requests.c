@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "common/json_read.h"
+#include "common/json_write.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_index_requests.h"

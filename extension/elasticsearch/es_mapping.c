@@ -3,7 +3,7 @@
  *	  Whether an index in Elasticsearch is as it was created.
  *
  * Its mapping and its settings decide what a document becomes, and so what a
- * search finds. A template, or somebody, may have had others in mind.
+ * search finds. A template, or somebody, may have changed them.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ is_as_large(const JsonbContainer *actual, const JsonbContainer *expected)
 	return actual != NULL && JsonContainerSize(actual) == JsonContainerSize(expected);
 }
 
-/* Whether a mapping has nothing beside what is expected. */
+/* Whether a mapping has nothing in addition to what is expected. */
 static bool
 has_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
 {
@@ -49,7 +49,7 @@ has_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
 	return true;
 }
 
-/* Whether an index setting is missing, or as it is allowed. */
+/* Whether an index setting is missing, or has the one allowed value. */
 static bool
 is_not_set(const JsonbContainer *value, const char *key, const char *allowed)
 {
@@ -58,7 +58,7 @@ is_not_set(const JsonbContainer *value, const char *key, const char *allowed)
 	return text == NULL || strcmp(text, allowed) == 0;
 }
 
-/* Whether an index analyzes text as is expected, and in no way beside. */
+/* Whether the analysis settings of an index are the expected ones, and no others. */
 static bool
 analyzes_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
 {
@@ -74,10 +74,10 @@ analyzes_no_more(const JsonbContainer *actual, const JsonbContainer *expected)
 }
 
 /*
- * Whether an index, as Elasticsearch describes it, has the mapping and the
- * settings that it was created with, and none beside them that change what a
- * document becomes. OpenSearch can replicate segments, not documents; then a
- * refresh does not make a change visible in all copies.
+ * Whether an index, as Elasticsearch describes it, has the mapping and settings
+ * that it was created with, and no others that change what a document becomes.
+ * OpenSearch can replicate segments instead of documents; then a refresh would
+ * not make a change visible in all copies.
  */
 bool
 es_mapping_matches(const JsonbContainer *described)

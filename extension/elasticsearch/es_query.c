@@ -1,9 +1,9 @@
 /*
  * es_query.c
- *	  Messages that Elasticsearch names for a search.
+ *	  Candidates that Elasticsearch names for a search.
  *
- * It is asked for the documents that have all trigrams of the query. Those of
- * the messages that match are among them.
+ * It is asked for the documents that have all trigrams of the query. The
+ * messages that match are among these.
  */
 #include "postgres.h"
 
@@ -11,16 +11,17 @@
 
 #include "common/compat.h"
 #include "common/json_read.h"
+#include "common/json_write.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_document.h"
 #include "elasticsearch/es_query.h"
 
-/* Trigrams that are asked for; the more, the fewer candidates are none. */
+/* The most trigrams that are asked for; with more of them, fewer candidates fail to match. */
 #define GRAMS_MAX 64
 
 #define GRAM_CHARACTERS 3
 
-/* A piece of the query. */
+/* A trigram of the query. */
 typedef struct Gram
 {
 	const char *bytes;
@@ -42,7 +43,7 @@ append_grams(StringInfo body, const char *folded, int length)
 {
 	Gram		grams[GRAMS_MAX];
 	int			count = 0;
-	const char *characters[GRAM_CHARACTERS];	/* where the last ones begin */
+	const char *characters[GRAM_CHARACTERS];	/* the beginnings of the last characters */
 	int			seen = 0;
 
 	for (const char *next = folded; next < folded + length && count < GRAMS_MAX;)
@@ -65,7 +66,7 @@ append_grams(StringInfo body, const char *folded, int length)
 	}
 }
 
-/* Append the part of the request that has a chat searched, from bound to bound. */
+/* Append the part of the request that searches a chat within the bounds. */
 static void
 append_chat_range(StringInfo body, const SearchRange *range)
 {
@@ -81,8 +82,8 @@ append_chat_range(StringInfo body, const SearchRange *range)
 }
 
 /*
- * The position after which the search begins. Returns false if it begins with
- * whatever comes first.
+ * The position after which the search begins. Returns false if it begins at the
+ * very first.
  */
 static bool
 get_beginning(const SearchRange *range, Position *after)
@@ -100,7 +101,8 @@ get_beginning(const SearchRange *range, Position *after)
 }
 
 /*
- * The same for an application. In the chat of the far bound there is no bound.
+ * Append the part of the request that searches an application. In the chat of
+ * the far bound, the number is not bounded.
  */
 static void
 append_application_range(StringInfo body, const SearchRange *range)
@@ -140,7 +142,7 @@ request_body(const SearchRange *range, const char *folded, int length, int size,
 	return body;
 }
 
-/* Whether a search was finished by all shards. */
+/* Whether all shards completed the search. */
 static bool
 is_complete(const JsonbContainer *answer)
 {
@@ -191,7 +193,7 @@ is_beyond(const SearchRange *range, Position position)
 
 /*
  * Read the documents that the answer names. Returns false unless they are in
- * order and where they were asked for.
+ * order, and within the range that was asked for.
  */
 static bool
 read_candidates(const SearchRange *range, const JsonbContainer *answer, int size, EsCandidates *candidates)
@@ -224,8 +226,8 @@ read_candidates(const SearchRange *range, const JsonbContainer *answer, int size
 }
 
 /*
- * Ask an index for the first size candidates in a range, for a query. Returns NULL,
- * or what went wrong, for people.
+ * Ask an index for the first size candidates in a range for a query. Returns
+ * NULL, or why that failed, for people.
  */
 const char *
 es_query_candidates(const SearchRange *range, const text *query, const char *index, int size,

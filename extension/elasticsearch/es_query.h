@@ -1,6 +1,6 @@
 /*
  * es_query.h
- *	  Messages that Elasticsearch names for a search: see es_query.c.
+ *	  Candidates that Elasticsearch names for a search: see es_query.c.
  */
 #ifndef PG_CHAT_ES_QUERY_H
 #define PG_CHAT_ES_QUERY_H
@@ -15,7 +15,7 @@ typedef struct EsCandidates
 	bool		more;			/* there may be more after the last one */
 } EsCandidates;
 
-/* Candidates that can be asked for at once. */
+/* The most candidates that can be asked for at once. */
 #define ES_CANDIDATES_MAX 5000
 
 extern const char *es_query_candidates(const SearchRange *range, const text *query, const char *index, int size,

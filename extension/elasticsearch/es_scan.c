@@ -1,10 +1,10 @@
 /*
  * es_scan.c
- *	  Documents of a range of keys.
+ *	  Documents in a range of keys.
  *
- * They are read from Elasticsearch in the order of their keys, which is the
- * order of the table: one by one, or as counts and sums of buckets. Each answer
- * is a whole one, from all shards, or an error.
+ * They are read from Elasticsearch in the order of their keys, which is that
+ * of the table: one by one, or as counts and sums of buckets. An answer that
+ * is not complete, from all shards, is an error.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_scan.h"
 
-/* What Elasticsearch answers when it has too much to do; and how long it is left alone then. */
+/* The status of Elasticsearch when it is overloaded, and the pause before it is asked again. */
 #define TOO_MANY_REQUESTS 429
 #define BUSY_PAUSE_MS 250
 
@@ -33,9 +33,9 @@ typedef struct Box
 } Box;
 
 /*
- * Make a request, and again while Elasticsearch answers that it has too much to
- * do, for as long as it has for an answer. Returns NULL and sets *problem if there is no
- * answer.
+ * Make a request, and repeat it while Elasticsearch answers that it is
+ * overloaded, for as long as it has for an answer. Returns NULL and sets
+ * *problem if there is no answer.
  */
 static Jsonb *
 call_again_while_busy(const EsIndexAccess *index, const char *action, StringInfo body, const char **problem)
@@ -58,8 +58,8 @@ call_again_while_busy(const EsIndexAccess *index, const char *action, StringInfo
 }
 
 /*
- * Ask, and return the answer, in the current memory context. Raises 58000 if it
- * is not a whole one.
+ * Make a request and return its answer, in the current memory context. Raises
+ * 58000 if it is not complete.
  */
 static const JsonbContainer *
 ask(const EsIndexAccess *index, const char *action, StringInfo body)
@@ -94,7 +94,7 @@ raise_malformed(void)
 			 errmsg("could not read the search index: Elasticsearch's answer is not what was asked for")));
 }
 
-/* Make what Elasticsearch has visible to the other functions here. */
+/* Refresh the index, so that the other functions here see all of its documents. */
 void
 es_scan_refresh(const EsIndexAccess *index)
 {
@@ -139,8 +139,8 @@ box_of_prefix(const int32 *key, int columns)
 }
 
 /*
- * Append queries for boxes that make up a range: so narrow that Elasticsearch
- * visits no more documents than are asked for.
+ * Append queries for boxes that make up a range, so narrow that Elasticsearch
+ * visits no further documents.
  */
 static void
 append_range(StringInfo body, KeyRange range)
@@ -213,13 +213,14 @@ require_int32(const JsonbValue *value)
 	return require_integer(value, PG_INT32_MIN, PG_INT32_MAX);
 }
 
-/* The first key of a bucket, and the last. */
+/* The first key that a bucket may have. */
 static MessageKey
 bucket_first(const Bucket *bucket)
 {
 	return (MessageKey) {bucket->application, bucket->chat, Max(bucket->start, PG_INT32_MIN)};
 }
 
+/* The last key that a bucket may have. */
 MessageKey
 es_scan_bucket_last(const Bucket *bucket)
 {
@@ -228,7 +229,7 @@ es_scan_bucket_last(const Bucket *bucket)
 	};
 }
 
-/* Raise an error unless a key is above another one, or is it, if it may be. */
+/* Raise 58000 unless one key is above another or, if may_be_same, equals it. */
 static void
 require_order(MessageKey low, MessageKey high, bool may_be_same)
 {
@@ -237,7 +238,8 @@ require_order(MessageKey low, MessageKey high, bool may_be_same)
 }
 
 /*
- * An array of at most ES_SCAN_PAGE elements, and their number.
+ * The array in a value, which must have at most ES_SCAN_PAGE elements, and
+ * their number. Raises 58000 if it is not one.
  */
 static const JsonbContainer *
 require_page(const JsonbValue *value, int *count)
@@ -251,9 +253,9 @@ require_page(const JsonbValue *value, int *count)
 }
 
 /*
- * The next buckets of a range, as far as they are within it, in key order,
- * after the one that is named, if any. buckets has room for ES_SCAN_PAGE;
- * returns their number, less if there are no more.
+ * Read the next buckets of a range, as far as they are within it, in key order,
+ * after a bucket, if after is not NULL. buckets has room for ES_SCAN_PAGE.
+ * Returns their number; fewer if there are no more.
  */
 int
 es_scan_buckets(const EsIndexAccess *index, KeyRange range, const Bucket *after, Bucket *buckets)
@@ -297,9 +299,9 @@ es_scan_buckets(const EsIndexAccess *index, KeyRange range, const Bucket *after,
 }
 
 /*
- * The next documents of some ranges, in the order of their keys, after the one
- * that is named, if any. documents has room for ES_SCAN_PAGE; returns their
- * number, less if there are no more.
+ * Read the next documents of some ranges, in key order, after a document, if
+ * after is not NULL. documents has room for ES_SCAN_PAGE. Returns their number;
+ * fewer if there are no more.
  */
 int
 es_scan_documents(const EsIndexAccess *index, const KeyRange *ranges, int ranges_count,

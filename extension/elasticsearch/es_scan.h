@@ -1,6 +1,6 @@
 /*
  * es_scan.h
- *	  Documents of a range of keys: see es_scan.c.
+ *	  Documents in a range of keys: see es_scan.c.
  */
 #ifndef PG_CHAT_ES_SCAN_H
 #define PG_CHAT_ES_SCAN_H
@@ -35,17 +35,17 @@ typedef struct Document
 	int64		checksum;
 } Document;
 
-/* Ranges that es_scan_documents takes at a time. */
+/* The most ranges that es_scan_documents() takes at a time. */
 #define KEY_RANGES_MAX 200
 
-/* Buckets, or documents, that are read at a time. */
+/* The most buckets, or documents, that are read at a time. */
 #define ES_SCAN_PAGE 5000
 
-/* Where the documents are. */
+/* An index, and how to ask it. */
 typedef struct EsIndexAccess
 {
 	const char *name;
-	long		timeout_ms;		/* how long Elasticsearch has for an answer */
+	long		timeout_ms;		/* time that Elasticsearch has for an answer */
 } EsIndexAccess;
 
 extern MessageKey es_scan_bucket_last(const Bucket *bucket);

@@ -2,13 +2,13 @@
  * es_seq_no.c
  *	  How many operations an index in Elasticsearch has seen.
  *
- * Each shard numbers what is done to its documents: 0, 1, 2, its sequence
- * numbers. How far all shards of an index have come together is called its
- * operations here. With each document that is indexed or deleted there is one
- * more, and nothing takes one back. So an index that has seen as many as this
- * database remembers holds what this database sent. With more, somebody else
- * changed it, or this database did so in a future that it lost: it was restored
- * from a backup or a snapshot of its disk, or is a standby that was promoted.
+ * Each shard numbers the changes of its documents 0, 1, 2 and so on: its
+ * sequence numbers. The sum of what all shards of an index have reached is
+ * called its operations here. Each document that is indexed or deleted adds
+ * one, and nothing takes one back. So an index that has seen as many as this
+ * database recorded holds what this database sent. With more, somebody else
+ * changed it, or this database did so in a future that it has lost, since it
+ * was restored from a backup or a disk snapshot, or is a promoted standby.
  * With fewer, the index lost something.
  */
 #include "postgres.h"
@@ -20,10 +20,10 @@
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_seq_no.h"
 
-/* The time between questions, after one that had no answer. */
+/* The pause before another question after one that was not answered. */
 #define PAUSE_MS 5000
 
-/* More than any shard will have seen. */
+/* A limit that no shard reaches. */
 #define SEQ_NO_MAX (INT64CONST(1) << 53)
 
 static const char *
@@ -32,7 +32,10 @@ path(const char *index)
 	return psprintf("/%s/_stats/docs?level=shards", index);
 }
 
-/* The operations of a shard, from those of its copies; false if its primary is not among them. */
+/*
+ * Read the operations of a shard, from those of its copies. Returns false if
+ * its primary is not among them.
+ */
 static bool
 read_shard(const JsonbContainer *copies, int64 *operations)
 {
@@ -52,7 +55,10 @@ read_shard(const JsonbContainer *copies, int64 *operations)
 	return false;
 }
 
-/* The operations of an index, from what Elasticsearch told of it. */
+/*
+ * The operations of an index, from Elasticsearch's answer. Raises 08006 if it
+ * does not have them.
+ */
 static int64
 read_index(const Jsonb *answer, const char *index)
 {
@@ -74,8 +80,9 @@ read_index(const Jsonb *answer, const char *index)
 }
 
 /*
- * Ask for the operations of an index; nothing waits for the answer. All that was
- * acknowledged before is counted. A question that was asked before ends.
+ * Ask for the operations of the index with this name, without waiting. The
+ * answer counts everything that was acknowledged before. Aborts a question that
+ * is under way.
  */
 void
 es_seq_no_ask(EsSeqNoQuestion *question, const char *index)
@@ -84,7 +91,7 @@ es_seq_no_ask(EsSeqNoQuestion *question, const char *index)
 	question->request = es_begin("GET", path(index), NULL, ES_TIMEOUT_MS);
 }
 
-/* End a question, if it is under way. */
+/* Abort a question, if one is under way. */
 void
 es_seq_no_end(EsSeqNoQuestion *question)
 {
@@ -94,8 +101,9 @@ es_seq_no_end(EsSeqNoQuestion *question)
 }
 
 /*
- * Take the answer, if it is there. Returns whether it is, and is one; if there is
- * none, *problem says why, and it is not to be asked again for a while.
+ * Take the answer, if it has arrived. Returns whether *operations is known; if
+ * the answer is none, *problem says why, and no question may be asked for a
+ * while.
  */
 bool
 es_seq_no_take(EsSeqNoQuestion *question, const char *index, int64 *operations, const char **problem)
@@ -125,7 +133,7 @@ es_seq_no_take(EsSeqNoQuestion *question, const char *index, int64 *operations, 
 	return known;
 }
 
-/* Whether nothing was asked, and the last answer was one, or none of late. */
+/* Whether a question may be asked: none is under way, and none failed recently. */
 bool
 es_seq_no_may_ask(const EsSeqNoQuestion *question)
 {
@@ -134,8 +142,8 @@ es_seq_no_may_ask(const EsSeqNoQuestion *question)
 }
 
 /*
- * Ask for the operations of an index, and wait. Raises an error if Elasticsearch
- * did not tell.
+ * Ask for the operations of an index, and wait for the answer. Raises 08006 if
+ * Elasticsearch does not tell.
  */
 int64
 es_seq_no_count(const char *index)

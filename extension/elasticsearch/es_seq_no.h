@@ -11,11 +11,11 @@
 
 #include "common/http_client.h"
 
-/* A question that nothing waits for; begins as zeros. */
+/* A question, whose answer is not waited for; begins as zeros. */
 typedef struct EsSeqNoQuestion
 {
 	HttpRequest *request;		/* under way; else NULL */
-	TimestampTz next;			/* not to be asked before, after one that had no answer */
+	TimestampTz next;			/* not before this time, after one that failed */
 } EsSeqNoQuestion;
 
 extern void es_seq_no_ask(EsSeqNoQuestion *question, const char *index);

@@ -1,18 +1,24 @@
 /*
  * es_stray_rows.c
- *	  Rows of indexes that are not this database's.
+ *	  Rows of indexes that are not this database's, and of chats that are gone.
  *
  * A copy of a database has the rows of the original's indexes, and a
  * subscription to all tables brings those of another database. They are never
- * used: this database looks for its own indexes by its identity, and for what
- * belongs to an index by its id, which is random. Stray, too, is what was queued
+ * used: a database looks for its indexes by its identity, and for rows about
+ * an index by its id, which is random. Rows are stray, too, that were queued
  * for an index by transactions that were under way when its row was deleted.
  *
- * Stray rows only take room, and are deleted here; but not where that would be
- * published, since the rows' own database may be the one that subscribes, and
- * would lose what is pending there. There they are as many as the other has.
+ * Stray rows only take room, so they are deleted here; but not if the deletion
+ * would be published, since the rows' own database may be the subscriber, and
+ * would lose its pending messages. There they are as many as that database
+ * has.
  *
- * One that somebody has locked, as a subscription does, is left for the next
+ * A chat that is deleted loses its watermark by a trigger. One that a subscription
+ * deletes, or somebody without triggers, keeps it, and another chat with its key
+ * would be taken to be in the index already. So watermarks are looked through in
+ * turn.
+ *
+ * A row that somebody has locked, as a subscription does, is left for the next
  * time.
  */
 #include "postgres.h"
@@ -23,17 +29,18 @@
 
 #include "bgworker/worker_xact.h"
 #include "common/database_identity.h"
+#include "common/keys.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "elasticsearch/es_stray_rows.h"
 
-/* Rows that are deleted in one transaction. */
+/* The most rows that are deleted in one transaction. */
 #define ROWS_MAX 10000
 
 /*
- * Lock stray rows of a table that has index_id as the first column of its
- * primary key. Each index's id is found by one step in that. $1: this database,
- * $2: at most so many.
+ * Lock stray rows of a table whose primary key begins with index_id; the id of
+ * each index is found by one step in the key. $1: this database, $2: the most
+ * rows.
  */
 #define LOCK_STRAYS(table) \
 	"WITH RECURSIVE present (id) AS (" \
@@ -53,7 +60,7 @@
 		.argtypes = {TIDARRAYOID} \
 	}
 
-/* A table that may have stray rows: how they are locked, and then deleted. */
+/* A table that may have stray rows: the statements that lock and then delete them. */
 typedef struct StrayRows
 {
 	SavedPlan	lock;
@@ -70,7 +77,7 @@ static StrayRows tables[] = {
 	{SAVED_PLAN(LOCK_STRAYS("search_queue"), TEXTOID, INT8OID), DELETION("search_queue")}
 };
 
-/* Delete some of a table's stray rows. Returns how many. */
+/* Delete some of a table's stray rows. Returns their number. */
 static uint64
 delete_some(StrayRows *table)
 {
@@ -105,8 +112,64 @@ are_published(void)
 	return published;
 }
 
+/* The key of the last watermark among the next ones above a key. Returns false if there are no so many. */
+static bool
+watermark_after(int32 index, ChatKey *chat)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT application_id, chat_number FROM chat_internal.search_watermarks"
+		" WHERE index_id = $1 AND (application_id, chat_number) > ($2, $3)"
+		" ORDER BY application_id, chat_number OFFSET " CppAsString2(ROWS_MAX) " - 1 LIMIT 1",
+		INT4OID, INT4OID, INT4OID);
+	Datum		values[3] = {Int32GetDatum(index), Int32GetDatum(chat->application), Int32GetDatum(chat->chat)};
+
+	if (spi_plan_read_fresh(&plan, values) == 0)
+		return false;
+	*chat = (ChatKey) {spi_result_int32(0, spi_column("application_id")), spi_result_int32(0, spi_column("chat_number"))};
+	return true;
+}
+
 /*
- * Delete stray rows, where that is not published.
+ * Look at the next watermarks of an index, in turn, and delete those of chats
+ * that are gone.
+ */
+void
+es_stray_rows_delete_next(int32 index)
+{
+	static SavedPlan lock = SAVED_PLAN(
+		"SELECT w.ctid FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $1 AND (w.application_id, w.chat_number) > ($2, $3)"
+		" AND (w.application_id, w.chat_number) <= ($4, $5)"
+		" AND NOT EXISTS (SELECT FROM chat.chats AS c"
+		" WHERE c.application_id = w.application_id AND c.number = w.chat_number OFFSET 0)"
+		" FOR UPDATE OF w SKIP LOCKED",
+		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID);
+	static SavedPlan delete = DELETION("search_watermarks");
+	static ChatKey position = {0, 0};
+	ChatKey		through = position;
+	bool		more;
+	Datum		values[5];
+
+	worker_xact_begin("deleting watermarks of chats that are gone");
+	more = watermark_after(index, &through);
+	if (!more)
+		through = (ChatKey) {PG_INT32_MAX, PG_INT32_MAX};
+	values[0] = Int32GetDatum(index);
+	values[1] = Int32GetDatum(position.application);
+	values[2] = Int32GetDatum(position.chat);
+	values[3] = Int32GetDatum(through.application);
+	values[4] = Int32GetDatum(through.chat);
+	if (spi_plan_write(&lock, values, NULL) > 0)
+	{
+		values[0] = tid_array_of_result("ctid");
+		spi_plan_write(&delete, values, NULL);
+	}
+	worker_xact_commit();
+	position = more ? through : (ChatKey) {0, 0};
+}
+
+/*
+ * Delete stray rows, unless that would be published. Outside of a transaction.
  */
 void
 es_stray_rows_delete(void)

@@ -1,9 +1,10 @@
 /*
  * es_verify_functions.c
- *	  Comparing the search index with the table, and repairing it, in SQL.
+ *	  SQL functions that compare the search index with the table, and repair
+ *	  it.
  *
- * Rows that row-level security hid from these functions would count as deleted:
- * so a policy that would hide rows is an error.
+ * Rows that row-level security hid from these functions would count as
+ * deleted: so a policy that would hide rows is an error.
  */
 #include "postgres.h"
 
@@ -27,13 +28,13 @@ PG_FUNCTION_INFO_V1(chat_verify_search);
 PG_FUNCTION_INFO_V1(chat_repair_search);
 PG_FUNCTION_INFO_V1(chat_retry_failed_documents);
 
-/* How long Elasticsearch has for an answer, while the caller waits. */
+/* The time that Elasticsearch has for an answer while the caller waits. */
 #define CALLER_TIMEOUT_MS 30000
 
 /*
- * The comparison that a caller wants, by the arguments application and chat.
- * Raises 25001 in a transaction that has one snapshot, 55000 if there is no
- * search index, P0002 if there is no such application or chat.
+ * The comparison that the arguments application and chat ask for. Raises 25001
+ * in a transaction that has one snapshot, 55000 if there is no search index,
+ * and P0002 if there is no such application or chat.
  */
 static EsCompare
 comparison_from_arguments(FunctionCallInfo fcinfo)
@@ -75,7 +76,7 @@ comparison_from_arguments(FunctionCallInfo fcinfo)
 	return comparison;
 }
 
-/* Compare all that a caller wants. */
+/* Compare everything that the caller asks for. */
 static void
 compare(EsCompare *comparison)
 {
@@ -83,7 +84,10 @@ compare(EsCompare *comparison)
 		CHECK_FOR_INTERRUPTS();
 }
 
-/* Rows of what chat.verify_search returns; context is the function's ReturnSetInfo. */
+/*
+ * Append differences to the result of chat.verify_search(); context is the
+ * function's ReturnSetInfo.
+ */
 static void
 store_differences(const Difference *differences, int count, void *context)
 {
@@ -125,14 +129,14 @@ chat_verify_search(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* A repair by a caller. */
+/* A repair for a caller. */
 typedef struct Repair
 {
 	int32		index;
 	int64		queued;
 } Repair;
 
-/* context is the Repair. */
+/* Queue differences; context is the Repair. */
 static void
 repair_differences(const Difference *differences, int count, void *context)
 {

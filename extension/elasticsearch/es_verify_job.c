@@ -1,16 +1,17 @@
 /*
  * es_verify_job.c
- *	  The worker's job of verifying that the search index holds what the table holds.
+ *	  The worker's job of verifying that the search index holds what the
+ *	  table holds.
  *
- * The worker verifies some of the current index in each run of the job, such
- * that it comes round in pg_chat.scrub_interval; what differs is queued, to be
- * indexed anew, and reported. Before that, whole indexes have to be verified:
- * one that was built, before it takes the place of the current one, and a
- * current one of which it is not known whether it is in sync.
+ * In each run the worker verifies a part of the current index, so that it
+ * comes round in pg_chat.scrub_interval; differences are queued, to be indexed
+ * anew, and reported. Before that, whole indexes are verified: one that was
+ * built, before it replaces the current one, and a current one that may be out
+ * of sync.
  *
- * The job that keeps indexes in sync goes on while this one waits for
- * Elasticsearch. So this one only reads and compares: what becomes of an index
- * is decided by that job alone, which is told when one was compared as a whole.
+ * The job that keeps indexes in sync continues while this one waits for
+ * Elasticsearch. So this one only reads and compares: that job alone changes
+ * the state of an index, and is told when one was compared as a whole.
  */
 #include "postgres.h"
 
@@ -23,21 +24,22 @@
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_difference.h"
 #include "elasticsearch/es_unverified.h"
+#include "elasticsearch/es_stray_rows.h"
 #include "elasticsearch/es_verify_job.h"
 
 #define JOB "verify search"
 
-/* How long a run goes on, at least, in milliseconds, and at most, or a slice more. */
+/* The least time of a run, and the time after which it ends, in milliseconds. */
 #define RUN_MINIMUM_MS 50
 #define RUN_BUDGET_MS 200
 
-/* Between runs over an index that has to be verified as a whole. */
+/* The pause between runs over an index that has to be verified as a whole. */
 #define WHOLE_PAUSE_MS 100
 
-/* Messages of the first slice of a run, and of the smallest. */
+/* The messages of the first slice of a run, and of the smallest. */
 #define SLICE_FIRST 1000
 
-/* Differences that a run names in the log, before it only counts them. */
+/* The differences that a run logs one by one, before it only counts them. */
 #define DIFFERENCES_LOGGED 10
 
 /* The differences that the worker finds in an index. */
@@ -82,8 +84,8 @@ comparison_by_worker(Finding *finding, const char *name, MessageKey position, in
 }
 
 /*
- * Where the job stands. The table has the chat; the number in it is known
- * until the worker ends, then the chat begins anew.
+ * The position of the job. The table has the chat; the number within it is
+ * known until the worker ends, and then the chat begins anew.
  */
 static MessageKey
 get_position(const MessageKey *last)
@@ -99,8 +101,8 @@ get_position(const MessageKey *last)
 }
 
 /*
- * Verify some of the current index, in turn. Returns when to go on: after the
- * time that this part has in the scrub interval.
+ * Verify a part of the current index, in turn. Returns the time until the next
+ * run: the part of the scrub interval that it amounts to.
  */
 static long
 verify_some(JobRun *run)
@@ -131,6 +133,7 @@ verify_some(JobRun *run)
 		return interval_ms;
 	}
 
+	es_stray_rows_delete_next(finding.index);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -150,9 +153,9 @@ verify_some(JobRun *run)
 }
 
 /*
- * Verify an index as a whole, as far as there is time; what differs is queued.
- * At the end, the current index is in sync but for that. One that was built is
- * verified anew where anything differed.
+ * Verify an index as a whole, as far as time permits, and queue differences. At
+ * the end, the current index is in sync except for these. An index that was
+ * built is verified again if there were any.
  */
 static void
 verify_whole(const EsIndex *index, JobRun *run)
@@ -189,7 +192,7 @@ verify_whole(const EsIndex *index, JobRun *run)
 		es_unverified_note_compared(index);
 }
 
-/* Verify what has to be verified as a whole. */
+/* Verify the index that has to be verified as a whole, if any. */
 static long
 verify_wholly(JobRun *run)
 {
@@ -204,7 +207,7 @@ verify_wholly(JobRun *run)
 }
 
 /*
- * Job: verify whole indexes where that is wanted, or else some of the current
+ * Job: verify an index as a whole if one has to be, else a part of the current
  * one.
  */
 static long
@@ -213,7 +216,7 @@ run_verify(JobRun *run)
 	return es_unverified_exists() ? verify_wholly(run) : verify_some(run);
 }
 
-/* Whether there is something to verify before it is time. */
+/* Whether an index to be verified as a whole asks for a run before the next one is due. */
 static bool
 is_wanted(void)
 {

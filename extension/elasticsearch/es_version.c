@@ -2,11 +2,11 @@
  * es_version.c
  *	  Versions of documents.
  *
- * A document's version is always more than any before, whatever happens to the
- * clock: so what is sent later outranks what was sent earlier, in whatever
- * order it arrives. It is the time, in microseconds, and above it the timeline:
- * what a promoted standby says outranks what the former primary said last,
- * which the standby may never have heard of.
+ * Each version is higher than any before, whatever happens to the clock: so an
+ * operation that is sent later wins over one sent earlier, in whichever order
+ * they arrive. A version is the time in microseconds, and above it the
+ * timeline: operations of a promoted standby win over the last ones of the
+ * former primary, which the standby may never have seen.
  */
 #include "postgres.h"
 
@@ -15,24 +15,27 @@
 #include "common/compat.h"
 #include "elasticsearch/es_version.h"
 
-/* Versions begin so much above the last that was noted, which may not be the last that was sent. */
+/*
+ * The margin at which versions begin above the last recorded one, which may not
+ * be the last one sent.
+ */
 #define NOTED_MARGIN_US (60 * INT64CONST(1000000))
 
 /*
- * They skip so much where the index has a future that was lost: its versions
- * may be ahead of the clock, by the margins of some restarts, or since the
- * clock was ahead.
+ * The margin that is skipped if the index has operations of a future that was
+ * lost: its versions may be ahead of the clock by the margins of some restarts,
+ * or because the clock was ahead.
  */
 #define LOST_MARGIN_US (24 * 60 * 60 * INT64CONST(1000000))
 
-/* Microseconds since 2000 have so many bits until 2071; what is left of 63 are timelines. */
+/* The bits for microseconds since 2000, enough until 2071; the rest of 63 bits has the timeline. */
 #define TIME_BITS 51
 #define TIMELINES 4096
 
-/* The last one that was given; 0: none was. Lasts until the worker ends. */
+/* The last version given; 0: none was. Lasts until the worker ends. */
 static int64 last = 0;
 
-/* The version of documents that are read from now on. */
+/* The next version, for documents that are read from now on. */
 int64
 es_version_next(void)
 {
@@ -42,14 +45,14 @@ es_version_next(void)
 	return last;
 }
 
-/* The last one that was given. */
+/* The last version given, 0 if none was. */
 int64
 es_version_last(void)
 {
 	return last;
 }
 
-/* Begin above what was noted before this worker, unless it has begun. 0: nothing was. */
+/* Begin above the version recorded before this worker, unless it has begun. 0: none was. */
 void
 es_version_begin_above(int64 noted)
 {
@@ -57,7 +60,10 @@ es_version_begin_above(int64 noted)
 		last = noted + NOTED_MARGIN_US;
 }
 
-/* Go on above what may have been given and lost. Returns the last that is skipped. */
+/*
+ * Continue above versions that may have been given and lost. Returns the last
+ * one that is skipped.
+ */
 int64
 es_version_skip_lost(void)
 {

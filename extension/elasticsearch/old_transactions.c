@@ -2,11 +2,11 @@
  * old_transactions.c
  *	  Transactions that may not have seen an index.
  *
- * Changes are queued for each index that has a row. A transaction that
- * was under way when the row was committed may not have seen it, and so may not
- * have queued what it changed. So an index is not used before its older
+ * Changes are queued for each index that has a row. A transaction that was
+ * under way when the row was committed may not have seen it, and so may not
+ * have queued its changes. So an index is not used before its older
  * transactions have ended: those that were under way when this worker first
- * heard of it.
+ * learned of the index.
  */
 #include "postgres.h"
 
@@ -22,7 +22,7 @@
 #include "common/spi_plan.h"
 #include "elasticsearch/old_transactions.h"
 
-/* How long they are waited for before that is reported as a problem. */
+/* The time after which waiting for them is reported as a problem. */
 #define REPORT_AFTER_MS 10000
 
 /* The older transactions of an index. */
@@ -31,14 +31,14 @@ typedef struct OldTransactions
 	int32		index;
 	VirtualTransactionId *transactions;
 	int			count;
-	int			ended;			/* the first ones, of these */
+	int			ended;			/* how many of these have ended; they come first */
 	TimestampTz noted;
 } OldTransactions;
 
-/* Those of all indexes that wait for theirs. */
+/* The older transactions of all indexes that wait for them. */
 static List *waiting = NIL;
 
-/* Those of an index; noted at the first call. In a transaction. */
+/* The older transactions of an index, as of the first call. In a transaction. */
 static OldTransactions *
 get_old_transactions(int32 index)
 {
@@ -63,9 +63,7 @@ get_old_transactions(int32 index)
 	return old;
 }
 
-/*
- * Nobody asks for the older transactions of an index any more.
- */
+/* Forget the older transactions of an index. */
 void
 old_transactions_forget(int32 index)
 {
@@ -83,7 +81,7 @@ old_transactions_forget(int32 index)
 	}
 }
 
-/* Whether a transaction was prepared before a time, and is still there. In a transaction. */
+/* Whether a transaction that was prepared before a time still exists. In a transaction. */
 static bool
 prepared_before(TimestampTz time)
 {
@@ -97,7 +95,7 @@ prepared_before(TimestampTz time)
 
 /*
  * Whether all transactions have ended that may not have seen the index's row.
- * When that takes long, *problem says so.
+ * If that takes long, sets *problem.
  */
 bool
 old_transactions_ended(int32 index, const char **problem)

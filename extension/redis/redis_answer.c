@@ -2,18 +2,19 @@
  * redis_answer.c
  *	  Replies of Redis, and errors about them.
  *
- * Text from the server is shown short and printable, and without a token.
+ * A text of the server is shown shortened, in printable characters, and
+ * without a token.
  */
 #include "postgres.h"
 
 #include "redis/redis_answer.h"
 
-/* Bytes of the server's text that are shown. */
+/* The most bytes of a server's text that are shown. */
 #define SHOWN_MAX 200
 
 /*
- * Raise 08006: what could not be done, and why. That may be what the server
- * says, so it is cut, and only printable ASCII is shown.
+ * Raise 08006: what could not be done, and why. The latter may be the server's
+ * text: it is shortened, and only printable ASCII is shown.
  */
 void
 redis_raise(const char *what, const char *why)
@@ -29,9 +30,9 @@ redis_raise(const char *what, const char *why)
 }
 
 /*
- * The part of a server's error that may be shown. An error may quote the command,
- * and with it a key that has a token: that part is left out, if need be all but
- * the code.
+ * The part of a server's error that may be shown. An error may quote the
+ * command, and with it a key that has a token: that part is left out, or
+ * everything but the code.
  */
 static const char *
 shown_error(const char *text)
@@ -49,21 +50,21 @@ shown_error(const char *text)
 	return strstr(shown, "application:") == NULL ? shown : "it refused the command";
 }
 
-/* Raise an answer that is none of those that were expected. */
+/* Raise 08006 for a reply that was not expected. */
 void
 redis_raise_answer(const char *what, const redisReply *reply)
 {
 	redis_raise(what, reply->type == REDIS_REPLY_ERROR ? shown_error(reply->str) : "the answer is malformed");
 }
 
-/* Whether it is a text, without a zero byte. */
+/* Whether a reply is a string without a zero byte. */
 bool
 redis_is_text(const redisReply *reply)
 {
 	return reply->type == REDIS_REPLY_STRING && strlen(reply->str) == reply->len;
 }
 
-/* Raise an answer unless it says that something was written. */
+/* Raise 08006 unless the reply confirms a write. A RedisReplyCallback. */
 void
 redis_require_written(int i, const redisReply *reply, void *context)
 {

@@ -1,12 +1,12 @@
 /*
  * redis_claim.c
- *	  Whose the keys in Redis are.
+ *	  Claims to the keys in Redis.
  *
  * Keys are named by tokens. A copy of a database, made by CREATE DATABASE ...
- * TEMPLATE or by a subscription, has the same tokens: the two would write the
- * same keys, each its own numbers. So a database claims the keys before it
- * writes any: it sets claimed in its row of chat_internal.worker_jobs. A copy has
- * that row of its original's.
+ * TEMPLATE or by a subscription, has the same tokens: the two would write
+ * different numbers to the same keys. So a database claims the keys before it
+ * writes any: it sets claimed in its row of chat_internal.worker_jobs. A copy
+ * has that row of its original.
  */
 #include "postgres.h"
 
@@ -21,8 +21,8 @@
 #include "redis/redis_key_cleanup.h"
 
 /*
- * Raise 55000 if one of the databases of SPI_tuptable, which claimed the keys, is
- * another one of this cluster, and still there.
+ * Raise 55000 if one of the databases in SPI_tuptable, which claimed the keys,
+ * is another one of this cluster that still exists.
  */
 static void
 refuse_copy(uint64 count)
@@ -41,11 +41,12 @@ refuse_copy(uint64 count)
 }
 
 /*
- * Have the keys be this database's, which is noted in the row of a job. Raises
- * 55000 if they are another's, which this one is a copy of.
+ * Claim the keys for this database, in the row of a job. Raises 55000 if a
+ * database claims them that this one is a copy of.
  *
- * Where nobody had claimed them, as when a copy was given tokens of its own, the
- * keys that it lost are not its own to delete.
+ * If no database of this cluster claims them, as when a copy was given tokens
+ * of its own, this database must not delete the keys of the tokens that it had
+ * before.
  */
 void
 redis_claim_keys(const char *job)

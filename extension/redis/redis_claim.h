@@ -1,6 +1,6 @@
 /*
  * redis_claim.h
- *	  Whose the keys in Redis are: see redis_claim.c.
+ *	  Claims to the keys in Redis: see redis_claim.c.
  */
 #ifndef PG_CHAT_REDIS_CLAIM_H
 #define PG_CHAT_REDIS_CLAIM_H

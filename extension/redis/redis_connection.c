@@ -2,13 +2,14 @@
  * redis_connection.c
  *	  A connection to Redis.
  *
- * The worker has one at most. Commands are appended, then sent together in an
- * exchange, which ends with the last reply. hiredis does the protocol, without
- * blocking, on bytes that redis_reply_scan.c has found fit for it. The waiting is
- * done here, on the worker's latch together with the socket; how long a run of
- * the job may wait in all is bounded, whatever the server does. After an error
- * the connection is of no more use, and redis_disconnect must be called; it also
- * frees what the error left behind.
+ * The worker has one at most. Commands are appended, and then sent together in
+ * an exchange, which ends with the last reply. hiredis implements the
+ * protocol, without blocking, on bytes that redis_reply_scan.c has accepted.
+ * The waiting is done here, for the worker's latch together with the socket.
+ * The time that a run of the job may wait in all is limited, whatever the
+ * server does. After an error the connection cannot be used any more, and
+ * redis_disconnect() must be called, which also frees what the error left
+ * behind.
  *
  * The password is read at each login, and not kept. No error message shows it,
  * nor the URL, which may have one.
@@ -34,38 +35,36 @@
 #endif
 
 /*
- * How long a run of the job may wait in all, for exchanges, or to connect and
- * log in: other jobs of the worker wait meanwhile.
+ * The most time that a run of the job may wait in all, to connect, log in, and
+ * exchange: the worker's other jobs wait meanwhile.
  */
 #define TIMEOUT_MS 1000
 
 /*
- * Bytes that are read in an exchange, before it is too much: several times what
- * a slice of counters, or of keys, takes.
+ * The most bytes that are read in an exchange: several times as many as a slice
+ * of counters, or of keys, takes.
  */
 #define EXCHANGE_BYTES_MAX (512 * 1024)
 
 char	   *guc_redis_password_file;
 
-/* The server's identifier of its data's history; empty if it does not tell. */
+/* The server's identifier of the history of its data; empty if it does not tell. */
 #define HISTORY_LENGTH 40
 static char history[HISTORY_LENGTH + 1];
 
 static redisContext *connection = NULL;
-static int64 left_us = 0;		/* of the time that a run may wait */
-static int	commands = 0;		/* appended, whose replies are not there yet */
-static void *reply = NULL;		/* the one in hand: freed here after an error, too */
+static int64 left_us = 0;		/* left of the time that a run may wait */
+static int	commands = 0;		/* appended, whose replies have not arrived */
+static void *reply = NULL;		/* the reply being processed, to be freed after an error, too */
 
-/*
- * A run of the job begins: from now on, it may wait for TIMEOUT_MS in all.
- */
+/* Begin a run of the job: from now on, it may wait for TIMEOUT_MS in all. */
 void
 redis_begin_run(void)
 {
 	left_us = TIMEOUT_MS * INT64CONST(1000);
 }
 
-/* Some of the time has been spent waiting. Raises 08006 if there is none left. */
+/* Subtract the time since then from that of the run. Raises 08006 if none is left. */
 static void
 spend_time(TimestampTz since)
 {
@@ -75,7 +74,8 @@ spend_time(TimestampTz since)
 }
 
 /*
- * Wait until the socket is ready for events. Raises 08006 if the time is over.
+ * Wait until the socket is ready for events. Raises 08006 if the time of the
+ * run is over.
  */
 static void
 wait_for_socket(uint32 events)
@@ -92,7 +92,7 @@ wait_for_socket(uint32 events)
 }
 
 #ifdef CHAT_REDIS_TLS
-/* Speak TLS from now on; the server proves that it is the host. */
+/* Begin TLS; the server must prove that it is the host. */
 static void
 start_tls(const char *host)
 {
@@ -109,9 +109,7 @@ start_tls(const char *host)
 }
 #endif
 
-/*
- * Append a command to the next exchange.
- */
+/* Append a command to the next exchange; its arguments are copied. */
 void
 redis_command(int argc, const char **argv)
 {
@@ -121,8 +119,8 @@ redis_command(int argc, const char **argv)
 }
 
 /*
- * Read what has arrived. Returns the number of bytes; they are what hiredis
- * parses next.
+ * Read the bytes that have arrived. Returns their number; hiredis parses them
+ * next.
  */
 static size_t
 receive(RedisReplyScan *scan)
@@ -142,10 +140,11 @@ receive(RedisReplyScan *scan)
 }
 
 /*
- * Send what was appended, and pass each reply to callback, in order. Sends and
- * receives at the same time, so that neither side can wait for the other with
- * full buffers. Raises 08006 if that takes more than the run's time, or the
- * server answers what is no reply, or more than was asked.
+ * Send the appended commands, and pass each reply to callback, in order. Sends
+ * and receives at the same time, so that the two sides cannot wait for each
+ * other with full buffers. Raises 08006 if that takes longer than the run may
+ * wait, if the server sends something that is no reply, or if it sends too
+ * many.
  */
 void
 redis_exchange(RedisReplyCallback callback, void *context)
@@ -180,8 +179,9 @@ redis_exchange(RedisReplyCallback callback, void *context)
 }
 
 /*
- * Raise why a login failed. Only the code is Redis's, since what follows may
- * quote the password, as where a server does not know the command.
+ * Raise 08006 if a login failed. Only the code of the server's error is shown,
+ * since the rest may quote the password, as when a server does not know the
+ * command.
  */
 static void
 require_login(int i, const redisReply *answer, void *context)
@@ -213,7 +213,7 @@ require_selected(int i, const redisReply *answer, void *context)
 		redis_raise_answer("could not select the database of", answer);
 }
 
-/* A server that does not know, or may not say, has no history. */
+/* Take the history. A server that does not know it, or may not tell, has none. */
 static void
 take_history(int i, const redisReply *answer, void *context)
 {
@@ -225,7 +225,7 @@ take_history(int i, const redisReply *answer, void *context)
 		strlcpy(history, id + strlen(field), sizeof(history));
 }
 
-/* The replies of a login, in the order of its commands; context is their array. */
+/* Take a reply of a login; context is the array of callbacks, by command. */
 static void
 take_login_reply(int i, const redisReply *answer, void *context)
 {
@@ -234,7 +234,7 @@ take_login_reply(int i, const redisReply *answer, void *context)
 	callbacks[i] (i, answer, NULL);
 }
 
-/* The password of the URL, or in a file; NULL: none. Freed with secret_file_free. */
+/* The password, of the URL or in a file; NULL: none. Freed by secret_file_free(). */
 static char *
 read_password(const RedisUrl *parts, const char *password_file)
 {
@@ -256,8 +256,8 @@ read_password(const RedisUrl *parts, const char *password_file)
 }
 
 /*
- * Log in, select the database, and ask for the history, all in one exchange: how
- * long it takes follows the server's distance.
+ * Log in, select the database, and ask for the history, all in one exchange,
+ * which takes one round trip to the server.
  */
 static void
 log_in(const RedisUrl *parts, const char *password_file)
@@ -286,8 +286,8 @@ log_in(const RedisUrl *parts, const char *password_file)
 }
 
 /*
- * Begin to connect. The host's address is found first, since hiredis would
- * wait for it as long as it takes.
+ * Begin to connect. The host's address is looked up first, since hiredis would
+ * block for it.
  */
 static redisContext *
 begin_to_connect(const RedisUrl *parts)
@@ -307,8 +307,8 @@ begin_to_connect(const RedisUrl *parts)
 }
 
 /*
- * Whether the server has closed a connection on which nothing is awaited: what
- * can be read from it is its end, or announces it.
+ * Whether the server has closed a connection on which no reply is awaited: if
+ * it can be read from, that is its end, or an announcement of it.
  */
 static bool
 is_closed(void)
@@ -320,9 +320,9 @@ is_closed(void)
 }
 
 /*
- * Connect, unless there is a connection that is open, and log in with the
- * password of the URL, or in a file, unless that is empty. Returns whether it is
- * a new one. Raises 08006 if it cannot be had, and what secret_file_read does.
+ * Connect, unless there is an open connection, and log in with the password of
+ * the URL or, unless that is empty, in a file. Returns whether the connection
+ * is new. Raises 08006 if it fails, and what secret_file_read() does.
  */
 bool
 redis_connect(const char *url, const char *password_file)
@@ -361,9 +361,10 @@ redis_connect(const char *url, const char *password_file)
 }
 
 /*
- * The history of the data on the server that was connected to last, by a unique
- * identifier. It changes with a restart, a failover, and a time as a replica: after
- * each of these the data may be older than before. Empty if it is not known.
+ * The history of the data on the server that was connected to last, a unique
+ * identifier. It changes with a restart, with a failover, and while the server
+ * is a replica: after each of these the data may be older than before. Empty if
+ * it is not known.
  */
 const char *
 redis_server_identity(void)
@@ -372,7 +373,7 @@ redis_server_identity(void)
 }
 
 /*
- * Drop the connection, if there is one, and what was under way on it.
+ * Close the connection, if there is one, and drop commands that are under way.
  */
 void
 redis_disconnect(void)

@@ -9,10 +9,10 @@
 
 #include <hiredis/hiredis.h>
 
-/* pg_chat.redis_password_file: has the password; empty: there is none. */
+/* pg_chat.redis_password_file: the file with the password; empty: none. */
 extern char *guc_redis_password_file;
 
-/* A reply arrived: the i-th of an exchange. It is freed after the call. */
+/* Takes the i-th reply of an exchange, which is freed after the call. */
 typedef void (*RedisReplyCallback) (int i, const redisReply *reply, void *context);
 
 extern void redis_begin_run(void);

@@ -1,18 +1,18 @@
 /*
  * redis_key_cleanup.c
- *	  Keys in Redis of what is gone.
+ *	  Deleting keys in Redis of deleted chats and retired tokens.
  *
- * Deleted are the keys of what chat_internal.redis_key_queue names: a chat that
- * was deleted, or all of a token that is nobody's any more, since there has been
- * a pg_chat.redis_url. No others are: keys that look like ours may be another
- * database's, or another program's.
+ * chat_internal.redis_key_queue has them since there is a pg_chat.redis_url:
+ * chats that were deleted, and tokens that no application has any more, all of
+ * whose keys are deleted. No other keys are: keys that look like ours may be
+ * another database's, or another program's.
  *
- * The keys of a token are found by searching all of Redis, in slices, for many
+ * The keys of a token are found by scanning all of Redis, in slices, for many
  * tokens at a time.
  *
- * A row that was done is not due any more. It is kept for a day: a Redis that
- * restarts from what it saved, or a replica that takes its place, may have the
- * keys of before, and then all rows are due again.
+ * A row that is done is no longer due, but kept for a day: a Redis that
+ * restarts from what it saved, or a replica that replaces it, may have the
+ * former keys, and then all rows are due again.
  */
 #include "postgres.h"
 
@@ -33,10 +33,10 @@
 #include "redis/redis_key_cleanup.h"
 #include "redis/redis_keys.h"
 
-/* Tokens whose keys are searched for at a time. */
+/* The most tokens whose keys are searched for at a time. */
 #define TOKENS_MAX 100
 
-/* The longest cursor of a SCAN: a 64-bit number. */
+/* The size of the longest cursor of a SCAN, a 64-bit number, with its NUL. */
 #define CURSOR_SIZE 21
 
 /* The key of a row of the queue. */
@@ -48,9 +48,9 @@ typedef struct QueueRow
 } QueueRow;
 
 /*
- * The search that is under way: the rows whose tokens' keys it is for, none if
- * there is no search, and the cursor of the SCAN. A token that is queued again
- * meanwhile is another row, and is searched for again.
+ * The search that is under way: the rows of its tokens, none if there is no
+ * search, and the cursor of the SCAN. A token that is queued again in between
+ * is another row, and is searched for again.
  */
 typedef struct TokenSearch
 {
@@ -62,7 +62,7 @@ typedef struct TokenSearch
 
 static TokenSearch search = {0};
 
-/* The rows of SPI_tuptable, from its columns token, chat_number and id; in context. */
+/* The rows of the queue in SPI_tuptable, from its columns token, chat_number and id; in context. */
 static QueueRow *
 rows_of_result(MemoryContext context)
 {
@@ -83,7 +83,7 @@ rows_of_result(MemoryContext context)
 	return rows;
 }
 
-/* Rows are done. In a transaction. */
+/* Mark rows as done. In a transaction. */
 static void
 mark_done(QueueRow *rows, int count)
 {
@@ -143,9 +143,9 @@ begin_search(void)
 }
 
 /*
- * End it when all of Redis was searched: the rows are done. *living gets the
- * applications that have one of the tokens still, as after a TRUNCATE of chats:
- * they lack all keys now.
+ * End the search, when all of Redis was scanned: its rows are done. Appends to
+ * *living the applications that have one of the tokens after all, as after a
+ * TRUNCATE of chats: their keys were deleted, too.
  */
 static void
 end_search(List **living)
@@ -172,7 +172,7 @@ end_search(List **living)
 	search.count = 0;
 }
 
-/* Whether a key is one of ours, of a token that is searched for. */
+/* Whether a key is one of ours, with a token that is searched for. */
 static bool
 is_searched_for(const char *key)
 {
@@ -196,7 +196,7 @@ is_searched_for(const char *key)
 	return false;
 }
 
-/* Take the next cursor, and the keys that are to be deleted; context is their list. */
+/* Take the next cursor, and the keys to delete; context is their list. */
 static void
 take_scanned(int i, const redisReply *reply, void *context)
 {
@@ -225,9 +225,9 @@ take_scanned(int i, const redisReply *reply, void *context)
 }
 
 /*
- * Delete the keys of tokens that are nobody's any more, of the next slice of
- * Redis's. Returns false if there are no such tokens. Too much may be deleted:
- * *living gets the applications that lack their keys now.
+ * Delete the keys of retired tokens, among the next slice of Redis's keys.
+ * Returns false if there are no such tokens. Appends to *living applications
+ * whose keys were deleted, but that exist.
  */
 bool
 redis_key_cleanup_delete_tokens(List **living)
@@ -248,8 +248,8 @@ redis_key_cleanup_delete_tokens(List **living)
 }
 
 /*
- * Delete the keys of a slice of the chats that were deleted, unless they are
- * there again. Returns false if there are none.
+ * Delete the keys of a slice of the deleted chats, unless the chats exist
+ * again. Returns false if there are none.
  */
 bool
 redis_key_cleanup_delete_chats(void)
@@ -282,21 +282,21 @@ redis_key_cleanup_delete_chats(void)
 	return true;
 }
 
-/* Whether keys of some tokens are deleted, and others of them not yet. */
+/* Whether some keys of retired tokens are deleted, and others not yet. */
 bool
 redis_key_cleanup_under_way(void)
 {
 	return search.count > 0;
 }
 
-/* Stop the search that is under way, to begin anew. */
+/* Stop the search that is under way; the next one begins anew. */
 void
 redis_key_cleanup_stop(void)
 {
 	search.count = 0;
 }
 
-/* Have all keys deleted again that were, and may be back. */
+/* Make all rows due again, since Redis may have their keys again. */
 void
 redis_key_cleanup_do_again(void)
 {
@@ -308,7 +308,7 @@ redis_key_cleanup_do_again(void)
 	worker_xact_commit();
 }
 
-/* Forget what was deleted more than a day ago. */
+/* Delete rows that were done more than a day ago. */
 void
 redis_key_cleanup_forget_old(void)
 {
@@ -321,7 +321,7 @@ redis_key_cleanup_forget_old(void)
 	worker_xact_commit();
 }
 
-/* Forget what is to be deleted: it is another database's. In a transaction. */
+/* Delete all rows: they are another database's. In a transaction. */
 void
 redis_key_cleanup_forget_all(void)
 {

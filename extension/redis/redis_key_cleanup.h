@@ -1,6 +1,7 @@
 /*
  * redis_key_cleanup.h
- *	  Keys in Redis of what is gone: see redis_key_cleanup.c.
+ *	  Deleting keys in Redis of deleted chats and retired tokens: see
+ *	  redis_key_cleanup.c.
  */
 #ifndef PG_CHAT_REDIS_KEY_CLEANUP_H
 #define PG_CHAT_REDIS_KEY_CLEANUP_H

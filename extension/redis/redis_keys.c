@@ -1,10 +1,10 @@
 /*
  * redis_keys.c
- *	  Counters and their keys in Redis: read from the tables, written to Redis,
- *	  and asked for there.
+ *	  Counters and their keys in Redis: reading them from the tables, writing
+ *	  them to Redis, and reading them there.
  *
- * Each is done for a slice of counters at most. Results are in the current memory
- * context.
+ * Each function processes a slice of counters at most. Results are in the
+ * current memory context.
  */
 #include "postgres.h"
 
@@ -19,10 +19,10 @@
 #include "redis/redis_connection.h"
 #include "redis/redis_keys.h"
 
-/* Digits of the highest number, 2147483647. */
+/* The digits of the highest number, 2147483647. */
 #define ANSWER_DIGITS_MAX 10
 
-/* The name of a counter's key, by its parent and token. */
+/* Set the name of a counter's key, by its parent and token. */
 static void
 name_key(RedisCounter *counter)
 {
@@ -33,9 +33,9 @@ name_key(RedisCounter *counter)
 }
 
 /*
- * Counters of the rows of SPI_tuptable, from its columns application_id,
- * chat_number, token and last_number, which is null if the chat is gone. Returns
- * an array of SPI_processed, in context.
+ * The counters in SPI_tuptable, from its columns application_id, chat_number,
+ * token and last_number, which is null if the chat is gone. Returns an array of
+ * SPI_processed counters, in context.
  */
 RedisCounter *
 redis_counters_of_result(MemoryContext context)
@@ -81,8 +81,9 @@ typedef struct Application
 } Application;
 
 /*
- * Read the applications of the parents, which ascend; those that are gone are
- * left out. The result ascends, too, and is in context.
+ * Read the applications of parents, which are in ascending order; applications
+ * that are gone are left out. The result is in ascending order, too, and in
+ * context.
  */
 static int
 read_applications(const ChatKey *parents, int count, MemoryContext context,
@@ -121,14 +122,15 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 }
 
 /*
- * A slice in which one of so many chats changed, or more, is read as a range:
- * each row is then a quarter of the work of looking one up.
+ * If at least one in so many chats of a slice changed, it is read as a range: a
+ * row then takes a quarter of the work of a lookup.
  */
 #define RANGE_PER_CHANGE 3
 
 /*
- * Read the chats of parents, which ascend, and perhaps others between them.
- * Returns the number of rows of SPI_tuptable, which ascend too.
+ * Read the chats of parents, which are in ascending order, and perhaps others
+ * between them. Returns the number of rows of SPI_tuptable, which are in
+ * ascending order, too.
  */
 static uint64
 read_chats(const ChatKey *parents, int count)
@@ -161,7 +163,7 @@ read_chats(const ChatKey *parents, int count)
 	return spi_plan_read(&by_key, values);
 }
 
-/* Rows of chats in SPI_tuptable, which ascend, and how far they were looked at. */
+/* The rows of chats in SPI_tuptable, in ascending order, and the next one to look at. */
 typedef struct ChatRows
 {
 	uint64		row;
@@ -183,7 +185,7 @@ chat_rows(uint64 count)
 }
 
 /*
- * Move on to the row of a parent, each parent being above the one before.
+ * Advance to the row of a parent, each parent being above the one before.
  * Returns false if it has none.
  */
 static bool
@@ -203,11 +205,10 @@ find_row(ChatRows *rows, ChatKey parent)
 }
 
 /*
- * The counters of these parents, which ascend; those of applications that are
- * gone are left out. Applications and chats are read as of one snapshot.
- *
- * Called for all that changes: the applications, few mostly, are looked up once
- * each, and not once for each chat.
+ * Read the counters of these parents, which are in ascending order; those of
+ * applications that are gone are left out. Applications and chats are read with
+ * one snapshot. Returns their number. Called for all changes: the applications,
+ * mostly few, are looked up once each, and not once for each chat.
  */
 int
 redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
@@ -252,7 +253,10 @@ redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 #define NOT_DELETED \
 	"application_id <> ALL (ARRAY(SELECT d.id FROM chat.applications AS d WHERE d.deleted_at IS NOT NULL))"
 
-/* The first REDIS_COUNTERS_SLICE counters at most after a position, in the order of their parents. */
+/*
+ * Read the first counters after a position, in the order of their parents, at
+ * most REDIS_COUNTERS_SLICE. Returns their number.
+ */
 int
 redis_counters_after(ChatKey position, RedisCounter **counters)
 {
@@ -281,8 +285,8 @@ redis_counters_after(ChatKey position, RedisCounter **counters)
 }
 
 /*
- * Write counters, at most a slice: one command for those that are there, and
- * one to delete the keys of those that are gone.
+ * Write counters, at most a slice: by one command those that exist, and by
+ * another delete the keys of those that are gone. Raises 08006.
  */
 void
 redis_counters_write(RedisCounter **counters, int count)
@@ -311,7 +315,7 @@ redis_counters_write(RedisCounter **counters, int count)
 	redis_exchange(redis_require_written, NULL);
 }
 
-/* A value as a number, or ANSWER_...; only a number in the form that we write counts as one. */
+/* The number of a value, or ANSWER_...; only the form that we write counts as a number. */
 static int64
 parse_answer(const redisReply *reply)
 {
@@ -325,7 +329,7 @@ parse_answer(const redisReply *reply)
 	return strtoll(text, NULL, 10);
 }
 
-/* Take the value of the i-th of the keys that were asked for. */
+/* Take the value of the i-th key. */
 static void
 take_answer(int i, const redisReply *reply, void *context)
 {
@@ -340,8 +344,9 @@ take_answer(int i, const redisReply *reply, void *context)
 }
 
 /*
- * Ask Redis for the values of counters. Not for all of a value, which somebody
- * may have made as large as they like: one character more than a number has.
+ * Read the values of counters from Redis. Of each value, which somebody may
+ * have made as large as they like, at most one character more than a number
+ * has. Raises 08006.
  */
 void
 redis_counters_ask(RedisCounter **counters, int count)

@@ -9,20 +9,20 @@
 
 #include "common/keys.h"
 
-/* Counters that are read, pushed or compared at a time. */
+/* The most counters that are read, pushed or compared at a time. */
 #define REDIS_COUNTERS_SLICE 1000
 
-#define ANSWER_MISSING (-1)		/* the key is not there, or empty */
-#define ANSWER_WRONG (-2)		/* its value is no number */
+#define ANSWER_MISSING (-1)		/* the key does not exist, or is empty */
+#define ANSWER_WRONG (-2)		/* its value is not a number */
 
 /* A counter, as the tables have it. */
 typedef struct RedisCounter
 {
-	ChatKey		parent;			/* whose it is; chat 0: the application's */
+	ChatKey		parent;			/* the counter's row; chat 0: the application's */
 	char	   *token;			/* the application's */
 	char	   *key;
 	int32		value;
-	bool		gone;			/* the chat does not exist any more */
+	bool		gone;			/* the chat no longer exists */
 	int64		answer;			/* Redis's value, or ANSWER_... */
 } RedisCounter;
 

@@ -2,18 +2,18 @@
  * redis_mirror_job.c
  *	  The worker's job of mirroring counters to Redis.
  *
- * For other programs that read them, the highest numbers stand in Redis under
+ * The highest numbers are mirrored to Redis, for other programs to read, under
  * the keys
  *
  *	application:<token>:number					of the application's chats
  *	application:<token>:chat:<number>:number	of the chat's messages
  *
- * They are copies: nothing is ever read from Redis but to find out whether it
- * is right. Changes are pushed within a second (redis_push.c), everything is
- * verified now and then (redis_verify.c), and keys of deleted chats and retired
- * tokens are deleted (redis_key_cleanup.c). All of it is done in slices, and a run ends
- * after a short time, wherever it stands, so that neither a large mirror nor a
- * slow Redis keeps the worker from its other jobs.
+ * They are copies: they are read from Redis only to verify them. Changes are
+ * pushed within a second (redis_push.c), everything is verified from time to
+ * time (redis_verify.c), and keys of deleted chats and retired tokens are
+ * deleted (redis_key_cleanup.c). All of it is done in slices, and a run ends
+ * after a short time, even if there is more to do, so that neither a large
+ * mirror nor a slow Redis keeps the worker from its other jobs.
  *
  * STATES
  *
@@ -28,9 +28,9 @@
  *	     |                                                                       |
  *	     +---------------- other settings, or none -----------------------------+
  *
- * A server that closes a connection on which it was asked nothing for a while
- * leads from OPEN to OPEN: the run that finds it closed connects again. That the
- * Redis is the same one is told by its history, see redis_server_identity.
+ * If the server closes an idle connection, the state stays OPEN: the run that
+ * finds it closed connects again. The history tells whether it is the same
+ * Redis, see redis_server_identity().
  */
 #include "postgres.h"
 
@@ -47,13 +47,13 @@
 #include "redis/redis_push.h"
 #include "redis/redis_verify.h"
 
-/* When a run ends if there is more to do, and the pause before the next. */
+/* The time after which a run ends if there is more to do, and the pause before the next one. */
 #define RUN_BUDGET_MS 200
 #define RUN_PAUSE_MS 50
 
 /*
- * The pause between runs that changes ask for. A busy chat changes again and
- * again: a push that waits for most of the second that it has writes it once.
+ * The pause before a run that changes ask for: most of the second within which
+ * they are pushed, so that a busy chat is written once in that time.
  */
 #define PUSH_PAUSE_MS 750
 
@@ -63,15 +63,15 @@ typedef enum MirrorState
 	MIRROR_OPEN					/* no error since the last connection */
 } MirrorState;
 
-/* All that the job knows from one run to the next. */
+/* The state of the job, from one run to the next. */
 typedef struct Mirror
 {
 	MirrorState state;
 
-	/* The settings that the last connection was made with; NULL before the first. */
+	/* The settings of the last connection; NULL before the first. */
 	char	   *settings;
 
-	/* The history of what is mirrored to, as redis_server_identity tells it; NULL: none yet. */
+	/* The history of the Redis that is mirrored to, see redis_server_identity(); NULL: none yet. */
 	char	   *history;
 
 	RedisPush	push;
@@ -80,13 +80,13 @@ typedef struct Mirror
 	/* Whether the last attempt to delete keys of retired tokens ended in an error. */
 	bool		cleanup_failed;
 
-	/* Which of the two that take long comes first in the next slice. */
+	/* Whether deleting keys comes before verification in the next slice: they take turns. */
 	bool		cleanup_first;
 } Mirror;
 
 static Mirror mirror = {0};
 
-/* Keep a copy of a text, in place of another one or of NULL. */
+/* Replace *kept, which may be NULL, by a copy of a text. */
 static void
 keep(char **kept, const char *text)
 {
@@ -98,8 +98,8 @@ keep(char **kept, const char *text)
 }
 
 /*
- * Drop the connection, and what was under way. The verification that follows the
- * next connection finds the changes that were not pushed.
+ * Close the connection, and forget what is under way. The verification after
+ * the next connection finds the changes that were not pushed.
  */
 static void
 disconnect(void)
@@ -112,9 +112,9 @@ disconnect(void)
 }
 
 /*
- * Be connected. Where that is not to what we were connected to before, what is
- * gone must be deleted again, and all must be verified. Returns whether time was
- * spent on a new connection.
+ * Connect, unless connected. If it is not the same Redis as before, deleted
+ * keys must be deleted again, and all must be verified. Returns whether a new
+ * connection was made.
  */
 static bool
 connect_to_redis(void)
@@ -162,9 +162,9 @@ delete_retired_tokens(void)
 }
 
 /*
- * Do a slice of what there is to do: what changed first, since nothing may be
- * repaired before it is pushed. Neither of the two that take long waits for the
- * other, unless it fails. Returns false if there is nothing left.
+ * Process a slice: changes first, since nothing may be repaired before they are
+ * pushed. The two tasks that take long do not wait for each other, unless one
+ * fails. Returns false if there is nothing left.
  */
 static bool
 do_slice(JobRun *run)
@@ -182,7 +182,10 @@ do_slice(JobRun *run)
 		redis_verify_slice(&mirror.verify, run) || delete_retired_tokens();
 }
 
-/* Do slices until there is nothing left, or no time. Returns whether there is more. */
+/*
+ * Process slices until there is nothing left, or the time is over. Returns
+ * whether there is more.
+ */
 static bool
 do_slices(JobRun *run)
 {
@@ -203,8 +206,8 @@ do_slices(JobRun *run)
 }
 
 /*
- * Push what changed and, when it is time, verify everything. Where there is no
- * connection, a run makes one, and the next goes on.
+ * Job: push changes and, when it is due, verify everything. Without a
+ * connection, a run makes one, and the next run continues.
  */
 static long
 run_mirror(JobRun *run)
@@ -231,7 +234,7 @@ run_mirror(JobRun *run)
 	return Max(1, redis_verify_wait_ms(&mirror.verify));
 }
 
-/* Whether there is something to push before it is time. */
+/* Whether changes ask for a run before the next one is due. */
 static bool
 has_changes(void)
 {

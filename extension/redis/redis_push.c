@@ -1,10 +1,10 @@
 /*
  * redis_push.c
- *	  Counters that changed, written to Redis.
+ *	  Writing counters that changed to Redis.
  *
- * To push is to write what changed, as shared memory tells it. To fill is to
- * write all keys of an application, as of one that has just got a token. Both
- * are done in slices.
+ * To push is to write the changes that shared memory announces. To fill is to
+ * write all keys of an application, such as one that has just got a new token.
+ * Both are done in slices.
  */
 #include "postgres.h"
 
@@ -22,8 +22,9 @@ compare_keys(const void *a, const void *b)
 }
 
 /*
- * Take from shared memory what changed, unless there is some yet to be pushed.
- * Returns false if it is not known in full: then everything must be verified.
+ * Take the changes from shared memory, unless some are yet to be pushed.
+ * Returns false if they are not known completely: then everything must be
+ * verified.
  */
 bool
 redis_push_take_changes(RedisPush *push)
@@ -41,7 +42,7 @@ redis_push_take_changes(RedisPush *push)
 	return !all;
 }
 
-/* Have an application filled. */
+/* Add an application to those to be filled. */
 void
 redis_push_add_fill(RedisPush *push, int32 application)
 {
@@ -51,7 +52,7 @@ redis_push_add_fill(RedisPush *push, int32 application)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Have those applications filled that have chats, and no key of their own yet. */
+/* Add those applications that have chats, and no key of their own yet. */
 static void
 fill_new_applications(RedisPush *push, RedisCounter *counters, int count)
 {
@@ -67,7 +68,7 @@ fill_new_applications(RedisPush *push, RedisCounter *counters, int count)
 			redis_push_add_fill(push, applications[i]->parent.application);
 }
 
-/* Push a slice of what changed. Returns whether there is more. */
+/* Push a slice of the changes. Returns whether there are more. */
 bool
 redis_push_changes(RedisPush *push, JobRun *run)
 {
@@ -93,7 +94,7 @@ redis_push_changes(RedisPush *push, JobRun *run)
 	return false;
 }
 
-/* Fill a slice of the first application that is to be. Returns false if there is none. */
+/* Write a slice of the first application to be filled. Returns false if there is none. */
 bool
 redis_push_fill(RedisPush *push, JobRun *run)
 {
@@ -122,7 +123,7 @@ redis_push_fill(RedisPush *push, JobRun *run)
 	return true;
 }
 
-/* Forget what is yet to be written. */
+/* Forget the changes and fills that are yet to be written. */
 void
 redis_push_reset(RedisPush *push)
 {

@@ -1,6 +1,6 @@
 /*
  * redis_push.h
- *	  Counters that changed, written to Redis: see redis_push.c.
+ *	  Writing counters that changed to Redis: see redis_push.c.
  */
 #ifndef PG_CHAT_REDIS_PUSH_H
 #define PG_CHAT_REDIS_PUSH_H
@@ -12,8 +12,8 @@
 #include "bgworker/job.h"
 
 /*
- * Counters that are yet to be written. It spans runs, and ends with an error: the
- * verification that follows finds what is lost.
+ * Counters that are yet to be written. Lasts from run to run, until an error:
+ * the verification after that finds what was lost.
  */
 typedef struct RedisPush
 {
@@ -22,7 +22,7 @@ typedef struct RedisPush
 	int			count;
 	int			pushed;
 
-	/* Applications to fill, and how far the first of them is. */
+	/* Applications to fill, and the position in the first of them. */
 	List	   *fills;
 	ChatKey		fill_position;
 } RedisPush;

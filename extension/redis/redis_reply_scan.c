@@ -1,30 +1,31 @@
 /*
  * redis_reply_scan.c
- *	  Whether what a Redis server sends is fit to be parsed.
+ *	  Whether the bytes that a Redis server sends may be parsed.
  *
- * hiredis believes what it is told: an array of two billion elements is
- * allocated before the first of them has come, and freed one by one. So the
- * bytes are looked at as they come, before hiredis parses them. Arrays may be
- * as long and as deep as the replies to our commands are, and there may be as
- * many replies as commands. Then memory and time follow what has arrived.
+ * hiredis trusts what it is told: it allocates an array of two billion
+ * elements before the first of them has arrived, and frees it element by
+ * element. So the bytes are scanned as they arrive, before hiredis parses
+ * them. Arrays may be as long and as deep as the replies to our commands are,
+ * and there may be as many replies as commands. Memory and time are then
+ * bounded by what has arrived.
  *
  *	reply	+text | -text | :number | $length text | *length reply ...
  *
- * each line ended by CR LF, as is a string; the length -1 stands for nothing.
- * Types that only version 3 of the protocol has are refused, since it is never
- * asked for.
+ * Each line ends with CR LF, and so does a string; the length -1 stands for
+ * null. Types that only version 3 of the protocol has are refused, since it is
+ * never asked for.
  */
 #include "postgres.h"
 
 #include "redis/redis_reply_scan.h"
 
 /*
- * Elements of all arrays of an exchange, at most: many times those that SCAN is
+ * The most elements of all arrays of an exchange: many times those that SCAN is
  * asked for.
  */
 #define ELEMENTS_MAX 65536
 
-/* The longest string: as many bytes as an exchange may have, or more. */
+/* The longest string: as many bytes as an exchange may have. */
 #define STRING_MAX (512 * 1024)
 
 /* Digits of a 64-bit number. */
@@ -33,14 +34,14 @@
 static const char malformed[] = "the answer is malformed";
 static const char too_long[] = "the answer is too long";
 
-/* Scan the replies to so many commands. */
+/* Begin to scan the replies to so many commands. */
 RedisReplyScan
 redis_reply_scan_begin(int replies)
 {
 	return (RedisReplyScan) {.awaited = replies};
 }
 
-/* A reply or an element is complete, and perhaps the arrays that it is the last of. */
+/* End a reply or an element, and the arrays whose last element it is. */
 static void
 end_value(RedisReplyScan *scan)
 {
@@ -82,7 +83,7 @@ begin_string(RedisReplyScan *scan)
 	return NULL;
 }
 
-/* A line has ended. */
+/* End a line. Returns NULL, or what is wrong. */
 static const char *
 end_line(RedisReplyScan *scan)
 {
@@ -106,7 +107,7 @@ end_line(RedisReplyScan *scan)
 	return type == '*' ? begin_array(scan) : begin_string(scan);
 }
 
-/* The first byte of a reply or an element. */
+/* Take the first byte of a reply or an element. Returns NULL, or what is wrong. */
 static const char *
 begin_line(RedisReplyScan *scan, char type)
 {
@@ -122,7 +123,10 @@ begin_line(RedisReplyScan *scan, char type)
 	return NULL;
 }
 
-/* A further byte of it. Only texts have more than a number. */
+/*
+ * Take another byte of a line. Only texts may have more than a number. Returns
+ * NULL, or what is wrong.
+ */
 static const char *
 continue_line(RedisReplyScan *scan, char byte)
 {
@@ -143,7 +147,7 @@ continue_line(RedisReplyScan *scan, char byte)
 		scan->negative = true;
 	else if (byte >= '0' && byte <= '9' && scan->digits < DIGITS_MAX)
 	{
-		/* Numbers that matter are small; the last digit of 19 may not overflow. */
+		/* Only small numbers matter; the last digit of 19 must not overflow. */
 		if (scan->number <= PG_INT64_MAX / 10 - 1)
 			scan->number = scan->number * 10 + (byte - '0');
 		scan->digits++;
@@ -154,8 +158,8 @@ continue_line(RedisReplyScan *scan, char byte)
 }
 
 /*
- * Go on with bytes that arrived. Returns NULL, or what is wrong with them: then
- * they must not be parsed.
+ * Scan further bytes. Returns NULL, or what is wrong with them: then they must
+ * not be parsed.
  */
 const char *
 redis_reply_scan(RedisReplyScan *scan, const char *bytes, size_t count)

@@ -1,10 +1,10 @@
 /*
  * redis_tls.c
- *	  TLS of the connection to Redis, where hiredis can speak it.
+ *	  TLS of the connection to Redis, if hiredis supports it.
  *
- * hiredis can verify whom a certificate is from, but not whom it is for: so
- * what the two sides agree on is set up here. The authorities are OpenSSL's
- * own, which SSL_CERT_FILE in the server's environment can replace.
+ * hiredis can verify who issued a certificate, but not which host it is for:
+ * so TLS is set up here. The authorities are OpenSSL's own, which
+ * SSL_CERT_FILE in the server's environment can replace.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 
 #include "redis/redis_tls.h"
 
-/* What OpenSSL says went wrong. */
+/* The text of OpenSSL's last error. */
 static const char *
 openssl_problem(void)
 {
@@ -29,7 +29,10 @@ openssl_problem(void)
 	return reason != NULL ? reason : "the connection ended";
 }
 
-/* TLS 1.2 or higher, with a certificate for this host, by name or address. */
+/*
+ * Create a TLS 1.2 (or higher) connection that requires a certificate for this
+ * host, by name or address.
+ */
 static SSL *
 new_tls(const char *host)
 {
@@ -43,7 +46,7 @@ new_tls(const char *host)
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 		tls = SSL_new(context);
 	}
-	SSL_CTX_free(context);		/* tls keeps it as long as it needs it */
+	SSL_CTX_free(context);		/* tls keeps a reference to it */
 	if (tls != NULL &&
 		(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host) == 1 ||
 		 (SSL_set1_host(tls, host) == 1 && SSL_set_tlsext_host_name(tls, host) == 1)))
@@ -53,8 +56,8 @@ new_tls(const char *host)
 }
 
 /*
- * Begin to speak TLS on a new connection, which owns what is returned;
- * redis_tls_go_on must follow. Returns NULL and sets *problem if it cannot.
+ * Begin TLS on a new connection, which owns the result; redis_tls_go_on() must
+ * follow. Returns NULL and sets *problem on failure.
  */
 SSL *
 redis_tls_begin(redisContext *connection, const char *host, const char **problem)
@@ -78,9 +81,10 @@ redis_tls_begin(redisContext *connection, const char *host, const char **problem
 }
 
 /*
- * Go on with the handshake. Returns what the socket must be ready for, to call
- * this again, or 0 when it is done. It is done, too, when it failed, as where the
- * server's certificate is not to be trusted; then *problem is set, or else NULL.
+ * Continue the handshake. Returns the events for which the socket must be ready
+ * before this is called again, or 0 when it is done. It is also done if it
+ * failed, as when the server's certificate is not trusted; *problem is then
+ * set, and NULL otherwise.
  */
 uint32
 redis_tls_go_on(SSL *tls, const char **problem)

@@ -16,7 +16,7 @@
 
 #define REDIS_PORT 6379
 
-/* Decode %XX in place. Returns false if there is a bad one, or %00. */
+/* Decode %XX in place. Returns false if one is malformed, or %00. */
 static bool
 percent_decode(char *text)
 {
@@ -48,7 +48,8 @@ is_digits(const char *text)
 }
 
 /*
- * Take user@, user:password@ or :password@ off the front of *rest.
+ * Parse user@, user:password@ or :password@ at the beginning of *rest, which is
+ * advanced.
  */
 static bool
 parse_user(char **rest, RedisUrl *parts, const char **problem)
@@ -121,8 +122,8 @@ parse_address(char *rest, RedisUrl *parts, const char **problem)
 }
 
 /*
- * Take a URL apart, in place: the parts point into it. Returns false and sets
- * *problem if it is not one, or asks for what this build cannot do.
+ * Parse a URL in place: the parts point into it. Returns false and sets
+ * *problem if it is not one, or needs something that this build lacks.
  */
 bool
 redis_url_parse(char *url, RedisUrl *parts, const char **problem)
@@ -183,8 +184,8 @@ redis_url_parse(char *url, RedisUrl *parts, const char **problem)
 }
 
 /*
- * Whether the text is a URL that redis_connect takes, and has a password. If it
- * is not, *problem says why, without showing any of it.
+ * Whether the text is a URL that redis_connect() takes, and has a password. If
+ * it is not, sets *problem, which shows nothing of it.
  */
 bool
 redis_url_is_valid(const char *url, bool *has_password, const char **problem)

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* A URL, taken apart. Parts that it does not have are NULL. */
+/* The parts of a URL; NULL if it does not have them. */
 typedef struct RedisUrl
 {
 	bool		tls;

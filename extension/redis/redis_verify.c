@@ -2,26 +2,26 @@
  * redis_verify.c
  *	  Keys in Redis, compared with the tables.
  *
- * All keys are compared in slices: each pg_chat.reconcile_interval, after an
- * error, where Redis is another one, and when shared memory lost changes. So a
- * Redis that was flushed, replaced or written to by others is right again.
+ * All keys are compared, in slices: each pg_chat.reconcile_interval, after an
+ * error, when Redis was replaced, and when shared memory lost changes. So a
+ * Redis that was flushed, replaced or written to by others becomes right again.
  *
- * While a slice is compared, numbers go on rising. So a key that differs is a
- * suspect, which is looked at once more, in the next run, after what changed
- * meanwhile was pushed: it is wrong if it is lower than what the table said
- * first, or higher than what the table says now. A wrong key is repaired and, if
- * somebody else must have written it, reported. So these are repaired, but not
- * reported one by one:
+ * Numbers go on rising while a slice is compared. So a key that differs is a
+ * suspect, which is compared once more, in the next run, after the changes until
+ * then were pushed: it is wrong if it is lower than the table was at first, or
+ * higher than the table is now. A wrong key is repaired and, if somebody else
+ * must have written it, reported. These are repaired, but not reported one by
+ * one:
  *
  * - a missing key of a chat without messages, or an application without chats;
  * - a missing key while those of retired tokens are deleted: after a TRUNCATE of
  *   chats, they are the tokens of all applications;
- * - what lags or is missing when a verification catches up: one that follows an
- *   error, another Redis, or changes that shared memory lost. The log has their
+ * - keys that lag or are missing while a verification catches up: after an error,
+ *   with another Redis, or when shared memory lost changes. The log has their
  *   number;
- * - what is found after a hundred keys: Redis was flushed, most likely;
- * - what lags or is missing where there is no shared memory: there, nothing is
- *   pushed, and lagging is no error.
+ * - keys after the first hundred: most likely, Redis was flushed;
+ * - keys that lag or are missing without shared memory: nothing is pushed then,
+ *   and lagging is no error.
  *
  * STATES
  *
@@ -35,8 +35,9 @@
  *	  REPORTING -------------> CATCHING_UP_TWICE -> CATCHING_UP
  *	  CATCHING_UP ----------->
  *
- * To catch up when a verification is under way means that keys behind it may
- * lag, too: it goes on from where it stands, and then all is verified once more.
+ * If catching up begins while a verification is under way, keys that this has
+ * compared already may lag, too: it continues from its position, and then
+ * everything is verified once more.
  */
 #include "postgres.h"
 
@@ -50,7 +51,7 @@
 #include "redis/redis_key_cleanup.h"
 #include "redis/redis_verify.h"
 
-/* Wrong keys that a verification reports, before it only counts them. */
+/* The most wrong keys that a verification reports one by one, before it only counts them. */
 #define REPORTED_MAX 100
 
 static const ChatKey start = {0, 0};
@@ -71,7 +72,7 @@ begin(RedisVerify *verify, RedisVerifyState state)
 	verify->begun = GetCurrentTimestamp();
 }
 
-/* Have everything verified from now on, without a report of what lags. */
+/* Verify everything from now on, without reporting keys that lag. */
 void
 redis_verify_catch_up(RedisVerify *verify)
 {
@@ -94,7 +95,7 @@ redis_verify_wait_ms(const RedisVerify *verify)
 							TimestampTzPlusMilliseconds(verify->begun, interval_ms), interval_ms);
 }
 
-/* Begin a verification, if it is time. Returns whether one is under way. */
+/* Begin a verification, if it is due. Returns whether one is under way. */
 static bool
 begin_in_time(RedisVerify *verify)
 {
@@ -103,7 +104,7 @@ begin_in_time(RedisVerify *verify)
 	return verify->state != VERIFY_IDLE;
 }
 
-/* All keys were compared. */
+/* End a verification: all keys were compared. */
 static void
 end(RedisVerify *verify)
 {
@@ -126,7 +127,7 @@ hash_key(const RedisCounter *counter)
 }
 
 /*
- * Compare a slice of the keys with the tables; those that differ are the
+ * Compare a slice of the keys with the tables; those that differ become
  * suspects. Returns false if there is nothing to verify now.
  */
 bool
@@ -156,7 +157,8 @@ redis_verify_slice(RedisVerify *verify, JobRun *run)
 
 /*
  * Whether a key that was wrong is to be reported. Only somebody else can have
- * made it no number, or too high; that it lags or lacks may be our doing.
+ * made it not a number, or too high; a key that lags or is missing may be our
+ * doing.
  */
 static bool
 is_reported(const RedisVerify *verify, const RedisCounter *counter)
@@ -169,7 +171,7 @@ is_reported(const RedisVerify *verify, const RedisCounter *counter)
 		!(counter->answer == ANSWER_MISSING && (counter->value == 0 || redis_key_cleanup_under_way()));
 }
 
-/* Report keys that were wrong and are repaired, those that are to be. */
+/* Report keys that were repaired, those of them that are to be reported. */
 static void
 report_wrong(RedisVerify *verify, RedisCounter **wrong, int count, JobRun *run)
 {
@@ -199,8 +201,8 @@ report_wrong(RedisVerify *verify, RedisCounter **wrong, int count, JobRun *run)
 }
 
 /*
- * Look once more at the suspects, and repair those that are wrong. Returns false
- * if there are none.
+ * Compare the suspects once more, and repair those that are wrong. Returns
+ * false if there are none.
  */
 bool
 redis_verify_suspects(RedisVerify *verify, JobRun *run)
@@ -219,7 +221,7 @@ redis_verify_suspects(RedisVerify *verify, JobRun *run)
 	found = redis_counters_of(parents, verify->suspect_count, &now);
 	redis_counters_ask(redis_counters_list(now, found), found);
 
-	/* Counters come in the order of the parents; one that is gone may be missing. */
+	/* Counters are in the order of the parents; one that is gone may be missing. */
 	wrong = palloc((found + 1) * sizeof(RedisCounter *));
 	for (int i = 0, n = 0; i < verify->suspect_count && n < found; i++)
 	{
@@ -237,8 +239,8 @@ redis_verify_suspects(RedisVerify *verify, JobRun *run)
 }
 
 /*
- * Whether suspects are to wait for the next run: so that who has just changed
- * a number is not overtaken on the way to shared memory.
+ * Whether suspects have to wait for the next run, so that a transaction which
+ * has just changed a number has announced it in shared memory by then.
  */
 bool
 redis_verify_suspects_wait(const RedisVerify *verify)
@@ -246,14 +248,14 @@ redis_verify_suspects_wait(const RedisVerify *verify)
 	return verify->suspect_count > 0 && !is_catching_up(verify);
 }
 
-/* Forget the suspects: after an error, nobody knows what was written. */
+/* Forget the suspects: after an error it is not known what was written. */
 void
 redis_verify_forget_suspects(RedisVerify *verify)
 {
 	verify->suspect_count = 0;
 }
 
-/* Stop what is under way, to begin from the start. */
+/* Stop a verification that is under way; the next one begins anew. */
 void
 redis_verify_stop(RedisVerify *verify)
 {

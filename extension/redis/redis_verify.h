@@ -15,9 +15,9 @@
 /* The states of verification; drawn in redis_verify.c. */
 typedef enum RedisVerifyState
 {
-	VERIFY_IDLE,				/* the next one begins when it is time */
-	VERIFY_REPORTING,			/* under way: what is wrong is reported */
-	VERIFY_CATCHING_UP,			/* under way: what lags is no error */
+	VERIFY_IDLE,				/* the next one begins when it is due */
+	VERIFY_REPORTING,			/* under way: wrong keys are reported */
+	VERIFY_CATCHING_UP,			/* under way: keys that lag are no error */
 	VERIFY_CATCHING_UP_TWICE	/* the same, and again from the start */
 } RedisVerifyState;
 
@@ -26,20 +26,20 @@ typedef struct RedisSuspect
 {
 	ChatKey		parent;
 	int32		value;			/* as the table had it then */
-	uint32		key_hash;		/* another one: the token was rotated since */
+	uint32		key_hash;		/* of the key's name, to notice that the token was rotated since */
 } RedisSuspect;
 
 /*
- * Verification. Where it stands outlives an error: so what fails again and again
- * does not keep the rest from being verified.
+ * The state of verification. Its position outlives an error, so that an error
+ * which recurs does not keep the rest from being verified.
  */
 typedef struct RedisVerify
 {
 	RedisVerifyState state;
 	ChatKey		position;
-	TimestampTz begun;			/* the one under way, or the last */
-	int			reported;		/* keys that it reported */
-	uint64		written;		/* keys that it wrote without a report */
+	TimestampTz begun;			/* start of the one under way, or of the last */
+	int			reported;		/* keys that were reported */
+	uint64		written;		/* keys that were repaired without a report */
 	RedisSuspect suspects[REDIS_COUNTERS_SLICE];
 	int			suspect_count;
 } RedisVerify;

@@ -80,7 +80,9 @@ static const TableShape shapes[KNOWN_TABLES] = {
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
 			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
 			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
-		}
+		},
+		.keys_count = 1,
+		.keys = {{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1}}
 	}
 };
 
@@ -129,6 +131,7 @@ known_tables_init(void)
 	CacheRegisterSyscacheCallback(PROCOID, on_catalog_change, (Datum) 0);
 }
 
+/* The name of a table in schema chat. */
 const char *
 known_tables_name(ChatTable which)
 {

@@ -51,17 +51,18 @@ static bool
 open_table(OpenTable *table, ChatTable which, uint8 uses)
 {
 	table->which = which;
+	table->lock = lock_for(uses);
 	for (;;)
 	{
 		table->plain = known_tables_look(which);
 		if (!is_plain(table->plain, uses))
 			return false;
-		table->relation = try_relation_open(table->plain->oid, lock_for(uses));
+		table->relation = try_relation_open(table->plain->oid, table->lock);
 		if (table->relation != NULL && known_tables_are_known(which))
 			break;
 		/* It changed before it was locked. */
 		if (table->relation != NULL)
-			relation_close(table->relation, lock_for(uses));
+			relation_close(table->relation, table->lock);
 		table->relation = NULL;
 	}
 	if (uses & ROW_USE(ROW_UPDATE))
@@ -76,7 +77,8 @@ Relation
 row_access_index(OpenTable *table, int index)
 {
 	if (table->indexes[index] == NULL)
-		table->indexes[index] = index_open(table->plain->indexes[index].oid, RowExclusiveLock);
+		table->indexes[index] = index_open(table->plain->indexes[index].oid,
+										   table->lock == AccessShareLock ? AccessShareLock : RowExclusiveLock);
 	return table->indexes[index];
 }
 
@@ -133,15 +135,14 @@ row_access_refresh(RowAccess *access)
 }
 
 /*
- * Open the tables that are used. Returns false, and has opened none, if
- * statements have to do what is wanted: also where they are to raise an error.
+ * Open the tables that are used, or none if statements have to do what is wanted.
  * Raises what chat_tables_owner does, as statements would.
  */
-bool
-row_access_begin(RowAccess *access, RowUses uses)
+static bool
+open_tables(RowAccess *access, RowUses uses)
 {
 	memset(access, 0, sizeof(RowAccess));
-	if (XactReadOnly || IsInParallelMode() || !ActiveSnapshotSet() || known_tables_obstacle() != NULL)
+	if (!ActiveSnapshotSet() || known_tables_obstacle() != NULL)
 		return false;
 	(void) chat_tables_owner();
 	for (ChatTable i = 0; i < KNOWN_TABLES; i++)
@@ -151,12 +152,36 @@ row_access_begin(RowAccess *access, RowUses uses)
 				close_table(&access->tables[j]);
 			return false;
 		}
+	return true;
+}
 
+/*
+ * Open the tables that are used. Returns false, and has opened none, if
+ * statements have to do what is wanted: also where they are to raise an error.
+ */
+bool
+row_access_begin(RowAccess *access, RowUses uses)
+{
+	if (XactReadOnly || IsInParallelMode() || !open_tables(access, uses))
+		return false;
 	CommandCounterIncrement();
 	access->command = GetCurrentCommandId(true);
 	access->snapshot = GetActiveSnapshot();
 	if (access->snapshot->snapshot_type != SNAPSHOT_MVCC || access->snapshot->curcid != access->command)
 		row_access_refresh(access);
+	return true;
+}
+
+/*
+ * The same to read only, with the calling statement's snapshot. It is done on a
+ * standby, too.
+ */
+bool
+row_access_begin_reading(RowAccess *access, RowUses uses)
+{
+	if (!ActiveSnapshotSet() || GetActiveSnapshot()->snapshot_type != SNAPSHOT_MVCC || !open_tables(access, uses))
+		return false;
+	access->snapshot = GetActiveSnapshot();
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "executor/tuptable.h"
 #include "storage/block.h"
+#include "storage/lockdefs.h"
 #include "utils/snapshot.h"
 
 #include "rows/known_tables.h"
@@ -19,6 +20,7 @@ typedef struct OpenTable
 {
 	ChatTable	which;
 	const PlainTable *plain;
+	LOCKMODE	lock;
 	Relation	relation;		/* NULL: not in use */
 	Relation	indexes[PLAIN_INDEXES_MAX];
 	IndexScanDesc scans[PLAIN_KEYS_MAX];
@@ -47,6 +49,7 @@ typedef struct RowUses
 #define ROW_USE(operation) (1 << (operation))
 
 extern bool row_access_begin(RowAccess *access, RowUses uses);
+extern bool row_access_begin_reading(RowAccess *access, RowUses uses);
 extern void row_access_refresh(RowAccess *access);
 extern void row_access_end(RowAccess *access);
 extern Relation row_access_index(OpenTable *table, int index);

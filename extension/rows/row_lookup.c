@@ -42,24 +42,28 @@ key_of_integers(int key, int count, const int *columns, const int32 *values)
 	return made;
 }
 
+/* The key of a row of chat.applications, by the id. */
 RowKey
 row_key_of_application(int32 id)
 {
 	return key_of_integers(KEY_FIRST, 1, (int[]) {APPLICATIONS_ID}, &id);
 }
 
+/* The key of a row of chat.application_counters. */
 RowKey
 row_key_of_counters(int32 application)
 {
 	return key_of_integers(KEY_FIRST, 1, (int[]) {COUNTERS_APPLICATION}, &application);
 }
 
+/* The key of a row of chat.chats. */
 RowKey
 row_key_of_chat(int32 application, int32 chat)
 {
 	return key_of_integers(KEY_FIRST, 2, (int[]) {CHATS_APPLICATION, CHATS_NUMBER}, (int32[]) {application, chat});
 }
 
+/* The key of a row of chat.applications, by the token, which must live as long. */
 RowKey
 row_key_of_token(text *token)
 {
@@ -213,7 +217,8 @@ find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
 			tid_cache_put_root(table->which, key->hash, &root);
 			return true;
 		}
-		scan->kill_prior_tuple = all_dead;
+		/* On a standby, where others may still see it, it must not be said. */
+		scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
 	}
 	return false;
 }

@@ -59,6 +59,10 @@ tid_cache_forget(ChatTable which)
 			versions[i].check = 0;
 }
 
+/*
+ * Find the root of the row whose key has this hash, most likely: see above. Returns
+ * false if none is known.
+ */
 bool
 tid_cache_find_root(ChatTable which, uint32 hash, ItemPointer tid)
 {
@@ -96,12 +100,14 @@ tid_cache_find_version_before(ChatTable which, uint32 hash, ItemPointer tid)
 	return true;
 }
 
+/* Remember the root of a row, by the hash of its key. */
 void
 tid_cache_put_root(ChatTable which, uint32 hash, ItemPointer tid)
 {
 	roots[hash % ROOTS] = (Root) {check_of(which, hash), *tid};
 }
 
+/* Remember the version of a row that this transaction made, by the hash of its key. */
 void
 tid_cache_put_version(ChatTable which, uint32 hash, ItemPointer tid)
 {

@@ -1,14 +1,14 @@
 /*
  * search.c
- *	  Search for messages by what their bodies contain.
+ *	  Search for messages whose bodies contain a text.
  *
  * A search goes through the messages of a chat or of an application in the
- * order of their keys, up or down, until it has found as many as are wanted.
- * PostgreSQL alone reads them all, or uses the trigram index of
- * trigram_index.c. Where there is an index in Elasticsearch, that names
- * candidates first, see search_candidates.c. So the answer is the same, and it
- * is the same when Elasticsearch fails on the way: then PostgreSQL alone finds
- * the rest.
+ * order of their keys, up or down, until it has found as many as the caller
+ * wants. PostgreSQL alone reads them all, or uses the trigram index of
+ * trigram_index.c. If there is an index in Elasticsearch, that names
+ * candidates first, see search_candidates.c. The answer is the same, and
+ * remains the same if Elasticsearch fails on the way: PostgreSQL alone then
+ * finds the rest.
  */
 #include "postgres.h"
 
@@ -40,16 +40,16 @@ PG_FUNCTION_INFO_V1(chat_search_application_by_id);
 PG_FUNCTION_INFO_V1(chat_search_application_by_token);
 PG_FUNCTION_INFO_V1(chat_search_application_json);
 
-/* A query is looked up in an index if it has so many characters, folded. */
+/* The least characters of a folded query that is looked up in an index. */
 #define INDEXED_CHARACTERS 3
 
-/* With so many messages or more, a chat is looked up in the trigram index. */
+/* The least messages of a chat that is looked up in the trigram index. */
 #define SMALL_CHAT 50000
 
 /*
- * Whether an answer of Elasticsearch, which knows the present alone, could
- * differ from what the transaction's snapshot shows, or the query from what the
- * index has.
+ * Whether an answer of Elasticsearch, which knows only the present, could
+ * differ from the transaction's snapshot, or the query's folding from that in
+ * the index.
  */
 static bool
 index_may_differ(void)
@@ -57,7 +57,7 @@ index_may_differ(void)
 	return IsolationUsesXactSnapshot() || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
 
-/* Whether a chat is searched that is read faster than the whole trigram index is consulted. */
+/* Whether the search is of a chat that is read faster than the trigram index is searched. */
 static bool
 is_small(const Search *search)
 {
@@ -69,7 +69,7 @@ is_small(const Search *search)
 		spi_result_int32(0, spi_column("messages_count")) < SMALL_CHAT;
 }
 
-/* Find what is missing, with whatever there is to find it by. */
+/* Find the missing rows, by the best way that is available. */
 static void
 find_missing(Search *search)
 {
@@ -96,7 +96,7 @@ find_missing(Search *search)
 	search_table_rest(search);
 }
 
-/* Add a hint to the error of a search that runs into a timeout. */
+/* Add a hint to the error if the search runs into a timeout. */
 static void
 add_hint(void *argument)
 {
@@ -104,7 +104,7 @@ add_hint(void *argument)
 		errhint("Narrow the search with after or before, search within one chat, or have an index: see chat.add_trigram_index() and pg_chat.elasticsearch_url.");
 }
 
-/* Append the rows of a tuplestore, which allows random access, to another, the last first. */
+/* Append the rows of a tuplestore, which allows random access, to another in reverse order. */
 static void
 store_backward(Tuplestorestate *from, RowStore to)
 {
@@ -118,7 +118,7 @@ store_backward(Tuplestorestate *from, RowStore to)
 	tuplestore_end(from);
 }
 
-/* Find what is missing. */
+/* Find the missing rows; a timeout gets a hint. */
 static void
 find(Search *search)
 {
@@ -130,8 +130,8 @@ find(Search *search)
 }
 
 /*
- * Run a search and return what it finds, in ascending order. Returns the number
- * of rows.
+ * Run a search and return the rows that it finds, in ascending order. Returns
+ * their number.
  */
 static int64
 return_rows(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search)
@@ -150,8 +150,9 @@ return_rows(FunctionCallInfo fcinfo, const SqlFunction *function, Search *search
 }
 
 /*
- * Run a search and return what it finds as a page of JSON; max_size_argument is
- * the place of max_size. Returns the number of messages.
+ * Run a search and return the messages that it finds as a page of JSON.
+ * max_size_argument is the place of the argument max_size. Returns the number
+ * of messages.
  */
 static int64
 return_json(FunctionCallInfo fcinfo, const SqlFunction *function, Search search, int max_size_argument)
@@ -182,7 +183,10 @@ query_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/* A search of the chat of argument 1; arguments 2 to 5 are query, after, before and limit. */
+/*
+ * A search of the chat that argument 1 names; arguments 2 to 5 are query,
+ * after, before and limit.
+ */
 static Search
 search_of_chat(FunctionCallInfo fcinfo, int32 application)
 {
@@ -238,7 +242,7 @@ chat_search_messages_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &search_messages_function);
 }
 
-/* Argument 6 is max_size. */
+/* Search a chat; argument 6 is max_size. */
 static Datum
 search_messages_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
@@ -266,7 +270,10 @@ chat_search_messages_json(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &function);
 }
 
-/* The key of a message, argument n. Raises 22023 with its name if it is none. */
+/*
+ * The position of a message, argument n. Raises 22023 with the argument's name
+ * unless it is an array of two numbers.
+ */
 static Position
 key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -282,7 +289,7 @@ key_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return (Position) {.chat = values[0], .number = values[1]};
 }
 
-/* A search of all chats; arguments 1 to 4 are query, after, before and limit. */
+/* A search of all chats of an application; arguments 1 to 4 are query, after, before and limit. */
 static Search
 search_of_application(FunctionCallInfo fcinfo, int32 application)
 {
@@ -342,7 +349,7 @@ chat_search_application_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &search_application_function);
 }
 
-/* Argument 5 is max_size. */
+/* Search an application; argument 5 is max_size. */
 static Datum
 search_application_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {

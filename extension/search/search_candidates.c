@@ -3,14 +3,15 @@
  *	  Searching with Elasticsearch.
  *
  * The index in Elasticsearch names candidates, and PostgreSQL finds those of
- * them that match in the calling query's snapshot. PostgreSQL reads the messages
- * that the index may lack, between the candidates:
+ * them that match in the calling query's snapshot. PostgreSQL also reads the
+ * messages that the index may lack, between the candidates:
  *
- *		candidates		  c1   c2			c3
- *		unindexed		|		  |=======|		 |====|
- *		read			  c1   c2 |=======| c3	 |====|
+ *	candidates		  c1   c2			c3
+ *	unindexed		|		  |=======|		 |====|
+ *	read			  c1   c2 |=======| c3	 |====|
  *
- * This goes on, batch by batch, until there are as many messages as are wanted.
+ * This is repeated, batch by batch, until there are as many messages as the
+ * caller wants.
  */
 #include "postgres.h"
 
@@ -30,7 +31,7 @@ is_over(const Search *search)
 	return search->missing <= 0 || search_range_is_empty(&search->range);
 }
 
-/* Whether a range stands at the very beginning of what is left of the search. */
+/* Whether a range begins where the rest of the search does. */
 static bool
 is_next(const SearchRange *left, ChatRange range)
 {
@@ -41,9 +42,9 @@ is_next(const SearchRange *left, ChatRange range)
 }
 
 /*
- * Put candidates and what is not indexed between them into one order. unindexed
- * loses what was taken from it. Returns the number of ranges, and in *last how far
- * they lead.
+ * Merge candidates and the unindexed ranges between them, in the order of the
+ * search, and remove these from unindexed. Returns the number of ranges; *last
+ * becomes the position through which they lead.
  */
 static int
 merge(const Search *search, const EsCandidates *candidates, UnindexedRanges *unindexed, ChatRange *ranges, Position *last)
@@ -80,7 +81,7 @@ merge(const Search *search, const EsCandidates *candidates, UnindexedRanges *uni
 	}
 }
 
-/* How many candidates to ask for, after a round that asked for previous. */
+/* The number of candidates to ask for, after a round that asked for previous. */
 static int
 batch_size(const Search *search, int previous)
 {
@@ -90,9 +91,10 @@ batch_size(const Search *search, int previous)
 }
 
 /*
- * Have Elasticsearch name candidates, unless it has failed of late, or there is
- * too little time left for a fair answer. If it fails with all of its time, it
- * has failed for others, too. Returns whether there are candidates.
+ * Ask Elasticsearch for candidates, unless it has failed recently, or too
+ * little time is left for a fair chance. If it fails with all of the time, the
+ * circuit breaker opens for other searches, too. Returns whether there are
+ * candidates.
  */
 static bool
 ask_if_sensible(const Search *search, const char *index, int size, long timeout_ms, bool whole_time,
@@ -108,13 +110,13 @@ ask_if_sensible(const Search *search, const char *index, int size, long timeout_
 	else
 		ereport(whole_time && circuit_breaker_failed(registry_circuit_breaker()) ? LOG : DEBUG1,
 				(errmsg("pg_chat searches without Elasticsearch"),
-		/* It may name the server, as does the setting that superusers alone can read. */
+		/* Only for superusers, who alone can read the setting: it may name the server. */
 				 superuser_arg(GetOuterUserId()) ? errdetail_internal("%s", problem) : errdetail_log("%s", problem),
 				 errhidestmt(true)));
 	return problem == NULL;
 }
 
-/* Search the first range that is not indexed, which is next. */
+/* Search the first unindexed range, which is next. */
 static void
 search_first_unindexed(Search *search, UnindexedRanges *unindexed)
 {
@@ -127,9 +129,9 @@ search_first_unindexed(Search *search, UnindexedRanges *unindexed)
 }
 
 /*
- * Find what is missing with an index, which may lack some ranges, as far as
- * Elasticsearch answers. Returns whether it did to the end; if not, the search's
- * range is what is left.
+ * Find the missing rows with an index, which may lack some ranges, as long as
+ * Elasticsearch answers. Returns whether it did to the end; if not, the
+ * search's range is the rest.
  */
 bool
 search_candidates_find(Search *search, const char *index, UnindexedRanges *unindexed)

@@ -8,7 +8,7 @@
 #include "search/search_table.h"
 #include "search/unindexed_ranges.h"
 
-/* pg_chat.search_timeout: how long a search waits for Elasticsearch, in milliseconds. */
+/* pg_chat.search_timeout: the time that a search waits for Elasticsearch, in milliseconds. */
 extern int	guc_search_timeout;
 
 extern bool search_candidates_find(Search *search, const char *index, UnindexedRanges *unindexed);

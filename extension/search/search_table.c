@@ -15,9 +15,10 @@
 #define MATCHES " AND chat.contains(body, $2)"
 
 /*
- * The messages of a range that match. Parameters: application, query, the range's
- * bounds above and through, each a chat and a number, how many, and the pattern,
- * if any. The order is that of the key: ascending, or descending with DESC.
+ * The matching messages of a range. Parameters: application, query, the range's
+ * bounds above and through, each a chat and a number, the limit, and the
+ * pattern, if any. The order is that of the key: ascending, or descending with
+ * DESC.
  */
 #define SCAN_CHAT(matches, order) \
 	MESSAGE_SELECT_OF("$1", "$3") matches " AND " CHAT_IS_NOT_DELETED("$1", "$3") \
@@ -36,8 +37,8 @@
 #define PATTERN_MATCHES MATCHES " AND chat.fold(body) ~~ $8"
 
 /*
- * The messages that match, of many ranges, in the order of these. Parameters:
- * application, query, the ranges' chats and bounds, and how many.
+ * The matching messages of many ranges, in the order of the ranges. Parameters:
+ * application, query, the ranges' chats and bounds, and the limit.
  */
 #define RANGES_SELECT(columns, order) \
 	"SELECT " columns MESSAGE_COLUMNS("m") \
@@ -50,7 +51,7 @@
 #define RANGES_PLAN(columns, order) \
 	SAVED_PLAN(RANGES_SELECT(columns, order), INT4OID, TEXTOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID)
 
-/* Count rows that were found. */
+/* Count rows that were found, as no longer missing. */
 static void
 count_found(Search *search, uint64 rows)
 {
@@ -59,11 +60,11 @@ count_found(Search *search, uint64 rows)
 		search->missing = 0;
 }
 
-/* Find what is missing, in what is left of the search's range. */
+/* Find the missing rows in the rest of the search's range. */
 void
 search_table_rest(Search *search)
 {
-	/* By whether a chat is searched, and whether from its end. */
+	/* By whether a chat is searched, and whether from the end. */
 	static SavedPlan scans[2][2] = {
 		{SCAN_PLAN(SCAN_APPLICATION(MATCHES, "")), SCAN_PLAN(SCAN_APPLICATION(MATCHES, " DESC"))},
 		{SCAN_PLAN(SCAN_CHAT(MATCHES, "")), SCAN_PLAN(SCAN_CHAT(MATCHES, " DESC"))}
@@ -88,7 +89,7 @@ search_table_rest(Search *search)
 											 values, search->found));
 }
 
-/* Find what is missing in ranges, which are in the order of the search. */
+/* Find the missing rows in ranges, which are in the order of the search. */
 void
 search_table_ranges(Search *search, const ChatRange *ranges, int count)
 {

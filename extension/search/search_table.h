@@ -11,11 +11,11 @@
 /* A search that is under way. */
 typedef struct Search
 {
-	SearchRange range;			/* what is left to go through */
+	SearchRange range;			/* the rest, yet to be searched */
 	text	   *query;
 	text	   *pattern;		/* for the trigram index, see trigram_index.c; NULL: not used */
-	int64		missing;		/* rows that are still wanted; 0 once found takes no more */
-	DestReceiver *found;		/* rows, in the order of the search */
+	int64		missing;		/* rows still wanted; 0 once found takes no more */
+	DestReceiver *found;		/* takes the rows, in the order of the search */
 	const bool *found_enough;	/* set once found takes no more; NULL: it takes all */
 } Search;
 

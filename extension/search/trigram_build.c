@@ -2,10 +2,10 @@
  * trigram_build.c
  *	  The process that builds the trigram index.
  *
- * CREATE INDEX CONCURRENTLY, which lets others write meanwhile, must not run
- * within a transaction, as a function does; and it waits for all older ones.
- * So it has a background worker of its own, which ends with it. The outcome
- * stands in chat_internal.worker_jobs.
+ * CREATE INDEX CONCURRENTLY, which does not block writers, must not run within
+ * a transaction, as a function does; and it waits for all older transactions.
+ * So it has a background worker of its own, which exits when it is done. The
+ * outcome is recorded in chat_internal.worker_jobs.
  */
 #include "postgres.h"
 
@@ -35,7 +35,8 @@ PGDLLEXPORT void pg_chat_build_main(Datum argument);
 #define BUILDER_TYPE "pg_chat index builder"
 
 /*
- * Register and start the process. Returns false if there is no room for it.
+ * Register and start the process. Returns false if all background workers are
+ * in use.
  */
 bool
 trigram_build_begin(void)
@@ -55,7 +56,7 @@ trigram_build_begin(void)
 }
 
 /*
- * The lock that a build holds: an advisory lock of a class that SQL cannot
+ * The lock that a build holds: an advisory lock, of a class that SQL cannot
  * reach.
  */
 static LOCKTAG
@@ -79,7 +80,7 @@ trigram_build_runs(void)
 	return false;
 }
 
-/* Run a command that must not run within a transaction. */
+/* Execute a command that must not run within a transaction. */
 static void
 run_at_top_level(const char *sql)
 {
@@ -93,7 +94,7 @@ run_at_top_level(const char *sql)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	/* Its data outlives the transactions that the command itself commits. */
+	/* Its data must outlive the transactions that the command itself commits. */
 	MemoryContextSwitchTo(context);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, sql);
@@ -107,7 +108,10 @@ run_at_top_level(const char *sql)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* The command that builds the index; NULL if it is there. */
+/*
+ * The command that builds the index; NULL if it exists. *drop becomes whether
+ * an invalid one has to be dropped first.
+ */
 static char *
 read_command(bool *drop)
 {
@@ -133,8 +137,8 @@ read_command(bool *drop)
 }
 
 /*
- * Build the index. Statistics follow at once: without them the planner would
- * not know which words are rare.
+ * Build the index, and gather statistics: without them the planner would not
+ * know which words are rare.
  */
 static long
 build(JobRun *run)

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* The row of chat_internal.worker_jobs that tells what became of a build. */
+/* The name of the row of chat_internal.worker_jobs with the outcome of a build. */
 #define TRIGRAM_JOB "trigram index"
 
 extern bool trigram_build_begin(void);

@@ -1,6 +1,6 @@
 /*
  * trigram_functions.c
- *	  Adding and dropping the trigram index, in SQL.
+ *	  SQL functions that add and drop the trigram index.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@ PG_FUNCTION_INFO_V1(chat_drop_trigram_index);
 
 #define WHERE_TO_LOOK "pg_stat_progress_create_index shows how far it is. Call chat.add_trigram_index() again to see what became of it."
 
-/* Raise 55000 unless pg_trgm is there. */
+/* Raise 55000 unless pg_trgm is installed. */
 static void
 require_pg_trgm(void)
 {
@@ -56,8 +56,8 @@ last_error(void)
 }
 
 /*
- * Whether pg_trgm takes a Greek letter for one. In the locale C only those of
- * ASCII are, so that the index knows nothing of other scripts.
+ * Whether pg_trgm considers a Greek letter to be a letter. In the locale C only
+ * those of ASCII are, so that the index would not have other scripts.
  */
 static bool
 knows_all_scripts(void)
@@ -71,7 +71,7 @@ knows_all_scripts(void)
 	return SPI_processed > 0;
 }
 
-/* Have the index built. Returns what there is to say about it. */
+/* Start to build the index. Returns a message about that. */
 static char *
 begin_build(void)
 {
@@ -94,6 +94,10 @@ begin_build(void)
 
 /*
  * chat.add_trigram_index() returns text
+ *
+ * Starts to build the index, unless it exists, and returns a message about its
+ * state. Raises 25006 on a standby, 55000 if pg_trgm is missing, and 53400 if
+ * all background workers are in use.
  */
 Datum
 chat_add_trigram_index(PG_FUNCTION_ARGS)
@@ -126,6 +130,9 @@ chat_add_trigram_index(PG_FUNCTION_ARGS)
 
 /*
  * chat.drop_trigram_index() returns boolean
+ *
+ * Drops the index. Returns whether there was one. Raises 55006 while it is
+ * being built.
  */
 Datum
 chat_drop_trigram_index(PG_FUNCTION_ARGS)

@@ -2,10 +2,10 @@
  * trigram_index.c
  *	  The trigram index.
  *
- * It is a GIN index of pg_trgm's trigrams on chat.fold(body), which somebody
- * asked for by chat.add_trigram_index(): it makes searches of large chats and of
- * applications fast, and each message dearer to write. The planner decides about
- * its use, search by search.
+ * It is an optional GIN index of pg_trgm's trigrams on chat.fold(body),
+ * created by chat.add_trigram_index(). It makes searches of large chats and of
+ * applications fast, and each write of a message more expensive. The planner
+ * decides for each search whether to use it.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "common/spi_plan.h"
 #include "search/trigram_index.h"
 
-/* How it is with the index. */
+/* The state of the index. */
 TrigramState
 trigram_state(void)
 {
@@ -38,7 +38,7 @@ trigram_state(void)
 }
 
 /*
- * The pattern of LIKE for what contains a folded text, in the current memory
+ * The LIKE pattern for texts that contain a folded text, in the current memory
  * context.
  */
 text *
@@ -59,7 +59,7 @@ trigram_pattern(const text *folded)
 	return cstring_to_text_with_len(pattern.data, pattern.len);
 }
 
-/* The schema of pg_trgm, or NULL if it is not there. Connected to SPI. */
+/* The name of pg_trgm's schema, or NULL if it is not installed. Connected to SPI. */
 char *
 trigram_schema(void)
 {

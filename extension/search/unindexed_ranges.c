@@ -2,10 +2,10 @@
  * unindexed_ranges.c
  *	  Messages that an index may lack.
  *
- * They are above their chat's watermark, or in the queue. As watermarks, queue
- * and messages are read with one snapshot, from before Elasticsearch is asked,
- * whatever is in none of these ranges is found there as that snapshot shows it,
- * or as it became later.
+ * They are above their chat's watermark, or in the queue. Watermarks, queue
+ * and messages are read with one snapshot, taken before Elasticsearch is
+ * asked. So Elasticsearch finds every message outside of these ranges as that
+ * snapshot shows it, or in a later state.
  */
 #include "postgres.h"
 
@@ -14,13 +14,13 @@
 #include "common/spi_plan.h"
 #include "search/unindexed_ranges.h"
 
-/* Ranges at most; with more, the index is no help. */
+/* The most ranges; with more of them, the index is of no use. */
 #define RANGES_MAX 10000
 
 /*
- * Read the ends of chats that lie above the watermark. A chat without one may
- * have messages that its last_number does not show, if somebody has set that
- * directly. Parameters: index, application, first and last chat, limit.
+ * Read the ends of chats above the watermark. A chat without one may have
+ * messages above its last_number, if somebody has set that directly.
+ * Parameters: index, application, first and last chat, limit.
  */
 static uint64
 read_ends(const SearchRange *searched, int32 index)
@@ -67,7 +67,7 @@ read_queue(const SearchRange *searched, int32 index)
 	return spi_plan_read(&plan, values);
 }
 
-/* Add what of a range lies within the search. */
+/* Add the part of a range that lies within the search. */
 static void
 add_range(UnindexedRanges *unindexed, const SearchRange *searched, ChatRange range)
 {
@@ -79,7 +79,7 @@ add_range(UnindexedRanges *unindexed, const SearchRange *searched, ChatRange ran
 		unindexed->ranges[unindexed->count++] = range;
 }
 
-/* By where they begin; of those that begin together, the longest first. */
+/* Compare ranges by their beginning, and of those with the same the longest first. */
 static int
 compare_ranges(const void *a, const void *b)
 {
@@ -94,8 +94,8 @@ compare_ranges(const void *a, const void *b)
 }
 
 /*
- * Bring the ranges into ascending order, without those that lie in another:
- * what is queued may lie above the watermark.
+ * Sort the ranges, and remove those that lie in another: queued messages may
+ * lie above the watermark.
  */
 static void
 sort_ranges(UnindexedRanges *unindexed)
@@ -126,8 +126,8 @@ reverse_ranges(UnindexedRanges *unindexed)
 }
 
 /*
- * Read what of a search's range an index may lack, in the current memory
- * context. Returns false if it is too much.
+ * Read the parts of a search's range that an index may lack, in the current
+ * memory context. Returns false if they are too many.
  */
 bool
 unindexed_ranges_read(const SearchRange *searched, int32 index, UnindexedRanges *unindexed)
@@ -142,7 +142,7 @@ unindexed_ranges_read(const SearchRange *searched, int32 index, UnindexedRanges 
 	{
 		int32		indexed = spi_result_int32(row, spi_column("indexed"));
 
-		/* A watermark that is too high says nothing. */
+		/* A watermark that is too high means nothing. */
 		if (indexed > spi_result_int32(row, spi_column("last")))
 			indexed = 0;
 		add_range(unindexed, searched,

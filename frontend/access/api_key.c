@@ -104,15 +104,22 @@ api_key_ask(const char *key, FactWaiter *waiter)
 	if (id == 0)
 		return false;
 	digest = digest_of(key, strlen(key));
+	if (fact_tell(&key_type, &digest, waiter))
+		return true;
 	digest_to_hex(&digest, hex);
-	api_key_ask_digest(hex, id, waiter);
+	fact_ask(&key_type, &digest, &(FactParameters) {.first = hex, .first_length = sizeof(hex), .number = id}, waiter);
 	return true;
 }
 
 void
-api_key_ask_digest(const char *hex, int id, FactWaiter *waiter)
+api_key_ask_again(const Grant *grant, FactWaiter *waiter)
 {
-	fact_ask(&key_type, &(FactName) {.first = hex, .first_length = DIGEST_HEX_SIZE, .number = id}, waiter);
+	Digest		digest = digest_of_hex(grant->digest);
+
+	if (!fact_tell(&key_type, &digest, waiter))
+		fact_ask(&key_type, &digest, &(FactParameters) {
+			.first = grant->digest, .first_length = strlen(grant->digest), .number = grant->key
+		}, waiter);
 }
 
 static void

@@ -16,8 +16,8 @@
  */
 extern bool api_key_ask(const char *key, FactWaiter *waiter);
 
-/* The same by a key's digest and id. */
-extern void api_key_ask_digest(const char *hex, int id, FactWaiter *waiter);
+/* Asks again for the grant of the key that a grant is of. */
+extern void api_key_ask_again(const Grant *grant, FactWaiter *waiter);
 
 /* Once a second: tells the database which keys were used, a minute after it was told last. */
 extern void api_keys_tick(void);

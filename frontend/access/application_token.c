@@ -27,5 +27,8 @@ is_application_id(const Text *segment)
 void
 application_token_ask(const Text *id, FactWaiter *waiter)
 {
-	fact_ask(&token_type, &(FactName) {.first = id->bytes, .first_length = id->length}, waiter);
+	Digest		name = digest_of(id->bytes, id->length);
+
+	if (!fact_tell(&token_type, &name, waiter))
+		fact_ask(&token_type, &name, &(FactParameters) {.first = id->bytes, .first_length = id->length}, waiter);
 }

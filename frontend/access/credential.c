@@ -172,7 +172,7 @@ void
 credential_recheck(const Grant *grant, FactWaiter *waiter)
 {
 	if (grant->key)
-		api_key_ask_digest(grant->digest, grant->key, waiter);
+		api_key_ask_again(grant, waiter);
 	else if (grant->expires_at > (int64_t) time(NULL))
 		verification_key_ask(grant->token, strlen(grant->token), grant->kid, waiter);
 	else

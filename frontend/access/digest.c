@@ -6,6 +6,7 @@
  * depends on digests, which nobody can choose, and so tells nothing of a secret.
  */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,4 +70,14 @@ digest_to_hex(const Digest *digest, char hex[DIGEST_HEX_SIZE])
 		hex[2 + 2 * i] = digits[digest->bytes[i] >> 4];
 		hex[3 + 2 * i] = digits[digest->bytes[i] & 15];
 	}
+}
+
+Digest
+digest_of_hex(const char *hex)
+{
+	Digest		digest = {0};
+
+	for (int i = 0; strlen(hex) == DIGEST_HEX_SIZE && i < DIGEST_SIZE; i++)
+		sscanf(hex + 2 + 2 * i, "%2hhx", &digest.bytes[i]);
+	return digest;
 }

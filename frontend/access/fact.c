@@ -182,18 +182,18 @@ on_failure(Query *query, const Failure *failure)
 
 /* Sends the question for a fact. Returns false without memory. */
 static bool
-send_question(Fact *fact, const FactName *name)
+send_question(Fact *fact, const FactParameters *parameters)
 {
-	size_t		length = name->first_length + name->second_length;
+	size_t		length = parameters->first_length + parameters->second_length;
 
 	forget_value(fact);
 	fact->texts = malloc(length + 2);
 	if (fact->texts == NULL)
 		return false;
-	memcpy(fact->texts, name->first, name->first_length);
-	fact->texts[name->first_length] = '\0';
-	if (name->second)
-		memcpy(fact->texts + name->first_length + 1, name->second, name->second_length);
+	memcpy(fact->texts, parameters->first, parameters->first_length);
+	fact->texts[parameters->first_length] = '\0';
+	if (parameters->second)
+		memcpy(fact->texts + parameters->first_length + 1, parameters->second, parameters->second_length);
 	fact->texts[length + 1] = '\0';
 
 	fact->asked = true;
@@ -206,29 +206,33 @@ send_question(Fact *fact, const FactName *name)
 		.succeeded = on_row,
 		.failed = on_failure,
 	};
-	query_add_text(&fact->query, fact->texts, name->first_length);
-	if (name->second)
-		query_add_text(&fact->query, fact->texts + name->first_length + 1, name->second_length);
-	else if (name->number)
-		query_add_number(&fact->query, name->number);
+	query_add_text(&fact->query, fact->texts, parameters->first_length);
+	if (parameters->second)
+		query_add_text(&fact->query, fact->texts + parameters->first_length + 1, parameters->second_length);
+	else if (parameters->number)
+		query_add_number(&fact->query, parameters->number);
 	reads_submit(&fact->query);
 	return true;
 }
 
-void
-fact_ask(const FactType *type, const FactName *name, FactWaiter *waiter)
+bool
+fact_tell(const FactType *type, const Digest *name, FactWaiter *waiter)
 {
-	Digest		digest = digest_of_two(name->first, name->first_length, name->second, name->second_length);
-	Fact	   *fact = fact_find(type, &digest);
-	bool		known = fact && (fact->asked || fact->until > loop_now());
+	Fact	   *fact = fact_find(type, name);
 
-	if (known && !fact->asked)
-	{
-		waiter->found(waiter, fact->value, fact->until);
-		return;
-	}
+	if (fact == NULL || fact->asked || fact->until <= loop_now())
+		return false;
+	waiter->found(waiter, fact->value, fact->until);
+	return true;
+}
+
+void
+fact_ask(const FactType *type, const Digest *name, const FactParameters *parameters, FactWaiter *waiter)
+{
+	Fact	   *fact = fact_find(type, name);
+
 	if (fact == NULL)
-		fact = fact_new(type, &digest);
+		fact = fact_new(type, name);
 	if (fact == NULL)
 	{
 		waiter->failed(waiter, &(Failure) {.message = "The server is busy."});
@@ -236,7 +240,7 @@ fact_ask(const FactType *type, const FactName *name, FactWaiter *waiter)
 	}
 	waiter->next = fact->waiters;
 	fact->waiters = waiter;
-	if (!known && !send_question(fact, name))
+	if (!fact->asked && !send_question(fact, parameters))
 		tell(fact, &(Failure) {.message = "Out of memory."});
 }
 

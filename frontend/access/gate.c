@@ -2,8 +2,8 @@
  * gate.c
  *		The gate: every request passes it on its way to its handler.
  *
- * What can be said at once is said when the head is there: no body of who is refused is
- * kept. A credential is looked up when the request is complete.
+ * A request that can be refused by its head is refused when that is complete, so that its
+ * body is not kept. A credential is looked up when the request is complete.
  */
 #include "access/api_key.h"
 #include "access/client_address.h"
@@ -16,9 +16,9 @@
 #include "common/settings.h"
 
 void
-gate_open(void)
+gate_open(const Endpoint *endpoints, int count)
 {
-	exposure_check();
+	exposure_check(endpoints, count);
 	rights_open();
 	origins_open();
 	client_addresses_open();

@@ -1,6 +1,6 @@
 /*
  * grant.h
- *		A grant: what a caller may do, as its credential says.
+ *		A grant: the rights of a caller, by its credential.
  *
  * A key's is for an application or for all of them, and has a scope. A user's is
  * for one application, for some of its chats or all, and ends with the token that
@@ -39,14 +39,16 @@ typedef struct Grant
 	char	   *kid;			/* of the key that a user's token is signed by */
 } Grant;
 
-/* A new one, with one reference and nothing in it; NULL without memory. */
+/* Creates an empty grant with one reference; NULL if out of memory. */
 extern Grant *grant_new(void);
 
-/* One more reference, and one less; NULL is allowed. */
+/* Adds a reference, and returns the grant; NULL is allowed. */
 extern Grant *grant_keep(Grant *grant);
+
+/* Drops a reference, with the last one the grant; NULL is allowed. */
 extern void grant_release(Grant *grant);
 
-/* Sets a text of a grant to a copy. Returns false without memory. */
+/* Sets a text of a grant to a copy. Returns false if out of memory. */
 extern bool grant_set(char **text, const char *value);
 
 /* Sorts the chats, which have been filled in. */
@@ -55,8 +57,10 @@ extern void grant_sort_chats(Grant *grant);
 /* Is it for this chat? */
 extern bool grant_has_chat(const Grant *grant, int chat);
 
-/* The scope of this name; SCOPE_NONE if there is none. And its name. */
+/* The scope with this name; SCOPE_NONE if there is none. */
 extern Scope scope_parse(const char *name);
+
+/* The name of a scope. */
 extern const char *scope_name(Scope scope);
 
 #endif

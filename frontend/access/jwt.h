@@ -30,9 +30,8 @@ typedef struct Jwt
 extern const char *jwt_parse(const char *text, Jwt *jwt);
 
 /*
- * What the token grants, once its signature is verified by the key and its times are
- * checked; now is in seconds of the calendar's clock. Else returns NULL, and says
- * what is wrong.
+ * Verifies the signature of the token by the key, and its times; now is in seconds of the
+ * calendar's clock. Returns the grant of the token, or NULL, and sets problem.
  */
 extern Grant *jwt_grant(const Jwt *jwt, const VerificationKey *key, int64_t now, const char **problem);
 

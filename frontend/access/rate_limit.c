@@ -63,23 +63,19 @@ is_limited(const Policy *policy)
 	return *policy->rates[REQUESTS] || *policy->rates[MESSAGES];
 }
 
-/* A number for a caller, which nobody can choose. */
+/* A number for a caller, which nobody can choose, from one that is the caller's own. */
 static uint64_t
-identify(const Policy *policy, const void *name, size_t length)
+identify(const Policy *policy, uint64_t caller)
 {
-	static unsigned char secret[16];
-	static bool drawn;
-	char		text[sizeof(secret) + 1];
-	Digest		digest;
-	uint64_t	caller;
+	static uint64_t secret;
 
-	if (!drawn)
-		RAND_bytes(secret, sizeof(secret));
-	drawn = true;
-	memcpy(text, secret, sizeof(secret));
-	text[sizeof(secret)] = policy == &of_address ? 'a' : policy == &of_key ? 'k' : 'u';
-	digest = digest_of_two(text, sizeof(text), name, length);
-	memcpy(&caller, digest.bytes, sizeof(caller));
+	if (secret == 0)
+		RAND_bytes((unsigned char *) &secret, sizeof(secret));
+	caller += secret + (uint64_t) (policy == &of_key) + 2 * (uint64_t) (policy == &of_user);
+	/* The end of SplitMix64: each bit of the one depends on all bits of the other. */
+	caller = (caller ^ caller >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	caller = (caller ^ caller >> 27) * UINT64_C(0x94d049bb133111eb);
+	caller ^= caller >> 31;
 	return caller ? caller : 1;
 }
 
@@ -146,10 +142,10 @@ refuse(Request *request, double missing, int rate)
 
 /* Takes what a request costs from the bucket of a caller, or nothing at all. */
 static bool
-take(Visit *visit, const Policy *policy, const void *name, size_t length)
+take(Visit *visit, const Policy *policy, uint64_t caller)
 {
 	const int	costs[KINDS] = {[REQUESTS] = 1, [MESSAGES] = visit->right->messages};
-	Bucket	   *bucket = bucket_of(policy, identify(policy, name, length));
+	Bucket	   *bucket = bucket_of(policy, identify(policy, caller));
 	bool		enough = true;
 
 	for (Kind kind = 0; kind < KINDS && enough; kind++)
@@ -175,14 +171,17 @@ bool
 rate_limit_admits_address(Visit *visit)
 {
 	struct in6_addr address;
-	bool		mapped;
+	uint64_t	caller = 0;
 
 	if (!is_limited(&of_address))
 		return true;
 	address = client_address(&visit->request);
-	mapped = IN6_IS_ADDR_V4MAPPED(&address);
 	/* A client of IPv6 has all of a /64. */
-	return take(visit, &of_address, mapped ? address.s6_addr + 12 : address.s6_addr, mapped ? 4 : 8);
+	if (IN6_IS_ADDR_V4MAPPED(&address))
+		memcpy(&caller, address.s6_addr + 12, 4);
+	else
+		memcpy(&caller, address.s6_addr, sizeof(caller));
+	return take(visit, &of_address, caller);
 }
 
 bool
@@ -190,22 +189,61 @@ rate_limit_admits_grant(Visit *visit)
 {
 	const Grant *grant = visit->grant;
 	char		name[NAME_MAX_SIZE];
-	int			length;
+	Digest		digest;
+	uint64_t	caller;
 
 	if (!is_limited(grant->user ? &of_user : &of_key))
 		return true;
 	if (!grant->user)
-		return take(visit, &of_key, &grant->key, sizeof(grant->key));
-	length = snprintf(name, sizeof(name), "%d %s", grant->application, grant->user);
-	return take(visit, &of_user, name, (size_t) length);
+		return take(visit, &of_key, (uint64_t) grant->key);
+	digest = digest_of(name, (size_t) snprintf(name, sizeof(name), "%d %s", grant->application, grant->user));
+	memcpy(&caller, digest.bytes, sizeof(caller));
+	return take(visit, &of_user, caller);
+}
+
+/* A header that is being written: there is room for all limits. */
+typedef struct Header
+{
+	char		text[LIMITS_MAX * 64];
+	char	   *end;
+} Header;
+
+static void
+append_text(Header *header, const char *text)
+{
+	header->end = stpcpy(header->end, text);
+}
+
+static void
+append_number(Header *header, int number)
+{
+	char		digits[12];
+	char	   *first = digits + sizeof(digits) - 1;
+
+	*first = '\0';
+	do
+		*--first = (char) ('0' + number % 10);
+	while ((number /= 10) > 0);
+	append_text(header, first);
+}
+
+/* Appends an item of a list: "name";parameter=NUMBER;parameter=NUMBER. */
+static void
+append_item(Header *header, const char *name, const char *first, int first_number, const char *second, int second_number)
+{
+	append_text(header, header->end > header->text ? ", \"" : "\"");
+	append_text(header, name);
+	append_text(header, first);
+	append_number(header, first_number);
+	append_text(header, second);
+	append_number(header, second_number);
 }
 
 void
 rate_limit_complete(Visit *visit)
 {
-	char		policies[LIMITS_MAX * 64] = "";
-	char		limits[LIMITS_MAX * 64] = "";
-	int			used[2] = {0, 0};
+	Header		policies = {.end = policies.text};
+	Header		limits = {.end = limits.text};
 
 	if (visit->limit_count == 0)
 		return;
@@ -213,11 +251,9 @@ rate_limit_complete(Visit *visit)
 	{
 		const Limit *limit = &visit->limits[i];
 
-		used[0] += snprintf(policies + used[0], sizeof(policies) - used[0], "%s\"%s\";q=%d;w=%d",
-							i ? ", " : "", limit->name, limit->rate * WINDOW, WINDOW);
-		used[1] += snprintf(limits + used[1], sizeof(limits) - used[1], "%s\"%s\";r=%d;t=%d",
-							i ? ", " : "", limit->name, limit->remaining, limit->reset);
+		append_item(&policies, limit->name, "\";q=", limit->rate * WINDOW, ";w=", WINDOW);
+		append_item(&limits, limit->name, "\";r=", limit->remaining, ";t=", limit->reset);
 	}
-	response_header(&visit->request, "RateLimit-Policy", policies);
-	response_header(&visit->request, "RateLimit", limits);
+	response_header(&visit->request, "RateLimit-Policy", policies.text);
+	response_header(&visit->request, "RateLimit", limits.text);
 }

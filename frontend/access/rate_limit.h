@@ -12,8 +12,10 @@
 
 #include "access/visit.h"
 
-/* May the address, or whoever has the credential, send this? If not, responds with 429. */
+/* May the address send this request? If not, responds with 429. */
 extern bool rate_limit_admits_address(Visit *visit);
+
+/* May the owner of the credential send this request? If not, responds with 429. */
 extern bool rate_limit_admits_grant(Visit *visit);
 
 /* Says in the response what is left. */

@@ -1,6 +1,6 @@
 /*
  * ticket.h
- *		Tickets, which stand in a URL in the place of a credential.
+ *		Tickets, which replace a credential in a URL.
  */
 #ifndef CHATD_TICKET_H
 #define CHATD_TICKET_H
@@ -17,8 +17,10 @@ extern bool ticket_make(char ticket[TICKET_SIZE]);
 /* Is a text a ticket? If so, writes its digest as a parameter, which ends with a NUL. */
 extern bool ticket_digest(const char *text, size_t length, char hex[DIGEST_HEX_SIZE + 1]);
 
-/* What the database keeps for a ticket: a grant as JSON, malloc'ed; NULL without memory. And back. */
+/* The JSON of a grant, which the database keeps for a ticket; malloc'ed, NULL if out of memory. */
 extern char *ticket_content(const Grant *grant);
+
+/* The grant of such JSON; NULL if it is none, or out of memory. */
 extern Grant *ticket_grant(const char *content);
 
 #endif

@@ -128,7 +128,12 @@ static const FactType key_type = {GET_VERIFICATION_KEYS, read_key, verification_
 void
 verification_key_ask(const char *token, size_t length, const char *kid, FactWaiter *waiter)
 {
-	fact_ask(&key_type, &(FactName) {.first = token, .first_length = length, .second = kid, .second_length = strlen(kid)}, waiter);
+	Digest		name = digest_of_two(token, length, kid, strlen(kid));
+
+	if (!fact_tell(&key_type, &name, waiter))
+		fact_ask(&key_type, &name, &(FactParameters) {
+			.first = token, .first_length = length, .second = kid, .second_length = strlen(kid)
+		}, waiter);
 }
 
 int

@@ -1,6 +1,6 @@
 /*
  * verification_key.h
- *		Keys that verify what applications have signed.
+ *		Keys that verify signatures of applications.
  */
 #ifndef CHATD_VERIFICATION_KEY_H
 #define CHATD_VERIFICATION_KEY_H
@@ -25,6 +25,8 @@ extern bool verification_key_verifies(const VerificationKey *key, const char *al
 
 /* A key of one's own, for tests; NULL if the material is not what the algorithm needs. */
 extern VerificationKey *verification_key_new(const char *algorithm, const unsigned char *material, size_t length);
+
+/* Frees a key. */
 extern void verification_key_free(void *key);
 
 #endif

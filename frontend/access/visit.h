@@ -1,6 +1,6 @@
 /*
  * visit.h
- *		A visit: a request, and on whose behalf it comes.
+ *		A visit: a request and its caller.
  */
 #ifndef CHATD_VISIT_H
 #define CHATD_VISIT_H
@@ -14,7 +14,7 @@
 
 typedef struct Visit
 {
-	Request		request;		/* first: the HTTP server knows this alone */
+	Request		request;		/* must be first: the HTTP server knows only this */
 	const Right *right;			/* that the route needs */
 	const char *credential;		/* as sent, in libmicrohttpd's buffer; NULL: none that counts */
 	char		ticket[DIGEST_HEX_SIZE + 1];	/* digest of the one in the query; "": none */
@@ -38,6 +38,7 @@ enum
 	SEGMENT_MESSAGE
 };
 
+/* The visit that a request belongs to. */
 extern Visit *visit_of(Request *request);
 
 /* Frees what belongs to the visit and not to the request. */
@@ -49,11 +50,13 @@ extern void visit_release(Request *request);
  */
 extern Text visit_token(Request *request);
 
-/* The segment of the path that names the application; NULL if none does. And the chat's number, or 0. */
+/* The segment of the path that names the application; NULL if none does. */
 extern const Text *visit_application(const Request *request);
+
+/* The number of the chat in the path; 0 if it has none. */
 extern int	visit_chat(const Request *request);
 
-/* What the caller may do; NULL: the caller has no credential, and may do all that it came to. */
+/* The rights of the caller; NULL: it has no credential, and its request was admitted without. */
 extern const Grant *visit_grant(Request *request);
 
 /* The user that a message is from; NULL: a key's, or nobody's. */

@@ -2,6 +2,8 @@
  * messages.c
  *		Handlers of messages.
  */
+#include <string.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
@@ -154,12 +156,15 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
+	const QueryValue *sender = &call_of(request)->query.values[MESSAGE_SENDER];
 	Json		json = {0};
 
 	json_open(&json, '{');
 	json_member_number(&json, "number", rows_number(rows, 0, OUTCOME_NUMBER));
 	json_member_text(&json, "body", body->text, body->length);
 	row_member_text(&json, "created_at", rows->result, rows->first, OUTCOME_CREATED_AT);
+	if (sender->text)
+		json_member_text(&json, "sender", sender->text, sender->length);
 	json_close(&json, '}');
 	respond_json(request, MHD_HTTP_CREATED, &json);
 }
@@ -192,5 +197,9 @@ message_create(Request *request)
 	call_add_number(request, path_chat(request));
 	call_add_text(request, body, length);
 	call_add_number(request, number);
+	if (visit_user(request))
+		call_add_text(request, visit_user(request), strlen(visit_user(request)));
+	else
+		call_add_number(request, 0);
 	call_write(request);
 }

@@ -46,7 +46,7 @@ append(Json *json, const char *bytes, size_t length)
 	}
 }
 
-/* What comes next is a value or a member: separates it from the one before it. */
+/* Separates the value or member that follows from the one before it. */
 static void
 separate(Json *json)
 {

@@ -20,8 +20,10 @@ typedef struct Json
 	bool		failed;			/* out of memory */
 } Json;
 
-/* Begin and end an array or an object, with its bracket. */
+/* Begins an array or an object, with its bracket. */
 extern void json_open(Json *json, char bracket);
+
+/* Ends an array or an object, with its bracket. */
 extern void json_close(Json *json, char bracket);
 
 /* Writes the name of a member, which needs no escapes; its value is to follow. */
@@ -39,9 +41,13 @@ extern size_t json_plain_length(const char *text, size_t length);
 /* Writes a value that is JSON already. */
 extern void json_value(Json *json, const char *value, size_t length);
 
-/* Write a member: a name and its value. */
+/* Writes a member that is a string, as json_text() does. */
 extern void json_member_text(Json *json, const char *name, const char *text, size_t length);
+
+/* Writes a member that is a number. */
 extern void json_member_number(Json *json, const char *name, int number);
+
+/* Writes a member whose value is JSON already. */
 extern void json_member_value(Json *json, const char *name, const char *value, size_t length);
 
 /* Ends the writer. Returns the JSON, malloc'ed and followed by a NUL; NULL if out of memory. */

@@ -40,7 +40,7 @@ typedef struct Setting
 } Setting;
 
 static const Setting table[] = {
-	{"listen", "CHATD_LISTEN", "ADDRESS", "address to listen on, IPv4 or IPv6, no name", &settings.listen, NULL, 0, 0},
+	{"listen", "CHATD_LISTEN", "ADDRESS,...", "addresses to listen on, IPv4 or IPv6, with or without a port; paths of sockets", &settings.listen, NULL, 0, 0},
 	{"port", "CHATD_PORT", "PORT", "port to listen on, 0 for any free one", NULL, &settings.port, 0, 65535},
 	{"loops", "CHATD_LOOPS", "N", "processes that share the port", NULL, &settings.loops, 1, 256},
 	{"share-port", "CHATD_SHARE_PORT", NULL, "share the port with other chatd", NULL, &settings.share_port, 0, 1},

@@ -11,7 +11,7 @@
 
 typedef struct Settings
 {
-	const char *listen;			/* numeric address to listen on */
+	const char *listen;			/* addresses to listen on, by commas */
 	const char *database;		/* connection string; NULL: libpq's defaults */
 	int			port;			/* 0: any free one */
 	int			loops;			/* processes that share the port */

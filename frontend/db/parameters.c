@@ -55,8 +55,9 @@ array_begin(Array *array, ArrayType type, int count)
 void
 array_add_text(Array *array, const char *text, size_t length)
 {
-	append_integer(array, (int32_t) length);
-	append(array, text, length);
+	append_integer(array, text ? (int32_t) length : -1);
+	if (text)
+		append(array, text, length);
 }
 
 void

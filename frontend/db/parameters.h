@@ -27,7 +27,7 @@ typedef struct Array
 /* Begins an array of count elements, which have to be added next. */
 extern void array_begin(Array *array, ArrayType type, int count);
 
-/* Adds a text of length bytes. */
+/* Adds a text of length bytes; NULL stands for null. */
 extern void array_add_text(Array *array, const char *text, size_t length);
 
 /* Adds an integer; 0 stands for null. */

@@ -27,7 +27,8 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.delete_chat($1::text, $2::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
 		"SELECT number, sqlstate, field, message, chat.rfc3339(created_at)"
-	" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false)"},
+		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false,"
+	" senders => $5::text[])"},
 	[GET_MESSAGES] = {"get_messages",
 		"SELECT message, item"
 	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},

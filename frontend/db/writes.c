@@ -37,7 +37,7 @@
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
-#define MESSAGE_VALUES 4
+#define MESSAGE_VALUES 5
 
 typedef struct Batch
 {
@@ -240,7 +240,7 @@ batch_send(Session *session, Batch *batch)
 	static Array arrays[MESSAGE_VALUES];
 	const char *values[MESSAGE_VALUES];
 	int			lengths[MESSAGE_VALUES];
-	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1};
+	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1};
 	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
 	int			count = batch->messages.count;
 	bool		complete = true;
@@ -249,6 +249,7 @@ batch_send(Session *session, Batch *batch)
 	array_begin(&arrays[MESSAGE_CHAT], ARRAY_OF_INTEGERS, count);
 	array_begin(&arrays[MESSAGE_BODY], ARRAY_OF_TEXTS, count);
 	array_begin(&arrays[MESSAGE_NUMBER], ARRAY_OF_INTEGERS, count);
+	array_begin(&arrays[MESSAGE_SENDER], ARRAY_OF_TEXTS, count);
 	for (const Query *query = batch->messages.first; query; query = query->next)
 	{
 		const QueryValue *message = query->values;
@@ -257,6 +258,7 @@ batch_send(Session *session, Batch *batch)
 		array_add_number(&arrays[MESSAGE_CHAT], message[MESSAGE_CHAT].number);
 		array_add_text(&arrays[MESSAGE_BODY], message[MESSAGE_BODY].text, message[MESSAGE_BODY].length);
 		array_add_number(&arrays[MESSAGE_NUMBER], message[MESSAGE_NUMBER].number);
+		array_add_text(&arrays[MESSAGE_SENDER], message[MESSAGE_SENDER].text, message[MESSAGE_SENDER].length);
 	}
 	for (int i = 0; i < MESSAGE_VALUES; i++)
 	{

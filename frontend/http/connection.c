@@ -24,6 +24,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "http/acceptor.h"
 #include "http/connection.h"
 #include "http/daemon.h"
 #include "http/error_body.h"
@@ -65,6 +66,7 @@ connection_begin(struct MHD_Connection *connection)
 {
 	int			fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	Connection *client = fd < by_fd_size ? calloc(1, sizeof(Connection)) : NULL;
+	const struct sockaddr *address;
 
 	if (client == NULL)
 	{
@@ -73,7 +75,9 @@ connection_begin(struct MHD_Connection *connection)
 	}
 	by_fd[fd] = client;
 	client->fd = fd;
-	client->share = share_join(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+	address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+	client->share = share_join(address);
+	client->is_tcp = address && address->sa_family != AF_UNIX;
 	client->since = loop_now();
 	client->next = connections;
 	if (connections)
@@ -117,7 +121,7 @@ connection_notify(void *unused, struct MHD_Connection *connection, void **socket
 	{
 		connection_end(client);
 		*socket_context = NULL;
-		daemon_wake();			/* there is room for another */
+		acceptor_resume();
 	}
 }
 
@@ -221,6 +225,9 @@ writing_tick(Connection *client)
 {
 	uint64_t	bytes = connection_bytes(client);
 
+	/* Of a socket of Unix it cannot be told; who is there is on this machine. */
+	if (!client->is_tcp)
+		return;
 	if (!client->examined)
 	{
 		client->progress = bytes;

@@ -27,6 +27,7 @@ typedef struct Connection
 {
 	int			fd;
 	Share	   *share;			/* of its address; NULL if out of memory */
+	bool		is_tcp;			/* else it is on a socket of Unix */
 	ConnectionState state;
 	uint64_t	since;			/* when the state was entered, or writing last progressed enough */
 	uint64_t	progress;		/* bytes received when last examined, or acknowledged at since */

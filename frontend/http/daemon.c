@@ -5,18 +5,14 @@
  * The daemon keeps its connections in an epoll set of its own. The descriptor of
  * that set is one of those that the loop watches.
  */
-#include <poll.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "common/loop.h"
 #include "http/daemon.h"
-#include "http/listener.h"
 
 static struct MHD_Daemon *running;
 static Watcher watcher = {.fd = -1};
 static bool events_pending;		/* the daemon has something to do */
-static int	listening_fd = -1;
 static bool stopping;
 
 static void
@@ -28,10 +24,9 @@ on_events(void *unused, uint32_t events)
 }
 
 void
-daemon_open(struct MHD_Daemon *daemon, int listen_fd)
+daemon_open(struct MHD_Daemon *daemon)
 {
 	running = daemon;
-	listening_fd = listen_fd;
 	watcher.ready = on_events;
 	loop_watch(&watcher, MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EPOLLIN);
 	events_pending = true;
@@ -71,14 +66,7 @@ daemon_run(void)
 void
 daemon_stop(void)
 {
-	struct pollfd listening = {.fd = listening_fd, .events = POLLIN};
-
 	stopping = true;
-	/* Each run accepts a few; none if the limit of connections is reached. */
-	for (int i = 0; i < LISTEN_BACKLOG && poll(&listening, 1, 0) > 0; i++)
-		MHD_run(running);
-	MHD_quiesce_daemon(running);
-	close(listening_fd);
 	events_pending = true;
 }
 

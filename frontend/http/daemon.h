@@ -11,8 +11,8 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
-/* Runs a started daemon in the loop from now on; it accepts from listen_fd. */
-extern void daemon_open(struct MHD_Daemon *daemon, int listen_fd);
+/* Runs a started daemon in the loop from now on; acceptor.c gives it connections. */
+extern void daemon_open(struct MHD_Daemon *daemon);
 
 /* Resumes a suspended connection in the next daemon_run(). */
 extern void daemon_resume(struct MHD_Connection *connection);
@@ -26,7 +26,7 @@ extern bool daemon_is_busy(void);
 /* At the end of an iteration of the loop: lets the daemon work, if it has to. */
 extern void daemon_run(void);
 
-/* Accepts the connections that are already established, and none after that. */
+/* Has each connection end with its response. */
 extern void daemon_stop(void);
 
 /* Has daemon_stop() been called? */

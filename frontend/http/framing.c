@@ -119,21 +119,23 @@ check_length(Walk *walk, const char *value, size_t length)
 }
 
 /* Headers that a request has once at most: where their values go, and what is said of a second. */
+#define SINGLE(name, member) {name, sizeof(name) - 1, offsetof(Headers, member), "There is more than one " name "."}
 static const struct
 {
 	const char *name;
+	size_t		length;
 	size_t		place;
 	const char *repeated;
 }			singles[] = {
-	{MHD_HTTP_HEADER_HOST, offsetof(Headers, host), "There is more than one Host."},
-	{MHD_HTTP_HEADER_CONTENT_TYPE, offsetof(Headers, content_type), "There is more than one Content-Type."},
-	{MHD_HTTP_HEADER_AUTHORIZATION, offsetof(Headers, authorization), "There is more than one Authorization."},
-	{MHD_HTTP_HEADER_ORIGIN, offsetof(Headers, origin), "There is more than one Origin."},
-	{"Sec-Fetch-Site", offsetof(Headers, fetch_site), "There is more than one Sec-Fetch-Site."},
-	{MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, offsetof(Headers, preflight),
-	"There is more than one Access-Control-Request-Method."},
-	{"Idempotency-Key", offsetof(Headers, idempotency_key), "There is more than one Idempotency-Key."},
-	{MHD_HTTP_HEADER_IF_MATCH, offsetof(Headers, if_match), "There is more than one If-Match."},
+
+	SINGLE(MHD_HTTP_HEADER_HOST, host),
+	SINGLE(MHD_HTTP_HEADER_CONTENT_TYPE, content_type),
+	SINGLE(MHD_HTTP_HEADER_AUTHORIZATION, authorization),
+	SINGLE(MHD_HTTP_HEADER_ORIGIN, origin),
+	SINGLE("Sec-Fetch-Site", fetch_site),
+	SINGLE(MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, preflight),
+	SINGLE("Idempotency-Key", idempotency_key),
+	SINGLE(MHD_HTTP_HEADER_IF_MATCH, if_match),
 };
 
 static void
@@ -143,7 +145,7 @@ take_single(Walk *walk, const char *name, size_t name_length, const char *value)
 	{
 		const char **place = (const char **) ((char *) walk->headers + singles[i].place);
 
-		if (!is_name(name, name_length, singles[i].name))
+		if (name_length != singles[i].length || strncasecmp(name, singles[i].name, name_length) != 0)
 			continue;
 		if (*place)
 			refuse(&walk->refusal, 400, singles[i].repeated);

@@ -1,55 +1,117 @@
 /*
  * listener.c
- *		The listening socket.
+ *		The listening sockets of all loops.
+ *
+ * On a port each loop has a socket of its own, between which the kernel divides the
+ * connections (SO_REUSEPORT). A socket of Unix, or one of the service manager, is
+ * shared: whichever loop is there first accepts.
  */
 #include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/log.h"
-#include "common/settings.h"
 #include "http/listener.h"
 
 static void
-fail(const char *what, const char *detail)
+fail(const Endpoint *endpoint)
 {
-	log_event("cannot %s %s port %d: %s", what, settings.listen, settings.port, detail);
+	char		name[ENDPOINT_NAME_SIZE];
+	int			reason = errno;
+
+	endpoint_name(endpoint, name);
+	log_event("cannot listen on %s: %s", name, strerror(reason));
 	exit(1);
 }
 
-int
-listener_open(int port, bool shared)
+static int
+open_port(Endpoint *endpoint, bool shared)
 {
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *address;
-	char		service[8];
+	const struct sockaddr *address = (const struct sockaddr *) &endpoint->address;
 	int			on = 1;
-	int			fd;
+	int			off = 0;
+	int			fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	snprintf(service, sizeof(service), "%d", port);
-	if (getaddrinfo(settings.listen, service, &hints, &address) != 0)
-		fail("listen on", "--listen takes an IPv4 or IPv6 address, such as 127.0.0.1 or ::1, and --port the port");
-	fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* Where it is any address, that of IPv4 is among them. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		(address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0) ||
 		(shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
-		bind(fd, address->ai_addr, address->ai_addrlen) < 0 ||
+		bind(fd, address, endpoint->size) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
-		fail("listen on", strerror(errno));
-	freeaddrinfo(address);
+		fail(endpoint);
+	if (getsockname(fd, (struct sockaddr *) &endpoint->address, &endpoint->size) < 0)
+		fail(endpoint);
 	return fd;
 }
 
-int
-listener_port(int listen_fd)
+/*
+ * Takes away the socket that a chatd has left there which is no more. One that is listened
+ * to stays, and makes bind() fail.
+ */
+static void
+remove_stale(const struct sockaddr_un *address)
 {
-	struct sockaddr_storage address;
-	socklen_t	size = sizeof(address);
-	char		service[8] = "0";
+	struct stat status;
+	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (getsockname(listen_fd, (struct sockaddr *) &address, &size) == 0)
-		getnameinfo((struct sockaddr *) &address, size, NULL, 0, service, sizeof(service), NI_NUMERICSERV);
-	return atoi(service);
+	if (fd >= 0 && lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+		connect(fd, (const struct sockaddr *) address, sizeof(*address)) < 0 && errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
+open_path(const Endpoint *endpoint)
+{
+	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	remove_stale((const struct sockaddr_un *) &endpoint->address);
+	if (fd < 0 || bind(fd, (const struct sockaddr *) &endpoint->address, endpoint->size) < 0 ||
+		listen(fd, LISTEN_BACKLOG) < 0)
+		fail(endpoint);
+	return fd;
+}
+
+Listeners
+listeners_open(Endpoint *endpoints, int count, bool shared)
+{
+	Listeners	listeners = {.count = count};
+
+	for (int i = 0; i < count; i++)
+	{
+		int		   *fd = &listeners.fds[i];
+
+		if (endpoints[i].address.ss_family == AF_UNIX && endpoints[i].shared_fd < 0)
+		{
+			endpoints[i].shared_fd = open_path(&endpoints[i]);
+			endpoints[i].created = true;
+		}
+		if (endpoints[i].shared_fd >= 0)
+			*fd = fcntl(endpoints[i].shared_fd, F_DUPFD_CLOEXEC, 0);
+		else
+			*fd = open_port(&endpoints[i], shared);
+		if (*fd < 0)
+			fail(&endpoints[i]);
+	}
+	return listeners;
+}
+
+void
+listeners_close(const Listeners *listeners)
+{
+	for (int i = 0; i < listeners->count; i++)
+		close(listeners->fds[i]);
+}
+
+void
+listeners_remove(const Endpoint *endpoints, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (endpoints[i].created)
+			unlink(((const struct sockaddr_un *) &endpoints[i].address)->sun_path);
 }

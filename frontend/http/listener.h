@@ -1,22 +1,33 @@
 /*
  * listener.h
- *		The listening socket.
+ *		The listening sockets of all loops.
  */
 #ifndef CHATD_LISTENER_H
 #define CHATD_LISTENER_H
 
-#include <stdbool.h>
+#include "http/endpoint.h"
 
 #define LISTEN_BACKLOG 1024
 
-/*
- * Opens a socket that listens on the address of the settings and on a port, or on any free
- * one if that is 0. If shared, other sockets that this function has opened, in any chatd,
- * may listen on the port as well. Exits on failure.
- */
-extern int	listener_open(int port, bool shared);
+/* The listening sockets of one loop, one for each endpoint. */
+typedef struct Listeners
+{
+	int			fds[ENDPOINTS_MAX];
+	int			count;
+} Listeners;
 
-/* The port that a socket listens on. */
-extern int	listener_port(int listen_fd);
+/*
+ * Opens sockets that listen on the endpoints, for a loop. A port 0 becomes a free one, which
+ * the endpoint then has. On a port, each loop has a socket of its own; it may have been
+ * opened for another loop of this chatd before or, if shared, for another chatd. Other sockets
+ * are the same ones in all loops. Exits on failure.
+ */
+extern Listeners listeners_open(Endpoint *endpoints, int count, bool shared);
+
+/* Closes them. */
+extern void listeners_close(const Listeners *listeners);
+
+/* Takes away what the sockets of Unix have left in directories. */
+extern void listeners_remove(const Endpoint *endpoints, int count);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/settings.h"
+#include "http/acceptor.h"
 #include "http/connection.h"
 #include "http/daemon.h"
 #include "http/exchange.h"
@@ -33,14 +34,13 @@ ignore_message(void *unused, const char *format, va_list arguments)
 }
 
 void
-server_open(int listen_fd, const Service *service)
+server_open(const Listeners *listeners, const Service *service)
 {
 	void	   *closure = (void *) service;
 	struct MHD_Daemon *daemon =
-	MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+	MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
 					 NULL, NULL, exchange_handle, closure,
 					 MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
-					 MHD_OPTION_LISTEN_SOCKET, (MHD_socket) listen_fd,
 					 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
 					 MHD_OPTION_CONNECTION_LIMIT, (unsigned int) settings.max_connections,
 					 MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, closure,
@@ -57,5 +57,6 @@ server_open(int listen_fd, const Service *service)
 		log_event("cannot start libmicrohttpd");
 		exit(1);
 	}
-	daemon_open(daemon, listen_fd);
+	daemon_open(daemon);
+	acceptor_open(daemon, listeners);
 }

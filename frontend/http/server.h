@@ -5,9 +5,10 @@
 #ifndef CHATD_SERVER_H
 #define CHATD_SERVER_H
 
+#include "http/listener.h"
 #include "http/router.h"
 
-/* Serves a listening socket from now on; see daemon.h. Exits on failure. */
-extern void server_open(int listen_fd, const Service *service);
+/* Serves listening sockets from now on; see daemon.h. Exits on failure. */
+extern void server_open(const Listeners *listeners, const Service *service);
 
 #endif

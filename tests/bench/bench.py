@@ -28,7 +28,7 @@ CALL = 100
 MILLION = 1000000
 MIRROR_OFTEN = 4
 
-# What is measured, and what it is measured against.
+# The lines of the benchmark: a measurement, and what it is compared with.
 
 def bare_rows(bench, rows, chat_settings, chat_of_row, clients=CLIENTS):
     """A bare INSERT of the row that a message is, into a table just like chat.messages.

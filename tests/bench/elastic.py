@@ -15,7 +15,7 @@ import engine  # pylint: disable=wrong-import-position
 CONNECTIONS = 4
 DOCUMENTS = 2000
 
-# What an index has that it was not created with.
+# Settings that an index has without having been created with them.
 GIVEN = ("uuid", "creation_date", "provided_name", "version", "routing", "replication")
 
 

@@ -78,7 +78,7 @@ SCRIPTS = [
            100, "bare INSERT of 100", 0.8),
 ]
 
-# What anybody could write, with the caller's rights.
+# The function that anybody could write, with the caller's rights.
 COUNTED = """
     CREATE TABLE counters (application_id integer, number integer, last_number integer NOT NULL DEFAULT 0,
         messages_count integer NOT NULL DEFAULT 0, PRIMARY KEY (application_id, number)) WITH (fillfactor = 10);
@@ -122,7 +122,7 @@ class CountedPostgres(Postgres):
         servers.wait_until(lambda: not os.path.exists("/proc/%d" % pid), "the end of the server", 60)
 
     def ended(self):
-        """What the processes that have ended have left."""
+        """The counts that processes have left which have ended."""
         return set(self.directory.glob("count.*"))
 
     def session(self, script, transactions):

@@ -1,4 +1,4 @@
-"""What a line of the benchmark is, how it is measured, and the rows of the table that it makes."""
+"""Lines of the benchmark: how they are measured, and the rows of the table that they make."""
 
 import collections
 import json
@@ -29,12 +29,12 @@ Line = collections.namedtuple("Line", "key name measure beside_name beside goal 
 # A line that makes its rows itself: rows(bench, rounds) returns them.
 RowsLine = collections.namedtuple("RowsLine", "key rows")
 
-# What a row is called that no Line makes; what stands beside it, if anything.
+# The names of rows that no Line makes, and what they are compared with, if anything.
 Title = collections.namedtuple("Title", "name beside_name", defaults=("",))
 
 
 class Bench:
-    """What all measurements share: the servers, the application they write to, the time they take."""
+    """The state that all measurements share: the servers, the application they write to, the time they take."""
 
     def __init__(self, postgres, chatd, alone, seconds, rounds, messages, stack):
         self.postgres, self.chatd, self.alone = postgres, chatd, alone
@@ -111,7 +111,7 @@ class Bench:
 
 
 def output_of(command, **options):
-    """What a client prints; if it fails, an error with the first lines of its complaint."""
+    """The output of a client; if it fails, an error with the first lines of its message."""
     client = subprocess.run(command, text=True, capture_output=True, check=False, **options)
     if client.returncode != 0:
         raise RuntimeError("%s failed:\n%s" % (

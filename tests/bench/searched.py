@@ -104,7 +104,7 @@ class Searched(Bench):
         self.log_each += each
 
     def documents(self, above, each):
-        """What es_document.c makes of a round's messages, whose numbers in each chat are above this one."""
+        """The documents that es_document.c makes of a round's messages, whose numbers in each chat are above this one."""
         rows = self.postgres.sql("""
             SELECT chat, number, chat_internal.search_checksum(%s, chat, number, body), to_json(chat.fold(body))
             FROM (SELECT 1 + n / %d AS chat, %d + n %% %d + 1 AS number, body FROM (%s) m ORDER BY n) k""" % (

@@ -14,7 +14,7 @@ from searched import IN_SYNC_WITHIN, RARE, searched, thousands
 QUERIES = {"no hit": "qxzjqvk", "rare": RARE, "frequent": "ubuntu"}
 LIMIT = 100
 
-# What es_query.c asks for at first, for so many.
+# The candidates that es_query.c asks for at first, for so many messages.
 CANDIDATES = LIMIT + LIMIT // 8 + 10
 
 # A transaction with one snapshot is answered by PostgreSQL alone.
@@ -22,7 +22,7 @@ ALONE = "-c default_transaction_isolation=repeatable\\ read"
 
 
 class Scope:
-    """What is searched: a chat, or an application with its chats."""
+    """The scope of a search: a chat, or an application with its chats."""
 
     def __init__(self, name, call):
         self.name, self.call = name, call

@@ -37,7 +37,7 @@ def clone(tmp_path_factory):
 
 
 class Run:
-    """What "make run" runs, with settings, in the background."""
+    """The servers of "make run", with settings, in the background."""
 
     def __init__(self, clone, log, **settings):
         self.log = log

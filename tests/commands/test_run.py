@@ -25,7 +25,7 @@ def sql(run, text):
 
 
 def test_welcome(run, clone, tmp_path):
-    """What it says to try works, in a path that a shell and libpq would divide, behind a proxy."""
+    """The commands that it suggests work, in a path that a shell and libpq would divide, behind a proxy."""
     proxy = {"http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
     data = tmp_path / "some data, ours'\\"
     first = run(data, **proxy).ready()

@@ -318,7 +318,7 @@ def make_unknown_key():
 
 
 @pytest.mark.parametrize("flags, told", [
-    (["--listen", "0.0.0.0"], "others can reach --listen 0.0.0.0"), (["--listen", "::"], "others can reach --listen ::"),
+    (["--listen", "0.0.0.0"], "others can reach 0.0.0.0 port "), (["--listen", "::"], "others can reach :: port "),
     (["--listen", "192.0.2.1"], "others can reach"), (["--require-keys", "--open"], "contradict"),
     (["--trust-tokens", "admin"], "must be read or write"), (["--trust-tokens", ""], "must be read or write"),
     (["--origins", "shop.example"], "--origins: shop.example is not an origin"), (["--origins", "https://a/"], "is not an origin"),

@@ -1,4 +1,4 @@
-"""Whatever a client sends gets a clear refusal in JSON, never a 500, and no look inside."""
+"""Bad input of any kind gets a clear refusal in JSON, never a 500, and nothing internal."""
 
 import pytest
 

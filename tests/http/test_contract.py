@@ -1,4 +1,4 @@
-"""What the API promises, request by request, in JSON and as a form."""
+"""The contract of the API, request by request, in JSON and as a form."""
 
 import json
 import re

@@ -5,7 +5,7 @@ import pytest
 from conftest import timeless
 
 HOST = b"Host: x\r\n"
-# What a smuggler hides in a body; if it runs, its answer follows the first.
+# A request that a smuggler hides in a body; if it runs, its answer follows the first.
 HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

@@ -216,17 +216,18 @@ def test_queue(start_chatd, cluster, messages):
             wire.send(HEAD % messages.encode() + b"Content-Length: %d\r\n\r\n" % len(text) + text)
 
         def answered():
-            # What is on its way to the database does not count, so that as many again may wait.
+            # Requests on their way to the database do not count, so that as many again may wait.
             ready = select.select([wire.socket for wire in wires], [], [], 0)[0]
             return len(ready) >= 20 - 2 * 3 and [wire for wire in wires if wire.socket in ready]
 
-        refused = wait_until(answered, "refusals")
+        wait_until(answered, "refusals")
+        assert server.get("/healthz").status == 200
+        refused = answered()
         accepted = [wire for wire in wires if wire not in refused]
         assert len(accepted) >= 3
         for wire in refused:
             answer = wire.answer()
             assert answer.status == 503 and answer.headers["retry-after"] == "1" and list(answer.json) == ["error"]
-        assert server.get("/healthz").status == 200
     finally:
         locker.communicate("ROLLBACK;\n")
     assert [wire.answer().status for wire in accepted] == [201] * len(accepted)
@@ -306,7 +307,7 @@ def test_port_of_other_loops(start_chatd, loops):
     start_chatd("--loops", loops, "--share-port", "--port", str(first.port))
 
 
-@pytest.mark.parametrize("address", ["localhost", "[::1]:8080", "127.0.0.1:80", "[::1]", "x"])
+@pytest.mark.parametrize("address", ["localhost", "localhost:8080", "x"])
 def test_address_that_is_none(address):
     ended = subprocess.run([CHATD, "--listen", address], env=ENVIRONMENT, capture_output=True, text=True, timeout=10, check=False)
     assert ended.returncode == 1 and "--listen takes" in ended.stderr and "--port" in ended.stderr
@@ -335,7 +336,7 @@ def test_access_log_hides_tokens_anywhere(start_chatd, token):
 
 
 def test_log_shows_no_controls(start_chatd, cluster, messages):
-    """What a client or the database sends does nothing to a terminal, and cannot be read as another line."""
+    """Text of a client or the database does not control a terminal, and cannot be read as another line."""
     server = start_chatd("--access-log").ready()
     cluster.sql("CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
                 " RAISE EXCEPTION USING ERRCODE = 'XX000', MESSAGE = E'caf\\u00e9\\u009b31m\\u202emoc.elpmaxe\\u2028x\\033[2J'; END$$;"

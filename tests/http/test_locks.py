@@ -1,4 +1,4 @@
-"""What others lock, or refuse, costs those alone who want it."""
+"""Locks and refusals of others affect only the requests that need the locked or refused thing."""
 
 import time
 

@@ -50,3 +50,36 @@ def test_requests_leave_nothing_behind(start_chatd, messages):
     before = resident(server)
     round_of_requests(300)
     assert resident(server) < before + 8
+
+
+def test_many_addresses_take_no_memory(start_chatd):
+    """10,000, and as many again: the first may be forgotten, none costs more."""
+    server = start_chatd("--address-requests", "100", "--trusted-proxies", "127.0.0.1").ready()
+
+    def visit(first):
+        with server.wire() as wire:
+            for start in range(first, first + 10000, 100):
+                wire.send(b"".join(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %d.%d.7.1\r\n\r\n" % (number // 200 + 1, number % 200)
+                                   for number in range(start, start + 100)))
+                assert {wire.answer().status for _ in range(100)} == {200}
+        return resident(server)
+
+    filled = visit(0)
+    assert visit(10000) < filled + 1
+
+
+def test_many_credentials_take_no_memory(start_chatd, token):
+    """10,000 keys that there are not, and as many tokens of users, are forgotten again."""
+    server = start_chatd("--require-keys").ready()
+
+    def visit(first):
+        with server.wire() as wire:
+            for start in range(first, first + 5000, 50):
+                for credential in "pgc_%d_x", "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsifQ.e30.AAA%d":
+                    wire.send(b"".join(b"GET /applications/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
+                                       % (token.encode(), (credential % (number + 1)).encode()) for number in range(start, start + 50)))
+                    assert {wire.answer().status for _ in range(50)} == {401}
+        return resident(server)
+
+    filled = visit(0)
+    assert visit(5000) < filled + 1

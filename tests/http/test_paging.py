@@ -102,7 +102,7 @@ def test_large_pages_across_chats(chatd, messages):
 
 
 def test_large_escapes(chatd, messages):
-    """What is counted is what is sent."""
+    """The bytes that count are those that are sent."""
     for _ in range(5):
         assert chatd.post(messages, {"body": "\x01" * 60000}).status == 201
     for query, relation in (("", "next"), ("?last=5", "prev"), ("/search?query=%01", "next")):

@@ -92,7 +92,7 @@ def test_a_request_that_waits_for_the_database(start_chatd, cluster, messages, w
 
 
 def test_a_stop(start_chatd, cluster, messages):
-    """What was accepted before SIGTERM is answered."""
+    """Requests that were accepted before SIGTERM are answered."""
     server = start_chatd().ready()
     locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
     with server.wire() as wire:

@@ -138,7 +138,7 @@ def filled_shop(server, shop):
 
 
 def without_variables(text):
-    """What psql printed, without what differs from run to run and how wide its columns are."""
+    """The output of psql, without values that differ from run to run, and the widths of columns."""
     text = TIME.sub("TIME", TOKEN.sub("TOKEN", text))
     return [re.sub("-+", "-", " ".join(line.split())) for line in text.strip().splitlines()]
 
@@ -252,6 +252,10 @@ def test_first_key(server, filled_shop):
 
 def test_loops_of_chatd(server, filled_shop, tmp_path):
     starts(server, tmp_path, example("chatd-loops"))
+
+
+def test_listening_of_chatd(server, filled_shop, tmp_path):
+    starts(server, tmp_path, example("chatd-listen").replace(":8081", ":0"))
 
 
 def test_start_of_worker(server, filled_shop):

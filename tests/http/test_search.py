@@ -147,7 +147,7 @@ def test_last_is_for_lists_of_messages(chatd, application):
         assert answer.status == 400 and "'last'" in answer.json["error"]
 
 
-# What is found of it: (1, 1), (1, 2), (1, 3), (4, 2), (4, 3), (9, 1) to (9, 4)
+# The matches: (1, 1), (1, 2), (1, 3), (4, 2), (4, 3), (9, 1) to (9, 4)
 PAGED = {1: ["x", "x", "x"], 2: ["-"], 4: ["-", "x", "x", "-"], 9: ["x"] * 4}
 ALL = [(1, 1), (1, 2), (1, 3), (4, 2), (4, 3), (9, 1), (9, 2), (9, 3), (9, 4)]
 

@@ -57,7 +57,7 @@ def set_all(cluster, whom, value):
 
 
 def converse(server, name):
-    """What a client sees of everything, without what differs each time."""
+    """The responses to all kinds of requests, without values that differ each time."""
     token = server.post("/applications", {"name": name}).json["token"]
     chats = "/applications/%s/chats" % token
     messages = chats + "/1/messages"
@@ -85,7 +85,7 @@ def test_settings_of_the_role(chatd, start_chatd, cluster, reset_role, new_name,
 
 
 def test_a_database_that_is_read_only(start_chatd, cluster, reset_role, chatd, messages, new_name):
-    """Whoever sets it wants no writes: there are none, and lists are answered."""
+    """With it set, writes are refused, and lists are answered."""
     cluster.sql("ALTER ROLE chat_api SET default_transaction_read_only = on")
     server = start_chatd().ready()
     for path, data in ((messages, {"body": "x"}), ("/applications", {"name": new_name + "!"})):

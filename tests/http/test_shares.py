@@ -67,7 +67,7 @@ SHAPES = {
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer takes memory of its own")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_memory_of_many_values(start_chatd, messages, wires, shape):
-    """Whatever the shape of a body, it takes no more memory than what is kept of it."""
+    """A body of any shape takes no more memory than the part of it that is kept."""
     server = start_chatd().ready()
     text = SHAPES[shape]
     kind = b"application/x-www-form-urlencoded" if shape == "form" else b"application/json"

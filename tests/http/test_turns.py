@@ -69,7 +69,7 @@ def test_large_pages_leave_a_session_to_others(start_chatd, cluster, make_chat, 
             wires.append(server.wire())
             get(wires[-1], large)
         wait_until(lambda: waiting(cluster) >= 1, "a read that waits")
-        # What needs no message is answered by the session that is left.
+        # Requests that need no message are answered by the session that is left.
         answer = server.get(small.rsplit("/", 1)[0])
         assert answer.status == 200 and waiting(cluster) == 1
     finally:

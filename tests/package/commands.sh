@@ -26,7 +26,7 @@ versions()
 	dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\n' | grep ^installed
 }
 
-# What is there: a PostgreSQL that runs and is not the newest, a user who has a clone.
+# The state at first: a PostgreSQL that runs and is not the newest, and a user with a clone.
 prepare()
 {
 	local codename version

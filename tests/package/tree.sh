@@ -42,7 +42,7 @@ enter()
 	mount -t devpts devpts "$root/dev/pts" -o newinstance,ptmxmode=0666
 	mount -t tmpfs tmpfs "$root/dev/shm"
 	cp /etc/hosts /etc/resolv.conf "$root/etc/"
-	# What the machine's administrator trusts, as the network may be such that it must.
+	# The certificates that the machine's administrator trusts, which its network may require.
 	if [ -d /usr/local/share/ca-certificates ]; then
 		cp -R /usr/local/share/ca-certificates "$root/usr/local/share/"
 		chroot "$root" update-ca-certificates >/dev/null 2>&1

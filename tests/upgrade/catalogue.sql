@@ -15,7 +15,7 @@ CREATE FUNCTION pg_temp.settled(value text) RETURNS text LANGUAGE sql AS $$
 	SELECT regexp_replace(value, '(RI_ConstraintTrigger_[ac]|pg_toast|pg_attver)[_=]\d+', '\1', 'g')
 $$;
 
--- What an object is called.
+-- The name of an object.
 CREATE FUNCTION pg_temp.name_of(class oid, object oid, sub integer DEFAULT 0) RETURNS text LANGUAGE sql AS $$
 	SELECT pg_temp.settled(pg_describe_object(class, object, sub))
 $$;
@@ -84,7 +84,7 @@ BEGIN
 	FROM member AS m JOIN pg_class AS c ON c.oid = m.objid JOIN pg_class AS t ON t.oid = c.reltoastrelid
 	WHERE m.classid = 'pg_class'::regclass;
 
-	-- What trees of nodes stand for.
+	-- The SQL that trees of nodes stand for.
 	RETURN QUERY
 	SELECT m.name, 'definition', CASE m.classid
 			WHEN 'pg_proc'::regclass THEN CASE WHEN (SELECT prokind FROM pg_proc WHERE oid = m.objid) <> 'a' THEN pg_get_functiondef(m.objid) END

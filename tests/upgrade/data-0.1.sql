@@ -34,7 +34,7 @@ INSERT INTO chat.search_queue (index_id, application_id, chat_number, number, qu
 	(1, 1, 1, 17, '2026-01-02 12:00:00+00', NULL),
 	(1, 1, 2, 4, '2026-01-02 12:00:01+00', 'mapper_parsing_exception');
 
--- What the worker did.
+-- The worker's records.
 INSERT INTO chat.mended_counts (mended_at, application_id, chat_number, counter, was, mended_to) VALUES
 	('2026-01-02 13:00:00+00', 1, 1, 'messages_count', 299, 300),
 	('2026-01-02 13:00:01+00', 1, NULL, 'redis', NULL, 5);

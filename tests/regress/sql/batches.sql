@@ -62,7 +62,7 @@ SELECT chat.create_chat(id('club'));
 SELECT item, number, sqlstate, field, message FROM chat.create_messages(array_fill(id('club'), ARRAY[5]), array_fill(4, ARRAY[5]), ARRAY['a', 'b', 'c', 'd', 'e'], ARRAY[NULL, 1, 3, NULL, 2]);
 SELECT number, body FROM chat.list_messages(id('club'), 4);
 
--- What a batch says of a message, create_message raises. Each is tried alone; those that are good are left out.
+-- Errors that a batch returns are those that create_message raises. Each is tried alone; good ones are left out.
 SELECT w.item, error(format('SELECT chat.create_message(%L::text, %L, %L, %L)', token(w.application), w.chat, w.body, w.number))
 	LIKE concat(o.sqlstate, ' ' || o.field, ' | ', o.message, '%')
 FROM wishes AS w, chat.create_messages(ARRAY[token(w.application)], ARRAY[w.chat], ARRAY[w.body], ARRAY[w.number]) AS o

@@ -138,7 +138,7 @@ DROP TRIGGER a_try ON chat.messages;
 SELECT counter, new_value FROM chat.reconcile(77, :chat);
 SELECT * FROM wrong_counters() WHERE application = 77 AND highest <> top;
 
--- What each kind of statement queues: keys of chats, 0 for the chats of the application, 0/0 for all.
+-- The parents that each kind of statement queues: keys of chats, 0 for the chats of the application, 0/0 for all.
 CREATE FUNCTION test.queued(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	keys text;

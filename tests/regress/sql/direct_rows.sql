@@ -27,6 +27,12 @@ BEGIN
 	RETURN QUERY SELECT concat_ws(' ', 'message', m.chat_number, m.number, m.body, m.created_at BETWEEN now() AND clock_timestamp(),
 			m.sender, m.metadata, m.edited_at, m.deleted_at, m.revision, m.key, m.key_digest)
 		FROM chat.messages AS m WHERE m.application_id = app ORDER BY m.chat_number, m.number;
+	RETURN QUERY SELECT 'read ' || string_agg(concat_ws(' ', item, regexp_replace(json, '"created_at":"[^"]*"', '"created_at"', 'g')), ', ')
+		FROM (SELECT item, message::text AS json FROM chat.get_messages_json(ARRAY[token, token, 'none'], '{1,1,1}', '{1,9,1}')
+			UNION ALL SELECT item, concat_ws(' ', messages, messages_count, cut, first, last)
+				FROM chat.list_messages_json(ARRAY[token, token, token, 'none'], '{2,9,4,1}', '{NULL,0,0,0}', '{3,9,9,9}', '{2,2,2,2}')
+			UNION ALL SELECT item, concat_ws(' ', messages, messages_count, cut, first, last)
+				FROM chat.last_messages_json(ARRAY[token, token], '{1,4}', '{2,2}', 200)) AS r (item, json);
 	RETURN QUERY SELECT concat_ws(' ', 'wrong', w.*) FROM test.wrong_counters() AS w;
 EXCEPTION WHEN OTHERS THEN
 	RETURN NEXT 'error ' || SQLSTATE || ': ' || SQLERRM;

@@ -53,7 +53,7 @@ SELECT missing('token(''shop''), 99');
 SELECT missing('id(''shop''), NULL');
 SELECT missing('token(''shop''), 0');
 
--- What is wrong with the message is told before what it is to go into is looked for.
+-- Errors of the message come before those of its chat.
 SELECT error($$SELECT chat.create_message(id('shop'), 99, '')$$);
 
 -- The end of the numbers.

@@ -20,7 +20,7 @@ SELECT clash('ﬁn', 'FIN');
 SELECT clash('KELVIN', 'Kelvin');
 SELECT clash('İzmir', E'i̇zmir');
 
--- What only looks alike is another name: accents, dots, widths, compositions.
+-- Names that only look alike are different: accents, dots, widths, compositions.
 SELECT clash('resume', 'résumé');
 SELECT clash('Istanbul', 'İSTANBUL');
 SELECT clash('ısı', 'isi');

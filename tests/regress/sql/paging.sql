@@ -108,7 +108,7 @@ SELECT count(*) > 10 AS some, count(DISTINCT l.item), test.pages_match(array_agg
 SELECT item, number FROM chat.list_messages(ARRAY[token('app 1'), 'none', NULL, token('app 1'), token('app 1')], ARRAY[10, 10, 10, 20, 10], '{NULL,NULL,NULL,NULL,10}', '{40,NULL,NULL,NULL,NULL}', '{2,2,2,2,2}');
 SELECT * FROM chat.list_messages('{}'::integer[], '{}', '{}', '{}', '{}');
 
--- What is wrong with the whole call.
+-- Errors of the whole call.
 SELECT error($$SELECT chat.get_messages(NULL::integer[], '{1}', '{1}')$$);
 SELECT error($$SELECT chat.get_messages('{{a}}'::text[], '{1}', '{1}')$$);
 SELECT error($$SELECT chat.get_messages('{a,b}'::text[], '{1}', '{1,2}')$$);

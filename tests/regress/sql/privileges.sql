@@ -24,7 +24,7 @@ FROM objects, aclexplode(acl) WHERE grantee <> owner ORDER BY kind, name COLLATE
 SELECT count(*) FROM pg_default_acl;
 SELECT DISTINCT kind FROM objects ORDER BY kind;
 
--- What chat_api can do elsewhere in the database is what PUBLIC can.
+-- Elsewhere in the database chat_api can do no more than PUBLIC.
 SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = 'chat_api';
 SELECT count(*) FROM pg_auth_members WHERE member = 'chat_api'::regrole;
 -- (From PostgreSQL 17, the privileges that the extension began with are listed a second time, as "i".)

@@ -109,7 +109,7 @@ SELECT rolsuper FROM pg_roles WHERE rolname = 'eve';
 SELECT count(*) FROM pg_cursors;
 SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname = 'messages';
 
--- What is deferred to the commit would run with the caller's rights: it is refused.
+-- Code that is deferred to the commit would run with the caller's rights: it is refused.
 SET ROLE eve;
 CREATE CONSTRAINT TRIGGER zz_later AFTER INSERT ON chat.messages DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION eve.on_row();
 RESET ROLE;
@@ -167,7 +167,7 @@ SELECT who, is_super FROM eve.seen WHERE what = 'granted';
 SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory';
 DROP TRIGGER zz_grasp ON chat.messages;
 
--- What the owner may not see is not taken for absent.
+-- Rows that the owner may not see are not taken for absent.
 SET ROLE eve;
 ALTER TABLE chat.messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 RESET ROLE;

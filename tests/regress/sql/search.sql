@@ -46,7 +46,7 @@ SELECT count(*) FROM chat.search_application(id('shop'), 'x');
 SELECT count(*) FROM chat.search_application(id('shop'), 'x', after => '{0,0}', before => '{2147483647,2147483647}', "limit" => 1000);
 SELECT count(*) FROM chat.search_application(id('shop'), 'x', before => '{1,0}');
 
--- What is wrong with an argument.
+-- Errors of an argument.
 SELECT error('SELECT * FROM chat.search_application(' || arguments || ')') FROM unnest(ARRAY[
 	$$999, 'x'$$, $$'none', 'x'$$, $$NULL::integer, 'x'$$, $$NULL::text, 'x'$$, $$id('shop'), ''$$, $$token('shop'), NULL$$, $$id('shop'), 'x', '{1}'$$, $$id('shop'), 'x', '{1,2,3}'$$, $$id('shop'), 'x', '{{1,2}}'$$,
 	$$id('shop'), 'x', '{1,NULL}'$$, $$id('shop'), 'x', '{-1,1}'$$, $$id('shop'), 'x', '{1,-1}'$$, $$id('shop'), 'x', NULL, '{}'$$, $$id('shop'), 'x', NULL, '{1}'$$, $$id('shop'), 'x', NULL, NULL, 0$$, $$id('shop'), 'x', NULL, NULL, 1001$$]) AS arguments;

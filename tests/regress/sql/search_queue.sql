@@ -24,7 +24,7 @@ INSERT INTO chat_internal.search_indexes (id, name, alias, owner_database, state
 	(101, 'its one', 'search', 'another', 'current'), (102, 'its two', 'search', 'another', 'building');
 INSERT INTO chat_internal.search_watermarks SELECT 1, 1, number, 5 FROM chat.chats;
 
--- What is appended is not queued, whoever appends it.
+-- An appended message is not queued, whoever appends it.
 SELECT chat.create_message(1, 1, 'next'), chat.create_message(1, 1, 'named', 10);
 INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'next') RETURNING number;
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 20, 'named'), (1, 1, 15, 'in the same statement');
@@ -80,7 +80,7 @@ SELECT * FROM queued();
 DELETE FROM chat.messages WHERE chat_number = 1 AND number IN (4, 5, 6, 77);
 SELECT * FROM queued();
 
--- What is rolled back is not queued; what is around it is.
+-- A message whose insertion is rolled back is not queued; those around it are.
 BEGIN;
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 4, 'kept');
 SAVEPOINT s;
@@ -164,7 +164,7 @@ TRUNCATE chat.applications CASCADE;
 SELECT index_id FROM chat_internal.search_watermarks;
 SELECT index_id FROM chat_internal.search_queue;
 SELECT name, rebuild FROM chat_internal.search_indexes ORDER BY id;
--- What the other calls its own does not collide with what is here.
+-- Rows that the other database owns do not collide with those here.
 INSERT INTO chat_internal.search_indexes (id, name, alias, owner_database, state) VALUES (103, 'a third one', 'search', 'a third', 'current');
 DELETE FROM chat_internal.search_indexes WHERE id = 1;
 SELECT chat.reindex();

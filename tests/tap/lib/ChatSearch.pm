@@ -1,4 +1,4 @@
-# What the tests of search with a real Elasticsearch share: a cluster whose worker keeps an index, what
+# Shared by the tests of search with a real Elasticsearch: a cluster whose worker keeps an index, what
 # the index holds, and what searches must find: the same as a plain filter of the table.
 #
 # A digest stands for a list of messages, which may be long: how many there are, and a checksum of
@@ -79,7 +79,7 @@ sub wait_until_idle
 				WHERE coalesce(i.indexed_number, 0) IS DISTINCT FROM c.last_message_number)});
 }
 
-# What the index holds, as searches see it now: a line for each document, its id and its checksum.
+# The contents of the index, as searches see it now: a line for each document, its id and its checksum.
 sub documents
 {
 	my ($elasticsearch, $index) = @_;
@@ -105,7 +105,7 @@ sub documents
 	return join("\n", @lines);
 }
 
-# What the index should hold, in the same form.
+# The contents that the index should have, in the same form.
 sub rows
 {
 	my ($node, $db) = @_;

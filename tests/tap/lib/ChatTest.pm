@@ -1,4 +1,4 @@
-# What the TAP tests share: a cluster with the extension, psql in the background, and what must hold
+# Shared by the TAP tests: a cluster with the extension, psql in the background, and what must hold
 # whatever has happened to the cluster. A deep comparison is of texts, so that a failure shows rows.
 package ChatTest;
 
@@ -100,7 +100,7 @@ sub contents
 		  qw(applications application_counters chats messages)));
 }
 
-# Who may do what in the schema, one privilege a line.
+# The privileges in the schema, one a line.
 sub grants
 {
 	my ($node, $db) = @_;

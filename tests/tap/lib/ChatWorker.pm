@@ -1,4 +1,4 @@
-# What the tests of the background worker share: a cluster that starts workers, and what they did.
+# Shared by the tests of the background worker: a cluster that starts workers, and what they did.
 package ChatWorker;
 
 use strict;
@@ -9,7 +9,7 @@ use Exporter 'import';
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until shows_error repaired wrong_counts within each_within);
+our @EXPORT = qw(new_worker_cluster workers wait_for_worker seconds wait_until shows_error forget_errors repaired wrong_counts within each_within);
 
 # A running cluster with pg_chat preloaded, whose workers reconcile each second.
 sub new_worker_cluster
@@ -47,6 +47,13 @@ sub shows_error
 	$times //= 1;
 	return ok(poll(sub { sql("SELECT errors >= $times AND last_error ~ '$error' $of_job") eq 't' }), "$what: worker_status shows it")
 	  || diag(sql("SELECT errors, last_error $of_job"));
+}
+
+# Forget the errors of all jobs.
+sub forget_errors
+{
+	sql('UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL');
+	return;
 }
 
 # Wait until a database has a worker, another one than the process but, if that is given. Returns its pid.
@@ -101,7 +108,7 @@ sub each_within
 	return;
 }
 
-# What was repaired, one counter a line, without the time.
+# The repaired counters, one a line, without the time.
 sub repaired
 {
 	my ($node, $db, $where) = @_;

@@ -1,4 +1,4 @@
-# What the tests of the mirror in Redis share: what it should hold, and that it comes to hold that.
+# Shared by the tests of the mirror in Redis: the keys that it should have, and waiting until it has them.
 package RedisMirror;
 
 use strict;
@@ -10,7 +10,7 @@ use Test::More;
 
 our @EXPORT = qw(expected_keys is_mirrored);
 
-# What the keys of a database of the test's cluster should be, sorted, one a line.
+# The keys and values that a database of the test's cluster should have in Redis, sorted, one a line.
 sub expected_keys
 {
 	my ($db) = @_;

@@ -57,7 +57,7 @@ my $explain = q{
 	DO $$ BEGIN RAISE LOG 'measured'; END $$;
 };
 
-# What the condition on the index must say, for a table: so that not the whole index is read.
+# The condition on the index that a table's scan must have, so that it does not read the whole index.
 my %keys = (
 	applications => qr/\b(id|token) [=>]/,
 	application_counters => qr/application_id =/,

@@ -41,7 +41,7 @@ $new->safe_psql('postgres', q{INSERT INTO chat.messages (application_id, chat_nu
 wait_until($new, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'the worker counts');
 is(workers($new, 'postgres'), $worker, 'and is the first that came');
 
-# What sql/README.md says to do afterwards.
+# The command that is needed afterwards, from sql/README.md.
 run_example($new, 'restore-triggers', shop2 => 'postgres');
 is($new->safe_psql('postgres', q{
 	SELECT chat.create_message(token, 3, 'hello') FROM chat.get_application(2);

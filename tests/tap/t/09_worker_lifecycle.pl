@@ -64,7 +64,7 @@ sql('without', 'BEGIN; CREATE EXTENSION pg_chat; ROLLBACK');
 sql('postgres', 'CREATE DATABASE three TEMPLATE one');
 workers_are('one postgres three two', 'a copy of a database has a worker, and its template keeps its own');
 
-# What needs the database free of connections, idle and with a request in flight.
+# Commands that need the database free of connections, idle and with a request in flight.
 sub lets_go
 {
 	my ($how, $timed) = @_;

@@ -134,13 +134,12 @@ sub recovers
 	goes_on("after $what");
 }
 
-sub clear_error { sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'redis'}); return; }
 
 sub fault
 {
 	my ($what, $begin, $error, $end) = @_;
 
-	clear_error();
+	forget_errors();
 	$begin->();
 	goes_on($what);
 	error_shown($what, $error) if $error;
@@ -162,7 +161,7 @@ $redis->hang;
 my $second = sql(q{SELECT id FROM chat.create_application('second')});
 sql("SELECT chat.create_chat($second) FROM generate_series(1, 3)");
 sql('DELETE FROM chat.chats WHERE (application_id, number) IN ((1, 1), (1, 3)); SELECT chat.rotate_token(2)');
-clear_error();
+forget_errors();
 error_shown('hung again', 'no answer from Redis');
 sql("DELETE FROM chat.applications WHERE id = $second");
 $redis->go_on;

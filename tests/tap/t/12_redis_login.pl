@@ -1,5 +1,5 @@
 # How the worker logs in to Redis: with a password from a file or from the URL, to a database, over TLS.
-# What is wrong with any of it is said, and nothing secret is shown.
+# Errors say what is wrong, and nothing secret is shown.
 use strict;
 use warnings;
 
@@ -19,14 +19,13 @@ my $password_file = $node->data_dir . '/redis.password';
 sub mirrored { my ($what, $server, $database) = @_; return is_mirrored($server // $redis, $what, $database); }
 sub use_url { my ($url) = @_; return configure($node, 'pg_chat.redis_url', $url); }
 sub error_shown { return shows_error('redis', @_); }
-sub clear_error { sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'redis'}); return; }
 
 # Have it log in anew, at an address.
 sub log_in
 {
 	my ($url, $file) = @_;
 
-	clear_error();
+	forget_errors();
 	$node->append_conf('postgresql.conf', sprintf "pg_chat.redis_password_file = '%s'", $file // 'redis.password');
 	use_url($url);
 	return;
@@ -38,7 +37,7 @@ my $guarded = RedisServer->new(requirepass => 'hunter/2@');
 write_secret('redis.password', "hunter/2@\nand a second line\n");
 log_in("redis://127.0.0.1:$guarded->{port}/5");
 mirrored('password and database', $guarded, 5);
-# What OPERATION.md says that a user of Redis needs.
+# The rights of a user of Redis in OPERATION.md suffice.
 $guarded->command(split ' ', example('redis-acl') =~ s/ pg_chat / us:er /r =~ s/>password/>hunter3/r);
 unlink $password_file;
 my $install = example('redis-password') =~ s/^sudo //r =~ s/-o postgres/-o $</r =~ s/\S+redis\.password$/$password_file/mr;
@@ -147,7 +146,7 @@ $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 2');
 $node->reload;
 wait_until($node, 'postgres', q{SELECT current_setting('pg_chat.reconcile_interval') = '2s'}, 'a reload that leaves it');
 mirrored('still there', $guarded, 8);
-clear_error();
+forget_errors();
 $node->append_conf('postgresql.conf', "pg_chat.redis_password_file = 'redis.password'");
 $node->reload;
 error_shown('a password in the URL, and in a file', 'in pg_chat.redis_url and another in the file');

@@ -61,7 +61,7 @@ $other = wait_for_worker($node, 'other', $other);
 is($session->query('SELECT 1'), '1', 'failed in a savepoint: the worker is back while the transaction is open');
 $session->quit;
 
-# Who waits for a worker to leave can be cancelled.
+# A command that waits for a worker to exit can be cancelled.
 kill 'STOP', $other;
 within(4, sub {
 	my ($status, $stdout, $stderr) = $node->psql('postgres', "SET statement_timeout = '300ms'; ALTER DATABASE other RENAME TO another");
@@ -130,7 +130,7 @@ is(sql('postgres', 'SELECT chat_internal.pending_changes() IS NULL'), 't', 'many
 $redis->go_on;
 wait_until($node, 'postgres', 'SELECT chat_internal.pending_changes() = 0', 'many changes: mirrored');
 
-# What sql/README.md grants to a role that watches the worker is enough.
+# The grants in sql/README.md suffice for a role that watches the worker.
 sql('postgres', example('monitor'));
 $pid = wait_for_worker($node, 'postgres');
 is(sql('postgres', q{SET ROLE monitor; SELECT DISTINCT pid, running_since IS NOT NULL, hint IS NULL FROM chat.worker_status}), "$pid|t|t", 'a role that watches');
@@ -179,7 +179,7 @@ sql('postgres', 'SELECT chat.start_worker(); SELECT chat.start_worker()');
 still_there($node, $pid, 'a trigger that gives up its lock: it is the only one');
 sql('postgres', 'DROP FUNCTION public.spoil() CASCADE');
 
-# What fails is shown, with its place, also where the worker cannot begin.
+# Errors are shown with their place, even if the worker cannot begin.
 sub fails
 {
 	my ($job, $error, $what) = @_;

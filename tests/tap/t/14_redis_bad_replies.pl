@@ -135,7 +135,7 @@ foreach my $fault (
 {
 	my ($what, $error, %lies) = @$fault;
 
-	sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'redis'});
+	forget_errors();
 	sql('INSERT INTO chat_internal.redis_key_queue (token) VALUES ($$retired$$)') if exists $lies{SCAN};
 	lie(%lies);
 	wait_until($node, 'postgres', "SELECT last_error ~ \$re\$^$error\$re\$ AND length(last_error) < 300 FROM chat_internal.worker_jobs WHERE job = 'redis'", "$what: an error")
@@ -168,7 +168,7 @@ counts_go_on('slow');
 same_worker('in the end');
 stop_lying();
 
-# What is reported. An empty Redis is filled, with a line in the log.
+# Reports. An empty Redis is filled, with a line in the log.
 my $redis = RedisServer->new;
 
 sub mirrored { my ($what) = @_; return is_mirrored($redis, $what); }
@@ -270,7 +270,7 @@ foreach my $lie (0, 99)
 is(sql(q{SELECT errors FROM chat_internal.worker_jobs WHERE job = 'redis'}), $errors, 'idle: no error');
 $redis->command('CONFIG', 'SET', 'timeout', '0');
 
-# What is too high is reported even when Redis is a new one.
+# A number that is too high is reported even when Redis is a new one.
 use_url('');
 wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE job = 'redis'}, 'off');
 $redis->command('SET', $idle_key, '77');

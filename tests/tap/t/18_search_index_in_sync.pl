@@ -107,7 +107,7 @@ change('highest numbers lowered', q{
 	UPDATE chat.chats SET last_message_number = 10 WHERE (application_id, number) = (1, 2); COMMIT;
 	SELECT chat.create_message(1, 2, 'a number that was given before')});
 
-# What is rolled back leaves nothing, what is prepared comes when it is committed.
+# A transaction that is rolled back leaves nothing; a prepared one is indexed when it is committed.
 change('subtransactions', q{
 	BEGIN;
 	SELECT chat.create_message(1, 1, 'kept');

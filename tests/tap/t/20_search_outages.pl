@@ -40,7 +40,7 @@ sub round
 	my ($what, $fault, %options) = @_;
 
 	note("ROUND: $what");
-	sql(q{UPDATE chat_internal.worker_jobs SET last_error = NULL WHERE job = 'search'});
+	forget_errors();
 	$writers = start_writers($node, 'postgres');
 	wrote($what);
 	$fault->($what, index_name($node, 'postgres'));
@@ -132,7 +132,7 @@ round('the alias points elsewhere', sub {
 	request('DELETE', '/elsewhere');
 });
 
-# What is written goes through an alias of the index's own: that may be misled, too.
+# Documents are written through an alias of the index's own, which may point elsewhere, too.
 round('the alias for writes points elsewhere', sub {
 	my ($what, $index) = @_;
 

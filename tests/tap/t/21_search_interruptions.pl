@@ -43,7 +43,7 @@ sub hang_in
 		SELECT wait_event IS NOT NULL AND state = 'idle' FROM pg_stat_activity WHERE datname = '$db' AND backend_type = 'pg_chat worker'}, "$db: a request hangs");
 }
 
-# What needs the database free of connections, or the worker's ear.
+# Commands that need the database free of connections, or the worker to react.
 sql('postgres', 'CREATE DATABASE one');
 sql($_, q{CREATE EXTENSION IF NOT EXISTS pg_chat; SELECT chat.create_application('shop'); SELECT chat.create_chat(1)}) foreach qw(one postgres);
 each_within(1, sub {

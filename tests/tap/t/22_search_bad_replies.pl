@@ -10,11 +10,9 @@ use ChatTest;
 use ChatWorker;
 use Elasticsearch;
 use FaultyElasticsearch;
-use File::Basename qw(dirname);
-use IPC::Open2;
-use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SearchFaults;
 use Test::More;
 
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
@@ -22,96 +20,9 @@ plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 # Far more than a worker takes on a busy machine, far less than a request waits for an answer.
 my $soon = 10;
 
-my $elasticsearch = Elasticsearch->new;
 my $elsewhere = FaultyElasticsearch->new;
-my $faulty = FaultyElasticsearch->new($elasticsearch->url, redirect_to => $elsewhere->url);
-
-# An hour between runs that nothing calls for; each reload calls for one of each job.
-my $node = new_search_cluster('main', $faulty, conf => "pg_chat.reconcile_interval = 3600\n");
-
-# In one transaction: messages that are appended to each chat, and some that are edited and deleted.
-my $writes = 0;
-
-sub write_some
-{
-	my $place = ++$writes % 20;
-
-	return sql(qq{
-		BEGIN;
-		SELECT chat.create_message(1, c, md5(random()::text) || ' ' || md5(random()::text)) FROM generate_series(1, 5) AS c, generate_series(1, 3);
-		UPDATE chat.messages SET body = md5(random()::text) WHERE chat_number < 3 AND number % 20 = $place;
-		DELETE FROM chat.messages WHERE chat_number = 4 AND number = $writes;
-		COMMIT});
-}
-
-# What is held for indexed, and what is not.
-sub state
-{
-	return sql(q{
-		SELECT 'watermark', i.* FROM chat_internal.search_watermarks AS i ORDER BY i;
-		SELECT 'queued', id, reason FROM chat_internal.search_queue ORDER BY id});
-}
-
-# What is held for indexed is found by searches, as it is now; what is deleted is not. To be asked
-# while nothing is written.
-sub no_false_claim
-{
-	my ($what) = @_;
-	my ($claims, $others) = split /^others$/m, sql(q{
-		CREATE TEMPORARY TABLE pending AS
-			SELECT application_id, chat_number, number FROM chat_internal.search_queue JOIN chat_internal.search_indexes AS s ON s.id = index_id WHERE s.state = 'current';
-		CREATE TEMPORARY VIEW claims AS
-			SELECT m.* FROM chat.messages AS m
-			JOIN chat_internal.search_watermarks AS i USING (application_id, chat_number) JOIN chat_internal.search_indexes AS s ON s.id = i.index_id
-			WHERE s.state = 'current' AND m.number <= i.indexed_number
-			AND NOT EXISTS (SELECT FROM pending AS p WHERE (p.application_id, p.chat_number, p.number) = (m.application_id, m.chat_number, m.number));
-		SELECT format('%s.%s.%s %s', application_id, chat_number, number, chat_internal.search_checksum(application_id, chat_number, number, body)) FROM claims;
-		SELECT 'others';
-		SELECT format('%s.%s.%s', application_id, chat_number, number) FROM (SELECT * FROM pending UNION SELECT application_id, chat_number, number FROM chat.messages) AS o});
-	my @documents = split /\n/, documents($elasticsearch, index_name($node, 'postgres'));
-	my %found = map { $_ => 1 } @documents;
-	my %other = map { $_ => 1 } split /\n/, $others;
-
-	is(join("\n", grep { !$found{$_} } split /\n/, $claims), '', "$what: what counts as indexed is found");
-	return is(join("\n", grep { !$other{ (split / /)[0] } } @documents), '', "$what: what was deleted is not");
-}
-
-# Searches are right. Returns what they said about how they were answered.
-sub searches_right
-{
-	my ($what, $count) = @_;
-	my ($status, $stdout, $stderr) = $node->psql('postgres', "SET client_min_messages = debug1; SELECT check_search(seed) FROM generate_series(1, $count) AS seed");
-
-	ok($status == 0, "$what: searches are right") or diag($stderr);
-	return $stderr;
-}
-
-sub reported { return shows_error('search', @_); }
-
-sub forget_errors { return sql('UPDATE chat_internal.worker_jobs SET errors = 0, last_error = NULL'); }
-
-# Wait until the stand-in got a request like this.
-sub requested
-{
-	my ($what, $pattern) = @_;
-
-	return ok(poll(sub { grep { /$pattern/ } $faulty->requests }), "$what: the request is there");
-}
-
-# The fault ends, also for who waits for an answer.
-sub free { $faulty->mode('refuse'); $faulty->mode('pass'); return; }
-
-# The fault has ended, and leaves no trace.
-sub over
-{
-	my ($what) = @_;
-
-	$node->reload;
-	in_sync($node, 'postgres', $elasticsearch, $what);
-	return asks_elasticsearch($node, 'postgres', 1, $what);
-}
-
-my $worker;
+my ($node, $elasticsearch, $faulty) = new_faulty_search(redirect_to => $elsewhere->url);
+my $worker = fill_faulty_search();
 
 # A fault of some requests: the worker fails with the error, and as often again, and searches fail with
 # an error of their own, if any.
@@ -125,13 +36,13 @@ sub round
 	forget_errors();
 	$faulty->mode($mode, $pattern);
 	write_some();
-	my $state = state();
+	my $state = indexed_state();
 	foreach my $times (1 .. 2)
 	{
 		reported($what, $error, $times) or last;
 		$node->reload;
 	}
-	is(state(), $state, "$what: nothing counts as indexed");
+	is(indexed_state(), $state, "$what: nothing counts as indexed");
 	no_false_claim($what);
 	my $said = searches_right($what, 8);
 	like($said, qr/DEBUG:  pg_chat searches without Elasticsearch\s+DETAIL:  .*(?:$search_error)|LOG:  pg_chat searches without/, "$what: searches go without") if $search_error;
@@ -157,19 +68,9 @@ sub round
 	return;
 }
 
-make_checks($node, 'postgres');
-sql(q{
-	SELECT chat.create_application('shop');
-	SELECT chat.create_chat(1) FROM generate_series(1, 5);
-	SELECT chat.create_message(1, c, md5(i::text) || ' ' || i) FROM generate_series(1, 5) AS c, generate_series(1, 60) AS i;});
-$worker = wait_for_worker($node, 'postgres');
-wait_for_index($node, 'postgres');
-in_sync($node, 'postgres', $elasticsearch, 'at first');
-asks_elasticsearch($node, 'postgres', 1, 'at first');
-
-# What was acknowledged is not sent again, whatever else does not work: each message is one operation
-# in the index. Of a refresh nothing is known when it fails; of how many operations the index has seen,
-# too, but nothing waits for that.
+# What was acknowledged is not sent again, whatever else fails: each message is one operation in the
+# index. When a refresh fails, its outcome is unknown; so it is when the question for the operations fails, but
+# nothing waits for that.
 sub operations
 {
 	my $index = index_name($node, 'postgres');
@@ -204,8 +105,7 @@ sub sent_once
 		reported($what, $error) if $error;
 		asks_elasticsearch($node, 'postgres', 1, $what);
 	}
-	$faulty->mode($mode eq 'hang' ? 'refuse' : 'pass');
-	$faulty->mode('pass');
+	$mode eq 'hang' ? $faulty->free : $faulty->mode('pass');
 	over($what);
 	is(operations(), $before + 300, "$what: each message was sent once");
 	wait_until($node, 'postgres', 'SELECT operations = ' . operations() . q{ FROM chat_internal.search_indexes}, "$what: what the index has seen is noted");
@@ -275,9 +175,9 @@ blocked(JSON::PP::true);
 forget_errors();
 $faulty->mode('gloss_over', '/_bulk');
 write_some();
-my $state = state();
+my $state = indexed_state();
 reported('"errors": false', 'Elasticsearch answered 403 cluster_block_exception');
-is(state(), $state, '"errors": false: nothing counts as indexed');
+is(indexed_state(), $state, '"errors": false: nothing counts as indexed');
 no_false_claim('"errors": false');
 searches_right('"errors": false', 8);
 blocked(undef);
@@ -320,7 +220,7 @@ foreach my $pattern ('/_bulk', '/_refresh', '/_search', '/')
 	within(30, sub { wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', "$what: counted") }, "$what: counts");
 	no_false_claim($what);
 	is(workers($node, 'postgres'), $worker, "$what: the worker lives");
-	free();
+	$faulty->free;
 	over($what);
 }
 
@@ -344,104 +244,18 @@ within($soon, sub {
 	sql("SELECT pg_terminate_backend($pid)");
 	wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'pg_terminate_backend: gone');
 }, 'pg_terminate_backend');
-free();
+$faulty->free;
 wait_for_worker($node, 'victim', $pid);
 in_sync($node, 'victim', $elasticsearch, 'pg_terminate_backend');
 hang_in('victim', 'DROP DATABASE', '_refresh');
 within($soon, sub { sql('DROP DATABASE victim') }, 'DROP DATABASE');
-free();
+$faulty->free;
 hang_in('postgres', 'fast shutdown', '_search');
 within($soon, sub { $node->stop('fast') }, 'fast shutdown');
-free();
+$faulty->free;
 $node->start;
 over('fast shutdown');
 
-# Logging in: the header is what it should be, also when the secret changes; a server that does not like
-# it is an error.
-my @secrets = ('first-Secret', 'second-Secret', 'a2V5OnNlY3JldA==');
-
-# What is sent to log in; one before it may have been under way.
-sub logs_in
-{
-	my ($what, $login) = @_;
-
-	$faulty->mode('pass');
-	write_some();
-	in_sync($node, 'postgres', $elasticsearch, $what);
-	asks_elasticsearch($node, 'postgres', 1, $what);
-	return is(($faulty->logins)[-1] // '', $login, "$what: the header");
-}
-
-sub basic { my ($secret) = @_; return 'Basic ' . encode_base64("elastic:$secret", ''); }
-
-logs_in('nobody', '');
-write_secret('password', "$secrets[0]\n");
-$node->append_conf('postgresql.conf', "pg_chat.elasticsearch_user = 'elastic'");
-configure($node, 'pg_chat.elasticsearch_password_file', 'password');
-foreach my $fault ([ 'unauthorized', '401: security_exception: unable to authenticate' ], [ 'forbidden', '403: security_exception: action is unauthorized' ])
-{
-	my ($mode, $error) = @$fault;
-
-	forget_errors();
-	$faulty->mode($mode);
-	write_some();
-	my $state = state();
-	reported($mode, "Elasticsearch answered $error");
-	is(state(), $state, "$mode: nothing counts as indexed");
-	like(searches_right($mode, 8), qr/pg_chat searches without Elasticsearch\s+DETAIL:  Elasticsearch answered $error/, "$mode: searches go without");
-	is(join(', ', $faulty->logins), basic($secrets[0]), "$mode: the header");
-	$faulty->mode('pass');
-	over($mode);
-}
-write_secret('password', "$secrets[1]\n");
-logs_in('another password', basic($secrets[1]));
-write_secret('key', "$secrets[2]\n");
-$node->append_conf('postgresql.conf', "pg_chat.elasticsearch_user = ''\npg_chat.elasticsearch_password_file = ''");
-configure($node, 'pg_chat.elasticsearch_api_key_file', 'key');
-logs_in('a key', "ApiKey $secrets[2]");
-
-# TLS: the server must prove, by an authority that is known, that it is who the URL names.
-my $directory = PostgreSQL::Test::Utils::tempdir('tls');
-chmod 0755, $directory;
-foreach my $name ('right', 'wrong')
-{
-	new_certificate("$directory/$name", 'DNS:localhost');
-}
-open2(my $tls_port, my $tls_life, dirname(__FILE__) . '/../lib/tls_proxy.py', "$directory/right.crt", "$directory/right.key", $faulty->port);
-chomp(my $port = <$tls_port> // die 'no TLS');
-
-foreach my $fault (
-	[ 'an unknown authority', "https://localhost:$port", '', 'self.signed certificate' ],
-	[ 'a wrong authority', "https://localhost:$port", "$directory/wrong.crt", 'self.signed certificate|unable to get local issuer' ],
-	[ 'a name that it is not', "https://127.0.0.1:$port", "$directory/right.crt", 'SSL: .*(does not match|127.0.0.1)' ],
-	[ 'no file of authorities', "https://localhost:$port", "$directory/none.crt", 'error (setting|adding|loading).*none.crt|none.crt' ])
-{
-	my ($what, $url, $authorities, $error) = @$fault;
-
-	forget_errors();
-	$node->append_conf('postgresql.conf', "pg_chat.elasticsearch_url = '$url'");
-	configure($node, 'pg_chat.elasticsearch_ca_file', $authorities);
-	reported($what, "Elasticsearch: .*($error)");
-
-	# What was sent before has arrived; what follows is sent to where the URL leads now.
-	$faulty->mode('pass');
-	forget_errors();
-	write_some();
-	$node->reload;
-	reported($what, "Elasticsearch: .*($error)");
-	searches_right($what, 8);
-	is(join("\n", $faulty->requests), '', "$what: nothing is sent");
-}
-configure($node, 'pg_chat.elasticsearch_ca_file', "$directory/right.crt");
-logs_in('TLS', "ApiKey $secrets[2]");
-
-my $log = slurp_file($node->logfile);
-foreach my $secret (@secrets, map { encode_base64("elastic:$_", '') } @secrets)
-{
-	ok(index($log, $secret) < 0, 'a secret is not in the log');
-	is(sql("SELECT count(*) FROM chat_internal.worker_jobs WHERE strpos(last_error, '$secret') > 0") , '0', 'nor in worker_status');
-}
-close $tls_life;
 $node->stop;
 $elasticsearch->stop;
 done_testing();

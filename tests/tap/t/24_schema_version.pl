@@ -18,7 +18,7 @@ $node->init;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_chat'\npg_chat.reconcile_interval = 1\n");
 $node->start;
 
-# What the catalog says of the version; the library's, unless another is given.
+# Set the version in the catalog: the library's, unless another is given.
 my $version = $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'pg_chat'});
 
 sub claim
@@ -79,7 +79,7 @@ my $not_refused = q{
 	END $$;
 	SELECT * FROM pg_temp.not_refused() AS line ORDER BY line COLLATE "C"};
 
-# What does not know the tables works on any: search_path does not matter, since every name has a schema.
+# Functions that do not access the tables work on any: search_path does not matter, since every name has a schema.
 sub works
 {
 	my ($internal, @more) = @_;
@@ -111,7 +111,7 @@ sub everything
 	return $node->safe_psql($db, join(';', map { "SELECT '$_', t.* FROM $_ AS t ORDER BY t" } @tables));
 }
 
-# What a statement's error is.
+# The error of a statement.
 sub error_of
 {
 	my ($db, $statement) = @_;

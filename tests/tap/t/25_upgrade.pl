@@ -38,7 +38,7 @@ sub create_release
 	return;
 }
 
-# What the catalogs have of the extension, a line for each property of each object.
+# The objects of the extension in the catalogs, a line for each property of each object.
 sub catalogue
 {
 	my ($db) = @_;

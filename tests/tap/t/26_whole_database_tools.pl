@@ -137,6 +137,11 @@ sub searches_by_itself
 		$node->safe_psql('postgres', 'SELECT chat.repair_search()');
 		wait_until($node, 'postgres', $nothing_waits, "$name: repaired");
 		is(documents($elasticsearch, index_name($node, 'postgres')), rows($node, 'postgres'), "$name: the index holds what the table holds");
+		my $index = index_name($node, 'postgres');
+		wait_until($node, 'postgres', qq{SELECT NOT EXISTS (SELECT FROM chat_internal.search_watermarks AS w
+			WHERE w.index_id = (SELECT id FROM chat_internal.search_indexes WHERE name = '$index') AND NOT EXISTS
+			(SELECT FROM chat.chats AS c WHERE (c.application_id, c.number) = (w.application_id, w.chat_number)))},
+			"$name: no watermark stays of a chat that is gone");
 		no_difference($node, 'postgres', $name);
 		asks_elasticsearch($node, 'postgres', 1, $name);
 		is($node->safe_psql('postgres', 'SELECT index FROM chat.search_status'), index_name($node, 'postgres'), "$name: its own index alone");

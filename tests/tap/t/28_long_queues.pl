@@ -63,6 +63,60 @@ foreach my $job (sort keys %runs)
 		"a full scan: $job goes on meanwhile");
 }
 wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'a full scan: all is counted');
+
+# And while one chat is counted that takes long by itself: here each of its messages takes time to read.
+sql(q{
+	SELECT chat.create_message(2, 1, 'm') FROM generate_series(1, 3000);
+	CREATE FUNCTION slow_to_read(number integer) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.002); RETURN true; END$$;
+	ALTER TABLE chat.messages RENAME TO messages_kept;
+	CREATE VIEW chat.messages AS SELECT * FROM chat.messages_kept WHERE (application_id, chat_number) <> (2, 1) OR slow_to_read(number)});
+%runs = map { split /\|/ } split /\n/, sql(q{SELECT job, runs FROM chat.worker_status WHERE job IN ('redis', 'scrub applications')});
+sql('UPDATE chat.chats SET messages_count = 77 WHERE (application_id, number) = (2, 1)');
+foreach my $job (sort keys %runs)
+{
+	wait_until($node, 'postgres', "SELECT runs > $runs{$job} + 3 AND (SELECT messages_count = 77 FROM chat.chats WHERE (application_id, number) = (2, 1)) FROM chat.worker_status WHERE job = '$job'",
+		"a large chat: $job goes on meanwhile");
+}
+wait_until($node, 'postgres', q{SELECT messages_count = last_message_number FROM chat.chats WHERE (application_id, number) = (2, 1)}, 'a large chat: it is counted');
 is(sql(q{SELECT count(*) FROM chat.worker_status WHERE errors > 0}), '0', 'and nothing failed');
+
+# What the functions add meanwhile, also below its highest number, is not taken for a difference: there is one
+# repair, of what was made wrong. (Through the view only they can write, without the triggers.)
+sql(q{
+	ALTER TABLE chat.messages_kept DISABLE TRIGGER before_insert, DISABLE TRIGGER after_insert, DISABLE TRIGGER after_delete;
+	DELETE FROM chat.messages_kept WHERE (application_id, chat_number) = (2, 1) AND number % 3 = 0;
+	UPDATE chat.chats SET messages_count = 77 WHERE (application_id, number) = (2, 1)});
+my $repaired = sql('SELECT count(*) FROM chat.repaired_counts WHERE (application_id, chat_number) = (2, 1)');
+$node->pgbench('-n -c 2 -t 1000', 0, [qr{processed: 2000/2000}], [qr/^$/], 'a large chat grows while it is counted',
+	{
+		'appended' => q{SELECT chat.create_message(2, 1, 'm');},
+		'named' => qq{\\set n random(1, 1000)\nSELECT * FROM chat.create_messages(ARRAY[2], ARRAY[1], ARRAY['named'], ARRAY[:n * 3]);}
+	});
+wait_until($node, 'postgres', q{SELECT messages_count > 2000 FROM chat.chats WHERE (application_id, number) = (2, 1)}, 'a growing chat: it is counted');
+sql(q{DROP VIEW chat.messages; ALTER TABLE chat.messages_kept RENAME TO messages;
+	ALTER TABLE chat.messages ENABLE TRIGGER before_insert, ENABLE TRIGGER after_insert, ENABLE TRIGGER after_delete});
+is(sql(wrong_counts()), '', 'a growing chat: it is counted right');
+is(sql('SELECT count(*) FROM chat.repaired_counts WHERE (application_id, chat_number) = (2, 1)') - $repaired, 1, 'a growing chat: by one repair');
+
+# It is counted right where it changes meanwhile in all ways, and its counter is made wrong again and again. Its repair
+# takes too long to be done at once.
+sql(q{
+	CREATE FUNCTION slow_to_repair() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END$$;
+	CREATE TRIGGER slow_to_repair BEFORE UPDATE ON chat.chats FOR EACH ROW
+		WHEN ((NEW.application_id, NEW.number) = (2, 1) AND abs(NEW.messages_count - OLD.messages_count) > 10) EXECUTE FUNCTION slow_to_repair();
+	DELETE FROM chat.messages WHERE (application_id, chat_number) = (2, 1) AND number % 3 = 0});
+$repaired = sql('SELECT count(*) FROM chat.repaired_counts WHERE (application_id, chat_number) = (2, 1)');
+$node->pgbench('-n -c 3 -t 300', 0, [qr{processed: 900/900}], [qr/^$/], 'changes of all kinds while it is counted',
+	{
+		'create@6' => q{SELECT chat.create_message(2, 1, 'm');},
+		'below@3' => qq{\\set n random(1, 1000)\nSELECT * FROM chat.create_messages(ARRAY[2], ARRAY[1], ARRAY['named'], ARRAY[:n * 3]);},
+		'delete@2' => qq{\\set n random(1, 3000)\nDELETE FROM chat.messages WHERE (application_id, chat_number, number) = (2, 1, :n);},
+		'insert@1' => q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (2, 1, 'direct');},
+		'move@1' => qq{\\set n random(1, 3000)\nUPDATE chat.messages SET chat_number = 2, number = 100000 + :n + (random() * 1000000)::integer WHERE (application_id, chat_number, number) = (2, 1, :n);},
+		'wrong@1' => q{SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1000 WHERE (application_id, number) = (2, 1); RESET session_replication_role; INSERT INTO chat_internal.recount_queue VALUES (2, 1);}
+	});
+wait_until($node, 'postgres', 'SELECT NOT EXISTS (SELECT FROM chat_internal.recount_queue)', 'a changing chat: it leaves the queue');
+is(sql(wrong_counts()), '', 'a changing chat: all is counted');
+cmp_ok(sql('SELECT count(*) FROM chat.repaired_counts WHERE (application_id, chat_number) = (2, 1)'), '>', $repaired, 'a changing chat: it was repaired meanwhile');
 $node->stop;
 done_testing();

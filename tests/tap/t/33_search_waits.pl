@@ -24,9 +24,6 @@ my $node = new_search_cluster('main', $faulty, conf => "pg_chat.redis_url = 'uni
 # How many runs jobs had, in the order of their names.
 sub runs { return split /\n/, sql('SELECT runs FROM chat_internal.worker_jobs WHERE job IN (' . join(', ', map { "'$_'" } @_) . ') ORDER BY job'); }
 
-# The fault ends, also for who waits for an answer.
-sub free { $faulty->mode('refuse'); $faulty->mode('pass'); return; }
-
 # While a job waits for the answer to a request whose path matches: messages are written and deleted, counters
 # are made wrong, and all is counted and mirrored; a condition becomes true; other jobs, given by their names, have
 # two runs each. Where the job's run ends before that, it is tried again.
@@ -87,7 +84,7 @@ $node->safe_psql('template1', 'ALTER DATABASE postgres RENAME TO other');
 $node->safe_psql('template1', 'ALTER DATABASE other RENAME TO postgres');
 pass('the database is renamed');
 
-free();
+$faulty->free;
 in_sync($node, 'postgres', $elasticsearch, 'in the end');
 is(sql(wrong_counts()), '', 'in the end: the counts are right');
 is_mirrored($redis, 'in the end');

@@ -1,0 +1,26 @@
+/*
+ * message_json.h
+ *	  Messages as JSON: see message_json.c and message_json_direct.c.
+ */
+#ifndef PG_CHAT_MESSAGE_JSON_H
+#define PG_CHAT_MESSAGE_JSON_H
+
+#include "postgres.h"
+
+#include "core/array_args.h"
+#include "core/json_pages.h"
+#include "core/pagination.h"
+
+/* Chats that items name; an item names none where either is null. */
+typedef struct NamedChats
+{
+	ArrayArg	applications;	/* tokens */
+	ArrayArg	numbers;
+	int			count;
+} NamedChats;
+
+extern void message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls);
+extern bool message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store);
+extern bool message_json_list_direct(const NamedChats *chats, const ListPage *list, JsonPages *pages);
+
+#endif							/* PG_CHAT_MESSAGE_JSON_H */

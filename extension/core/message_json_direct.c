@@ -1,0 +1,137 @@
+/*
+ * message_json_direct.c
+ *	  Messages as JSON, read without statements.
+ *
+ * The rows are those that statements would give, in the same snapshot. The chat
+ * is looked for first: one that was deleted has its messages for a while.
+ */
+#include "postgres.h"
+
+#include "core/message_json.h"
+#include "rows/message_rows.h"
+#include "rows/row_lookup.h"
+
+/* How a RowAccess that reads messages uses the tables. */
+#define READS_OF_MESSAGES \
+	{{ \
+			[TABLE_APPLICATIONS] = ROW_USE(ROW_READ), \
+			[TABLE_CHATS] = ROW_USE(ROW_READ), \
+			[TABLE_MESSAGES] = ROW_USE(ROW_READ) \
+	}}
+
+/* The application of the last item. */
+typedef struct KnownApplication
+{
+	const text *token;			/* NULL: there was no item */
+	bool		exists;
+	int32		id;
+} KnownApplication;
+
+static bool
+tokens_equal(const text *a, const text *b)
+{
+	return VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0;
+}
+
+/* Find the application that an item, from 0 on, names. Returns false if it names no chat, or none of an application. */
+static bool
+find_application(RowAccess *access, const NamedChats *chats, int i, KnownApplication *known)
+{
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
+	text	   *token;
+
+	if (chats->applications.nulls[i] || chats->numbers.nulls[i])
+		return false;
+	token = DatumGetTextPP(chats->applications.values[i]);
+	if (known->token == NULL || !tokens_equal(known->token, token))
+	{
+		RowKey		key = row_key_of_token(token);
+
+		known->token = token;
+		known->exists = row_lookup(access, applications, &key);
+		if (known->exists)
+			known->id = DatumGetInt32(row_found_value(applications, APPLICATIONS_ID));
+	}
+	return known->exists;
+}
+
+/* Whether there is such a chat, which was not deleted. */
+static bool
+chat_exists(RowAccess *access, int32 application, int32 chat)
+{
+	OpenTable  *chats = &access->tables[TABLE_CHATS];
+	RowKey		key = row_key_of_chat(application, chat);
+
+	return row_lookup(access, chats, &key) && row_found_is_null(chats, CHATS_DELETED_AT);
+}
+
+/*
+ * Store the messages that items name. Returns false if a statement has to do it.
+ */
+bool
+message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store)
+{
+	RowUses		uses = READS_OF_MESSAGES;
+	RowAccess	access;
+	KnownApplication application = {0};
+	StringInfoData json;
+
+	if (!row_access_begin_reading(&access, uses))
+		return false;
+	initStringInfo(&json);
+	for (int i = 0; i < chats->count; i++)
+	{
+		int32		chat = DatumGetInt32(chats->numbers.values[i]);
+		int32		number = DatumGetInt32(numbers->values[i]);
+		Datum		values[MESSAGE_COLUMNS_COUNT];
+		bool		nulls[MESSAGE_COLUMNS_COUNT];
+
+		if (numbers->nulls[i] || number == PG_INT32_MIN || !find_application(&access, chats, i, &application) ||
+			!chat_exists(&access, application.id, chat))
+			continue;
+		message_rows_find(&access, application.id, chat, number - 1, number);
+		if (message_rows_next(&access, ForwardScanDirection, values, nulls))
+			message_json_store(store, &json, i + 1, values, nulls);
+	}
+	row_access_end(&access);
+	return true;
+}
+
+/* Write the page of an item, from 1 on, if its chat exists. */
+static void
+write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page)
+{
+	ScanDirection direction = page.from_end ? BackwardScanDirection : ForwardScanDirection;
+	Datum		values[MESSAGE_COLUMNS_COUNT];
+	bool		nulls[MESSAGE_COLUMNS_COUNT];
+	int32		count = 0;
+
+	if (!chat_exists(access, application, chat))
+		return;
+	json_pages_next(pages, item);
+	message_rows_find(access, application, chat, page.above, page.through);
+	while (count < page.limit && message_rows_next(access, direction, values, nulls) &&
+		   json_pages_add(pages, 0, values, nulls))
+		count++;
+}
+
+/*
+ * Write a page of each chat. Returns false, and has written none, if statements have
+ * to do it.
+ */
+bool
+message_json_list_direct(const NamedChats *chats, const ListPage *list, JsonPages *pages)
+{
+	RowUses		uses = READS_OF_MESSAGES;
+	RowAccess	access;
+	KnownApplication application = {0};
+
+	if (!row_access_begin_reading(&access, uses))
+		return false;
+	for (int i = 0; i < chats->count; i++)
+		if (find_application(&access, chats, i, &application))
+			write_page(&access, pages, i + 1, application.id, DatumGetInt32(chats->numbers.values[i]), list[i]);
+	json_pages_end(pages);
+	row_access_end(&access);
+	return true;
+}
