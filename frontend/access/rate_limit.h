@@ -15,6 +15,9 @@
 /* May the address send this request? If not, responds with 429. */
 extern bool rate_limit_admits_address(Visit *visit);
 
+/* May the address send the further messages of this request, which is complete? If not, responds with 429. */
+extern bool rate_limit_admits_items(Visit *visit);
+
 /* May the owner of the credential send this request? If not, responds with 429. */
 extern bool rate_limit_admits_grant(Visit *visit);
 

@@ -23,7 +23,7 @@ typedef struct Right
 	const char *pattern;		/* of the route */
 	Scope		scope;			/* at least; SCOPE_NONE: no credential is needed */
 	Reach		reach;
-	int			messages;		/* that a request counts as, for the limits */
+	int			messages;		/* that a request, or each item of it, counts as, for the limits */
 } Right;
 
 /* The right that a request needs. A route that is not in the table needs all there is. */

@@ -35,6 +35,8 @@ typedef struct Call
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+	struct MessageItems *items; /* that it creates; NULL: not many */
+	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */
 	char		ticket[TICKET_SIZE];
@@ -53,6 +55,9 @@ extern void call_release(Request *request);
  * credential counts, its id; NULL if the path has none.
  */
 extern const char *path_token(const Request *request);
+
+/* Is it ASCII? Every application's token is. */
+extern bool path_token_is_ascii(const Request *request);
 
 /* The chat's number in the path as the client sent it, decoded, for messages. */
 extern const char *path_chat_text(const Request *request);

@@ -32,8 +32,11 @@ extern void chat_delete(Request *request);
 /* GET .../messages: a page of a chat's messages, by number. */
 extern void messages_list(Request *request);
 
-/* POST .../messages: creates one, with the next number or the one named. */
+/* POST .../messages: creates one, with the next number or the one named, or many. */
 extern void message_create(Request *request);
+
+/* POST /applications/{token}/messages: creates many, in any chats of the application. */
+extern void messages_create_any(Request *request);
 
 /* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);

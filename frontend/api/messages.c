@@ -1,14 +1,10 @@
 /*
  * messages.c
- *		Handlers of messages.
+ *		Handlers that read messages.
  */
-#include <string.h>
-
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
-#include "db/writes.h"
-#include "http/body.h"
 #include "http/response.h"
 
 static void
@@ -73,12 +69,6 @@ search_unstorable(Request *request)
 	call_read(request);
 }
 
-static void
-body_unstorable(Request *request)
-{
-	respond_invalid(request, "body", UNSTORABLE_TEXT);
-}
-
 void
 messages_search(Request *request)
 {
@@ -140,66 +130,4 @@ message_show(Request *request)
 	call_add_number(request, path_chat(request));
 	call_add_number(request, path_message(request));
 	call_read(request);
-}
-
-/* Responds to an invalid body, once the chat is known to exist: a missing one comes first. */
-static void
-answer_invalid(Request *request, const Rows *rows)
-{
-	if (rows->count == 0)
-		chat_missing(request);
-	else
-		respond_invalid_body(request);
-}
-
-static void
-answer_created(Request *request, const Rows *rows)
-{
-	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
-	const QueryValue *sender = &call_of(request)->query.values[MESSAGE_SENDER];
-	Json		json = {0};
-
-	json_open(&json, '{');
-	json_member_number(&json, "number", rows_number(rows, 0, OUTCOME_NUMBER));
-	json_member_text(&json, "body", body->text, body->length);
-	row_member_text(&json, "created_at", rows->result, rows->first, OUTCOME_CREATED_AT);
-	if (sender->text)
-		json_member_text(&json, "sender", sender->text, sender->length);
-	json_close(&json, '}');
-	respond_json(request, MHD_HTTP_CREATED, &json);
-}
-
-void
-message_create(Request *request)
-{
-	const char *body;
-	size_t		length;
-	int			number;
-
-	if (path_chat(request) == 0)
-	{
-		chat_missing(request);
-		return;
-	}
-	body = body_text(request, "body", &length);
-	number = body_number(request, "number");
-	if (body_is_invalid(request))
-	{
-		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
-		call_add_token(request);
-		call_add_number(request, path_chat(request));
-		call_read(request);
-		return;
-	}
-	call_begin(request, CREATE_MESSAGES, answer_created, chat_missing);
-	call_of(request)->unstorable = body_unstorable;
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
-	call_add_text(request, body, length);
-	call_add_number(request, number);
-	if (visit_user(request))
-		call_add_text(request, visit_user(request), strlen(visit_user(request)));
-	else
-		call_add_number(request, 0);
-	call_write(request);
 }

@@ -14,7 +14,8 @@
 static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
-static const char *const message_fields[] = {"body", "number", NULL};
+static const char *const message_fields[] = {"body", "number", "sender", "metadata", NULL};
+static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", NULL};
 
 static void index_show(Request *request);
 
@@ -23,10 +24,13 @@ static const Route routes[] = {
 	{.pattern = "/applications", .get = applications_list, .post = application_create, .fields = application_fields},
 	{.pattern = "/applications/{token}", .get = application_show},
 	{.pattern = "/applications/{token}/tickets", .post = ticket_create, .fields = no_fields},
+	{.pattern = "/applications/{token}/messages", .post = messages_create_any, .fields = any_message_fields,
+	.takes_items = true},
 	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
 	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
 	{.pattern = "/applications/{token}/chats/{chat}", .get = chat_show, .delete = chat_delete},
-	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create, .fields = message_fields},
+	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
+	.fields = message_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show},
 	{.pattern = "/healthz", .get = health_show},

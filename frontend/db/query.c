@@ -39,11 +39,14 @@ query_pop(QueryQueue *queue)
 }
 
 bool
-query_may_wait(const Query *query, int others)
+query_may_wait(const Query *query, int count, int others)
 {
 	int			share = settings.max_queue - settings.max_queue / 8;
+	int			waiting = query->waiting ? *query->waiting : 0;
 
-	return others < settings.max_queue && (query->waiting == NULL || *query->waiting < share);
+	if (others == 0 && waiting == 0)
+		return true;
+	return others + count <= settings.max_queue && (query->waiting == NULL || waiting + count <= share);
 }
 
 void

@@ -86,10 +86,11 @@ extern void query_push(QueryQueue *queue, Query *query);
 extern Query *query_pop(QueryQueue *queue);
 
 /*
- * May the query wait beside others? Not if they are as many as max_queue allows, nor if
- * its client's queries are seven eighths of that.
+ * May the query, and others of its client, count altogether, wait beside others? Not if they
+ * become more than max_queue allows, nor if its client's become more than seven eighths of
+ * that. Any count may where nothing waits.
  */
-extern bool query_may_wait(const Query *query, int others);
+extern bool query_may_wait(const Query *query, int count, int others);
 
 /* Counts the query as waiting. */
 extern void query_begin_wait(Query *query);

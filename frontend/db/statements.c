@@ -26,9 +26,9 @@ const Statement statements[STATEMENT_COUNT] = {
 	[DELETE_CHAT] = {"delete_chat",
 	"SELECT chat.delete_chat($1::text, $2::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
-		"SELECT number, sqlstate, field, message, chat.rfc3339(created_at)"
+		"SELECT number, sqlstate, field, message, chat.rfc3339(created_at), ($6::jsonb[])[item], revision"
 		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false,"
-	" senders => $5::text[])"},
+	" senders => $5::text[], metadata => $6::jsonb[])"},
 	[GET_MESSAGES] = {"get_messages",
 		"SELECT message, item"
 	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},

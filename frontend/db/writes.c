@@ -37,7 +37,7 @@
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
-#define MESSAGE_VALUES 5
+#define MESSAGE_VALUES 6
 
 typedef struct Batch
 {
@@ -54,20 +54,47 @@ static Batch *retries;			/* batches to be sent before anything else */
 static bool creation_in_flight;
 static bool creation_is_next;	/* if there are both */
 
+/* Why queries cannot be queued now; NULL: they can. */
+static const char *
+obstacle(const KeyedQueue *queue, const Query *query, int count)
+{
+	if (!database_ready(POOL_WRITE))
+		return database_unavailable();
+	return query_may_wait(query, count, queue->count) ? NULL : "The server is busy.";
+}
+
+/* Queues a query under the key of what it locks: the chat, the application, or the name of a new one. */
+static void
+add(KeyedQueue *queue, Query *query)
+{
+	bool		of_chat = query->statement == CREATE_MESSAGES || query->statement == DELETE_CHAT;
+	int			number = of_chat ? query->values[MESSAGE_CHAT].number : 0;
+
+	if (!keyed_queue_add(queue, query, query->values[MESSAGE_TOKEN].text, number))
+		query_refuse(query, "Out of memory.");
+}
+
 void
 writes_submit(Query *query)
 {
-	bool		of_chat = query->statement == CREATE_MESSAGES || query->statement == DELETE_CHAT;
 	KeyedQueue *queue = query->statement == CREATE_MESSAGES ? &messages : &creations;
-	int			number = of_chat ? query->values[1].number : 0;
+	const char *reason = obstacle(queue, query, 1);
 
-	if (!database_ready(POOL_WRITE))
-		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, queue->count))
-		query_refuse(query, "The server is busy.");
-	/* The key is what the write locks: the chat, the application, or the name of a new one. */
-	else if (!keyed_queue_add(queue, query, query->values[0].text, number))
-		query_refuse(query, "Out of memory.");
+	if (reason)
+		query_refuse(query, reason);
+	else
+		add(queue, query);
+}
+
+const char *
+writes_submit_all(QueryQueue *queries)
+{
+	const char *reason = obstacle(&messages, queries->first, queries->count);
+	Query	   *query;
+
+	while (reason == NULL && (query = query_pop(queries)) != NULL)
+		add(&messages, query);
+	return reason;
 }
 
 /* Fails all messages of a batch, with a text. */
@@ -234,48 +261,60 @@ batch_done(Operation *operation, const PGresult *result)
 	batch_end(batch);
 }
 
+/* The values of a batch's messages, as parameters of CREATE_MESSAGES: they are of one batch at a time. */
+static Array arrays[MESSAGE_VALUES];
+
+/* Makes the arrays of a batch. Returns false if out of memory. */
+static bool
+fill_arrays(const Batch *batch)
+{
+	static const ArrayType types[MESSAGE_VALUES] = {
+		[MESSAGE_TOKEN] = ARRAY_OF_TEXTS, [MESSAGE_CHAT] = ARRAY_OF_INTEGERS, [MESSAGE_BODY] = ARRAY_OF_TEXTS,
+		[MESSAGE_NUMBER] = ARRAY_OF_INTEGERS, [MESSAGE_SENDER] = ARRAY_OF_TEXTS, [MESSAGE_METADATA] = ARRAY_OF_JSONS
+	};
+	bool		complete = true;
+
+	for (int i = 0; i < MESSAGE_VALUES; i++)
+	{
+		array_begin(&arrays[i], types[i], batch->messages.count);
+		for (const Query *query = batch->messages.first; query; query = query->next)
+		{
+			const QueryValue *value = &query->values[i];
+
+			if (types[i] == ARRAY_OF_INTEGERS)
+				array_add_number(&arrays[i], value->number);
+			else if (types[i] == ARRAY_OF_TEXTS)
+				array_add_text(&arrays[i], value->text, value->length);
+			else
+				array_add_json(&arrays[i], value->text, value->length);
+		}
+		complete = complete && array_is_complete(&arrays[i]);
+	}
+	return complete;
+}
+
 static void
 batch_send(Session *session, Batch *batch)
 {
-	static Array arrays[MESSAGE_VALUES];
 	const char *values[MESSAGE_VALUES];
 	int			lengths[MESSAGE_VALUES];
-	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1};
+	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1, 1};
 	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
-	int			count = batch->messages.count;
-	bool		complete = true;
 
-	array_begin(&arrays[MESSAGE_TOKEN], ARRAY_OF_TEXTS, count);
-	array_begin(&arrays[MESSAGE_CHAT], ARRAY_OF_INTEGERS, count);
-	array_begin(&arrays[MESSAGE_BODY], ARRAY_OF_TEXTS, count);
-	array_begin(&arrays[MESSAGE_NUMBER], ARRAY_OF_INTEGERS, count);
-	array_begin(&arrays[MESSAGE_SENDER], ARRAY_OF_TEXTS, count);
-	for (const Query *query = batch->messages.first; query; query = query->next)
-	{
-		const QueryValue *message = query->values;
-
-		array_add_text(&arrays[MESSAGE_TOKEN], message[MESSAGE_TOKEN].text, message[MESSAGE_TOKEN].length);
-		array_add_number(&arrays[MESSAGE_CHAT], message[MESSAGE_CHAT].number);
-		array_add_text(&arrays[MESSAGE_BODY], message[MESSAGE_BODY].text, message[MESSAGE_BODY].length);
-		array_add_number(&arrays[MESSAGE_NUMBER], message[MESSAGE_NUMBER].number);
-		array_add_text(&arrays[MESSAGE_SENDER], message[MESSAGE_SENDER].text, message[MESSAGE_SENDER].length);
-	}
-	for (int i = 0; i < MESSAGE_VALUES; i++)
-	{
-		complete = complete && array_is_complete(&arrays[i]);
-		values[i] = arrays[i].bytes;
-		lengths[i] = (int) arrays[i].used;
-	}
-	if (complete)
-	{
-		batch->operation.done = batch_done;
-		session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);
-	}
-	else
+	if (!fill_arrays(batch))
 	{
 		batch_refuse(batch, "Out of memory.");
 		batch_end(batch);
+		return;
 	}
+	/* An array of nothing but nulls is null as a whole, which costs nothing. */
+	for (int i = 0; i < MESSAGE_VALUES; i++)
+	{
+		values[i] = arrays[i].any ? arrays[i].bytes : NULL;
+		lengths[i] = (int) arrays[i].used;
+	}
+	batch->operation.done = batch_done;
+	session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);
 }
 
 /* Takes a batch from the queue; NULL if out of memory. */

@@ -14,7 +14,8 @@ enum
 	MESSAGE_CHAT,
 	MESSAGE_BODY,
 	MESSAGE_NUMBER,
-	MESSAGE_SENDER
+	MESSAGE_SENDER,
+	MESSAGE_METADATA			/* the text of its JSON */
 };
 
 /* Columns of the result of CREATE_MESSAGES. */
@@ -24,7 +25,9 @@ enum
 	OUTCOME_SQLSTATE,			/* null: the message was created */
 	OUTCOME_FIELD,
 	OUTCOME_MESSAGE,
-	OUTCOME_CREATED_AT
+	OUTCOME_CREATED_AT,
+	OUTCOME_METADATA,			/* as it is stored */
+	OUTCOME_REVISION
 };
 
 /*
@@ -32,6 +35,12 @@ enum
  * once if the database is not connected or the queue is full.
  */
 extern void writes_submit(Query *query);
+
+/*
+ * Queues queries that create messages, of one client. If the database is not connected or
+ * the queue has no room for all, queues none, and returns the reason.
+ */
+extern const char *writes_submit_all(QueryQueue *queries);
 
 /* At the end of an iteration of the loop: sends queued queries to idle sessions. */
 extern void writes_dispatch(void);

@@ -38,8 +38,8 @@ typedef struct Fields
 {
 	Field		list[FIELDS_MAX];
 	int			count;
-	char		unknown[FIELD_NAME_MAX + 1];	/* a name that was sent and is not wanted, maybe cut
-												 * short; "": none */
+	char		unknown[FIELD_NAME_MAX + 1];	/* a name that was sent and is not wanted, maybe
+												 * cut short; "": none */
 	Share	   *share;			/* that pays for their memory */
 } Fields;
 

@@ -14,7 +14,7 @@ trim(const char *value, size_t *length)
 	value += strspn(value, " \t");
 	*length = strlen(value);
 	while (*length > 0 && strchr(" \t", value[*length - 1]))
-		--*length;
+		--* length;
 	return value;
 }
 

@@ -108,12 +108,6 @@ respond_unavailable(Request *request, const char *text)
 }
 
 void
-respond_unknown(Request *request, const char *text)
-{
-	respond_error(request, MHD_HTTP_FAILED_DEPENDENCY, "%s", text);
-}
-
-void
 respond_invalid(Request *request, const char *field, const char *predicate)
 {
 	Json		json = {0};
