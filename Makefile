@@ -8,7 +8,7 @@
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
 #   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
 #   FUZZ_SECONDS  make fuzz: for each target
-#   ROUNDS SEED  make torture: how many rounds of faults, and which (30, 1)
+#   ROUNDS SEED  make torture: how many rounds of faults, and which (25, 1)
 #   MINUTES    make soak: for how long (60)
 #   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
 

@@ -2,7 +2,7 @@
 """dist.py - the distribution for PGXN: build/dist/pg_chat-VERSION.zip.
 
 It is the last commit, and META.json made of the control file. PGXN wants a semantic version, of three
-numbers: version 0.1 is 0.1.0 there.
+numbers: version 0.2 is 0.2.0 there.
 """
 
 import json

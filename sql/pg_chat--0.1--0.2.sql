@@ -23,20 +23,24 @@ REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
 -- Tables
 ---------------------------------------------------------------------------
 
-ALTER TABLE chat.applications ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C";
+ALTER TABLE chat.applications ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C",
+	ADD COLUMN key text COLLATE "C";
+CREATE UNIQUE INDEX applications_key_key ON chat.applications (key) WHERE key IS NOT NULL;
 CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS NOT NULL;
-COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. One with deleted_at is gone for all functions, has neither its token nor its name any more, and waits for its rows to be purged, by the worker of the database that deleted_in names.';
+COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. key: what its creator named it by, to create it once, until its token is rotated. One with deleted_at is gone for all functions, has neither its token nor its name nor its key any more, and waits for its rows to be purged, by the worker of the database that deleted_in names.';
 
 ALTER TABLE chat.chats RENAME COLUMN last_number TO last_message_number;
 ALTER TABLE chat.chats ADD COLUMN last_revision integer NOT NULL DEFAULT 0,
-	ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C";
+	ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C",
+	ADD COLUMN key text COLLATE "C";
+CREATE UNIQUE INDEX chats_key_key ON chat.chats (application_id, key) WHERE key IS NOT NULL;
 CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. One with deleted_at is gone for all functions, and waits for its messages to be purged, by the worker of the database that deleted_in names.';
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. key: what its creator named it by, to create it once. One with deleted_at is gone for all functions, and waits for its messages to be purged, by the worker of the database that deleted_in names.';
 
 -- Messages that are there have no revision, that is null.
 ALTER TABLE chat.messages ADD COLUMN sender text, ADD COLUMN metadata jsonb,
 	ADD COLUMN edited_at timestamptz, ADD COLUMN deleted_at timestamptz, ADD COLUMN revision integer,
-	ADD COLUMN key text, ADD COLUMN key_digest bytea;
+	ADD COLUMN key text COLLATE "C", ADD COLUMN key_digest bytea;
 ALTER TABLE chat.messages ALTER COLUMN revision SET DEFAULT 0;
 CREATE UNIQUE INDEX messages_revision_key ON chat.messages (application_id, chat_number, revision) WHERE revision > 0;
 CREATE UNIQUE INDEX messages_key_key ON chat.messages (application_id, chat_number, key) WHERE key IS NOT NULL;
@@ -48,9 +52,10 @@ CREATE TABLE chat_internal.deleted_messages (
 	revision integer NOT NULL,
 	number integer NOT NULL,
 	deleted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	messages integer NOT NULL DEFAULT 1,
 	CONSTRAINT deleted_messages_pkey PRIMARY KEY (application_id, chat_number, revision)
 );
-COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
+COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number; or the last of so many with consecutive numbers, which took consecutive revisions. They go with their chat.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
@@ -145,6 +150,9 @@ ALTER TYPE chat.found_message ADD ATTRIBUTE sender text, ADD ATTRIBUTE metadata 
 	ADD ATTRIBUTE edited_at timestamptz, ADD ATTRIBUTE deleted_at timestamptz, ADD ATTRIBUTE revision integer;
 COMMENT ON TYPE chat.message IS 'A message of a chat: sender, who sent it, and metadata, a JSON object, as the sender named them; edited_at, when it was last edited; deleted_at, when it was deleted; revision, that of the last change. Null where there is none.';
 
+CREATE TYPE chat_internal.change AS (position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.change IS 'A change of a chat: position, N.R, the highest number and the highest revision that a reader has seen who has come so far; event, created, updated or deleted; and the message as it is now. Of one that is gone there is but number, deleted_at and revision.';
+
 ALTER TYPE chat.outcome ADD ATTRIBUTE created_at timestamptz, ADD ATTRIBUTE revision integer, ADD ATTRIBUTE replayed boolean;
 COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number, when it was created, its revision if it has one, and whether it was there already; or else the SQLSTATE, the argument at fault and the error''s message.';
 
@@ -206,8 +214,8 @@ CREATE OR REPLACE FUNCTION chat_internal.worker_process(OUT pid integer, OUT run
 COMMENT ON FUNCTION chat_internal.worker_process() IS
 'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
--- What the functions do to the tables, they do as the tables' owner; so they
--- have the caller's rights and settings themselves.
+-- The functions reach the tables as the tables' owner, and run with the
+-- caller's rights and settings otherwise.
 ALTER FUNCTION chat.create_application(text) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(integer) SECURITY INVOKER RESET ALL;
 ALTER FUNCTION chat.rotate_token(text) SECURITY INVOKER RESET ALL;
@@ -248,43 +256,120 @@ ALTER FUNCTION chat.retry_failed_documents(integer, integer) SECURITY INVOKER RE
 
 -- No command gives a function more arguments and leaves it what was granted on it,
 -- and what depends on it: it takes over those of one that is there for this alone.
-CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat_internal.create_application(name text, key text DEFAULT NULL, OUT id integer, OUT token text)
+	AS 'MODULE_PATHNAME', 'chat_create_application'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_chat(application integer, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_create_chat_by_id'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_chat(token text, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_create_chat_by_token'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
 	LANGUAGE C VOLATILE ROWS 100;
-CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE ROWS 100;
+CREATE FUNCTION chat_internal.list_messages(application integer, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_list_messages_by_id'
+	LANGUAGE C STABLE ROWS 100;
+CREATE FUNCTION chat_internal.list_messages(token text, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_list_messages_by_token'
+	LANGUAGE C STABLE ROWS 100;
+CREATE FUNCTION chat_internal.last_messages(application integer, chat integer, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_last_messages_by_id'
+	LANGUAGE C STABLE ROWS 100;
+CREATE FUNCTION chat_internal.last_messages(token text, chat integer, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_last_messages_by_token'
+	LANGUAGE C STABLE ROWS 100;
 UPDATE pg_catalog.pg_proc AS p
-SET (pronargs, pronargdefaults, proargtypes, proargnames, proargdefaults) =
-	(SELECT n.pronargs, n.pronargdefaults, n.proargtypes, n.proargnames, n.proargdefaults FROM pg_catalog.pg_proc AS n WHERE n.oid = f.new)
+SET (pronargs, pronargdefaults, proargtypes, proallargtypes, proargmodes, proargnames, proargdefaults) =
+	(SELECT n.pronargs, n.pronargdefaults, n.proargtypes, n.proallargtypes, n.proargmodes, n.proargnames, n.proargdefaults FROM pg_catalog.pg_proc AS n WHERE n.oid = f.new)
 FROM (VALUES
-	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb)'::regprocedure),
-	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb)'::regprocedure),
-	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure),
-	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure)) AS f (old, new)
+	('chat.create_application(text)'::regprocedure, 'chat_internal.create_application(text, text)'::regprocedure),
+	('chat.create_chat(integer, integer)'::regprocedure, 'chat_internal.create_chat(integer, integer, text)'::regprocedure),
+	('chat.create_chat(text, integer)'::regprocedure, 'chat_internal.create_chat(text, integer, text)'::regprocedure),
+	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer)'::regprocedure),
+	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer)'::regprocedure),
+	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean)'::regprocedure),
+	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean)'::regprocedure),
+	('chat.list_messages(integer, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean)'::regprocedure),
+	('chat.list_messages(text, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean)'::regprocedure),
+	('chat.last_messages(integer, integer, integer)'::regprocedure, 'chat_internal.last_messages(integer, integer, integer, text, boolean)'::regprocedure),
+	('chat.last_messages(text, integer, integer)'::regprocedure, 'chat_internal.last_messages(text, integer, integer, text, boolean)'::regprocedure)) AS f (old, new)
 WHERE p.oid = f.old;
 DROP FUNCTION
-	chat_internal.create_message(integer, integer, text, integer, text, jsonb),
-	chat_internal.create_message(text, integer, text, integer, text, jsonb),
-	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]),
-	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]);
-COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb) IS
-'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. Errors: P0002 no such application or chat, 23502 body or sender blank, 22001 body, sender or metadata too long, 23514 metadata no object, 23505 number taken, 22003 number below 1, 54000 no number left.';
-COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
-'Creates many messages, of any applications and chats, from arrays of equal length; numbers, senders and metadata may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number and when it was created, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+	chat_internal.create_application(text, text),
+	chat_internal.create_chat(integer, integer, text),
+	chat_internal.create_chat(text, integer, text),
+	chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer),
+	chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer),
+	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
+	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
+	chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean),
+	chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean),
+	chat_internal.last_messages(integer, integer, integer, text, boolean),
+	chat_internal.last_messages(text, integer, integer, text, boolean);
+COMMENT ON FUNCTION chat.create_application(text, text) IS
+'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. key: 1 to 255 characters, not only white space: called again with the same key and the same name, the function creates nothing, and returns the application that it created first, as long as it has its first token. Returns its id and its token, 32 random hex digits. Errors: 23502 name or key blank, 22001 too long, 23505 name taken, or key used with another name.';
+COMMENT ON FUNCTION chat.create_chat(integer, integer, text) IS
+'Creates a chat and returns its number: the next after the highest or, where number is given, that one. number: 1 to 2147483647, free. key: 1 to 255 characters, not only white space, which the application keeps with the chat: called again with the same key, the function creates nothing, and returns the number of the chat that it created first. Errors: P0002 no such application, 23502 key blank, 22001 key too long, 23505 number taken, or key used with another number, 22003 below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_chat(text, integer, text) IS
+'As create_chat(integer, ...), by the application''s token.';
+COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb, text, integer) IS
+'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. key: 1 to 255 characters, not only white space, which the chat keeps with the message: called again with the same key and the same content, the function creates nothing, and returns the number of the message that it created first. if_last: create it only if the chat''s last number is this one, 0 for none yet. Errors: P0002 no such application or chat, 23502 body, sender or key blank, 22001 body, sender, metadata or key too long, 23514 metadata no object, 23505 number taken, or key used with other content, 55000 if_last is not the last number, 22003 number below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; all other arrays may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, when it was created, and replayed, whether it was there by its key already; or the SQLSTATE that create_message would have raised, with field and message, and in number the chat''s last, where if_last is not. A refused message costs the others nothing, unless atomic is true: then all are created, or none, and 40000 is the SQLSTATE of those for which nothing else stands in the way. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+
+COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer, text, boolean) IS
+'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000; sender: those of this sender alone; deleted: deleted ones, too. Errors: P0002 no such application or chat, 22023 with the argument''s name.';
+COMMENT ON FUNCTION chat.last_messages(integer, integer, integer, text, boolean) IS
+'The last messages of the chat, ascending by number; limit, sender and deleted are as for list_messages. Errors: P0002 no such application or chat, 22023 limit.';
+COMMENT ON FUNCTION chat.get_message(integer, integer, integer) IS
+'The message with this number, also if it was deleted; no row if there is none. Errors: P0002 no such application or chat.';
+COMMENT ON FUNCTION chat.get_messages(integer[], integer[], integer[]) IS
+'Many messages, of any applications and chats, from arrays of equal length. Returns those that exist, deleted ones, too, in the caller''s order, each with its place in the arrays (item 1, 2, 3, ...); a missing application, chat or message gives no row and costs the others nothing. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.list_messages(integer[], integer[], integer[], integer[], integer[]) IS
+'Many pages of messages, of any applications and chats, from arrays of equal length; after, before and limit are as for one page and may be NULL by element; deleted messages are left out. Returns the pages in the caller''s order, each row with its page''s place in the arrays (item 1, 2, 3, ...). A page without messages gives one row with nothing but its item; a missing application or chat gives none and costs the others nothing. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
 CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
 'Trigger: has the sequence of applications'' ids go on after those that a direct insertion named.';
+
+-- Changes of messages have an order.
+COMMENT ON FUNCTION chat_internal.before_insert() IS
+'Trigger: numbers a chat or message that is inserted directly; a message below the highest number takes the next revision of its chat. Errors: 23503 no such parent, 22003 number below 1, 54000 no number or revision left.';
+COMMENT ON FUNCTION chat_internal.before_update_messages() IS
+'Trigger: gives a message that is changed directly the next revision of its chat, and a key that it gets what before_insert gives it. Errors: as there, and 54000 no revision left.';
+COMMENT ON FUNCTION chat_internal.after_update_messages() IS
+'Trigger: queues what is to be counted after an UPDATE of messages, records keys that are gone as deleted, and writes highest numbers and last revisions.';
+COMMENT ON FUNCTION chat_internal.after_delete_messages() IS
+'Trigger: records messages as deleted after a DELETE, each with a revision of its chat, and queues what is to be counted.';
+COMMENT ON FUNCTION chat_internal.before_truncate() IS
+'Trigger: queues everything, to be counted after a TRUNCATE, and records messages as deleted, each with a revision of its chat, unless all chats go, too.';
+DROP TRIGGER before_key_update ON chat.messages;
+CREATE TRIGGER before_update BEFORE UPDATE ON chat.messages
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_messages();
+CREATE FUNCTION chat_internal.after_truncate_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_truncate_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_truncate_chats() IS
+'Trigger: forgets after a TRUNCATE of chats which of their messages were deleted.';
+CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_truncate_chats();
 
 -- Where a table has a trigger before each update, PostgreSQL locks the row first.
 DROP TRIGGER before_update ON chat.chats;
@@ -328,7 +413,7 @@ COMMENT ON FUNCTION chat_internal.job_status() IS
 
 CREATE FUNCTION chat_internal.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
-	LANGUAGE C VOLATILE ROWS 6;
+	LANGUAGE C VOLATILE ROWS 7;
 
 CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
@@ -341,20 +426,20 @@ CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], 
 COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
 'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
 
-CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
+CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
-'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]) IS
+'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. senders, deleted: as sender and deleted of list_messages(text, ...), NULL, whole or by element, for any, and for false. Errors: as there, and 22023 max_size.';
 
-CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
+CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_last_messages_json'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) IS
+COMMENT ON FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) IS
 'As list_messages_json, of the last messages of each chat. Errors: as there.';
 
 CREATE FUNCTION chat_internal.search_messages_json(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
@@ -391,6 +476,105 @@ CREATE FUNCTION chat_internal.delete_application(token text) RETURNS boolean
 
 CREATE PROCEDURE chat_internal.purge()
 	AS 'MODULE_PATHNAME', 'chat_purge'
+	LANGUAGE C;
+
+CREATE TABLE chat_internal.cursors (
+	application_id integer NOT NULL,
+	chat_number integer NOT NULL,
+	reader text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	CONSTRAINT cursors_pkey PRIMARY KEY (application_id, chat_number, reader),
+	CONSTRAINT cursors_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX cursors_reader ON chat_internal.cursors (application_id, reader, chat_number);
+COMMENT ON TABLE chat_internal.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
+
+CREATE TYPE chat_internal.cursor AS (reader text, number integer, unread_count integer);
+COMMENT ON TYPE chat_internal.cursor IS 'A cursor: the number through which a reader has read a chat, and how many messages are above it, without deleted ones.';
+
+CREATE TYPE chat_internal.unread_chat AS (chat_number integer, cursor integer, unread_count integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.unread_chat IS 'A chat of a reader: the cursor, how many messages are above it, without deleted ones, and from number on the last message that is not deleted, null if there is none.';
+
+CREATE FUNCTION chat_internal.set_cursor(application integer, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) IS
+'Notes that a reader has read the chat through a number, 0 for nothing, and returns the cursor as it is then: it moves forward only, unless back is true. reader: 1 to 255 characters, not only white space. Errors: P0002 no such application or chat, 23502 reader or number blank, 22001 reader too long, 22003 number below 0 or above the chat''s last.';
+
+CREATE FUNCTION chat_internal.set_cursor(token text, chat integer, reader text, number integer, back boolean DEFAULT false) RETURNS chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_set_cursor_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) IS
+'As set_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.get_cursor(application integer, chat integer, reader text) RETURNS SETOF chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_id'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.get_cursor(integer, integer, text) IS
+'The cursor of a reader in the chat; no row if there is none. Errors: P0002 no such application or chat, 23502 reader blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.get_cursor(token text, chat integer, reader text) RETURNS SETOF chat_internal.cursor
+	AS 'MODULE_PATHNAME', 'chat_get_cursor_by_token'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.get_cursor(text, integer, text) IS
+'As get_cursor(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_cursors(application integer, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_cursors(integer, integer, text, integer) IS
+'The cursors of the chat, ascending by reader (bytewise): who has read through which number. after: readers above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
+
+CREATE FUNCTION chat_internal.list_cursors(token text, chat integer, after text DEFAULT NULL, "limit" integer DEFAULT 100, OUT reader text, OUT number integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_cursors_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_cursors(text, integer, text, integer) IS
+'As list_cursors(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+
+CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.unread_chat
+	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer) IS
+'As list_unread(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
+	LANGUAGE C STABLE ROWS 1;
+COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) IS
+'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.get_positions(applications integer[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_positions(integer[], integer[]) IS
+'How far the changes of many chats have come, from arrays of equal length. Returns a row for each chat that exists: its place in the arrays (item 1, 2, 3, ...), its application, the highest number of its messages, and the last revision. Errors: 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat_internal.get_positions(tokens text[], chats integer[],
+		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_get_positions_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.get_positions(text[], integer[]) IS
+'As get_positions(integer[], integer[]), by the applications'' tokens.';
+
+CREATE PROCEDURE chat_internal.wait_for_changes(INOUT "position" bigint DEFAULT NULL, timeout integer DEFAULT 1000,
+		INOUT applications integer[] DEFAULT NULL, INOUT chats integer[] DEFAULT NULL, INOUT everything boolean DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'chat_wait_for_changes'
 	LANGUAGE C;
 
 CREATE TABLE chat_internal.api_keys (
@@ -532,17 +716,79 @@ CREATE FUNCTION chat_internal.rfc3339(value timestamptz) RETURNS text
 COMMENT ON FUNCTION chat_internal.rfc3339(timestamptz) IS
 'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
 
-CREATE FUNCTION chat_internal.create_application_json(name text, OUT id integer, OUT application json)
+CREATE FUNCTION chat_internal.create_application_json(name text, key text DEFAULT NULL, OUT id integer, OUT application json, OUT replayed boolean)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.create_application_json(text) IS
-'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+COMMENT ON FUNCTION chat_internal.create_application_json(text, text) IS
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
-CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
+CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL, key text DEFAULT NULL, OUT chat json, OUT replayed boolean)
 	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer) IS
-'As create_chat(text, integer), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}. Errors: as there.';
+COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer, text) IS
+'As create_chat(text, ...), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
+
+CREATE FUNCTION chat_internal.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
+	RETURNS chat.message
+	AS 'MODULE_PATHNAME', 'chat_update_message_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) IS
+'Edits a message, and returns it as it is then, with the next revision of its chat and the present as edited_at; what is the same already takes none. body, metadata: as for create_message, null to leave what there is; metadata ''null''::jsonb takes it away. if_revision: the revision that the message is to have, 0 standing for none; null for any. Errors: P0002 no such application, chat or message, or it was deleted, 22023 neither body nor metadata, 55000 another revision, 23502 body blank, 22001 too long, 23514 metadata no object, 54000 no revision left.';
+
+CREATE FUNCTION chat_internal.update_message(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
+	RETURNS chat.message
+	AS 'MODULE_PATHNAME', 'chat_update_message_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) IS
+'As update_message(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.delete_message(application integer, chat integer, number integer, if_revision integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_message_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_message(integer, integer, integer, integer) IS
+'Deletes a message: its body becomes empty, sender, metadata and edited_at null, deleted_at the present; it takes the next revision of its chat, is not counted any more, and its number stays taken. Returns whether it was there; false if it was deleted already. if_revision: as for update_message. Errors: P0002 no such application, chat or message, 55000 another revision, 54000 no revision left.';
+
+CREATE FUNCTION chat_internal.delete_message(token text, chat integer, number integer, if_revision integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_message_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_message(text, integer, integer, integer) IS
+'As delete_message(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+	AS 'MODULE_PATHNAME', 'chat_update_message_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+
+CREATE FUNCTION chat_internal.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) IS
+'As delete_message(text, ...), with an outcome as of update_message_json.';
+
+CREATE FUNCTION chat_internal.list_changes(application integer, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.change
+	AS 'MODULE_PATHNAME', 'chat_list_changes_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) IS
+'What came to the chat after a position, the highest number and the highest revision that a reader has seen: first what was changed below, in the order of revisions, then what was appended, in the order of numbers, each message as it is now. limit: rows at most, 1 to 1000; go on after the last row''s position. Whoever puts each row into a table, by number, ends with the chat''s. Errors: P0002 no such application or chat, 22023 with the argument''s name, also for a position that the chat has not reached.';
+
+CREATE FUNCTION chat_internal.list_changes(token text, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.change
+	AS 'MODULE_PATHNAME', 'chat_list_changes_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) IS
+'As list_changes(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_changes_json(tokens text[], chats integer[], after_number integer[], after_revision integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT changes json, OUT changes_count integer, OUT cut boolean, OUT "position" text, OUT field text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_changes_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) IS
+'Many pages as of list_changes(text, ...), from arrays of equal length; after_number, after_revision and limit may be NULL by element. One row for each, in the caller''s order, with its place in the arrays (item 1, 2, 3, ...): changes, an array of {"position": ..., "event": ..., "message": ...}, the message as of get_messages_json; how many they are; the position to go on after. max_size: bytes of changes, 1 or more, null for any; a page ends before the change that would make it larger, but has one, and then is cut. A missing application or chat gives no row and costs the others nothing. A position that the chat has not reached gives field, the argument''s name, no changes, and the chat''s own position. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
@@ -554,14 +800,23 @@ SELECT chat_internal.own_tables();
 DROP FUNCTION chat_internal.own_tables();
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message, create_messages and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or read messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.create_application_json(text) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.create_chat_json(text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_application_json(text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_chat_json(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message(text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_chat(integer, integer) SET SCHEMA chat;
@@ -601,28 +856,86 @@ SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
 COMMENT ON FUNCTION chat.disable_redundant_checks() IS
 'Switches off the check of each inserted message by the foreign key messages_chat_fkey, which the functions and triggers do anyway; it is off from the start, and on again after pg_upgrade, or ALTER TABLE ... ENABLE TRIGGER ALL as by pg_restore --disable-triggers. Foreign keys and triggers of others stay as they are. Returns how many triggers it disabled: 2 or 0. Locks chat.messages for a moment. Errors: 42501 not a superuser.';
+ALTER PROCEDURE chat_internal.wait_for_changes(bigint, integer, integer[], integer[], boolean) SET SCHEMA chat;
+COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
+'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
+ALTER TABLE chat_internal.cursors SET SCHEMA chat;
+ALTER TYPE chat_internal.change SET SCHEMA chat;
+ALTER TYPE chat_internal.cursor SET SCHEMA chat;
+ALTER TYPE chat_internal.unread_chat SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
+ALTER FUNCTION chat_internal.set_cursor(integer, integer, text, integer, boolean) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.set_cursor(text, integer, text, integer, boolean) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_cursor(integer, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_cursor(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_cursors(integer, integer, text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_cursors(text, integer, text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) SET SCHEMA chat;
+REVOKE ALL ON TABLE chat.cursors FROM PUBLIC;
+REVOKE ALL ON TYPE chat.change, chat.cursor, chat.unread_chat FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.set_cursor(integer, integer, text, integer, boolean),
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(integer, integer, text),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(integer, integer, text, integer),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(integer, text, integer, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.set_cursor(text, integer, text, integer, boolean),
+	chat.get_cursor(text, integer, text),
+	chat.list_cursors(text, integer, text, integer),
+	chat.list_unread(text, text, integer, integer),
+	chat.list_unread_json(text, text, integer, integer, integer)
+TO chat_api;
+ALTER FUNCTION chat_internal.get_positions(integer[], integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.get_positions(text[], integer[]) SET SCHEMA chat;
+REVOKE ALL ON FUNCTION chat.get_positions(integer[], integer[]), chat.get_positions(text[], integer[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.get_positions(text[], integer[]) TO chat_api;
+REVOKE ALL ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) TO chat_api;
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
-	chat.create_application_json(text),
-	chat.create_chat_json(text, integer),
+	chat.list_changes(integer, integer, integer, integer, integer),
+	chat.list_changes(text, integer, integer, integer, integer),
+	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.update_message(integer, integer, integer, text, jsonb, integer),
+	chat.update_message(text, integer, integer, text, jsonb, integer),
+	chat.delete_message(integer, integer, integer, integer),
+	chat.delete_message(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer),
+	chat.delete_message_json(text, integer, integer, integer),
+	chat.create_application_json(text, text),
+	chat.create_chat_json(text, integer, text),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
-	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
+	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	chat.rfc3339(timestamptz),
-	chat.create_application_json(text),
-	chat.create_chat_json(text, integer),
+	chat.list_changes(text, integer, integer, integer, integer),
+	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.update_message(text, integer, integer, text, jsonb, integer),
+	chat.delete_message(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer),
+	chat.delete_message_json(text, integer, integer, integer),
+	chat.create_application_json(text, text),
+	chat.create_chat_json(text, integer, text),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
-	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
+	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
-REVOKE ALL ON TABLE chat.api_keys, chat_internal.signing_keys, chat_internal.tickets, chat_internal.deleted_messages FROM PUBLIC;
+REVOKE ALL ON TABLE chat_internal.deleted_messages, chat.api_keys, chat_internal.signing_keys, chat_internal.tickets FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.create_key(text, text, integer, timestamptz),
 	chat.revoke_key(integer),
@@ -648,9 +961,9 @@ GRANT EXECUTE ON FUNCTION
 	chat.use_ticket(text, bytea)
 TO chat_api;
 GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.after_truncate_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
--- Who could read the views still can: they call these two instead of search_lag.
+-- Readers of the views may call these two, which the views use instead of search_lag.
 UPDATE pg_catalog.pg_proc
 SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
 WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);

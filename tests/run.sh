@@ -175,7 +175,7 @@ suite_commands()
 
 suite_torture()
 {
-	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-30}" --seed "${SEED:-1}"
+	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-25}" --seed "${SEED:-1}"
 }
 
 suite_soak()
@@ -233,7 +233,7 @@ count_soak()
 	count_torture
 }
 
-# What a reader needs who was not there: the differences, what a sanitizer found, the servers' logs.
+# Print all that explains a failure: differences, findings of a sanitizer, the servers' logs.
 report_failure()
 {
 	local file

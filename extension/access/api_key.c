@@ -1,15 +1,15 @@
 /*
  * api_key.c
- *	  Keys: who may use the REST API, and for what.
+ *	  API keys: credentials of the REST API.
  *
- * A key is the text pgc_<id>_<secret>. The table has its SHA-256 and not the key
- * itself, which is returned once, when it is made. So whoever reads the table, or
- * a dump of it, cannot use the keys; and a key that is presented is compared by
- * its digest, which tells nothing of the key by how long it takes.
+ * A key is the text pgc_<id>_<secret>. The table has its SHA-256 instead of
+ * the key, which is returned once, by the function that creates it. So nobody
+ * who reads the table, or a dump of it, can use the keys; and since keys are
+ * compared by their digests, the time of a comparison reveals nothing.
  *
- * Scopes are ordered: read, write, admin; each may do what those before it may. A
- * key is bound to an application, or to none: then its application_id is 0, and it is
- * for all of them.
+ * Scopes are ordered: read, write, admin; each includes those before it. A key
+ * is bound to one application, or to none: then its application_id is 0, and
+ * it is valid for all of them.
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(chat_list_keys);
 /* Characters in the name of a key, at most. */
 #define KEY_NAME_MAXIMUM 255
 
-/* How often a new key is given another id, if the one it got is taken. */
+/* Attempts to find an id that is not taken. */
 #define ID_ATTEMPTS 10
 
 static const char *const scopes[] = {"read", "write", "admin"};
@@ -79,7 +79,7 @@ key_text(int32 id, const char *secret)
 	return psprintf("pgc_%d_%s", id, secret);
 }
 
-/* The SHA-256 of a key. */
+/* Returns the SHA-256 of a key. */
 static Datum
 digest_of(const char *key)
 {

@@ -1,10 +1,12 @@
 /*
  * credential_check.c
- *	  What a server such as chatd asks about the credentials that clients present.
+ *	  Queries of servers such as chatd about credentials that clients
+ *	  present.
  *
- * It asks for many at a time, from arrays of equal length, and remembers the answers
- * for a second at most. A credential itself is never sent here: of a key its digest
- * is, and a token that an application has signed is verified there.
+ * Servers ask about many at a time, by arrays of equal length, and cache the
+ * answers for a second at most. The credential itself is never sent here: a
+ * key is replaced by its digest, and a token that an application signed is
+ * verified by the server.
  */
 #include "postgres.h"
 
@@ -21,7 +23,7 @@ PG_FUNCTION_INFO_V1(chat_note_key_use);
 PG_FUNCTION_INFO_V1(chat_get_verification_keys);
 PG_FUNCTION_INFO_V1(chat_get_tokens);
 
-/* The rows that a statement finds for items, which arrays name. Items with a null have none. */
+/* Return the rows that a statement finds for the items of arrays. Items with a null have none. */
 static Datum
 find_items(FunctionCallInfo fcinfo, SqlSignature *signature, SavedPlan *plan)
 {
@@ -46,7 +48,7 @@ find_items(FunctionCallInfo fcinfo, SqlSignature *signature, SavedPlan *plan)
 /*
  * chat.check_keys(digests bytea[], ids integer[]) returns setof record
  *
- * The id only says where to look: it is the digest that has to be the same.
+ * The id only selects the row; the digest decides.
  */
 Datum
 chat_check_keys(PG_FUNCTION_ARGS)
@@ -107,8 +109,8 @@ chat_get_tokens(PG_FUNCTION_ARGS)
 /*
  * chat.note_key_use(ids integer[]) returns void
  *
- * Several servers note the same keys: nobody waits for the other, and a key that was
- * noted within the last minute is left alone.
+ * Several servers may report the same keys at the same time: locked rows are
+ * skipped, and so are keys that were reported within the last minute.
  */
 Datum
 chat_note_key_use(PG_FUNCTION_ARGS)

@@ -1,11 +1,11 @@
 /*
  * current_user_name.c
- *	  The application's user that a session works for.
+ *	  The application's user on whose behalf a session runs.
  *
- * An application's server connects as one role and works for many users of its own.
- * It says for which one by SET LOCAL pg_chat.user_name, and row-level policies can tell
- * by chat.current_user_name(). Anybody may set it: it is as trustworthy as whoever
- * sends the statements.
+ * The server of an application connects as one role, on behalf of many users
+ * of its own. It names the current one with SET LOCAL pg_chat.user_name, and
+ * row-level policies read it with chat.current_user_name(). Any session can
+ * set it, so it is as trustworthy as the client that sends the statements.
  */
 #include "postgres.h"
 

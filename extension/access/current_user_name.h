@@ -1,6 +1,7 @@
 /*
  * current_user_name.h
- *	  The application's user that a session works for: see current_user_name.c.
+ *	  The application's user on whose behalf a session runs: see
+ *	  current_user_name.c.
  */
 #ifndef PG_CHAT_CURRENT_USER_NAME_H
 #define PG_CHAT_CURRENT_USER_NAME_H

@@ -1,11 +1,11 @@
 /*
  * public_key.c
- *	  Public keys as they are written in files.
+ *	  Public keys in PEM format.
  *
- * A file in the format PEM has base64 of a SubjectPublicKeyInfo (RFC 5280) between
- * two lines. Of the two kinds that are known here, each has a beginning and a length
- * of its own: so the key itself says which algorithm it is for, and nothing else is
- * asked. That a point lies on its curve is checked by who verifies with it.
+ * A file has the base64 of a SubjectPublicKeyInfo (RFC 5280) between two
+ * lines. Each of the two supported kinds has its own prefix and length, so the
+ * key itself determines the algorithm. Servers that verify signatures also
+ * check that the point is on its curve.
  */
 #include "postgres.h"
 
@@ -18,12 +18,13 @@
 #define PEM_BEGIN "-----BEGIN PUBLIC KEY-----"
 #define PEM_END "-----END PUBLIC KEY-----"
 
-/* Bytes of a file, at most. */
+/* Maximum size of a file, in bytes. */
 #define PEM_MAX 1024
 
 /*
- * A kind of key: how its SubjectPublicKeyInfo begins, and how long it is: id-ecPublicKey
- * with prime256v1 and a point that is not compressed, and id-Ed25519.
+ * Kinds of keys: the prefix and the length of their SubjectPublicKeyInfo. ES256
+ * has id-ecPublicKey with prime256v1 and an uncompressed point, EdDSA has
+ * id-Ed25519.
  */
 static const struct
 {
@@ -38,6 +39,9 @@ static const struct
 	{"EdDSA", 44, 12, "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"}
 };
 
+/* Raise 22023. */
+static void refuse(void) __attribute__((noreturn));
+
 static void
 refuse(void)
 {
@@ -46,11 +50,12 @@ refuse(void)
 			 errmsg("public_key must be a P-256 or Ed25519 public key in PEM format"),
 			 errhint("openssl pkey -in PRIVATE_KEY -pubout prints it, from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----."),
 			 err_generic_string(PG_DIAG_COLUMN_NAME, "public_key")));
+	pg_unreachable();
 }
 
 /*
- * The base64 between the two lines, without white space; raises 22023 if there is
- * anything else.
+ * Returns the base64 between the two lines, without white space. Raises 22023
+ * if the file has no such lines.
  */
 static char *
 pem_content(const char *pem)
@@ -62,7 +67,7 @@ pem_content(const char *pem)
 
 	if (end == NULL)
 		refuse();
-	content = palloc(end - at + 1);
+	content = palloc(strlen(pem) + 1);
 	for (at += strlen(PEM_BEGIN); at < end; at++)
 		if (strchr(" \t\r\n", *at) == NULL)
 			content[length++] = *at;
@@ -71,8 +76,8 @@ pem_content(const char *pem)
 }
 
 /*
- * Parse a file. Raises 22023 if it is no key of a kind that is known; pem is NULL
- * for none.
+ * Parse a file; NULL is an invalid one. Raises 22023 if it is not a key of a
+ * supported kind.
  */
 PublicKey
 public_key_parse(const text *pem)
@@ -95,5 +100,4 @@ public_key_parse(const text *pem)
 		return (PublicKey) {kinds[i].algorithm, der};
 	}
 	refuse();
-	pg_unreachable();
 }

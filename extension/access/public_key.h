@@ -1,16 +1,16 @@
 /*
  * public_key.h
- *	  Public keys as they are written in files: see public_key.c.
+ *	  Public keys in PEM format: see public_key.c.
  */
 #ifndef PG_CHAT_PUBLIC_KEY_H
 #define PG_CHAT_PUBLIC_KEY_H
 
 #include "postgres.h"
 
-/* A public key: which signatures it verifies, and its SubjectPublicKeyInfo. */
+/* A public key: its algorithm and its SubjectPublicKeyInfo. */
 typedef struct PublicKey
 {
-	const char *algorithm;		/* as JWT names it */
+	const char *algorithm;		/* as in JWT */
 	bytea	   *der;
 } PublicKey;
 

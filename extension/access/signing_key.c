@@ -1,15 +1,16 @@
 /*
  * signing_key.c
- *	  Signing keys: by which an application vouches for its users.
+ *	  Signing keys, with which an application vouches for its users.
  *
- * The application's own server signs a token (JWT, RFC 7519) for each of its users;
- * who verifies it needs the key. A key has a name within its application, kid, that
- * tokens carry, and one algorithm: a token that is signed by another one is not
- * verified with it. HS256 signs and verifies with one secret, which is made here and
- * returned once; of ES256 and EdDSA only the public key is here.
+ * The application's own server signs a token (JWT, RFC 7519) for each of its
+ * users; a server that verifies tokens needs the key. Within its application,
+ * a key has a name, kid, which tokens contain, and one algorithm: a token with
+ * another algorithm is refused. HS256 signs and verifies with one secret,
+ * which is generated here and returned once; of ES256 and EdDSA only the
+ * public key is stored.
  *
- * An application may have several: to change one, add the new, sign by it, and
- * revoke the old when its last token has expired.
+ * An application may have several keys: to replace one, add the new one, sign
+ * with it, and revoke the old one when its last token has expired.
  */
 #include "postgres.h"
 
@@ -29,14 +30,17 @@ PG_FUNCTION_INFO_V1(chat_register_public_key);
 PG_FUNCTION_INFO_V1(chat_revoke_signing_key);
 PG_FUNCTION_INFO_V1(chat_list_signing_keys);
 
-/* Hexadecimal digits of a secret: 256 bits, as HS256 wants them. Its characters are the key. */
+/*
+ * Hexadecimal digits of a secret: 256 bits, as HS256 requires. The key consists
+ * of the digits themselves.
+ */
 #define SECRET_LENGTH 64
 
-/* Hexadecimal digits of a kid that was not named; characters of one that was, at most. */
+/* Hexadecimal digits of a generated kid, and the maximum length of a given one. */
 #define KID_LENGTH 16
 #define KID_MAXIMUM 64
 
-/* The kid that argument n names, or a new one. */
+/* Returns the kid in argument n, or a generated one. */
 static text *
 kid_argument(FunctionCallInfo fcinfo, int n)
 {
@@ -54,7 +58,10 @@ kid_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/* Add a key to the application, argument 0. Raises P0002, or 23505 where it has one of this kid. */
+/*
+ * Add a key to the application, argument 0. Raises P0002 if there is none,
+ * 23505 if it already has a key with this kid.
+ */
 static void
 add_key(FunctionCallInfo fcinfo, const text *kid, const char *algorithm, const void *material)
 {
@@ -95,7 +102,7 @@ chat_create_signing_key(PG_FUNCTION_ARGS)
 	descriptor = sql_signature_row(fcinfo, &signature);
 	kid = kid_argument(fcinfo, 1);
 	secret = cstring_to_text(random_hex(SECRET_LENGTH));
-	/* A text's bytes, which are the key, are laid out as a bytea's. */
+	/* The key consists of the bytes of the text; text and bytea have the same layout. */
 	add_key(fcinfo, kid, "HS256", secret);
 	values[0] = PointerGetDatum(kid);
 	values[1] = PointerGetDatum(secret);
@@ -123,7 +130,7 @@ chat_register_public_key(PG_FUNCTION_ARGS)
 /*
  * chat.revoke_signing_key(application integer, kid text) returns boolean
  *
- * The row goes, and the secret with it.
+ * Deletes the row, with the secret.
  */
 Datum
 chat_revoke_signing_key(PG_FUNCTION_ARGS)

@@ -1,11 +1,12 @@
 /*
  * ticket.c
- *	  Tickets: a credential that may stand in a URL.
+ *	  Tickets: short-lived credentials for URLs.
  *
- * A browser's EventSource can send no header, and what stands in a URL ends in logs.
- * So a client that has a credential asks for a ticket first, a random text that opens
- * one stream within 30 seconds. The table has its SHA-256, and what the server that
- * made it has to know when it comes back; that may be another server.
+ * A browser's EventSource cannot send headers, and URLs end up in logs. So a
+ * client with a credential first asks for a ticket, a random text that opens
+ * one stream within 30 seconds. The table has its SHA-256, and the data that
+ * the server needs when the ticket is used; that may be another server than
+ * the one that issued it.
  */
 #include "postgres.h"
 
@@ -22,7 +23,8 @@ PG_FUNCTION_INFO_V1(chat_use_ticket);
 /*
  * chat.create_ticket(token text, digest bytea, content text) returns void
  *
- * Takes away some that have expired, more than one, so that they do not pile up.
+ * Also deletes some expired tickets, more than one, so that they do not
+ * accumulate.
  */
 static Datum
 create_ticket(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
@@ -61,7 +63,7 @@ chat_create_ticket(PG_FUNCTION_ARGS)
 /*
  * chat.use_ticket(token text, digest bytea) returns text
  *
- * The row goes: of two who use one ticket, one finds it.
+ * Deletes the row: of two concurrent uses of a ticket, only one finds it.
  */
 Datum
 chat_use_ticket(PG_FUNCTION_ARGS)

@@ -32,7 +32,7 @@
 #include "utils/syscache.h"
 
 #include "bgworker/utility_hook.h"
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/database_hold.h"
 #include "changes/database_registry.h"
 #include "common/compat.h"
@@ -279,7 +279,7 @@ hooks_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	if (probe)
 		probe_at_commit = true;
 	if (committed)
-		change_set_note_commit_prepared();
+		change_log_note_commit_prepared();
 }
 
 /*

@@ -38,7 +38,7 @@
 #include "bgworker/worker_start.h"
 #include "bgworker/worker_version.h"
 #include "bgworker/worker_xact.h"
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/database_registry.h"
 #include "common/compat.h"
 #include "common/latch_wait.h"
@@ -128,7 +128,7 @@ look_for_prepared(void)
 		return;
 	worker_xact_begin("looking for prepared transactions");
 	if (spi_plan_read(&plan, &database) > 0)
-		change_set_note_prepared();
+		change_log_note_prepared();
 	worker_xact_commit();
 	done = true;
 }

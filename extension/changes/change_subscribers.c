@@ -2,13 +2,13 @@
  * change_subscribers.c
  *	  Changed chats, distributed to the jobs that subscribe to them.
  *
- * The change set announces each change once, and several jobs want to know. So
- * each of them has a queue here. As in the change set, a queue that would have
- * too many chats is replaced by a flag that any chat may have changed.
+ * The log of changes tells the worker once what changed, and several jobs want to
+ * know. So each has a queue of its own here. Too many of
+ * them are replaced by the remark that any chat may have changed.
  */
 #include "postgres.h"
 
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/change_subscribers.h"
 #include "changes/chat_key_queue.h"
 
@@ -38,6 +38,9 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	subscription->all |= all;
 	for (int i = 0; i < count; i++)
 	{
+		/* Cursors are nobody's here. */
+		if (changes[i].chat < 0)
+			continue;
 		if (!chat_key_queue_add(subscription->chats, changes[i]))
 		{
 			forget_chats(subscription);
@@ -46,21 +49,19 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	}
 }
 
-/* Take the change set, and distribute it to all who subscribe. */
+/* Take what the log has, for all who listen. */
 static void
 fetch(void)
 {
-	ChatKey    *changes;
-	bool		all;
-	int			count;
+	ChangesSince changes;
 
-	if (!shmem_available() || change_set_is_empty())
+	if (!shmem_available() || !change_log_has_untaken())
 		return;
-	count = change_set_take(&changes, &all);
+	changes = change_log_take();
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 		if (subscriptions[i].listening)
-			put(&subscriptions[i], changes, count, all);
-	pfree(changes);
+			put(&subscriptions[i], changes.chats, changes.count, changes.all);
+	pfree(changes.chats);
 }
 
 /*
@@ -72,7 +73,6 @@ change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 {
 	Subscription *subscription = &subscriptions[subscriber];
 	bool		anyone = false;
-	bool		all = true;
 
 	if (subscription->settled && subscription->listening == listen)
 		return;
@@ -83,17 +83,14 @@ change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 	forget_chats(subscription);
 
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
-	{
 		anyone |= subscriptions[i].listening;
-		all &= subscriptions[i].settled;
-	}
-	if (shmem_available() && (all || anyone))
-		change_set_listen(anyone);
+	if (shmem_available())
+		change_log_listen(anyone);
 }
 
 /*
- * Whether there are changes for a subscriber. Does not take the change set,
- * which wakes the worker only for the first change after it was taken.
+ * Whether there is something for a subscriber. The log is left as it is:
+ * it wakes the worker for the first change after each time it was taken from.
  */
 bool
 change_subscriber_has_changes(ChangeSubscriber subscriber)
@@ -102,7 +99,7 @@ change_subscriber_has_changes(ChangeSubscriber subscriber)
 
 	return subscription->listening &&
 		(subscription->all || chat_key_queue_count(subscription->chats) > 0 ||
-		 (shmem_available() && !change_set_is_empty()));
+		 (shmem_available() && change_log_has_untaken()));
 }
 
 /*

@@ -2,34 +2,62 @@
  * change_tracking.c
  *	  Chats that this transaction changed.
  *
- * The worker is told after the commit, and only if it subscribes to changes:
- * see change_set.c. If they are too many, it is told that any chat may have
- * changed. Of a prepared transaction only the fact is kept that it had
- * changes: see bgworker/utility_hook.c. A change of a subtransaction that was
- * rolled back is announced, too; the worker then finds nothing to do.
+ * They are told to those who read the log of changes after the commit: see
+ * change_log.c. If they are too many, it is told that any may have changed.
+ *
+ * - Of a prepared transaction it is kept only that it changed something: see
+ *	 bgworker/utility_hook.c.
+ * - Where the triggers do not fire, as where changes arrive by logical replication,
+ *	 nobody knows what is changed: any chat may be.
+ * - A change of a subtransaction that is rolled back is told, too; who is told
+ *	 then finds nothing.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "utils/memutils.h"
 
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/change_tracking.h"
 #include "common/keys.h"
 
 /* The most changes that are kept. */
 #define CHANGES_MAX 16384
 
-/* In TopTransactionContext; NULL if there are none. */
-static ChatKey *changes = NULL;
+/* So many need no memory of the transaction's. */
+#define CHANGES_FEW 16
+
+static ChatKey few[CHANGES_FEW];
+
+/* few, or in TopTransactionContext. */
+static ChatKey *changes = few;
 static int	changes_count = 0;
-static int	changes_capacity = 0;
+static int	changes_capacity = CHANGES_FEW;
 
 /* Whether there are more of them than are kept. */
 static bool too_many = false;
 
-/* Whether there are any, wanted or not. */
-static bool changed = false;
+/* Whether this transaction may have changed chats without a note of it. */
+static bool
+changes_are_hidden(void)
+{
+	return SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA &&
+		TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
+static void
+tell_changes(void)
+{
+	bool		any = too_many || changes_are_hidden();
+
+	if ((!any && changes_count == 0) || !change_log_is_read())
+		return;
+	if (any)
+		change_log_add_all();
+	else
+		change_log_add(changes, changes_count);
+}
 
 static void
 on_transaction_end(XactEvent event, void *argument)
@@ -37,23 +65,21 @@ on_transaction_end(XactEvent event, void *argument)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (too_many)
-				change_set_add_all();
-			else if (changes != NULL)
-				change_set_add(changes, changes_count);
+			tell_changes();
 			break;
 		case XACT_EVENT_PREPARE:
-			if (changed && shmem_available())
-				change_set_note_prepared();
+			if ((changes_count > 0 || changes_are_hidden()) && shmem_available())
+				change_log_note_prepared();
 			break;
 		case XACT_EVENT_ABORT:
 			break;
 		default:
 			return;
 	}
-	changes = NULL;
+	changes = few;
+	changes_count = 0;
+	changes_capacity = CHANGES_FEW;
 	too_many = false;
-	changed = false;
 }
 
 /*
@@ -66,27 +92,34 @@ change_tracking_init(void)
 	RegisterXactCallback(on_transaction_end, NULL);
 }
 
+static void
+enlarge(void)
+{
+	Size		size = changes_capacity * sizeof(ChatKey);
+
+	if (changes == few)
+	{
+		changes = MemoryContextAlloc(TopTransactionContext, 2 * size);
+		memcpy(changes, few, size);
+	}
+	else
+		changes = repalloc(changes, 2 * size);
+	changes_capacity *= 2;
+}
+
 /*
- * Note that this transaction changed a chat; chat 0 stands for the
- * application's counters.
+ * Note that a chat was changed; chat 0 stands for the application's chats, a negative
+ * one for the cursors of that chat.
  */
 void
 change_tracking_note(int32 application, int32 chat)
 {
 	ChatKey		key = {application, chat};
 
-	changed = true;
-	if (too_many || !change_set_is_wanted())
+	if (too_many)
 		return;
 
-	if (changes == NULL)
-	{
-		changes_count = 0;
-		changes_capacity = 16;
-		changes = MemoryContextAlloc(TopTransactionContext,
-									 changes_capacity * sizeof(ChatKey));
-	}
-	/* Creating many chats notes their application with each of them. */
+	/* Creating many chats changes their application with each of them. */
 	for (int i = Max(changes_count - 2, 0); i < changes_count; i++)
 		if (chat_key_compare(changes[i], key) == 0)
 			return;
@@ -96,9 +129,6 @@ change_tracking_note(int32 application, int32 chat)
 		return;
 	}
 	if (changes_count == changes_capacity)
-	{
-		changes_capacity *= 2;
-		changes = repalloc(changes, changes_capacity * sizeof(ChatKey));
-	}
+		enlarge();
 	changes[changes_count++] = key;
 }

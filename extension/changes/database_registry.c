@@ -12,7 +12,7 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 
-#include "changes/change_set.h"
+#include "changes/change_log.h"
 #include "changes/database_registry.h"
 
 static void
@@ -51,8 +51,8 @@ registry_state(Oid database)
 }
 
 /*
- * Drop the entries of all databases but these, which are in ascending order.
- * Entries of databases that are held, or that have a worker, are kept.
+ * Drop the entries of all databases but these, which ascend. Entries of
+ * databases that are held, that have a worker, or whose changes a session reads, stay.
  */
 void
 registry_forget_others(const Oid *databases, int count)
@@ -65,9 +65,9 @@ registry_forget_others(const Oid *databases, int count)
 		if (!OidIsValid(database) || bsearch(&database, databases, count, sizeof(Oid), oid_cmp) != NULL)
 			continue;
 		entry = shmem_lock_database(database, false, LW_EXCLUSIVE);
-		if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0)
+		if (entry != NULL && entry->worker_pid == 0 && entry->holders == 0 && entry->changes.sessions == 0)
 		{
-			change_set_forget(&entry->changes);
+			change_log_forget(&entry->changes);
 			pg_atomic_write_u32(&entry->database, InvalidOid);
 		}
 		shmem_unlock_database(entry);
@@ -84,8 +84,6 @@ remove_worker(int code, Datum argument)
 		entry->worker_pid = 0;
 		entry->worker_latch = NULL;
 		entry->changes.listening = false;
-		entry->changes.settled = false;
-		change_set_forget(&entry->changes);
 		ConditionVariableBroadcast(&entry->worker_left);
 	}
 	shmem_unlock_database(entry);
@@ -112,8 +110,6 @@ registry_add_worker(void)
 			entry->worker_pid = MyProcPid;
 			entry->worker_since = MyStartTimestamp;
 			entry->worker_latch = MyLatch;
-			entry->changes.all = true;
-			entry->changes.settled = false;
 		}
 	}
 	shmem_unlock_database(entry);

@@ -5,12 +5,12 @@
  * There is shared memory only if the library is preloaded; otherwise
  * shmem_available() is false, and nothing else here may be called.
  *
- * Each database has an entry with a lock of its own, so that databases do not
- * wait for each other: its worker (database_registry.c), commands that hold it
- * (database_hold.c), its changed chats (change_set.c), and whether its searches
- * are to ask Elasticsearch (common/circuit_breaker.c). An entry is found without
- * a lock, and a process remembers its own database's. The lock of entries is
- * taken only to create one.
+ * It has an entry for each database, with a lock of its own, so that one
+ * database does not wait for another: who its worker is (database_registry.c),
+ * who keeps it free of workers (database_hold.c), which chats changed
+ * (change_log.c), and whether its searches are to ask Elasticsearch
+ * (common/circuit_breaker.c). An entry is found without a lock, and a process
+ * remembers its own database's. The lock of entries is taken only to make one.
  *
  * The room for changed chats is divided into chunks, which all databases take
  * from one list and give back to it, by atomic operations.
@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #include "changes/shmem.h"
 #include "common/compat.h"
@@ -67,6 +68,7 @@ shmem_startup(void)
 			entry->lock = &locks[i].lock;
 			pg_atomic_init_u32(&entry->database, InvalidOid);
 			ConditionVariableInit(&entry->worker_left);
+			ConditionVariableInit(&entry->changed);
 			SpinLockInit(&entry->breaker.lock);
 		}
 		for (int i = 0; i < SHARED_CHUNKS; i++)
@@ -122,6 +124,7 @@ make(Oid database)
 			entry->invitations = 0;
 			entry->holders = 0;
 			memset(&entry->changes, 0, sizeof(entry->changes));
+			entry->changes.start = entry->changes.end = GetCurrentTimestamp();
 			entry->changes.first_chunk = entry->changes.last_chunk = NO_CHUNK;
 			circuit_breaker_reset(&entry->breaker);
 			pg_atomic_write_u32(&entry->database, database);

@@ -27,23 +27,32 @@ typedef enum ExtensionState
 /* Recent chats, by which most repetitions are recognized. */
 #define NOTED_LAST 64
 
-/* Changed chats of a database: see change_set.c. */
-typedef struct SharedChangeSet
+typedef struct NotedChange
 {
-	bool		listening;		/* the worker subscribes to changes */
-	bool		settled;		/* whether the worker subscribes or not is known */
-	bool		all;			/* too many changes to name */
+	ChatKey		chat;
+	uint64		position;
+} NotedChange;
+
+/* Changed chats of a database: see change_log.c. */
+typedef struct SharedChangeLog
+{
+	bool		listening;		/* the worker reads it */
+	int			sessions;		/* that read it */
 	bool		prepared;		/* a prepared transaction may have changes */
-	int			count;
+	uint64		start;			/* the position of the first change that is here */
+	uint64		end;			/* the position behind the last */
+	uint64		taken;			/* the worker has what is before this */
+	uint64		told;			/* a session has what is before this */
+	int			chunks;
 	int			first_chunk;	/* NO_CHUNK: none */
 	int			last_chunk;
-	ChatKey		noted[NOTED_LAST];	/* by hash */
-} SharedChangeSet;
+	NotedChange noted[NOTED_LAST];	/* by hash */
+} SharedChangeLog;
 
 /*
- * The state of a database. Everything is read and written under the lock,
- * except the database's OID, the first two flags of the change set, and the
- * breaker.
+ * The state of a database. All but the database's OID, who reads the log of
+ * changes, the condition variables and the breaker is read and written under the
+ * lock.
  */
 typedef struct SharedDatabase
 {
@@ -56,7 +65,8 @@ typedef struct SharedDatabase
 	ExtensionState extension;
 	uint32		invitations;
 	int			holders;
-	SharedChangeSet changes;
+	SharedChangeLog changes;
+	ConditionVariable changed;	/* for sessions that read the log */
 	CircuitBreaker breaker;		/* has its own lock */
 } SharedDatabase;
 

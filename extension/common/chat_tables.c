@@ -48,7 +48,8 @@ static const struct
 	[TABLE_WORKER_JOBS] = {"chat_internal", "worker_jobs"},
 	[TABLE_API_KEYS] = {"chat", "api_keys"},
 	[TABLE_SIGNING_KEYS] = {"chat_internal", "signing_keys"},
-	[TABLE_TICKETS] = {"chat_internal", "tickets"}
+	[TABLE_TICKETS] = {"chat_internal", "tickets"},
+	[TABLE_CURSORS] = {"chat", "cursors"}
 };
 
 static const char *const schemas[] = {"chat", "chat_internal"};

@@ -23,10 +23,11 @@ typedef enum ChatTable
 	TABLE_WORKER_JOBS,
 	TABLE_API_KEYS,
 	TABLE_SIGNING_KEYS,
-	TABLE_TICKETS
+	TABLE_TICKETS,
+	TABLE_CURSORS
 } ChatTable;
 
-#define CHAT_TABLES (TABLE_TICKETS + 1)
+#define CHAT_TABLES (TABLE_CURSORS + 1)
 
 extern void chat_tables_init(void);
 extern Oid	chat_table_oid(ChatTable table);

@@ -82,6 +82,9 @@ extern void compat_request_shared_memory(void (*request) (void));
 #endif
 
 #include "access/xlog.h"
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"	/* GetXLogReplayRecPtr, before in xlog.h */
+#endif
 
 /* The timeline that WAL is written on. Not during recovery. */
 #if PG_VERSION_NUM >= 150000
@@ -90,8 +93,22 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_timeline() ((void) RecoveryInProgress(), ThisTimeLineID)
 #endif
 
+/* Up to where WAL is written and flushed. Not in recovery. */
+#if PG_VERSION_NUM >= 150000
+#define compat_flush_position() GetFlushRecPtr(NULL)
+#else
+#define compat_flush_position() GetFlushRecPtr()
+#endif
+
 #include "access/genam.h"
 #include "access/tableam.h"
+
+/* End a digest, of size bytes. */
+#if PG_VERSION_NUM >= 150000
+#define compat_cryptohash_final(context, digest, size) pg_cryptohash_final(context, digest, size)
+#else
+#define compat_cryptohash_final(context, digest, size) pg_cryptohash_final(context, digest)
+#endif
 
 /* Begin a scan of an index; index_rescan() must follow. */
 #if PG_VERSION_NUM >= 180000

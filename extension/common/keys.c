@@ -22,6 +22,13 @@ chat_key_compare(ChatKey a, ChatKey b)
 	return order != 0 ? order : compare(a.chat, b.chat);
 }
 
+/* chat_key_compare() as qsort() calls it. */
+int
+chat_key_order(const void *a, const void *b)
+{
+	return chat_key_compare(*(const ChatKey *) a, *(const ChatKey *) b);
+}
+
 /* Compare two keys of messages likewise. */
 int
 message_key_compare(MessageKey a, MessageKey b)

@@ -26,6 +26,7 @@ typedef struct MessageKey
 } MessageKey;
 
 extern int	chat_key_compare(ChatKey a, ChatKey b);
+extern int	chat_key_order(const void *a, const void *b);
 extern int	message_key_compare(MessageKey a, MessageKey b);
 extern void chat_keys_to_arrays(const ChatKey *keys, int count, Datum arrays[2]);
 extern void message_keys_to_arrays(const MessageKey *keys, int count, Datum arrays[3]);

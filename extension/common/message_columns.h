@@ -37,6 +37,7 @@ typedef enum MessageColumn
 #define MESSAGE_NAME_OF(alias, NAME, name, TYPE) ", " alias "." #name
 #define MESSAGE_TYPE_OF(argument, NAME, name, TYPE) , TYPE##OID
 #define MESSAGE_COLUMNS(alias) alias ".number" MESSAGE_ALL_BUT_NUMBER(MESSAGE_NAME_OF, alias)
+#define MESSAGE_CONTENT_COLUMNS(alias) alias ".number" MESSAGE_CONTENT(MESSAGE_NAME_OF, alias)
 #define MESSAGE_COLUMN_TYPES INT4OID MESSAGE_ALL_BUT_NUMBER(MESSAGE_TYPE_OF,)
 
 /*
@@ -47,7 +48,9 @@ typedef enum MessageColumn
 	COLUMN(argument, BODY, body, TEXT) \
 	COLUMN(argument, SENDER, sender, TEXT) \
 	COLUMN(argument, METADATA, metadata, JSONB) \
-	COLUMN(argument, REVISION, revision, INT4)
+	COLUMN(argument, REVISION, revision, INT4) \
+	COLUMN(argument, KEY, key, TEXT) \
+	COLUMN(argument, KEY_DIGEST, key_digest, BYTEA)
 #define MESSAGE_BARE_NAME(argument, NAME, name, TYPE) ", " #name
 #define MESSAGE_ARRAY_TYPE(argument, NAME, name, TYPE) , TYPE##ARRAYOID
 #define MESSAGE_INSERT "INSERT INTO chat.messages (application_id, chat_number, number" MESSAGE_GIVEN(MESSAGE_BARE_NAME,) ")"

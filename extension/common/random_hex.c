@@ -18,8 +18,8 @@ fill_at_random(void *bytes, size_t length)
 }
 
 /*
- * So many random hexadecimal digits, an even number, each of four bits; in the
- * current memory context.
+ * Returns random hexadecimal digits, of four bits each, in the current memory
+ * context. Their number must be even.
  */
 char *
 random_hex(int digits)

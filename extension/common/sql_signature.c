@@ -55,7 +55,7 @@ raise_misdeclared(Oid function)
 static bool
 is_declared(Form_pg_proc function, const SqlSignature *signature, Oid application_type)
 {
-	if (function->prokind != (signature->is_procedure ? PROKIND_PROCEDURE : PROKIND_FUNCTION) ||
+	if (function->prokind != (signature->procedure ? PROKIND_PROCEDURE : PROKIND_FUNCTION) ||
 		function->pronargs != signature->nargs ||
 		function->proretset != signature->returns_set ||
 		(signature->ncolumns == 0 && function->prorettype != signature->result))

@@ -20,8 +20,8 @@
 #define APPLICATION_ARG InvalidOid
 
 /*
- * The arguments and the result of a function. One that returns rows has
- * columns, another one result.
+ * The arguments and the result of a function or procedure. One that returns rows has columns,
+ * another has result.
  */
 typedef struct SqlSignature
 {
@@ -29,7 +29,7 @@ typedef struct SqlSignature
 	Oid			args[SQL_SIGNATURE_ARGS_MAX];
 	Oid			result;
 	bool		returns_set;
-	bool		is_procedure;	/* called by CALL */
+	bool		procedure;
 	bool		any_version;	/* works with any version of the schema */
 	int			ncolumns;
 	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];

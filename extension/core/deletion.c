@@ -55,7 +55,7 @@ static void
 mark_chat(ChatKey chat)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.chats SET deleted_at = clock_timestamp(), deleted_in = $3"
+		"UPDATE chat.chats SET deleted_at = clock_timestamp(), deleted_in = $3, key = NULL"
 		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
 		INT4OID, INT4OID, TEXTOID);
 	Datum		values[3] = {
@@ -129,7 +129,7 @@ static void
 mark_application(int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2, name = $2, deleted_at = clock_timestamp(), deleted_in = $3"
+		"UPDATE chat.applications SET token = $2, name = $2, key = NULL, deleted_at = clock_timestamp(), deleted_in = $3"
 		" WHERE id = $1 AND deleted_at IS NULL",
 		INT4OID, TEXTOID, TEXTOID);
 	Datum		values[3] = {

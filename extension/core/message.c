@@ -6,19 +6,19 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
-#include "mb/pg_wchar.h"
-
-#include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/array_args.h"
 #include "core/entity_lookup.h"
 #include "core/message.h"
-#include "core/message_insert.h"
+#include "core/message_check.h"
+#include "core/message_key.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
@@ -33,41 +33,7 @@ PG_FUNCTION_INFO_V1(chat_list_messages_by_token);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_token);
 
-int			guc_max_body_size;
-int			guc_max_metadata_size;
-
-/* Characters in the name of a sender, at most. */
-#define SENDER_MAXIMUM 255
-
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2") " AND " CHAT_IS_NOT_DELETED("$1", "$2")
-
-/* What is wrong with the sender of a message, if anything. */
-static ArgError
-sender_problem(const text *sender)
-{
-	if (text_is_blank(sender))
-		return arg_error_blank("message", "sender");
-	if (VARSIZE_ANY_EXHDR(sender) > SENDER_MAXIMUM &&
-		pg_mbstrlen_with_len(VARDATA_ANY(sender), VARSIZE_ANY_EXHDR(sender)) > SENDER_MAXIMUM)
-		return arg_error_too_long("message", "sender", SENDER_MAXIMUM, "characters");
-	return (ArgError) {0};
-}
-
-/* What is wrong with the metadata of a message, if anything. */
-static ArgError
-metadata_problem(Jsonb *metadata)
-{
-	StringInfoData printed;
-
-	if (!JB_ROOT_IS_OBJECT(metadata))
-		return arg_error_no_object("message", "metadata");
-	initStringInfo(&printed);
-	JsonbToCString(&printed, &metadata->root, VARSIZE(metadata));
-	pfree(printed.data);
-	if (printed.len > guc_max_metadata_size)
-		return arg_error_too_long("message", "metadata", guc_max_metadata_size, "bytes");
-	return (ArgError) {0};
-}
 
 /*
  * Set the message's problem if what the caller gave of it is not acceptable. body
@@ -76,19 +42,20 @@ metadata_problem(Jsonb *metadata)
 static void
 check_message(MessageInsert *message)
 {
-	if (message->body == NULL || text_is_blank(message->body))
-		message->problem = arg_error_blank("message", "body");
-	else if (VARSIZE_ANY_EXHDR(message->body) > guc_max_body_size)
-		message->problem = arg_error_too_long("message", "body", guc_max_body_size, "bytes");
-	else if (message->named && message->number < 1)
+	message->problem = message_check_body(message->body);
+	if (message->problem.sqlstate != 0)
+		return;
+	if (message->named && message->number < 1)
 		message->problem = arg_error_number_range("message", message->number);
 	else if (message->sender != NULL)
-		message->problem = sender_problem(message->sender);
+		message->problem = message_check_sender(message->sender);
 	if (message->metadata != NULL && message->problem.sqlstate == 0)
-		message->problem = metadata_problem(message->metadata);
+		message->problem = message_check_metadata(message->metadata);
+	if (message->key != NULL && message->problem.sqlstate == 0)
+		message->problem = message_check_key("message", message->key);
 }
 
-/* What the arguments from body on give of a message: body, number, sender and metadata. */
+/* What the arguments from body on give of a message: body, number, sender, metadata, key and if_last. */
 static void
 take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 {
@@ -97,19 +64,22 @@ take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 	message->number = message->named ? PG_GETARG_INT32(3) : 0;
 	message->sender = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
 	message->metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
-	message->problem = (ArgError) {0};
+	message->key = PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6);
+	message->conditional = !PG_ARGISNULL(7);
+	message->if_last = message->conditional ? PG_GETARG_INT32(7) : 0;
 	check_message(message);
+	message_keys_digest(message, 1);
 }
 
 /*
- * Create the message that the arguments describe: its application, chat, body, number
- * or null, sender or null, and metadata or null. Returns its number.
+ * Create the message that the arguments describe: its application, chat, body, and number,
+ * sender, metadata, key and if_last, each of which may be null. Returns its number.
  */
 static int32
 create_message(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID), SQL_RETURNS(INT4OID)
+		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)
 	};
 	MessageInsert message = {0};
 	TableOwnerSwitch caller;
@@ -146,7 +116,7 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 
 /*
  * chat.create_message(application integer, chat integer, body text, number
- * integer, sender text, metadata jsonb) returns integer
+ * integer, sender text, metadata jsonb, key text, if_last integer) returns integer
  */
 Datum
 chat_create_message_by_id(PG_FUNCTION_ARGS)
@@ -212,11 +182,14 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 {
 	const ArgError *problem = &message->problem;
 	bool		refused = problem->sqlstate != 0;
+	bool		number_known = !refused || problem->sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 	Datum		values[8] = {
 		Int32GetDatum(item), Int32GetDatum(message->number), 0, 0, 0,
-		TimestampTzGetDatum(message->created_at), 0, BoolGetDatum(false)
+		TimestampTzGetDatum(message->created_at), Int32GetDatum(message->revision), BoolGetDatum(message->replayed)
 	};
-	bool		nulls[8] = {false, refused, !refused, true, !refused, message->created_at == 0, true, refused};
+	bool		nulls[8] = {
+		false, !number_known, !refused, true, !refused, message->created_at == 0, refused || message->revision == 0, refused
+	};
 
 	if (refused)
 	{
@@ -244,6 +217,8 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 	ArrayArg	numbers = array_arg_or_nulls(fcinfo, 3, INT4OID, "numbers", applications.count);
 	ArrayArg	senders = array_arg_or_nulls(fcinfo, 5, TEXTOID, "senders", applications.count);
 	ArrayArg	metadata = array_arg_or_nulls(fcinfo, 6, JSONBOID, "metadata", applications.count);
+	ArrayArg	keys = array_arg_or_nulls(fcinfo, 7, TEXTOID, "keys", applications.count);
+	ArrayArg	if_last = array_arg_or_nulls(fcinfo, 8, INT4OID, "if_last", applications.count);
 	MessageInsert *messages = palloc0((applications.count + 1) * sizeof(MessageInsert));
 
 	*count = applications.count;
@@ -271,9 +246,79 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 			message->sender = DatumGetTextPP(senders.values[i]);
 		if (metadata.count > 0 && !metadata.nulls[i])
 			message->metadata = DatumGetJsonbP(metadata.values[i]);
+		if (keys.count > 0 && !keys.nulls[i])
+			message->key = DatumGetTextPP(keys.values[i]);
+		if (if_last.count > 0 && !if_last.nulls[i])
+		{
+			message->conditional = true;
+			message->if_last = DatumGetInt32(if_last.values[i]);
+		}
 		check_message(message);
 	}
+	if (keys.count > 0)
+		message_keys_digest(messages, *count);
 	return messages;
+}
+
+/* Create messages, by either way. */
+static void
+create_all(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wait)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TableOwnerSwitch caller;
+
+	if (message_insert_direct(messages, count, wait))
+		return;
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	/* What is wrong with a message is told when SPI's memory is gone. */
+	MemoryContextSwitchTo(context);
+	resolve_tokens(fcinfo, messages, count);
+	message_insert_many(messages, count, wait);
+	table_owner_leave(caller);
+}
+
+static bool
+any_is_refused(const MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate != 0)
+			return true;
+	return false;
+}
+
+/* Refuse those that are not refused for what they are. */
+static void
+refuse_others(MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate == 0)
+		{
+			messages[i].created_at = 0;
+			messages[i].problem = arg_error_other_refused("message");
+		}
+}
+
+/* Create all messages, or none. */
+static void
+create_all_or_none(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wait)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (!any_is_refused(messages, count))
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(context);
+		create_all(fcinfo, messages, count, wait);
+		if (any_is_refused(messages, count))
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	if (any_is_refused(messages, count))
+		refuse_others(messages, count);
 }
 
 /*
@@ -283,38 +328,32 @@ static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID),
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID,
+				 TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
 		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4OID, BOOLOID)
 	};
 	bool		wait;
-	TableOwnerSwitch caller;
 	RowStore	store;
 	MessageInsert *messages;
 	int			count;
-	bool		done;
 
 	sql_signature_check(fcinfo, &signature, application_type == TEXTOID ? TEXTARRAYOID : INT4ARRAYOID);
 	store = sql_function_result_store(fcinfo, &signature);
 	wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	messages = messages_of_arguments(fcinfo, application_type, &count);
-	done = message_insert_direct(messages, count, wait);
-	if (!done)
-	{
-		caller = table_owner_become(OWNER_SEES_BY_POLICY);
-		resolve_tokens(fcinfo, messages, count);
-		message_insert_many(messages, count, wait);
-	}
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+		create_all_or_none(fcinfo, messages, count, wait);
+	else
+		create_all(fcinfo, messages, count, wait);
 	for (int i = 0; i < count; i++)
 		store_outcome(store, i + 1, &messages[i]);
-	if (!done)
-		table_owner_leave(caller);
 	return (Datum) 0;
 }
 
 /*
  * chat.create_messages(applications integer[], chats integer[], bodies text[],
- * numbers integer[], wait boolean, senders text[], metadata jsonb[]) returns setof
- * chat.outcome
+ * numbers integer[], wait boolean, senders text[], metadata jsonb[], keys text[], if_last
+ * integer[], atomic boolean) returns setof chat.outcome
  */
 Datum
 chat_create_messages_by_id(PG_FUNCTION_ARGS)
@@ -370,40 +409,56 @@ chat_get_message_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * Find a page of the chat that argument 1 names.
+ * Find a page of the chat that argument 1 names. The argument first_filter is the sender
+ * of the messages, or null for any, and the next whether deleted ones are wanted, too.
  */
 static Datum
-return_page(FunctionCallInfo fcinfo, const SqlFunction *function, int32 application, ListPage page)
+return_page(FunctionCallInfo fcinfo, const SqlFunction *function, int32 application, ListPage page, int first_filter)
 {
-	static PagePlans plans = {
-		SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+#define LISTED MESSAGE_SELECT MESSAGE_NOT_DELETED
+#define FILTERED MESSAGE_SELECT " AND ($3 OR messages.sender = $4) AND ($5 OR messages.deleted_at IS NULL)"
+	static PagePlans listed = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(LISTED, "number", "$3", "$4", "$5"),
 				   INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
-		SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+		SAVED_PLAN(PAGE_SQL_FROM_END(LISTED, "number", "$3", "$4", "$5"),
 				   INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
 	};
+	static PagePlans filtered = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(FILTERED, "number", "$6", "$7", "$8"),
+				   INT4OID, INT4OID, BOOLOID, TEXTOID, BOOLOID, INT4OID, INT4OID, INT8OID),
+		SAVED_PLAN(PAGE_SQL_FROM_END(FILTERED, "number", "$6", "$7", "$8"),
+				   INT4OID, INT4OID, BOOLOID, TEXTOID, BOOLOID, INT4OID, INT4OID, INT8OID)
+	};
 	int32		chat = chat_argument(fcinfo);
-	Datum		arguments[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
+	bool		any_sender = PG_ARGISNULL(first_filter);
+	bool		deleted = !PG_ARGISNULL(first_filter + 1) && PG_GETARG_BOOL(first_filter + 1);
+	Datum		arguments[5] = {
+		Int32GetDatum(application), Int32GetDatum(chat), BoolGetDatum(any_sender),
+		any_sender ? CStringGetTextDatum("") : PG_GETARG_DATUM(first_filter), BoolGetDatum(deleted)
+	};
+	bool		is_filtered = deleted || !any_sender;
+	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 
-	if (page_store(&plans, arguments, 2, page, sql_function_result_store(fcinfo, &function->signature)) == 0)
+	if (page_store(is_filtered ? &filtered : &listed, arguments, is_filtered ? 5 : 2, page, store) == 0)
 		chat_require(application, chat);
 	return (Datum) 0;
 }
 
-/* Arguments 2 to 4 are after, before and limit. */
+/* Arguments 2 to 6 are after, before, limit, sender and deleted. */
 static Datum
 list_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	return return_page(fcinfo, function, application, page_from_arguments(fcinfo, 2));
+	return return_page(fcinfo, function, application, page_from_arguments(fcinfo, 2), 5);
 }
 
 static SqlFunction list_messages_function = {
 	list_messages, FUNCTION_READS,
-	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, BOOLOID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
 };
 
 /*
  * chat.list_messages(application integer, chat integer, after integer, before
- * integer, "limit" integer) returns setof chat.message
+ * integer, "limit" integer, sender text, deleted boolean) returns setof chat.message
  */
 Datum
 chat_list_messages_by_id(PG_FUNCTION_ARGS)
@@ -412,8 +467,7 @@ chat_list_messages_by_id(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.list_messages(token text, chat integer, after integer, before integer,
- * "limit" integer) returns setof chat.message
+ * chat.list_messages(token text, ...) returns setof chat.message
  */
 Datum
 chat_list_messages_by_token(PG_FUNCTION_ARGS)
@@ -421,21 +475,21 @@ chat_list_messages_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &list_messages_function);
 }
 
-/* Argument 2 is the limit. */
+/* Arguments 2 to 4 are limit, sender and deleted. */
 static Datum
 last_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	return return_page(fcinfo, function, application, page_of_last(fcinfo->args[2]));
+	return return_page(fcinfo, function, application, page_of_last(fcinfo->args[2]), 3);
 }
 
 static SqlFunction last_messages_function = {
 	last_messages, FUNCTION_READS,
-	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, TEXTOID, BOOLOID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
 };
 
 /*
- * chat.last_messages(application integer, chat integer, "limit" integer)
- * returns setof chat.message
+ * chat.last_messages(application integer, chat integer, "limit" integer, sender text,
+ * deleted boolean) returns setof chat.message
  */
 Datum
 chat_last_messages_by_id(PG_FUNCTION_ARGS)
@@ -444,8 +498,7 @@ chat_last_messages_by_id(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.last_messages(token text, chat integer, "limit" integer) returns setof
- * chat.message
+ * chat.last_messages(token text, ...) returns setof chat.message
  */
 Datum
 chat_last_messages_by_token(PG_FUNCTION_ARGS)

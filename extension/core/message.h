@@ -8,12 +8,6 @@
 
 #include "common/message_columns.h"
 
-/* pg_chat.max_body_size: the longest body of a message, in bytes. */
-extern int	guc_max_body_size;
-
-/* pg_chat.max_metadata_size: the longest metadata of a message as text, in bytes. */
-extern int	guc_max_metadata_size;
-
 /* The messages of a chat; both are given as strings. */
 #define MESSAGE_SELECT_OF(application, chat) \
 	"SELECT " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
@@ -30,5 +24,8 @@ extern int	guc_max_metadata_size;
 #define CHAT_NUMBER_IS_NOT_DELETED(application) \
 	"chat_number <> ALL (ARRAY(SELECT d.number FROM chat.chats AS d WHERE d.application_id = " application \
 	" AND d.deleted_at IS NOT NULL))"
+
+/* Of these, what a list has unless more is asked for: those that were not deleted. */
+#define MESSAGE_NOT_DELETED " AND messages.deleted_at IS NULL"
 
 #endif							/* PG_CHAT_MESSAGE_H */

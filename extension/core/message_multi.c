@@ -27,10 +27,6 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 /* What chat.found_message has. */
 #define FOUND_MESSAGE_TYPES INT4OID, MESSAGE_COLUMN_TYPES
 
-/* The application of an item; key is the column that names it. */
-#define JOIN_APPLICATION(key) \
-	JOIN_ONE("SELECT applications.id FROM chat.applications WHERE applications." key " = k.application", "a")
-
 /* The messages that items name. Parameters: applications, chats, numbers. */
 #define GET_MESSAGES(key) \
 	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
@@ -46,7 +42,7 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
  * the pages as pagination.h has them: above, through, limit, from_end.
  */
 #define PAGE_SELECT(from_end) \
-	MESSAGE_SELECT_OF("a.id", "k.chat") " AND " from_end
+	MESSAGE_SELECT_OF("a.id", "k.chat") MESSAGE_NOT_DELETED " AND " from_end
 #define LIST_PAGES(key) \
 	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
 	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)," \

@@ -13,4 +13,8 @@
 #define JOIN_ONE(select, alias) \
 	" JOIN LATERAL (" select " LIMIT 1) AS " alias " ON true"
 
+/* The application of an item k; key is the column that names it. */
+#define JOIN_APPLICATION(key) \
+	JOIN_ONE("SELECT applications.id FROM chat.applications WHERE applications." key " = k.application", "a")
+
 #endif							/* PG_CHAT_MESSAGE_MULTI_H */

@@ -50,6 +50,12 @@ chat_own_tables(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .any_version = true};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
+	sql_commands_execute("SELECT pg_catalog.format('ALTER TYPE %s OWNER TO %s', c.reltype::pg_catalog.regtype, f.proowner::pg_catalog.regrole) AS command"
+						 " FROM pg_catalog.pg_class AS c, pg_catalog.pg_proc AS f"
+						 " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND c.relkind OPERATOR(pg_catalog.=) 'c'"
+						 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
+						 " AND c.relowner OPERATOR(pg_catalog.<>) f.proowner");
 	sql_commands_execute("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', t.oid::pg_catalog.regclass, m.relowner::pg_catalog.regrole) AS command"
 						 " FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS m"
 						 " WHERE t.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
@@ -62,7 +68,8 @@ chat_own_tables(PG_FUNCTION_ARGS)
 /*
  * chat_internal.own_functions() returns void
  *
- * Gives the functions and procedures in the schema chat_internal to the owner of chat.fold().
+ * Gives the functions, procedures and composite types in the schema chat_internal to the owner
+ * of chat.fold(), and the tables there to that of chat.applications.
  */
 Datum
 chat_own_functions(PG_FUNCTION_ARGS)
@@ -75,5 +82,11 @@ chat_own_functions(PG_FUNCTION_ARGS)
 						 " WHERE p.pronamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
 						 " AND f.oid OPERATOR(pg_catalog.=) 'chat.fold(pg_catalog.text)'::pg_catalog.regprocedure"
 						 " AND p.proowner OPERATOR(pg_catalog.<>) f.proowner");
+	sql_commands_execute("SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', c.oid::pg_catalog.regclass, a.relowner::pg_catalog.regrole) AS command"
+						 " FROM pg_catalog.pg_class AS c, pg_catalog.pg_class AS a"
+						 " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'chat_internal'::pg_catalog.regnamespace"
+						 " AND c.relkind OPERATOR(pg_catalog.=) 'r'"
+						 " AND a.oid OPERATOR(pg_catalog.=) 'chat.applications'::pg_catalog.regclass"
+						 " AND c.relowner OPERATOR(pg_catalog.<>) a.relowner");
 	PG_RETURN_VOID();
 }

@@ -121,16 +121,36 @@ remove_messages(ChatKey chat, Purge *purge, int limit, uint64 *rows)
 	return true;
 }
 
-/* Whether what was deleted, and is locked by this transaction, has few messages; exactly, whatever its counters say. */
+/*
+ * Remove the next rows of a deleted chat that are not its messages, limit at most; *rows is
+ * raised by how many. Returns whether there were any.
+ */
 static bool
-has_few_messages(ChatKey deleted)
+remove_other_rows(ChatKey chat, int limit, uint64 *rows)
 {
-	static SavedPlan of_chat = SAVED_PLAN(
-		"SELECT FROM chat.messages WHERE application_id = $1 AND chat_number = $2 LIMIT $3",
-		INT4OID, INT4OID, INT8OID);
-	static SavedPlan of_application = SAVED_PLAN(
-		"SELECT FROM chat.messages WHERE application_id = $1 AND chat_number > $2 LIMIT $3",
-		INT4OID, INT4OID, INT8OID);
+#define DELETE_OF_CHAT(table) \
+	SAVED_PLAN("DELETE FROM " table " WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM " table " AS o" \
+			   " WHERE o.application_id = $1 AND o.chat_number = $2 LIMIT $3))", INT4OID, INT4OID, INT8OID)
+	static SavedPlan plans[] = {DELETE_OF_CHAT("chat.cursors"), DELETE_OF_CHAT("chat_internal.deleted_messages")};
+	Datum		values[3] = {Int32GetDatum(chat.application), Int32GetDatum(chat.chat), Int64GetDatum(limit)};
+	uint64		removed = 0;
+
+	for (int i = 0; i < lengthof(plans) && removed == 0; i++)
+		removed = spi_plan_write(&plans[i], values, NULL);
+	*rows += removed;
+	return removed > 0;
+}
+
+/* Whether what was deleted, and is locked by this transaction, has few rows; exactly, whatever its counters say. */
+static bool
+has_few_rows(ChatKey deleted)
+{
+#define ROWS_OF(table, of) "(SELECT FROM " table " AS o WHERE o.application_id = $1 AND o.chat_number " of " $2 LIMIT $3)"
+#define ROWS(of) \
+	SAVED_PLAN("SELECT FROM (" ROWS_OF("chat.messages", of) " UNION ALL " ROWS_OF("chat.cursors", of) \
+			   " UNION ALL " ROWS_OF("chat_internal.deleted_messages", of) ") AS r LIMIT $3", INT4OID, INT4OID, INT8OID)
+	static SavedPlan of_chat = ROWS("=");
+	static SavedPlan of_application = ROWS(">");
 	Datum		values[3] = {
 		Int32GetDatum(deleted.application), Int32GetDatum(deleted.chat), Int64GetDatum(PURGE_ROWS + 1)
 	};
@@ -140,8 +160,8 @@ has_few_messages(ChatKey deleted)
 
 /*
  * Purge a chat, or an application whose chats are all marked, in this
- * transaction, if it has no more than PURGE_ROWS messages. Returns whether it
- * had not. After number_cache_function_begin.
+ * transaction, if it has no more than PURGE_ROWS messages, cursors and the like.
+ * Returns whether it had not. After number_cache_function_begin.
  */
 bool
 purge_at_once(ChatKey deleted)
@@ -151,7 +171,7 @@ purge_at_once(ChatKey deleted)
 	Purge		purge = {.under_way = false};
 	uint64		rows = 0;
 
-	if (!has_few_messages(deleted))
+	if (!has_few_rows(deleted))
 		return false;
 	if (deleted.chat == 0)
 	{
@@ -194,7 +214,7 @@ step_chat(Purge *purge, int limit, uint64 *rows)
 
 	if (write_by_key(&lock, purge->position) == 0)
 		return false;
-	if (remove_messages(purge->position, purge, limit, rows))
+	if (remove_messages(purge->position, purge, limit, rows) || remove_other_rows(purge->position, limit, rows))
 		return true;
 	remove_chat(purge->position);
 	*rows += 1;

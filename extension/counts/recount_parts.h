@@ -7,7 +7,10 @@
 
 #include "bgworker/job.h"
 
+/* Whether a parent is being counted in parts. */
 extern bool recount_parts_are_under_way(void);
+
+/* Whether it is this one. */
 extern bool recount_parts_are_of(ChatKey parent);
 extern void recount_parts_begin(ChatKey parent, JobRun *run);
 extern void recount_parts_go_on(long budget_ms, JobRun *run);

@@ -51,7 +51,7 @@ do_step(Purge *purge, uint64 *rows)
 Datum
 chat_purge(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .is_procedure = true};
+	static SqlSignature signature = {SQL_RETURNS(VOIDOID), .procedure = true};
 	Purge		purge = {.of_others = true};
 	uint64		rows;
 

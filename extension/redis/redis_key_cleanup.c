@@ -10,9 +10,11 @@
  * The keys of a token are found by scanning all of Redis, in slices, for many
  * tokens at a time.
  *
- * A row that is done is no longer due, but kept for a day: a Redis that
- * restarts from what it saved, or a replica that replaces it, may have the
- * former keys, and then all rows are due again.
+ * A row that was done is not due any more. It is kept for a day: a Redis that
+ * restarts from what it saved, or a replica that takes its place, may have the
+ * keys of before, and then all rows are due again. After an error those are that
+ * were done shortly before it: answers may have been wrong by then, and a command
+ * of the connection that is lost may arrive after those of the next.
  */
 #include "postgres.h"
 
@@ -22,6 +24,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "bgworker/worker_xact.h"
@@ -36,7 +39,10 @@
 /* The most tokens whose keys are searched for at a time. */
 #define TOKENS_MAX 100
 
-/* The size of the longest cursor of a SCAN, a 64-bit number, with its NUL. */
+/* What was done so short a time before an error is done again: five minutes. */
+#define RECENT_MS (5 * 60 * 1000)
+
+/* The longest cursor of a SCAN: a 64-bit number. */
 #define CURSOR_SIZE 21
 
 /* The key of a row of the queue. */
@@ -296,15 +302,18 @@ redis_key_cleanup_stop(void)
 	search.count = 0;
 }
 
-/* Make all rows due again, since Redis may have their keys again. */
+/* Have keys deleted again that were, and may be back: all, or the recent ones. */
 void
-redis_key_cleanup_do_again(void)
+redis_key_cleanup_do_again(bool all)
 {
-	static SavedPlan plan = SAVED_PLAN("UPDATE chat_internal.redis_key_queue SET due = true WHERE NOT due");
+	static SavedPlan plan = SAVED_PLAN(
+		"UPDATE chat_internal.redis_key_queue SET due = true WHERE NOT due AND done_at > $1", TIMESTAMPTZOID);
+	TimestampTz recently = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -RECENT_MS);
+	Datum		since = TimestampTzGetDatum(all ? DT_NOBEGIN : recently);
 
 	redis_key_cleanup_stop();
 	worker_xact_begin("having keys deleted again");
-	spi_plan_write(&plan, NULL, NULL);
+	spi_plan_write(&plan, &since, NULL);
 	worker_xact_commit();
 }
 

@@ -14,7 +14,7 @@ extern bool redis_key_cleanup_delete_tokens(List **living);
 extern bool redis_key_cleanup_delete_chats(void);
 extern bool redis_key_cleanup_under_way(void);
 extern void redis_key_cleanup_stop(void);
-extern void redis_key_cleanup_do_again(void);
+extern void redis_key_cleanup_do_again(bool all);
 extern void redis_key_cleanup_forget_old(void);
 extern void redis_key_cleanup_forget_all(void);
 

@@ -112,9 +112,9 @@ disconnect(void)
 }
 
 /*
- * Connect, unless connected. If it is not the same Redis as before, deleted
- * keys must be deleted again, and all must be verified. Returns whether a new
- * connection was made.
+ * Be connected. Where that is not to what we were connected to before, what is
+ * gone must be deleted again, and all must be verified; after an error, what was
+ * deleted shortly before it. Returns whether time was spent on a new connection.
  */
 static bool
 connect_to_redis(void)
@@ -136,9 +136,11 @@ connect_to_redis(void)
 	if (mirror.history == NULL || *history == '\0' || strcmp(mirror.history, history) != 0)
 	{
 		mirror.state = MIRROR_DISCONNECTED;
-		redis_key_cleanup_do_again();
+		redis_key_cleanup_do_again(true);
 		keep(&mirror.history, history);
 	}
+	else if (mirror.state == MIRROR_DISCONNECTED)
+		redis_key_cleanup_do_again(false);
 	if (mirror.state == MIRROR_DISCONNECTED)
 		redis_verify_catch_up(&mirror.verify);
 	mirror.state = MIRROR_OPEN;

@@ -15,12 +15,6 @@
 #include "redis/redis_keys.h"
 #include "redis/redis_push.h"
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	return chat_key_compare(*(const ChatKey *) a, *(const ChatKey *) b);
-}
-
 /*
  * Take the changes from shared memory, unless some are yet to be pushed.
  * Returns false if they are not known completely: then everything must be
@@ -37,7 +31,7 @@ redis_push_take_changes(RedisPush *push)
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	push->count = change_subscriber_take(SUBSCRIBER_REDIS, &push->changes, &all);
 	MemoryContextSwitchTo(caller);
-	qsort(push->changes, push->count, sizeof(ChatKey), compare_keys);
+	qsort(push->changes, push->count, sizeof(ChatKey), chat_key_order);
 	push->pushed = 0;
 	return !all;
 }

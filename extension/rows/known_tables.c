@@ -30,6 +30,7 @@ bool		guc_direct_rows;
 		#name, TYPE##OID, \
 		MESSAGE_##NAME == MESSAGE_CREATED_AT ? DEFAULT_CLOCK : \
 		MESSAGE_##NAME == MESSAGE_EDITED_AT || MESSAGE_##NAME == MESSAGE_DELETED_AT ? DEFAULT_NULL : DEFAULT_GIVEN, \
+		.updated = MESSAGE_##NAME != MESSAGE_CREATED_AT, \
 		.nullable = MESSAGE_##NAME > MESSAGE_CREATED_AT \
 	},
 
@@ -74,15 +75,20 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_MESSAGES] = {
 		.name = "messages",
-		.columns_count = MESSAGES_COLUMNS + MESSAGE_COLUMNS_COUNT,
+		.columns_count = MESSAGES_KEY_DIGEST + 1,
 		.columns = {
 			[MESSAGES_APPLICATION] = {"application_id", INT4OID},
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
 			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
 			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
+			[MESSAGES_KEY] = {"key", TEXTOID, .nullable = true},
+			[MESSAGES_KEY_DIGEST] = {"key_digest", BYTEAOID, .nullable = true}
 		},
-		.keys_count = 1,
-		.keys = {{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1}}
+		.keys_count = 2,
+		.keys = {
+			{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1},
+			{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_KEY, -1}
+		}
 	}
 };
 

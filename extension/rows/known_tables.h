@@ -6,6 +6,7 @@
 #define PG_CHAT_KNOWN_TABLES_H
 
 #include "common/chat_tables.h"
+#include "common/message_columns.h"
 #include "rows/plain_table.h"
 
 /* They are the first of ChatTable. */
@@ -35,13 +36,14 @@ enum
 /* A MessageColumn is at MESSAGES_COLUMNS + that. */
 enum
 {
-	MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS
+	MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS, MESSAGES_KEY = MESSAGES_COLUMNS + MESSAGE_COLUMNS_COUNT,
+	MESSAGES_KEY_DIGEST
 };
 
 /* Their keys, as places in PlainTable.keys. */
 enum
 {
-	KEY_FIRST, APPLICATIONS_KEY_TOKEN
+	KEY_FIRST, APPLICATIONS_KEY_TOKEN, MESSAGES_KEY_KEY = 1
 };
 
 extern void known_tables_init(void);

@@ -44,6 +44,11 @@ make_message(TupleTableSlot *slot, const OpenTable *table, const MessageRow *row
 	for (int i = 0; i < MESSAGE_COLUMNS_COUNT; i++)
 		if (!row->nulls[i])
 			set_column(slot, table, MESSAGES_COLUMNS + i, row->values[i]);
+	if (row->key != NULL)
+	{
+		set_column(slot, table, MESSAGES_KEY, PointerGetDatum(row->key));
+		set_column(slot, table, MESSAGES_KEY_DIGEST, PointerGetDatum(row->key_digest));
+	}
 	ExecStoreVirtualTuple(slot);
 }
 

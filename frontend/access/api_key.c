@@ -1,9 +1,9 @@
 /*
  * api_key.c
- *		Keys, as chat.create_key() makes them: pgc_<id>_<secret>.
+ *		API keys, as chat.create_key() makes them: pgc_<id>_<secret>.
  *
- * The database is sent the id and the digest. Which keys were used it is told once a
- * minute, all in one statement.
+ * The database gets the id and the digest, never the key. Which keys were used
+ * is reported to it once a minute, in one statement for all of them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "http/uri.h"
 
 #define NOTE_INTERVAL 60000		/* ms */
-#define NOTED_KEYS 1024			/* between two notes, at most; of more, some are noted later */
+#define NOTED_KEYS 1024			/* at most, between two notes; further ones are noted later */
 
 /* Columns of CHECK_KEYS. */
 enum
@@ -31,7 +31,7 @@ static int	used[NOTED_KEYS];
 static int	used_count;
 static uint64_t noted_at;
 
-/* The note that is on its way to the database. */
+/* The note that the database is working on. */
 static Query note;
 static char note_ids[NOTED_KEYS * sizeof("2147483647,") + sizeof("{}")];
 static bool note_in_flight;
@@ -46,7 +46,7 @@ note_use(int id)
 		used[used_count++] = id;
 }
 
-/* A key is looked up when it is used, and at most once a second. */
+/* The FactType of keys: the Grant of a row. */
 static void *
 read_grant(const Rows *rows)
 {
@@ -60,7 +60,11 @@ read_grant(const Rows *rows)
 	grant->key = rows_number(rows, 0, COLUMN_ID);
 	grant->scope = scope_parse(PQgetvalue(result, row, COLUMN_SCOPE));
 	grant->all_chats = true;
-	/* A key of an application must not become one of all. */
+
+	/*
+	 * The row is all or nothing: without its token, the key of one application would be one of
+	 * all.
+	 */
 	if (grant_set(&grant->digest, PQgetvalue(result, row, COLUMN_DIGEST)) &&
 		(PQgetisnull(result, row, COLUMN_TOKEN) ? grant->application == 0
 		 : grant_set(&grant->token, PQgetvalue(result, row, COLUMN_TOKEN))))
@@ -80,7 +84,7 @@ free_grant(void *value)
 
 static const FactType key_type = {CHECK_KEYS, read_grant, free_grant};
 
-/* The id of a key; 0 if the text is none. */
+/* Returns the id in the text of a key, or 0 if the text is not a key. */
 static int
 parse_id(const char *key)
 {

@@ -11,15 +11,15 @@
 #define API_KEY_PREFIX "pgc_"
 
 /*
- * Asks for the grant of a key; the waiter gets a Grant, or NULL if the key does not
- * count. Returns false if the text is no key.
+ * Asks for the grant of a key; the waiter gets a Grant, or NULL if the key is
+ * unknown, revoked or expired. Returns false if the text is not a key.
  */
 extern bool api_key_ask(const char *key, FactWaiter *waiter);
 
-/* Asks again for the grant of the key that a grant is of. */
+/* Asks again for the grant of the key that a grant belongs to. */
 extern void api_key_ask_again(const Grant *grant, FactWaiter *waiter);
 
-/* Once a second: tells the database which keys were used, a minute after it was told last. */
+/* Called once a second; reports used keys to the database, once a minute. */
 extern void api_keys_tick(void);
 
 #endif

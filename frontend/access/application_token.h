@@ -8,10 +8,16 @@
 #include "access/fact.h"
 #include "http/uri.h"
 
-/* Is a segment of a path the id of an application? A token's digits may stand for one, too. */
+/*
+ * Returns whether a segment of a path is the id of an application. A token that
+ * consists of digits is taken for an id.
+ */
 extern bool is_application_id(const Text *segment);
 
-/* Asks for the token of the application with an id; the waiter gets a text, or NULL if there is none. */
+/*
+ * Asks for the token of the application with an id; the waiter gets a string,
+ * or NULL if there is no such application.
+ */
 extern void application_token_ask(const Text *id, FactWaiter *waiter);
 
 #endif

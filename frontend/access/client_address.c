@@ -2,11 +2,12 @@
  * client_address.c
  *		The address of a client, which may be behind gateways.
  *
- * A gateway appends whom it got a request from to Forwarded (RFC 7239) or
- * X-Forwarded-For; what stands before that came from there, and may be invented. So the
- * list is read from its end for as long as each is a trusted proxy. A client can send
- * the one header where its gateway adds to the other: where both are there and do not
- * agree, the client counts as the gateway.
+ * A gateway appends the address from which it got a request to Forwarded (RFC
+ * 7239) or X-Forwarded-For; earlier entries came with the request, and may be
+ * forged. So the list is read from its end, for as long as its entries are
+ * trusted proxies. A client can also send the header that its gateway does not
+ * use: if a request has both headers and they disagree, the gateway counts as
+ * the client.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -19,20 +20,20 @@
 #include "common/settings.h"
 
 #define PROXIES_MAX 64
-#define FORWARDED_MAX 4096		/* bytes of a header, all its lines together */
+#define FORWARDED_MAX 4096		/* bytes of a header, with all its lines */
 #define ADDRESS_TEXT 64
 #define X_FORWARDED_FOR "X-Forwarded-For"
 
 typedef struct Network
 {
 	struct in6_addr address;
-	int			bits;			/* of it */
+	int			bits;			/* bits of the prefix */
 } Network;
 
 static Network proxies[PROXIES_MAX];
 static int	proxy_count;
 
-/* An IPv4 address as an IPv6 one. */
+/* Maps an IPv4 address into IPv6. */
 static struct in6_addr
 map_ipv4(struct in_addr ip)
 {
@@ -72,7 +73,7 @@ address_parse(const char *text, size_t length, struct in6_addr *address)
 	return inet_pton(AF_INET6, host, address) == 1;
 }
 
-/* Takes an address or a network of the setting: ADDRESS or ADDRESS/BITS. */
+/* Reads an element of the setting, ADDRESS or ADDRESS/BITS. */
 static bool
 take_proxy(const char *element, size_t length)
 {
@@ -114,7 +115,7 @@ is_trusted(const struct in6_addr *address)
 	return false;
 }
 
-/* The lines of a header, one after the other. */
+/* The lines of a header, joined into one list. */
 typedef struct Lines
 {
 	const char *name;
@@ -150,7 +151,7 @@ is_space(char character)
 	return character == ' ' || character == '\t';
 }
 
-/* Takes white space, and then quotes, from around a text. */
+/* Strips white space, and then quotes, from a text. */
 static void
 trim(const char **text, size_t *length)
 {
@@ -170,7 +171,10 @@ trim(const char **text, size_t *length)
 	*length = end - start;
 }
 
-/* The value of "for" among the parameters of an element of Forwarded; false if there is none. */
+/*
+ * Reduces an element of Forwarded to the value of its parameter "for". Returns
+ * false if it has none.
+ */
 static bool
 find_for(const char **text, size_t *length)
 {
@@ -201,7 +205,10 @@ find_for(const char **text, size_t *length)
 	return false;
 }
 
-/* Follows the list of a header from its end, from the address of a proxy on. */
+/*
+ * Returns the client that a header names, given the address of the proxy that
+ * sent it: reads the list from its end, past trusted proxies.
+ */
 static struct in6_addr
 follow(const Request *request, const char *name, bool has_parameters, struct in6_addr address)
 {

@@ -9,17 +9,18 @@
 
 #include "http/request.h"
 
-/* Reads the setting; exits if it is invalid. */
+/* Reads --trusted-proxies; exits if it is invalid. */
 extern void client_addresses_open(void);
 
 /*
- * The address that a request comes from: the connection's or, as long as that is of a
- * trusted proxy, what the proxy says, from the last to the first. IPv4 is mapped
- * into IPv6; a connection on a socket that has no addresses has none, all zeros.
+ * Returns the address of the client that sent a request: the peer of the
+ * connection or, if that is a trusted proxy, the last address in its header
+ * that is not. IPv4 addresses are mapped into IPv6; if the socket has no
+ * addresses, the result is all zeros.
  */
 extern struct in6_addr client_address(const Request *request);
 
-/* The address that a text names, perhaps with a port. Returns false if it names none. */
+/* Parses an address, which may have a port. Returns false if it is invalid. */
 extern bool address_parse(const char *text, size_t length, struct in6_addr *address);
 
 #endif

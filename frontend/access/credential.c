@@ -1,11 +1,12 @@
 /*
  * credential.c
- *		Credentials: what a caller presents, and what it is granted for it.
+ *		Credentials, and the grants that they are exchanged for.
  *
- * A key is looked up in the database. A token that an application signed is verified by
- * the key that its header names; the application is the path's, since a token does not
- * say which it is of. What a token grants is remembered as long as the key is. A ticket
- * is taken from the database, and counts as long as what it was bought with does.
+ * A key is looked up in the database. A token that an application signed is
+ * verified by the key that its header names; the application is the one in the
+ * path, since a token does not name it. The grant of a verified token is
+ * cached for as long as its key is. A ticket is taken from the database, and
+ * is valid as long as the credential that it was issued for.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ on_failure(FactWaiter *waiter, const Failure *failure)
 	}
 }
 
-/* Asks, and goes on in found. */
+/* Prepares a wait for a fact, after which found is called. */
 static FactWaiter *
 wait_in(Visit *visit, void (*found) (FactWaiter *waiter, void *value, uint64_t until))
 {
@@ -56,7 +57,10 @@ wait_in(Visit *visit, void (*found) (FactWaiter *waiter, void *value, uint64_t u
 	return &visit->waiter;
 }
 
-/* Keeps the token of the application that the path names by its id. Returns false without memory. */
+/*
+ * Remembers the token of the application that the path names by its id. Returns
+ * false if out of memory.
+ */
 static bool
 keep_token(Visit *visit, const char *token)
 {
@@ -72,7 +76,7 @@ on_token_of_key(FactWaiter *waiter, void *value, uint64_t until)
 	Visit	   *visit = visit_of_waiter(waiter);
 
 	(void) until;
-	/* Where there is no such application, the handler finds that out. */
+	/* If there is no such application, the handler reports that. */
 	if (value == NULL || keep_token(visit, value))
 		visit->granted(visit);
 }
@@ -92,7 +96,7 @@ on_key(FactWaiter *waiter, void *value, uint64_t until)
 	visit->grant = grant_keep(value);
 	if (application == NULL || !is_application_id(application))
 		visit->granted(visit);
-	/* If it is another's, that is found out next. */
+	/* If the key belongs to another application, right_allows() refuses it. */
 	else if (visit->grant->token == NULL)
 		application_token_ask(application, wait_in(visit, on_token_of_key));
 	else if (keep_token(visit, visit->grant->token))
@@ -115,7 +119,7 @@ jwt_digest(Visit *visit)
 	return digest_of_two(token.bytes, token.length, visit->credential, strlen(visit->credential));
 }
 
-/* Remembers what a token grants until its key has to be looked up again, or it expires. */
+/* Caches the grant of a token until its key must be looked up again, or it expires. */
 static void
 remember(Visit *visit, int64_t now, uint64_t until)
 {
@@ -238,7 +242,7 @@ take_ticket(Visit *visit)
 	writes_submit(&visit->query);
 }
 
-/* The token of the path's application is known. */
+/* Goes on once the token of the application in the path is known. */
 static void
 look_up_of_application(Visit *visit)
 {
@@ -260,7 +264,7 @@ on_token(FactWaiter *waiter, void *value, uint64_t until)
 		look_up_of_application(visit);
 }
 
-/* Takes the ticket out of the parameters of a query. */
+/* A callback for the parameters of a query: takes the ticket. */
 static bool
 take_parameter(void *owner, Text name, Text value)
 {
@@ -289,7 +293,7 @@ credential_is_given(const Visit *visit)
 	return visit->credential || *visit->ticket;
 }
 
-/* Is it the form of a token, RFC 6750? */
+/* Returns whether a text has the form of a bearer token, RFC 6750. */
 static bool
 is_token(const char *text)
 {

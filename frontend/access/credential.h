@@ -1,6 +1,7 @@
 /*
  * credential.h
- *		Credentials: what a caller presents, and what it is granted for it.
+ *		Credentials: an API key, a signed token or a ticket, and the grant for
+ *		it.
  */
 #ifndef CHATD_CREDENTIAL_H
 #define CHATD_CREDENTIAL_H
@@ -8,24 +9,25 @@
 #include "access/visit.h"
 
 /*
- * Reads the header Authorization into the visit or, if there is none, the ticket in
- * the query. Returns false if the header is malformed, or names another scheme than
- * Bearer.
+ * Reads the header Authorization into the visit or, if there is none, the
+ * ticket in the query. Returns false if the header is malformed, or has another
+ * scheme than Bearer.
  */
 extern bool credential_read(Visit *visit);
 
-/* Has the visit a credential, or a ticket? */
+/* Returns whether the visit has a credential or a ticket. */
 extern bool credential_is_given(const Visit *visit);
 
 /*
- * Looks up the visit's credential. If it counts, fills in the grant, and the token of
- * the application that the path names by its id, and calls granted; else responds.
+ * Looks up the credential of a visit. If it is valid, sets the grant, and the
+ * token of the application if the path has its id, and calls granted; otherwise
+ * responds.
  */
 extern void credential_look_up(Visit *visit, void (*granted) (Visit *visit));
 
 /*
- * Does the credential that a grant was given for still count? For what lasts, as streams
- * do, once a second: the waiter gets NULL if not.
+ * Checks whether the credential behind a grant is still valid; the waiter gets
+ * NULL if not. Long responses, such as streams, call it once a second.
  */
 extern void credential_recheck(const Grant *grant, FactWaiter *waiter);
 

@@ -1,9 +1,9 @@
 /*
  * digest.c
- *		SHA-256, which stands in the place of secrets.
+ *		SHA-256 digests, which are kept instead of secrets.
  *
- * Secrets are looked up and compared by their digests alone. How long that takes
- * depends on digests, which nobody can choose, and so tells nothing of a secret.
+ * Secrets are looked up and compared by their digests only. A client cannot
+ * choose digests, so the time of a comparison reveals nothing about a secret.
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static EVP_MD_CTX *context;
 static void
 begin(void)
 {
-	/* Found once: looking for an algorithm costs more than its use. */
+	/* Fetched once, because to look up an algorithm costs more than to use it. */
 	if (context == NULL)
 	{
 		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);

@@ -15,14 +15,16 @@ typedef struct Digest
 	unsigned char bytes[DIGEST_SIZE];
 } Digest;
 
-/* The digest of a text. Exits if out of memory. */
+/* Returns the digest of a text. Exits if out of memory. */
 extern Digest digest_of(const char *text, size_t length);
 
-/* The digest of two texts; no two others have the same. Exits if out of memory. */
+/* Returns the digest of a pair of texts, in which their boundary counts. Exits if out of memory. */
 extern Digest digest_of_two(const char *first, size_t first_length, const char *second, size_t second_length);
 
-/* Writes it as PostgreSQL does, without a NUL; and reads it, zeros where it is none. */
+/* Writes a digest in the format of bytea, without a NUL. */
 extern void digest_to_hex(const Digest *digest, char hex[DIGEST_HEX_SIZE]);
+
+/* The digest that was written so; zeros if the text is of another length. */
 extern Digest digest_of_hex(const char *hex);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * exposure.c
- *		Whether others can reach chatd.
+ *		Protection against serving other machines by accident.
  *
- * On loopback and on sockets of Unix, who gets there is on this machine. Anywhere else, chatd starts only if
- * keys are required, or if it is said in words that everybody may do everything.
+ * Clients on loopback and on sockets of Unix are on this machine. On other
+ * addresses, chatd starts only if keys are required, or if --open confirms that
+ * everybody may do everything.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,16 @@
 /*
  * exposure.h
- *		Whether others can reach chatd.
+ *		Protection against serving other machines by accident.
  */
 #ifndef CHATD_EXPOSURE_H
 #define CHATD_EXPOSURE_H
 
 #include "http/endpoint.h"
 
-/* Exits if they can by an endpoint, and neither keys are required nor that is said to be wanted. */
+/*
+ * Exits if other machines can reach one of the endpoints, unless keys are required
+ * or --open is set.
+ */
 extern void exposure_check(const Endpoint *endpoints, int count);
 
 #endif

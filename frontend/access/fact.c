@@ -1,9 +1,10 @@
 /*
  * fact.c
- *		Facts: what the database says of credentials, known for a second at most.
+ *		Facts: a cache of what the database knows about credentials, for a
+ *		second at most.
  *
- * The second is counted from when the database was asked: what it says cannot be
- * older than that.
+ * The second begins when the database is asked, since its answer may be that
+ * old.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -18,16 +19,16 @@
 
 typedef struct Fact
 {
-	const FactType *type;		/* NULL: the place is free */
+	const FactType *type;		/* NULL: the entry is free */
 	Digest		name;
 	bool		asked;			/* the database has yet to answer */
-	uint64_t	until;			/* when it is no longer known */
+	uint64_t	until;			/* when it expires */
 	void	   *value;
 	FactWaiter *waiters;
 	Query		query;
-	char	   *texts;			/* the parameters' */
+	char	   *texts;			/* of the query's parameters */
 	struct Fact *next_in_bucket;
-	struct Fact *newer;			/* the order of last use */
+	struct Fact *newer;			/* list by last use */
 	struct Fact *older;
 } Fact;
 
@@ -36,7 +37,7 @@ static Fact *buckets[BUCKETS];
 static Fact *newest;
 static Fact *oldest;
 
-/* Makes the table. Returns false without memory. */
+/* Allocates the table. Returns false if out of memory. */
 static bool
 prepare(void)
 {
@@ -69,7 +70,7 @@ bucket_place(const FactType *type, const Digest *name)
 	return place;
 }
 
-/* Makes a fact the one that was used last. */
+/* Moves a fact to the recent end of the list. */
 static void
 touch(Fact *fact)
 {
@@ -96,7 +97,7 @@ forget_value(Fact *fact)
 	fact->texts = NULL;
 }
 
-/* A place for a new fact of this name; NULL if the database is being asked for all. */
+/* Returns an entry for a new fact of this name, or NULL if all entries wait for the database. */
 static Fact *
 fact_new(const FactType *type, const Digest *name)
 {
@@ -119,7 +120,7 @@ fact_new(const FactType *type, const Digest *name)
 	return fact;
 }
 
-/* The fact of a name, as it was known last; NULL if there is none. */
+/* Returns the fact of a name, which may have expired, or NULL. */
 static Fact *
 fact_find(const FactType *type, const Digest *name)
 {
@@ -137,8 +138,9 @@ fact_of_query(Query *query)
 }
 
 /*
- * The database has answered: tells those who wait. They may ask for more, which is why
- * the fact counts as asked for until all are told: it keeps its place.
+ * Passes the answer of the database to the waiters. They may ask for more
+ * facts; so this one remains marked as asked for until all have been called,
+ * and is not evicted.
  */
 static void
 tell(Fact *fact, const Failure *failure)
@@ -170,7 +172,7 @@ on_failure(Query *query, const Failure *failure)
 {
 	Fact	   *fact = fact_of_query(query);
 
-	/* No row is an answer, too. */
+	/* The absence of a row is an answer, too. */
 	if (failure->sqlstate && strcmp(failure->sqlstate, NO_SUCH_ROW) == 0)
 		tell(fact, NULL);
 	else
@@ -180,7 +182,7 @@ on_failure(Query *query, const Failure *failure)
 	}
 }
 
-/* Sends the question for a fact. Returns false without memory. */
+/* Sends the query for a fact. Returns false if out of memory. */
 static bool
 send_question(Fact *fact, const FactParameters *parameters)
 {

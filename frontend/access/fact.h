@@ -1,10 +1,12 @@
 /*
  * fact.h
- *		Facts: what the database says of credentials, known for a second at most.
+ *		Facts: a cache of what the database knows about credentials, for a
+ *		second at most.
  *
- * A fact has a type, and a digest as its name. If it is not known, the caller
- * waits for it; the database is asked once, however many wait. Facts are kept in a
- * table of a fixed size, from which the one goes first that was not asked for longest.
+ * A fact has a type, and a digest as its name. If it is not cached, the caller
+ * waits for it; the database is asked once, however many callers wait. Facts are
+ * in a table of a fixed size; if it is full, the least recently used one is
+ * evicted.
  */
 #ifndef CHATD_FACT_H
 #define CHATD_FACT_H
@@ -16,12 +18,12 @@
 
 #define FACT_LIFETIME 1000		/* ms */
 
-/* A type of facts: the statement that asks for them, and the reading of its row. */
+/* A type of facts: the statement that queries them, and functions for their values. */
 typedef struct FactType
 {
 	StatementId statement;
 
-	/* The value that a row stands for; NULL if there is none, or out of memory. */
+	/* Returns the value of a row; NULL if there is none, or out of memory. */
 	void	   *(*read) (const Rows *rows);
 	void		(*free) (void *value);
 } FactType;
@@ -36,28 +38,33 @@ typedef struct FactParameters
 	int			number;			/* 0: none */
 } FactParameters;
 
-/* A waiter for a fact, embedded in the struct that it serves. One of both is called, once. */
+/*
+ * A waiter for a fact, embedded in the struct that it serves. Exactly one of
+ * the two functions is called, once.
+ */
 typedef struct FactWaiter
 {
-	/* value is NULL if there is no such thing; it is there until a later turn of the loop. */
+	/*
+	 * value is NULL if the database has no such row; it remains valid until a later turn of the
+	 * loop.
+	 */
 	void		(*found) (struct FactWaiter *waiter, void *value, uint64_t until);
 	void		(*failed) (struct FactWaiter *waiter, const Failure *failure);
 	struct FactWaiter *next;
 } FactWaiter;
 
-/*
- * Is the fact of a name known? Then its waiter is called before this returns; else
- * fact_ask() asks for it, of which the waiter may be called before it returns, too.
- */
+/* Is the fact of a name known? Then its waiter is called before this returns. */
 extern bool fact_tell(const FactType *type, const Digest *name, FactWaiter *waiter);
+
+/* Asks the database for a fact, unless that is under way. The waiter may be called before this returns. */
 extern void fact_ask(const FactType *type, const Digest *name, const FactParameters *parameters, FactWaiter *waiter);
 
-/* The value of a fact that fact_remember() has kept; NULL if there is none. */
+/* Returns the value of a fact that fact_remember() stored, or NULL. */
 extern void *fact_recall(const FactType *type, const Digest *name);
 
 /*
- * Keeps a fact that was concluded here, until a time, but for FACT_LIFETIME at most.
- * Takes over the value.
+ * Stores a fact that was computed here, until a time, but at most for
+ * FACT_LIFETIME. Takes ownership of the value.
  */
 extern void fact_remember(const FactType *type, const Digest *name, void *value, uint64_t until);
 

@@ -1,9 +1,10 @@
 /*
  * gate.c
- *		The gate: every request passes it on its way to its handler.
+ *		The gate: every request passes through it before its handler runs.
  *
- * A request that can be refused by its head is refused when that is complete, so that its
- * body is not kept. A credential is looked up when the request is complete.
+ * A request that can be refused by its head is refused before its body
+ * arrives, so that the body is not kept. The credential is looked up when the
+ * request is complete.
  */
 #include "access/api_key.h"
 #include "access/client_address.h"
@@ -45,7 +46,7 @@ gate_admit(Request *request)
 		refuse_missing(request);
 }
 
-/* The credential counts. */
+/* The credential is valid: checks rights and limits, and runs the handler. */
 static void
 on_granted(Visit *visit)
 {

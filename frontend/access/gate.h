@@ -1,6 +1,6 @@
 /*
  * gate.h
- *		The gate: every request passes it on its way to its handler.
+ *		The gate: every request passes through it before its handler runs.
  */
 #ifndef CHATD_GATE_H
 #define CHATD_GATE_H
@@ -8,7 +8,10 @@
 #include "http/endpoint.h"
 #include "http/request.h"
 
-/* Reads the settings; exits if one is invalid, or if they leave chatd open to others by accident. */
+/*
+ * Reads the settings. Exits if one is invalid, or if they would open chatd to
+ * other machines by accident.
+ */
 extern void gate_open(const Endpoint *endpoints, int count);
 
 /* The admit function of a service, see router.h. */
@@ -20,7 +23,7 @@ extern void gate_run(Request *request);
 /* The complete function of a service, see router.h. */
 extern void gate_complete(Request *request);
 
-/* Once a second. */
+/* Called once a second. */
 extern void gate_tick(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * grant.c
- *		A grant: what a caller may do, as its credential says.
+ *		A grant: the rights that a credential gives to a caller.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
  * grant.h
- *		A grant: the rights of a caller, by its credential.
+ *		A grant: the rights that a credential gives to a caller.
  *
- * A key's is for an application or for all of them, and has a scope. A user's is
- * for one application, for some of its chats or all, and ends with the token that
- * the application signed. Grants do not change, and are shared.
+ * The grant of a key is for one application or for all of them, and has a
+ * scope. The grant of a user is for one application, for some or all of its
+ * chats, and expires with the signed token. Grants are immutable, and shared.
  */
 #ifndef CHATD_GRANT_H
 #define CHATD_GRANT_H
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Each allows what those before it do. */
+/* Each includes those before it. */
 typedef enum Scope
 {
 	SCOPE_NONE,
@@ -25,18 +25,18 @@ typedef struct Grant
 {
 	int			references;
 	Scope		scope;
-	int			application;	/* its id; 0: all, of a key alone */
+	int			application;	/* its id; 0: all applications, only for keys */
 	char	   *token;			/* of the application; NULL: all */
-	int			key;			/* id of the key; 0: it is a user's */
-	char	   *user;			/* the user's name; NULL: it is a key's */
-	bool		all_chats;		/* these of a user's */
+	int			key;			/* id of the key; 0: of a user */
+	char	   *user;			/* the user's name; NULL: of a key */
+	bool		all_chats;		/* only for users, as are the following two */
 	int		   *chats;			/* ascending */
 	int			chat_count;
-	int64_t		expires_at;		/* seconds of the calendar's clock, or 0 */
+	int64_t		expires_at;		/* seconds since 1970, or 0 */
 
-	/* what the credential was, to look it up again */
-	char	   *digest;			/* of a key, as PostgreSQL writes bytes */
-	char	   *kid;			/* of the key that a user's token is signed by */
+	/* the credential, to look it up again */
+	char	   *digest;			/* of a key, in the format of bytea */
+	char	   *kid;			/* of the key that signed the token */
 } Grant;
 
 /* Creates an empty grant with one reference; NULL if out of memory. */

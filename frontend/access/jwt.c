@@ -2,14 +2,16 @@
  * jwt.c
  *		Tokens that an application has signed for its users: JWT, RFC 7519.
  *
- * A token is three texts in base64url with dots between them: a header, which names
- * the key (kid), claims, and the signature of both. The claims are looked at when the
- * signature is verified. The header's algorithm has to be the key's, and what else
- * the header names, such as keys and where to find them, is not used; but for "crit",
- * which says that it has to be understood, and so refuses the token.
+ * A token consists of three texts in base64url, separated by dots: a header,
+ * which names the key (kid), the claims, and the signature of both. Claims are
+ * read only after the signature has been verified. The algorithm in the header
+ * must be the one of the key. Other members of the header, such as keys and
+ * URLs of keys, are ignored, except for "crit", which demands to be
+ * understood: such a token is refused.
  *
- * Claims: sub, the user; exp, and nbf; chats, an array of numbers, or "all"; scope, of
- * which the words read and write count; aud, which if there is one has to name pg_chat.
+ * Claims: sub, the user; exp, and optionally nbf; chats, an array of numbers,
+ * or "all"; scope, of which the words read and write count; aud, optional,
+ * which must include pg_chat.
  */
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -21,7 +23,7 @@
 
 #define SIGNATURE_MAX 128
 
-/* The six bits of a character of base64url; -1 if it is none. */
+/* Returns the six bits of a character of base64url, or -1 if it is none. */
 static int
 sextet(char character)
 {
@@ -32,8 +34,8 @@ sextet(char character)
 }
 
 /*
- * Decodes base64url without padding; there is one way to encode any bytes. Returns
- * their count, or -1 if it is something else or too long.
+ * Decodes base64url without padding, and accepts only the canonical encoding.
+ * Returns the number of bytes, or -1 if the text is malformed or too long.
  */
 static int
 decode(const char *text, size_t length, unsigned char *bytes, size_t size)
@@ -61,7 +63,7 @@ decode(const char *text, size_t length, unsigned char *bytes, size_t size)
 	return bits & ((1u << bit_count) - 1) ? -1 : (int) count;
 }
 
-/* Decodes an object; NULL if it is none, or says anything twice. */
+/* Decodes a JSON object; returns NULL if it is not one, or has duplicate members. */
 static json_t *
 decode_object(const char *text, size_t length)
 {
@@ -77,7 +79,7 @@ decode_object(const char *text, size_t length)
 	return value;
 }
 
-/* Copies a string that has 1 to size - 1 printable ASCII characters. */
+/* Copies a string of 1 to size - 1 printable ASCII characters. */
 static bool
 copy_name(const json_t *value, char *name, size_t size)
 {
@@ -135,7 +137,7 @@ jwt_parse(const char *text, Jwt *jwt)
 	return problem;
 }
 
-/* Is the token meant for us? One that does not say for whom is. */
+/* Returns whether the audience of a token includes us, as it does if there is none. */
 static bool
 is_audience(const json_t *audience)
 {
@@ -209,7 +211,7 @@ read_chats(const json_t *claims, Grant *grant)
 	return NULL;
 }
 
-/* The scope of users is at most write; a token that names none may read. */
+/* Reads the scope of a user, write at most, and read by default. Returns NULL, or what is wrong. */
 static const char *
 read_scope(const json_t *claims, Grant *grant)
 {
@@ -249,7 +251,7 @@ read_claims(const json_t *claims, int64_t now, Grant *grant)
 	return problem;
 }
 
-/* Is the signature right? */
+/* Returns whether the signature is valid. */
 static bool
 is_signed(const Jwt *jwt, const VerificationKey *key)
 {

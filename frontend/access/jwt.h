@@ -15,7 +15,7 @@
 #define JWT_USER_MAX 255		/* bytes of a user's name */
 #define JWT_CHATS_MAX 1000
 
-/* A token that is not verified: what says which key verifies it. */
+/* A token before verification, with the fields that select its key. */
 typedef struct Jwt
 {
 	const char *text;
@@ -26,12 +26,12 @@ typedef struct Jwt
 	char		kid[KID_MAX + 1];
 } Jwt;
 
-/* Takes a token apart. Returns NULL, or what is wrong with it. */
+/* Parses a token. Returns NULL, or what is wrong with it. */
 extern const char *jwt_parse(const char *text, Jwt *jwt);
 
 /*
- * Verifies the signature of the token by the key, and its times; now is in seconds of the
- * calendar's clock. Returns the grant of the token, or NULL, and sets problem.
+ * Verifies the signature and the times of a token; now is in seconds since
+ * 1970. Returns the grant of the token, or NULL and sets problem.
  */
 extern Grant *jwt_grant(const Jwt *jwt, const VerificationKey *key, int64_t now, const char **problem);
 

@@ -9,8 +9,9 @@
 #include <stddef.h>
 
 /*
- * Calls take with each element of a setting, without white space around it; NULL is an
- * empty list. Exits with a message that names the setting if take refuses one.
+ * Calls take with each element of a setting, without surrounding white space;
+ * NULL is an empty list. If take refuses an element, exits with a message that
+ * names the setting.
  */
 extern void list_each(const char *setting, const char *name, const char *wanted,
 					  bool (*take) (const char *element, size_t length));

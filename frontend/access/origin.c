@@ -1,15 +1,16 @@
 /*
  * origin.c
- *		Web pages: which may call, and which must not have others' browsers call.
+ *		Protection against web pages of other origins.
  *
- * Whoever is on this machine may do everything where no keys are required, and so may
- * a browser there, whatever page it shows. A page can send a form to any address, and by
- * DNS rebinding (its own name leads to 127.0.0.1 for a while) read the answer, too. So a
- * request that changes anything must not come from a page of another origin, unless
- * that is in the list (CORS, Fetch); and one without a credential must be sent to an
- * address, or to a name that a page of the internet cannot have.
+ * If keys are not required, everybody on this machine may do everything, and
+ * so may a browser there, whatever page it shows. A page can send a form to
+ * any address and, by DNS rebinding (its own name leads to 127.0.0.1 for a
+ * while), also read the response. So a request that changes anything must not
+ * come from a page of another origin, unless --origins lists it (CORS, Fetch);
+ * and a request without a credential must be sent to an address, or to a name
+ * that no page on the internet can have.
  *
- * Programs other than browsers say nothing of an origin, and are let through.
+ * Programs other than browsers send no origin, and are not affected.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 #define EXPOSED_HEADERS "Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
 #define PREFLIGHT_SECONDS "600"
 
-/* Is it scheme://host[:port], and nothing else? */
+/* Returns whether a text is scheme://host[:port], and nothing else. */
 static bool
 is_origin(const char *element, size_t length)
 {
@@ -55,7 +56,7 @@ origins_open(void)
 	list_each(settings.hosts, "hosts", "the name of a host", is_host_name);
 }
 
-/* Does a list have this element, in any letter case? */
+/* Returns whether a list has an element, regardless of letter case. */
 static bool
 list_has(const char *list, const char *element, size_t length)
 {
@@ -78,7 +79,7 @@ is_allowed(const char *origin)
 	return origin && list_has(settings.origins, origin, strlen(origin));
 }
 
-/* Is it the origin of a page that chatd itself, or its gateway, could have served? */
+/* Returns whether the origin is that of a page that chatd, or its gateway, could have served. */
 static bool
 is_own(const Request *request)
 {
@@ -87,7 +88,7 @@ is_own(const Request *request)
 	return authority && request->headers.host && strcasecmp(authority + 3, request->headers.host) == 0;
 }
 
-/* Does a page of another origin have a browser send this? */
+/* Returns whether a browser sent the request for a page of another origin. */
 static bool
 is_foreign(const Request *request)
 {
@@ -101,8 +102,8 @@ is_foreign(const Request *request)
 }
 
 /*
- * Can a page of the internet not have this Host? Not an address, localhost, nor a name
- * without a dot.
+ * Returns whether no page on the internet can have this host: an address,
+ * localhost, or a name without a dot.
  */
 static bool
 is_local_host(const char *host)

@@ -1,6 +1,6 @@
 /*
  * origin.h
- *		Web pages: which may call, and which must not have others' browsers call.
+ *		Protection against web pages of other origins.
  */
 #ifndef CHATD_ORIGIN_H
 #define CHATD_ORIGIN_H
@@ -10,10 +10,10 @@
 /* Reads the settings; exits if one is invalid. */
 extern void origins_open(void);
 
-/* May the request come from where it does? If not, responds. */
+/* Returns whether the origin of a request is allowed. If not, responds. */
 extern bool origin_admits(Request *request);
 
-/* Adds to a response what tells a browser that its page may read it. */
+/* Adds the headers that let a browser pass the response to its page. */
 extern void origin_complete(Request *request);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * rate_limit.c
- *		How many requests, and messages, a caller may send.
+ *		Limits of requests and messages per second.
  *
- * Buckets are in a table of a fixed size. A bucket has a few places where it may be; of
- * those, it takes the one that was used least lately: most likely it is full by now,
- * and to be full is what a caller begins with.
+ * Buckets are in a hash table of a fixed size, which is set-associative: a
+ * caller's bucket replaces the least recently used one of its set. That one is
+ * most likely full by now, and so is the bucket of a new caller.
  */
 #include <math.h>
 #include <openssl/rand.h>
@@ -31,7 +31,7 @@ typedef enum Kind
 	KINDS
 } Kind;
 
-/* The limits of one sort of caller. */
+/* The limits of one kind of callers. */
 typedef struct Policy
 {
 	const char *names[KINDS];
@@ -40,9 +40,9 @@ typedef struct Policy
 
 typedef struct Bucket
 {
-	uint64_t	caller;			/* a digest of its name; 0: free */
+	uint64_t	caller;			/* hash of the caller's name; 0: free */
 	uint64_t	filled_at;		/* ms */
-	double		level[KINDS];	/* what is in it */
+	double		level[KINDS];	/* how much is left */
 } Bucket;
 
 static const Policy of_address = {
@@ -63,7 +63,7 @@ is_limited(const Policy *policy)
 	return *policy->rates[REQUESTS] || *policy->rates[MESSAGES];
 }
 
-/* A number for a caller, which nobody can choose, from one that is the caller's own. */
+/* Hashes an identifier of a caller with a secret seed, so that nobody can choose collisions. */
 static uint64_t
 identify(const Policy *policy, uint64_t caller)
 {
@@ -79,7 +79,7 @@ identify(const Policy *policy, uint64_t caller)
 	return caller ? caller : 1;
 }
 
-/* Fills a bucket up to now. */
+/* Fills a bucket for the time that has passed. */
 static void
 fill(Bucket *bucket, const Policy *policy)
 {
@@ -116,7 +116,7 @@ bucket_of(const Policy *policy, uint64_t caller)
 	return place;
 }
 
-/* Notes what is left, for the response. */
+/* Remembers how much is left, for the response. */
 static void
 note(Visit *visit, const Policy *policy, Kind kind, double level)
 {
@@ -145,7 +145,7 @@ refuse(Request *request, double missing, int rate)
 	response_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 
-/* May one request have so many messages, however long its caller waits? If not, responds. */
+/* Returns whether one request may have so many messages at all. If not, responds with 413. */
 static bool
 has_room(Request *request, const Policy *policy)
 {
@@ -157,7 +157,7 @@ has_room(Request *request, const Policy *policy)
 	return false;
 }
 
-/* Takes so many requests and messages from the bucket of a caller, or nothing at all. */
+/* Takes so many requests and messages from the bucket of a caller, or nothing if that is not enough. */
 static bool
 take(Visit *visit, const Policy *policy, uint64_t caller, int requests, int messages)
 {
@@ -191,7 +191,7 @@ take_of_address(Visit *visit, int requests, int messages)
 	struct in6_addr address = client_address(&visit->request);
 	uint64_t	caller = 0;
 
-	/* A client of IPv6 has all of a /64. */
+	/* An IPv6 client counts as its /64. */
 	if (IN6_IS_ADDR_V4MAPPED(&address))
 		memcpy(&caller, address.s6_addr + 12, 4);
 	else

@@ -1,9 +1,10 @@
 /*
  * rate_limit.h
- *		How many requests, and messages, a caller may send.
+ *		Limits of requests and messages per second.
  *
- * Each caller has a bucket for each of its limits, which holds what may be sent in ten
- * seconds, and fills evenly. A caller is an address, a key, or a user of an application.
+ * Each caller has a bucket for each of its limits, which holds as many as may
+ * be sent in ten seconds, and fills evenly. A caller is an address, a key, or
+ * a user of an application.
  */
 #ifndef CHATD_RATE_LIMIT_H
 #define CHATD_RATE_LIMIT_H
@@ -12,16 +13,19 @@
 
 #include "access/visit.h"
 
-/* May the address send this request? If not, responds with 429. */
+/* Returns whether the address may send this request. If not, responds with 429. */
 extern bool rate_limit_admits_address(Visit *visit);
 
-/* May the address send the further messages of this request, which is complete? If not, responds with 429. */
+/*
+ * Returns whether the address may send the further messages of this request, which is
+ * complete. If not, responds with 429 or 413.
+ */
 extern bool rate_limit_admits_items(Visit *visit);
 
-/* May the owner of the credential send this request? If not, responds with 429. */
+/* Returns whether the owner of the credential may send this request. If not, responds with 429 or 413. */
 extern bool rate_limit_admits_grant(Visit *visit);
 
-/* Says in the response what is left. */
+/* Adds the headers that say how much is left. */
 extern void rate_limit_complete(Visit *visit);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * refusal.c
- *		How callers are refused: RFC 6750 and 9110.
+ *		Responses to callers that are refused: RFC 6750 and 9110.
  */
 #include <stdio.h>
 

@@ -1,10 +1,11 @@
 /*
  * rights.c
- *		Who may do what: the table of rights.
+ *		The table of rights: which scope each route needs, and which kinds of
+ *		callers it serves.
  *
- * There is a line for each method of each route; README.md here shows the table, and a
- * test walks it. A route that has no line needs a key of scope admin that is bound to
- * no application.
+ * There is a line for each method of each route; README.md shows the same
+ * table, and a test compares both with the routes. A route that is not in the
+ * table needs a key of scope admin that is bound to no application.
  */
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ static const Right rights[] = {
 
 static const Right all_there_is = {"", "", SCOPE_ADMIN, REACH_SERVER, 0};
 
-static Scope trusted;			/* what a token is enough for */
+static Scope trusted;			/* the scope that a token in the path gives */
 
 void
 rights_open(void)
@@ -67,7 +68,10 @@ right_reaches_users(const Right *right)
 	return right->reach >= REACH_APPLICATION;
 }
 
-/* Does a path name the application of a grant, by its token or its id? */
+/*
+ * Returns whether a segment of the path names the application of a grant, by
+ * its token or its id.
+ */
 static bool
 names_application(const Text *path, const Grant *grant)
 {
@@ -89,7 +93,7 @@ right_allows(const Right *right, const Grant *grant, const Text *application, in
 		*reason = "This takes a key that is bound to no application.";
 	else if (grant->user && !right_reaches_users(right))
 		*reason = "This takes a key.";
-	/* One answer, whether there is such an application or not. */
+	/* The same answer, whether there is such an application or not. */
 	else if (grant->token && application && !names_application(application, grant))
 		*reason = "The credential is for another application.";
 	else if (right->reach == REACH_APPLICATION && !grant->all_chats)

@@ -1,6 +1,7 @@
 /*
  * rights.h
- *		Who may do what: the table of rights.
+ *		The table of rights: which scope each route needs, and which kinds of
+ *		callers it serves.
  */
 #ifndef CHATD_RIGHTS_H
 #define CHATD_RIGHTS_H
@@ -8,7 +9,7 @@
 #include "access/grant.h"
 #include "http/request.h"
 
-/* Which callers a route is for, if their scope is enough. */
+/* The callers that a route serves, if their scope suffices. */
 typedef enum Reach
 {
 	REACH_SERVER,				/* keys that are bound to no application */
@@ -23,20 +24,26 @@ typedef struct Right
 	const char *pattern;		/* of the route */
 	Scope		scope;			/* at least; SCOPE_NONE: no credential is needed */
 	Reach		reach;
-	int			messages;		/* that a request, or each item of it, counts as, for the limits */
+	int			messages;		/* for the limits of messages: of a request, or of each item of it */
 } Right;
 
-/* The right that a request needs. A route that is not in the table needs all there is. */
+/* Returns the right that a request needs. */
 extern const Right *right_of(const Request *request);
 
-/* Is the credential, of which only the kind is known, of any use for the right? */
+/* Returns whether tokens of users can have the right at all. */
 extern bool right_reaches_users(const Right *right);
 
-/* Does the grant allow it? If not, says why not; application and chat are the path's, NULL and 0: none. */
+/*
+ * Returns whether a grant includes a right, and sets reason if not. The
+ * application and the chat are those of the path; NULL and 0: none.
+ */
 extern bool right_allows(const Right *right, const Grant *grant, const Text *application, int chat,
 						 const char **reason);
 
-/* Is the token of an application enough for the right, where keys are required? */
+/*
+ * Returns whether the token of an application in the path suffices for a right,
+ * if keys are required.
+ */
 extern bool right_trusts_token(const Right *right);
 
 /* Reads the setting; exits if it is invalid. */

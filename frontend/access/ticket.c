@@ -1,11 +1,12 @@
 /*
  * ticket.c
- *		Tickets, which stand in a URL in the place of a credential.
+ *		Tickets, which replace a credential in a URL.
  *
- * EventSource can send no header, nor can a link. A ticket is good for one GET within 30
- * seconds, with the grant of the credential that it was bought with; the database has
- * that grant, under the ticket's digest, so that any chatd can take it. It counts as
- * long as that credential does: so the grant says which it was.
+ * Neither EventSource nor a link can send a header. A ticket is good for one
+ * GET within 30 seconds, with the grant of the credential that it was issued
+ * for. The database keeps that grant under the digest of the ticket, so that
+ * every chatd can take it. A ticket is only valid as long as its credential;
+ * so the grant includes the identity of that.
  */
 #include <jansson.h>
 #include <openssl/rand.h>
@@ -72,7 +73,7 @@ ticket_content(const Grant *grant)
 	return json_end(&json);
 }
 
-/* Copies a string, where there is one. Returns false without memory. */
+/* Copies a string, if there is one. Returns false if out of memory. */
 static bool
 copy_string(const json_t *content, const char *name, char **text)
 {
@@ -105,7 +106,7 @@ ticket_grant(const char *text)
 		grant->all_chats = json_is_true(json_object_get(content, "all_chats"));
 		grant->expires_at = json_integer_value(json_object_get(content, "expires_at"));
 	}
-	/* All of it, or nothing: a part might grant more. */
+	/* All or nothing: a part of the grant might allow more. */
 	if (grant && !(copy_string(content, "token", &grant->token) && copy_string(content, "user", &grant->user) &&
 				   copy_string(content, "digest", &grant->digest) && copy_string(content, "kid", &grant->kid) &&
 				   copy_chats(json_object_get(content, "chats"), grant)))

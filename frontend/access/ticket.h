@@ -11,16 +11,22 @@
 #define TICKET_SIZE 33			/* 32 hexadecimal digits, as a token has, and a NUL */
 #define TICKET_LIFETIME 30		/* seconds */
 
-/* Makes a ticket. Returns false if there is no randomness. */
+/* Generates a ticket. Returns false if there is no source of randomness. */
 extern bool ticket_make(char ticket[TICKET_SIZE]);
 
-/* Is a text a ticket? If so, writes its digest as a parameter, which ends with a NUL. */
+/*
+ * Returns whether a text is a ticket. If so, writes its digest as a parameter
+ * of a statement, with a NUL.
+ */
 extern bool ticket_digest(const char *text, size_t length, char hex[DIGEST_HEX_SIZE + 1]);
 
-/* The JSON of a grant, which the database keeps for a ticket; malloc'ed, NULL if out of memory. */
+/*
+ * Returns the JSON in which the database keeps a grant; allocated by malloc,
+ * NULL if out of memory.
+ */
 extern char *ticket_content(const Grant *grant);
 
-/* The grant of such JSON; NULL if it is none, or out of memory. */
+/* Parses such JSON. Returns the grant, or NULL if it is invalid or memory is exhausted. */
 extern Grant *ticket_grant(const char *content);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * verification_key.c
- *		Keys that verify what applications have signed.
+ *		Keys that verify signatures of applications.
  *
- * OpenSSL does the cryptography. A key has one algorithm, which the database says and
- * not the token that is verified: so no public key is ever taken for a secret, and
- * "none" is no algorithm of any key.
+ * OpenSSL does the cryptography. The algorithm of a key comes from the
+ * database, not from the token: so a public key is never used as a secret of
+ * HS256, and "none" is never accepted.
  */
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
@@ -25,7 +25,7 @@ enum
 {
 	COLUMN_APPLICATION,
 	COLUMN_ALGORITHM,
-	COLUMN_MATERIAL				/* in hexadecimal digits */
+	COLUMN_MATERIAL				/* hexadecimal digits */
 };
 
 typedef enum Algorithm
@@ -40,7 +40,7 @@ struct VerificationKey
 {
 	Algorithm	algorithm;
 	int			application;
-	EVP_PKEY   *public_key;		/* or else */
+	EVP_PKEY   *public_key;		/* NULL: of HS256, with a secret */
 	size_t		secret_length;
 	unsigned char secret[];
 };
@@ -58,7 +58,7 @@ parse_algorithm(const char *name)
 	return ALGORITHM_NONE;
 }
 
-/* Is the public key of the kind that the algorithm needs? */
+/* Returns whether a public key is of the kind that the algorithm needs. */
 static bool
 public_key_fits(const EVP_PKEY *key, Algorithm algorithm)
 {
@@ -154,7 +154,7 @@ verify_secret(const VerificationKey *key, const char *text, size_t length,
 		signature_length == expected_length && CRYPTO_memcmp(signature, expected, expected_length) == 0;
 }
 
-/* Verifies a signature as OpenSSL has it; digest is NULL where the algorithm has its own. */
+/* Verifies a signature in the format of OpenSSL; digest is NULL if the algorithm implies it. */
 static bool
 verify_public(const VerificationKey *key, const EVP_MD *digest, const char *text, size_t length,
 			  const unsigned char *signature, size_t signature_length)
@@ -168,7 +168,10 @@ verify_public(const VerificationKey *key, const EVP_MD *digest, const char *text
 	return verified;
 }
 
-/* JWT has the two numbers of the signature one after the other, OpenSSL in DER. */
+/*
+ * Verifies a signature of ES256: JWT has its two numbers side by side, OpenSSL
+ * wants them in DER.
+ */
 static bool
 verify_es256(const VerificationKey *key, const char *text, size_t length, const unsigned char *signature)
 {
@@ -181,7 +184,7 @@ verify_es256(const VerificationKey *key, const char *text, size_t length, const 
 
 	if (pair && r && s && ECDSA_SIG_set0(pair, r, s))
 	{
-		r = s = NULL;			/* the pair's own now */
+		r = s = NULL;			/* now owned by the pair */
 		der_length = i2d_ECDSA_SIG(pair, &der);
 	}
 	verified = der_length > 0 && verify_public(key, EVP_sha256(), text, length, der, der_length);

@@ -9,21 +9,24 @@
 
 typedef struct VerificationKey VerificationKey;
 
-/* Asks for the key of an application, by its token, and a kid; the waiter gets a VerificationKey. */
+/*
+ * Asks for the key of an application, by its token, and a kid; the waiter gets
+ * a VerificationKey, or NULL.
+ */
 extern void verification_key_ask(const char *token, size_t length, const char *kid, FactWaiter *waiter);
 
-/* The id of its application. */
+/* Returns the id of the application of a key. */
 extern int	verification_key_application(const VerificationKey *key);
 
 /*
- * Is this the signature of a text by the key? Not if the algorithm, as JWT names it,
- * is not the key's own.
+ * Returns whether a signature of a text by the key is valid. It is not if the
+ * algorithm, as JWT names it, is not that of the key.
  */
 extern bool verification_key_verifies(const VerificationKey *key, const char *algorithm,
 									  const char *text, size_t length,
 									  const unsigned char *signature, size_t signature_length);
 
-/* A key of one's own, for tests; NULL if the material is not what the algorithm needs. */
+/* Creates a key, for tests. Returns NULL if the material does not fit the algorithm. */
 extern VerificationKey *verification_key_new(const char *algorithm, const unsigned char *material, size_t length);
 
 /* Frees a key. */

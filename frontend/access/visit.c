@@ -1,6 +1,6 @@
 /*
  * visit.c
- *		A visit: a request, and on whose behalf it comes.
+ *		A visit: a request and its caller.
  */
 #include <stdlib.h>
 #include <string.h>

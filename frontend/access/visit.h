@@ -15,12 +15,12 @@
 typedef struct Visit
 {
 	Request		request;		/* must be first: the HTTP server knows only this */
-	const Right *right;			/* that the route needs */
-	const char *credential;		/* as sent, in libmicrohttpd's buffer; NULL: none that counts */
-	char		ticket[DIGEST_HEX_SIZE + 1];	/* digest of the one in the query; "": none */
-	Grant	   *grant;			/* of the credential; NULL: nobody in particular */
-	char	   *token;			/* of the application, where the path has its id; else NULL */
-	Limit		limits[LIMITS_MAX]; /* what is left of the caller's */
+	const Right *right;			/* required by the route */
+	const char *credential;		/* as sent, in the buffer of libmicrohttpd; NULL: none that counts */
+	char		ticket[DIGEST_HEX_SIZE + 1];	/* digest of the ticket in the query; "": none */
+	Grant	   *grant;			/* of the credential; NULL: without one */
+	char	   *token;			/* of the application, if the path has its id; else NULL */
+	Limit		limits[LIMITS_MAX]; /* of the caller */
 	int			limit_count;
 
 	/* while the credential is looked up */
@@ -38,28 +38,29 @@ enum
 	SEGMENT_MESSAGE
 };
 
-/* The visit that a request belongs to. */
+/* Returns the visit that a request belongs to. */
 extern Visit *visit_of(Request *request);
 
-/* Frees what belongs to the visit and not to the request. */
+/* Frees the parts of a visit that do not belong to the request. */
 extern void visit_release(Request *request);
 
 /*
- * The token of the application that the path names. Where a credential counts, the
- * path may have the application's id instead, which is turned into its token here.
+ * Returns the token of the application in the path. If the path has an id in
+ * its place, which it may with a valid credential, it is the token that was
+ * looked up for it.
  */
 extern Text visit_token(Request *request);
 
-/* The segment of the path that names the application; NULL if none does. */
+/* Returns the segment of the path that names the application, or NULL. */
 extern const Text *visit_application(const Request *request);
 
-/* The number of the chat in the path; 0 if it has none. */
+/* Returns the number of the chat in the path, or 0. */
 extern int	visit_chat(const Request *request);
 
-/* The rights of the caller; NULL: it has no credential, and its request was admitted without. */
+/* Returns the grant of the caller, or NULL if its request was admitted without a credential. */
 extern const Grant *visit_grant(Request *request);
 
-/* The user that a message is from; NULL: a key's, or nobody's. */
+/* Returns the user who sends a message, or NULL if it comes from a key, or without a credential. */
 extern const char *visit_user(Request *request);
 
 #endif

@@ -21,6 +21,8 @@
 #include "db/query.h"
 #include "http/request.h"
 
+#define KEY_LENGTH_MAX 255		/* bytes of the key in a header */
+
 #define UNSTORABLE_TEXT "has a character that the database cannot store"
 
 typedef struct Call
@@ -35,6 +37,7 @@ typedef struct Call
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+	char		key[KEY_LENGTH_MAX + 1];	/* that it is executed once by; see request_header.h */
 	struct MessageItems *items; /* that it creates; NULL: not many */
 	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 

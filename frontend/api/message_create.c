@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 #include "api/message_items.h"
 #include "api/new_message.h"
+#include "api/request_header.h"
 #include "http/body.h"
 #include "http/response.h"
 
@@ -38,6 +39,7 @@ answer_created(Request *request, const Rows *rows)
 
 	new_message_write(&json, &call_of(request)->query, rows);
 	respond_json(request, MHD_HTTP_CREATED, &json);
+	response_replayed(request, new_message_is_replayed(rows));
 }
 
 void
@@ -52,6 +54,8 @@ messages_create_any(Request *request)
 void
 message_create(Request *request)
 {
+	NewMessageTerms terms = {.chat = path_chat(request)};
+
 	if (path_chat(request) == 0)
 	{
 		chat_missing(request);
@@ -62,9 +66,11 @@ message_create(Request *request)
 		message_items_create(request, path_chat(request));
 		return;
 	}
+	if (!request_key(request, &terms.key) || !request_if_match(request, &terms.if_last))
+		return;
 	call_begin(request, CREATE_MESSAGES, answer_created, chat_missing);
 	call_of(request)->unstorable = message_unstorable;
-	new_message_read(request, &request->fields, path_chat(request), &call_of(request)->query, &request->faults);
+	new_message_read(request, &request->fields, terms, &call_of(request)->query, &request->faults);
 	if (!body_is_invalid(request))
 	{
 		call_write(request);

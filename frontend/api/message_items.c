@@ -3,7 +3,8 @@
  *		Many messages that one request creates.
  *
  * Each item is a query of its own, which goes to the database with the messages of all other
- * requests (writes.c), and has its own outcome. The response has all of them, in order.
+ * requests (writes.c), and has its own outcome. The response has all of them, in order. Where
+ * all or none are wanted, they are the parts of one query instead.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #include "api/message_items.h"
 #include "api/new_message.h"
 #include "api/problem.h"
+#include "api/query_flag.h"
+#include "api/request_header.h"
 #include "db/writes.h"
 #include "http/field_value.h"
 #include "http/response.h"
@@ -28,6 +31,8 @@ typedef struct Item
 typedef struct MessageItems
 {
 	bool		of_chat;		/* all are of the path's chat */
+	bool		atomic;			/* all or none are wanted */
+	unsigned	status;			/* of the response with all outcomes */
 	int			count;
 	int			sent;			/* those that are valid */
 	int			waiting;		/* of these, those without an outcome */
@@ -81,7 +86,7 @@ respond_outcomes(Request *request)
 			json_value(&json, outcome->bytes, outcome->used);
 	}
 	json_close(&json, ']');
-	respond_json(request, MHD_HTTP_MULTI_STATUS, &json);
+	respond_json(request, items->status, &json);
 }
 
 static void
@@ -139,6 +144,8 @@ take_outcome(Item *item, unsigned status)
 		items->common_status = status;
 	else if (items->common_status != status)
 		items->common_status = 0;
+	if (items->atomic && status != MHD_HTTP_CREATED && status != MHD_HTTP_CONFLICT)
+		items->status = status == MHD_HTTP_PRECONDITION_FAILED ? status : MHD_HTTP_UNPROCESSABLE_CONTENT;
 	json_close(&item->outcome, '}');
 	if (--items->waiting == 0)
 		respond_all(item->request);
@@ -150,6 +157,8 @@ on_success(Query *query, const Rows *rows)
 	Item	   *item = item_of(query);
 
 	json_member_number(&item->outcome, "status", MHD_HTTP_CREATED);
+	if (new_message_is_replayed(rows))
+		json_member_value(&item->outcome, "replayed", "true", strlen("true"));
 	json_name(&item->outcome, "message");
 	new_message_write(&item->outcome, query, rows);
 	take_outcome(item, MHD_HTTP_CREATED);
@@ -161,7 +170,6 @@ on_failure(Query *query, const Failure *failure)
 	Item	   *item = item_of(query);
 	MessageItems *items = call_of(item->request)->items;
 	Problem		problem;
-
 	bool		unstorable = failure->sqlstate && strcmp(failure->sqlstate, UNSTORABLE) == 0;
 
 	if ((failure->sqlstate && strcmp(failure->sqlstate, NO_SUCH_ROW) == 0) ||
@@ -180,7 +188,7 @@ on_failure(Query *query, const Failure *failure)
 
 /* Reads an item. If it is invalid, that is its outcome. */
 static void
-read_item(Request *request, Fields *fields, int chat, Item *item, QueryQueue *valid)
+read_item(Request *request, Fields *fields, NewMessageTerms terms, Item *item, QueryQueue *valid)
 {
 	Json		faults = {0};
 
@@ -193,7 +201,7 @@ read_item(Request *request, Fields *fields, int chat, Item *item, QueryQueue *va
 		.failed = on_failure
 	};
 	json_open(&item->outcome, '{');
-	new_message_read(request, fields, chat, &item->query, &faults);
+	new_message_read(request, fields, terms, &item->query, &faults);
 	if (!fault_any(&faults))
 	{
 		query_push(valid, &item->query);
@@ -207,11 +215,94 @@ read_item(Request *request, Fields *fields, int chat, Item *item, QueryQueue *va
 	json_free(&faults);
 }
 
+/* The outcomes of a query whose parts the items are. */
+static void
+answer_parts(Request *request, const Rows *rows)
+{
+	MessageItems *items = call_of(request)->items;
+
+	for (int i = 0; i < items->count && i < rows->count; i++)
+	{
+		Query	   *query = &items->list[i].query;
+		Failure		failure;
+
+		if (outcome_is_success(rows->result, i))
+			on_success(query, &(Rows) {.result = rows->result, .first = i, .count = 1});
+		else
+		{
+			failure = outcome_failure(rows->result, i);
+			on_failure(query, &failure);
+		}
+	}
+}
+
+static void
+parts_unstorable(Request *request)
+{
+	respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "An item " UNSTORABLE_TEXT ".");
+}
+
+/* Submits the items as the parts of one query. */
+static void
+submit_parts(Request *request, QueryQueue *valid)
+{
+	MessageItems *items = call_of(request)->items;
+	Query	   *query = &call_of(request)->query;
+
+	call_begin(request, CREATE_ALL_MESSAGES, answer_parts, parent_missing);
+	call_of(request)->unstorable = parts_unstorable;
+	call_add_token(request);
+	call_add_number(request, items->of_chat ? path_chat(request) : 0);
+	query->parts = *valid;
+	query->repeatable = true;
+	for (const Query *part = valid->first; part; part = part->next)
+		query->repeatable = query->repeatable && part->repeatable;
+	call_write(request);
+}
+
+/* All or none are wanted, and some are invalid: so the others are not sent. */
+static void
+refuse_others(Request *request, QueryQueue *valid)
+{
+	MessageItems *items = call_of(request)->items;
+	Query	   *query;
+
+	items->sent = items->waiting = 0;
+	items->status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+	while ((query = query_pop(valid)) != NULL)
+	{
+		Json	   *outcome = &item_of(query)->outcome;
+		Problem		problem;
+
+		problem_of(&(Failure) {.sqlstate = NOT_ALONE}, &problem);
+		problem_write(outcome, &problem);
+		json_close(outcome, '}');
+	}
+	respond_all(request);
+}
+
+/* Reads how the messages are to be created. If that is malformed, responds and returns false. */
+static bool
+read_terms(Request *request, bool *atomic, int *if_last)
+{
+	if (!query_flag(request, "atomic", atomic) || !request_if_match(request, if_last))
+		return false;
+	if (request->headers.idempotency_key)
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
+					  "The header Idempotency-Key is for a single message: each item of an array has its own key.");
+	else if (*if_last >= 0 && (!*atomic || path_chat(request) == 0))
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
+					  "The header If-Match is for a single message, or all of an array of one chat with atomic=true.");
+	return request->status == 0;
+}
+
 /* Makes the items of a request. If there is no memory for them, responds and returns NULL. */
 static MessageItems *
-begin(Request *request, bool of_chat)
+begin(Request *request, bool of_chat, bool atomic)
 {
-	MessageItems sample = {.of_chat = of_chat, .count = request->items.count};
+	MessageItems sample = {
+		.of_chat = of_chat, .atomic = atomic, .status = MHD_HTTP_MULTI_STATUS, .count = request->items.count
+	};
 	MessageItems *items = NULL;
 
 	if (share_has_room(request->share, MEMORY_OF_BODIES, size_of(&sample)))
@@ -233,25 +324,34 @@ message_items_create(Request *request, int chat)
 {
 	MessageItems *items;
 	QueryQueue	valid = {0};
-	const char *reason;
+	bool		atomic;
+	int			if_last;
 
+	if (!read_terms(request, &atomic, &if_last))
+		return;
 	if (request->items.count == 0)
 	{
 		respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must not be an empty array.");
 		return;
 	}
-	items = begin(request, chat != 0);
+	items = begin(request, chat != 0, atomic);
 	if (items == NULL)
 		return;
 	for (int i = 0; i < items->count; i++)
-		read_item(request, &request->items.list[i], chat, &items->list[i], &valid);
+		read_item(request, &request->items.list[i], (NewMessageTerms) {.chat = chat, .if_last = i == 0 ? if_last : -1},
+				  &items->list[i], &valid);
 	items->sent = items->waiting = valid.count;
-	if (items->sent == 0)
-	{
+	if (atomic && valid.count < items->count)
+		refuse_others(request, &valid);
+	else if (atomic)
+		submit_parts(request, &valid);
+	else if (valid.count == 0)
 		respond_all(request);
-		return;
+	else
+	{
+		const char *reason = writes_submit_all(&valid);
+
+		if (reason)
+			respond_unavailable(request, reason);
 	}
-	reason = writes_submit_all(&valid);
-	if (reason)
-		respond_unavailable(request, reason);
 }

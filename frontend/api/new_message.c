@@ -35,21 +35,39 @@ add_sender(Request *request, Fields *fields, Query *query, Json *faults)
 		query_add_text(query, sender, length);
 }
 
+/* Adds the key, which the header has, or the field. */
+static void
+add_key(Fields *fields, const char *header, Query *query, Json *faults)
+{
+	size_t		length;
+	const char *key = field_optional_text(fields, faults, "key", &length);
+
+	if (key && header)
+		fault_add(faults, "key", "is given by the header Idempotency-Key, too");
+	if (header)
+		query_add_text(query, header, strlen(header));
+	else
+		query_add_text(query, key, length);
+	query->repeatable = query->values[MESSAGE_KEY].text != NULL;
+}
+
 void
-new_message_read(Request *request, Fields *fields, int chat, Query *query, Json *faults)
+new_message_read(Request *request, Fields *fields, NewMessageTerms terms, Query *query, Json *faults)
 {
 	Text		token = visit_token(request);
 	size_t		length;
 	const char *text;
 
 	query_add_text(query, token.bytes, token.length);
-	query_add_number(query, chat ? chat : read_chat(fields, faults));
+	query_add_number(query, terms.chat ? terms.chat : read_chat(fields, faults));
 	text = field_text(fields, faults, "body", &length);
 	query_add_text(query, text, length);
 	query_add_number(query, field_number(fields, faults, "number"));
 	add_sender(request, fields, query, faults);
 	text = field_object(fields, faults, "metadata", &length);
 	query_add_text(query, text, length);
+	add_key(fields, terms.key, query, faults);
+	query_add_number_or_zero(query, terms.if_last);
 }
 
 void
@@ -71,6 +89,12 @@ new_message_write(Json *json, const Query *query, const Rows *rows)
 	json_close(json, '}');
 }
 
+bool
+new_message_is_replayed(const Rows *rows)
+{
+	return rows_flag(rows, OUTCOME_REPLAYED);
+}
+
 static bool
 is_ascii(const QueryValue *value)
 {
@@ -84,10 +108,11 @@ const char *
 new_message_unstorable_field(const Query *query)
 {
 	static const char *const names[] = {
-		[MESSAGE_BODY] = "body", [MESSAGE_SENDER] = "sender", [MESSAGE_METADATA] = "metadata"
+		[MESSAGE_BODY] = "body", [MESSAGE_SENDER] = "sender", [MESSAGE_METADATA] = "metadata",
+		[MESSAGE_KEY] = "key"
 	};
 
-	for (int i = 0; i < MESSAGE_METADATA; i++)
+	for (int i = 0; i <= MESSAGE_KEY; i++)
 		if (names[i] && !is_ascii(&query->values[i]))
 			return names[i];
 	/* It may be there as an escape. */

@@ -90,8 +90,28 @@ problem_of(const Failure *failure, Problem *problem)
 	}
 	else if (failure->column && strcmp(failure->sqlstate, "22023") == 0)
 		problem->status = MHD_HTTP_BAD_REQUEST;
+	else if (failure->column && strcmp(failure->sqlstate, "55000") == 0)
+	{
+		problem->status = MHD_HTTP_PRECONDITION_FAILED;
+		problem->text = "If-Match is not the chat's last number.";
+		problem->last_number = failure->last_number;
+	}
+	else if (strcmp(failure->sqlstate, NOT_ALONE) == 0)
+	{
+		problem->status = MHD_HTTP_CONFLICT;
+		problem->text = "Not created, since another was refused.";
+	}
 	else
 		take_error(failure, problem);
+}
+
+/* Writes the members of an error that is no field's. */
+static void
+write_error(Json *json, const Problem *problem)
+{
+	json_member_text(json, "error", problem->text, strlen(problem->text));
+	if (problem->status == MHD_HTTP_PRECONDITION_FAILED)
+		json_member_number(json, "last_number", problem->last_number);
 }
 
 void
@@ -101,6 +121,15 @@ respond_problem(Request *request, const Problem *problem)
 		respond_invalid(request, problem->field, problem->text);
 	else if (problem->status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		respond_unavailable(request, problem->text);
+	else if (problem->status == MHD_HTTP_PRECONDITION_FAILED)
+	{
+		Json		json = {0};
+
+		json_open(&json, '{');
+		write_error(&json, problem);
+		json_close(&json, '}');
+		respond_json(request, problem->status, &json);
+	}
 	else
 		respond_error(request, problem->status, "%s", problem->text);
 }
@@ -120,5 +149,5 @@ problem_write(Json *json, const Problem *problem)
 		json_close(json, '}');
 	}
 	else
-		json_member_text(json, "error", problem->text, strlen(problem->text));
+		write_error(json, problem);
 }

@@ -14,6 +14,7 @@ typedef struct Problem
 	unsigned	status;
 	const char *field;			/* the field at fault; NULL: text is about all of it */
 	const char *text;			/* what is wrong with the field as a predicate, or an error */
+	int			last_number;	/* of the chat, with 412 */
 	char		composed[1024]; /* a text that is made up here */
 } Problem;
 

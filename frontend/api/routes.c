@@ -14,8 +14,8 @@
 static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
-static const char *const message_fields[] = {"body", "number", "sender", "metadata", NULL};
-static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", NULL};
+static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", NULL};
+static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
 
 static void index_show(Request *request);
 

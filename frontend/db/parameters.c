@@ -84,6 +84,14 @@ array_add_number(Array *array, int number)
 	array->any |= number != 0;
 }
 
+void
+array_add_zero(Array *array)
+{
+	append_integer(array, sizeof(int32_t));
+	append_integer(array, 0);
+	array->any = true;
+}
+
 bool
 array_is_complete(const Array *array)
 {

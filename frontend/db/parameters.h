@@ -38,6 +38,9 @@ extern void array_add_json(Array *array, const char *text, size_t length);
 /* Adds an integer; 0 stands for null. */
 extern void array_add_number(Array *array, int number);
 
+/* Adds the integer 0. */
+extern void array_add_zero(Array *array);
+
 /* Is the array whole? Not if it ran out of memory. */
 extern bool array_is_complete(const Array *array);
 

@@ -10,10 +10,11 @@
  * a batch fails, or the server skips a read because an earlier one in the
  * pipeline failed, each query is sent again by itself.
  *
- * The queries of all applications take turns. Large pages have a queue of their own
- * and only some of the sessions (see session_pick_large()), one page in a call, so that
- * small reads do not wait behind them. The size of a page is not known in advance: it is
- * expected to be large if the last one of the application was.
+ * The queries of all applications take turns. Large reads have a queue of their own
+ * and only some of the sessions (see session_pick_large()), one in a call, so that
+ * small reads do not wait behind them. The size of a read is not known in advance: it is
+ * expected to be large if one of the last ones of the application was, of pages or of
+ * single messages.
  *
  * Searches have a pool of their own, with one search at a time per session: a
  * search may be slow, and a read behind it in a pipeline would have to wait.
@@ -38,8 +39,9 @@
 #define BATCH_BYTES (16 * 1024 * 1024)	/* of pages in one call, at most, plus a row of each */
 #define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
 #define READS_IN_FLIGHT 32		/* per session */
-#define LARGE_PAGE (64 * 1024)	/* bytes */
-#define PAGE_OWNERS 1024
+#define LARGE_READ (64 * 1024)	/* bytes */
+#define LARGE_EXPECTED 32		/* reads after a large one */
+#define OWNERS 1024
 
 typedef struct Batch
 {
@@ -48,45 +50,50 @@ typedef struct Batch
 } Batch;
 
 static FairQueue reads;
-static FairQueue large_pages;
+static FairQueue large_reads;
 static FairQueue searches;
 
-/* Was the last page of an application large? By the hash of its token. */
-static bool was_large[PAGE_OWNERS];
+/*
+ * How many of the next reads of an application are expected to be large: of single rows,
+ * of pages. By the hash of its token.
+ */
+static unsigned char expected_large[OWNERS][2];
 
-static bool *
-owner_was_large(const Query *query)
+static unsigned char *
+expected_of(const Query *query)
 {
-	return &was_large[text_hash(query->values[0].text, query->values[0].length) % PAGE_OWNERS];
+	return &expected_large[text_hash(query->values[0].text, query->values[0].length) % OWNERS][query->max_rows > 1];
 }
 
-/* Remembers whether a page was large. */
+/* Remembers whether a read was large. */
 static void
-note_page(const Query *query, const Rows *rows)
+note_size(const Query *query, const Rows *rows)
 {
+	unsigned char *expected = expected_of(query);
 	size_t		bytes = 0;
 
-	if (query->max_rows <= 1)
-		return;
 	for (int row = 0; row < rows->count; row++)
 		for (int column = 0; column < PQnfields(rows->result); column++)
 			bytes += PQgetlength(rows->result, rows->first + row, column);
-	*owner_was_large(query) = bytes >= LARGE_PAGE;
+	if (bytes >= LARGE_READ)
+		*expected = LARGE_EXPECTED;
+	else if (*expected > 0)
+		--*expected;
 }
 
 /* Queues a read. Returns false if out of memory. */
 static bool
 push_read(Query *query)
 {
-	query->operation.large = query->max_rows > 1 && *owner_was_large(query);
-	return fair_queue_add(query->operation.large ? &large_pages : &reads, query, INT_MAX);
+	query->operation.large = *expected_of(query) > 0;
+	return fair_queue_add(query->operation.large ? &large_reads : &reads, query, INT_MAX);
 }
 
 /* Notes that a read is no longer in flight. */
 static void
 end_read(Query *query)
 {
-	fair_queue_end(query->operation.large ? &large_pages : &reads, query);
+	fair_queue_end(query->operation.large ? &large_reads : &reads, query);
 }
 
 void
@@ -96,7 +103,7 @@ reads_submit(Query *query)
 
 	if (!database_ready(query->pool))
 		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, 1, search ? searches.count : reads.count + large_pages.count) ||
+	else if (!query_may_wait(query, 1, search ? searches.count : reads.count + large_reads.count) ||
 			 !(search ? fair_queue_add(&searches, query, settings.max_queue / 8 + 2) : push_read(query)))
 		query_refuse(query, "The server is busy.");
 }
@@ -131,7 +138,7 @@ read_done(Operation *operation, const PGresult *result)
 		return;
 	}
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		note_page(query, &(Rows) {.result = result, .count = PQntuples(result)});
+		note_size(query, &(Rows) {.result = result, .count = PQntuples(result)});
 	query_finish(query, result);
 }
 
@@ -151,7 +158,7 @@ batch_succeed(Batch *batch, const PGresult *result)
 			   rows_number(&rows, rows.count, item_column) == item)
 			rows.count++;
 		end_read(query);
-		note_page(query, &rows);
+		note_size(query, &rows);
 		if (rows.count == 0)
 			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
 		else
@@ -180,7 +187,7 @@ batch_done(Operation *operation, const PGresult *result)
 }
 
 /*
- * Takes queries of the same statement as the next one of a queue: one of large pages,
+ * Takes queries of the same statement as the next one of a queue: one of large reads,
  * else as many as a call may have. NULL if out of memory.
  */
 static Batch *
@@ -303,13 +310,13 @@ reads_dispatch(void)
 	if (!database_ready(POOL_READ))
 	{
 		fair_queue_expire(&reads, true);
-		fair_queue_expire(&large_pages, true);
+		fair_queue_expire(&large_reads, true);
 	}
 	if (!database_ready(POOL_SEARCH))
 		fair_queue_expire(&searches, true);
 	while (reads.count > 0 && dispatch_read(&reads))
 		;
-	while (large_pages.count > 0 && dispatch_read(&large_pages))
+	while (large_reads.count > 0 && dispatch_read(&large_reads))
 		;
 	while (searches.count > 0 && dispatch_search())
 		;
@@ -319,6 +326,6 @@ void
 reads_tick(void)
 {
 	fair_queue_expire(&reads, false);
-	fair_queue_expire(&large_pages, false);
+	fair_queue_expire(&large_reads, false);
 	fair_queue_expire(&searches, false);
 }

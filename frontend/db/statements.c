@@ -7,9 +7,16 @@
  */
 #include "db/statements.h"
 
+/* New messages, as parameters, and what becomes of them: see writes.h. */
+#define NEW_MESSAGES \
+	"$1::text[], $2::integer[], $3::text[], $4::integer[], wait => false, senders => $5::text[]," \
+	" metadata => $6::jsonb[], keys => $7::text[], if_last => $8::integer[]"
+#define OUTCOME \
+	"number, sqlstate, field, message, chat.rfc3339(created_at), ($6::jsonb[])[item], revision, replayed"
+
 const Statement statements[STATEMENT_COUNT] = {
 	[CREATE_APPLICATION] = {"create_application",
-	"SELECT application, id FROM chat.create_application_json($1::text)"},
+	"SELECT application, id, replayed FROM chat.create_application_json($1::text, $2::text)"},
 	[GET_APPLICATION] = {"get_application",
 		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.get_application($1::text)"},
@@ -17,7 +24,7 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.list_applications($1::integer, $2::integer, $3::integer)"},
 	[CREATE_CHAT] = {"create_chat",
-	"SELECT chat.create_chat_json($1::text, $2::integer)"},
+	"SELECT chat, replayed FROM chat.create_chat_json($1::text, $2::integer, $3::text)"},
 	[GET_CHAT] = {"get_chat",
 	"SELECT number, messages_count, chat.rfc3339(created_at) FROM chat.get_chat($1::text, $2::integer)"},
 	[LIST_CHATS] = {"list_chats",
@@ -26,9 +33,9 @@ const Statement statements[STATEMENT_COUNT] = {
 	[DELETE_CHAT] = {"delete_chat",
 	"SELECT chat.delete_chat($1::text, $2::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
-		"SELECT number, sqlstate, field, message, chat.rfc3339(created_at), ($6::jsonb[])[item], revision"
-		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false,"
-	" senders => $5::text[], metadata => $6::jsonb[])"},
+	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ")"},
+	[CREATE_ALL_MESSAGES] = {"create_all_messages",
+	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ", atomic => true)"},
 	[GET_MESSAGES] = {"get_messages",
 		"SELECT message, item"
 	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},

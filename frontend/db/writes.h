@@ -7,7 +7,11 @@
 
 #include "db/query.h"
 
-/* Parameters of CREATE_MESSAGES; a query is one message of it. */
+/*
+ * Parameters of CREATE_MESSAGES and CREATE_ALL_MESSAGES, which are arrays of them. A query is
+ * one message of the former, or all of the latter: its parts are the messages, and its own
+ * values are their token and their chat, 0 if they are of several.
+ */
 enum
 {
 	MESSAGE_TOKEN,
@@ -15,10 +19,13 @@ enum
 	MESSAGE_BODY,
 	MESSAGE_NUMBER,
 	MESSAGE_SENDER,
-	MESSAGE_METADATA			/* the text of its JSON */
+	MESSAGE_METADATA,			/* the text of its JSON */
+	MESSAGE_KEY,
+	MESSAGE_IF_LAST,			/* may be 0 */
+	MESSAGE_VALUES
 };
 
-/* Columns of the result of CREATE_MESSAGES. */
+/* Columns of the results. */
 enum
 {
 	OUTCOME_NUMBER,
@@ -27,8 +34,15 @@ enum
 	OUTCOME_MESSAGE,
 	OUTCOME_CREATED_AT,
 	OUTCOME_METADATA,			/* as it is stored */
-	OUTCOME_REVISION
+	OUTCOME_REVISION,
+	OUTCOME_REPLAYED			/* t: it was there already, by its key */
 };
+
+/* Is the message of a row created? */
+extern bool outcome_is_success(const PGresult *result, int row);
+
+/* Why the message of a row was refused. */
+extern Failure outcome_failure(const PGresult *result, int row);
 
 /*
  * Queues a query that creates an application, a chat or a message. Fails it at

@@ -118,6 +118,11 @@ respond_json_error(Request *request, const JsonReader *reader)
 			respond_error(request, MHD_HTTP_BAD_REQUEST,
 						  "The JSON body has no 'data': fields belong there, as in {\"data\": {\"name\": \"x\"}}.");
 			break;
+		case JSON_FIELD_OUTSIDE:
+			respond_error(request, MHD_HTTP_BAD_REQUEST,
+						  "The JSON body has the key '%s' outside of 'data': it belongs there, as in {\"data\": {\"%s\": ...}}.",
+						  reader->outside->name, reader->outside->name);
+			break;
 		case JSON_NOT_AN_OBJECT:
 			respond_error(request, MHD_HTTP_BAD_REQUEST, "The JSON body must be an object.");
 			break;
@@ -151,6 +156,10 @@ respond_form_error(Request *request, const FormReader *reader)
 			break;
 		case FORM_DATA_MISSING:
 			respond_error(request, MHD_HTTP_BAD_REQUEST, "The form has no 'data': fields belong there, as in data[name]=x.");
+			break;
+		case FORM_FIELD_OUTSIDE:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "The form has the name '%s' outside of 'data': it belongs there, as in data[%s]=x.",
+						  reader->outside->name, reader->outside->name);
 			break;
 		case FORM_TOO_LARGE:
 			respond_unavailable(request, "The server is busy.");

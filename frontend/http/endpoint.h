@@ -32,8 +32,10 @@ extern bool endpoint_is_local(const Endpoint *endpoint);
 /* What it is called: "127.0.0.1 port 8080", or a path. */
 extern void endpoint_name(const Endpoint *endpoint, char name[ENDPOINT_NAME_SIZE]);
 
-/* Its port, and another one; 0 for a socket of Unix. */
+/* The port of an endpoint; 0 for a socket of Unix. */
 extern int	endpoint_port(const Endpoint *endpoint);
+
+/* Gives an endpoint another port; a socket of Unix has none. */
 extern void endpoint_set_port(Endpoint *endpoint, int port);
 
 #endif

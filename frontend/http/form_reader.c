@@ -48,39 +48,56 @@ end_text(FormReader *reader)
 	return (reader->escape_digits == 0 && reader->utf8.remaining == 0) || fail(reader, FORM_MALFORMED);
 }
 
+/*
+ * Begins the value of data[field], or of data[field][...], which no field can be. rest is the
+ * name after the field.
+ */
+static void
+begin_field(FormReader *reader, Field *field, const char *rest, const char *end)
+{
+	if (field->type != FIELD_ABSENT)
+		field->repeated = true;
+	else if (rest < end)
+		field->type = FIELD_OTHER;
+	else
+	{
+		field->type = FIELD_TEXT;
+		reader->field = field;
+	}
+}
+
 static bool
 end_name(FormReader *reader)
 {
 	size_t		prefix = strlen(PREFIX);
-	size_t		length = reader->name_length;
+	bool		too_long = reader->name_length > FORM_NAME_MAX;
+	const char *end = reader->name + (too_long ? FORM_NAME_MAX : reader->name_length);
+	const char *name = reader->name + prefix;
+	const char *bracket = NULL;
 
 	reader->in_value = true;
 	reader->field = NULL;
-	reader->names_given = reader->names_given || length > 0;
-	if (length >= prefix && strncasecmp(reader->name, PREFIX, prefix) == 0)
+	reader->names_given = reader->names_given || end > reader->name;
+	if (end >= name && strncasecmp(reader->name, PREFIX, prefix) == 0)
 	{
 		if (memcmp(reader->name, PREFIX, prefix) != 0)
 			return fail(reader, FORM_NAME_MISSPELT);
 		reader->data_given = true;
+		bracket = memchr(name, ']', end - name);
 	}
-	if (length > prefix && length <= FORM_NAME_MAX &&
-		memcmp(reader->name, PREFIX, prefix) == 0 && reader->name[length - 1] == ']')
+	else if (reader->outside == NULL)
+		reader->outside = fields_find_similar(reader->fields, reader->name, end - reader->name);
+	if (bracket)
 	{
-		const char *name = reader->name + prefix;
+		Field	   *field = fields_find(reader->fields, name, bracket - name);
 
-		reader->field = fields_find(reader->fields, name, length - prefix - 1);
-		if (reader->field == NULL && fields_find_similar(reader->fields, name, length - prefix - 1))
+		if (field)
+			begin_field(reader, field, bracket + 1, end);
+		else if (fields_find_similar(reader->fields, name, bracket - name))
 			return fail(reader, FORM_NAME_MISSPELT);
-		if (reader->field == NULL)
-			fields_note_unknown(reader->fields, name, length - prefix - 1);
+		else
+			fields_note_unknown(reader->fields, name, bracket - name);
 	}
-	if (reader->field && reader->field->type != FIELD_ABSENT)
-	{
-		reader->field->repeated = true;
-		reader->field = NULL;
-	}
-	if (reader->field)
-		reader->field->type = FIELD_TEXT;
 	return end_text(reader);
 }
 
@@ -160,5 +177,7 @@ form_reader_end(FormReader *reader)
 {
 	if (!end_pair(reader))
 		return false;
-	return !reader->names_given || reader->data_given || fail(reader, FORM_DATA_MISSING);
+	if (reader->names_given && !reader->data_given)
+		return fail(reader, FORM_DATA_MISSING);
+	return reader->outside == NULL || fail(reader, FORM_FIELD_OUTSIDE);
 }

@@ -19,7 +19,7 @@
 void
 json_reader_begin(JsonReader *reader, Fields *fields, Items *items)
 {
-	*reader = (JsonReader) {.fields = fields, .items = items, .line = 1};
+	*reader = (JsonReader) {.fields = fields, .current = fields, .items = items, .line = 1};
 }
 
 static bool
@@ -57,9 +57,9 @@ begin_item(JsonReader *reader, FieldType type)
 		return fail(reader, JSON_ITEM_NOT_AN_OBJECT);
 	if (reader->items->count == ITEMS_MAX)
 		return fail(reader, JSON_TOO_MANY_ITEMS);
-	reader->fields = items_add(reader->items);
+	reader->current = items_add(reader->items);
 	reader->fields_depth = 3;
-	return reader->fields || fail(reader, JSON_TOO_LARGE);
+	return reader->current || fail(reader, JSON_TOO_LARGE);
 }
 
 /* Begins a value of some type, and finds out whether it is wanted. */
@@ -150,7 +150,7 @@ append(JsonReader *reader, const char *bytes, size_t length)
 		memcpy(reader->key + reader->key_length, bytes, length < room ? length : room);
 		reader->key_length = length <= room ? reader->key_length + length : FIELD_NAME_MAX + 1;
 	}
-	else if (reader->field && !field_append(reader->fields, reader->field, bytes, length))
+	else if (reader->field && !field_append(reader->current, reader->field, bytes, length))
 		return fail(reader, JSON_TOO_LARGE);
 	return true;
 }
@@ -202,7 +202,7 @@ end_key(JsonReader *reader)
 	if (too_long)
 	{
 		if (reader->depth == reader->fields_depth)
-			fields_note_unknown(reader->fields, reader->key, FIELD_NAME_MAX);
+			fields_note_unknown(reader->current, reader->key, FIELD_NAME_MAX);
 		return true;
 	}
 	if (reader->depth == 1 && strcasecmp(reader->key, "data") == 0 && strcmp(reader->key, "data") != 0)
@@ -213,15 +213,17 @@ end_key(JsonReader *reader)
 			return fail(reader, JSON_KEY_REPEATED);
 		reader->data_given = reader->next_is_data = true;
 	}
+	else if (reader->depth == 1 && reader->outside == NULL)
+		reader->outside = fields_find_similar(reader->fields, reader->key, reader->key_length);
 	if (reader->depth == reader->fields_depth)
 	{
-		reader->field = fields_find(reader->fields, reader->key, reader->key_length);
+		reader->field = fields_find(reader->current, reader->key, reader->key_length);
 		if (reader->field && reader->field->type != FIELD_ABSENT)
 			return fail(reader, JSON_KEY_REPEATED);
-		if (reader->field == NULL && fields_find_similar(reader->fields, reader->key, reader->key_length))
+		if (reader->field == NULL && fields_find_similar(reader->current, reader->key, reader->key_length))
 			return fail(reader, JSON_KEY_MISSPELT);
 		if (reader->field == NULL)
-			fields_note_unknown(reader->fields, reader->key, reader->key_length);
+			fields_note_unknown(reader->current, reader->key, reader->key_length);
 	}
 	return true;
 }
@@ -345,7 +347,7 @@ take_byte(JsonReader *reader, char byte)
 static bool
 copy(JsonReader *reader, Field *copied, const char *bytes, size_t length)
 {
-	return copied == NULL || field_append(reader->fields, copied, bytes, length) || fail(reader, JSON_TOO_LARGE);
+	return copied == NULL || field_append(reader->current, copied, bytes, length) || fail(reader, JSON_TOO_LARGE);
 }
 
 /* Takes a byte, which may be the first or the last of such a field. */
@@ -401,5 +403,7 @@ json_reader_end(JsonReader *reader)
 		return fail(reader, JSON_DATA_NOT_AN_OBJECT);
 	if (reader->root_has_members && !reader->data_given)
 		return fail(reader, JSON_DATA_MISSING);
+	if (reader->outside)
+		return fail(reader, JSON_FIELD_OUTSIDE);
 	return true;
 }

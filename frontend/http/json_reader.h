@@ -5,10 +5,10 @@
  * A body is {"data": {...}}, and the fields are members of "data"; or {"data": [{...}]},
  * where that is allowed, and they are members of each item. It may have no
  * members at all, and may begin with a byte order mark. All of the body must be valid
- * JSON, but nothing else in it is kept, however many values it has: a reader has a fixed
- * size, and takes time in proportion to the bytes. "data" and the name of a field may not
- * be repeated as keys, nor may another key differ from them in letter case only; all
- * other keys are ignored.
+ * JSON, but nothing else in it is kept, however many values there are: a reader has a
+ * fixed size, and takes time in proportion to the bytes. A key may not be repeated if it
+ * is "data" or a field's, nor differ from it in letter case only, and a field's may not
+ * stand beside "data"; others are ignored.
  */
 #ifndef CHATD_JSON_READER_H
 #define CHATD_JSON_READER_H
@@ -26,6 +26,7 @@ typedef enum JsonError
 	JSON_KEY_REPEATED,			/* reader->key is given twice */
 	JSON_KEY_MISSPELT,			/* reader->key is a field's but for its letter case */
 	JSON_DATA_MISSING,			/* though there are other members */
+	JSON_FIELD_OUTSIDE,			/* reader->outside is beside "data" */
 	JSON_NOT_AN_OBJECT,			/* the body */
 	JSON_DATA_NOT_AN_OBJECT,	/* nor null, nor an array where that is allowed */
 	JSON_ITEM_NOT_AN_OBJECT,	/* the reader->items->count'th, from 0 on */
@@ -50,7 +51,8 @@ typedef enum JsonState
 
 typedef struct JsonReader
 {
-	Fields	   *fields;			/* of the data, or of the item at hand */
+	Fields	   *fields;			/* of the data */
+	Fields	   *current;		/* of the data, or of the item at hand */
 	Items	   *items;
 	JsonError	error;
 	JsonState	state;
@@ -64,6 +66,7 @@ typedef struct JsonReader
 	/* where in the body we are */
 	bool		root_is_object;
 	bool		root_has_members;
+	const Field *outside;		/* a field that is named at the root, or NULL */
 	bool		data_given;
 	bool		data_is_invalid;
 	bool		next_is_data;	/* the next value is the one of "data" */

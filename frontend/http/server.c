@@ -38,7 +38,7 @@ server_open(const Listeners *listeners, const Service *service)
 {
 	void	   *closure = (void *) service;
 	struct MHD_Daemon *daemon =
-	MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
+	MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
 					 NULL, NULL, exchange_handle, closure,
 					 MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
 					 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,

@@ -1,5 +1,5 @@
-"""What it costs to know who calls: keys, tokens of users and limits, beside none; and what a client at full
-speed does to another."""
+"""The cost of authentication and limits: keys, tokens of users and limits, beside none; and the effect that a
+client at full speed has on another."""
 
 import base64
 import contextlib

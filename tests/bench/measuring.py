@@ -98,7 +98,7 @@ class Bench:
         return self.sample(run)
 
     def run_wrk(self, server, connections, method, chats, tail, body=None, credential=None):
-        """What sample() wants, of requests for the messages of chats at random; wrk.lua explains the rest."""
+        """Figures for sample(), of requests for the messages of random chats; see wrk.lua."""
         command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
                    *(["-H", "Authorization: Bearer " + credential] if credential else []), "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
                    method, str(chats), self.token, tail, *([body] if body else [])]

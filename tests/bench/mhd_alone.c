@@ -18,7 +18,7 @@
 
 #define CONNECTIONS 4096
 
-/* What a request is in: told by its context. */
+/* States of a request: its context points to one of them. */
 static char seen,
 			suspended;
 

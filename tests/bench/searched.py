@@ -99,7 +99,7 @@ class Searched(Bench):
         return max(self.million // self.rounds // CHATS, 1)
 
     def log_round(self, each):
-        """So many messages more for each chat of the application log, at once."""
+        """Add a number of messages to each chat of the application log, at once."""
         self.insert(self.log, 1, CHATS, each)
         self.log_each += each
 

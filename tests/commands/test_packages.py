@@ -101,5 +101,5 @@ def test_tests_without_a_search_engine_want_no_java():
     for target in ("test-regress", "test-isolation", "test-http", "test-commands"):
         assert "test" in groups(target) and "engine" not in groups(target)
     assert "engine" not in groups("bench", "ONLY=get")
-    for arguments in (("bench",), ("bench", "ONLY=get search"), ("test-tap",), ("test",)):
+    for arguments in (("bench",), ("bench", "ONLY=get search"), ("test-tap",), ("torture",), ("soak",), ("test",)):
         assert "engine" in groups(*arguments)

@@ -42,7 +42,7 @@ outside()
 	wait $!
 }
 
-# What dockerd made, once its processes are gone.
+# Remove the cgroups of dockerd, whose processes are gone.
 remove_cgroups()
 {
 	find /sys/fs/cgroup -depth -type d -path "*/$namespace*" -exec rmdir {} +
@@ -73,7 +73,7 @@ start_dockerd()
 		>"$work/dockerd.log" 2>&1 &
 	dockerd=$!
 	eventually 60 docker version || die "dockerd does not start: $(tail -n 3 "$work/dockerd.log")"
-	# What a run left that was killed.
+	# Left behind by a run that was killed.
 	docker ps -aq | xargs -r docker rm -f
 	docker volume ls -q | xargs -r docker volume rm
 	docker network prune -f

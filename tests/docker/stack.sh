@@ -98,7 +98,7 @@ passwords_hidden()
 	containers=$(in_stack ps -aq) && images=$(docker images -q | sort -u) || return 1
 	# shellcheck disable=SC2086 # words
 	docker inspect $containers $images >"$work/told" && in_stack logs >>"$work/told" || return 1
-	# What must be there shows that this looks in the right place.
+	# Two texts that must be there, to show that this looks in the right place.
 	grep -qF requirepass "$work/told" && grep -qF "made redis/password" "$work/told" || return 1
 	for password in "$(in_stack exec -T chatd sed 's/.*://' /run/secrets/chatd/pgpass)" \
 		"$(in_stack exec -T postgres cat /run/secrets/redis/password)" \
@@ -223,7 +223,7 @@ worker_beside()
 		[ "$(sql "SELECT count(pid) > 0 FROM chat.worker_status" | tr -d '\r')" = t ]
 }
 
-# What the stack is made of, in a folder of its own.
+# Copy the files that the stack consists of to a new folder.
 copy_tree()
 {
 	mkdir "$work/$1"

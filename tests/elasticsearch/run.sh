@@ -80,6 +80,7 @@ keep_only()
 fetch_jars()
 {
 	local said status=0
+	echo "Fetching the jars of $engine." >&2
 	said=$("$here/../lib/fetch_jars.sh" "$here/$engine/pom.xml" "$jars.new" 2>&1) || status=$?
 	case $status in
 		0) keep_only "$jars" ;;

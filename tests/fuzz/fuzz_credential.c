@@ -34,7 +34,7 @@ make_keys(void)
 	assert(keys[0] && keys[1]);
 }
 
-/* What must be true of every grant. */
+/* Check what holds for every grant. */
 static void
 check_grant(Grant *grant)
 {
@@ -87,7 +87,7 @@ sign(const unsigned char *data, size_t size)
 	return text;
 }
 
-/* What is taken for a credential has the form of one. */
+/* Read a credential, and check that it has the form of one. */
 static const char *
 read_authorization(const char *value)
 {

@@ -14,34 +14,51 @@ typedef struct Expected
 {
 	Text		values[2];
 	int			counts[2];
+	bool		is_list[2];		/* what comes first is data[name][...] */
 	bool		has_data;		/* a name of data's, as it is to be written */
-	bool		misspelt;		/* a name in another letter case */
+	bool		misplaced;		/* a name in another letter case, or a field's without data */
 } Expected;
+
+/* Does a name begin with a text, in any letter case, and in that of the text? */
+static bool
+begins(Text name, const char *text, bool *exactly)
+{
+	size_t		length = strlen(text);
+
+	if (name.length < length || strncasecmp(name.bytes, text, length) != 0)
+		return false;
+	*exactly = memcmp(name.bytes, text, length) == 0;
+	return true;
+}
 
 static bool
 take_pair(void *owner, Text name, Text value)
 {
 	static const char *const keys[] = {"data[body]", "data[number]"};
 	Expected   *expected = owner;
-	bool		similar = name.length >= 5 && strncasecmp(name.bytes, "data[", 5) == 0;
+	bool		exactly;
 
-	if (similar && memcmp(name.bytes, "data[", 5) == 0)
-		expected->has_data = true;
-	else if (similar)
-		expected->misspelt = true;
+	if (begins(name, "data[", &exactly))
+	{
+		expected->has_data = expected->has_data || exactly;
+		expected->misplaced = expected->misplaced || !exactly;
+	}
 	for (int i = 0; i < 2; i++)
 	{
-		if (name.length != strlen(keys[i]) || strncasecmp(name.bytes, keys[i], name.length) != 0)
+		if (name.length == strlen(names[i]) && begins(name, names[i], &exactly))
+			expected->misplaced = true;
+		if (!begins(name, keys[i], &exactly))
 			continue;
-		if (memcmp(name.bytes, keys[i], name.length) != 0)
+		if (!exactly)
+			expected->misplaced = true;
+		else if (expected->counts[i]++ == 0)
 		{
-			expected->misspelt = true;
-			continue;
-		}
-		if (expected->counts[i]++ == 0)
-		{
-			expected->values[i] = value;
-			value.bytes = NULL;
+			expected->is_list[i] = name.length > strlen(keys[i]);
+			if (!expected->is_list[i])
+			{
+				expected->values[i] = value;
+				value.bytes = NULL;
+			}
 		}
 	}
 	free(name.bytes);
@@ -64,18 +81,20 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	fields_begin(&request->fields, names, request->share);
 	take_body(request, text, length, data[0]);
 
-	/* One that is well-formed may be refused for its names: none of data's, or in the wrong letter case. */
+	/* One that is well-formed may be refused for its names: none of data's, or misplaced. */
 	if (!uri_each_pair(text, length, take_pair, &expected))
 		assert(request->status != 0);
 	else if (request->status != 0)
-		assert(request->status == MHD_HTTP_BAD_REQUEST && (!expected.has_data || expected.misspelt));
+		assert(request->status == MHD_HTTP_BAD_REQUEST && (!expected.has_data || expected.misplaced));
+	else
+		assert(!expected.misplaced);
 	for (int i = 0; i < 2; i++)
 	{
 		const Field *field = &request->fields.list[i];
 
 		if (request->status == 0)
 		{
-			assert((field->type == FIELD_TEXT) == (expected.counts[i] > 0));
+			assert(field->type == (expected.counts[i] == 0 ? FIELD_ABSENT : expected.is_list[i] ? FIELD_OTHER : FIELD_TEXT));
 			assert(field->repeated == (expected.counts[i] > 1));
 			assert(field->length == expected.values[i].length);
 			assert(field->length == 0 || memcmp(field->text, expected.values[i].bytes, field->length) == 0);

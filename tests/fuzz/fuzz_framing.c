@@ -101,7 +101,7 @@ count_headers(const char *name)
 	return count;
 }
 
-/* What must be true of a head that was accepted. */
+/* Check what holds for every head that was accepted. */
 static void
 check_accepted(const char *original, size_t size, const char *method, const char *target, const Headers *found)
 {

@@ -34,15 +34,21 @@ check_field(const Field *field, const json_t *value)
 	}
 }
 
+/* A key in the wrong letter case, or a field beside data. */
 static bool
-has_misspelt_key(json_t *root, json_t *fields)
+has_misplaced_key(json_t *root, json_t *fields)
 {
 	const char *key;
 	json_t	   *value;
 
 	json_object_foreach(root, key, value)
+	{
 		if (strcasecmp(key, "data") == 0 && strcmp(key, "data") != 0)
 			return true;
+		for (int i = 0; names[i]; i++)
+			if (strcasecmp(key, names[i]) == 0)
+				return true;
+	}
 	json_object_foreach(fields, key, value)
 		for (int i = 0; names[i]; i++)
 			if (strcasecmp(key, names[i]) == 0 && strcmp(key, names[i]) != 0)
@@ -73,14 +79,15 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	{
 		/* jansson refuses numbers that are too large for it, though nobody wants them. */
 		assert(root || json_error_code(&error) == json_error_numeric_overflow);
+		assert(!has_misplaced_key(root, fields));
 		for (int i = 0; root && i < request->fields.count; i++)
 			check_field(&request->fields.list[i], json_object_get(fields, names[i]));
 	}
 	else if (memchr(text, '\0', length) == NULL && json_is_object(root) && (fields == NULL || json_is_null(fields) || json_is_object(fields)))
 	{
-		bool		refused = fields == NULL || has_misspelt_key(root, fields);
+		bool		refused = fields == NULL || has_misplaced_key(root, fields);
 
-		/* Then data is missing, a key is in the wrong letter case, or a wanted one is there twice. */
+		/* Then data is missing, a key is misplaced, or a wanted one is there twice. */
 		json_decref(root);
 		root = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, &error);
 		assert(refused || (root == NULL && json_error_code(&error) == json_error_duplicate_key));

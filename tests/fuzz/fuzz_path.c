@@ -2,8 +2,8 @@
  * fuzz_path.c
  *		The target of a request: routing, percent-decoding, numbers.
  *
- * What is decoded and encoded again must decode to the same, and only a path of
- * the table gets a handler.
+ * A decoded path, encoded and decoded again, must be the same, and only paths
+ * of the table get a handler.
  */
 #include "request.h"
 

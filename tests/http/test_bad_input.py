@@ -99,11 +99,13 @@ def test_bad_json(chatd, messages, text):
 
 @pytest.mark.parametrize("text,form,name", [
     ('{"number":500}', "number=500", "data"), ('{"body":"x"}', "body=x", "data"), ('{"x":{}}', "x[data]=y", "data"),
+    ('{"data":{"body":"x"},"number":500}', "data[body]=x&number=500", "number' outside of 'data'"),
+    ('{"Number":500,"data":{"body":"x"}}', "Number=500&data[body]=x", "number' outside of 'data'"),
     ('{"Data":{"body":"x"}}', "Data[body]=x", "Data"), ('{"data":{"body":"x"},"DATA":{}}', "data[body]=x&DATA[body]=y", "DATA"),
     ('{"data":{"Number":500,"body":"x"}}', "data[Number]=500&data[body]=x", "Number"), ('{"data":{"BODY":"x"}}', "data[BODY]=x", "BODY"),
 ])
 def test_fields_that_are_elsewhere(chatd, chats, messages, text, form, name):
-    """Above "data", or in another letter case: nothing is created without them."""
+    """Above or beside "data", or in another letter case: nothing is created without them."""
     for path in (chats, messages) if name != "BODY" else (messages,):
         for answer in (chatd.post_json(path, text), chatd.request("POST", path, form, FORM)):
             assert_refused(answer, 400)
@@ -117,6 +119,16 @@ def test_bodies_without_fields(chatd, chats, text, form):
     """Other members are ignored."""
     assert chatd.post_json(chats, text).status == 201
     assert chatd.request("POST", chats, form, FORM).status == 201
+
+
+def test_a_form_with_a_list(chatd, messages):
+    """It is no other field, as which it would be ignored."""
+    for form in ("data[body]=x&data[number][]=5", "data[number][x]=5&data[body]=x", "data[body]=x&data[number][%s]=5" % ("y" * 99)):
+        answer = chatd.request("POST", messages, form, FORM)
+        assert answer.status == 422 and answer.json == {"number": ["is not a number"]}
+    answer = chatd.request("POST", messages, "data[body][]=x&data[body][]=y", FORM)
+    assert answer.status == 422 and list(answer.json) == ["body"]
+    assert chatd.get(messages).json == []
 
 
 def test_a_byte_order_mark(chatd, messages):

@@ -52,7 +52,7 @@ def test_preflight(cors):
     ({"Origin": ""}, False), ({"Sec-Fetch-Site": "cross-site"}, False), ({"Sec-Fetch-Site": "same-site"}, False),
     ({"Sec-Fetch-Site": ""}, False), ({"Origin": "http://127.0.0.1:%(port)d", "Sec-Fetch-Site": "cross-site"}, False)])
 def test_forms_of_other_pages_write_nothing(chatd, messages, headers, allowed):
-    """What a plain form sends needs no preflight."""
+    """A plain form is sent without a preflight."""
     headers = {name: value.replace("%(port)d", str(chatd.port)) for name, value in headers.items()}
     answer = chatd.request("POST", messages, "data[body]=x", {**FORM, **headers})
     assert answer.status == (201 if allowed else 403)

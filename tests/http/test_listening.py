@@ -54,7 +54,7 @@ def test_any_address_is_both_kinds(start_chatd):
 
 @pytest.mark.parametrize("loops", ["1", "3"])
 def test_socket_of_unix(start_chatd, tmp_path, loops):
-    """With a large answer that is read slowly, in a few loops; a socket that a dead chatd left is taken over."""
+    """In one loop and in several. One that a dead chatd left is taken over, a living one's is not."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
@@ -130,9 +130,8 @@ def test_sockets_of_the_service_manager(cluster, tmp_path, loops):
     assert (tmp_path / "socket").exists()
 
 
-def test_sockets_of_the_service_manager_are_looked_at(cluster, tmp_path):
+def test_sockets_of_the_service_manager_are_looked_at(cluster):
     """One that others can reach is not served without a word."""
-    del tmp_path
     with socket.create_server(("0.0.0.0", 0)) as ours:
         ended = subprocess.run([sys.executable, "-c", MANAGER, "1", str(CHATD), "--database", cluster.conninfo()], env=ENVIRONMENT,
                                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,

@@ -106,7 +106,7 @@ def count_until_refused(server, header_of):
     (lambda n: {"Forwarded": 'proto=http; For="[2001:db8:%x::1]:4711"' % n}, True),
     (lambda n: {"Forwarded": "for=203.0.113.9, for=198.51.100.%d;by=10.0.0.1, for=10.0.0.7" % n}, True),
     (lambda n: {"Forwarded": "for=198.51.100.%d" % n, "X-Forwarded-For": "198.51.100.%d" % n}, True),
-    # What a client says itself, before what the gateway says.
+    # Entries of the client itself, before the one of the gateway.
     (lambda n: {"X-Forwarded-For": "198.51.100.%d, 203.0.113.1" % n}, False),
     (lambda n: {"Forwarded": "for=198.51.100.%d, for=203.0.113.1" % n}, False),
     (lambda n: {"Forwarded": "for=198.51.100.%d" % n, "X-Forwarded-For": "203.0.113.1"}, False),

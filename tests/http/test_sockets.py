@@ -1,5 +1,5 @@
-"""What clients send, and end, while chatd is at something else: nothing of it is missed. chatd answers for
-libmicrohttpd whether there is anything to read, see socket_calls.c."""
+"""Bytes, and ends of connections, that arrive while chatd is busy with something else are not missed. chatd answers
+for libmicrohttpd whether there is anything to read, see socket_calls.c."""
 
 import signal
 import socket

@@ -15,12 +15,12 @@ def get(wire, path):
 @pytest.fixture
 def make_chat(chatd, new_name):
     """Makes an application with a chat of so many messages of so many bytes; the path of the messages."""
-    def make(name, count, size):
+    def make(name, count, size, letter="x"):
         token = chatd.post("/applications", {"name": "%s %s" % (new_name, name)}).json["token"]
         chatd.post("/applications/%s/chats" % token)
         path = "/applications/%s/chats/1/messages" % token
         for _ in range(count):
-            assert chatd.post(path, {"body": "x" * size}).status == 201
+            assert chatd.post(path, {"body": letter * size}).status == 201
         return path
     return make
 
@@ -58,20 +58,24 @@ def test_lists_take_turns(start_chatd, cluster, make_chat, wires, query):
     assert order.index(True) < 64
 
 
-def test_large_pages_leave_a_session_to_others(start_chatd, cluster, make_chat, wires):
-    """However many of them wait, another application is answered meanwhile."""
-    large, small = make_chat("large", 4, 40000), make_chat("small", 1, 10)
+@pytest.mark.parametrize("of", ["", "/1"], ids=["pages", "single"])
+def test_large_reads_leave_a_session_to_others(start_chatd, cluster, make_chat, wires, of):
+    """However many of them wait, of pages or of single messages whose escapes make them large, another application is
+    answered meanwhile; also if there was a small one in between."""
+    large, small = make_chat("large", 4, 60000, "\x01"), make_chat("small", 1, 10)
     server = start_chatd("--readers", "2").ready()
-    assert len(server.get(large).json) == 4
+    assert len(server.get(large + of).body) > 360000
+    assert server.get(large + (of and "/9") + ("" if of else "?after=9")).status == (404 if of else 200)
     locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
     try:
         for _ in range(4):
             wires.append(server.wire())
-            get(wires[-1], large)
+            get(wires[-1], large + of)
+            assert server.get("/healthz").status == 200
         wait_until(lambda: waiting(cluster) >= 1, "a read that waits")
         # Requests that need no message are answered by the session that is left.
         answer = server.get(small.rsplit("/", 1)[0])
         assert answer.status == 200 and waiting(cluster) == 1
     finally:
         locker.communicate("ROLLBACK;\n")
-    assert all(len(wire.answer().json) == 4 for wire in wires)
+    assert all(len(wire.answer().body) > 360000 for wire in wires)

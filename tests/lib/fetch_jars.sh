@@ -17,7 +17,6 @@ command -v mvn >/dev/null || {
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
-echo "Fetching the jars of $name." >&2
 rm -rf "$directory"
 said=$(mvn -B -q -Dmaven.repo.local="$cache" -f "$pom" \
 	org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$directory" 2>&1) || {

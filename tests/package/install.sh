@@ -58,8 +58,8 @@ has_manual_page()
 	zcat /usr/share/man/man1/chatd.1.gz | grep CHATD_PORT
 }
 
-# What the examples of docker/README.md need and this machine lacks. psql asks for a password where there
-# is no terminal, as in a session of its own, by its standard input.
+# Stand in for commands in the examples of docker/README.md that this machine lacks. Without a terminal, as in
+# a session of its own, psql reads a password from its standard input.
 sudo()
 {
 	if [ "$1" = -u ]; then

@@ -1,5 +1,5 @@
 \set ECHO none
--- What every script starts from: the extension newly created, and helpers in the schema test.
+-- Every script starts with this: a newly created extension, and helpers in the schema test.
 -- Results come as bare lines, columns divided by |.
 
 SET client_min_messages = warning;
@@ -31,7 +31,7 @@ CREATE FUNCTION test.id(app text) RETURNS integer LANGUAGE sql AS
 CREATE FUNCTION test.token(app text) RETURNS text LANGUAGE sql AS
 	$$ SELECT token FROM chat.applications WHERE name = app $$;
 
--- What the rows are marked with that are this database's own.
+-- The mark of rows that are this database's own.
 CREATE FUNCTION test.owner_database() RETURNS text LANGUAGE sql AS
 	$$ SELECT d.oid || '-' || c.system_identifier FROM pg_database AS d, pg_control_system() AS c WHERE d.datname = current_database() $$;
 
@@ -47,9 +47,15 @@ BEGIN
 	WHERE (c.chats_count, c.last_chat_number) IS DISTINCT FROM (r.rows, r.top)
 	UNION ALL
 	SELECT 'messages', c.application_id, c.number, c.messages_count, c.last_message_number, r.*
-	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT count(*), coalesce(max(m.number), 0)
+	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE m.deleted_at IS NULL), coalesce(max(m.number), 0)
 		FROM chat.messages AS m WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS r (rows, top)
-	WHERE (c.messages_count, c.last_message_number) IS DISTINCT FROM (r.rows, r.top);
+	WHERE (c.messages_count, c.last_message_number) IS DISTINCT FROM (r.rows, r.top)
+	UNION ALL
+	SELECT 'changes', c.application_id, c.number, NULL, c.last_revision, NULL, r.top
+	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT max(d.revision) FROM (SELECT 0 AS revision
+		UNION ALL SELECT m.revision FROM chat.messages AS m WHERE m.application_id = c.application_id AND m.chat_number = c.number
+		UNION ALL SELECT d.revision FROM chat_internal.deleted_messages AS d WHERE d.application_id = c.application_id AND d.chat_number = c.number) AS d) AS r (top)
+	WHERE c.last_revision IS DISTINCT FROM r.top;
 END $$;
 
 \pset format unaligned

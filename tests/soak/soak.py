@@ -22,7 +22,7 @@ from world import TOP, World, wait_until  # pylint: disable=wrong-import-positio
 CHATS = 1000
 SAMPLES = 240
 
-# What a process may have more in the end than in the second quarter: beyond it, it grows.
+# How much larger a process may be at the end than in the second quarter: beyond it, it grows.
 SHARE, MEGABYTES = 1.1, 4
 
 SETTINGS = {"max_wal_size": "4GB", "shared_buffers": "256MB"}
@@ -90,7 +90,7 @@ def draw(samples, times, path):
 
 
 class Findings:
-    """What checks.py tells its problems to."""
+    """Collects the problems that checks.py finds."""
 
     def __init__(self):
         self.problems = []

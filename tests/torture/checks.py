@@ -1,11 +1,11 @@
-"""What must hold after each round, however it went: see check()."""
+"""The checks after each round, however it went: see check()."""
 
 import time
 
 from clients import APPENDED, CHATS, EDITED
 from world import wait_until
 
-# In seconds: what is repaired, or catches up, within a minute, and whether a server is back.
+# In seconds: repairs, catching up, and the start of a server must not take longer.
 MINUTE = 60
 
 WRONG_COUNTS = """
@@ -25,7 +25,7 @@ BUSY = """SELECT 1 FROM pg_stat_activity WHERE datname = 'chat' AND backend_type
 
 
 def within(seconds, found, what, load):
-    """That found() becomes empty in time; how long that took."""
+    """Wait until found() is empty, in time; how long that took."""
     began = time.monotonic()
     try:
         wait_until(lambda: not found(), what, seconds, 0.1)
@@ -35,7 +35,7 @@ def within(seconds, found, what, load):
 
 
 def end_what_was_left(world, load):
-    """Transactions of clients that were cut off: they end, as prepared ones are ended here."""
+    """Wait for transactions of clients that were cut off, and commit those that were prepared."""
     within(MINUTE, lambda: world.rows(BUSY), "sessions are still busy", load)
     for name in world.sql("SELECT gid FROM pg_prepared_xacts").split():
         world.sql("COMMIT PREPARED '%s'" % name)
@@ -48,7 +48,7 @@ def rows_there(world, load):
 
 
 def allowed(load, number, body):
-    """What a message of EDITED may be at the end: None stands for no row."""
+    """Bodies that a message of EDITED may have at the end; None stands for no row."""
     change = load.changes.get(number)
     if change is None or change.outcome == "refused":
         return {body}
@@ -56,7 +56,7 @@ def allowed(load, number, body):
 
 
 def check_messages(load, there):
-    """What was acknowledged is there once, what was refused is not, what was sent is there at most once."""
+    """Acknowledged messages are there once, refused ones are not, all others at most once."""
     changed = {change.body for change in load.changes.values()}
     for (chat, number), body in load.acknowledged.items():
         may_be = allowed(load, number, body) if chat == EDITED else {body}
@@ -74,7 +74,7 @@ def check_messages(load, there):
 
 
 def check_numbers(world, load, there):
-    """1 to n without a hole, but for what was deleted."""
+    """Numbers are 1 to n without a hole, except for deleted messages."""
     chats = {row["number"]: row for row in world.rows("SELECT * FROM chat.chats WHERE application_id = %d" % load.application)}
     for chat in CHATS:
         numbers = {number for of, number in there if of == chat}
@@ -100,7 +100,7 @@ def check_readers(load, there):
 
 
 def wrong_keys(world):
-    """What Redis has otherwise than the tables."""
+    """Keys whose values in Redis differ from the tables."""
     wanted = {row["key"]: row["value"] for row in world.rows(
         "SELECT 'application:' || token || ':number' AS key, last_chat_number::text AS value FROM chat.applications AS a"
         " JOIN chat.application_counters AS c ON c.application_id = a.id WHERE last_chat_number > 0 UNION ALL"
@@ -112,7 +112,7 @@ def wrong_keys(world):
 
 
 def index_is_wrong(world):
-    """What the index lacks, is behind, or has otherwise than the tables."""
+    """Differences between the index and the tables, or the status of an index that is behind."""
     status = world.rows("SELECT * FROM chat.search_status")
     if len(status) != 1 or not status[0]["usable"] or status[0]["messages_behind"] or status[0]["queued"]:
         return [status, world.rows("SELECT job, last_error FROM chat.worker_status WHERE last_error_at > last_run_at")]
@@ -120,7 +120,7 @@ def index_is_wrong(world):
 
 
 def check_log(world, load, position):
-    """No process has crashed by itself; where the log ends now."""
+    """No process has crashed by itself. Returns where the log ends now."""
     with (world.postgres.directory / "log").open("rb") as file:
         file.seek(position)
         for line in file.read().decode(errors="replace").splitlines():
@@ -131,7 +131,7 @@ def check_log(world, load, position):
 
 
 def check(world, load):
-    """All of it; how long Redis and Elasticsearch took, in seconds."""
+    """Check everything; how long Redis and Elasticsearch took, in seconds."""
     within(MINUTE, lambda: not world.is_ready(), "chatd is not ready", load)
     end_what_was_left(world, load)
     load.finish()

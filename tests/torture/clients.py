@@ -1,7 +1,7 @@
-"""What clients do, each for itself until it is told to stop, and what they were told became of it.
+"""Clients, each of which does one thing again and again until it is told to stop.
 
-A client writes down what it was told before it goes on, on disk. An outcome is one of three: done, as it was
-acknowledged; refused, which promises that nothing was stored; unknown, where the answer was lost.
+A client notes each answer on disk before it goes on. An outcome is one of three: done, as acknowledged; refused,
+which promises that nothing was stored; unknown, because the answer was lost.
 """
 
 import contextlib
@@ -9,10 +9,10 @@ import http.client
 import itertools
 import json
 import os
-import select
-import subprocess
 import threading
 import urllib.parse
+
+from session import ANSWER_TIMEOUT, THEN, Lost, NotSent, Refused, Session, literal
 
 # Chats of a round's application. Nobody but the functions writes to the first ones, so that their counts are exact at
 # any moment; in the last two, rows are changed by plain SQL.
@@ -21,9 +21,6 @@ NAMED = 5
 EDITED = 6
 DIRECT = 7
 CHATS = [*APPENDED, NAMED, EDITED, DIRECT]
-
-# Between statements that psql sends together: without BEGIN, they are one transaction.
-THEN = " \\; "
 
 # Every way in which a message is edited or deleted. {body} is a literal.
 KEY = "application_id = {application} AND chat_number = {chat} AND number = {number}"
@@ -42,27 +39,12 @@ READS = [
     "SELECT number, body FROM chat.messages WHERE application_id = {application} AND chat_number = {chat} AND number > {after} ORDER BY 1 LIMIT 50",
 ]
 
-ANSWER_TIMEOUT = 30
-
-# So many messages a round writes at full rate, however long its fault lasts; then clients pause.
+# Messages that a round writes at full rate, however long its fault lasts; then clients pause.
 PLENTY = 10000
-MARK = "\x01"
-
-
-class Lost(Exception):
-    """The connection ended, or never was: what was sent may be done or not."""
-
-
-class NotSent(Lost):
-    """There was no connection: nothing is done."""
-
-
-class Refused(Exception):
-    """An error as the answer: nothing is done."""
 
 
 class Journal:
-    """What one client was told, on disk before anything that follows from it."""
+    """The answers that one client got, on disk before anything that follows from them."""
 
     def __init__(self, path):
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -73,59 +55,6 @@ class Journal:
 
     def close(self):
         os.close(self.file)
-
-
-class Session:
-    """A psql through the proxy. It reads what it is to do once it is connected."""
-
-    def __init__(self, world):
-        self.process = subprocess.Popen(world.psql(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.received = b""
-        try:
-            self.ask("")
-        except Lost as lost:
-            self.close()
-            raise NotSent() from lost
-
-    def ask(self, text):
-        """The lines that psql prints, and the SQLSTATE of the last query."""
-        try:
-            self.process.stdin.write(("%s\n\\echo %s :SQLSTATE\n" % (text, MARK)).encode())
-            self.process.stdin.flush()
-        except OSError as error:
-            raise Lost() from error
-        while MARK.encode() not in self.received.rpartition(b"\n")[0]:
-            if not select.select([self.process.stdout], [], [], ANSWER_TIMEOUT)[0]:
-                raise Lost("no answer")
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                raise Lost()
-            self.received += data
-        answer, _, self.received = self.received.partition(MARK.encode())
-        state, _, self.received = self.received.partition(b"\n")
-        return answer.decode().splitlines(), state.decode().strip()
-
-    def run(self, text):
-        """Run statements, all or none; the rows of all of them."""
-        lines, state = self.ask(text + ";")
-        if state == "00000":
-            return [line.split("|", 1) for line in lines]
-        if state.startswith("08"):
-            raise Lost(state)
-        with contextlib.suppress(Lost):
-            self.ask("ROLLBACK;")
-        raise Refused(state)
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-
-
-def literal(text):
-    return "'%s'" % text.replace("'", "''")
 
 
 class Client(threading.Thread):
@@ -206,7 +135,7 @@ class Rest(Client):
     CHATS = APPENDED
 
     def http(self, method, path, data=None):
-        """The status and what was answered."""
+        """The status and the answer's body."""
         if not self.connection:
             port = self.world.proxies["front"].port if self.number % 2 else self.world.chatd.port
             self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT)
@@ -232,7 +161,7 @@ class Rest(Client):
         return answer.status, json.loads(text)
 
     def post(self, path, data):
-        """What was created."""
+        """Create something, and return it."""
         status, answer = self.http("POST", path, data)
         if status != 201:
             raise AssertionError("POST %s: %d %s" % (path, status, answer))
@@ -248,7 +177,7 @@ class Rest(Client):
             self.search(chat, number, body)
 
     def search(self, chat, number, body):
-        """What was acknowledged is found at once."""
+        """An acknowledged message is found at once."""
         with contextlib.suppress(Lost, Refused):
             status, found = self.http("GET", self.messages(chat) + "/search?query=" + urllib.parse.quote(body.swapcase()))
             if not self.load.searches_may_lack and (status != 200 or [row["number"] for row in found] != [number]):
@@ -256,7 +185,7 @@ class Rest(Client):
 
 
 class RestEdited(Rest):
-    """Writes what others edit and delete."""
+    """Writes messages that others edit and delete."""
 
     CHATS = [EDITED]
 
@@ -497,94 +426,3 @@ class Counter(Client):
             if len(set(rest.split("|"))) > 1:
                 self.load.problem("chat %s has count, highest number, rows: %s" % (number, rest))
         self.load.stopped.wait(0.1)
-
-
-class Change:
-    """A change of a message: to a body, or its deletion if that is None."""
-
-    def __init__(self, body):
-        self.body = body
-        self.outcome = "unknown"
-
-
-class Load:
-    """A round's clients, its application, and all that they noted."""
-
-    def __init__(self, world, round_number, rng):
-        self.world = world
-        self.round = round_number
-        self.rng = rng
-        self.directory = world.directory / "journal" / str(round_number)
-        self.directory.mkdir(parents=True)
-        self.lock = threading.Lock()
-        self.stopped = threading.Event()
-        self.healed = threading.Event()
-        self.searches_may_lack = False
-        self.problems = []
-        self.acknowledged = {}          # (chat, number) -> body
-        self.bodies = {}                # body -> chat, all that were ever sent
-        self.refused = set()
-        self.refusals = 0               # by errors, of what should have been stored
-        self.changes = {}               # number -> Change, in EDITED
-        self.changeable = {"Editor": [], "Deleter": []}
-        self.chats = list(CHATS)
-        self.unknown_chats = 0
-        self.read = []
-        self.application, self.token = world.sql("SELECT id, token FROM chat.create_application('round %d')" % round_number).split("|")
-        self.application = int(self.application)
-        world.sql("SELECT chat.create_chat(%d) FROM generate_series(1, %d)" % (self.application, len(CHATS)))
-        self.clients = [Rest(self, 0), Rest(self, 1), Rest(self, 2), Rest(self, 3), RestEdited(self, 4), Named(self, 1), Creator(self, 2),
-                        Sql(self, 0), Sql(self, 1), Batch(self), TwoPhase(self), Direct(self), Editor(self), Deleter(self),
-                        Reader(self, 0), Reader(self, 1), RestReader(self, 0), RestReader(self, 1), Counter(self)]
-
-    def random(self, *names):
-        return type(self.rng)("%s/%s/%s" % (self.rng.random(), self.round, names))
-
-    def start(self):
-        for client in self.clients:
-            client.start()
-
-    def stop(self):
-        """End what writes; the readers read on."""
-        self.stopped.set()
-        for client in self.clients:
-            if not isinstance(client, Reader):
-                client.join()
-
-    def finish(self):
-        """All is well again: the readers come to the end."""
-        self.healed.set()
-        for client in self.clients:
-            client.join(60)
-            if client.is_alive():
-                self.problem("%s %d does not come to an end" % (client.kind, client.number))
-
-    def problem(self, text):
-        with self.lock:
-            self.problems.append(text)
-
-    def attempted(self, chat, body):
-        with self.lock:
-            self.bodies[body] = chat
-
-    def stored(self, chat, number, body):
-        with self.lock:
-            if self.acknowledged.setdefault((chat, number), body) != body:
-                self.problems.append("number %d of chat %d was acknowledged twice: for %r and %r" % (
-                    number, chat, self.acknowledged[chat, number], body))
-            if chat == EDITED and number % 3:
-                self.changeable["Editor" if number % 3 == 1 else "Deleter"].append(number)
-
-    def next_to_change(self, kind):
-        with self.lock:
-            return self.changeable[kind].pop() if self.changeable[kind] else None
-
-    def change(self, number, body):
-        with self.lock:
-            if body:
-                self.bodies[body] = EDITED
-            return self.changes.setdefault(number, Change(body))
-
-    def may_be_deleted(self, number):
-        change = self.changes.get(number)
-        return change is not None and change.body is None and change.outcome != "refused"

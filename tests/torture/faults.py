@@ -1,6 +1,6 @@
-"""What goes wrong: each function does it to a world under load, and mends what nobody else mends.
+"""Faults: each function causes one in a world under load, and undoes only what nothing else would undo.
 
-Recovering from it, by itself, is the business of what is tried. FAULTS has them all, and how often each is drawn.
+The servers must recover by themselves. FAULTS has them all, and how often each is drawn.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from world import Disk, Standby, wait_until
+from worst_settings import VALUES, set_all
 
 # Seconds that something lasts.
 SHORT, LONG = 0.3, 1.2
@@ -23,7 +24,7 @@ def send(pid, number):
 
 
 class Means:
-    """What faults are made of, with the world, the round's load, and a source of chance."""
+    """Building blocks of faults, with the world, the round's load, and a source of randomness."""
 
     def __init__(self, world, load, rng):
         self.world = world
@@ -146,11 +147,13 @@ class Faults(Means):
         self.world.postgres.start()
 
     def terminate_all(self):
-        self.statements("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'chat'")
+        self.recovered()
+        self.world.postgres.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'chat'", "postgres")
 
     def cancel_all(self):
+        self.recovered()
         for _ in range(5):
-            self.statements("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'chat'")
+            self.world.postgres.sql("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE datname = 'chat'", "postgres")
 
     def restart_immediate(self):
         self.recovered()
@@ -217,7 +220,7 @@ class Faults(Means):
         self.cut(*self.world.proxies.values())
 
     def database_unreachable(self):
-        """What was sent is lost on its way, or its answer is."""
+        """Requests are lost on their way, or their answers."""
         self.world.proxies["database"]("hold")
         self.for_a_while()
         if self.rng.randrange(2):
@@ -263,6 +266,22 @@ class Faults(Means):
             self.statements("ALTER TABLE chat.messages ADD COLUMN extra text DEFAULT 'x'", "ALTER TABLE chat.messages DROP COLUMN extra")
         self.statements("CREATE INDEX extra ON chat.messages (created_at)", "DROP INDEX chat.extra")
 
+    def other_way_of_writing(self):
+        """From now on by statements, or directly again."""
+        self.recovered()
+        self.world.postgres.sql("ALTER SYSTEM SET pg_chat.direct_rows = %s" % self.world.postgres.sql(
+            "SELECT NOT current_setting('pg_chat.direct_rows')::boolean", "postgres"), "postgres")
+        self.world.postgres.sql("SELECT pg_reload_conf()", "postgres")
+
+    def worst_settings(self):
+        """Of all sessions in the database, the worker's, too."""
+        self.recovered()
+        set_all(self.world.postgres, "DATABASE chat", self.rng.choice(list(VALUES)))
+        self.terminate_all()
+        self.for_a_while(2 * LONG)
+        self.world.postgres.sql("ALTER DATABASE chat RESET ALL", "postgres")
+        self.terminate_all()
+
     # Redis
 
     def redis_killed(self):
@@ -274,8 +293,8 @@ class Faults(Means):
         self.world.redis("FLUSHALL")
 
     def redis_changed(self):
-        """Wrong values, and keys of what does not exist."""
-        for key in list(self.world.redis.contents())[:5]:
+        """Wrong values, and no values. Not of what was deleted: keys of others are not pg_chat's to repair."""
+        for key in [key for key in self.world.redis.contents() if self.load.token in key][:5]:
             self.world.redis("SET", key, self.rng.choice(["7", "-1", "x", "99999999999999999999", ""]))
         self.world.redis("DEL", "application:%s:number" % self.load.token)
         self.world.redis("LPUSH", "application:%s:chat:1:number" % self.load.token, "no", "string")
@@ -299,7 +318,11 @@ class Faults(Means):
     def engine_killed(self):
         self.world.engine.kill9()
         self.for_a_while()
-        self.world.engine.start()
+        try:
+            self.world.engine.start()
+        except RuntimeError:        # not in time, as on a machine that has much else to do
+            self.world.engine.kill9()
+            self.world.engine.start()
 
     def engine_lost_the_index(self):
         self.world.engine.request("DELETE", "/" + self.index())

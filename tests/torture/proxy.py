@@ -24,7 +24,7 @@ import sys
 CHUNK = 65536
 LIE_EVERY = 4
 
-# What a careless reader of an answer believes.
+# Patterns of a careless reader of answers.
 LIES = [
     (re.compile(rb'"errors":true'), rb'"errors":null'),
     (re.compile(rb'"status":[45]\d\d'), b'"status":200'),

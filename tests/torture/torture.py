@@ -1,4 +1,4 @@
-"""Rounds of faults: real servers under load, something that goes wrong, and then what must hold.
+"""Rounds of faults: real servers under load, a fault, and then the checks.
 
     torture.py --pg-config PG_CONFIG --chatd CHATD [--rounds N] [--seed S] [--faults NAME,...]
 
@@ -15,8 +15,8 @@ import sys
 import time
 
 import checks
-from clients import Load
 from faults import FAULTS, RARE, Faults
+from load import Load
 from world import FaultyWorld, wait_until
 
 # A minute of the defaults takes a second here. Each segment of the WAL, which are small, is a new file, so that a full
@@ -37,10 +37,10 @@ SETTINGS = {
     "log_min_error_statement": "panic",
 }
 
-# What chatd waits for is soon over, as the faults are.
+# Short timeouts, as the faults are short.
 CHATD_FLAGS = ("--request-timeout", "5", "--statement-timeout", "3", "--write-timeout", "3")
 
-# So much is acknowledged before a fault, and after it.
+# Messages acknowledged before a fault, and after it.
 ENOUGH = 100
 
 # Applications of earlier rounds that stay: whatever is compared is compared with all of these.
@@ -51,7 +51,7 @@ RARELY, TWICE = 40, 3
 
 
 def faults_of_rounds(seed, names):
-    """For each round what goes wrong, without end: all of them in turn, each time in another order."""
+    """Yield the faults of each round, without end: all of them in turn, each time in another order."""
     common = [name for name in names if name not in RARE] or names
     rare = [name for name in names if name in RARE]
     rng = random.Random(seed)
@@ -100,11 +100,19 @@ def play(world, number, names, seed):
 
 
 def keep(world, number, logs):
-    """What a failure leaves to read."""
+    """Keep logs and files of a failure."""
     logs.mkdir(parents=True, exist_ok=True)
     shutil.copytree(world.directory / "journal" / str(number), logs / ("round-%d" % number), dirs_exist_ok=True)
     shutil.copy(world.postgres.directory / "log", logs / "postgres.log")
     (logs / "chatd.log").write_text(world.chatd.log())
+
+
+def report(title, load, seconds):
+    unknown = len(load.bodies) - len(load.acknowledged) - len(load.refused) - sum(change.body is not None for change in load.changes.values())
+    print("%s: %d acknowledged, %d refused, %d unknown; mirror %.1f s, index %.1f s; %.1f s" % (
+        title, len(load.acknowledged), len(load.refused), unknown, *load.took, seconds), flush=True)
+    for problem in load.problems[:20]:
+        print("FAILED %s: %s" % (title, problem), flush=True)
 
 
 def main():
@@ -126,17 +134,14 @@ def main():
             if number >= options.first + options.rounds:
                 break
             began = time.monotonic()
+            title = "round %d, %s" % (number, " and ".join(chosen))
             try:
                 load = play(world, number, chosen, options.seed)
             except BaseException:
-                print("round %d, %s" % (number, " and ".join(chosen)))
+                print("FAILED %s: it came to no end" % title)
                 keep(world, number, options.logs)
                 raise
-            unknown = len(load.bodies) - len(load.acknowledged) - len(load.refused) - sum(change.body is not None for change in load.changes.values())
-            print("round %d, %s: %d acknowledged, %d refused, %d unknown; mirror %s s; %.1f s%s" % (
-                number, " and ".join(chosen), len(load.acknowledged), len(load.refused), unknown,
-                ", index ".join("%.1f" % seconds for seconds in load.took), time.monotonic() - began,
-                "".join("\n  FAILED: " + problem for problem in load.problems[:20])), flush=True)
+            report(title, load, time.monotonic() - began)
             if load.problems:
                 failed += 1
                 keep(world, number, options.logs)

@@ -22,7 +22,7 @@ from servers import wait_until  # pylint: disable=wrong-import-position
 MORTAL = ("setpriv", "--pdeathsig", "KILL")
 
 def process_status(pid):
-    """What follows a process's name in its stat: state, parent and so on."""
+    """The fields after a process's name in its stat: state, parent and so on."""
     return pathlib.Path("/proc/%s/stat" % pid).read_text(errors="replace").rpartition(")")[2].split()
 
 
@@ -196,7 +196,7 @@ class World:
         return self.postgres.sql(text)
 
     def rows(self, query):
-        """What a query returns, as a list of objects."""
+        """The rows of a query, as a list of objects."""
         return json.loads(self.sql("SELECT coalesce(json_agg(r), '[]') FROM (%s) AS r" % query))
 
     def start_chatd(self, port):

@@ -21,7 +21,7 @@ UNION ALL VALUES
 	(1, 2, 12, repeat('ж', 5000), '2026-01-01 12:00:02+00'),
 	(2, 1, 1, 'one', '2026-01-02 11:00:01+00'), (2, 1, 2, 'two', '2026-01-02 11:00:02+00'), (2, 1, 3, 'three', '2026-01-02 11:00:03+00');
 
--- What waits: a chat that has another count than messages, the keys of a rotated token, documents.
+-- Work in queues: a chat that has another count than messages, the keys of a rotated token, documents.
 INSERT INTO chat.changed_chats VALUES (2, 1), (1, 0);
 INSERT INTO chat.retired_tokens (token, chat_number, retired_at, due, done_at) VALUES
 	('token-old', 0, '2026-01-02 10:00:00+00', true, NULL),
@@ -42,7 +42,7 @@ UPDATE chat.worker_duties SET passes = 40 + length(duty), last_pass_at = '2026-0
 	total_done = 80, total_mended = 2, errors = 1, last_error = 'once', last_error_at = '2026-01-02 13:30:00+00',
 	application_id = 1, chat_number = 2, hurry = duty ~ '^scrub', home = CASE duty WHEN 'redis' THEN 'old 1' END;
 
--- What its owner granted, to a role that the cluster has already, and made of it.
+-- Grants of its owner to a role that the cluster has already, and views on the extension's.
 GRANT USAGE ON SCHEMA chat TO upgrade_monitor;
 GRANT SELECT ON chat.worker_status, chat.search_status, chat.mended_counts, chat.chats TO upgrade_monitor;
 GRANT EXECUTE ON FUNCTION chat.worker_process(), chat.pending_changes(), chat.search_lag(integer) TO upgrade_monitor;

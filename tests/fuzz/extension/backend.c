@@ -43,7 +43,7 @@ pg_do_encoding_conversion_buf(Oid proc, int from, int to, unsigned char *source,
 	abort();
 }
 
-/* What is allocated: freed together, as a memory context is. */
+/* Allocated pieces, freed together like a memory context. */
 static void *pieces[64];
 static int	pieces_count = 0;
 

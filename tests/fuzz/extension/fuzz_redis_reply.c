@@ -5,8 +5,8 @@
  * Input: a byte for how many replies are awaited, one for where the rest is cut
  * in two, then what the server sends.
  *
- * What the scan lets pass, the parser may still refuse, such as a number with
- * leading zeros. But it finds no more replies than were awaited, and allocates no
+ * The parser may still refuse replies that passed the scan, such as a number
+ * with leading zeros. But it finds no more replies than were awaited, and allocates no
  * more than the scan's bounds: libFuzzer's malloc_limit_mb sees to that. And the
  * scan does not depend on the pieces in which bytes arrive.
  */

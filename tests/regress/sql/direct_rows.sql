@@ -23,9 +23,20 @@ BEGIN
 		senders => '{Bob,NULL,NULL,Bob,Bob,Bob}', metadata => ARRAY[NULL, '{"b": null}', NULL, NULL, NULL, '{}']::jsonb[]) AS o;
 	RETURN QUERY SELECT 'by token ' || (o.item, o.number, o.sqlstate, o.field, o.message) FROM chat.create_messages(
 		ARRAY[token, 'none', token, NULL], '{1,1,3,1}', '{g,h,i,j}') AS o;
-	RETURN QUERY SELECT concat_ws(' ', 'chat', c.number, c.messages_count, c.last_message_number) FROM chat.list_chats(app) AS c;
+	BEGIN
+		made := chat.create_message(app, 3, 'to be edited', metadata => '{"e": 1}');
+		RETURN QUERY SELECT 'update ' || (u.number, u.body, u.metadata, u.edited_at BETWEEN now() AND clock_timestamp(), u.revision)
+			FROM chat.update_message(app, 3, made, 'edited') AS u;
+		RETURN QUERY SELECT 'update ' || (u.number, u.body, u.metadata, u.edited_at BETWEEN now() AND clock_timestamp(), u.revision)
+			FROM chat.update_message(token, 3, made, metadata => 'null', if_revision => (SELECT last_revision FROM chat.chats WHERE application_id = app AND number = 3)) AS u;
+		RETURN NEXT 'delete ' || chat.delete_message(token, 3, made) || ' ' || chat.delete_message(app, 3, made);
+	EXCEPTION WHEN OTHERS THEN
+		RETURN NEXT 'refused ' || SQLSTATE || ': ' || SQLERRM;
+	END;
+	RETURN QUERY SELECT concat_ws(' ', 'chat', c.number, c.messages_count, c.last_message_number, c.last_revision)
+		FROM chat.chats AS c WHERE c.application_id = app ORDER BY c.number;
 	RETURN QUERY SELECT concat_ws(' ', 'message', m.chat_number, m.number, m.body, m.created_at BETWEEN now() AND clock_timestamp(),
-			m.sender, m.metadata, m.edited_at, m.deleted_at, m.revision, m.key, m.key_digest)
+			m.sender, m.metadata, m.edited_at IS NULL, m.deleted_at IS NULL, m.revision, m.key, m.key_digest)
 		FROM chat.messages AS m WHERE m.application_id = app ORDER BY m.chat_number, m.number;
 	RETURN QUERY SELECT 'read ' || string_agg(concat_ws(' ', item, regexp_replace(json, '"created_at":"[^"]*"', '"created_at"', 'g')), ', ')
 		FROM (SELECT item, message::text AS json FROM chat.get_messages_json(ARRAY[token, token, 'none'], '{1,1,1}', '{1,9,1}')
@@ -33,7 +44,7 @@ BEGIN
 				FROM chat.list_messages_json(ARRAY[token, token, token, 'none'], '{2,9,4,1}', '{NULL,0,0,0}', '{3,9,9,9}', '{2,2,2,2}')
 			UNION ALL SELECT item, concat_ws(' ', messages, messages_count, cut, first, last)
 				FROM chat.last_messages_json(ARRAY[token, token], '{1,4}', '{2,2}', 200)) AS r (item, json);
-	RETURN QUERY SELECT concat_ws(' ', 'wrong', w.*) FROM test.wrong_counters() AS w;
+	RETURN QUERY SELECT concat_ws(' ', 'wrong', w.*) FROM test.wrong_counters() AS w ORDER BY 1;
 EXCEPTION WHEN OTHERS THEN
 	RETURN NEXT 'error ' || SQLSTATE || ': ' || SQLERRM;
 END $$;
@@ -91,7 +102,7 @@ SET pg_chat.direct_rows = off;
 SELECT by_statements();
 SET pg_chat.direct_rows = on;
 
--- What does not keep a table from it: columns that may be null, dropped ones, more btrees, ours of trigrams.
+-- Changes after which rows are still written directly: columns that may be null, dropped ones, more btrees, ours of trigrams.
 SELECT changed('ALTER TABLE chat.messages ADD COLUMN author text, ADD COLUMN gone integer; ALTER TABLE chat.messages DROP COLUMN gone; ALTER TABLE chat.messages ADD COLUMN after_it integer');
 SELECT changed('ALTER TABLE chat.chats ADD COLUMN title text, ADD COLUMN gone integer; UPDATE chat.chats SET title = repeat(number::text, 3000), gone = 1; ALTER TABLE chat.chats DROP COLUMN gone; ALTER TABLE chat.chats ADD COLUMN later integer');
 SELECT changed('ALTER TABLE chat.messages DROP COLUMN created_at; ALTER TABLE chat.messages ADD COLUMN created_at timestamptz NOT NULL DEFAULT clock_timestamp()');
@@ -110,7 +121,7 @@ SELECT changed('DELETE FROM chat.application_counters');
 SELECT changed('DELETE FROM chat.chats');
 SELECT changed('INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, ''before'')');
 
--- What does.
+-- Changes after which they are not.
 CREATE FUNCTION test.upper_body() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := upper(NEW.body); RETURN NEW; END $$;
 CREATE FUNCTION test.same() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 SELECT changed('CREATE TRIGGER t BEFORE INSERT ON chat.messages FOR EACH ROW EXECUTE FUNCTION test.upper_body()');
@@ -195,7 +206,7 @@ SELECT chat.create_message(1234, 1, 'of nobody');
 SELECT error('SET CONSTRAINTS ALL IMMEDIATE');
 ROLLBACK;
 
--- What a statement did before is seen, in the same statement, too.
+-- Earlier changes are seen, also those of the same statement.
 WITH made AS (UPDATE chat.chats SET created_at = created_at WHERE number = 3 RETURNING chat.create_message(application_id, number, 'in an update') AS number)
 SELECT count(number) FROM made;
 SELECT * FROM wrong_counters();

@@ -54,7 +54,7 @@ FROM generate_series(1, 1200, 7) AS size,
 	chat.search_application_json(token('shop'), 'body', max_size => size) AS a;
 SELECT item, messages_count, cut, first, last FROM chat.list_messages_json(array_fill(token('shop'), ARRAY[4]), '{2,2,3,2}', '{NULL,NULL,NULL,8}', '{NULL,11,NULL,NULL}', '{5,5,5,5}', 100);
 
--- What a page leaves out is not read: bodies in TOAST, counted by the blocks that a call touches. Read whole, they are many more.
+-- Rows outside a page are not detoasted: a call touches far fewer blocks than reading all bodies does.
 INSERT INTO chat.messages (application_id, chat_number, body)
 	SELECT id('shop'), 3, (SELECT string_agg(md5(i || ' ' || part), '') FROM generate_series(1, 1000) AS part) FROM generate_series(1, 100) AS i;
 CREATE FUNCTION test.blocks(query text) RETURNS bigint LANGUAGE plpgsql AS $$

@@ -23,7 +23,7 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 END $$;
--- What all lists say, once; more than one line if they differ.
+-- The distinct answers of all lists: more than one line if they differ.
 CREATE FUNCTION test.pages(arguments text) RETURNS SETOF integer[] LANGUAGE sql AS
 	$$ SELECT DISTINCT numbers FROM page(arguments) $$;
 

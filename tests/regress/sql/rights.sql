@@ -33,7 +33,7 @@ SELECT error($$SELECT chat.create_message(1, 1, 'x')$$);
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO eve;
 SELECT chat.create_message(1, 1, 'three');
 
--- What eve would do with more rights, and who she was when she tried.
+-- A record of what eve tried, and as whom she ran at the time.
 SET ROLE eve;
 CREATE TABLE eve.seen (what text, who name, is_super boolean);
 CREATE TABLE eve.armed ();

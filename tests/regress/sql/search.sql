@@ -8,7 +8,7 @@ SELECT count(*) FROM unnest(ARRAY['shop', 'other']) AS name, chat.create_applica
 SELECT count(*), count(sqlstate) FROM (SELECT array_agg(id(app)) AS ids, array_agg(chat) AS chats, array_agg(body || suffix) AS bodies
 	FROM unnest(ARRAY['shop', 'other']) AS app, unnest(ARRAY[1, 2, 3]) AS chat, unnest(ARRAY['', ' and more']) AS suffix, test.texts WHERE (body || suffix) ~ '[^\s\u00a0]') AS m, chat.create_messages(ids, chats, bodies);
 
--- What is searched for: each text, its beginnings, ends and inner parts of one, three and four characters, in three cases.
+-- Queries: each text, and its beginnings, ends and inner parts of one, three and four characters, in three cases.
 CREATE TABLE test.queries AS SELECT DISTINCT query FROM test.texts CROSS JOIN unnest(ARRAY[1, 3, 4]) AS length, LATERAL (
 	SELECT unnest(ARRAY[left(body, length), right(body, length), substr(body, 2, length)]) AS part) AS p, unnest(ARRAY[part, upper(part), lower(part)]) AS query WHERE query <> '' AND length(query) < 100;
 SELECT count(*) > 300 FROM test.queries;

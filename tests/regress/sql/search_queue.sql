@@ -1,5 +1,5 @@
 \i setup.sql
--- What a search index has to be told of. The rows of chat_internal.search_indexes are written by hand here, and no
+-- Changes that are queued for a search index. The rows of chat_internal.search_indexes are written by hand here, and no
 -- worker reads what is queued.
 CREATE FUNCTION test.queued() RETURNS TABLE (messages text) LANGUAGE sql AS $$
 	WITH taken AS (DELETE FROM chat_internal.search_queue RETURNING *)
@@ -30,7 +30,7 @@ INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'nex
 INSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, 1, 20, 'named'), (1, 1, 15, 'in the same statement');
 SELECT * FROM queued();
 
--- What is named below the highest number is: by the functions, one and many,
+-- Inserts below the highest number are queued: by the functions, one and many,
 SELECT chat.create_message(1, 1, 'named', 7);
 SELECT number, sqlstate FROM chat.create_messages(ARRAY[1, 1, 1, 1, 1], ARRAY[1, 1, 1, 2, 9], ARRAY['a', 'b', 'c', 'd', 'e'], ARRAY[8, NULL, 7, 30, 1]);
 SELECT number, sqlstate FROM chat.create_messages(ARRAY[1, 1], ARRAY[2, 2], ARRAY['a', 'b'], ARRAY[29, NULL]);

@@ -37,7 +37,7 @@ sub wait_until
 	return ok($node->poll_query_until($db, $query), $what);
 }
 
-# That worker_status of the test's cluster shows a job's error, which matches a pattern of SQL; after so
+# Check that worker_status of the test's cluster shows a job's error, which matches a pattern of SQL; after so
 # many errors, if that is given.
 sub shows_error
 {
@@ -79,7 +79,7 @@ sub seconds
 	return time - $start;
 }
 
-# That the code takes less than so many seconds.
+# Check that the code takes less than a number of seconds.
 sub within
 {
 	my ($limit, $code, $what) = @_;
@@ -87,7 +87,7 @@ sub within
 	return cmp_ok(seconds($code), '<', $limit, "$what within $limit s");
 }
 
-# That each step of some work, given as a function that is handed the timer to run its steps by, takes
+# Check that each step of some work, given as a function that is handed the timer to run its steps by, takes
 # less than the limit. The quickest of up to five tries counts: a busy machine slows some of them,
 # something that waits slows all.
 sub each_within

@@ -32,7 +32,7 @@ use Socket qw(SOL_SOCKET SO_LINGER);
 
 our @EXPORT = qw(is_mode is_deaf answer_by_mode);
 
-# What each mode sends to the client, given the answer that it would get.
+# By mode: how an answer is sent to the client, and in which shape.
 my %modes = (
 	pass => sub { my ($client, $answer) = @_; _send($client, $answer); },
 	hang => sub { },
@@ -200,7 +200,7 @@ sub _repeated
 	return { %whole, hits => { hits => \@hits } };
 }
 
-# What stands in for a value, and for bytes.
+# Replacements for a value, and for bytes.
 my @values = ('null', '{}', '[]', '""', '-1', '0', '1.5', '1e308', '1e131071', '9223372036854775808', '-2147483649', 'true',
 	'"\\u0000"', '"\\ud800"', '[[[[[[]]]]]]', '"' . 'x' x 100_000 . '"', '{"a":1,"a":2}');
 my @bytes = ("\0", '"', '{', '}', '[', ']', ',', ':', '\\', "\xff", "\xc2\x85", ' ', '9');

@@ -59,7 +59,7 @@ sub write_some
 		COMMIT});
 }
 
-# What counts as indexed, and what is queued.
+# Which messages count as indexed, and which are queued.
 sub indexed_state
 {
 	return sql(q{
@@ -67,7 +67,7 @@ sub indexed_state
 		SELECT 'queued', id, reason FROM chat_internal.search_queue ORDER BY id});
 }
 
-# That searches of Elasticsearch find each message that counts as indexed, as it is now, and no deleted
+# Check that searches of Elasticsearch find each message that counts as indexed, as it is now, and no deleted
 # one. To be called while nothing is written.
 sub no_false_claim
 {
@@ -91,7 +91,7 @@ sub no_false_claim
 	return is(join("\n", grep { !$other{ (split / /)[0] } } @documents), '', "$what: what was deleted is not");
 }
 
-# That searches are right. Returns what they say of how they were answered.
+# Check that searches are right. Returns how they say they were answered.
 sub searches_right
 {
 	my ($what, $count) = @_;
@@ -111,7 +111,7 @@ sub requested
 	return ok(poll(sub { grep { /$pattern/ } $faulty->requests }), "$what: the request is there");
 }
 
-# That a fault which has ended leaves no trace.
+# Check that a fault which has ended leaves no trace.
 sub over
 {
 	my ($what) = @_;

@@ -28,8 +28,8 @@ sub result
 	return $status == 0 && $stderr eq '' ? $stdout : $stderr =~ s/.*ERROR:\s+(\w+).*/$1/sr;
 }
 
-# What holds in an encoding: texts and their folded forms; names that clash and that do not; blanks;
-# a body and what finds it and does not.
+# Check one encoding: texts and their folded forms; names that clash and that do not; blanks; a body, and
+# queries that find it and do not.
 sub check
 {
 	my ($db, %case) = @_;

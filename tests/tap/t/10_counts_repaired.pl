@@ -295,7 +295,7 @@ is(sql(wrong_counts()), '', 'the counts are exact');
 is(repaired($node, 'postgres', "repaired_at > now() - interval '1 hour' AND old_value - new_value = 1000") =~ tr/\n// + 1, 1, 'the error was repaired once');
 cmp_ok($disturbed, '<', 3 * $undisturbed + $one_count / 2, "the usual wait: $disturbed ms, alone $undisturbed ms, a count takes $one_count ms");
 
-# What was repaired is not locked while the rest is counted: counting waits for a lock here, and somebody
+# Repaired rows are not locked while the rest is counted: counting waits for a lock here, and somebody
 # posts to a chat that was found wrong.
 sql("SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1 WHERE (application_id, number) = ($app, 2)");
 my $lock = $node->background_psql('postgres');

@@ -112,7 +112,7 @@ my $writers = IPC::Run::start(
 
 sub written { return sql("SELECT sum(last_message_number) FROM chat.chats WHERE application_id = $load"); }
 
-# That the writers go on: that many messages more, in far less than a wait for Redis would take.
+# Check that the writers go on: so many more messages, in far less than a wait for Redis would take.
 sub goes_on
 {
 	my ($what) = @_;

@@ -1,6 +1,5 @@
-# What goes wrong around the worker: somebody cancels it, somebody who may not keeps it away, the
-# extension comes by ways that nobody announces, background workers are few, changes are many, the
-# tables' owner is no superuser.
+# Trouble around the worker: it is cancelled; a role without rights to do so tries to keep it away; the extension
+# appears without an announcement; background workers are few; changes are many; the tables' owner is no superuser.
 use strict;
 use warnings;
 

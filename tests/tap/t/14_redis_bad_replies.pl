@@ -158,6 +158,25 @@ append_to_file($allowed, '');
 wait_until($node, 'postgres', q{SELECT count(*) = 3 AND bool_and(NOT due) FROM chat_internal.redis_key_queue}, 'retired twice: looked for twice');
 is(sql(q{SELECT count(DISTINCT xmin::text) FROM chat_internal.redis_key_queue WHERE token = 'twice'}), '2', 'one after the other');
 
+# What was deleted before answers were wrong is deleted again: those before may have been wrong, too.
+my ($scans, $garbage) = ("$directory/scans", "$directory/garbage");
+my $info = "# Replication\r\nmaster_replid:" . 'a' x 40 . "\r\n";
+sub scans { return -s $scans // 0; }
+
+sql(q{DELETE FROM chat_internal.redis_key_queue; INSERT INTO chat_internal.redis_key_queue (token) VALUES ('recent')});
+sql(q{INSERT INTO chat_internal.redis_key_queue (token, due, done_at) VALUES ('an hour ago', false, now() - interval '1 hour')});
+lie(
+	INFO => sub { return '$' . length($info) . "\r\n$info\r\n" },
+	SCAN => sub { append_to_file($scans, 'x'); return "*2\r\n\$1\r\n0\r\n*0\r\n" },
+	GETRANGE => sub { return unlink($garbage) ? "garbage\r\n" : "\$0\r\n\r\n" });
+wait_until($node, 'postgres', q{SELECT bool_and(NOT due) FROM chat_internal.redis_key_queue}, 'all is deleted');
+sql(q{UPDATE chat_internal.redis_key_queue SET done_at = now() - interval '1 hour' WHERE token <> 'recent'});
+my ($before, $old) = (scans(), sql(q{SELECT xmin FROM chat_internal.redis_key_queue WHERE token <> 'recent'}));
+append_to_file($garbage, '');
+ok(poll(sub { !-e $garbage && scans() > $before }), 'after garbage: looked for again');
+wait_until($node, 'postgres', q{SELECT bool_and(NOT due) FROM chat_internal.redis_key_queue}, 'and deleted');
+is(sql(q{SELECT xmin FROM chat_internal.redis_key_queue WHERE token <> 'recent'}), $old, 'but not what was deleted long before');
+
 # A list of keys that never ends, and slow answers: neither keeps the worker from anything.
 sql('INSERT INTO chat_internal.redis_key_queue (token) VALUES ($$retired$$)');
 lie(SCAN => "*2\r\n\$1\r\n7\r\n*0\r\n");

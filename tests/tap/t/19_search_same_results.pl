@@ -177,7 +177,7 @@ foreach my $i (0 .. $#queries)
 }
 is(join("\n", @wrong), '', 'all sets of messages are equal: with Elasticsearch, without, of the file');
 
-# That Elasticsearch was asked, for every page of every query that it can answer, and for no other.
+# Check that Elasticsearch was asked, for every page of every query that it can answer, and for no other.
 my ($pages, $pages_asked, $several) = (0, 0, 0);
 foreach my $i (0 .. $#queries)
 {

@@ -1,6 +1,5 @@
-# What goes wrong between PostgreSQL and Elasticsearch, while messages are written, edited and deleted:
-# writes and searches go on, each search is right, and when the fault is over the index holds what the
-# table holds. Application 1 is written to; application 2 is quiet.
+# Faults between PostgreSQL and Elasticsearch, while messages are written, edited and deleted: writes and
+# searches go on, each search is right, and after the fault the index and the table hold the same. Application 1 is written to; application 2 is quiet.
 use strict;
 use warnings;
 
@@ -248,8 +247,8 @@ round('too many requests', sub {
 	$elasticsearch->restart;
 });
 
-# What is changed in the index behind our back, in the quiet application: found out, and repaired. The
-# worker verifies by itself, so it is kept from that at first.
+# Changes of the index behind our back, in the quiet application, are found and repaired. The worker
+#  verifies by itself, so it is kept from that at first.
 sub tamper
 {
 	my ($index) = @_;
@@ -267,7 +266,7 @@ my @of_chat = grep { /^2\|2\|/ } @differences;
 round('documents are changed', sub {
 	my ($what, $index) = @_;
 
-	# What a new worker looks at first, it does not look at again for an hour.
+	# A new worker compares first, and then not for an hour.
 	my $worker = workers($node, 'postgres');
 	configure($node, 'pg_chat.reconcile_interval', 3600);
 	sql("SELECT pg_terminate_backend($worker)");

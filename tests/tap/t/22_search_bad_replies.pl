@@ -68,7 +68,7 @@ sub round
 	return;
 }
 
-# What was acknowledged is not sent again, whatever else fails: each message is one operation in the
+# Acknowledged messages are not sent again, whatever else fails: each message is one operation in the
 # index. When a refresh fails, its outcome is unknown; so it is when the question for the operations fails, but
 # nothing waits for that.
 sub operations

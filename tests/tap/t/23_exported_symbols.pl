@@ -1,6 +1,5 @@
-# What the library shows to other libraries, and takes from them: it exports what PostgreSQL looks up
-# by name and nothing else, and calls its own functions, whatever a library that is loaded before it
-# defines under their names.
+# Symbols of the library: it exports only those that PostgreSQL looks up by name, and calls its own functions,
+# even if a library that is loaded before it defines the same names.
 use strict;
 use warnings;
 

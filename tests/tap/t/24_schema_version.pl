@@ -39,7 +39,7 @@ my $not_refused = q{
 		field text;
 	BEGIN
 		FOR statement IN
-			SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %2$s(%3$s)' ELSE 'SELECT count(%s) FROM %s(%s)' END, '*', p.oid::regproc, (
+			SELECT format('%s %s(%s)', CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT count(*) FROM' END, p.oid::regproc, (
 				SELECT string_agg(CASE t WHEN 'integer'::regtype THEN '1' WHEN 'boolean'::regtype THEN 'true' WHEN 'text'::regtype THEN $q$'x'::text$q$
 					WHEN 'integer[]'::regtype THEN $q$'{1}'::integer[]$q$ WHEN 'text[]'::regtype THEN $q$'{x}'::text[]$q$
 					WHEN 'timestamptz'::regtype THEN 'now()' ELSE format('NULL::%s', t::regtype) END, ', ' ORDER BY n)

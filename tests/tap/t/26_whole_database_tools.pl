@@ -1,7 +1,6 @@
-# What is done to all tables of a database, with the extension in it and its worker at work: publication and
-# subscription, with the extension on both sides and then the other way round, both with Redis and, where it can run,
-# with Elasticsearch; a restore of data alone;
-# REASSIGN OWNED and ALTER ... OWNER; tables rewritten and indexes built anew. Other people's keys and triggers on
+# Tools that touch all tables of a database, while the worker runs: publication and subscription, with the extension
+# on both sides and then the other way round, both with Redis and, where it can run, with Elasticsearch; a restore
+# of data alone; REASSIGN OWNED and ALTER ... OWNER; tables rewritten and indexes built anew. Other people's keys and triggers on
 # our tables hold meanwhile.
 use strict;
 use warnings;
@@ -32,7 +31,7 @@ my $business = q{
 	CREATE CONSTRAINT TRIGGER no_spam AFTER INSERT ON chat.messages DEFERRABLE INITIALLY IMMEDIATE
 		FOR EACH ROW EXECUTE FUNCTION no_spam()};
 
-# That they hold, in a database that has message 1 of chat 1 of application 1, which order 1 refers to.
+# Check that they hold, in a database that has message 1 of chat 1 of application 1, which order 1 refers to.
 sub business_holds
 {
 	my ($node, $db, $what) = @_;
@@ -131,7 +130,7 @@ sub searches_by_itself
 	{
 		my $name = "$what: " . $node->name;
 
-		# What came without triggers is found by comparing.
+		# Rows that came without triggers are found by comparing.
 		my $nothing_waits = 'SELECT messages_behind + queued = 0 FROM chat.search_status WHERE usable';
 		wait_until($node, 'postgres', $nothing_waits, "$name: what was appended is indexed");
 		$node->safe_psql('postgres', 'SELECT chat.repair_search()');
@@ -209,7 +208,7 @@ sub still_counts
 
 my @tables = split /\n/, $first->safe_psql('restored', q{SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace)});
 $first->safe_psql('restored', 'CREATE ROLE keeper; ALTER SCHEMA chat OWNER TO keeper; ALTER SCHEMA chat_internal OWNER TO keeper; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO keeper, owner');
-# What they check with is of whoever owns the tables.
+# The owner of the tables owns what they check with.
 $first->safe_psql('restored', 'ALTER TABLE people OWNER TO keeper; ALTER TABLE orders OWNER TO keeper; GRANT USAGE, CREATE ON SCHEMA public TO keeper, owner');
 foreach my $table (@tables)
 {

@@ -23,8 +23,8 @@ $node->safe_psql('postgres', qq{
 	SELECT chat.create_chat(1) FROM generate_series(1, $chats);
 	SELECT chat.create_message(1, c, 'first') FROM generate_series(1, $chats) AS c});
 
-# What clients write: one message, batches whose chats cross, with a number that is taken and a token that is
-# nobody's among them, and what is taken back.
+# Scripts of writers: one message; batches whose chats cross, with a number that is taken and an unknown
+# token among them; and transactions that roll back.
 my @scripts = (
 	q{SELECT chat.create_message('storm', :c, 'm');},
 	q{SELECT chat.create_message(1, :c, repeat('long ', 2000));},

@@ -22,7 +22,7 @@ fill_faulty_search();
 
 my @secrets = ('first-Secret', 'second-Secret', 'a2V5OnNlY3JldA==');
 
-# What is sent to log in; one before it may have been under way.
+# Check the header that logs in; a request before it may have been under way.
 sub logs_in
 {
 	my ($what, $login) = @_;
@@ -85,7 +85,7 @@ foreach my $fault (
 	configure($node, 'pg_chat.elasticsearch_ca_file', $authorities);
 	reported($what, "Elasticsearch: .*($error)");
 
-	# What was sent before has arrived; what follows is sent to where the URL leads now.
+	# Earlier requests have arrived; later ones go to where the URL leads now.
 	$faulty->mode('pass');
 	forget_errors();
 	write_some();
