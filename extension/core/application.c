@@ -98,7 +98,7 @@ find_by_key(ApplicationInsert *application)
 		arg_error_raise(arg_error_key_used("application", "There is an application with this key."));
 	application->id = spi_result_int32(0, 1);
 	application->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
-	application->token = PointerGetDatum(DatumGetTextPCopy(PointerGetDatum(spi_result_text(0, 3, NULL))));
+	application->token = PointerGetDatum(spi_result_text(0, 3, NULL));
 	application->replayed = true;
 	return true;
 }
@@ -161,11 +161,15 @@ create_application(FunctionCallInfo fcinfo)
 	application.name = PG_GETARG_DATUM(0);
 	application.token = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	MemoryContextSwitchTo(context);
 	previous = number_cache_function_begin();
 	if (!find_by_key(&application))
 		insert_application(&application);
 	number_cache_function_end(previous);
+	if (application.replayed)
+	{
+		MemoryContextSwitchTo(context);
+		application.token = PointerGetDatum(DatumGetTextPCopy(application.token));
+	}
 	table_owner_leave(caller);
 	if (!application.replayed)
 		change_tracking_note(application.id, 0);

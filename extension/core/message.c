@@ -270,10 +270,12 @@ create_all(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wai
 	if (message_insert_direct(messages, count, wait))
 		return;
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	/* What is wrong with a message is told when SPI's memory is gone. */
-	MemoryContextSwitchTo(context);
 	resolve_tokens(fcinfo, messages, count);
 	message_insert_many(messages, count, wait);
+	/* What is wrong with a message is told when SPI's memory is gone. */
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate != 0)
+			messages[i].problem.message = MemoryContextStrdup(context, messages[i].problem.message);
 	table_owner_leave(caller);
 }
 
