@@ -1,25 +1,27 @@
 /*
  * change_log.c
- *	  Chats that changed, in the order of the commits.
+ *	  The log of changed chats, in the order of the commits.
  *
- * Each database has a log of the chats that committed transactions changed. It
- * is read by the worker, and by sessions that wait for changes; each knows its
- * position, and reads on from there. It is only a hint of where to look: a log
- * that begins after a reader's position, since it was lost in a crash or had to
- * drop its beginning, tells that reader that any chat may have changed.
+ * Each database has a log of the chats that committed transactions changed.
+ * Its readers are the worker, and sessions that wait for changes; each has a
+ * position, and continues from there. The log is only a hint of where to look:
+ * if it begins after a reader's position, because it was lost in a crash or
+ * had to drop its beginning, that reader is told that any chat may have
+ * changed.
  *
- * Positions count changes, from the time at which the log was begun, in
- * microseconds: so one of before a restart lies before the log's beginning,
- * as long as there are fewer than a million changes a second.
+ * Positions count changes, starting from the time at which the log was begun,
+ * in microseconds: so positions from before a restart lie before the beginning
+ * of the log, as long as there are fewer than a million changes a second.
  *
- * The log is a list of chunks. What the worker has yet to take is kept, up to a
- * quarter of the room, so that a busy database leaves some to the others; and
- * some more for the sessions. A chat that changes again before anybody has read
- * of it is not added again: a small table of those noted last recognizes most.
+ * The log is a list of chunks. It keeps the changes that the worker has not
+ * taken, up to a quarter of all chunks, so that a busy database leaves some to
+ * others; and some more for sessions. A chat that changes again before anybody
+ * has read its last change is not added again: a small table of recently noted
+ * chats recognizes most repetitions.
  *
- * All this takes the lock of the database for a moment. While nobody reads,
- * nothing is added and no lock is taken; so who begins then has to look
- * everywhere.
+ * All of this takes the lock of the database only for a moment. While nobody
+ * reads, nothing is added and no lock is taken; so a new reader has to look
+ * everywhere first.
  */
 #include "postgres.h"
 
@@ -37,11 +39,14 @@
 
 PG_FUNCTION_INFO_V1(chat_pending_changes);
 
-/* Chunks of one database, at most; and those that stay for sessions to read. */
+/* The most chunks of one database, and the number that is kept for sessions. */
 #define LOG_CHUNKS_MAX (SHARED_CHUNKS / 4)
 #define LOG_CHUNKS_KEPT 64
 
-/* What a session is told of at once, at most: more are any chat. */
+/*
+ * The most changes that a session gets at once; if there are more, it is told
+ * that any chat may have changed.
+ */
 #define SESSION_CHANGES_MAX (LOG_CHUNKS_KEPT * CHUNK_KEYS)
 
 /*
@@ -57,21 +62,24 @@ change_log_forget(SharedChangeLog *log)
 	log->start = ++log->end;
 }
 
-/* Whether anybody reads the log. */
+/* Returns whether anybody reads the log. */
 static bool
 is_read(const SharedChangeLog *log)
 {
 	return log->listening || log->sessions > 0;
 }
 
-/* Somebody may have read what lies before this position, and not know of what is added after it. */
+/*
+ * Returns the position up to which somebody may have read: a change that was
+ * noted before it must be added again.
+ */
 static uint64
 read_position(const SharedChangeLog *log)
 {
 	return Max(log->start, Max(log->told, log->listening ? log->taken : 0));
 }
 
-/* Drop the first chunks, but for those that somebody may still want, and leave so many. */
+/* Drop the first chunks that nobody needs, until as many are left. */
 static void
 trim(SharedChangeLog *log, int leave)
 {
@@ -131,9 +139,9 @@ append(SharedChangeLog *log, ChatKey chat)
 }
 
 /*
- * Whether anybody reads this database's log. Read without the lock, after the
- * commit: who begins to read after this looks everywhere, and sees what this
- * transaction did.
+ * Returns whether anybody reads the log of this database. It is checked without
+ * the lock, after the commit: a reader that begins later looks everywhere, and
+ * sees the transaction.
  */
 bool
 change_log_is_read(void)
@@ -145,8 +153,8 @@ change_log_is_read(void)
 }
 
 /*
- * Add chats that a committed transaction changed; a null array stands for any
- * chat. Wakes those who wait.
+ * Add chats that a committed transaction changed, or any chat if the array is
+ * null. Wakes the waiting readers.
  */
 static void
 add(const ChatKey *chats, int count)
@@ -173,23 +181,21 @@ add(const ChatKey *chats, int count)
 		ConditionVariableBroadcast(&entry->changed);
 }
 
-/* Add chats that were changed by a transaction which is committed. */
+/* Add chats that a committed transaction changed. */
 void
 change_log_add(const ChatKey *chats, int count)
 {
 	add(chats, count);
 }
 
-/* Any chats may have changed. */
+/* Note that any chat may have changed. */
 void
 change_log_add_all(void)
 {
 	add(NULL, 0);
 }
 
-/*
- * Keep in mind that a transaction which changed something is prepared.
- */
+/* Note that a transaction which changed something is prepared. */
 void
 change_log_note_prepared(void)
 {
@@ -201,8 +207,8 @@ change_log_note_prepared(void)
 }
 
 /*
- * A prepared transaction was committed: if one of this database changed
- * something, any chats may have changed.
+ * Note the commit of a prepared transaction: if one of this database changed
+ * something, any chat may have changed.
  */
 void
 change_log_note_commit_prepared(void)
@@ -226,8 +232,9 @@ leave(int code, Datum argument)
 }
 
 /*
- * Be a session that reads the log, until the process ends. Returns false if
- * this database has none: there is no shared memory, or no room in it.
+ * Make this session a reader of the log, until the process ends. Returns false
+ * if this database has no log, because there is no shared memory, or no room in
+ * it.
  */
 bool
 change_log_join(void)
@@ -240,7 +247,7 @@ change_log_join(void)
 	entry = shmem_lock_database(MyDatabaseId, true, LW_EXCLUSIVE);
 	if (entry == NULL)
 		return false;
-	/* Nobody has added what changed since the last reader left. */
+	/* Changes since the last reader left were not added. */
 	if (!is_read(&entry->changes))
 		change_log_forget(&entry->changes);
 	entry->changes.sessions++;
@@ -250,7 +257,7 @@ change_log_join(void)
 	return true;
 }
 
-/* The end of the log. */
+/* Returns the position of the end of the log. */
 static uint64
 end_position(void)
 {
@@ -262,8 +269,8 @@ end_position(void)
 }
 
 /*
- * As a session that has joined: wait, for timeout_ms at most, until the log's
- * end is another than the position. Returns whether it is.
+ * For a session that has joined: wait, for at most timeout_ms, until the end of
+ * the log differs from the position. Returns whether it does.
  */
 bool
 change_log_wait(uint64 position, long timeout_ms)
@@ -285,7 +292,10 @@ change_log_wait(uint64 position, long timeout_ms)
 	return found;
 }
 
-/* Copy the changes from a position on, which is in the log. The caller has locked the database. */
+/*
+ * Copy the changes from a position on, which is within the log. The caller has
+ * locked the database.
+ */
 static void
 copy(const SharedChangeLog *log, uint64 position, ChangesSince *result)
 {
@@ -303,8 +313,8 @@ copy(const SharedChangeLog *log, uint64 position, ChangesSince *result)
 }
 
 /*
- * As a session that has joined: what changed since a position, in the current
- * memory context.
+ * For a session that has joined: return the changes since a position, in the
+ * current memory context.
  */
 ChangesSince
 change_log_read(uint64 position)
@@ -323,8 +333,8 @@ change_log_read(uint64 position)
 }
 
 /*
- * As the worker: from now on learn of changes, or no more. Who begins has to
- * look everywhere.
+ * For the worker: start or stop reading. After a start, it has to look
+ * everywhere.
  */
 void
 change_log_listen(bool listen)
@@ -340,9 +350,7 @@ change_log_listen(bool listen)
 	shmem_unlock_database(entry);
 }
 
-/*
- * As the worker: whether there is anything to take.
- */
+/* For the worker: returns whether there are changes to take. */
 bool
 change_log_has_untaken(void)
 {
@@ -354,7 +362,7 @@ change_log_has_untaken(void)
 }
 
 /*
- * As the worker: take what changed since it last did, in the current memory
+ * For the worker: take the changes since the last call, in the current memory
  * context.
  */
 ChangesSince
@@ -380,8 +388,8 @@ change_log_take(void)
 /*
  * chat_internal.pending_changes() returns bigint
  *
- * How many changes the worker has yet to take. Null where it does not listen, or
- * nobody knows how many they are.
+ * Returns the number of changes that the worker has not taken yet; null if it
+ * does not listen, or if the number is not known.
  */
 Datum
 chat_pending_changes(PG_FUNCTION_ARGS)

@@ -1,6 +1,7 @@
 /*
  * change_log.h
- *	  Chats that changed, in the order of the commits: see change_log.c.
+ *	  The log of changed chats, in the order of the commits: see
+ *	  change_log.c.
  */
 #ifndef PG_CHAT_CHANGE_LOG_H
 #define PG_CHAT_CHANGE_LOG_H
@@ -10,13 +11,13 @@
 #include "changes/shmem.h"
 #include "common/keys.h"
 
-/* What was changed since a position. */
+/* The changes since a position. */
 typedef struct ChangesSince
 {
-	uint64		position;		/* of the end of the log */
+	uint64		position;		/* the end of the log */
 	bool		all;			/* any chat may have changed */
 	int			count;
-	ChatKey    *chats;			/* a chat may be there more than once */
+	ChatKey    *chats;			/* may have duplicates */
 } ChangesSince;
 
 /* For any backend. */
@@ -36,7 +37,7 @@ extern void change_log_listen(bool listen);
 extern bool change_log_has_untaken(void);
 extern ChangesSince change_log_take(void);
 
-/* For who holds the lock of an entry. */
+/* For callers that hold the lock of an entry. */
 extern void change_log_forget(SharedChangeLog *log);
 
 #endif							/* PG_CHAT_CHANGE_LOG_H */

@@ -2,9 +2,9 @@
  * change_subscribers.c
  *	  Changed chats, distributed to the jobs that subscribe to them.
  *
- * The log of changes tells the worker once what changed, and several jobs want to
- * know. So each has a queue of its own here. Too many of
- * them are replaced by the remark that any chat may have changed.
+ * The worker takes each change from the log once, but several jobs need it. So
+ * each job has a queue of its own here. If a queue overflows, it is replaced
+ * by the note that any chat may have changed.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 
 typedef struct Subscription
 {
-	bool		settled;		/* whether the job has subscribed or not is known */
+	bool		settled;		/* known whether the job has subscribed */
 	bool		listening;
 	bool		all;			/* any chat may have changed */
 	ChatKeyQueue *chats;		/* NULL before it first subscribes */
@@ -38,7 +38,7 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	subscription->all |= all;
 	for (int i = 0; i < count; i++)
 	{
-		/* Cursors are nobody's here. */
+		/* No job needs changes of cursors. */
 		if (changes[i].chat < 0)
 			continue;
 		if (!chat_key_queue_add(subscription->chats, changes[i]))
@@ -49,7 +49,7 @@ put(Subscription *subscription, const ChatKey *changes, int count, bool all)
 	}
 }
 
-/* Take what the log has, for all who listen. */
+/* Take the changes in the log, for all subscribers. */
 static void
 fetch(void)
 {
@@ -65,7 +65,7 @@ fetch(void)
 }
 
 /*
- * Subscribe to changes, or no longer. A subscriber that begins has to scan
+ * Subscribe to changes, or unsubscribe. A new subscriber has to scan
  * everything.
  */
 void
@@ -89,8 +89,9 @@ change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 }
 
 /*
- * Whether there is something for a subscriber. The log is left as it is:
- * it wakes the worker for the first change after each time it was taken from.
+ * Returns whether there are changes for a subscriber. Does not take from the
+ * log: it wakes the worker for the first change after each time it was taken
+ * from.
  */
 bool
 change_subscriber_has_changes(ChangeSubscriber subscriber)
@@ -104,7 +105,7 @@ change_subscriber_has_changes(ChangeSubscriber subscriber)
 
 /*
  * Take the changes for a subscriber, as an array in the current memory context.
- * *all becomes whether any other chats may have changed, too. Returns the
+ * Sets *all to whether any other chats may have changed, too. Returns the
  * number of chats.
  */
 int

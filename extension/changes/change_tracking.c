@@ -2,15 +2,15 @@
  * change_tracking.c
  *	  Chats that this transaction changed.
  *
- * They are told to those who read the log of changes after the commit: see
- * change_log.c. If they are too many, it is told that any may have changed.
+ * They are added to the log of changes after the commit: see change_log.c. If
+ * there are too many, the log is told that any chat may have changed.
  *
- * - Of a prepared transaction it is kept only that it changed something: see
- *	 bgworker/utility_hook.c.
- * - Where the triggers do not fire, as where changes arrive by logical replication,
- *	 nobody knows what is changed: any chat may be.
- * - A change of a subtransaction that is rolled back is told, too; who is told
- *	 then finds nothing.
+ * - Of a prepared transaction, only the fact that it changed something is
+ *	 kept: see bgworker/utility_hook.c.
+ * - Where triggers do not fire, such as for changes by logical replication, the
+ *	 changed chats are not known: any chat may have changed.
+ * - Changes of a subtransaction that was rolled back are announced, too;
+ *	 readers find nothing then.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@
 /* The most changes that are kept. */
 #define CHANGES_MAX 16384
 
-/* So many need no memory of the transaction's. */
+/* As many need no memory of the transaction. */
 #define CHANGES_FEW 16
 
 static ChatKey few[CHANGES_FEW];
@@ -35,10 +35,10 @@ static ChatKey *changes = few;
 static int	changes_count = 0;
 static int	changes_capacity = CHANGES_FEW;
 
-/* Whether there are more of them than are kept. */
+/* Were there more changes than are kept? */
 static bool too_many = false;
 
-/* Whether this transaction may have changed chats without a note of it. */
+/* Returns whether this transaction may have changed chats without noting them. */
 static bool
 changes_are_hidden(void)
 {
@@ -108,8 +108,8 @@ enlarge(void)
 }
 
 /*
- * Note that a chat was changed; chat 0 stands for the application's chats, a negative
- * one for the cursors of that chat.
+ * Note that a chat was changed; chat 0 stands for the chats of the application,
+ * a negative number for the cursors of that chat.
  */
 void
 change_tracking_note(int32 application, int32 chat)
@@ -119,7 +119,7 @@ change_tracking_note(int32 application, int32 chat)
 	if (too_many)
 		return;
 
-	/* Creating many chats changes their application with each of them. */
+	/* To create many chats changes the application again and again. */
 	for (int i = Max(changes_count - 2, 0); i < changes_count; i++)
 		if (chat_key_compare(changes[i], key) == 0)
 			return;

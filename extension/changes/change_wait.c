@@ -2,18 +2,19 @@
  * change_wait.c
  *	  Waiting for changes: chat.wait_for_changes().
  *
- * It is a procedure, since it waits without a snapshot: as long as one is held,
- * no row that was replaced since can be removed, and counters of busy chats grow
- * slow. So it must be called outside of any transaction block.
+ * It is a procedure, because it waits without a snapshot: a snapshot would
+ * keep vacuum and pruning from removing replaced rows, and so slow down the
+ * counters of busy chats. So it must be called outside of any transaction
+ * block.
  *
- * Where there is a log of changes (change_log.c), it is told of a change in the
- * moment after the commit. Elsewhere, without the library preloaded or on a
- * standby, it looks how far WAL has come: if further, any chat may have
- * changed. Both kinds of positions are told apart by their sign.
+ * If there is a log of changes (change_log.c), a waiter is woken right after
+ * the commit of a change. Otherwise, without the library preloaded or on a
+ * standby, it polls the position of WAL: if that has moved, any chat may have
+ * changed. The two kinds of positions differ in their sign.
  *
- * A call costs more than a change. Where many are made, it therefore returns 100
- * times a second on the average, with all of them; some calls in short succession
- * are let through at once.
+ * A call costs more than a change. Therefore a session that calls often
+ * returns 100 times a second on average, each time with all changes since; a
+ * short burst of calls is not delayed.
  */
 #include "postgres.h"
 
@@ -38,17 +39,17 @@ PG_FUNCTION_INFO_V1(chat_wait_for_changes);
 /* The longest timeout. */
 #define TIMEOUT_MAX_MS (60 * 60 * 1000)
 
-/* How often WAL is looked at. */
+/* Interval of polling the position of WAL. */
 #define POLL_MS 10
 
-/* The time between returns with changes, on the average; and how far they may be ahead of it. */
+/* The average time between returns with changes, and the burst that is allowed. */
 #define PACE_MS 10
 #define PACE_AHEAD_MS 300
 
 /*
- * End the transaction, and with it the snapshot that the CALL was begun with, as
- * COMMIT in a procedure does; what follows has no snapshot. Raises 25001 where a
- * procedure may not do that.
+ * End the transaction, and with it the snapshot of the CALL, as COMMIT in a
+ * procedure does; there is none afterwards. Raises 25001 where a procedure may
+ * not do that.
  */
 static void
 leave_snapshot(FunctionCallInfo fcinfo)
@@ -66,13 +67,17 @@ leave_snapshot(FunctionCallInfo fcinfo)
 	Assert(!TransactionIdIsValid(MyProc->xmin));
 }
 
-/* How far WAL has come: negative, and another number whenever it has moved. */
+/* Returns the position of WAL, as a negative number. */
 static int64
 wal_position(void)
 {
 	if (RecoveryInProgress())
 		return -(int64) GetXLogReplayRecPtr(NULL);
-	/* A transaction is seen after its commit was written or, if it waits for that, flushed. */
+
+	/*
+	 * A transaction becomes visible after its commit was written or, if it waits for that,
+	 * flushed.
+	 */
 	return -(int64) (GetXLogInsertRecPtr() + compat_flush_position());
 }
 
@@ -94,8 +99,8 @@ wait_for_wal(int64 position, long timeout_ms)
 }
 
 /*
- * Wait until a return with changes is due. Where WAL is followed, at least until
- * a transaction is seen whose commit was there.
+ * Wait until the next return with changes is due. If WAL is polled, wait also
+ * until the transactions with the commits found there are visible.
  */
 static void
 keep_pace(bool log)
@@ -112,7 +117,7 @@ keep_pace(bool log)
 	due = TimestampTzPlusMilliseconds(Max(due, now), PACE_MS);
 }
 
-/* What to return: with changes, or after the timeout without any. */
+/* Wait for changes, or for the timeout. Returns the changes. */
 static ChangesSince
 wait_for_changes(bool from_now, int64 *position, long timeout_ms)
 {
@@ -137,7 +142,7 @@ wait_for_changes(bool from_now, int64 *position, long timeout_ms)
 	return result;
 }
 
-/* Sort the chats, and drop repetitions. */
+/* Sort the chats, and remove duplicates. */
 static void
 make_distinct(ChangesSince *changes)
 {
@@ -162,13 +167,15 @@ chat_wait_for_changes(PG_FUNCTION_ARGS)
 		SQL_ARGS(INT8OID, INT4OID, INT4ARRAYOID, INT4ARRAYOID, BOOLOID),
 		SQL_RETURNS_ROW(INT8OID, INT4ARRAYOID, INT4ARRAYOID, BOOLOID)
 	};
-	int64		position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
-	int32		timeout_ms = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
+	int64		position;
+	int32		timeout_ms;
 	ChangesSince changes;
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
+	position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
+	timeout_ms = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
 	if (timeout_ms < 0 || timeout_ms > TIMEOUT_MAX_MS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -19,12 +19,12 @@
 /* Whether a database has the extension, as a worker found when it last looked. */
 typedef enum ExtensionState
 {
-	EXTENSION_UNKNOWN,			/* no worker looked, or none since a command may have created it */
+	EXTENSION_UNKNOWN,			/* no worker has looked since a command that may have created it */
 	EXTENSION_MISSING,
 	EXTENSION_HERE
 } ExtensionState;
 
-/* Recent chats, by which most repetitions are recognized. */
+/* Recently noted chats, by which most repetitions are recognized. */
 #define NOTED_LAST 64
 
 typedef struct NotedChange
@@ -37,12 +37,12 @@ typedef struct NotedChange
 typedef struct SharedChangeLog
 {
 	bool		listening;		/* the worker reads it */
-	int			sessions;		/* that read it */
+	int			sessions;		/* readers */
 	bool		prepared;		/* a prepared transaction may have changes */
-	uint64		start;			/* the position of the first change that is here */
-	uint64		end;			/* the position behind the last */
-	uint64		taken;			/* the worker has what is before this */
-	uint64		told;			/* a session has what is before this */
+	uint64		start;			/* position of the first change in the log */
+	uint64		end;			/* position after the last change */
+	uint64		taken;			/* the worker has taken the changes before this */
+	uint64		told;			/* sessions have read the changes before this */
 	int			chunks;
 	int			first_chunk;	/* NO_CHUNK: none */
 	int			last_chunk;
@@ -66,7 +66,7 @@ typedef struct SharedDatabase
 	uint32		invitations;
 	int			holders;
 	SharedChangeLog changes;
-	ConditionVariable changed;	/* for sessions that read the log */
+	ConditionVariable changed;	/* for sessions that wait */
 	CircuitBreaker breaker;		/* has its own lock */
 } SharedDatabase;
 

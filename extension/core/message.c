@@ -55,7 +55,7 @@ check_message(MessageInsert *message)
 		message->problem = message_check_key("message", message->key);
 }
 
-/* What the arguments from body on give of a message: body, number, sender, metadata, key and if_last. */
+/* Takes a message from the arguments from body on: body, number, sender, metadata, key and if_last. */
 static void
 take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 {
@@ -324,7 +324,7 @@ create_all_or_none(FunctionCallInfo fcinfo, MessageInsert *messages, int count, 
 }
 
 /*
- * What both forms of create_messages do; the first array has ids or tokens.
+ * The body of both forms of create_messages; the first array has ids or tokens.
  */
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)

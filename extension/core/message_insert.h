@@ -49,8 +49,8 @@ typedef struct MessageInsert
 	bool		created;
 	bool		replayed;		/* it was there already */
 	struct MessageInsert *first;	/* the message of the same call that has its key; NULL: none */
-	ArgError	problem;		/* why it was refused, if it was; number is then the chat's last, if
-								 * it is not if_last */
+	ArgError	problem;		/* why it was refused, if it was; number is then the chat's last,
+								 * if it is not if_last */
 } MessageInsert;
 
 /* A message that nothing has to be done with any more. */

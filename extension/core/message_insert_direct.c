@@ -2,8 +2,9 @@
  * message_insert_direct.c
  *	  Numbers and rows of new messages, without statements.
  *
- * Left to statements are, besides everything where the tables do not allow it,
- * the chats of which a number is named; they are held here, in their turn.
+ * If the tables are not plain, everything is left to statements. So are chats
+ * for which a caller named a number; their rows are locked here, in the order
+ * of the batch.
  */
 #include "postgres.h"
 
@@ -52,7 +53,7 @@ resolve_tokens(RowAccess *access, MessageInsert *messages, int count)
 	}
 }
 
-/* Look for the messages that the keys of a chat's messages are of. */
+/* Finds the messages that have the keys of a chat's messages. */
 static void
 find_keys(RowAccess *access, MessageBatch *batch, ChatGroup *group)
 {
@@ -173,7 +174,7 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
 }
 
-/* The row of a message, but for what has no value. */
+/* Returns the row of a message, with nulls for missing values. */
 static MessageRow
 row_of(const MessageInsert *message)
 {
@@ -246,7 +247,10 @@ message_insert_direct(MessageInsert *messages, int count, bool wait)
 	RowAccess	access;
 	MessageBatch batch;
 
-	/* What statements of others have not written yet is written by one first. */
+	/*
+	 * If a statement in progress has not written its numbers yet, only a statement can do that
+	 * first.
+	 */
 	if (number_cache_in_use() || (checked && AfterTriggerPendingOnRel(chat_table_oid(TABLE_CHATS))) ||
 		!row_access_begin(&access, uses))
 		return false;

@@ -27,6 +27,8 @@ extern void chat_create(Request *request);
 
 /* GET .../chats/{number}: one chat. */
 extern void chat_show(Request *request);
+
+/* DELETE .../chats/{number}: deletes one with its messages. */
 extern void chat_delete(Request *request);
 
 /* GET .../messages: a page of a chat's messages, by number. */

@@ -13,7 +13,8 @@
 typedef struct NewMessageTerms
 {
 	int			chat;			/* 0: the one that the field chat_number names */
-	const char *key;			/* by which it is created once; NULL: the one that the field key names */
+	const char *key;			/* by which it is created once; NULL: the one that the field key
+								 * names */
 	int			if_last;		/* the chat's last number, else it is not wanted; -1: any */
 } NewMessageTerms;
 

@@ -1,9 +1,11 @@
 /*
  * service_manager.c
- *		What a service manager is told, as systemd wants it of Type=notify.
+ *		Notifications to a service manager, as systemd expects them for
+ *		Type=notify.
  *
- * The protocol of sd_notify(3): a datagram to the socket that NOTIFY_SOCKET names, of
- * which a leading @ stands for the zero byte of an abstract one.
+ * The protocol is that of sd_notify(3): a datagram to the socket named by
+ * NOTIFY_SOCKET, in which a leading @ stands for the zero byte of an abstract
+ * address.
  */
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,11 +1,12 @@
 /*
  * service_manager.h
- *		What a service manager is told, as systemd wants it of Type=notify.
+ *		Notifications to a service manager, as systemd expects them for
+ *		Type=notify.
  */
 #ifndef CHATD_SERVICE_MANAGER_H
 #define CHATD_SERVICE_MANAGER_H
 
-/* Tells it a state, such as "READY=1"; does nothing where nobody wants to know. */
+/* Sends a state, such as "READY=1". Does nothing if there is no service manager. */
 extern void service_manager_tell(const char *state);
 
 #endif

@@ -78,7 +78,7 @@ note_size(const Query *query, const Rows *rows)
 	if (bytes >= LARGE_READ)
 		*expected = LARGE_EXPECTED;
 	else if (*expected > 0)
-		--*expected;
+		(*expected)--;
 }
 
 /* Queues a read. Returns false if out of memory. */

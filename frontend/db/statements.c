@@ -69,4 +69,6 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.create_ticket($1::text, $2::bytea, $3::text)"},
 	[USE_TICKET] = {"use_ticket",
 	"SELECT chat.use_ticket($1::text, $2::bytea)"},
+	[GET_BACKEND] = {"get_backend",
+	"SELECT pg_catalog.pg_backend_pid()"},
 };

@@ -29,6 +29,7 @@ typedef enum StatementId
 	GET_TOKENS,
 	CREATE_TICKET,
 	USE_TICKET,
+	GET_BACKEND,
 	STATEMENT_COUNT
 } StatementId;
 

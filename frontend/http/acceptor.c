@@ -2,9 +2,10 @@
  * acceptor.c
  *		Accepts connections for libmicrohttpd.
  *
- * Its daemon takes one listening socket, and chatd may have several: so they are watched
- * here, and the daemon is given the connections. Where there is no room for another one,
- * or no descriptor, connections wait in the backlog until one ends.
+ * Its daemon takes one listening socket, and chatd may have several: so they
+ * are watched here, and the daemon is given the connections. If there is no
+ * room for another connection, or no descriptor, clients wait in the backlog
+ * until a connection ends.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -16,7 +17,7 @@
 #include "http/acceptor.h"
 #include "http/daemon.h"
 
-#define ACCEPTED_PER_TURN 64	/* of one socket, so that others have theirs */
+#define ACCEPTED_PER_TURN 64	/* of one socket, before it is the turn of others */
 
 static struct MHD_Daemon *daemon_of_all;
 static Listeners listening;
@@ -39,7 +40,7 @@ pause_all(void)
 	paused = true;
 }
 
-/* Accepts a connection. Returns false if there is none, or it has to wait. */
+/* Accepts a connection. Returns false if there is none, or no room. */
 static bool
 accept_one(int fd)
 {
@@ -55,7 +56,7 @@ accept_one(int fd)
 	accepted = accept4(fd, (struct sockaddr *) &address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (accepted < 0)
 	{
-		/* Without a descriptor or memory it would be ready again at once. */
+		/* Without a free descriptor or memory, the socket would be ready again at once. */
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			pause_all();
 		return errno == EINTR || errno == ECONNABORTED;

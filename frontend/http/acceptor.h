@@ -9,13 +9,13 @@
 
 #include "http/listener.h"
 
-/* Accepts from listening sockets for a daemon from now on. */
+/* Starts to accept from listening sockets, for a daemon. */
 extern void acceptor_open(struct MHD_Daemon *daemon, const Listeners *listeners);
 
-/* There may be room for another connection: goes on, if it had to stop. */
+/* Resumes after a pause; there may be room again. */
 extern void acceptor_resume(void);
 
-/* Accepts the connections that are established already, and then no more. */
+/* Accepts the connections that are in the backlog, and then no more. */
 extern void acceptor_close(void);
 
 #endif

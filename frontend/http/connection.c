@@ -102,12 +102,11 @@ connection_end(Connection *client)
 }
 
 void
-connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
+connection_notify(struct MHD_Connection *connection, void **socket_context,
 				  enum MHD_ConnectionNotificationCode code)
 {
 	Connection *client = *socket_context;
 
-	(void) unused;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 	{
 		client = connection_begin(connection);

@@ -39,6 +39,7 @@ typedef struct Connection
 	bool		drained;		/* there is nothing to read, unless the client has ended */
 	bool		ended;			/* the client sends no more, or there is an error */
 	epoll_data_t event_value;	/* libmicrohttpd's, of the socket in its epoll set */
+	struct Request *request;	/* the one that has begun, or NULL; exchange.c owns it */
 	struct Connection *next;
 	struct Connection *previous;
 } Connection;
@@ -46,8 +47,8 @@ typedef struct Connection
 /* Makes the table of connections; call once per process, before there are threads. Exits on failure. */
 extern void connections_open(void);
 
-/* libmicrohttpd's callback for connections that begin and end. */
-extern void connection_notify(void *unused, struct MHD_Connection *connection, void **socket_context,
+/* Keeps the record of a connection, which is the socket's context, from its begin to its end. */
+extern void connection_notify(struct MHD_Connection *connection, void **socket_context,
 							  enum MHD_ConnectionNotificationCode code);
 
 /* The record of a connection; NULL if there was no memory for it. */

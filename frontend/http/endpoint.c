@@ -58,7 +58,10 @@ parse_path(const char *path, Endpoint *endpoint)
 	return true;
 }
 
-/* Takes the port off an element, if it has one: ADDRESS:PORT, where an IPv6 address has brackets. */
+/*
+ * Strips the port from an element, if it has one: ADDRESS:PORT, with brackets
+ * around an IPv6 address.
+ */
 static bool
 take_port(char *element, int *port)
 {
@@ -109,7 +112,7 @@ parse_element(char *element, Endpoint *endpoint)
 	return true;
 }
 
-/* How many sockets the service manager has opened for this process. */
+/* Returns the number of sockets that the service manager has opened for this process. */
 static int
 count_inherited(void)
 {
@@ -199,7 +202,7 @@ endpoint_port(const Endpoint *endpoint)
 {
 	if (endpoint->address.ss_family == AF_UNIX)
 		return 0;
-	/* Both kinds of addresses have it at the same place. */
+	/* The port is at the same offset in both kinds of addresses. */
 	return ntohs(ipv4(endpoint)->sin_port);
 }
 

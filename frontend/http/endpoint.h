@@ -2,8 +2,8 @@
  * endpoint.h
  *		The addresses to listen on.
  *
- * They are those of the setting listen or, where the service manager has opened sockets
- * (systemd's LISTEN_FDS), those sockets'.
+ * They come from the setting listen or, if the service manager has opened
+ * sockets (LISTEN_FDS of systemd), from those.
  */
 #ifndef CHATD_ENDPOINT_H
 #define CHATD_ENDPOINT_H
@@ -20,22 +20,22 @@ typedef struct Endpoint
 	struct sockaddr_storage address;
 	socklen_t	size;
 	int			shared_fd;		/* the socket that all loops share, if it is open; else -1 */
-	bool		created;		/* it is a socket of Unix that this chatd has made */
+	bool		created;		/* a socket of Unix that this chatd has created */
 } Endpoint;
 
-/* Reads the settings. Returns how many there are. Exits with a message if one is invalid. */
+/* Reads the settings. Returns the number of endpoints. Exits with a message if one is invalid. */
 extern int	endpoints_read(Endpoint endpoints[ENDPOINTS_MAX]);
 
-/* Is only this machine behind it: loopback, or a socket of Unix? */
+/* Returns whether only this machine can reach it: loopback, or a socket of Unix. */
 extern bool endpoint_is_local(const Endpoint *endpoint);
 
-/* What it is called: "127.0.0.1 port 8080", or a path. */
+/* Writes the name of an endpoint: "127.0.0.1 port 8080", or a path. */
 extern void endpoint_name(const Endpoint *endpoint, char name[ENDPOINT_NAME_SIZE]);
 
-/* The port of an endpoint; 0 for a socket of Unix. */
+/* Returns the port of an endpoint, or 0 for a socket of Unix. */
 extern int	endpoint_port(const Endpoint *endpoint);
 
-/* Gives an endpoint another port; a socket of Unix has none. */
+/* Sets the port of an endpoint, unless it is a socket of Unix. */
 extern void endpoint_set_port(Endpoint *endpoint, int port);
 
 #endif

@@ -17,6 +17,30 @@
 #include "http/response.h"
 #include "http/router.h"
 
+static void
+request_free(const Service *service, Request *request)
+{
+	service->release(request);
+	response_free(request);
+	body_reader_free(request);
+	fields_free(&request->fields);
+	items_free(&request->items);
+	json_free(&request->faults);
+	for (int i = 0; i < PATH_SEGMENTS; i++)
+		free(request->segments[i].text.bytes);
+	free(request->whole_target);
+	free(request);
+}
+
+/* Frees the connection's request, if there is one. */
+static void
+drop_request(const Service *service, Connection *client)
+{
+	if (client->request)
+		request_free(service, client->request);
+	client->request = NULL;
+}
+
 void *
 exchange_begin(void *service, const char *target, struct MHD_Connection *connection)
 {
@@ -40,7 +64,11 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 			request->query++;
 	}
 	if (client)
+	{
+		drop_request(service, client);
+		client->request = request;
 		connection_enter(client, CONNECTION_READING);
+	}
 	return request;
 }
 
@@ -59,16 +87,18 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 		return;
 	if (settings.access_log && request->target)
 		access_log(request, request->status == 0 && client ? client->refused : request->status);
-	((const Service *) service)->release(request);
-	response_free(request);
-	body_reader_free(request);
-	fields_free(&request->fields);
-	items_free(&request->items);
-	json_free(&request->faults);
-	for (int i = 0; i < PATH_SEGMENTS; i++)
-		free(request->segments[i].text.bytes);
-	free(request->whole_target);
-	free(request);
+	if (client)
+		client->request = NULL;
+	request_free(service, request);
+}
+
+void
+exchange_connection(void *service, struct MHD_Connection *connection, void **context,
+					enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && *context)
+		drop_request(service, *context);
+	connection_notify(connection, context, code);
 }
 
 /* Hands the response over to libmicrohttpd. */

@@ -24,4 +24,11 @@ extern enum MHD_Result exchange_handle(void *service, struct MHD_Connection *con
 extern void exchange_end(void *service, struct MHD_Connection *connection, void **context,
 						 enum MHD_RequestTerminationCode code);
 
+/*
+ * Called when a connection begins and ends. libmicrohttpd 0.9.75 forgets some requests
+ * that it refuses by itself, so a request that is left then is freed.
+ */
+extern void exchange_connection(void *service, struct MHD_Connection *connection, void **context,
+								enum MHD_ConnectionNotificationCode code);
+
 #endif

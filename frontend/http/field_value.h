@@ -29,8 +29,10 @@ extern int	field_number(Fields *fields, Json *faults, const char *name);
 /* The JSON object of an optional field, as sent; NULL if it is missing or null, or invalid, when a fault is added. */
 extern const char *field_object(Fields *fields, Json *faults, const char *name, size_t *length);
 
-/* Is the field there? Is it there, and null? */
+/* Is the field there? */
 extern bool field_is_given(Fields *fields, const char *name);
+
+/* Is the field there, and null? */
 extern bool field_is_null(Fields *fields, const char *name);
 
 #endif

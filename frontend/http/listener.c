@@ -2,9 +2,9 @@
  * listener.c
  *		The listening sockets of all loops.
  *
- * On a port each loop has a socket of its own, between which the kernel divides the
- * connections (SO_REUSEPORT). A socket of Unix, or one of the service manager, is
- * shared: whichever loop is there first accepts.
+ * For a port, each loop has a socket of its own, and the kernel distributes
+ * the connections (SO_REUSEPORT). A socket of Unix, or of the service manager,
+ * is shared: the first loop to accept gets the connection.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ open_port(Endpoint *endpoint, bool shared)
 	int			off = 0;
 	int			fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	/* Where it is any address, that of IPv4 is among them. */
+	/* The wildcard address includes IPv4. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		(address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0) ||
 		(shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
@@ -49,8 +49,8 @@ open_port(Endpoint *endpoint, bool shared)
 }
 
 /*
- * Takes away the socket that a chatd has left there which is no more. One that is listened
- * to stays, and makes bind() fail.
+ * Removes the socket of a chatd that has ended. If a process still listens on
+ * it, it is left there, and bind() will fail.
  */
 static void
 remove_stale(const struct sockaddr_un *address)

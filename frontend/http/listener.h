@@ -17,17 +17,17 @@ typedef struct Listeners
 } Listeners;
 
 /*
- * Opens sockets that listen on the endpoints, for a loop. A port 0 becomes a free one, which
- * the endpoint then has. On a port, each loop has a socket of its own; it may have been
- * opened for another loop of this chatd before or, if shared, for another chatd. Other sockets
- * are the same ones in all loops. Exits on failure.
+ * Opens the listening sockets of a loop. A port 0 is replaced by a free one, in
+ * the endpoint, too. For a port, each loop has a socket of its own; another
+ * loop of this chatd or, if shared, another chatd may already have one. Other
+ * sockets are shared by all loops. Exits on failure.
  */
 extern Listeners listeners_open(Endpoint *endpoints, int count, bool shared);
 
-/* Closes them. */
+/* Closes the sockets. */
 extern void listeners_close(const Listeners *listeners);
 
-/* Takes away what the sockets of Unix have left in directories. */
+/* Removes the files of sockets of Unix. */
 extern void listeners_remove(const Endpoint *endpoints, int count);
 
 #endif

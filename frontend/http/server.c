@@ -46,7 +46,7 @@ server_open(const Listeners *listeners, const Service *service)
 					 MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, closure,
 					 MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
 					 MHD_OPTION_NOTIFY_COMPLETED, exchange_end, closure,
-					 MHD_OPTION_NOTIFY_CONNECTION, connection_notify, NULL,
+					 MHD_OPTION_NOTIFY_CONNECTION, exchange_connection, closure,
 #if MHD_VERSION >= 0x01000000
 					 MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #endif

@@ -61,7 +61,7 @@ request_free(Request *request)
 	response_free(request);
 	body_reader_free(request);
 	fields_free(&request->fields);
-	json_decref(request->faults);
+	json_free(&request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
 	free(request->whole_target);

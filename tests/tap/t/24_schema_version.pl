@@ -51,7 +51,7 @@ my $not_refused = q{
 			SELECT * FROM unnest(ARRAY[
 				'INSERT INTO chat.chats (application_id) VALUES (1)',
 				'UPDATE chat.chats SET messages_count = 7',
-				'UPDATE chat.chats SET number = 2',
+				'UPDATE chat.chats SET number = 2 WHERE application_id = 2',
 				'DELETE FROM chat.chats',
 				'TRUNCATE chat.chats CASCADE',
 				$q$INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'direct')$q$,
@@ -96,8 +96,8 @@ sub works
 my $rows = q{
 	SET session_replication_role = replica;
 	INSERT INTO chat.applications (id, name, token) VALUES (1, 'one', 'x'), (2, 'two', 'z');
-	INSERT INTO chat.application_counters VALUES (1, 1, 1), (2, 0, 0);
-	INSERT INTO chat.chats VALUES (1, 1, 1, 1);
+	INSERT INTO chat.application_counters VALUES (1, 1, 1), (2, 1, 1);
+	INSERT INTO chat.chats VALUES (1, 1, 1, 1), (2, 1, 0, 0);
 	INSERT INTO chat.messages VALUES (1, 1, 1, 'first');
 	RESET session_replication_role};
 
