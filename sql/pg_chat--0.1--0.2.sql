@@ -419,12 +419,12 @@ CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
 	LANGUAGE C VOLATILE STRICT;
 
-CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json, OUT revision integer, OUT deleted boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
-'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
+'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. revision is 0 where none is set. Errors: as there.';
 
 CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -754,18 +754,18 @@ CREATE FUNCTION chat_internal.delete_message(token text, chat integer, number in
 COMMENT ON FUNCTION chat_internal.delete_message(text, integer, integer, integer) IS
 'As delete_message(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat_internal.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_update_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) IS
-'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+COMMENT ON FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer, text) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, with its revision, and whether it is deleted, as of get_messages_json. if_sender: the sender that the message is to have, null for any. Errors, as outcomes: as there, and 42501 another sender.';
 
-CREATE FUNCTION chat_internal.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat_internal.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, integer, text) IS
 'As delete_message(text, ...), with an outcome as of update_message_json.';
 
 CREATE FUNCTION chat_internal.list_changes(application integer, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
@@ -809,8 +809,8 @@ ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jso
 ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(text, integer, integer, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message_json(text, integer, integer, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
@@ -909,8 +909,8 @@ REVOKE ALL ON FUNCTION
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(integer, integer, integer, integer),
 	chat.delete_message(text, integer, integer, integer),
-	chat.update_message_json(text, integer, integer, text, jsonb, integer),
-	chat.delete_message_json(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
+	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.create_application_json(text, text),
 	chat.create_chat_json(text, integer, text),
 	chat.get_messages_json(text[], integer[], integer[]),
@@ -925,8 +925,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
-	chat.update_message_json(text, integer, integer, text, jsonb, integer),
-	chat.delete_message_json(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
+	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.create_application_json(text, text),
 	chat.create_chat_json(text, integer, text),
 	chat.get_messages_json(text[], integer[], integer[]),

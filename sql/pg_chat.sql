@@ -809,25 +809,25 @@ COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], in
 -- while the rows are read, it costs a fraction of rows that are turned into it.
 -- They know an application by its token.
 
-CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json, OUT revision integer, OUT deleted boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.get_messages_json(text[], integer[], integer[]) IS
-'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
+'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. revision is 0 where none is set. Errors: as there.';
 
-CREATE FUNCTION chat.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_update_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.update_message_json(text, integer, integer, text, jsonb, integer) IS
-'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+COMMENT ON FUNCTION chat.update_message_json(text, integer, integer, text, jsonb, integer, text) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, with its revision, and whether it is deleted, as of get_messages_json. if_sender: the sender that the message is to have, null for any. Errors, as outcomes: as there, and 42501 another sender.';
 
-CREATE FUNCTION chat.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.delete_message_json(text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat.delete_message_json(text, integer, integer, integer, text) IS
 'As delete_message(text, ...), with an outcome as of update_message_json.';
 
 CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
@@ -1213,8 +1213,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages(text, integer, text, integer, integer, integer),
 	chat.search_application(text, text, integer[], integer[], integer),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.update_message_json(text, integer, integer, text, jsonb, integer),
-	chat.delete_message_json(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
+	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
 	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),

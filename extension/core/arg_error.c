@@ -133,6 +133,17 @@ arg_error_changed(const char *noun, const char *field, int32 revision)
 	};
 }
 
+/* 42501: the thing is not of the sender that the argument names. */
+ArgError
+arg_error_other_sender(const char *noun, const char *field)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+		.field = field,
+		.message = psprintf("%s %s is not its sender", noun, field)
+	};
+}
+
 /* 55000: the argument, a number, is not the last of its kind. */
 ArgError
 arg_error_not_last(const char *noun, const char *field, int32 last)

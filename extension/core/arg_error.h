@@ -33,6 +33,7 @@ extern ArgError arg_error_taken(const char *noun, const char *field, const char 
 extern ArgError arg_error_nothing(const char *field, const char *message);
 extern ArgError arg_error_other_refused(const char *noun);
 extern ArgError arg_error_key_used(const char *noun, const char *detail);
+extern ArgError arg_error_other_sender(const char *noun, const char *field);
 extern ArgError arg_error_not_last(const char *noun, const char *field, int32 last);
 extern ArgError arg_error_changed(const char *noun, const char *field, int32 revision);
 extern ArgError arg_error_not_found(const char *what, const char *detail, const char *hint);

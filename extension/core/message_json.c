@@ -83,14 +83,16 @@ names_chat(const NamedChats *chats, int i)
 void
 message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls)
 {
-	Datum		result[2] = {Int32GetDatum(item)};
-	bool		result_nulls[2] = {false};
+	Datum		result[4] = {Int32GetDatum(item)};
+	bool		result_nulls[4] = {false};
 
 	resetStringInfo(json);
 	appendStringInfoSpaces(json, VARHDRSZ);
 	message_to_json(json, 0, values, nulls);
 	SET_VARSIZE(json->data, json->len);
 	result[1] = PointerGetDatum(json->data);
+	result[2] = nulls[MESSAGE_REVISION] ? Int32GetDatum(0) : values[MESSAGE_REVISION];
+	result[3] = BoolGetDatum(!nulls[MESSAGE_DELETED_AT]);
 	tuplestore_putvalues(store.rows, store.descriptor, result, result_nulls);
 }
 
@@ -132,13 +134,13 @@ get_by_statement(NamedChats *chats, const ArrayArg *numbers, RowStore store)
 
 /*
  * chat.get_messages_json(tokens text[], chats integer[], numbers integer[])
- * returns setof (item integer, message json)
+ * returns setof (item integer, message json, revision integer, deleted boolean)
  */
 Datum
 chat_get_messages_json(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID)
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID, INT4OID, BOOLOID)
 	};
 	RowStore	store;
 	NamedChats	chats;

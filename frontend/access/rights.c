@@ -34,6 +34,8 @@ static const Right rights[] = {
 	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_READ, REACH_CHAT, 0},
+	{"PATCH", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 1},
+	{"DELETE", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 0},
 };
 
 static const Right all_there_is = {"", "", SCOPE_ADMIN, REACH_SERVER, 0};

@@ -49,6 +49,12 @@ extern void messages_search_all(Request *request);
 /* GET .../messages/{number}: one message. */
 extern void message_show(Request *request);
 
+/* PATCH .../messages/{number}: edits one. */
+extern void message_update(Request *request);
+
+/* DELETE .../messages/{number}: deletes one. */
+extern void message_delete(Request *request);
+
 /* POST /applications/{token}/tickets: a ticket, which opens one stream. */
 extern void ticket_create(Request *request);
 

@@ -4,19 +4,22 @@
  */
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/message_answer.h"
 #include "api/pagination.h"
 #include "http/response.h"
+
+/* Columns of GET_MESSAGES. */
+enum
+{
+	COLUMN_MESSAGE,
+	COLUMN_REVISION,
+	COLUMN_DELETED
+};
 
 static void
 chat_missing(Request *request)
 {
 	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
-}
-
-static void
-message_missing(Request *request)
-{
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
 }
 
 void
@@ -114,7 +117,10 @@ messages_search_all(Request *request)
 static void
 answer_one(Request *request, const Rows *rows)
 {
-	respond_ok(request, rows_text(rows, 0), NULL);
+	if (rows_flag(rows, COLUMN_DELETED))
+		message_respond_deleted(request, rows, COLUMN_MESSAGE, COLUMN_REVISION);
+	else
+		message_respond(request, rows, COLUMN_MESSAGE, COLUMN_REVISION);
 }
 
 void

@@ -1,7 +1,9 @@
 /*
  * request_header.c
- *		The headers of a request that its handler heeds: Idempotency-Key and If-Match.
+ *		The headers of a request that its handler heeds, Idempotency-Key and If-Match, and those of
+ *		the response that belong to them.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/call.h"
@@ -40,6 +42,15 @@ response_replayed(Request *request, bool replayed)
 {
 	if (replayed)
 		response_header(request, "Idempotent-Replayed", "true");
+}
+
+void
+response_tag(Request *request, int revision)
+{
+	char		tag[sizeof("\"2147483647\"")];
+
+	snprintf(tag, sizeof(tag), "\"%d\"", revision);
+	response_header(request, MHD_HTTP_HEADER_ETAG, tag);
 }
 
 bool

@@ -15,6 +15,7 @@ static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", NULL};
+static const char *const changed_fields[] = {"body", "metadata", NULL};
 static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
 
 static void index_show(Request *request);
@@ -32,7 +33,8 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
 	.fields = message_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
-	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show,
+	.patch = message_update, .delete = message_delete, .fields = changed_fields},
 	{.pattern = "/healthz", .get = health_show},
 	{.pattern = "/readyz", .get = readiness_show},
 };

@@ -21,6 +21,8 @@
 #define NO_SUCH_ROW "P0002"		/* a parent is missing */
 #define LOCKED "55P03"			/* another transaction has a lock on it */
 #define NOT_ALONE "40000"		/* all or none were wanted, and another was refused */
+#define OTHER_REVISION "55000"	/* a message does not have the revision that it was to have */
+#define OTHER_SENDER "42501"	/* nor the sender */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
 #define QUERY_VALUES 8			/* the most parameters of a statement */

@@ -36,8 +36,14 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ")"},
 	[CREATE_ALL_MESSAGES] = {"create_all_messages",
 	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ", atomic => true)"},
+	[UPDATE_MESSAGE] = {"update_message",
+		"SELECT sqlstate, field, message, current, revision, deleted"
+	" FROM chat.update_message_json($1::text, $2::integer, $3::integer, $4::text, $5::jsonb, $6::integer, $7::text)"},
+	[DELETE_MESSAGE] = {"delete_message",
+		"SELECT sqlstate, field, message, current, revision, deleted"
+	" FROM chat.delete_message_json($1::text, $2::integer, $3::integer, $4::integer, $5::text)"},
 	[GET_MESSAGES] = {"get_messages",
-		"SELECT message, item"
+		"SELECT message, revision, deleted, item"
 	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},
 	[LIST_MESSAGES] = {"list_messages",
 		"SELECT first, last, messages_count, cut, messages, item"

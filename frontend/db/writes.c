@@ -1,6 +1,6 @@
 /*
  * writes.c
- *		Queries that create: messages in batches, applications and chats one by one.
+ *		Queries that change something: new messages in batches, all others one by one.
  *
  * DESIGN
  *
@@ -21,9 +21,8 @@
  * The messages of a chat stay in the order in which they arrived; those of one
  * chat are therefore never in two batches at a time (keyed_queue.c).
  *
- * Creations of applications and chats, and of messages of which all or none are wanted,
- * alternate with batches. Only one is in flight at a time, so that the other sessions are
- * left to the messages. One that waits too long for a lock is tried again after a pause,
+ * All others, and messages of which all or none are wanted, alternate with batches. Only
+ * one is in flight at a time, so that the other sessions are left to the messages. One that waits too long for a lock is tried again after a pause,
  * before those of the same application that came after it.
  */
 #include <stdlib.h>
@@ -67,9 +66,7 @@ obstacle(const KeyedQueue *queue, const Query *query, int count)
 static void
 add(KeyedQueue *queue, Query *query)
 {
-	bool		of_chat = query->statement == CREATE_MESSAGES || query->statement == CREATE_ALL_MESSAGES ||
-		query->statement == DELETE_CHAT;
-	int			number = of_chat ? query->values[MESSAGE_CHAT].number : 0;
+	int			number = query->statement == CREATE_CHAT ? 0 : query->values[MESSAGE_CHAT].number;
 
 	if (!keyed_queue_add(queue, query, query->values[MESSAGE_TOKEN].text, number))
 		query_refuse(query, "Out of memory.");

@@ -1,6 +1,6 @@
 /*
  * writes.h
- *		Queries that create: messages in batches, applications and chats one by one.
+ *		Queries that change something: new messages in batches, all others one by one.
  */
 #ifndef CHATD_WRITES_H
 #define CHATD_WRITES_H
@@ -45,8 +45,7 @@ extern bool outcome_is_success(const PGresult *result, int row);
 extern Failure outcome_failure(const PGresult *result, int row);
 
 /*
- * Queues a query that creates an application, a chat or a message. Fails it at
- * once if the database is not connected or the queue is full.
+ * Queues a query that changes something. Fails it at once if the database is not connected or the queue is full.
  */
 extern void writes_submit(Query *query);
 

@@ -92,8 +92,8 @@ allowed_methods(const Route *route)
 {
 	static char methods[64];
 
-	snprintf(methods, sizeof(methods), "%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "",
-			 route->post ? "POST, " : "", route->delete ? "DELETE, " : "");
+	snprintf(methods, sizeof(methods), "%s%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "",
+			 route->post ? "POST, " : "", route->patch ? "PATCH, " : "", route->delete ? "DELETE, " : "");
 	return methods;
 }
 
@@ -105,6 +105,8 @@ handler_of(const Route *route, const char *method)
 		return route->get;
 	if (strcmp(method, "POST") == 0)
 		return route->post;
+	if (strcmp(method, "PATCH") == 0)
+		return route->patch;
 	return strcmp(method, "DELETE") == 0 ? route->delete : NULL;
 }
 
@@ -118,7 +120,7 @@ set_handler(const Route *route, const Piece *pieces, Request *request)
 		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
 		return;
 	}
-	if (request->handler == route->post)
+	if (request->handler == route->post || request->handler == route->patch)
 	{
 		request->wanted = route->fields;
 		fields_begin(&request->fields, route->fields, request->share);
@@ -179,7 +181,7 @@ router_find(const Service *service, Request *request)
 	request->route = route;
 
 	if (strcmp(request->target, "*") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, DELETE, OPTIONS");
+		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
 	else if (route == NULL)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)

@@ -16,8 +16,9 @@ typedef struct Route
 	const char *pattern;
 	Handler		get;
 	Handler		post;
+	Handler		patch;
 	Handler		delete;
-	const char *const *fields;	/* of the body that post wants; ends with NULL */
+	const char *const *fields;	/* of the body that post or patch wants; ends with NULL */
 	bool		takes_items;	/* the body's data may be an array of them */
 } Route;
 
