@@ -33,6 +33,7 @@ static const Right rights[] = {
 	{"GET", "/applications/{token}/chats/{chat}/messages", SCOPE_READ, REACH_CHAT, 0},
 	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/chats/{chat}/messages/changes", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_READ, REACH_CHAT, 0},
 	{"PATCH", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 1},
 	{"DELETE", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 0},

@@ -28,6 +28,7 @@ void
 call_release(Request *request)
 {
 	free(call_of(request)->page.search.bytes);
+	free(call_of(request)->page.sender.bytes);
 	free(call_of(request)->ticket_content);
 	if (call_of(request)->release)
 		call_of(request)->release(request);

@@ -43,6 +43,9 @@ extern void messages_create_any(Request *request);
 /* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);
 
+/* GET .../messages/changes: what came after a position of a chat. */
+extern void changes_list(Request *request);
+
 /* GET /applications/{token}/messages/search: the same for all chats of an application. */
 extern void messages_search_all(Request *request);
 

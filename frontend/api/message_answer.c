@@ -1,10 +1,16 @@
 /*
  * message_answer.c
- *		Responses that are one message.
+ *		Responses that are one message, or say that there is none.
  */
 #include "api/message_answer.h"
 #include "api/request_header.h"
 #include "http/response.h"
+
+void
+chat_not_found(Request *request)
+{
+	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
+}
 
 void
 message_missing(Request *request)

@@ -1,6 +1,6 @@
 /*
  * message_answer.h
- *		Responses that are one message.
+ *		Responses that are one message, or say that there is none.
  *
  * Its entity tag is its revision, 0 where it has none.
  */
@@ -9,6 +9,9 @@
 
 #include "db/rows.h"
 #include "http/request.h"
+
+/* Responds with 404: there is no chat that could have such messages. */
+extern void chat_not_found(Request *request);
 
 /* Responds with 404: there is no such message. */
 extern void message_missing(Request *request);

@@ -4,17 +4,12 @@
  */
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/message_answer.h"
 #include "api/message_items.h"
 #include "api/new_message.h"
 #include "api/request_header.h"
 #include "http/body.h"
 #include "http/response.h"
-
-static void
-chat_missing(Request *request)
-{
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
-}
 
 static void
 message_unstorable(Request *request)
@@ -27,7 +22,7 @@ static void
 answer_invalid(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
-		chat_missing(request);
+		chat_not_found(request);
 	else
 		respond_invalid_body(request);
 }
@@ -58,7 +53,7 @@ message_create(Request *request)
 
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
 	if (request->items.given)
@@ -68,7 +63,7 @@ message_create(Request *request)
 	}
 	if (!request_key(request, &terms.key) || !request_if_match(request, &terms.if_last))
 		return;
-	call_begin(request, CREATE_MESSAGES, answer_created, chat_missing);
+	call_begin(request, CREATE_MESSAGES, answer_created, chat_not_found);
 	call_of(request)->unstorable = message_unstorable;
 	new_message_read(request, &request->fields, terms, &call_of(request)->query, &request->faults);
 	if (!body_is_invalid(request))
@@ -76,7 +71,7 @@ message_create(Request *request)
 		call_write(request);
 		return;
 	}
-	call_begin(request, GET_CHAT, answer_invalid, chat_missing);
+	call_begin(request, GET_CHAT, answer_invalid, chat_not_found);
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	call_read(request);

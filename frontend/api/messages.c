@@ -16,26 +16,71 @@ enum
 	COLUMN_DELETED
 };
 
+/* Responds with no matches, since no message can have the text; rows has the parent, which exists. */
 static void
-chat_missing(Request *request)
+answer_none(Request *request, const Rows *rows)
 {
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
+	if (rows->count == 0)
+		call_of(request)->missing(request);
+	else
+		page_answer_none(request);
+}
+
+static void
+text_unstorable(Request *request)
+{
+	call_begin(request, GET_CHAT, answer_none, chat_not_found);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
+}
+
+static void
+answer_filtered(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		chat_not_found(request);
+	else
+		page_answer(request, rows);
+}
+
+/* Lists the messages of a sender, or deleted ones, too. */
+static void
+list_filtered(Request *request, bool last)
+{
+	const Page *page = &call_of(request)->page;
+
+	call_begin(request, last ? LAST_FILTERED_MESSAGES : LIST_FILTERED_MESSAGES, answer_filtered, chat_not_found);
+	call_of(request)->unstorable = text_unstorable;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	page_add_bounds(request);
+	call_add_number(request, PAGE_BYTES);
+	call_add_text(request, page->sender.bytes, page->sender.length);
+	call_add_number(request, page->deleted ? 1 : 0);
+	call_read(request);
 }
 
 void
 messages_list(Request *request)
 {
+	const Page *page = &call_of(request)->page;
 	bool		last;
 
 	if (!page_read(request, PAGE_OF_MESSAGES))
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	last = call_of(request)->page.last > 0;
-	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, page_answer, chat_missing);
+	last = page->last > 0;
+	if (page->sender.bytes || page->deleted)
+	{
+		list_filtered(request, last);
+		return;
+	}
+	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, page_answer, chat_not_found);
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	page_add_bounds(request);
@@ -53,25 +98,6 @@ read_search(Request *request, PageKind kind)
 	return request->status == 0;
 }
 
-/* Responds with no matches, since no message can contain the text; rows has the parent, which exists. */
-static void
-answer_none(Request *request, const Rows *rows)
-{
-	if (rows->count == 0)
-		call_of(request)->missing(request);
-	else
-		page_answer_none(request);
-}
-
-static void
-search_unstorable(Request *request)
-{
-	call_begin(request, GET_CHAT, answer_none, chat_missing);
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
-	call_read(request);
-}
-
 void
 messages_search(Request *request)
 {
@@ -79,11 +105,11 @@ messages_search(Request *request)
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	call_begin(request, SEARCH_MESSAGES, page_answer, chat_missing);
-	call_of(request)->unstorable = search_unstorable;
+	call_begin(request, SEARCH_MESSAGES, page_answer, chat_not_found);
+	call_of(request)->unstorable = text_unstorable;
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);

@@ -33,6 +33,7 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
 	.fields = message_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/changes", .get = changes_list},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show,
 	.patch = message_update, .delete = message_delete, .fields = changed_fields},
 	{.pattern = "/healthz", .get = health_show},

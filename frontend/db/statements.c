@@ -53,6 +53,18 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT first, last, messages_count, cut, messages, item"
 		" FROM chat.last_messages_json($1::text[], $2::integer[], $3::integer[], max_size => $4::integer)",
 	BATCH_OF_PAGES},
+	[LIST_FILTERED_MESSAGES] = {"list_filtered_messages",
+		"SELECT first, last, messages_count, cut, messages"
+		" FROM chat.list_messages_json(ARRAY[$1::text], ARRAY[$2::integer], ARRAY[$3::integer], ARRAY[$4::integer],"
+	" ARRAY[$5::integer], $6::integer, ARRAY[$7::text], ARRAY[$8::integer = 1])"},
+	[LAST_FILTERED_MESSAGES] = {"last_filtered_messages",
+		"SELECT first, last, messages_count, cut, messages"
+		" FROM chat.last_messages_json(ARRAY[$1::text], ARRAY[$2::integer], ARRAY[$3::integer], $4::integer,"
+	" ARRAY[$5::text], ARRAY[$6::integer = 1])"},
+	[LIST_CHANGES] = {"list_changes",
+		"SELECT changes, changes_count, cut, \"position\", field, item"
+		" FROM chat.list_changes_json($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],"
+	" max_size => $6::integer)", BATCH_OF_PAGES},
 	[SEARCH_MESSAGES] = {"search_messages",
 		"SELECT first, last, messages_count, cut, messages"
 		" FROM chat.search_messages_json($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer,"

@@ -138,3 +138,96 @@ def test_users_change_their_own(cluster, chatd, chats, messages):
         assert server.request("DELETE", path, headers=ann).status == 204
     finally:
         server.stop()
+
+
+def replica(chatd, messages, limit, after="0", rows=None):
+    """A copy of a chat, brought up to date by its changes from a position on; and the position that it has come to."""
+    rows = {} if rows is None else rows
+    path = "%s/changes?limit=%d&after=" % (messages, limit)
+    following = path + after
+    while following:
+        answer = chatd.get(following)
+        assert answer.status == 200
+        for change in answer.json:
+            assert list(change) == ["position", "event", "message"]
+            rows[change["message"]["number"]] = change["message"]
+            after = change["position"]
+        link = answer.headers.get("link")
+        assert link in (None, '<?limit=%d&after=%s>; rel="next"' % (limit, after))
+        following = path + after if link else None
+    return rows, after
+
+
+def table(chatd, messages):
+    return {row["number"]: row for row in chatd.get(messages + "?deleted=true&limit=1000").json}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_changes(chatd, messages, limit):
+    for i in range(4):
+        chatd.post(messages, {"body": "message %d" % i})
+    rows, after = replica(chatd, messages, limit)
+    assert after == "4.0" and rows == table(chatd, messages)
+    patch(chatd, messages + "/2", {"body": "edited"})
+    delete(chatd, messages + "/3")
+    chatd.post(messages, {"body": "ninth", "number": 9})
+    chatd.post(messages, {"body": "filled in", "number": 7})
+    patch(chatd, messages + "/2", {"metadata": {"again": True}})
+    answer = chatd.get(messages + "/changes?after=" + after)
+    assert [(change["position"], change["event"], change["message"]["number"]) for change in answer.json] == [
+        ("4.2", "deleted", 3), ("4.4", "updated", 2), ("7.4", "created", 7), ("9.4", "created", 9)]
+    rows, after = replica(chatd, messages, limit, after, rows)
+    assert after == "9.4" and rows == table(chatd, messages)
+    assert replica(chatd, messages, limit)[0].items() >= {number: row for number, row in rows.items() if "deleted_at" not in row}.items()
+    answer = chatd.get(messages + "/changes?after=9.4")
+    assert (answer.status, answer.json, answer.headers.get("link")) == (200, [], None)
+
+
+@pytest.mark.parametrize("after, error", [
+    *((value, "must be NUMBER or NUMBER.REVISION, integers from 0 to 2147483647.") for value in (
+        "", "-1", "x", "1.", ".1", "1.2.3", "1.-1", "01", "1.01", "1.x", "99999999999", "0.2147483648", "1%2E", "1,2")),
+    ("2", "is beyond the chat's position, 1.0."), ("1.1", "is beyond the chat's position, 1.0."),
+    ("2147483647.2147483647", "is beyond the chat's position, 1.0."),
+])
+def test_positions_that_are_none(chatd, message, messages, after, error):
+    answer = chatd.get(messages + "/changes?after=" + after)
+    assert (answer.status, answer.json) == (400, {"error": "Query parameter 'after' " + error}) and message
+
+
+def test_changes_of_nothing(chatd, chats, messages):
+    assert chatd.get(messages + "/changes").json == []
+    for path in (chats + "/9/messages/changes", chats + "/x/messages/changes", "/applications/none/chats/1/messages/changes"):
+        assert (chatd.get(path).status, chatd.get(path).json) == (404, {"error": "Chat not found"})
+    for query in ("before=1", "last=1", "sender=x", "deleted=true", "limit=0", "limit=1001", "after=0&after=0", "limit=1&limit=1", "deleted=x"):
+        assert chatd.get(messages + "/changes?" + query).status == 400
+
+
+def test_filters(chatd, messages):
+    for i, sender in enumerate(["ann", "bob", "Ann", None, "ann", "a&b é", "ann"]):
+        chatd.post(messages, {"body": "message %d" % i, "sender": sender})
+    delete(chatd, messages + "/7")
+
+    def numbers(query):
+        answer = chatd.get(messages + "?" + query)
+        assert answer.status == 200
+        return [row["number"] for row in answer.json], answer.headers.get("link")
+
+    assert numbers("sender=ann") == ([1, 5], None)
+    assert numbers("sender=ann&limit=1") == ([1], '<?sender=ann&limit=1&after=1>; rel="next"')
+    assert numbers("sender=ann&after=1&limit=2")[0] == [5]
+    assert numbers("sender=ann&last=1") == ([5], '<?sender=ann&limit=1&before=5>; rel="prev"')
+    assert numbers("sender=a%26b+%C3%A9&limit=1") == ([6], '<?sender=a%26b%20%C3%A9&limit=1&after=6>; rel="next"')
+    assert numbers("sender=") == numbers("sender=nobody") == ([], None)
+    assert numbers("deleted=true&after=5") == ([6, 7], '<?deleted=true&before=6>; rel="prev"')
+    assert numbers("deleted=true&last=1")[0] == [7]
+    assert numbers("deleted=true&sender=ann")[0] == [1, 5]
+    assert numbers("deleted=false&last=1")[0] == [6]
+    for query in ("deleted=1", "deleted", "deleted=true&deleted=true", "sender=a&sender=b"):
+        assert chatd.get(messages + "?" + query).status == 400
+    for path in (messages.replace("/1/", "/9/"), messages.replace("/1/", "/x/")):
+        for query in ("sender=ann", "sender=ann&last=1", "deleted=true"):
+            assert chatd.get(path + "?" + query).status == 404
+    for path in (messages + "/search?query=x&", messages.rsplit("/", 2)[0] + "?"):
+        for query, name in (("sender=ann", "sender"), ("deleted=true", "deleted"), ("last=1", "last")):
+            answer = chatd.get(path + query)
+            assert answer.json == {"error": "Query parameter '%s' is for the list of a chat's messages only." % name}
