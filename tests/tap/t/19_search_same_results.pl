@@ -12,7 +12,6 @@ use Cwd qw(abs_path);
 use Elasticsearch;
 use Encode qw(decode encode);
 use File::Basename qw(dirname);
-use IPC::Run;
 use POSIX qw(floor);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -21,7 +20,6 @@ use Test::More;
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 
 my $top = abs_path(dirname(__FILE__) . '/../../..');
-my $chatd = $ENV{CHATD} // "$top/build/chatd";
 my $file = "$top/tests/data/ubuntu-irc.tsv.gz";
 
 # The log: bodies folded, in UTF-8, each on a line; and the key of each line. A chat is a day, in the
@@ -105,12 +103,9 @@ my $node = new_search_cluster('main', $elasticsearch, extra => [ '--encoding=UTF
 make_checks($node, 'postgres');
 wait_for_index($node, 'postgres');
 sql('ALTER ROLE chat_api LOGIN');
-my $chatd_log = '';
-my $server = IPC::Run::start([ $chatd, '--port', '0', '--database', $node->connstr('postgres') . ' user=chat_api' ], '<', \undef, '>', \$chatd_log, '2>&1');
-poll(sub { $server->pump_nb; $chatd_log =~ / listening on .*port \d+/ }) or die "chatd: $chatd_log";
-my ($port) = $chatd_log =~ / listening on .*port (\d+)/;
-my $loaded = '';
-my $loader = IPC::Run::start([ '/usr/bin/python3', "$top/tests/load/load.py", $file, "http://127.0.0.1:$port" ], '<', \undef, '>', \$loaded, '2>&1');
+my ($chatd, $port) = start_chatd($node, 'postgres');
+my $loaded = "$PostgreSQL::Test::Utils::log_path/load.log";
+my $loader = start_program($loaded, '/usr/bin/python3', "$top/tests/load/load.py", $file, "http://127.0.0.1:$port");
 
 # Meanwhile each search finds what PostgreSQL alone finds in the same snapshot.
 sub right_now
@@ -125,7 +120,7 @@ sub right_now
 
 wait_until($node, 'postgres', 'SELECT sum(indexed_number) > 2000 FROM chat_internal.search_watermarks', 'indexing goes on during the load');
 my ($asked, $wrong) = (0, 0);
-while ($loader->pumpable && $loader->pump_nb)
+while ($loader->pumpable)
 {
 	last if !defined sql(q{SELECT 1 FROM chat.chats WHERE last_message_number = 0 LIMIT 1});
 	last if sql('SELECT count(*) FROM chat.messages') >= 196_123;
@@ -134,10 +129,10 @@ while ($loader->pumpable && $loader->pump_nb)
 }
 cmp_ok($asked, '>', 0, 'searches during the load');
 is($wrong, 0, 'all of them were right');
-$loader->finish;
-like($loaded, qr/numbers, counts and bodies read back equal what was sent/, 'loaded');
-$server->signal('TERM');
-$server->finish;
+ok(wait_for_end($loader), 'loaded') or diag(slurp_file("$loaded.err"));
+like(slurp_file($loaded), qr/numbers, counts and bodies read back equal what was sent/, 'and read back');
+$chatd->signal('TERM');
+wait_for_end($chatd);
 ok(wait_until_idle($node, 'postgres'), 'indexed');
 
 # All queries, in one session, which notes how each search was answered.

@@ -164,6 +164,16 @@ my %interruptions = (
 		SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1})) } ]);
 my $follower = start_following();
 
+# It follows for ever.
+sub stop_following
+{
+	kill 'KILL', $follower;
+	waitpid $follower, 0;
+	return;
+}
+
+END { local $?; stop_following() if $follower; }
+
 foreach my $round (sort keys %interruptions)
 {
 	my ($what, $interrupt) = @{ $interruptions{$round} };
@@ -171,19 +181,18 @@ foreach my $round (sort keys %interruptions)
 	my @harnesses = start_writers($round, 2000);
 
 	ok(poll(sub { progress() > $before + 600 }), "$what: under load");
-	kill 'KILL', $follower;
-	waitpid $follower, 0;
+	stop_following();
 	$follower = start_following();
 	$interrupt->();
-	$_->finish foreach @harnesses;
+	wait_for_end($_) foreach @harnesses;
 	ok($node->poll_query_until('postgres', 'SELECT true'), "$what: the server is back");
 	end_prepared();
 }
 
-$_->finish foreach start_writers(4, 60);
-kill 'KILL', $follower;
-waitpid $follower, 0;
-waitpid start_following(1), 0;
+wait_for_end($_) foreach start_writers(4, 60);
+stop_following();
+$follower = start_following(1);
+ok(poll(sub { waitpid($follower, POSIX::WNOHANG) == $follower }), 'it comes to an end') and $follower = undef;
 ok(!-e "$dir/wrong", 'positions go on') || diag(slurp_file("$dir/wrong"));
 is(join("\n", complaints()), '', 'no writer complains');
 
