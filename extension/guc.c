@@ -17,7 +17,7 @@
 #include "changes/redis_key_queue.h"
 #include "changes/shmem.h"
 #include "common/compat.h"
-#include "core/message.h"
+#include "core/message_check.h"
 #include "elasticsearch/es_client.h"
 #include "elasticsearch/es_index_requests.h"
 #include "guc.h"

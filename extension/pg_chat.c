@@ -20,6 +20,7 @@
 #include "common/sql_signature.h"
 #include "core/number_cache.h"
 #include "core/row_triggers.h"
+#include "core/statement_triggers.h"
 #include "guc.h"
 #include "jobs.h"
 #include "rows/known_tables.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	change_tracking_init();
 	number_cache_init();
 	row_triggers_init();
+	statement_triggers_init();
 	search_queue_init();
 	jobs_init();
 	if (process_shared_preload_libraries_in_progress)

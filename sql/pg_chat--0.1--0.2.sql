@@ -42,9 +42,10 @@ CREATE TABLE chat_internal.deleted_messages (
 	revision integer NOT NULL,
 	number integer NOT NULL,
 	deleted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	messages integer NOT NULL DEFAULT 1,
 	CONSTRAINT deleted_messages_pkey PRIMARY KEY (application_id, chat_number, revision)
 );
-COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
+COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number; or the last of so many with consecutive numbers, which took consecutive revisions. They go with their chat.';
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 ALTER TABLE chat.changed_chats RENAME TO recount_queue;
@@ -138,6 +139,9 @@ ALTER TYPE chat.application_message ADD ATTRIBUTE sender text, ADD ATTRIBUTE met
 ALTER TYPE chat.found_message ADD ATTRIBUTE sender text, ADD ATTRIBUTE metadata jsonb,
 	ADD ATTRIBUTE edited_at timestamptz, ADD ATTRIBUTE deleted_at timestamptz, ADD ATTRIBUTE revision integer;
 COMMENT ON TYPE chat.message IS 'A message of a chat: sender, who sent it, and metadata, a JSON object, as the sender named them; edited_at, when it was last edited; deleted_at, when it was deleted; revision, that of the last change. Null where there is none.';
+
+CREATE TYPE chat_internal.change AS (position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.change IS 'A change of a chat: position, N.R, the highest number and the highest revision that a reader has seen who has come so far; event, created, updated or deleted; and the message as it is now. Of one that is gone there is but number, deleted_at and revision.';
 
 ALTER TYPE chat.outcome ADD ATTRIBUTE created_at timestamptz, ADD ATTRIBUTE revision integer, ADD ATTRIBUTE replayed boolean;
 COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number, when it was created, its revision if it has one, and whether it was there already; or else the SQLSTATE, the argument at fault and the error''s message.';
@@ -256,6 +260,22 @@ CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bo
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE ROWS 100;
+CREATE FUNCTION chat_internal.list_messages(application integer, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_list_messages_by_id'
+	LANGUAGE C STABLE ROWS 100;
+CREATE FUNCTION chat_internal.list_messages(token text, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_list_messages_by_token'
+	LANGUAGE C STABLE ROWS 100;
+CREATE FUNCTION chat_internal.last_messages(application integer, chat integer, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_last_messages_by_id'
+	LANGUAGE C STABLE ROWS 100;
+CREATE FUNCTION chat_internal.last_messages(token text, chat integer, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
+	RETURNS SETOF chat.message
+	AS 'MODULE_PATHNAME', 'chat_last_messages_by_token'
+	LANGUAGE C STABLE ROWS 100;
 UPDATE pg_catalog.pg_proc AS p
 SET (pronargs, pronargdefaults, proargtypes, proargnames, proargdefaults) =
 	(SELECT n.pronargs, n.pronargdefaults, n.proargtypes, n.proargnames, n.proargdefaults FROM pg_catalog.pg_proc AS n WHERE n.oid = f.new)
@@ -263,22 +283,62 @@ FROM (VALUES
 	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb)'::regprocedure),
 	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb)'::regprocedure),
 	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure),
-	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure)) AS f (old, new)
+	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure),
+	('chat.list_messages(integer, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean)'::regprocedure),
+	('chat.list_messages(text, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean)'::regprocedure),
+	('chat.last_messages(integer, integer, integer)'::regprocedure, 'chat_internal.last_messages(integer, integer, integer, text, boolean)'::regprocedure),
+	('chat.last_messages(text, integer, integer)'::regprocedure, 'chat_internal.last_messages(text, integer, integer, text, boolean)'::regprocedure)) AS f (old, new)
 WHERE p.oid = f.old;
 DROP FUNCTION
 	chat_internal.create_message(integer, integer, text, integer, text, jsonb),
 	chat_internal.create_message(text, integer, text, integer, text, jsonb),
 	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]),
-	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]);
+	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]),
+	chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean),
+	chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean),
+	chat_internal.last_messages(integer, integer, integer, text, boolean),
+	chat_internal.last_messages(text, integer, integer, text, boolean);
 COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb) IS
 'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. Errors: P0002 no such application or chat, 23502 body or sender blank, 22001 body, sender or metadata too long, 23514 metadata no object, 23505 number taken, 22003 number below 1, 54000 no number left.';
 COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
 'Creates many messages, of any applications and chats, from arrays of equal length; numbers, senders and metadata may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number and when it was created, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
+COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer, text, boolean) IS
+'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000; sender: those of this sender alone; deleted: deleted ones, too. Errors: P0002 no such application or chat, 22023 with the argument''s name.';
+COMMENT ON FUNCTION chat.last_messages(integer, integer, integer, text, boolean) IS
+'The last messages of the chat, ascending by number; limit, sender and deleted are as for list_messages. Errors: P0002 no such application or chat, 22023 limit.';
+COMMENT ON FUNCTION chat.get_message(integer, integer, integer) IS
+'The message with this number, also if it was deleted; no row if there is none. Errors: P0002 no such application or chat.';
+COMMENT ON FUNCTION chat.get_messages(integer[], integer[], integer[]) IS
+'Many messages, of any applications and chats, from arrays of equal length. Returns those that exist, deleted ones, too, in the caller''s order, each with its place in the arrays (item 1, 2, 3, ...); a missing application, chat or message gives no row and costs the others nothing. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.list_messages(integer[], integer[], integer[], integer[], integer[]) IS
+'Many pages of messages, of any applications and chats, from arrays of equal length; after, before and limit are as for one page and may be NULL by element; deleted messages are left out. Returns the pages in the caller''s order, each row with its page''s place in the arrays (item 1, 2, 3, ...). A page without messages gives one row with nothing but its item; a missing application or chat gives none and costs the others nothing. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
+
 CREATE FUNCTION chat_internal.after_insert_applications() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_insert_applications' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
 'Trigger: has the sequence of applications'' ids go on after those that a direct insertion named.';
+
+-- Changes of messages have an order.
+COMMENT ON FUNCTION chat_internal.before_insert() IS
+'Trigger: numbers a chat or message that is inserted directly; a message below the highest number takes the next revision of its chat. Errors: 23503 no such parent, 22003 number below 1, 54000 no number or revision left.';
+COMMENT ON FUNCTION chat_internal.before_update_messages() IS
+'Trigger: gives a message that is changed directly the next revision of its chat, and a key that it gets what before_insert gives it. Errors: as there, and 54000 no revision left.';
+COMMENT ON FUNCTION chat_internal.after_update_messages() IS
+'Trigger: queues what is to be counted after an UPDATE of messages, records keys that are gone as deleted, and writes highest numbers and last revisions.';
+COMMENT ON FUNCTION chat_internal.after_delete_messages() IS
+'Trigger: records messages as deleted after a DELETE, each with a revision of its chat, and queues what is to be counted.';
+COMMENT ON FUNCTION chat_internal.before_truncate() IS
+'Trigger: queues everything, to be counted after a TRUNCATE, and records messages as deleted, each with a revision of its chat, unless all chats go, too.';
+DROP TRIGGER before_key_update ON chat.messages;
+CREATE TRIGGER before_update BEFORE UPDATE ON chat.messages
+	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_messages();
+CREATE FUNCTION chat_internal.after_truncate_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_truncate_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_truncate_chats() IS
+'Trigger: forgets after a TRUNCATE of chats which of their messages were deleted.';
+CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_truncate_chats();
 
 -- Where a table has a trigger before each update, PostgreSQL locks the row first.
 DROP TRIGGER before_update ON chat.chats;
@@ -322,7 +382,7 @@ COMMENT ON FUNCTION chat_internal.job_status() IS
 
 CREATE FUNCTION chat_internal.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
-	LANGUAGE C VOLATILE ROWS 6;
+	LANGUAGE C VOLATILE ROWS 7;
 
 CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
@@ -335,20 +395,20 @@ CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], 
 COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
 'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
 
-CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
+CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
-'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+COMMENT ON FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]) IS
+'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. senders, deleted: as sender and deleted of list_messages(text, ...), NULL, whole or by element, for any, and for false. Errors: as there, and 22023 max_size.';
 
-CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
+CREATE FUNCTION chat_internal.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_last_messages_json'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) IS
+COMMENT ON FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) IS
 'As list_messages_json, of the last messages of each chat. Errors: as there.';
 
 CREATE FUNCTION chat_internal.search_messages_json(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
@@ -617,6 +677,68 @@ CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAUL
 COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer) IS
 'As create_chat(text, integer), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}. Errors: as there.';
 
+CREATE FUNCTION chat_internal.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
+	RETURNS chat.message
+	AS 'MODULE_PATHNAME', 'chat_update_message_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) IS
+'Edits a message, and returns it as it is then, with the next revision of its chat and the present as edited_at; what is the same already takes none. body, metadata: as for create_message, null to leave what there is; metadata ''null''::jsonb takes it away. if_revision: the revision that the message is to have, 0 standing for none; null for any. Errors: P0002 no such application, chat or message, or it was deleted, 22023 neither body nor metadata, 55000 another revision, 23502 body blank, 22001 too long, 23514 metadata no object, 54000 no revision left.';
+
+CREATE FUNCTION chat_internal.update_message(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
+	RETURNS chat.message
+	AS 'MODULE_PATHNAME', 'chat_update_message_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) IS
+'As update_message(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.delete_message(application integer, chat integer, number integer, if_revision integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_message_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_message(integer, integer, integer, integer) IS
+'Deletes a message: its body becomes empty, sender, metadata and edited_at null, deleted_at the present; it takes the next revision of its chat, is not counted any more, and its number stays taken. Returns whether it was there; false if it was deleted already. if_revision: as for update_message. Errors: P0002 no such application, chat or message, 55000 another revision, 54000 no revision left.';
+
+CREATE FUNCTION chat_internal.delete_message(token text, chat integer, number integer, if_revision integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_message_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_message(text, integer, integer, integer) IS
+'As delete_message(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+	AS 'MODULE_PATHNAME', 'chat_update_message_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+
+CREATE FUNCTION chat_internal.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) IS
+'As delete_message(text, ...), with an outcome as of update_message_json.';
+
+CREATE FUNCTION chat_internal.list_changes(application integer, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.change
+	AS 'MODULE_PATHNAME', 'chat_list_changes_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) IS
+'What came to the chat after a position, the highest number and the highest revision that a reader has seen: first what was changed below, in the order of revisions, then what was appended, in the order of numbers, each message as it is now. limit: rows at most, 1 to 1000; go on after the last row''s position. Whoever puts each row into a table, by number, ends with the chat''s. Errors: P0002 no such application or chat, 22023 with the argument''s name, also for a position that the chat has not reached.';
+
+CREATE FUNCTION chat_internal.list_changes(token text, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat_internal.change
+	AS 'MODULE_PATHNAME', 'chat_list_changes_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) IS
+'As list_changes(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_changes_json(tokens text[], chats integer[], after_number integer[], after_revision integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT changes json, OUT changes_count integer, OUT cut boolean, OUT "position" text, OUT field text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_changes_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) IS
+'Many pages as of list_changes(text, ...), from arrays of equal length; after_number, after_revision and limit may be NULL by element. One row for each, in the caller''s order, with its place in the arrays (item 1, 2, 3, ...): changes, an array of {"position": ..., "event": ..., "message": ...}, the message as of get_messages_json; how many they are; the position to go on after. max_size: bytes of changes, 1 or more, null for any; a page ends before the change that would make it larger, but has one, and then is cut. A missing application or chat gives no row and costs the others nothing. A position that the chat has not reached gives field, the argument''s name, no changes, and the chat''s own position. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -627,14 +749,23 @@ SELECT chat_internal.own_tables();
 DROP FUNCTION chat_internal.own_tables();
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message, create_messages and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or read messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_application_json(text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_chat_json(text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message(text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
 ALTER TABLE chat_internal.api_keys SET SCHEMA chat;
@@ -660,6 +791,7 @@ ALTER PROCEDURE chat_internal.wait_for_changes(bigint, integer, integer[], integ
 COMMENT ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], integer[], boolean) IS
 'Waits until chats change, and returns which: CALL chat.wait_for_changes(position, timeout). position: what the last call returned, null at first; timeout: milliseconds, 0 to 3600000, after which it returns without any. Returns one row: the position to go on from; applications and chats, the keys of those that committed transactions changed since position, each once, where chat 0 stands for the chats of the application; everything, true where any chat may have changed, and these are null, as at first, after a restart, after COMMIT PREPARED or replicated changes, or if more than some thousands changed. A change is a hint, and may turn out to be none: what it is, chat.list_changes() tells. It returns in the moment after the commit; where many chats change, 100 times a second. It holds no snapshot while it waits, so it cannot be called in a transaction block or a function. Without pg_chat in shared_preload_libraries, and on a standby, it looks every 10 ms whether anything at all was written, and then everything is true. What a role wrote with triggers disabled is never told: look at what you watch once in a while, chatd does so each second. Errors: 22023 timeout, 25001 in a transaction block or a function.';
 ALTER TABLE chat_internal.cursors SET SCHEMA chat;
+ALTER TYPE chat_internal.change SET SCHEMA chat;
 ALTER TYPE chat_internal.cursor SET SCHEMA chat;
 ALTER TYPE chat_internal.unread_chat SET SCHEMA chat;
 SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
@@ -673,7 +805,7 @@ ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer) SET SC
 ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) SET SCHEMA chat;
 REVOKE ALL ON TABLE chat.cursors FROM PUBLIC;
-REVOKE ALL ON TYPE chat.cursor, chat.unread_chat FROM PUBLIC;
+REVOKE ALL ON TYPE chat.change, chat.cursor, chat.unread_chat FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.set_cursor(integer, integer, text, integer, boolean),
 	chat.set_cursor(text, integer, text, integer, boolean),
@@ -701,21 +833,36 @@ GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], int
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
+	chat.list_changes(integer, integer, integer, integer, integer),
+	chat.list_changes(text, integer, integer, integer, integer),
+	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.update_message(integer, integer, integer, text, jsonb, integer),
+	chat.update_message(text, integer, integer, text, jsonb, integer),
+	chat.delete_message(integer, integer, integer, integer),
+	chat.delete_message(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer),
+	chat.delete_message_json(text, integer, integer, integer),
 	chat.create_application_json(text),
 	chat.create_chat_json(text, integer),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
-	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
+	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	chat.rfc3339(timestamptz),
+	chat.list_changes(text, integer, integer, integer, integer),
+	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
+	chat.update_message(text, integer, integer, text, jsonb, integer),
+	chat.delete_message(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer),
+	chat.delete_message_json(text, integer, integer, integer),
 	chat.create_application_json(text),
 	chat.create_chat_json(text, integer),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
-	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
+	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer)
 TO chat_api;
@@ -745,7 +892,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.use_ticket(text, bytea)
 TO chat_api;
 GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.after_truncate_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
 
 -- Readers of the views may call these two, which the views use instead of search_lag.
 UPDATE pg_catalog.pg_proc

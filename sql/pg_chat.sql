@@ -112,9 +112,10 @@ CREATE TABLE chat_internal.deleted_messages (
 	revision integer NOT NULL,
 	number integer NOT NULL,
 	deleted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	messages integer NOT NULL DEFAULT 1,
 	CONSTRAINT deleted_messages_pkey PRIMARY KEY (application_id, chat_number, revision)
 );
-COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number. They go with their chat.';
+COMMENT ON TABLE chat_internal.deleted_messages IS 'Messages that a direct DELETE, a TRUNCATE or a change of their key took away, so that no row of chat.messages tells of it: the revision that each took, and its number; or the last of so many with consecutive numbers, which took consecutive revisions. They go with their chat.';
 
 -- The key holds for what happens to chats: their messages go with them, and a
 -- restore loads them first. Its check of each inserted message is off: the
@@ -171,12 +172,12 @@ COMMENT ON TABLE chat_internal.recount_queue IS 'Queue: chats whose messages wer
 CREATE FUNCTION chat_internal.before_insert() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_insert' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.before_insert() IS
-'Trigger: numbers a chat or message that is inserted directly. Errors: 23503 no such parent, 22003 number below 1, 54000 no number left.';
+'Trigger: numbers a chat or message that is inserted directly; a message below the highest number takes the next revision of its chat. Errors: 23503 no such parent, 22003 number below 1, 54000 no number or revision left.';
 
 CREATE FUNCTION chat_internal.before_update_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_update_messages' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.before_update_messages() IS
-'Trigger: does as before_insert for a message whose key is updated. Errors: as there.';
+'Trigger: gives a message that is changed directly the next revision of its chat, and a key that it gets what before_insert gives it. Errors: as there, and 54000 no revision left.';
 
 CREATE FUNCTION chat_internal.after_update_chats() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_update_chats' LANGUAGE C;
@@ -201,12 +202,12 @@ COMMENT ON FUNCTION chat_internal.after_insert_applications() IS
 CREATE FUNCTION chat_internal.after_update_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_update_messages' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_update_messages() IS
-'Trigger: queues what is to be counted after an UPDATE of messages, and writes the highest numbers.';
+'Trigger: queues what is to be counted after an UPDATE of messages, records keys that are gone as deleted, and writes highest numbers and last revisions.';
 
 CREATE FUNCTION chat_internal.after_delete_messages() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_delete_messages' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.after_delete_messages() IS
-'Trigger: queues what is to be counted after a DELETE of messages.';
+'Trigger: records messages as deleted after a DELETE, each with a revision of its chat, and queues what is to be counted.';
 
 CREATE FUNCTION chat_internal.after_delete_chats() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_after_delete_chats' LANGUAGE C;
@@ -216,7 +217,12 @@ COMMENT ON FUNCTION chat_internal.after_delete_chats() IS
 CREATE FUNCTION chat_internal.before_truncate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'chat_before_truncate' LANGUAGE C;
 COMMENT ON FUNCTION chat_internal.before_truncate() IS
-'Trigger: queues everything, to be counted after a TRUNCATE.';
+'Trigger: queues everything, to be counted after a TRUNCATE, and records messages as deleted, each with a revision of its chat, unless all chats go, too.';
+
+CREATE FUNCTION chat_internal.after_truncate_chats() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'chat_after_truncate_chats' LANGUAGE C;
+COMMENT ON FUNCTION chat_internal.after_truncate_chats() IS
+'Trigger: forgets after a TRUNCATE of chats which of their messages were deleted.';
 
 CREATE TRIGGER after_insert AFTER INSERT ON chat.applications
 	REFERENCING NEW TABLE AS new_rows
@@ -226,7 +232,7 @@ CREATE TRIGGER before_insert BEFORE INSERT ON chat.messages
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_insert();
 CREATE TRIGGER after_insert AFTER INSERT ON chat.messages
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert();
-CREATE TRIGGER before_key_update BEFORE UPDATE OF application_id, chat_number, number ON chat.messages
+CREATE TRIGGER before_update BEFORE UPDATE ON chat.messages
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.before_update_messages();
 CREATE TRIGGER after_update AFTER UPDATE ON chat.messages
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
@@ -250,6 +256,8 @@ CREATE TRIGGER after_delete AFTER DELETE ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_delete_chats();
 CREATE TRIGGER before_truncate BEFORE TRUNCATE ON chat.chats
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.before_truncate();
+CREATE TRIGGER after_truncate AFTER TRUNCATE ON chat.chats
+	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_truncate_chats();
 
 CREATE TRIGGER after_change AFTER INSERT OR UPDATE OR DELETE ON chat.application_counters
 	FOR EACH ROW EXECUTE FUNCTION chat_internal.after_application_counters();
@@ -471,6 +479,7 @@ CREATE TYPE chat.chat AS (number integer, messages_count integer, last_message_n
 CREATE TYPE chat.message AS (number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
 CREATE TYPE chat.application_message AS (chat_number integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
 CREATE TYPE chat.found_message AS (item integer, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+CREATE TYPE chat.change AS (position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
 CREATE TYPE chat.outcome AS (item integer, number integer, sqlstate text, field text, message text, created_at timestamptz, revision integer, replayed boolean);
 CREATE TYPE chat.repaired_count AS (application_id integer, chat_number integer, counter text, old_value integer, new_value integer);
 CREATE TYPE chat.search_difference AS (application_id integer, chat_number integer, number integer, difference text);
@@ -481,6 +490,7 @@ COMMENT ON TYPE chat.chat IS 'A chat with the count of its messages and the high
 COMMENT ON TYPE chat.message IS 'A message of a chat: sender, who sent it, and metadata, a JSON object, as the sender named them; edited_at, when it was last edited; deleted_at, when it was deleted; revision, that of the last change. Null where there is none.';
 COMMENT ON TYPE chat.application_message IS 'A message of an application.';
 COMMENT ON TYPE chat.found_message IS 'A message that was found for one item of a call for many.';
+COMMENT ON TYPE chat.change IS 'A change of a chat: position, N.R, the highest number and the highest revision that a reader has seen who has come so far; event, created, updated or deleted; and the message as it is now. Of one that is gone there is but number, deleted_at and revision.';
 COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: its number, when it was created, its revision if it has one, and whether it was there already; or else the SQLSTATE, the argument at fault and the error''s message.';
 
 ---------------------------------------------------------------------------
@@ -615,12 +625,38 @@ CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text
 COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
+CREATE FUNCTION chat.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
+	RETURNS chat.message
+	AS 'MODULE_PATHNAME', 'chat_update_message_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.update_message(integer, integer, integer, text, jsonb, integer) IS
+'Edits a message, and returns it as it is then, with the next revision of its chat and the present as edited_at; what is the same already takes none. body, metadata: as for create_message, null to leave what there is; metadata ''null''::jsonb takes it away. if_revision: the revision that the message is to have, 0 standing for none; null for any. Errors: P0002 no such application, chat or message, or it was deleted, 22023 neither body nor metadata, 55000 another revision, 23502 body blank, 22001 too long, 23514 metadata no object, 54000 no revision left.';
+
+CREATE FUNCTION chat.update_message(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
+	RETURNS chat.message
+	AS 'MODULE_PATHNAME', 'chat_update_message_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.update_message(text, integer, integer, text, jsonb, integer) IS
+'As update_message(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.delete_message(application integer, chat integer, number integer, if_revision integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_message_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_message(integer, integer, integer, integer) IS
+'Deletes a message: its body becomes empty, sender, metadata and edited_at null, deleted_at the present; it takes the next revision of its chat, is not counted any more, and its number stays taken. Returns whether it was there; false if it was deleted already. if_revision: as for update_message. Errors: P0002 no such application, chat or message, 55000 another revision, 54000 no revision left.';
+
+CREATE FUNCTION chat.delete_message(token text, chat integer, number integer, if_revision integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_message_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_message(text, integer, integer, integer) IS
+'As delete_message(integer, ...), by the application''s token.';
+
 CREATE FUNCTION chat.get_message(application integer, chat integer, number integer)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_get_message_by_id'
 	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat.get_message(integer, integer, integer) IS
-'The message with this number; no row if there is none. Errors: P0002 no such application or chat.';
+'The message with this number, also if it was deleted; no row if there is none. Errors: P0002 no such application or chat.';
 
 CREATE FUNCTION chat.get_message(token text, chat integer, number integer)
 	RETURNS SETOF chat.message
@@ -629,18 +665,18 @@ CREATE FUNCTION chat.get_message(token text, chat integer, number integer)
 COMMENT ON FUNCTION chat.get_message(text, integer, integer) IS
 'As get_message(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.list_messages(application integer, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat.list_messages(application integer, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_list_messages_by_id'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer) IS
-'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 with the argument''s name.';
+COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer, text, boolean) IS
+'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000; sender: those of this sender alone; deleted: deleted ones, too. Errors: P0002 no such application or chat, 22023 with the argument''s name.';
 
-CREATE FUNCTION chat.list_messages(token text, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat.list_messages(token text, chat integer, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_list_messages_by_token'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.list_messages(text, integer, integer, integer, integer) IS
+COMMENT ON FUNCTION chat.list_messages(text, integer, integer, integer, integer, text, boolean) IS
 'As list_messages(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.get_messages(applications integer[], chats integer[], numbers integer[])
@@ -648,7 +684,7 @@ CREATE FUNCTION chat.get_messages(applications integer[], chats integer[], numbe
 	AS 'MODULE_PATHNAME', 'chat_get_messages_by_id'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.get_messages(integer[], integer[], integer[]) IS
-'Many messages, of any applications and chats, from arrays of equal length. Returns those that exist, in the caller''s order, each with its place in the arrays (item 1, 2, 3, ...); a missing application, chat or message gives no row and costs the others nothing. Errors: 22023 arrays of different length or shape.';
+'Many messages, of any applications and chats, from arrays of equal length. Returns those that exist, deleted ones, too, in the caller''s order, each with its place in the arrays (item 1, 2, 3, ...); a missing application, chat or message gives no row and costs the others nothing. Errors: 22023 arrays of different length or shape.';
 
 CREATE FUNCTION chat.get_messages(tokens text[], chats integer[], numbers integer[])
 	RETURNS SETOF chat.found_message
@@ -662,7 +698,7 @@ CREATE FUNCTION chat.list_messages(applications integer[], chats integer[], afte
 	AS 'MODULE_PATHNAME', 'chat_list_pages_by_id'
 	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat.list_messages(integer[], integer[], integer[], integer[], integer[]) IS
-'Many pages of messages, of any applications and chats, from arrays of equal length; after, before and limit are as for one page and may be NULL by element. Returns the pages in the caller''s order, each row with its page''s place in the arrays (item 1, 2, 3, ...). A page without messages gives one row with nothing but its item; a missing application or chat gives none and costs the others nothing. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
+'Many pages of messages, of any applications and chats, from arrays of equal length; after, before and limit are as for one page and may be NULL by element; deleted messages are left out. Returns the pages in the caller''s order, each row with its page''s place in the arrays (item 1, 2, 3, ...). A page without messages gives one row with nothing but its item; a missing application or chat gives none and costs the others nothing. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
 CREATE FUNCTION chat.list_messages(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[])
 	RETURNS SETOF chat.found_message
@@ -671,19 +707,33 @@ CREATE FUNCTION chat.list_messages(tokens text[], chats integer[], after integer
 COMMENT ON FUNCTION chat.list_messages(text[], integer[], integer[], integer[], integer[]) IS
 'As list_messages(integer[], ...), by the applications'' tokens.';
 
-CREATE FUNCTION chat.last_messages(application integer, chat integer, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat.last_messages(application integer, chat integer, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_last_messages_by_id'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.last_messages(integer, integer, integer) IS
-'The last messages of the chat, ascending by number; limit: rows at most, 1 to 1000. Errors: P0002 no such application or chat, 22023 limit.';
+COMMENT ON FUNCTION chat.last_messages(integer, integer, integer, text, boolean) IS
+'The last messages of the chat, ascending by number; limit, sender and deleted are as for list_messages. Errors: P0002 no such application or chat, 22023 limit.';
 
-CREATE FUNCTION chat.last_messages(token text, chat integer, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat.last_messages(token text, chat integer, "limit" integer DEFAULT 100, sender text DEFAULT NULL, deleted boolean DEFAULT false)
 	RETURNS SETOF chat.message
 	AS 'MODULE_PATHNAME', 'chat_last_messages_by_token'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.last_messages(text, integer, integer) IS
+COMMENT ON FUNCTION chat.last_messages(text, integer, integer, text, boolean) IS
 'As last_messages(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.list_changes(application integer, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.change
+	AS 'MODULE_PATHNAME', 'chat_list_changes_by_id'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_changes(integer, integer, integer, integer, integer) IS
+'What came to the chat after a position, the highest number and the highest revision that a reader has seen: first what was changed below, in the order of revisions, then what was appended, in the order of numbers, each message as it is now. limit: rows at most, 1 to 1000; go on after the last row''s position. Whoever puts each row into a table, by number, ends with the chat''s. Errors: P0002 no such application or chat, 22023 with the argument''s name, also for a position that the chat has not reached.';
+
+CREATE FUNCTION chat.list_changes(token text, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
+	RETURNS SETOF chat.change
+	AS 'MODULE_PATHNAME', 'chat_list_changes_by_token'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_changes(text, integer, integer, integer, integer) IS
+'As list_changes(integer, ...), by the application''s token.';
 
 CREATE FUNCTION chat.search_messages(application integer, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100)
 	RETURNS SETOF chat.message
@@ -724,21 +774,43 @@ CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers i
 COMMENT ON FUNCTION chat.get_messages_json(text[], integer[], integer[]) IS
 'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
 
-CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL,
+CREATE FUNCTION chat.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+	AS 'MODULE_PATHNAME', 'chat_update_message_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.update_message_json(text, integer, integer, text, jsonb, integer) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+
+CREATE FUNCTION chat.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_message_json(text, integer, integer, integer) IS
+'As delete_message(text, ...), with an outcome as of update_message_json.';
+
+CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_list_messages_json'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer) IS
-'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. Errors: as there, and 22023 max_size.';
+COMMENT ON FUNCTION chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]) IS
+'As list_messages(text[], ...), one row for each page: messages, an array of what get_messages_json returns, ascending; how many they are, and the numbers of the first and the last, null if there is none. max_size: bytes of messages, 1 or more, null for any; a page ends before the message that would make it larger, but not before its nearest one (the last, where the page is of the last ones), and then is cut. What it leaves out is not read. senders, deleted: as sender and deleted of list_messages(text, ...), NULL, whole or by element, for any, and for false. Errors: as there, and 22023 max_size.';
 
-CREATE FUNCTION chat.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL,
+CREATE FUNCTION chat.last_messages_json(tokens text[], chats integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_last_messages_json'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.last_messages_json(text[], integer[], integer[], integer) IS
+COMMENT ON FUNCTION chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) IS
 'As list_messages_json, of the last messages of each chat. Errors: as there.';
+
+CREATE FUNCTION chat.list_changes_json(tokens text[], chats integer[], after_number integer[], after_revision integer[], "limit" integer[], max_size integer DEFAULT NULL,
+		OUT item integer, OUT changes json, OUT changes_count integer, OUT cut boolean, OUT "position" text, OUT field text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_changes_json'
+	LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) IS
+'Many pages as of list_changes(text, ...), from arrays of equal length; after_number, after_revision and limit may be NULL by element. One row for each, in the caller''s order, with its place in the arrays (item 1, 2, 3, ...): changes, an array of {"position": ..., "event": ..., "message": ...}, the message as of get_messages_json; how many they are; the position to go on after. max_size: bytes of changes, 1 or more, null for any; a page ends before the change that would make it larger, but has one, and then is cut. A missing application or chat gives no row and costs the others nothing. A position that the chat has not reached gives field, the argument''s name, no changes, and the chat''s own position. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
 CREATE FUNCTION chat.search_messages_json(token text, chat integer, query text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
 		OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -874,9 +946,9 @@ COMMENT ON FUNCTION chat.reconcile(integer, integer) IS
 
 CREATE FUNCTION chat.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
-	LANGUAGE C VOLATILE ROWS 6;
+	LANGUAGE C VOLATILE ROWS 7;
 COMMENT ON FUNCTION chat.write_paths() IS
-'Which way create_chat, create_message, create_messages and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages or read messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
+'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 
 CREATE FUNCTION chat_internal.search_checksum(application integer, chat integer, number integer, body text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'chat_search_checksum'
@@ -1061,7 +1133,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat, chat_internal FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
 REVOKE ALL ON TYPE chat.cursor, chat.unread_chat FROM PUBLIC;
-REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.outcome, chat.repaired_count, chat.search_difference FROM PUBLIC;
+REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.change, chat.outcome, chat.repaired_count, chat.search_difference FROM PUBLIC;
 
 
 CREATE FUNCTION chat.create_api_role() RETURNS void
@@ -1086,16 +1158,22 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_chats(text, integer, integer, integer),
 	chat.create_message(text, integer, text, integer, text, jsonb),
 	chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]),
+	chat.update_message(text, integer, integer, text, jsonb, integer),
+	chat.delete_message(text, integer, integer, integer),
 	chat.get_message(text, integer, integer),
 	chat.get_messages(text[], integer[], integer[]),
-	chat.list_messages(text, integer, integer, integer, integer),
+	chat.list_messages(text, integer, integer, integer, integer, text, boolean),
 	chat.list_messages(text[], integer[], integer[], integer[], integer[]),
-	chat.last_messages(text, integer, integer),
+	chat.last_messages(text, integer, integer, text, boolean),
+	chat.list_changes(text, integer, integer, integer, integer),
 	chat.search_messages(text, integer, text, integer, integer, integer),
 	chat.search_application(text, text, integer[], integer[], integer),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer),
-	chat.last_messages_json(text[], integer[], integer[], integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer),
+	chat.delete_message_json(text, integer, integer, integer),
+	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
+	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
+	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.search_messages_json(text, integer, text, integer, integer, integer, integer),
 	chat.search_application_json(text, text, integer[], integer[], integer, integer),
 	chat.check_keys(bytea[], integer[]),

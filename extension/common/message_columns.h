@@ -37,6 +37,7 @@ typedef enum MessageColumn
 #define MESSAGE_NAME_OF(alias, NAME, name, TYPE) ", " alias "." #name
 #define MESSAGE_TYPE_OF(argument, NAME, name, TYPE) , TYPE##OID
 #define MESSAGE_COLUMNS(alias) alias ".number" MESSAGE_ALL_BUT_NUMBER(MESSAGE_NAME_OF, alias)
+#define MESSAGE_CONTENT_COLUMNS(alias) alias ".number" MESSAGE_CONTENT(MESSAGE_NAME_OF, alias)
 #define MESSAGE_COLUMN_TYPES INT4OID MESSAGE_ALL_BUT_NUMBER(MESSAGE_TYPE_OF,)
 
 /*

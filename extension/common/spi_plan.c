@@ -156,7 +156,14 @@ spi_plan_write_latest(SavedPlan *plan, const Datum *values)
 uint64
 spi_execute(const char *sql)
 {
-	int			result = SPI_execute(sql, false, 0);
+	return spi_execute_with(sql, 0, NULL, NULL);
+}
+
+/* The same, with parameters. */
+uint64
+spi_execute_with(const char *sql, int nargs, const Oid *types, const Datum *values)
+{
+	int			result = SPI_execute_with_args(sql, nargs, (Oid *) types, (Datum *) values, NULL, false, 0);
 
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));

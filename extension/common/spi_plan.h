@@ -47,6 +47,7 @@ extern uint64 spi_plan_read_into_replanned(const SavedPlan *plan, const Datum *v
 extern uint64 spi_plan_read_to_replanned(const SavedPlan *plan, const Datum *values, DestReceiver *receiver);
 extern DestReceiver *row_store_receiver(RowStore store);
 extern uint64 spi_execute(const char *sql);
+extern uint64 spi_execute_with(const char *sql, int nargs, const Oid *types, const Datum *values);
 extern void spi_require_type(const char *column, Oid found, Oid wanted);
 extern int	spi_column(const char *name);
 extern Datum spi_result(uint64 row, int column, Oid type, bool *isnull);

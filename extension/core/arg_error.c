@@ -37,7 +37,7 @@ arg_error_too_long(const char *noun, const char *field, int maximum, const char 
 	};
 }
 
-/* The argument is JSON, but not an object. */
+/* 23514: the argument is JSON, but not an object. */
 ArgError
 arg_error_no_object(const char *noun, const char *field)
 {
@@ -72,6 +72,18 @@ arg_error_numbers_exhausted(const char *noun)
 	};
 }
 
+/* 54000: there is no revision after the last. */
+ArgError
+arg_error_revisions_exhausted(const char *noun)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+		.field = "revision",
+		.message = psprintf("%s revision has reached its maximum, %d", noun, PG_INT32_MAX),
+		.hint = "Messages can still be appended to the chat."
+	};
+}
+
 /* 23505: the value must be unique and is not. */
 ArgError
 arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint)
@@ -82,6 +94,29 @@ arg_error_taken(const char *noun, const char *field, const char *detail, const c
 		.message = psprintf("%s %s has already been taken", noun, field),
 		.detail = detail,
 		.hint = hint
+	};
+}
+
+/* 22023: none of the arguments is given of which one must be; field is the first of them. */
+ArgError
+arg_error_nothing(const char *field, const char *message)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_INVALID_PARAMETER_VALUE,
+		.field = field,
+		.message = message
+	};
+}
+
+/* 55000: the thing is not as the argument, a revision, says that it is. */
+ArgError
+arg_error_changed(const char *noun, const char *field, int32 revision)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+		.field = field,
+		.message = psprintf("%s %s is not its revision, %d", noun, field, revision),
+		.hint = "Another was first. Read it, and try again."
 	};
 }
 

@@ -28,7 +28,10 @@ extern ArgError arg_error_too_long(const char *noun, const char *field, int maxi
 extern ArgError arg_error_no_object(const char *noun, const char *field);
 extern ArgError arg_error_number_range(const char *noun, int32 number);
 extern ArgError arg_error_numbers_exhausted(const char *noun);
+extern ArgError arg_error_revisions_exhausted(const char *noun);
 extern ArgError arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint);
+extern ArgError arg_error_nothing(const char *field, const char *message);
+extern ArgError arg_error_changed(const char *noun, const char *field, int32 revision);
 extern ArgError arg_error_not_found(const char *what, const char *detail, const char *hint);
 extern ArgError arg_error_locked(const char *what);
 extern void arg_error_raise(ArgError problem) __attribute__((noreturn));

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 
 #include "core/array_args.h"
 
@@ -21,14 +22,17 @@ column_from_argument(FunctionCallInfo fcinfo, int n, Oid type, const char *name)
 {
 	ArrayArg	column = {0};
 	ArrayType  *array = PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
-	bool		is_integer = type == INT4OID;
+	int16		length;
+	bool		by_value;
+	char		alignment;
 
 	if (array == NULL || ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be an array of one dimension", name),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
-	deconstruct_array(array, type, is_integer ? sizeof(int32) : -1, is_integer, TYPALIGN_INT,
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	deconstruct_array(array, type, length, by_value, alignment,
 					  &column.values, &column.nulls, &column.count);
 	return column;
 }

@@ -72,13 +72,15 @@ static void
 count_named(int32 application, int32 number)
 {
 	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
+	CounterChange change = {.number = number, .children = 1};
+	CounterValues values;
 
 	if (number < 1)
 		arg_error_raise(arg_error_number_range("chat", number));
-	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) == ROW_DONE)
+	if (parent_counter_change(TABLE_APPLICATION_COUNTERS, parent, &change, &values) == ROW_DONE)
 		return;
 	number_cache_create_counters(application);
-	if (parent_counter_raise(TABLE_APPLICATION_COUNTERS, parent, number, 1) != ROW_DONE)
+	if (parent_counter_change(TABLE_APPLICATION_COUNTERS, parent, &change, &values) != ROW_DONE)
 		arg_error_raise(application_not_found());
 }
 

@@ -17,9 +17,12 @@
 #include "common/spi_plan.h"
 #include "core/entity_lookup.h"
 
-/* Find the application with this token. Returns false if there is none. */
-static bool
-find_token(Datum token, bool fresh, int32 *application)
+/*
+ * Find the application with this token; fresh: as of now, not as of the calling
+ * query's snapshot. Returns false if there is none.
+ */
+bool
+application_find_token(Datum token, bool fresh, int32 *application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id FROM chat.applications WHERE token = $1",
@@ -42,7 +45,7 @@ application_resolve_token(Datum token, bool fresh)
 {
 	int32		application;
 
-	if (!find_token(token, fresh, &application))
+	if (!application_find_token(token, fresh, &application))
 		arg_error_raise(application_not_found());
 	return application;
 }
@@ -91,11 +94,23 @@ applications_resolve_tokens(ArrayArg *applications)
 			continue;
 		}
 		places[hash] = i + 1;
-		nulls[i] = !find_token(applications->values[i], false, &application);
+		nulls[i] = !application_find_token(applications->values[i], false, &application);
 		ids[i] = Int32GetDatum(application);
 	}
 	applications->values = ids;
 	applications->nulls = nulls;
+}
+
+/* Whether there is an application with this id. */
+static bool
+application_exists(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM chat.applications WHERE id = $1",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	return spi_plan_read(&plan, &value) > 0;
 }
 
 /*
@@ -104,12 +119,7 @@ applications_resolve_tokens(ArrayArg *applications)
 void
 application_require(int32 application)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM chat.applications WHERE id = $1",
-		INT4OID);
-	Datum		value = Int32GetDatum(application);
-
-	if (spi_plan_read(&plan, &value) == 0)
+	if (!application_exists(application))
 		arg_error_raise(application_not_found());
 }
 
@@ -132,20 +142,28 @@ chat_argument(FunctionCallInfo fcinfo)
 	return PG_GETARG_INT32(1);
 }
 
-/* Raise P0002 if there is no such chat, or no such application. */
-void
-chat_require(int32 application, int32 chat)
+/* What is missing where a chat is looked for: the application, the chat, or neither. */
+ArgError
+chat_missing(int32 application, int32 chat)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT FROM chat.chats WHERE application_id = $1 AND number = $2",
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
 
-	if (spi_plan_read(&plan, values) == 0)
-	{
-		application_require(application);
-		arg_error_raise(chat_not_found(application, chat));
-	}
+	if (spi_plan_read(&plan, values) > 0)
+		return (ArgError) {0};
+	return application_exists(application) ? chat_not_found(application, chat) : application_not_found();
+}
+
+/* Raise P0002 if there is no such chat, or no such application. */
+void
+chat_require(int32 application, int32 chat)
+{
+	ArgError	missing = chat_missing(application, chat);
+
+	if (missing.sqlstate != 0)
+		arg_error_raise(missing);
 }
 
 /* The error that the chat which the arguments name does not exist. */

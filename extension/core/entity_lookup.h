@@ -12,7 +12,9 @@
 #include "core/arg_error.h"
 #include "core/array_args.h"
 
+extern bool application_find_token(Datum token, bool fresh, int32 *application);
 extern int32 application_resolve_token(Datum token, bool fresh);
+extern ArgError chat_missing(int32 application, int32 chat);
 extern void applications_resolve_tokens(ArrayArg *applications);
 extern void application_require(int32 application);
 extern ArgError application_not_found(void);

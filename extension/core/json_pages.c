@@ -31,16 +31,35 @@ page_size(const JsonPages *pages)
 	return pages->json.len - VARHDRSZ + 1;
 }
 
+/* Append what a change has besides its message, which follows: its position and event. */
+static void
+append_change(JsonPages *pages, const Datum *change)
+{
+	text	   *position = DatumGetTextPP(change[0]);
+	text	   *event = DatumGetTextPP(change[1]);
+
+	json_append_literal(&pages->json, "{\"position\":\"");
+	pages->position = pages->json.len;
+	pages->position_length = VARSIZE_ANY_EXHDR(position);
+	json_append_bytes(&pages->json, VARDATA_ANY(position), VARSIZE_ANY_EXHDR(position));
+	json_append_literal(&pages->json, "\",\"event\":\"");
+	json_append_bytes(&pages->json, VARDATA_ANY(event), VARSIZE_ANY_EXHDR(event));
+	json_append_literal(&pages->json, "\",\"message\":");
+}
+
 /*
- * Add a message, unless the page is too large then. Returns whether it was added.
+ * Add a message, or a change of it, unless the page is too large then. Returns
+ * whether it was added.
  */
 static bool
-add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
+add_message(JsonPages *pages, int32 chat, const Datum *change, const Datum *values, const bool *nulls)
 {
 	StringInfo	json = &pages->json;
 	int			before = json->len;
 	bool		bounded = pages->max_size > 0 && pages->count > 0;
 	JsonPlace	place = {chat, DatumGetInt32(values[MESSAGE_NUMBER])};
+	int			position;
+	int			position_length;
 
 	if (bounded && !nulls[MESSAGE_BODY] &&
 		page_size(pages) + toast_raw_datum_size(values[MESSAGE_BODY]) - VARHDRSZ > pages->max_size)
@@ -53,10 +72,18 @@ add_message(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls
 		pages->starts = repalloc(pages->starts, pages->starts_size * sizeof(int));
 	}
 	pages->starts[pages->count] = json->len;
+	position = pages->position;
+	position_length = pages->position_length;
+	if (change != NULL)
+		append_change(pages, change);
 	message_to_json(json, chat, values, nulls);
+	if (change != NULL)
+		appendStringInfoChar(json, '}');
 	if (bounded && page_size(pages) > pages->max_size)
 	{
 		json->len = before;
+		pages->position = position;
+		pages->position_length = position_length;
 		return false;
 	}
 	if (pages->count == 0)
@@ -105,7 +132,7 @@ end_page(JsonPages *pages)
 	StringInfo	json;
 	Datum		values[6];
 	bool		nulls[6] = {false};
-	int			skipped = pages->columns.item == 0 ? 1 : 0;
+	int			skipped = pages->has_items ? 0 : 1;
 
 	if (pages->item == 0)
 		return;
@@ -150,7 +177,7 @@ json_pages_next(JsonPages *pages, int32 item)
 bool
 json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls)
 {
-	pages->cut = pages->cut || !add_message(pages, chat, values, nulls);
+	pages->cut = pages->cut || !add_message(pages, chat, NULL, values, nulls);
 	return !pages->cut;
 }
 
@@ -161,24 +188,28 @@ column_value(TupleTableSlot *slot, int column, int32 otherwise)
 }
 
 /*
- * Receive a row. Without items, returns false at the end of the page, so that
- * the executor stops.
+ * Receive a row. Unless rows name their items, returns false at the end of the page,
+ * so that the executor stops.
  */
 static bool
 receive(TupleTableSlot *slot, DestReceiver *receiver)
 {
 	JsonPages  *pages = (JsonPages *) receiver;
 	int			first = pages->columns.message - 1;
+	int32		chat;
 	int32		item;
 
 	slot_getsomeattrs(slot, first + MESSAGE_COLUMNS_COUNT);
-	item = column_value(slot, pages->columns.item, 1);
+	item = column_value(slot, pages->columns.item, pages->item);
 	if (item != pages->item)
 		json_pages_next(pages, item);
 	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
-	return json_pages_add(pages, column_value(slot, pages->columns.chat, 0),
-						  slot->tts_values + first, slot->tts_isnull + first) || pages->columns.item != 0;
+	chat = column_value(slot, pages->columns.chat, 0);
+	pages->cut = pages->cut ||
+		!add_message(pages, chat, pages->columns.change == 0 ? NULL : slot->tts_values + pages->columns.change - 1,
+					 slot->tts_values + first, slot->tts_isnull + first);
+	return !pages->cut || pages->columns.item != 0;
 }
 
 static void
@@ -208,7 +239,7 @@ do_nothing(DestReceiver *receiver)
 /*
  * Begin to write pages into store, a row each. max_size is the most bytes of a
  * page, 0: any number. from_end has an element for each item, or one if there
- * are no items.
+ * are no items; pages of changes have none.
  */
 void
 json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end)
@@ -219,6 +250,7 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 		},
 		.store = store,
 		.columns = columns,
+		.has_items = columns.item != 0 || columns.change != 0,
 		.max_size = max_size,
 		.from_end = from_end,
 		.starts = palloc(STARTS_INITIAL * sizeof(int)),
@@ -226,8 +258,34 @@ json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int3
 	};
 	initStringInfo(&pages->json);
 	initStringInfo(&pages->reversed);
-	if (columns.item == 0)
+	if (!pages->has_items)
 		json_pages_next(pages, 1);
+}
+
+/*
+ * Store a page of changes. position is where it ends, or NULL for that of its last
+ * change; field is the argument at fault that it is empty for, or NULL.
+ */
+void
+json_pages_end_changes(JsonPages *pages, const char *position, const char *field)
+{
+	StringInfo	json = &pages->json;
+	text	   *end = position != NULL ? cstring_to_text(position) :
+		cstring_to_text_with_len(json->data + pages->position, pages->position_length);
+	Datum		values[6];
+	bool		nulls[6] = {[5] = field == NULL};
+
+	appendStringInfoChar(json, ']');
+	SET_VARSIZE(json->data, json->len);
+	values[0] = Int32GetDatum(pages->item);
+	values[1] = PointerGetDatum(json->data);
+	values[2] = Int32GetDatum(pages->count);
+	values[3] = BoolGetDatum(pages->cut);
+	values[4] = PointerGetDatum(end);
+	if (field != NULL)
+		values[5] = CStringGetTextDatum(field);
+	tuplestore_putvalues(pages->store.rows, pages->store.descriptor, values, nulls);
+	pages->item = 0;
 }
 
 /*

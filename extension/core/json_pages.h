@@ -16,7 +16,8 @@
 /*
  * The types of the columns of a page's row: messages, messages_count, cut,
  * first and last. A place is a number or, across chats, an array of the chat's
- * number and the message's. With items, a column item comes first.
+ * number and the message's. With items, a column item comes first. A page of changes has
+ * its last position instead of first, and the argument at fault instead of last.
  */
 #define JSON_PAGE_TYPES(place_type) JSONOID, INT4OID, BOOLOID, place_type, place_type
 
@@ -25,6 +26,7 @@ typedef struct JsonPageColumns
 {
 	int			item;
 	int			chat;
+	int			change;			/* of a page of changes: position and event, texts */
 	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;
 
@@ -45,6 +47,7 @@ typedef struct JsonPages
 	DestReceiver receiver;		/* the first member */
 	RowStore	store;
 	JsonPageColumns columns;
+	bool		has_items;		/* rows are returned for items */
 	int32		max_size;		/* bytes of a page, unless it has one message; 0: any number */
 	const bool *from_end;		/* by item: the last message comes first */
 
@@ -56,6 +59,8 @@ typedef struct JsonPages
 	int			starts_size;
 	JsonPlace	nearest;		/* of the message that came first */
 	JsonPlace	farthest;		/* and last */
+	int			position;		/* of the last change: its offset in json */
+	int			position_length;
 	StringInfoData json;		/* a text datum, from its header on */
 	StringInfoData reversed;
 } JsonPages;
@@ -63,6 +68,7 @@ typedef struct JsonPages
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
 extern void json_pages_next(JsonPages *pages, int32 item);
 extern bool json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls);
+extern void json_pages_end_changes(JsonPages *pages, const char *position, const char *field);
 extern void json_pages_end(JsonPages *pages);
 
 #endif							/* PG_CHAT_JSON_PAGES_H */

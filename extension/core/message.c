@@ -9,15 +9,13 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "mb/pg_wchar.h"
-
-#include "common/case_fold.h"
 #include "common/compat.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/array_args.h"
 #include "core/entity_lookup.h"
 #include "core/message.h"
+#include "core/message_check.h"
 #include "core/message_insert.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
@@ -33,41 +31,7 @@ PG_FUNCTION_INFO_V1(chat_list_messages_by_token);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_token);
 
-int			guc_max_body_size;
-int			guc_max_metadata_size;
-
-/* Characters in the name of a sender, at most. */
-#define SENDER_MAXIMUM 255
-
 #define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
-
-/* What is wrong with the sender of a message, if anything. */
-static ArgError
-sender_problem(const text *sender)
-{
-	if (text_is_blank(sender))
-		return arg_error_blank("message", "sender");
-	if (VARSIZE_ANY_EXHDR(sender) > SENDER_MAXIMUM &&
-		pg_mbstrlen_with_len(VARDATA_ANY(sender), VARSIZE_ANY_EXHDR(sender)) > SENDER_MAXIMUM)
-		return arg_error_too_long("message", "sender", SENDER_MAXIMUM, "characters");
-	return (ArgError) {0};
-}
-
-/* What is wrong with the metadata of a message, if anything. */
-static ArgError
-metadata_problem(Jsonb *metadata)
-{
-	StringInfoData printed;
-
-	if (!JB_ROOT_IS_OBJECT(metadata))
-		return arg_error_no_object("message", "metadata");
-	initStringInfo(&printed);
-	JsonbToCString(&printed, &metadata->root, VARSIZE(metadata));
-	pfree(printed.data);
-	if (printed.len > guc_max_metadata_size)
-		return arg_error_too_long("message", "metadata", guc_max_metadata_size, "bytes");
-	return (ArgError) {0};
-}
 
 /*
  * Set the message's problem if what the caller gave of it is not acceptable. body
@@ -76,16 +40,15 @@ metadata_problem(Jsonb *metadata)
 static void
 check_message(MessageInsert *message)
 {
-	if (message->body == NULL || text_is_blank(message->body))
-		message->problem = arg_error_blank("message", "body");
-	else if (VARSIZE_ANY_EXHDR(message->body) > guc_max_body_size)
-		message->problem = arg_error_too_long("message", "body", guc_max_body_size, "bytes");
-	else if (message->named && message->number < 1)
+	message->problem = message_check_body(message->body);
+	if (message->problem.sqlstate != 0)
+		return;
+	if (message->named && message->number < 1)
 		message->problem = arg_error_number_range("message", message->number);
 	else if (message->sender != NULL)
-		message->problem = sender_problem(message->sender);
+		message->problem = message_check_sender(message->sender);
 	if (message->metadata != NULL && message->problem.sqlstate == 0)
-		message->problem = metadata_problem(message->metadata);
+		message->problem = message_check_metadata(message->metadata);
 }
 
 /* What the arguments from body on give of a message: body, number, sender and metadata. */
@@ -97,7 +60,6 @@ take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 	message->number = message->named ? PG_GETARG_INT32(3) : 0;
 	message->sender = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
 	message->metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
-	message->problem = (ArgError) {0};
 	check_message(message);
 }
 
@@ -214,9 +176,11 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 	bool		refused = problem->sqlstate != 0;
 	Datum		values[8] = {
 		Int32GetDatum(item), Int32GetDatum(message->number), 0, 0, 0,
-		TimestampTzGetDatum(message->created_at), 0, BoolGetDatum(false)
+		TimestampTzGetDatum(message->created_at), Int32GetDatum(message->revision), BoolGetDatum(false)
 	};
-	bool		nulls[8] = {false, refused, !refused, true, !refused, message->created_at == 0, true, refused};
+	bool		nulls[8] = {
+		false, refused, !refused, true, !refused, message->created_at == 0, refused || message->revision == 0, refused
+	};
 
 	if (refused)
 	{
@@ -370,40 +334,56 @@ chat_get_message_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * Find a page of the chat that argument 1 names.
+ * Find a page of the chat that argument 1 names. The argument first_filter is the sender
+ * of the messages, or null for any, and the next whether deleted ones are wanted, too.
  */
 static Datum
-return_page(FunctionCallInfo fcinfo, const SqlFunction *function, int32 application, ListPage page)
+return_page(FunctionCallInfo fcinfo, const SqlFunction *function, int32 application, ListPage page, int first_filter)
 {
-	static PagePlans plans = {
-		SAVED_PLAN(PAGE_SQL_FROM_START(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+#define LISTED MESSAGE_SELECT MESSAGE_NOT_DELETED
+#define FILTERED MESSAGE_SELECT " AND ($3 OR messages.sender = $4) AND ($5 OR messages.deleted_at IS NULL)"
+	static PagePlans listed = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(LISTED, "number", "$3", "$4", "$5"),
 				   INT4OID, INT4OID, INT4OID, INT4OID, INT8OID),
-		SAVED_PLAN(PAGE_SQL_FROM_END(MESSAGE_SELECT, "number", "$3", "$4", "$5"),
+		SAVED_PLAN(PAGE_SQL_FROM_END(LISTED, "number", "$3", "$4", "$5"),
 				   INT4OID, INT4OID, INT4OID, INT4OID, INT8OID)
 	};
+	static PagePlans filtered = {
+		SAVED_PLAN(PAGE_SQL_FROM_START(FILTERED, "number", "$6", "$7", "$8"),
+				   INT4OID, INT4OID, BOOLOID, TEXTOID, BOOLOID, INT4OID, INT4OID, INT8OID),
+		SAVED_PLAN(PAGE_SQL_FROM_END(FILTERED, "number", "$6", "$7", "$8"),
+				   INT4OID, INT4OID, BOOLOID, TEXTOID, BOOLOID, INT4OID, INT4OID, INT8OID)
+	};
 	int32		chat = chat_argument(fcinfo);
-	Datum		arguments[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
+	bool		any_sender = PG_ARGISNULL(first_filter);
+	bool		deleted = !PG_ARGISNULL(first_filter + 1) && PG_GETARG_BOOL(first_filter + 1);
+	Datum		arguments[5] = {
+		Int32GetDatum(application), Int32GetDatum(chat), BoolGetDatum(any_sender),
+		any_sender ? CStringGetTextDatum("") : PG_GETARG_DATUM(first_filter), BoolGetDatum(deleted)
+	};
+	bool		is_filtered = deleted || !any_sender;
+	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 
-	if (page_store(&plans, arguments, 2, page, sql_function_result_store(fcinfo, &function->signature)) == 0)
+	if (page_store(is_filtered ? &filtered : &listed, arguments, is_filtered ? 5 : 2, page, store) == 0)
 		chat_require(application, chat);
 	return (Datum) 0;
 }
 
-/* Arguments 2 to 4 are after, before and limit. */
+/* Arguments 2 to 6 are after, before, limit, sender and deleted. */
 static Datum
 list_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	return return_page(fcinfo, function, application, page_from_arguments(fcinfo, 2));
+	return return_page(fcinfo, function, application, page_from_arguments(fcinfo, 2), 5);
 }
 
 static SqlFunction list_messages_function = {
 	list_messages, FUNCTION_READS,
-	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, BOOLOID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
 };
 
 /*
  * chat.list_messages(application integer, chat integer, after integer, before
- * integer, "limit" integer) returns setof chat.message
+ * integer, "limit" integer, sender text, deleted boolean) returns setof chat.message
  */
 Datum
 chat_list_messages_by_id(PG_FUNCTION_ARGS)
@@ -412,8 +392,7 @@ chat_list_messages_by_id(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.list_messages(token text, chat integer, after integer, before integer,
- * "limit" integer) returns setof chat.message
+ * chat.list_messages(token text, ...) returns setof chat.message
  */
 Datum
 chat_list_messages_by_token(PG_FUNCTION_ARGS)
@@ -421,21 +400,21 @@ chat_list_messages_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &list_messages_function);
 }
 
-/* Argument 2 is the limit. */
+/* Arguments 2 to 4 are limit, sender and deleted. */
 static Datum
 last_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	return return_page(fcinfo, function, application, page_of_last(fcinfo->args[2]));
+	return return_page(fcinfo, function, application, page_of_last(fcinfo->args[2]), 3);
 }
 
 static SqlFunction last_messages_function = {
 	last_messages, FUNCTION_READS,
-	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
+	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, TEXTOID, BOOLOID), SQL_RETURNS_ROWS(MESSAGE_COLUMN_TYPES)}
 };
 
 /*
- * chat.last_messages(application integer, chat integer, "limit" integer)
- * returns setof chat.message
+ * chat.last_messages(application integer, chat integer, "limit" integer, sender text,
+ * deleted boolean) returns setof chat.message
  */
 Datum
 chat_last_messages_by_id(PG_FUNCTION_ARGS)
@@ -444,8 +423,7 @@ chat_last_messages_by_id(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.last_messages(token text, chat integer, "limit" integer) returns setof
- * chat.message
+ * chat.last_messages(token text, ...) returns setof chat.message
  */
 Datum
 chat_last_messages_by_token(PG_FUNCTION_ARGS)

@@ -8,15 +8,12 @@
 
 #include "common/message_columns.h"
 
-/* pg_chat.max_body_size: the longest body of a message, in bytes. */
-extern int	guc_max_body_size;
-
-/* pg_chat.max_metadata_size: the longest metadata of a message as text, in bytes. */
-extern int	guc_max_metadata_size;
-
 /* The messages of a chat; both are given as strings. */
 #define MESSAGE_SELECT_OF(application, chat) \
 	"SELECT " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
 	" WHERE messages.application_id = " application " AND messages.chat_number = " chat
+
+/* Of these, what a list has unless more is asked for: those that were not deleted. */
+#define MESSAGE_NOT_DELETED " AND messages.deleted_at IS NULL"
 
 #endif							/* PG_CHAT_MESSAGE_H */

@@ -19,6 +19,7 @@ typedef struct ChatGroup
 	bool		counted;		/* its row counts the messages already */
 	int32		last_number;
 	int32		last_before;	/* last_number as it was found */
+	int32		last_revision;
 	int32		added;			/* messages that were accepted */
 } ChatGroup;
 

@@ -39,6 +39,7 @@ typedef struct MessageInsert
 	Jsonb	   *metadata;		/* or NULL */
 	TimestampTz created_at;		/* once created; 0: not known, as somebody's trigger has left that
 								 * or the row out */
+	int32		revision;		/* 0: none */
 	bool		created;
 	ArgError	problem;		/* why it was refused, if it was */
 } MessageInsert;

@@ -76,11 +76,12 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 	RowKey		key = row_key_of_chat(group->application, group->chat);
 	int			count = group->count;
 	RowResult	result = ROW_BY_STATEMENT;
+	CounterValues held;
 
 	if (!group->named)
 		result = counter_row_add(access, chats, &key, wait, &count, &group->last_before);
 	if (result == ROW_BY_STATEMENT)
-		result = counter_row_hold(access, chats, &key, wait, &group->last_before);
+		result = counter_row_hold(access, chats, &key, wait, &held);
 	else if (result == ROW_DONE)
 	{
 		group->added = count;

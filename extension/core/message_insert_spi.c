@@ -56,10 +56,13 @@ group_hold(MessageBatch *batch, ChatGroup *group, bool wait)
 {
 	ChatKey		chat = {group->application, group->chat};
 	int			count = group->count;
+	CounterValues held = {0};
 	RowResult	result = group->named ?
-		parent_counter_hold(TABLE_CHATS, chat, wait, &group->last_number) :
-		parent_counter_add(TABLE_CHATS, chat, wait, &count, &group->last_number);
+		parent_counter_hold(TABLE_CHATS, chat, wait, &held) :
+		parent_counter_add(TABLE_CHATS, chat, wait, &count, &held.last_number);
 
+	group->last_number = held.last_number;
+	group->last_revision = held.last_revision;
 	group->found = result == ROW_DONE;
 	group->counted = !group->named;
 	group->last_before = group->last_number;
@@ -154,8 +157,17 @@ group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 		}
 	}
 
+	/* Below what readers may have seen, it is a change. */
 	if (message->number <= group->last_before)
+	{
+		if (group->last_revision == PG_INT32_MAX)
+		{
+			message->problem = arg_error_revisions_exhausted("message");
+			return;
+		}
+		message->revision = ++group->last_revision;
 		search_queue_add(message->application, message->chat, message->number);
+	}
 	group->last_number = Max(group->last_number, message->number);
 	group->added++;
 }
@@ -167,12 +179,15 @@ batch_count(MessageBatch *batch)
 	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
 	{
 		ChatKey		chat = {group->application, group->chat};
+		CounterValues changed;
 
 		if (group->added == 0)
 			continue;
 		change_tracking_note(chat.application, chat.chat);
 		if (!group->counted)
-			parent_counter_raise(TABLE_CHATS, chat, group->last_number, group->added);
+			parent_counter_change(TABLE_CHATS, chat, &(CounterChange) {
+				.number = group->last_number, .revision = group->last_revision, .children = group->added
+			}, &changed);
 	}
 }
 
@@ -216,8 +231,8 @@ batch_insert(MessageBatch *batch, int accepted)
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID MESSAGE_GIVEN_ARRAY_TYPES);
 	MessageInsert **messages = palloc(accepted * sizeof(MessageInsert *));
 	MessageKey *keys = palloc(accepted * sizeof(MessageKey));
-	Datum	   *given[3];
-	bool	   *nulls[3];
+	Datum	   *given[4];
+	bool	   *nulls[4];
 	Datum		values[7];
 	int			count = 0;
 
@@ -238,14 +253,15 @@ batch_insert(MessageBatch *batch, int accepted)
 		given[1][count] = PointerGetDatum(message->sender);
 		nulls[1][count] = message->sender == NULL;
 		given[2][count] = PointerGetDatum(message->metadata);
-		nulls[2][count++] = message->metadata == NULL;
+		nulls[2][count] = message->metadata == NULL;
+		given[3][count] = Int32GetDatum(message->revision);
+		nulls[3][count++] = message->revision == 0;
 	}
 	message_keys_to_arrays(keys, count, values);
 	values[3] = column_array(given[0], nulls[0], count, TEXTOID, -1, false);
 	values[4] = column_array(given[1], nulls[1], count, TEXTOID, -1, false);
 	values[5] = column_array(given[2], nulls[2], count, JSONBOID, -1, false);
-	memset(nulls[0], true, count * sizeof(bool));
-	values[6] = column_array(given[0], nulls[0], count, INT4OID, sizeof(int32), true);
+	values[6] = column_array(given[3], nulls[3], count, INT4OID, sizeof(int32), true);
 	take_times(messages, count, spi_plan_write(&plan, values, NULL));
 }
 

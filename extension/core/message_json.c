@@ -41,16 +41,20 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 
 /*
  * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
- * PAGE_SQL_DESCENDING. Parameters: items, applications, chats, the pages as
- * pagination.h has them (above, through, limit), count.
+ * PAGE_SQL_DESCENDING, filter a condition on messages. Parameters: items,
+ * applications, chats, the pages as pagination.h has them (above, through, limit),
+ * count; and for FILTERED, senders, and whether deleted messages are wanted.
  */
-#define LIST_PAGES_JSON(page) \
+#define FILTERED \
+	" AND (" ITEM("$8") " IS NULL OR messages.sender = " ITEM("$8") ")" \
+	" AND (" ITEM("$9") " OR messages.deleted_at IS NULL)"
+#define LIST_PAGES_JSON(page, filter) \
 	"SELECT " ITEM("$1") ", " MESSAGE_COLUMNS("m") \
 	" FROM " ITEMS("$7") \
 	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
 			 " AND chats.number = " ITEM("$3"), "c") \
 	" LEFT JOIN LATERAL (" \
-	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")), "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
+	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) filter, "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
 	") AS m ON true"
 
 /* The chats that arguments 0 and 1, arrays of tokens and numbers, name. */
@@ -148,20 +152,65 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+static ListFilters
+filters_from_arguments(FunctionCallInfo fcinfo, int first, int count)
+{
+	return (ListFilters) {
+		array_arg_or_nulls(fcinfo, first, TEXTOID, "senders", count),
+		array_arg_or_nulls(fcinfo, first + 1, BOOLOID, "deleted", count)
+	};
+}
+
+/* Whether no item has a filter. */
+static bool
+no_filters(const ListFilters *filters)
+{
+	return filters->senders.count == 0 && filters->deleted.count == 0;
+}
+
+/* The filters of the items from first on, up to end, that name chats, as arrays. */
+static void
+filters_to_arrays(const ListFilters *filters, const NamedChats *chats, int first, int end, Datum *arrays)
+{
+	Datum	   *senders = palloc0((end - first) * sizeof(Datum));
+	bool	   *nulls = palloc0((end - first) * sizeof(bool));
+	Datum	   *deleted = palloc0((end - first) * sizeof(Datum));
+	int			count = 0;
+	int			lower_bound = 1;
+
+	for (int i = first; i < end; i++)
+	{
+		if (!names_chat(chats, i))
+			continue;
+		nulls[count] = filters->senders.count == 0 || filters->senders.nulls[i];
+		if (!nulls[count])
+			senders[count] = filters->senders.values[i];
+		if (filters->deleted.count > 0 && !filters->deleted.nulls[i])
+			deleted[count] = filters->deleted.values[i];
+		count++;
+	}
+	arrays[0] = PointerGetDatum(construct_md_array(senders, nulls, 1, &count, &lower_bound, TEXTOID, -1, false, TYPALIGN_INT));
+	arrays[1] = PointerGetDatum(construct_array(deleted, count, BOOLOID, sizeof(bool), true, TYPALIGN_CHAR));
+}
+
 /* Write the pages of the items from first on, up to end, which are all from the start, or all from the end. */
 static void
-write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, int first, int end)
+write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, const ListFilters *filters, int first, int end)
 {
-	static SavedPlan plans[2] = {
-		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
-		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING), INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-				   INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID)
+#define PAGE_TYPES INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID
+	static SavedPlan listed[2] = {
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START, MESSAGE_NOT_DELETED), PAGE_TYPES),
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING, MESSAGE_NOT_DELETED), PAGE_TYPES)
 	};
+	static SavedPlan filtered[2] = {
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START, FILTERED), PAGE_TYPES, TEXTARRAYOID, BOOLARRAYOID),
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING, FILTERED), PAGE_TYPES, TEXTARRAYOID, BOOLARRAYOID)
+	};
+	bool		from_end = list[first].from_end;
 	IntColumns	items;
-	Datum		values[7];
+	Datum		values[9];
 
-	int_columns_init(&items, lengthof(values) - 1, end - first);
+	int_columns_init(&items, 6, end - first);
 	for (int i = first; i < end; i++)
 		if (names_chat(chats, i))
 			int_columns_append(&items, (int32[]) {
@@ -169,13 +218,19 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, int
 				list[i].above, list[i].through, list[i].limit
 			});
 	int_columns_to_arrays(&items, values);
-	values[lengthof(values) - 1] = Int32GetDatum(items.count);
-	spi_plan_read_to(&plans[list[first].from_end], values, &pages->receiver);
+	values[6] = Int32GetDatum(items.count);
+	if (no_filters(filters))
+	{
+		spi_plan_read_to(&listed[from_end], values, &pages->receiver);
+		return;
+	}
+	filters_to_arrays(filters, chats, first, end, &values[7]);
+	spi_plan_read_to(&filtered[from_end], values, &pages->receiver);
 }
 
 /* Write a page of each chat by statements. */
 static void
-list_by_statements(NamedChats *chats, const ListPage *list, JsonPages *pages)
+list_by_statements(NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages)
 {
 	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_BY_POLICY);
 
@@ -184,7 +239,7 @@ list_by_statements(NamedChats *chats, const ListPage *list, JsonPages *pages)
 	{
 		for (end = first + 1; end < chats->count && list[end].from_end == list[first].from_end;)
 			end++;
-		write_pages(pages, chats, list, first, end);
+		write_pages(pages, chats, list, filters, first, end);
 	}
 	json_pages_end(pages);
 	table_owner_leave(caller);
@@ -192,7 +247,7 @@ list_by_statements(NamedChats *chats, const ListPage *list, JsonPages *pages)
 
 /* Return a page of each chat. */
 static void
-return_pages(RowStore store, NamedChats *chats, const ListPage *list, int32 max_size)
+return_pages(RowStore store, NamedChats *chats, const ListPage *list, const ListFilters *filters, int32 max_size)
 {
 	bool	   *from_end = palloc(chats->count + 1);
 	JsonPages	pages;
@@ -200,20 +255,21 @@ return_pages(RowStore store, NamedChats *chats, const ListPage *list, int32 max_
 	for (int i = 0; i < chats->count; i++)
 		from_end[i] = list[i].from_end;
 	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .message = 2}, max_size, from_end);
-	if (!message_json_list_direct(chats, list, &pages))
-		list_by_statements(chats, list, &pages);
+	if (!message_json_list_direct(chats, list, filters, &pages))
+		list_by_statements(chats, list, filters, &pages);
 }
 
 /*
  * chat.list_messages_json(tokens text[], chats integer[], after integer[], before
- * integer[], "limit" integer[], max_size integer) returns setof (item integer,
- * messages json, messages_count integer, cut boolean, first integer, last integer)
+ * integer[], "limit" integer[], max_size integer, senders text[], deleted boolean[])
+ * returns setof (item integer, messages json, messages_count integer, cut boolean,
+ * first integer, last integer)
  */
 Datum
 chat_list_messages_json(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, BOOLARRAYOID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
 	};
 	RowStore	store;
@@ -221,6 +277,7 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 	ArrayArg	after;
 	ArrayArg	before;
 	ArrayArg	limits;
+	ListFilters filters;
 	ListPage   *list;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
@@ -229,36 +286,40 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", chats.count);
 	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", chats.count);
 	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", chats.count);
+	filters = filters_from_arguments(fcinfo, 6, chats.count);
 	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
 	for (int i = 0; i < chats.count; i++)
 		list[i] = page_from_values(array_arg_element(&after, i), array_arg_element(&before, i), array_arg_element(&limits, i));
-	return_pages(store, &chats, list, page_max_size(fcinfo->args[5]));
+	return_pages(store, &chats, list, &filters, page_max_size(fcinfo->args[5]));
 	return (Datum) 0;
 }
 
 /*
  * chat.last_messages_json(tokens text[], chats integer[], "limit" integer[],
- * max_size integer) returns setof (as list_messages_json)
+ * max_size integer, senders text[], deleted boolean[]) returns setof (as
+ * list_messages_json)
  */
 Datum
 chat_last_messages_json(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, BOOLARRAYOID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(INT4OID))
 	};
 	RowStore	store;
 	NamedChats	chats;
 	ArrayArg	limits;
+	ListFilters filters;
 	ListPage   *list;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
 	chats = chats_from_arguments(fcinfo);
 	limits = array_arg_of_count(fcinfo, 2, INT4OID, "limit", chats.count);
+	filters = filters_from_arguments(fcinfo, 4, chats.count);
 	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));
 	for (int i = 0; i < chats.count; i++)
 		list[i] = page_of_last(array_arg_element(&limits, i));
-	return_pages(store, &chats, list, page_max_size(fcinfo->args[3]));
+	return_pages(store, &chats, list, &filters, page_max_size(fcinfo->args[3]));
 	return (Datum) 0;
 }

@@ -19,8 +19,15 @@ typedef struct NamedChats
 	int			count;
 } NamedChats;
 
+/* What the pages of items have: messages of a sender, null: of any; and deleted ones, too. */
+typedef struct ListFilters
+{
+	ArrayArg	senders;		/* without elements: null for each item */
+	ArrayArg	deleted;
+} ListFilters;
+
 extern void message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls);
 extern bool message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store);
-extern bool message_json_list_direct(const NamedChats *chats, const ListPage *list, JsonPages *pages);
+extern bool message_json_list_direct(const NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages);
 
 #endif							/* PG_CHAT_MESSAGE_JSON_H */

@@ -19,10 +19,17 @@ typedef struct KnownApplication
 	int32		id;
 } KnownApplication;
 
-static bool
-tokens_equal(const text *a, const text *b)
+/* What a page has: messages of a sender, NULL: of any; and deleted ones, too. */
+typedef struct ListFilter
 {
-	return VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0;
+	const text *sender;
+	bool		deleted;
+} ListFilter;
+
+static bool
+text_equal(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
 /* Find the application that an item, from 0 on, names. Returns false if it names no chat, or none of an application. */
@@ -35,7 +42,7 @@ find_application(RowAccess *access, const NamedChats *chats, int i, KnownApplica
 	if (chats->applications.nulls[i] || chats->numbers.nulls[i])
 		return false;
 	token = DatumGetTextPP(chats->applications.values[i]);
-	if (known->token == NULL || !tokens_equal(known->token, token))
+	if (known->token == NULL || !text_equal(known->token, token))
 	{
 		RowKey		key = row_key_of_token(token);
 
@@ -77,9 +84,32 @@ message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowSto
 	return true;
 }
 
+/* The filter of an item, from 0 on. */
+static ListFilter
+filter_of(const ListFilters *filters, int i)
+{
+	ListFilter	filter = {
+		.deleted = filters->deleted.count > 0 && !filters->deleted.nulls[i] && DatumGetBool(filters->deleted.values[i])
+	};
+
+	if (filters->senders.count > 0 && !filters->senders.nulls[i])
+		filter.sender = DatumGetTextPP(filters->senders.values[i]);
+	return filter;
+}
+
+/* Whether a message is to be listed. */
+static bool
+passes(const ListFilter *filter, const Datum *values, const bool *nulls)
+{
+	if (!nulls[MESSAGE_DELETED_AT] && !filter->deleted)
+		return false;
+	return filter->sender == NULL ||
+		(!nulls[MESSAGE_SENDER] && text_equal(DatumGetTextPP(values[MESSAGE_SENDER]), filter->sender));
+}
+
 /* Write the page of an item, from 1 on. */
 static void
-write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page)
+write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page, ListFilter filter)
 {
 	ScanDirection direction = page.from_end ? BackwardScanDirection : ForwardScanDirection;
 	RowKey		key = row_key_of_chat(application, chat);
@@ -90,6 +120,8 @@ write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, i
 	message_rows_find(access, application, chat, page.above, page.through);
 	while (count < page.limit && message_rows_next(access, direction, values, nulls))
 	{
+		if (!passes(&filter, values, nulls))
+			continue;
 		if (count++ == 0)
 			json_pages_next(pages, item);
 		if (!json_pages_add(pages, 0, values, nulls))
@@ -104,7 +136,7 @@ write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, i
  * to do it.
  */
 bool
-message_json_list_direct(const NamedChats *chats, const ListPage *list, JsonPages *pages)
+message_json_list_direct(const NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages)
 {
 	RowUses		uses = {{
 			[TABLE_APPLICATIONS] = ROW_USE(ROW_READ),
@@ -118,7 +150,8 @@ message_json_list_direct(const NamedChats *chats, const ListPage *list, JsonPage
 		return false;
 	for (int i = 0; i < chats->count; i++)
 		if (find_application(&access, chats, i, &application))
-			write_page(&access, pages, i + 1, application.id, DatumGetInt32(chats->numbers.values[i]), list[i]);
+			write_page(&access, pages, i + 1, application.id, DatumGetInt32(chats->numbers.values[i]), list[i],
+					   filter_of(filters, i));
 	json_pages_end(pages);
 	row_access_end(&access);
 	return true;

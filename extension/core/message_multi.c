@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
  * the pages as pagination.h has them: above, through, limit, from_end.
  */
 #define PAGE_SELECT(from_end) \
-	MESSAGE_SELECT_OF("a.id", "k.chat") " AND " from_end
+	MESSAGE_SELECT_OF("a.id", "k.chat") MESSAGE_NOT_DELETED " AND " from_end
 #define LIST_PAGES(key) \
 	"SELECT k.item::int4, " MESSAGE_COLUMNS("m") \
 	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)," \

@@ -2,8 +2,7 @@
  * message_to_json.c
  *	  A message as a JSON object, as REST and the functions that end in _json show it.
  *
- * number, body and created_at are always there; of the other columns, those that
- * have a value.
+ * number and body are always there; of the other columns, those that have a value.
  */
 #include "postgres.h"
 
@@ -95,7 +94,7 @@ message_to_json(StringInfo target, int32 chat, const Datum *values, const bool *
 		json_append_literal(target, ",\"" #name "\":"); \
 		append_##TYPE(target, values[MESSAGE_##NAME]); \
 	} \
-	else if (MESSAGE_##NAME <= MESSAGE_CREATED_AT) \
+	else if (MESSAGE_##NAME == MESSAGE_BODY) \
 		json_append_literal(target, ",\"" #name "\":null");
 	MESSAGE_ALL_BUT_NUMBER(APPEND_MEMBER,)
 		json_append_literal(target, "}");

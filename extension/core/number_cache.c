@@ -1,12 +1,13 @@
 /*
  * number_cache.c
- *	  Counters of parents while rows are inserted directly.
+ *	  Counters of parents while rows are changed directly.
  *
  * A parent is a chat, which has messages, or an application, which has chats.
- * Its highest number is what the next row gets its number from, or raises. A
- * statement may insert a million rows: so the counters of the parents that it
- * meets are kept in a table of the process until it ends, and the parents' rows,
- * held from the first on, are updated once.
+ * Its highest number is what the next row gets its number from, or raises; its last
+ * revision is the same for changes of messages. A statement may change a million
+ * rows: so the counters of the parents that it meets are kept in a table of the
+ * process until it ends, and the parents' rows, held from the first on, are updated
+ * once. What a subtransaction gave from them is taken back if it is rolled back.
  *
  * The functions insert rows too, and count themselves: for them the triggers do
  * nothing. They are told apart by the depth of nested triggers, so that an
@@ -29,6 +30,7 @@
 #include "changes/recount_queue.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
+#include "core/arg_error.h"
 #include "core/number_cache.h"
 #include "core/parent_counter.h"
 
@@ -60,9 +62,12 @@ number_cache_in_function(void)
 	return calls_count > 0 && trigger_depth() == calls[calls_count - 1].trigger_depth;
 }
 
-/* Begin a call of a function: triggers leave its rows alone. Returns the argument of number_cache_function_end. */
-static int
-enter_functions(void)
+/*
+ * Begin what is done as by a function, within a statement of others: triggers leave its
+ * rows alone. Returns the argument of number_cache_function_end.
+ */
+int
+number_cache_enter_function(void)
 {
 	int			previous = calls_count;
 
@@ -95,8 +100,10 @@ number_cache_flush(void)
 	HASH_SEQ_STATUS scan;
 	NumberCounter *counter;
 	ChatKey    *parents;
-	int32	   *last_numbers;
+	CounterChange *changes;
+	ChatKey    *recounted;
 	int			count = 0;
+	int			recounted_count = 0;
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 	int			previous;
 
@@ -104,12 +111,15 @@ number_cache_flush(void)
 		return;
 
 	parents = palloc(hash_get_num_entries(counters) * sizeof(ChatKey));
-	last_numbers = palloc(hash_get_num_entries(counters) * sizeof(int32));
+	changes = palloc(hash_get_num_entries(counters) * sizeof(CounterChange));
+	recounted = palloc(hash_get_num_entries(counters) * sizeof(ChatKey));
 	hash_seq_init(&scan, counters);
 	while ((counter = hash_seq_search(&scan)) != NULL)
 	{
 		parents[count] = counter->parent;
-		last_numbers[count++] = counter->last_number;
+		changes[count++] = (CounterChange) {.number = counter->last_number, .revision = counter->last_revision};
+		if (counter->recounted)
+			recounted[recounted_count++] = counter->parent;
 		change_tracking_note(counter->parent.application, counter->parent.chat);
 		counter->stale = true;
 		if (counter->subtransaction == subtransaction)
@@ -121,14 +131,17 @@ number_cache_flush(void)
 		counters = NULL;
 	}
 
-	previous = enter_functions();
+	previous = number_cache_enter_function();
 	for (int i = 0; i < count; i++)
 	{
+		CounterValues values;
+
 		CHECK_FOR_INTERRUPTS();
-		parent_counter_raise(table_of(parents[i]), parents[i], last_numbers[i], 0);
+		parent_counter_change(table_of(parents[i]), parents[i], &changes[i], &values);
 	}
 	number_cache_function_end(previous);
-	recount_queue_add(parents, count);
+	if (recounted_count > 0)
+		recount_queue_add(recounted, recounted_count);
 }
 
 /*
@@ -145,7 +158,7 @@ number_cache_function_begin(void)
 		number_cache_flush();
 		table_owner_leave(caller);
 	}
-	return enter_functions();
+	return number_cache_enter_function();
 }
 
 /*
@@ -204,10 +217,49 @@ on_transaction_end(XactEvent event, void *argument)
 	}
 }
 
+/* Note what a counter is, before this subtransaction changes it. */
+static void
+save_for_undo(NumberCounter *counter)
+{
+	SubTransactionId subtransaction = GetCurrentSubTransactionId();
+	CounterUndo *undo;
+
+	if (counter->subtransaction == subtransaction ||
+		(counter->undo != NULL && counter->undo->subtransaction == subtransaction))
+		return;
+	undo = MemoryContextAlloc(TopTransactionContext, sizeof(CounterUndo));
+	*undo = (CounterUndo) {
+		subtransaction, counter->last_number, counter->last_revision, counter->recounted, counter->undo
+	};
+	counter->undo = undo;
+}
+
+/* A subtransaction is rolled back that changed a counter which is kept. */
+static void
+undo_change(NumberCounter *counter)
+{
+	counter->last_number = counter->undo->last_number;
+	counter->last_revision = counter->undo->last_revision;
+	counter->recounted = counter->undo->recounted;
+	counter->undo = counter->undo->outer;
+	counter->stale = true;
+}
+
+/* What a subtransaction changed, its parent has changed from now on. */
+static void
+pass_undo_on(NumberCounter *counter, SubTransactionId parent)
+{
+	CounterUndo *outer = counter->undo->outer;
+
+	if (counter->subtransaction == parent || (outer != NULL && outer->subtransaction == parent))
+		counter->undo = outer;
+	else
+		counter->undo->subtransaction = parent;
+}
+
 /*
  * A subtransaction that aborts takes back the locks on counters that it met
- * first. Those met before stay locked; numbers that it gave from them are
- * left out, since others may have been given after them.
+ * first. Those met before stay locked, and become what they were.
  */
 static void
 on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
@@ -226,11 +278,18 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction,
 	hash_seq_init(&scan, counters);
 	while ((counter = hash_seq_search(&scan)) != NULL)
 	{
-		if (counter->subtransaction != subtransaction)
-			continue;
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
+		bool		committed = event == SUBXACT_EVENT_COMMIT_SUB;
+
+		if (counter->undo != NULL && counter->undo->subtransaction == subtransaction)
+		{
+			if (committed)
+				pass_undo_on(counter, parent);
+			else
+				undo_change(counter);
+		}
+		else if (counter->subtransaction == subtransaction && committed)
 			counter->subtransaction = parent;
-		else
+		else if (counter->subtransaction == subtransaction)
 			hash_search(counters, counter, HASH_REMOVE, NULL);
 	}
 }
@@ -256,22 +315,22 @@ number_cache_raise_no_chat(ChatKey chat)
 }
 
 /*
- * Hold a parent. Returns its highest number. An application that was inserted
+ * Hold a parent. Returns what it has. An application that was inserted
  * directly has no counters at first. Raises 23503 if the parent does not exist.
  */
-static int32
+static CounterValues
 hold_parent(ChatKey parent)
 {
 	ChatTable	table = table_of(parent);
 	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
-	int			previous = enter_functions();
-	int32		last_number;
-	RowResult	result = parent_counter_hold(table, parent, true, &last_number);
+	int			previous = number_cache_enter_function();
+	CounterValues values;
+	RowResult	result = parent_counter_hold(table, parent, true, &values);
 
 	if (result == ROW_MISSING && table == TABLE_APPLICATION_COUNTERS)
 	{
 		number_cache_create_counters(parent.application);
-		result = parent_counter_hold(table, parent, true, &last_number);
+		result = parent_counter_hold(table, parent, true, &values);
 	}
 	if (result == ROW_LOCKED)
 		ereport(ERROR,
@@ -285,7 +344,7 @@ hold_parent(ChatKey parent)
 		number_cache_raise_no_chat(parent);
 	number_cache_function_end(previous);
 	table_owner_leave(caller);
-	return last_number;
+	return values;
 }
 
 /* The counter of a parent, or NULL. Valid until the next statement. */
@@ -322,6 +381,7 @@ number_cache_touch(ChatKey parent)
 		enter_counter((NumberCounter) {
 			.parent = parent,
 			.last_before = PG_INT32_MAX,
+			.recounted = true,
 			.stale = true,
 			.subtransaction = GetCurrentSubTransactionId()
 		});
@@ -336,42 +396,80 @@ NumberCounter
 number_cache_get(ChatKey parent)
 {
 	NumberCounter *counter = find_counter(parent);
-	NumberCounter fresh;
+	CounterValues held;
 
 	if (counter != NULL && !counter->stale)
 		return *counter;
 
 	/* Entered only when it is locked, so that an error leaves nothing. */
-	fresh = (NumberCounter) {.parent = parent, .subtransaction = GetCurrentSubTransactionId()};
-	fresh.last_number = fresh.last_before = hold_parent(parent);
+	held = hold_parent(parent);
 	counter = find_counter(parent);
-	if (counter != NULL)
+	if (counter == NULL)
 	{
-		fresh.last_number = Max(fresh.last_number, counter->last_number);
-		fresh.last_before = counter->last_before;
-		fresh.subtransaction = counter->subtransaction;
-	}
-	enter_counter(fresh);
-	return fresh;
-}
-
-/*
- * Raise the counter of a parent, which number_cache_get() has locked, to at
- * least a number.
- */
-void
-number_cache_raise(ChatKey parent, int32 number)
-{
-	NumberCounter *counter = find_counter(parent);
-
-	if (counter != NULL)
-		counter->last_number = Max(counter->last_number, number);
-	else
 		enter_counter((NumberCounter) {
 			.parent = parent,
-			.last_number = number,
+			.last_number = held.last_number,
+			.last_before = held.last_number,
+			.last_revision = held.last_revision,
+			.subtransaction = GetCurrentSubTransactionId()
+		});
+		return *find_counter(parent);
+	}
+	save_for_undo(counter);
+	counter->last_number = Max(counter->last_number, held.last_number);
+	counter->last_revision = Max(counter->last_revision, held.last_revision);
+	counter->stale = false;
+	return *counter;
+}
+
+/* The counter of a parent, to be changed. What number_cache_get() met may have been written and forgotten. */
+static NumberCounter *
+counter_to_change(ChatKey parent)
+{
+	if (find_counter(parent) == NULL)
+		enter_counter((NumberCounter) {
+			.parent = parent,
 			.last_before = PG_INT32_MAX,
 			.stale = true,
 			.subtransaction = GetCurrentSubTransactionId()
 		});
+	save_for_undo(find_counter(parent));
+	return find_counter(parent);
+}
+
+/*
+ * Raise the counter of a parent, which number_cache_get() has locked, to at
+ * least a number, for another child.
+ */
+void
+number_cache_raise(ChatKey parent, int32 number)
+{
+	NumberCounter *counter = counter_to_change(parent);
+
+	counter->last_number = Max(counter->last_number, number);
+	counter->recounted = true;
+}
+
+/* The same with the last revision of a chat, for no child. */
+void
+number_cache_raise_revision(ChatKey chat, int32 revision)
+{
+	NumberCounter *counter = counter_to_change(chat);
+
+	counter->last_revision = Max(counter->last_revision, revision);
+}
+
+/*
+ * Lock a chat, and take its next revisions, so many. Returns the last one that it had
+ * before. Raises 23503 if there is no such chat, 54000 if it has not so many left.
+ */
+int32
+number_cache_take_revisions(ChatKey chat, int count)
+{
+	int32		before = number_cache_get(chat).last_revision;
+
+	if (before > PG_INT32_MAX - count)
+		arg_error_raise(arg_error_revisions_exhausted("message"));
+	number_cache_raise_revision(chat, before + count);
+	return before;
 }

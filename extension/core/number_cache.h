@@ -12,14 +12,27 @@
 /* chat 0 stands for the application itself, whose counter counts chats. */
 #define COUNTER_OF_CHATS 0
 
-/* The counter of a parent, while a statement inserts children. */
+/* What counters were, before a subtransaction gave something from them. */
+typedef struct CounterUndo
+{
+	SubTransactionId subtransaction;
+	int32		last_number;
+	int32		last_revision;
+	bool		recounted;
+	struct CounterUndo *outer;	/* the same of one around it */
+} CounterUndo;
+
+/* The counters of a parent, while a statement changes children. */
 typedef struct NumberCounter
 {
 	ChatKey		parent;			/* the key */
 	int32		last_number;
 	int32		last_before;	/* last_number as it was found */
-	bool		stale;			/* the table may have a higher one by now */
-	SubTransactionId subtransaction;	/* that met the counter first */
+	int32		last_revision;
+	bool		recounted;		/* the children are to be counted */
+	bool		stale;			/* the table may have higher ones by now */
+	SubTransactionId subtransaction;	/* that met the counters first */
+	CounterUndo *undo;			/* of those within it */
 } NumberCounter;
 
 extern void number_cache_init(void);
@@ -30,9 +43,12 @@ extern void number_cache_function_end(int previous);
 extern void number_cache_create_counters(int32 application);
 
 /* For the triggers. */
+extern int	number_cache_enter_function(void);
 extern bool number_cache_in_function(void);
 extern NumberCounter number_cache_get(ChatKey parent);
 extern void number_cache_raise(ChatKey parent, int32 number);
+extern int32 number_cache_take_revisions(ChatKey chat, int count);
+extern void number_cache_raise_revision(ChatKey chat, int32 revision);
 extern void number_cache_touch(ChatKey parent);
 extern bool number_cache_in_use(void);
 extern void number_cache_flush(void);

@@ -13,8 +13,9 @@
 
 #include "core/pagination.h"
 
-static void
-raise_out_of_range(const char *argument, int minimum, int maximum)
+/* Raise 22023 for an argument that is not within its range. */
+void
+page_raise_out_of_range(const char *argument, int minimum, int maximum)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -32,8 +33,22 @@ page_limit(NullableDatum value)
 	int32		limit = value.isnull ? PAGE_LIMIT_DEFAULT : DatumGetInt32(value.value);
 
 	if (limit < 1 || limit > PAGE_LIMIT_MAXIMUM)
-		raise_out_of_range("limit", 1, PAGE_LIMIT_MAXIMUM);
+		page_raise_out_of_range("limit", 1, PAGE_LIMIT_MAXIMUM);
 	return limit;
+}
+
+/*
+ * The number or revision that an argument says a reader has seen; 0 for null. Raises
+ * 22023 if it is wrong.
+ */
+int32
+page_position(NullableDatum value, const char *argument)
+{
+	int32		position = value.isnull ? 0 : DatumGetInt32(value.value);
+
+	if (position < 0)
+		page_raise_out_of_range(argument, 0, PG_INT32_MAX);
+	return position;
 }
 
 /*
@@ -46,7 +61,7 @@ page_max_size(NullableDatum value)
 	if (value.isnull)
 		return 0;
 	if (DatumGetInt32(value.value) < 1)
-		raise_out_of_range("max_size", 1, PG_INT32_MAX);
+		page_raise_out_of_range("max_size", 1, PG_INT32_MAX);
 	return DatumGetInt32(value.value);
 }
 
@@ -57,18 +72,12 @@ page_max_size(NullableDatum value)
 ListPage
 page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit)
 {
-	ListPage	page = {.above = 0, .through = PG_INT32_MAX};
+	ListPage	page = {.above = page_position(after, "after"), .through = PG_INT32_MAX};
 
-	if (!after.isnull)
-	{
-		page.above = DatumGetInt32(after.value);
-		if (page.above < 0)
-			raise_out_of_range("after", 0, PG_INT32_MAX);
-	}
 	if (!before.isnull)
 	{
 		if (DatumGetInt32(before.value) < 1)
-			raise_out_of_range("before", 1, PG_INT32_MAX);
+			page_raise_out_of_range("before", 1, PG_INT32_MAX);
 		page.through = DatumGetInt32(before.value) - 1;
 		page.from_end = after.isnull;
 	}

@@ -46,10 +46,12 @@ typedef struct PagePlans
 #define PAGE_SQL_FROM_END(select, key, above, through, limit) \
 	"SELECT * FROM (" PAGE_SQL_DESCENDING(select, key, above, through, limit) ") AS page ORDER BY 1"
 
+extern void page_raise_out_of_range(const char *argument, int minimum, int maximum);
 extern ListPage page_from_values(NullableDatum after, NullableDatum before, NullableDatum limit);
 extern ListPage page_from_arguments(FunctionCallInfo fcinfo, int first);
 extern ListPage page_of_last(NullableDatum limit);
 extern int32 page_limit(NullableDatum value);
+extern int32 page_position(NullableDatum value, const char *argument);
 extern int32 page_max_size(NullableDatum value);
 extern uint64 page_store(PagePlans *plans, const Datum *arguments, int count, ListPage page,
 						 RowStore store);

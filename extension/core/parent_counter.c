@@ -24,7 +24,6 @@
 
 #include "common/spi_plan.h"
 #include "core/parent_counter.h"
-#include "rows/counter_row.h"
 #include "rows/tid_cache.h"
 
 /* A statement about one counter, which is found by its key, or by its place and its key. */
@@ -38,37 +37,45 @@ typedef struct CounterStatements
 {
 	CounterStatement add;
 	CounterStatement hold;
-	CounterStatement raise;
+	CounterStatement change;
 	CounterStatement look;
 	CounterStatement lock;
 	CounterStatement try_lock;
 } CounterStatements;
 
-/* Their parameters: the parent's key, the place, a number, how many children. */
-#define PARAMETERS .nargs = 5, .argtypes = {INT4OID, INT4OID, TIDOID, INT4OID, INT4OID}
+/*
+ * Their parameters: the parent's key, the place, and a CounterChange: children, number,
+ * revision, revisions.
+ */
+#define PARAMETERS .nargs = 7, .argtypes = {INT4OID, INT4OID, TIDOID, INT4OID, INT4OID, INT4OID, INT4OID}
 #define STATEMENT(before, key, after) \
 	{ \
 		{.sql = before key after, PARAMETERS}, \
 		{.sql = before key " AND ctid = $3" after, .by_tid = true, PARAMETERS} \
 	}
 
-/* Each returns the highest number, and where the row is. */
-#define STATEMENTS(name, key, last, count) \
+/*
+ * Each returns the highest number, the last revision, and where the row is. revision is
+ * that, and set_revision and revision_fits what to do with it.
+ */
+#define STATEMENTS(name, key, last, count, revision, set_revision, revision_fits) \
 	{ \
-		.add = STATEMENT("UPDATE " name " SET " last " = " last " + $5, " count " = " count " + $5", \
-						 key, " AND " last " <= 2147483647 - $5 RETURNING " last ", ctid"), \
-		.hold = STATEMENT("UPDATE " name " SET " last " = " last, key, " RETURNING " last ", ctid"), \
-		.raise = STATEMENT("UPDATE " name " SET " last " = GREATEST(" last ", $4), " count " = " count " + $5", \
-						   key, " RETURNING " last ", ctid"), \
-		.look = STATEMENT("SELECT " last ", ctid, xmin, xmax = '0'::xid FROM " name, key, ""), \
-		.lock = STATEMENT("SELECT " last ", ctid FROM " name, key, " FOR NO KEY UPDATE"), \
-		.try_lock = STATEMENT("SELECT " last ", ctid FROM " name, key, " FOR NO KEY UPDATE SKIP LOCKED") \
+		.add = STATEMENT("UPDATE " name " SET " last " = " last " + $4, " count " = " count " + $4", \
+						 key, " AND " last " <= 2147483647 - $4 RETURNING " last ", " revision ", ctid"), \
+		.hold = STATEMENT("UPDATE " name " SET " last " = " last, key, " RETURNING " last ", " revision ", ctid"), \
+		.change = STATEMENT("UPDATE " name " SET " last " = GREATEST(" last ", $5), " count " = " count " + $4" set_revision, \
+							key, revision_fits " RETURNING " last ", " revision ", ctid"), \
+		.look = STATEMENT("SELECT " last ", " revision ", ctid, xmin, xmax = '0'::xid FROM " name, key, ""), \
+		.lock = STATEMENT("SELECT " last ", " revision ", ctid FROM " name, key, " FOR NO KEY UPDATE"), \
+		.try_lock = STATEMENT("SELECT " last ", " revision ", ctid FROM " name, key, " FOR NO KEY UPDATE SKIP LOCKED") \
 	}
 
 static CounterStatements chats = STATEMENTS("chat.chats", " WHERE application_id = $1 AND number = $2",
-											"last_message_number", "messages_count");
+											"last_message_number", "messages_count", "last_revision",
+											", last_revision = GREATEST(last_revision, $6) + $7",
+											" AND GREATEST(last_revision, $6)::int8 + $7 <= 2147483647");
 static CounterStatements applications = STATEMENTS("chat.application_counters", " WHERE application_id = $1 AND $2 = 0",
-												   "last_chat_number", "chats_count");
+												   "last_chat_number", "chats_count", "0", "", "");
 
 /* A counter that statements are about. */
 typedef struct Counter
@@ -76,7 +83,7 @@ typedef struct Counter
 	ChatTable	table;
 	CounterStatements *statements;
 	RowKey		key;
-	Datum		values[5];
+	Datum		values[7];
 } Counter;
 
 static RowKey
@@ -87,7 +94,7 @@ row_key_of(ChatTable table, ChatKey parent)
 }
 
 static Counter
-counter_of(ChatTable table, ChatKey parent, int32 number, int added)
+counter_of(ChatTable table, ChatKey parent, CounterChange change)
 {
 	return (Counter) {
 		.table = table,
@@ -95,17 +102,18 @@ counter_of(ChatTable table, ChatKey parent, int32 number, int added)
 		.key = row_key_of(table, parent),
 		.values = {
 			Int32GetDatum(parent.application), Int32GetDatum(parent.chat), 0,
-			Int32GetDatum(number), Int32GetDatum(added)
+			Int32GetDatum(change.children), Int32GetDatum(change.number),
+			Int32GetDatum(change.revision), Int32GetDatum(change.revisions)
 		}
 	};
 }
 
 /*
  * Run one of the counter's statements. Returns false if it had no row to do it to;
- * else *last_number becomes what it returned.
+ * else *values becomes what it returned.
  */
 static bool
-run(Counter *counter, CounterStatement *statement, int32 *last_number)
+run(Counter *counter, CounterStatement *statement, CounterValues *values)
 {
 	ItemPointerData place;
 
@@ -116,8 +124,8 @@ run(Counter *counter, CounterStatement *statement, int32 *last_number)
 		  spi_plan_write(&statement->by_place, counter->values, NULL) > 0) &&
 		spi_plan_write(&statement->by_key, counter->values, NULL) == 0)
 		return false;
-	*last_number = spi_result_int32(0, 1);
-	place = *(ItemPointer) DatumGetPointer(spi_result(0, 2, TIDOID, NULL));
+	*values = (CounterValues) {spi_result_int32(0, 1), spi_result_int32(0, 2)};
+	place = *(ItemPointer) DatumGetPointer(spi_result(0, 3, TIDOID, NULL));
 	tid_cache_put_version(counter->table, counter->key.hash, &place);
 	return true;
 }
@@ -131,20 +139,20 @@ run(Counter *counter, CounterStatement *statement, int32 *last_number)
 static RowResult
 clear_the_way(Counter *counter, bool *bounded)
 {
-	int32		last_number;
+	CounterValues values;
 
 	*bounded = false;
-	if (!run(counter, &counter->statements->look, &last_number))
+	if (!run(counter, &counter->statements->look, &values))
 		return ROW_MISSING;
-	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(spi_result(0, 3, XIDOID, NULL))))
+	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(spi_result(0, 4, XIDOID, NULL))))
 		return ROW_DONE;
-	*bounded = GetCurrentTransactionNestLevel() > 1 && spi_result_bool(0, 4);
-	return *bounded || run(counter, &counter->statements->try_lock, &last_number) ? ROW_DONE : ROW_LOCKED;
+	*bounded = GetCurrentTransactionNestLevel() > 1 && spi_result_bool(0, 5);
+	return *bounded || run(counter, &counter->statements->try_lock, &values) ? ROW_DONE : ROW_LOCKED;
 }
 
 /* Run an UPDATE of the counter. Returns ROW_MISSING if it had no row. */
 static RowResult
-update(Counter *counter, CounterStatement *statement, bool wait, int32 *last_number)
+update(Counter *counter, CounterStatement *statement, bool wait, CounterValues *values)
 {
 	bool		bounded = false;
 	RowResult	result = wait ? ROW_DONE : clear_the_way(counter, &bounded);
@@ -152,7 +160,7 @@ update(Counter *counter, CounterStatement *statement, bool wait, int32 *last_num
 
 	if (bounded)
 		row_lock_bound_waits();
-	if (result == ROW_DONE && !run(counter, statement, last_number))
+	if (result == ROW_DONE && !run(counter, statement, values))
 		result = ROW_MISSING;
 	AtEOXact_GUC(true, nest_level);
 	return result;
@@ -174,13 +182,13 @@ is_in_use(ChatTable table)
 }
 
 static RowResult
-hold_once(Counter *counter, bool wait, int32 *last_number)
+hold_once(Counter *counter, bool wait, CounterValues *values)
 {
 	CounterStatements *statements = counter->statements;
 
 	if (!is_in_use(counter->table))
-		return update(counter, &statements->hold, wait, last_number);
-	if (run(counter, wait ? &statements->lock : &statements->try_lock, last_number))
+		return update(counter, &statements->hold, wait, values);
+	if (run(counter, wait ? &statements->lock : &statements->try_lock, values))
 		return ROW_DONE;
 	return ROW_MISSING;
 }
@@ -190,13 +198,13 @@ hold_once(Counter *counter, bool wait, int32 *last_number)
  * with its key, which the statement did not see; so it is done once more.
  */
 static RowResult
-hold_by_statement(Counter *counter, bool wait, int32 *last_number)
+hold_by_statement(Counter *counter, bool wait, CounterValues *values)
 {
-	RowResult	result = hold_once(counter, wait, last_number);
+	RowResult	result = hold_once(counter, wait, values);
 
 	if (result == ROW_MISSING)
-		result = hold_once(counter, wait, last_number);
-	if (result == ROW_MISSING && run(counter, &counter->statements->look, last_number))
+		result = hold_once(counter, wait, values);
+	if (result == ROW_MISSING && run(counter, &counter->statements->look, values))
 		result = ROW_LOCKED;
 	return result;
 }
@@ -204,27 +212,23 @@ hold_by_statement(Counter *counter, bool wait, int32 *last_number)
 static RowResult
 add_by_statement(Counter *counter, bool wait, int *count, int32 *last_number)
 {
-	RowResult	result = update(counter, &counter->statements->add, wait, last_number);
+	CounterValues values;
+	RowResult	result = update(counter, &counter->statements->add, wait, &values);
 
-	if (result == ROW_DONE)
-	{
-		*last_number -= *count;
-		return ROW_DONE;
-	}
+	*last_number = values.last_number - *count;
 	if (result == ROW_MISSING)
-		result = hold_by_statement(counter, wait, last_number);
-	if (result != ROW_DONE)
-		return result;
-	*count = Min(*count, PG_INT32_MAX - *last_number);
-	counter->values[3] = Int32GetDatum(*last_number + *count);
-	counter->values[4] = Int32GetDatum(*count);
-	if (*count > 0)
 	{
-		int32		raised;
-
-		run(counter, &counter->statements->raise, &raised);
+		result = hold_by_statement(counter, wait, &values);
+		if (result != ROW_DONE)
+			return result;
+		*last_number = values.last_number;
+		*count = Min(*count, PG_INT32_MAX - *last_number);
+		counter->values[3] = Int32GetDatum(*count);
+		counter->values[4] = Int32GetDatum(*last_number + *count);
+		if (*count > 0)
+			run(counter, &counter->statements->change, &values);
 	}
-	return ROW_DONE;
+	return result;
 }
 
 static bool
@@ -258,16 +262,16 @@ parent_counter_add(ChatTable table, ChatKey parent, bool wait, int *count, int32
 	}
 	if (result != ROW_BY_STATEMENT)
 		return result;
-	counter = counter_of(table, parent, 0, *count);
+	counter = counter_of(table, parent, (CounterChange) {.children = *count});
 	return add_by_statement(&counter, wait, count, last_number);
 }
 
 /*
- * Hold a parent's row until the transaction ends: nobody else changes it.
- * *last_number becomes the highest number. Returns as parent_counter_add does.
+ * Hold a parent's row until the transaction ends: nobody else changes it. *values
+ * becomes what it has. Returns as parent_counter_add does.
  */
 RowResult
-parent_counter_hold(ChatTable table, ChatKey parent, bool wait, int32 *last_number)
+parent_counter_hold(ChatTable table, ChatKey parent, bool wait, CounterValues *values)
 {
 	RowKey		key = row_key_of(table, parent);
 	RowAccess	access;
@@ -276,37 +280,46 @@ parent_counter_hold(ChatTable table, ChatKey parent, bool wait, int32 *last_numb
 
 	if (begin(&access, table))
 	{
-		result = counter_row_hold(&access, &access.tables[table], &key, wait, last_number);
+		result = counter_row_hold(&access, &access.tables[table], &key, wait, values);
 		row_access_end(&access);
 	}
 	if (result != ROW_BY_STATEMENT)
 		return result;
-	counter = counter_of(table, parent, 0, 0);
-	return hold_by_statement(&counter, wait, last_number);
+	counter = counter_of(table, parent, (CounterChange) {0});
+	return hold_by_statement(&counter, wait, values);
+}
+
+static RowResult
+change_by_statement(Counter *counter, const CounterChange *change, CounterValues *values)
+{
+	if (change->children == 0 && change->revisions == 0 && run(counter, &counter->statements->look, values) &&
+		values->last_number >= change->number && values->last_revision >= change->revision)
+		return ROW_DONE;
+	if (run(counter, &counter->statements->change, values))
+		return ROW_DONE;
+	return run(counter, &counter->statements->look, values) &&
+		(int64) Max(values->last_revision, change->revision) + change->revisions > PG_INT32_MAX ? ROW_EXHAUSTED : ROW_MISSING;
 }
 
 /*
- * Raise a parent's highest number to at least number, and count added more
- * children. Returns ROW_DONE or ROW_MISSING.
+ * Change a parent's row; waits for it. *values becomes what it has then. Returns
+ * ROW_DONE, ROW_MISSING, or ROW_EXHAUSTED if there are not so many revisions left.
  */
 RowResult
-parent_counter_raise(ChatTable table, ChatKey parent, int32 number, int added)
+parent_counter_change(ChatTable table, ChatKey parent, const CounterChange *change, CounterValues *values)
 {
 	RowKey		key = row_key_of(table, parent);
 	RowAccess	access;
 	RowResult	result = ROW_BY_STATEMENT;
 	Counter		counter;
-	int32		last_number;
 
 	if (begin(&access, table))
 	{
-		result = counter_row_raise(&access, &access.tables[table], &key, number, added);
+		result = counter_row_change(&access, &access.tables[table], &key, change, values);
 		row_access_end(&access);
 	}
 	if (result != ROW_BY_STATEMENT)
 		return result;
-	counter = counter_of(table, parent, number, added);
-	if (added == 0 && run(&counter, &counter.statements->look, &last_number) && last_number >= number)
-		return ROW_DONE;
-	return run(&counter, &counter.statements->raise, &last_number) ? ROW_DONE : ROW_MISSING;
+	counter = counter_of(table, parent, *change);
+	return change_by_statement(&counter, change, values);
 }

@@ -7,10 +7,10 @@
 
 #include "common/chat_tables.h"
 #include "common/keys.h"
-#include "rows/row_lock.h"
+#include "rows/counter_row.h"
 
 extern RowResult parent_counter_add(ChatTable table, ChatKey parent, bool wait, int *count, int32 *last_number);
-extern RowResult parent_counter_hold(ChatTable table, ChatKey parent, bool wait, int32 *last_number);
-extern RowResult parent_counter_raise(ChatTable table, ChatKey parent, int32 number, int added);
+extern RowResult parent_counter_hold(ChatTable table, ChatKey parent, bool wait, CounterValues *values);
+extern RowResult parent_counter_change(ChatTable table, ChatKey parent, const CounterChange *change, CounterValues *values);
 
 #endif							/* PG_CHAT_PARENT_COUNTER_H */

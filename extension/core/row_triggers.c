@@ -3,13 +3,12 @@
  *	  Rows that are changed by other ways than the functions.
  *
  * The tables' owner may change them directly: INSERT, COPY, UPDATE,
- * DELETE, TRUNCATE. The triggers keep what cannot wait, the numbers, and leave
+ * DELETE, TRUNCATE. The triggers keep what cannot wait, the numbers and revisions, and leave
  * what can, the counts, to the worker.
  *
- *	- A row inserted without a number gets the next one; one inserted with a
- *	  number raises its parent's highest number, so that the next automatic
- *	  one does not meet it. The parent's row is locked from then on, as by the
- *	  functions. See number_cache.c.
+ *	- A row inserted without a number gets the next one: see row_number.c.
+ *	- A message that is changed takes the next revision of its chat: see
+ *	  message_revision.c and deleted_messages.c.
  *	- Parents whose counters or key were changed are queued, in the same
  *	  transaction: the worker counts them anew. See changes/recount_queue.c.
  *	- So are messages that a search index holds as they were before: see
@@ -34,10 +33,10 @@
 #include "changes/search_queue.h"
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
-#include "core/arg_error.h"
+#include "core/deleted_messages.h"
+#include "core/message_revision.h"
 #include "core/number_cache.h"
 #include "core/row_triggers.h"
-#include "core/trigger_call.h"
 
 PG_FUNCTION_INFO_V1(chat_before_insert);
 PG_FUNCTION_INFO_V1(chat_before_update_messages);
@@ -60,81 +59,34 @@ queue_for_search(ChatKey chat, int32 number)
 	}
 }
 
-/* A row with another value in a column. */
+/* What a message that is inserted, or gets another key, is after that. */
 static HeapTuple
-set_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Datum value, bool isnull)
+message_in_place(const TriggerData *trigger, NumberedRow row)
 {
-	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-	int			column = SPI_fnumber(descriptor, name);
+	bool		moved = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 
-	return heap_modify_tuple_by_cols(tuple, descriptor, 1, &column, &value, &isnull);
+	if (!row.counted)
+		return row.tuple;
+	if (moved)
+		return message_revision_of_updated(trigger, &row, true);
+	if (row.filled_in)
+		queue_for_search(row.parent, row.number);
+	return message_revision_of_inserted(trigger, &row);
 }
 
-/* A row of chat.messages without the revision that is the column's default, which stands for none. */
-static HeapTuple
-without_default_revision(const TriggerData *trigger, HeapTuple tuple)
+/* Note a chat that is inserted, or gets another key; one that brings counters may have wrong ones. */
+static void
+note_chat(const TriggerData *trigger, NumberedRow row)
 {
-	bool		isnull;
-	int32		revision = DatumGetInt32(trigger_value(trigger, tuple, "revision", INT4OID, &isnull));
+	static const char *const counters[] = {"last_message_number", "messages_count", "last_revision"};
+	bool		moved = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 
-	return isnull || revision != 0 ? tuple : set_column(trigger, tuple, "revision", (Datum) 0, true);
-}
-
-/*
- * Give a row that is about to stand in chat.messages or chat.chats a number,
- * or take note of the one it has. Returns the row. Raises 23503 if it has no
- * parent, 22003 for a number below 1, 54000 if there is none left.
- */
-static HeapTuple
-number_row(TriggerData *trigger, HeapTuple tuple)
-{
-	bool		is_message = trigger_is_on(trigger, TABLE_MESSAGES);
-	bool		inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
-	const char *noun = is_message ? "message" : "chat";
-	ChatKey		parent = {.chat = COUNTER_OF_CHATS};
-	int32		number;
-	bool		isnull;
-	bool		unnumbered;
-	NumberCounter counter;
-
-	number = DatumGetInt32(trigger_value(trigger, tuple, "number", INT4OID, &unnumbered));
-	if (!unnumbered && number_cache_in_function())
-		return tuple;
-
-	/* A null in the rest of the key is the table's own error. */
-	parent.application = DatumGetInt32(trigger_value(trigger, tuple, "application_id", INT4OID, &isnull));
-	if (!isnull && is_message)
-		parent.chat = DatumGetInt32(trigger_value(trigger, tuple, "chat_number", INT4OID, &isnull));
-	if (isnull)
-		return tuple;
-
-	if (!unnumbered && number < 1)
-		arg_error_raise(arg_error_number_range(noun, number));
-	if (is_message && parent.chat == COUNTER_OF_CHATS)
-		number_cache_raise_no_chat(parent);
-
-	counter = number_cache_get(parent);
-	if (unnumbered)
-	{
-		if (counter.last_number == PG_INT32_MAX)
-			arg_error_raise(arg_error_numbers_exhausted(noun));
-		number = counter.last_number + 1;
-		tuple = set_column(trigger, tuple, "number", Int32GetDatum(number), false);
-	}
-	number_cache_raise(parent, number);
-	if (is_message && !unnumbered && inserted && number <= counter.last_before)
-		queue_for_search(parent, number);
-	if (is_message)
-		tuple = without_default_revision(trigger, tuple);
-	else
-	{
-		change_tracking_note(parent.application, number);
-		if (inserted &&
-			(trigger_int32(trigger, tuple, "last_message_number") != 0 ||
-			 trigger_int32(trigger, tuple, "messages_count") != 0))
-			number_cache_touch((ChatKey) {parent.application, number});
-	}
-	return tuple;
+	if (!row.counted)
+		return;
+	change_tracking_note(row.parent.application, row.number);
+	for (int i = 0; !moved && i < lengthof(counters); i++)
+		if (trigger_int32(trigger, row.tuple, counters[i]) != 0)
+			number_cache_touch((ChatKey) {row.parent.application, row.number});
 }
 
 /*
@@ -148,12 +100,17 @@ chat_before_insert(PG_FUNCTION_ARGS)
 		.tables = TABLE_BIT(TABLE_MESSAGES) | TABLE_BIT(TABLE_CHATS)
 	});
 
-	return PointerGetDatum(number_row(trigger, trigger->tg_trigtuple));
+	NumberedRow row = row_number_give(trigger, trigger->tg_trigtuple);
+
+	if (trigger_is_on(trigger, TABLE_MESSAGES))
+		return PointerGetDatum(message_in_place(trigger, row));
+	note_chat(trigger, row);
+	return PointerGetDatum(row.tuple);
 }
 
 /*
- * Trigger before each row of chat.messages whose key is updated: in its new
- * place it is like one that is inserted there.
+ * Trigger before each row of chat.messages that is updated. One with another key is
+ * like one that is inserted in its new place.
  */
 Datum
 chat_before_update_messages(PG_FUNCTION_ARGS)
@@ -163,10 +120,15 @@ chat_before_update_messages(PG_FUNCTION_ARGS)
 		.when = BEFORE_ROW, .events = ON_UPDATE,
 		.tables = TABLE_BIT(TABLE_MESSAGES)
 	});
+	NumberedRow row = {.tuple = trigger->tg_newtuple};
 
-	if (!trigger_changes(trigger, key, lengthof(key)))
-		return PointerGetDatum(trigger->tg_newtuple);
-	return PointerGetDatum(number_row(trigger, trigger->tg_newtuple));
+	if (number_cache_in_function())
+		return PointerGetDatum(row.tuple);
+	if (trigger_changes(trigger, key, lengthof(key)))
+		return PointerGetDatum(message_in_place(trigger, row_number_give(trigger, row.tuple)));
+	row.parent.application = trigger_int32(trigger, row.tuple, "application_id");
+	row.parent.chat = trigger_int32(trigger, row.tuple, "chat_number");
+	return PointerGetDatum(message_revision_of_updated(trigger, &row, false));
 }
 
 /* Queue parents whose row was changed, and have them mirrored. As the owner. */
@@ -208,7 +170,7 @@ Datum
 chat_after_update_chats(PG_FUNCTION_ARGS)
 {
 	static const char *const key[] = {"application_id", "number"};
-	static const char *const counts[] = {"last_message_number", "messages_count"};
+	static const char *const counts[] = {"last_message_number", "messages_count", "last_revision"};
 	TriggerData *trigger = trigger_check(fcinfo, (TriggerUse) {
 		.when = AFTER_ROW, .events = ON_UPDATE,
 		.tables = TABLE_BIT(TABLE_CHATS)
@@ -224,7 +186,7 @@ chat_after_update_chats(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	moved = trigger_changes(trigger, key, lengthof(key));
 	if (moved)
-		(void) number_row(trigger, after);
+		note_chat(trigger, row_number_give(trigger, after));
 	else if (!trigger_changes(trigger, counts, lengthof(counts)))
 		return PointerGetDatum(NULL);
 
@@ -237,6 +199,8 @@ chat_after_update_chats(PG_FUNCTION_ARGS)
 	if (moved || trigger_int32(trigger, after, "last_message_number") <
 		trigger_int32(trigger, before, "last_message_number"))
 		forget_watermark(from);
+	if (moved)
+		deleted_messages_follow(from, to);
 	if (moved && redis_key_queue_in_use())
 		redis_key_queue_add_chat(from.application, from.chat);
 	table_owner_leave(caller);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 
 #include "changes/change_tracking.h"
@@ -18,7 +19,10 @@
 #include "common/table_owner.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
+#include "core/deleted_messages.h"
+#include "core/message_revision.h"
 #include "core/number_cache.h"
+#include "core/statement_triggers.h"
 #include "core/trigger_call.h"
 
 PG_FUNCTION_INFO_V1(chat_after_insert_applications);
@@ -26,6 +30,7 @@ PG_FUNCTION_INFO_V1(chat_after_update_messages);
 PG_FUNCTION_INFO_V1(chat_after_delete_messages);
 PG_FUNCTION_INFO_V1(chat_after_delete_chats);
 PG_FUNCTION_INFO_V1(chat_before_truncate);
+PG_FUNCTION_INFO_V1(chat_after_truncate_chats);
 
 /* Become the owner, for whom the trigger's transition tables are there. */
 static TableOwnerSwitch
@@ -87,6 +92,25 @@ chat_after_insert_applications(PG_FUNCTION_ARGS)
 }
 
 /*
+ * What an UPDATE made of each message, by its key: o is null where a message came to a
+ * key, n where one is gone from it.
+ */
+#define ROWS_BEFORE_AND_AFTER \
+	"FROM old_rows AS o FULL JOIN new_rows AS n USING (application_id, chat_number, number)"
+
+/* Look at the keys that an UPDATE of messages made. Raises as chat_after_update_messages does. */
+static void
+require_keys(void)
+{
+	if (spi_execute("SELECT number FROM new_rows WHERE number < 1 LIMIT 1") > 0)
+		arg_error_raise(arg_error_number_range("message", spi_result_int32(0, spi_column("number"))));
+	if (spi_execute("SELECT application_id, chat_number FROM new_rows AS n WHERE NOT EXISTS"
+					" (SELECT FROM chat.chats AS c WHERE c.application_id = n.application_id"
+					" AND c.number = n.chat_number) LIMIT 1") > 0)
+		number_cache_raise_no_chat(result_chat(0));
+}
+
+/*
  * Trigger after a statement that updates chat.messages, with old_rows and
  * new_rows. Raises 23503 if a message was moved to a chat that does not exist,
  * and 22003 if a number is below 1.
@@ -99,28 +123,19 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 		.tables = TABLE_BIT(TABLE_MESSAGES),
 		.old_rows = true, .new_rows = true
 	});
-	TableOwnerSwitch caller = become_owner_with_transition_tables(trigger);
+	TableOwnerSwitch caller;
 
-	if (spi_execute("SELECT number FROM new_rows WHERE number < 1 LIMIT 1") > 0)
-		arg_error_raise(arg_error_number_range("message", spi_result_int32(0, spi_column("number"))));
-	if (spi_execute("SELECT application_id, chat_number FROM new_rows AS n WHERE NOT EXISTS"
-					" (SELECT FROM chat.chats AS c WHERE c.application_id = n.application_id"
-					" AND c.number = n.chat_number) LIMIT 1") > 0)
-		number_cache_raise_no_chat(result_chat(0));
-
-	recount_queue_add_from("SELECT application_id, chat_number FROM"
-						   " (SELECT application_id, chat_number, number FROM old_rows"
-						   " EXCEPT SELECT application_id, chat_number, number FROM new_rows) AS o"
-						   " UNION SELECT application_id, chat_number FROM"
-						   " (SELECT application_id, chat_number, number FROM new_rows"
-						   " EXCEPT SELECT application_id, chat_number, number FROM old_rows) AS n");
+	if (number_cache_in_function())
+		return PointerGetDatum(NULL);
+	caller = become_owner_with_transition_tables(trigger);
+	require_keys();
+	message_revision_of_overlooked(trigger);
+	deleted_messages_record("SELECT o.application_id, o.chat_number, o.number " ROWS_BEFORE_AND_AFTER " WHERE n.number IS NULL");
+	recount_queue_add_from("SELECT DISTINCT application_id, chat_number " ROWS_BEFORE_AND_AFTER
+						   " WHERE o.number IS NULL OR n.number IS NULL OR (o.deleted_at IS NULL) <> (n.deleted_at IS NULL)");
 	number_cache_flush();
-	queue_rows_for_search("SELECT application_id, chat_number, number FROM"
-						  " (SELECT application_id, chat_number, number, body FROM old_rows"
-						  " EXCEPT SELECT application_id, chat_number, number, body FROM new_rows) AS o"
-						  " UNION SELECT application_id, chat_number, number FROM"
-						  " (SELECT application_id, chat_number, number, body FROM new_rows"
-						  " EXCEPT SELECT application_id, chat_number, number, body FROM old_rows) AS n");
+	queue_rows_for_search("SELECT application_id, chat_number, number " ROWS_BEFORE_AND_AFTER
+						  " WHERE o.number IS NULL OR n.number IS NULL OR o.body IS DISTINCT FROM n.body");
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
@@ -142,6 +157,8 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 	recount_queue_add_from("SELECT o.application_id, o.chat_number"
 						   " FROM (SELECT DISTINCT application_id, chat_number FROM old_rows) AS o"
 						   " JOIN chat.chats AS c ON c.application_id = o.application_id AND c.number = o.chat_number");
+	deleted_messages_record("SELECT application_id, chat_number, number FROM old_rows");
+	number_cache_flush();
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
@@ -175,12 +192,18 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 		change_tracking_note(deleted[row].application, deleted[row].chat);
 	}
 	search_queue_forget_chats(deleted, count);
+	deleted_messages_forget_chats();
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
 }
 
+/* Whether a TRUNCATE is under way that comes to chat.chats before chat.messages, if at all. */
+static bool chats_are_truncated = false;
+
 /*
- * Trigger before a TRUNCATE, after which everything is to be counted.
+ * Trigger before a TRUNCATE, after which everything is to be counted. Each message
+ * that goes is recorded as deleted, unless all chats go, too; where chat.messages is
+ * named before chat.chats, that is in vain.
  */
 Datum
 chat_before_truncate(PG_FUNCTION_ARGS)
@@ -191,6 +214,12 @@ chat_before_truncate(PG_FUNCTION_ARGS)
 	});
 	TableOwnerSwitch caller = table_owner_become(OWNER_SEES_ALL);
 
+	chats_are_truncated |= trigger_is_on(trigger, TABLE_CHATS);
+	if (trigger_is_on(trigger, TABLE_MESSAGES) && !chats_are_truncated)
+	{
+		deleted_messages_record("SELECT application_id, chat_number, number FROM chat.messages");
+		number_cache_flush();
+	}
 	recount_queue_add_everything();
 	if (!trigger_is_on(trigger, TABLE_APPLICATION_COUNTERS))
 		search_queue_forget_all();
@@ -198,4 +227,47 @@ chat_before_truncate(PG_FUNCTION_ARGS)
 		redis_key_queue_add_all_tokens();
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger after a TRUNCATE of chat.chats.
+ */
+Datum
+chat_after_truncate_chats(PG_FUNCTION_ARGS)
+{
+	TableOwnerSwitch caller;
+
+	(void) trigger_check(fcinfo, (TriggerUse) {
+		.when = AFTER_STATEMENT, .events = ON_TRUNCATE,
+		.tables = TABLE_BIT(TABLE_CHATS)
+	});
+	caller = table_owner_become(OWNER_SEES_ALL);
+	chats_are_truncated = false;
+	deleted_messages_forget_all();
+	table_owner_leave(caller);
+	return PointerGetDatum(NULL);
+}
+
+static void
+on_transaction_end(XactEvent event, void *argument)
+{
+	chats_are_truncated = false;
+}
+
+static void
+on_subtransaction_end(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		chats_are_truncated = false;
+}
+
+/*
+ * Register for the ends of transactions. Called once, when the library is
+ * loaded.
+ */
+void
+statement_triggers_init(void)
+{
+	RegisterXactCallback(on_transaction_end, NULL);
+	RegisterSubXactCallback(on_subtransaction_end, NULL);
 }

@@ -25,7 +25,8 @@ static const struct
 	{TABLE_CHATS, ROW_INSERT, "create chats"},
 	{TABLE_CHATS, ROW_UPDATE, "count messages"},
 	{TABLE_MESSAGES, ROW_INSERT, "create messages"},
-	{TABLE_MESSAGES, ROW_READ, "read messages"}
+	{TABLE_MESSAGES, ROW_READ, "read messages"},
+	{TABLE_MESSAGES, ROW_UPDATE, "change messages"}
 };
 
 /*

@@ -3,7 +3,8 @@
  *	  Counters that are counted anew.
  *
  * A parent is a chat, which has messages, or an application, which has chats.
- * Its counters are the count of its children and their highest number.
+ * Its counters are the count of its children and their highest number; of a chat, also
+ * the last revision. A message that was deleted is a row, and is not counted.
  *
  * DESIGN
  *
@@ -81,13 +82,14 @@ repair_chat(const RecountItem *chat)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"UPDATE chat.chats SET messages_count = (messages_count + $4)::int4,"
-		" last_message_number = GREATEST(last_message_number, $5)"
+		" last_message_number = GREATEST(last_message_number, $5), last_revision = GREATEST(last_revision, $6)"
 		" WHERE application_id = $1 AND number = $2 AND created_at = $3",
-		INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID);
-	Datum		values[5] = {
+		INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID);
+	Datum		values[6] = {
 		Int32GetDatum(chat->parent.application), Int32GetDatum(chat->parent.chat),
 		TimestampTzGetDatum(chat->created_at),
-		Int64GetDatum((int64) chat->counted - chat->count), Int32GetDatum(chat->highest)
+		Int64GetDatum((int64) chat->counted - chat->count), Int32GetDatum(chat->highest),
+		Int32GetDatum(chat->highest_revision)
 	};
 
 	return spi_plan_write(&plan, values, NULL) > 0;
@@ -170,10 +172,20 @@ recount_report(const RecountResult *result, RepairCallback callback, void *conte
 			.new_value = item->highest
 		};
 
+		RepairedCount revision = {
+			.parent = item->parent,
+			.counter = "last_revision",
+			.was_number = true,
+			.old_value = item->last_revision,
+			.new_value = item->highest_revision
+		};
+
 		if (item->repaired && item->counted != item->count)
 			callback(&count, context);
 		if (item->repaired && item->highest > item->last_number)
 			callback(&number, context);
+		if (item->repaired && item->highest_revision > item->last_revision)
+			callback(&revision, context);
 	}
 }
 
@@ -202,8 +214,10 @@ count_with(SavedPlan *plan, const Datum *values, RecountResult *result)
 	int			missing = spi_column("missing");
 	int			stored_count = spi_column("stored_count");
 	int			stored_highest = spi_column("stored_highest");
+	int			stored_revision = spi_column("stored_revision");
 	int			counted = spi_column("counted");
 	int			highest = spi_column("highest");
+	int			highest_revision = spi_column("highest_revision");
 
 	for (uint64 row = 0; row < count; row++)
 	{
@@ -213,11 +227,13 @@ count_with(SavedPlan *plan, const Datum *values, RecountResult *result)
 			.missing = spi_result_bool(row, missing),
 			.count = spi_result_int32(row, stored_count),
 			.last_number = spi_result_int32(row, stored_highest),
+			.last_revision = spi_result_int32(row, stored_revision),
 			.counted = spi_result_int32(row, counted),
-			.highest = spi_result_int32(row, highest)
+			.highest = spi_result_int32(row, highest),
+			.highest_revision = spi_result_int32(row, highest_revision)
 		};
 
-		if (item.counted != item.count || item.highest > item.last_number)
+		if (item.counted != item.count || item.highest > item.last_number || item.highest_revision > item.last_revision)
 			add_wrong(result, &item);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -233,18 +249,24 @@ recount_count(const ChatKey *parents, int count, RecountResult *result)
 {
 	static SavedPlan count_chats = SAVED_PLAN(
 		"SELECT c.application_id, c.number AS chat_number, c.created_at, false AS missing,"
-		" c.messages_count AS stored_count, c.last_message_number AS stored_highest,"
-		" m.counted::int4, COALESCE(m.highest, 0) AS highest"
+		" c.messages_count AS stored_count, c.last_message_number AS stored_highest, c.last_revision AS stored_revision,"
+		" (m.counted - d.deleted)::int4 AS counted, COALESCE(m.highest, 0) AS highest,"
+		" GREATEST(d.highest, g.highest, 0) AS highest_revision"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
 		" LATERAL (SELECT c.* FROM chat.chats AS c"
 		" WHERE c.application_id = k.application_id AND c.number = k.number LIMIT 1) AS c,"
 		" LATERAL (SELECT count(*) AS counted, max(m.number) AS highest FROM chat.messages AS m"
-		" WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS m",
+		" WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS m,"
+/* The few that have a revision, by its index: so the many above need not be read for it. */
+		" LATERAL (SELECT count(*) FILTER (WHERE m.deleted_at IS NOT NULL) AS deleted, max(m.revision) AS highest FROM chat.messages AS m"
+		" WHERE m.application_id = c.application_id AND m.chat_number = c.number AND m.revision > 0) AS d,"
+		" LATERAL (SELECT max(m.revision) AS highest FROM chat_internal.deleted_messages AS m"
+		" WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS g",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan count_applications = SAVED_PLAN(
 		"SELECT a.id AS application_id, 0 AS chat_number, a.created_at, s.application_id IS NULL AS missing,"
-		" COALESCE(s.chats_count, 0) AS stored_count, COALESCE(s.last_chat_number, 0) AS stored_highest,"
-		" c.counted::int4, COALESCE(c.highest, 0) AS highest"
+		" COALESCE(s.chats_count, 0) AS stored_count, COALESCE(s.last_chat_number, 0) AS stored_highest, 0 AS stored_revision,"
+		" c.counted::int4, COALESCE(c.highest, 0) AS highest, 0 AS highest_revision"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
 		" LATERAL (SELECT a.id, a.created_at FROM chat.applications AS a"
 		" WHERE a.id = k.application_id AND k.number = 0 LIMIT 1) AS a"

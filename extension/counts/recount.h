@@ -23,8 +23,10 @@ typedef struct RecountItem
 	bool		missing;		/* an application that has no counters */
 	int32		count;
 	int32		last_number;
+	int32		last_revision;
 	int32		counted;
 	int32		highest;
+	int32		highest_revision;
 	bool		repaired;
 } RecountItem;
 

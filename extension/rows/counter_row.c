@@ -4,9 +4,7 @@
  *	  chat.application_counters.
  *
  * It stays locked until the transaction ends, so that numbers have no gaps and
- * become visible in their order. A row that this transaction inserted may have
- * a check of its own reference pending, which an update would have to queue
- * anew. That is left to a statement.
+ * become visible in their order.
  *
  * A row is not locked before it is updated. The lock would pass on to the new
  * version, and each later subtransaction that updates the row would have to make
@@ -18,26 +16,11 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 
-#include "common/compat.h"
 #include "rows/counter_row.h"
-#include "rows/index_entries.h"
-#include "rows/tid_cache.h"
-
-/*
- * Whether this transaction made the version that was found. Then nobody else can
- * change it as long as this subtransaction lasts.
- */
-static bool
-is_own_version(OpenTable *table)
-{
-	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) table->found)->base.tuple;
-
-	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-}
+#include "rows/row_update.h"
 
 /*
  * Whether a query that is under way in this session has the table open. It may
@@ -50,60 +33,30 @@ is_in_use(OpenTable *table)
 	return table->relation->rd_refcnt > 1;
 }
 
-static bool
-has_pending_checks(OpenTable *table)
+/* The last revision of the row that was found; an application has none. */
+static int32
+found_revision(OpenTable *table)
 {
-	return is_own_version(table) && AfterTriggerPendingOnRel(RelationGetRelid(table->relation));
+	return table->which == TABLE_CHATS ? DatumGetInt32(row_found_value(table, CHATS_LAST_REVISION)) : 0;
 }
 
 /*
- * Make the new version of the row that was found: as the old one, with another
- * highest number and count more children. Returns NULL if only a statement can
- * update the row, or if there are more children than can be counted, for which
- * a statement has the error.
+ * Make the new version of the row that was found: as the old one, with other
+ * values. Returns NULL if only a statement can update the row, or if there are more
+ * children than can be counted, for which a statement has the error.
  */
 static TupleTableSlot *
-make_version(OpenTable *table, int32 last_number, int count)
+make_version(OpenTable *table, CounterValues values, int added)
 {
-	const AttrNumber *columns = table->plain->columns;
-	TupleTableSlot *found = table->found;
-	TupleTableSlot *made = row_access_made(table);
-	int32		children = DatumGetInt32(row_found_value(table, COUNTERS_COUNT));
+	int64		children = (int64) DatumGetInt32(row_found_value(table, COUNTERS_COUNT)) + added;
 
-	if (has_pending_checks(table) || children > PG_INT32_MAX - count)
+	if (children > PG_INT32_MAX || row_update_copy_found(table) == NULL)
 		return NULL;
-	slot_getallattrs(found);
-	ExecClearTuple(made);
-	memcpy(made->tts_values, found->tts_values, found->tts_nvalid * sizeof(Datum));
-	memcpy(made->tts_isnull, found->tts_isnull, found->tts_nvalid * sizeof(bool));
-	made->tts_values[columns[COUNTERS_LAST_NUMBER] - 1] = Int32GetDatum(last_number);
-	made->tts_values[columns[COUNTERS_COUNT] - 1] = Int32GetDatum(children + count);
-	return ExecStoreVirtualTuple(made);
-}
-
-/*
- * Update the row that was found, and make the entries of its new version in
- * the indexes if it has found no room in the old one's page.
- */
-static TM_Result
-update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
-{
-	TM_FailureData failure;
-	LockTupleMode mode;
-	compat_update_indexes update_indexes;
-	TM_Result	result = table_tuple_update(table->relation, &table->found->tts_tid, made, access->command,
-											access->snapshot, InvalidSnapshot, true, &failure, &mode,
-											&update_indexes);
-
-	if (result != TM_Ok)
-		return result;
-	if (compat_any_index(update_indexes))
-	{
-		index_entries_insert(table, made, true);
-		tid_cache_put_root(table->which, key->hash, &made->tts_tid);
-	}
-	tid_cache_put_version(table->which, key->hash, &made->tts_tid);
-	return TM_Ok;
+	row_update_set(table, COUNTERS_LAST_NUMBER, Int32GetDatum(values.last_number), false);
+	row_update_set(table, COUNTERS_COUNT, Int32GetDatum(children), false);
+	if (table->which == TABLE_CHATS)
+		row_update_set(table, CHATS_LAST_REVISION, Int32GetDatum(values.last_revision), false);
+	return table->made;
 }
 
 /* Whether nobody has locked or updated the row that was found, or ever did. */
@@ -127,16 +80,16 @@ try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTa
 	TM_Result	result;
 	int			nest_level;
 
-	if (is_own_version(table))
-		return update_found(access, table, key, made);
+	if (row_found_is_own(table))
+		return row_update_found(access, table, key, made);
 	if (GetCurrentTransactionNestLevel() == 1 || !is_untouched(table))
 	{
 		result = row_lock_found(access, table, LockTupleNoKeyExclusive, false);
-		return result == TM_Ok ? update_found(access, table, key, made) : result;
+		return result == TM_Ok ? row_update_found(access, table, key, made) : result;
 	}
 	nest_level = NewGUCNestLevel();
 	row_lock_bound_waits();
-	result = update_found(access, table, key, made);
+	result = row_update_found(access, table, key, made);
 	AtEOXact_GUC(true, nest_level);
 	return result;
 }
@@ -144,7 +97,7 @@ try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTa
 static TM_Result
 update_or_try(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made, bool wait)
 {
-	return wait ? update_found(access, table, key, made) : try_update_found(access, table, key, made);
+	return wait ? row_update_found(access, table, key, made) : try_update_found(access, table, key, made);
 }
 
 /*
@@ -186,7 +139,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		added = Min(*count, PG_INT32_MAX - *last_number);
 		if (added == 0)
 			return confirm_exhausted(access, table, key, wait, count);
-		made = make_version(table, *last_number + added, added);
+		made = make_version(table, (CounterValues) {*last_number + added, found_revision(table)}, added);
 		if (made == NULL)
 			return ROW_BY_STATEMENT;
 		result = update_or_try(access, table, key, made, wait);
@@ -199,12 +152,18 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 	return ROW_LOCKED;
 }
 
+static CounterValues
+found_values(OpenTable *table)
+{
+	return (CounterValues) {DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER)), found_revision(table)};
+}
+
 /*
- * Hold a row until the transaction ends: nobody else changes it. *last_number
- * becomes its highest number.
+ * Hold a row until the transaction ends: nobody else changes it. *values becomes
+ * what it has.
  */
 RowResult
-counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, int32 *last_number)
+counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, CounterValues *values)
 {
 	TM_Result	result;
 
@@ -212,41 +171,46 @@ counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wa
 	{
 		if (!row_find(access, table, key))
 			return ROW_MISSING;
-		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
-		if (is_own_version(table))
+		*values = found_values(table);
+		if (row_found_is_own(table))
 			result = TM_Ok;
 		else if (is_in_use(table))
 			result = row_lock_found(access, table, LockTupleNoKeyExclusive, wait);
 		else
-			result = update_or_try(access, table, key, make_version(table, *last_number, 0), wait);
+			result = update_or_try(access, table, key, make_version(table, *values, 0), wait);
 	} while (result != TM_Ok && row_find_again(access, result));
 	return result == TM_Ok ? ROW_DONE : ROW_LOCKED;
 }
 
 /*
- * Raise a row's highest number to at least number, and count added more
- * children. A row that a query which is under way may have changed is left to a
- * statement, too: its checks may be pending.
+ * Change a row. A row that a query which is under way may have changed is left to a
+ * statement, too: its checks may be pending. *values becomes what the row has then.
  */
 RowResult
-counter_row_raise(RowAccess *access, OpenTable *table, const RowKey *key, int32 number, int added)
+counter_row_change(RowAccess *access, OpenTable *table, const RowKey *key, const CounterChange *change,
+				   CounterValues *values)
 {
 	TM_Result	result;
 
 	do
 	{
-		int32		last_number;
+		CounterValues before;
 		TupleTableSlot *made;
 
 		if (!row_find(access, table, key))
 			return ROW_MISSING;
-		last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
-		if (last_number >= number && added == 0)
+		before = found_values(table);
+		values->last_number = Max(before.last_number, change->number);
+		values->last_revision = Max(before.last_revision, change->revision);
+		if ((int64) values->last_revision + change->revisions > PG_INT32_MAX)
+			return ROW_EXHAUSTED;
+		values->last_revision += change->revisions;
+		if (values->last_number == before.last_number && values->last_revision == before.last_revision && change->children == 0)
 			return ROW_DONE;
-		made = make_version(table, Max(last_number, number), added);
-		if (made == NULL || (is_own_version(table) && is_in_use(table)))
+		made = make_version(table, *values, change->children);
+		if (made == NULL || (row_found_is_own(table) && is_in_use(table)))
 			return ROW_BY_STATEMENT;
-		result = update_found(access, table, key, made);
+		result = row_update_found(access, table, key, made);
 	} while (result != TM_Ok && row_find_again(access, result));
 	return ROW_DONE;
 }

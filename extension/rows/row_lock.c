@@ -28,6 +28,18 @@ require_fresh_snapshots(TM_Result result)
 }
 
 /*
+ * Whether this transaction made the version that was found. Then nobody else can
+ * change it as long as this subtransaction lasts.
+ */
+bool
+row_found_is_own(OpenTable *table)
+{
+	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) table->found)->base.tuple;
+
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+}
+
+/*
  * Look a row up; if there is none in the statement's snapshot, in a fresh one.
  */
 bool

@@ -16,9 +16,11 @@ typedef enum RowResult
 	ROW_MISSING,				/* there is no such row */
 	ROW_LOCKED,					/* another transaction has it locked, and it was not to be waited
 								 * for */
+	ROW_EXHAUSTED,				/* there is no further revision */
 	ROW_BY_STATEMENT			/* only a statement can do it, or has the error */
 } RowResult;
 
+extern bool row_found_is_own(OpenTable *table);
 extern bool row_find(RowAccess *access, OpenTable *table, const RowKey *key);
 extern bool row_find_current(RowAccess *access, OpenTable *table, const RowKey *key);
 extern bool row_find_again(RowAccess *access, TM_Result result);

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "common/compat.h"
+#include "common/message_columns.h"
 #include "rows/row_lookup.h"
 #include "rows/tid_cache.h"
 
@@ -64,6 +65,13 @@ row_key_of_chat(int32 application, int32 chat)
 }
 
 /* The key of a row of chat.applications, by the token, which must live as long. */
+RowKey
+row_key_of_message(int32 application, int32 chat, int32 number)
+{
+	return key_of_integers(KEY_FIRST, 3, (int[]) {MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER},
+						   (int32[]) {application, chat, number});
+}
+
 RowKey
 row_key_of_token(text *token)
 {

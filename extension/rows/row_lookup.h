@@ -22,6 +22,7 @@ extern RowKey row_key_of_application(int32 id);
 extern RowKey row_key_of_token(text *token);
 extern RowKey row_key_of_counters(int32 application);
 extern RowKey row_key_of_chat(int32 application, int32 chat);
+extern RowKey row_key_of_message(int32 application, int32 chat, int32 number);
 extern bool row_lookup(RowAccess *access, OpenTable *table, const RowKey *key);
 extern Datum row_found_value(OpenTable *table, int column);
 

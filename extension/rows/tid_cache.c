@@ -8,6 +8,8 @@
  * transaction itself made of a row is kept, too: the chain of a row that one
  * transaction updates a thousand times is not walked a thousand times.
  *
+ * Messages are not kept: they are many, and few are changed again.
+ *
  * All of it is a hint. A place may hold something else by now, or nothing;
  * whoever goes there checks that the row has the key that was looked for. If it
  * has, and the snapshot sees it, it is the row: there is one with a key.
@@ -104,6 +106,8 @@ tid_cache_find_version_before(ChatTable which, uint32 hash, ItemPointer tid)
 void
 tid_cache_put_root(ChatTable which, uint32 hash, ItemPointer tid)
 {
+	if (which == TABLE_MESSAGES)
+		return;
 	roots[hash % ROOTS] = (Root) {check_of(which, hash), *tid};
 }
 
@@ -116,6 +120,8 @@ tid_cache_put_version(ChatTable which, uint32 hash, ItemPointer tid)
 		GetTopTransactionId(), GetCurrentSubTransactionId(), check_of(which, hash), *tid, *tid
 	};
 
+	if (which == TABLE_MESSAGES)
+		return;
 	if (is_of(version, which, hash))
 		made.before = version->subtransaction == made.subtransaction ? version->before : version->tid;
 	*version = made;

@@ -12,7 +12,7 @@
 #include "core/message.h"
 #include "search/search_table.h"
 
-#define MATCHES " AND chat.contains(body, $2)"
+#define MATCHES " AND chat.contains(body, $2)" MESSAGE_NOT_DELETED
 
 /*
  * The matching messages of a range. Parameters: application, query, the range's

@@ -47,9 +47,15 @@ BEGIN
 	WHERE (c.chats_count, c.last_chat_number) IS DISTINCT FROM (r.rows, r.top)
 	UNION ALL
 	SELECT 'messages', c.application_id, c.number, c.messages_count, c.last_message_number, r.*
-	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT count(*), coalesce(max(m.number), 0)
+	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE m.deleted_at IS NULL), coalesce(max(m.number), 0)
 		FROM chat.messages AS m WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS r (rows, top)
-	WHERE (c.messages_count, c.last_message_number) IS DISTINCT FROM (r.rows, r.top);
+	WHERE (c.messages_count, c.last_message_number) IS DISTINCT FROM (r.rows, r.top)
+	UNION ALL
+	SELECT 'changes', c.application_id, c.number, NULL, c.last_revision, NULL, r.top
+	FROM chat.chats AS c CROSS JOIN LATERAL (SELECT max(d.revision) FROM (SELECT 0 AS revision
+		UNION ALL SELECT m.revision FROM chat.messages AS m WHERE m.application_id = c.application_id AND m.chat_number = c.number
+		UNION ALL SELECT d.revision FROM chat_internal.deleted_messages AS d WHERE d.application_id = c.application_id AND d.chat_number = c.number) AS d) AS r (top)
+	WHERE c.last_revision IS DISTINCT FROM r.top;
 END $$;
 
 \pset format unaligned

@@ -23,9 +23,20 @@ BEGIN
 		senders => '{Bob,NULL,NULL,Bob,Bob,Bob}', metadata => ARRAY[NULL, '{"b": null}', NULL, NULL, NULL, '{}']::jsonb[]) AS o;
 	RETURN QUERY SELECT 'by token ' || (o.item, o.number, o.sqlstate, o.field, o.message) FROM chat.create_messages(
 		ARRAY[token, 'none', token, NULL], '{1,1,3,1}', '{g,h,i,j}') AS o;
-	RETURN QUERY SELECT concat_ws(' ', 'chat', c.number, c.messages_count, c.last_message_number) FROM chat.list_chats(app) AS c;
+	BEGIN
+		made := chat.create_message(app, 3, 'to be edited', metadata => '{"e": 1}');
+		RETURN QUERY SELECT 'update ' || (u.number, u.body, u.metadata, u.edited_at BETWEEN now() AND clock_timestamp(), u.revision)
+			FROM chat.update_message(app, 3, made, 'edited') AS u;
+		RETURN QUERY SELECT 'update ' || (u.number, u.body, u.metadata, u.edited_at BETWEEN now() AND clock_timestamp(), u.revision)
+			FROM chat.update_message(token, 3, made, metadata => 'null', if_revision => (SELECT last_revision FROM chat.chats WHERE application_id = app AND number = 3)) AS u;
+		RETURN NEXT 'delete ' || chat.delete_message(token, 3, made) || ' ' || chat.delete_message(app, 3, made);
+	EXCEPTION WHEN OTHERS THEN
+		RETURN NEXT 'refused ' || SQLSTATE || ': ' || SQLERRM;
+	END;
+	RETURN QUERY SELECT concat_ws(' ', 'chat', c.number, c.messages_count, c.last_message_number, c.last_revision)
+		FROM chat.chats AS c WHERE c.application_id = app ORDER BY c.number;
 	RETURN QUERY SELECT concat_ws(' ', 'message', m.chat_number, m.number, m.body, m.created_at BETWEEN now() AND clock_timestamp(),
-			m.sender, m.metadata, m.edited_at, m.deleted_at, m.revision, m.key, m.key_digest)
+			m.sender, m.metadata, m.edited_at IS NULL, m.deleted_at IS NULL, m.revision, m.key, m.key_digest)
 		FROM chat.messages AS m WHERE m.application_id = app ORDER BY m.chat_number, m.number;
 	RETURN QUERY SELECT 'read ' || string_agg(concat_ws(' ', item, regexp_replace(json, '"created_at":"[^"]*"', '"created_at"', 'g')), ', ')
 		FROM (SELECT item, message::text AS json FROM chat.get_messages_json(ARRAY[token, token, 'none'], '{1,1,1}', '{1,9,1}')
@@ -33,7 +44,7 @@ BEGIN
 				FROM chat.list_messages_json(ARRAY[token, token, token, 'none'], '{2,9,4,1}', '{NULL,0,0,0}', '{3,9,9,9}', '{2,2,2,2}')
 			UNION ALL SELECT item, concat_ws(' ', messages, messages_count, cut, first, last)
 				FROM chat.last_messages_json(ARRAY[token, token], '{1,4}', '{2,2}', 200)) AS r (item, json);
-	RETURN QUERY SELECT concat_ws(' ', 'wrong', w.*) FROM test.wrong_counters() AS w;
+	RETURN QUERY SELECT concat_ws(' ', 'wrong', w.*) FROM test.wrong_counters() AS w ORDER BY 1;
 EXCEPTION WHEN OTHERS THEN
 	RETURN NEXT 'error ' || SQLSTATE || ': ' || SQLERRM;
 END $$;
