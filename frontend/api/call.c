@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "api/following.h"
 #include "common/log.h"
 #include "db/reads.h"
 #include "db/writes.h"
@@ -29,6 +30,9 @@ call_release(Request *request)
 {
 	free(call_of(request)->page.search.bytes);
 	free(call_of(request)->ticket_content);
+	following_free(call_of(request)->following);
+	free(call_of(request)->after_reader.bytes);
+	free(call_of(request)->own_chats);
 	visit_release(request);
 }
 

@@ -35,6 +35,9 @@ typedef struct Call
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+	struct Following *following;	/* of a stream or a list of changes, else NULL */
+	Text		after_reader;	/* of a list of cursors */
+	char	   *own_chats;		/* of a user, as an array of PostgreSQL; NULL: all, or no user's */
 
 	/* a ticket that is being made */
 	char		ticket[TICKET_SIZE];

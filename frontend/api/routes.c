@@ -15,22 +15,29 @@ static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", NULL};
+static const char *const cursor_fields[] = {"number", "back", NULL};
 
 static void index_show(Request *request);
 
 static const Route routes[] = {
-	{"/", index_show, NULL, NULL},
-	{"/applications", applications_list, application_create, application_fields},
-	{"/applications/{token}", application_show, NULL, NULL},
-	{"/applications/{token}/tickets", NULL, ticket_create, no_fields},
-	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL},
-	{"/applications/{token}/chats", chats_list, chat_create, chat_fields},
-	{"/applications/{token}/chats/{chat}", chat_show, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages", messages_list, message_create, message_fields},
-	{"/applications/{token}/chats/{chat}/messages/search", messages_search, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL},
-	{"/healthz", health_show, NULL, NULL},
-	{"/readyz", readiness_show, NULL, NULL},
+	{"/", .get = index_show},
+	{"/applications", .get = applications_list, .post = application_create, .fields = application_fields},
+	{"/applications/{token}", .get = application_show},
+	{"/applications/{token}/tickets", .post = ticket_create, .fields = no_fields},
+	{"/applications/{token}/messages/search", .get = messages_search_all},
+	{"/applications/{token}/stream", .get = application_stream, .events = true},
+	{"/applications/{token}/cursors/{reader}", .get = unread_list},
+	{"/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
+	{"/applications/{token}/chats/{chat}", .get = chat_show},
+	{"/applications/{token}/chats/{chat}/cursors", .get = cursors_list},
+	{"/applications/{token}/chats/{chat}/cursors/{reader}", .get = cursor_show, .put = cursor_set, .fields = cursor_fields},
+	{"/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create, .fields = message_fields},
+	{"/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
+	{"/applications/{token}/chats/{chat}/messages/changes", .get = changes_list},
+	{"/applications/{token}/chats/{chat}/messages/stream", .get = chat_stream, .events = true},
+	{"/applications/{token}/chats/{chat}/messages/{message}", .get = message_show},
+	{"/healthz", .get = health_show},
+	{"/readyz", .get = readiness_show},
 };
 
 /* GET /: lists the paths. */

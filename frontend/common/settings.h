@@ -17,6 +17,7 @@ typedef struct Settings
 	int			loops;			/* processes that share the port */
 	int			share_port;		/* with other chatd */
 	int			max_connections;	/* of clients, for each loop */
+	int			max_streams;	/* of clients, for each loop */
 	int			max_queue;		/* requests waiting for the database */
 	int			max_body;		/* bytes of a request's body */
 	int			writers;		/* database connections, for each loop */

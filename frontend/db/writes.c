@@ -59,7 +59,8 @@ writes_submit(Query *query)
 {
 	bool		is_message = query->statement == CREATE_MESSAGES;
 	KeyedQueue *queue = is_message ? &messages : &creations;
-	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
+	bool		is_of_chat = is_message || query->statement == SET_CURSOR;
+	int			number = is_of_chat ? query->values[MESSAGE_CHAT].number : 0;
 
 	if (!database_ready(POOL_WRITE))
 		query_refuse(query, database_unavailable());

@@ -244,6 +244,12 @@ find_field(Request *request, const char *name)
 	return NULL;
 }
 
+static bool
+is_missing(const Field *field)
+{
+	return field->type == FIELD_ABSENT || field->type == FIELD_NULL;
+}
+
 /* Does the character have Unicode's property White_Space? */
 static bool
 is_white_space(uint32_t character)
@@ -276,7 +282,7 @@ body_text(Request *request, const char *name, size_t *length)
 
 	if (field == NULL)
 		return NULL;
-	if (field->type == FIELD_ABSENT || field->type == FIELD_NULL)
+	if (is_missing(field))
 		add_fault(request, name, "can't be blank");
 	else if (field->type != FIELD_TEXT)
 		add_fault(request, name, "must be a string");
@@ -303,26 +309,65 @@ number_of_text(const char *text, size_t length)
 	return strtod(text, NULL);
 }
 
-int
-body_number(Request *request, const char *name)
+/* The number of a field that is there, from a minimum on; 0, and a fault is added, if it is invalid. */
+static int
+number_of(Request *request, const Field *field, int minimum)
 {
-	const Field *field = find_field(request, name);
 	double		number = NAN;
 
-	if (field == NULL || field->type == FIELD_ABSENT || field->type == FIELD_NULL)
-		return 0;
 	if (field->type == FIELD_NUMBER)
 		number = strtod(field->text, NULL);
 	else if (field->type == FIELD_TEXT && field->length > 0)
 		number = number_of_text(field->text, field->length);
 
 	if (isnan(number) || number != floor(number))
-		add_fault(request, name, "is not a number");
-	else if (number <= 0)
-		add_fault(request, name, "must be greater than 0");
+		add_fault(request, field->name, "is not a number");
+	else if (number < minimum)
+		add_fault(request, field->name, minimum == 0 ? "must not be less than 0" : "must be greater than 0");
 	else if (number > INT_MAX)
-		add_fault(request, name, "is too large");
+		add_fault(request, field->name, "is too large");
 	else
 		return (int) number;
 	return 0;
+}
+
+int
+body_number(Request *request, const char *name)
+{
+	const Field *field = find_field(request, name);
+
+	return field == NULL || is_missing(field) ? 0 : number_of(request, field, 1);
+}
+
+int
+body_count(Request *request, const char *name)
+{
+	const Field *field = find_field(request, name);
+
+	if (field == NULL)
+		return 0;
+	if (!is_missing(field))
+		return number_of(request, field, 0);
+	add_fault(request, name, "can't be blank");
+	return 0;
+}
+
+/* Is the field this word, as a form has it? */
+static bool
+is_word(const Field *field, const char *word)
+{
+	return field->type == FIELD_TEXT && field->length == strlen(word) && memcmp(field->text, word, field->length) == 0;
+}
+
+bool
+body_flag(Request *request, const char *name)
+{
+	const Field *field = find_field(request, name);
+
+	if (field == NULL || is_missing(field) || field->type == FIELD_FALSE || is_word(field, "false"))
+		return false;
+	if (field->type == FIELD_TRUE || is_word(field, "true"))
+		return true;
+	add_fault(request, name, "must be true or false");
+	return false;
 }

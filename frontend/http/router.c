@@ -14,8 +14,10 @@
 
 #define PIECES_MAX 8			/* of a path that has a route */
 
+#define KNOWN_METHODS (sizeof(known_methods) / sizeof(known_methods[0]))
+
 static const char *const known_methods[] = {
-	"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
+	"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
 };
 
 /* A segment of a path, with the slash before it. */
@@ -85,12 +87,33 @@ take_segments(const char *pattern, const Piece *pieces, Request *request)
 	return true;
 }
 
-static const char *
-allowed_methods(const Route *route)
+/* The handler of a method; NULL if there is none. */
+static Handler
+handler_of(const Route *route, const char *method)
 {
-	if (route->get == NULL)
-		return "POST, OPTIONS";
-	return route->post ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS";
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		return route->get;
+	if (strcmp(method, "POST") == 0)
+		return route->post;
+	if (strcmp(method, "PUT") == 0)
+		return route->put;
+	return NULL;
+}
+
+static void
+respond_methods(Request *request, unsigned status, const Route *route)
+{
+	char		methods[sizeof("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")] = "";
+
+	for (size_t i = 0; i < KNOWN_METHODS; i++)
+	{
+		if (!handler_of(route, known_methods[i]) && strcmp(known_methods[i], "OPTIONS") != 0)
+			continue;
+		if (*methods)
+			strcat(methods, ", ");
+		strcat(methods, known_methods[i]);
+	}
+	respond_allow(request, status, methods);
 }
 
 /* Is the target UTF-8 without a NUL, once decoded? */
@@ -113,7 +136,7 @@ target_is_valid(const Request *request)
 static bool
 is_known_method(const char *method)
 {
-	for (size_t i = 0; i < sizeof(known_methods) / sizeof(known_methods[0]); i++)
+	for (size_t i = 0; i < KNOWN_METHODS; i++)
 		if (strcmp(known_methods[i], method) == 0)
 			return true;
 	return false;
@@ -142,23 +165,25 @@ router_find(const Service *service, Request *request)
 		if (count <= PIECES_MAX && matches(service->routes[i].pattern, pieces, count))
 			route = &service->routes[i];
 	request->route = route;
+	request->events = route && route->events;
 
 	if (strcmp(request->target, "*") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, OPTIONS");
+		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PUT, OPTIONS");
 	else if (route == NULL)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
-	else if (route->get && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
-		request->handler = route->get;
-	else if (strcmp(method, "POST") == 0 && route->post)
-	{
-		request->handler = route->post;
-		request->wanted = route->fields;
-		fields_begin(&request->fields, route->fields, request->share);
-	}
+		respond_methods(request, MHD_HTTP_NO_CONTENT, route);
 	else
-		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
+	{
+		request->handler = handler_of(route, method);
+		if (request->handler == NULL)
+			respond_methods(request, MHD_HTTP_METHOD_NOT_ALLOWED, route);
+		else if (request->handler != route->get)
+		{
+			request->wanted = route->fields;
+			fields_begin(&request->fields, route->fields, request->share);
+		}
+	}
 
 	if (request->handler && !take_segments(route->pattern, pieces, request))
 		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");

@@ -8,15 +8,17 @@
 #include "http/request.h"
 
 /*
- * A path and its handlers. A {segment} of the pattern is variable: it matches one that is
- * not empty. get also serves HEAD.
+ * A path and its handlers, each NULL if the path does not have the method. A {segment} of the
+ * pattern is variable: it matches one that is not empty. get also serves HEAD.
  */
 typedef struct Route
 {
 	const char *pattern;
-	Handler		get;			/* or NULL */
-	Handler		post;			/* or NULL */
-	const char *const *fields;	/* of the body that post wants; ends with NULL */
+	Handler		get;
+	Handler		post;
+	Handler		put;
+	const char *const *fields;	/* of the body that post or put wants; ends with NULL */
+	bool		events;			/* get responds with a stream of events */
 } Route;
 
 /*

@@ -43,7 +43,7 @@ def guarded(cluster):
 def create_application(cluster, name):
     number, token = cluster.sql("SELECT id, token FROM chat.create_application('%s')" % name).split("|")
     cluster.sql("SELECT chat.create_chat(%s), chat.create_chat(%s)" % (number, number))
-    cluster.sql("SELECT chat.create_message(%s, 1, 'hello')" % number)
+    cluster.sql("SELECT chat.create_message(%s, 1, 'hello'), chat.set_cursor(%s, 1, 'ann', 0)" % (number, number))
     return {"id": number, "token": token}
 
 
@@ -93,8 +93,12 @@ def expected(row, caller, pattern):
 
 
 def path_of(pattern, application):
-    path = pattern.replace("{token}", application).replace("{chat}", "1").replace("{message}", "1")
+    path = pattern.replace("{token}", application).replace("{chat}", "1").replace("{message}", "1").replace("{reader}", "ann")
     return path + "?query=hello" if path.endswith("/search") else path
+
+
+def data_of(method):
+    return {"POST": {"body": "hello"}, "PUT": {"number": 1}}.get(method)
 
 
 serial = itertools.count(1)
@@ -104,9 +108,9 @@ serial = itertools.count(1)
 def test_table_holds(guarded, shop, keys, method, pattern):
     """Each credential on each route, by the application's token and its id."""
     for caller, name in itertools.product([None, *keys], ["token", "id"]):
-        data = None
-        if method == "POST":
-            data = {"name": "name %d of the table" % next(serial)} if pattern == "/applications" else {"body": "hello"}
+        data = data_of(method)
+        if (method, pattern) == ("POST", "/applications"):
+            data = {"name": "name %d of the table" % next(serial)}
         answer = call(guarded, method, path_of(pattern, shop[name]), keys.get(caller), data)
         wanted = expected(TABLE[method, pattern], caller, pattern)
         if wanted:
@@ -134,11 +138,11 @@ def test_tokens_may_be_trusted(cluster, shop, keys, trusted, start_chatd):
         if row[0] == "none":
             continue
         enough = "{token}" in pattern and SCOPES.index(row[0]) <= SCOPES.index(trusted)
-        status = call(server, method, path_of(pattern, shop["token"]), None, {"body": "x"} if method == "POST" else None).status
+        status = call(server, method, path_of(pattern, shop["token"]), None, data_of(method)).status
         assert (status in (200, 201, 400)) == enough and (status == 401) != enough, (method, pattern, status)
         # The id is no secret, and counts with a credential alone.
         if "{token}" in pattern:
-            status = call(server, method, path_of(pattern, shop["id"]), None, {"body": "x"} if method == "POST" else None).status
+            status = call(server, method, path_of(pattern, shop["id"]), None, data_of(method)).status
             assert status in ((404, 400) if enough else (401,)), (method, pattern, status)
     # A credential is held to what it allows all the same.
     messages = "/applications/%s/chats/1/messages" % shop["token"]

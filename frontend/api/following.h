@@ -1,0 +1,46 @@
+/*
+ * following.h
+ *		What a client wants to follow, and from where on.
+ */
+#ifndef CHATD_FOLLOWING_H
+#define CHATD_FOLLOWING_H
+
+#include "http/request.h"
+#include "streams/event_stream.h"
+
+typedef struct Following
+{
+	/* parameters of the query; NULL if not given */
+	Text		last_event_id;
+	Text		chats_text;
+	Text		after;
+	Text		wait_text;
+	Text		limit_text;
+
+	bool		across;			/* chats of an application */
+	bool		named;			/* the client named them */
+	bool		resumes;		/* the client has positions */
+	int			wait;			/* s */
+	int			limit;
+	int			application;	/* its id */
+	char	   *list;			/* the chats, as PostgreSQL writes an array; NULL: all */
+	int			count;
+	FollowedChat chats[STREAM_CHATS];
+} Following;
+
+/*
+ * Parse the request's query, and the header Last-Event-ID, into the call's following: of a stream
+ * of one chat or across chats, or of a list of changes. If they are invalid, respond and return NULL.
+ */
+extern Following *following_read_stream(Request *request, bool across);
+extern Following *following_read_changes(Request *request);
+
+/* The numbers of chats as PostgreSQL writes an array; malloc'ed, NULL if out of memory. */
+extern char *chats_array(const int *chats, int count);
+
+/* Has these chats followed alone. Returns false if they are too many, or out of memory. */
+extern bool following_restrict(Following *following, const int *chats, int count);
+
+extern void following_free(Following *following);
+
+#endif
