@@ -186,7 +186,7 @@ def post_messages(path, bodies, progress):
     """Dialogue: one chat's messages, in order."""
     for number, text in enumerate(bodies, 1):
         answer = expect(201, (yield Request("POST", path, {"data": {"body": text}})))
-        if answer != {"number": number, "body": text}:
+        if (answer["number"], answer["body"]) != (number, text):
             raise LoadError("message %d was answered with %r" % (number, answer))
         progress.done += 1
 

@@ -170,7 +170,7 @@ foreach my $case (
 		'SELECT chat.get_chat(1, 1)' => '42804', q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'x')} => '42804',
 		'UPDATE chat.chats SET messages_count = 0' => '42804', q{SELECT chat.create_messages(ARRAY[1], ARRAY[1], ARRAY['x'])} => '42804' ],
 	[ 'a chat number by another name', 'ALTER TABLE chat.chats RENAME number TO numero', 'ALTER TABLE chat.chats RENAME numero TO number',
-		q{INSERT INTO chat.chats VALUES (1, 99)} => '42703', 'UPDATE chat.chats SET numero = numero + 1000' => '42703' ],
+		q{INSERT INTO chat.chats VALUES (1, 99)} => '42703', 'UPDATE chat.chats SET numero = numero + 1000' => '42703|23503' ],
 	[ 'a queue of texts', 'ALTER TABLE chat_internal.recount_queue ALTER application_id TYPE text', 'ALTER TABLE chat_internal.recount_queue ALTER application_id TYPE integer USING application_id::integer',
 		'DELETE FROM chat.messages' => '42804|' ],
 	[ 'times that are texts', 'ALTER TABLE chat_internal.redis_key_queue ALTER retired_at DROP DEFAULT, ALTER retired_at TYPE text',
