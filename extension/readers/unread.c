@@ -127,7 +127,7 @@ typedef struct UnreadPage
 	int32		max_size;		/* in bytes, unless it is one chat; 0: any */
 	int			count;
 	bool		cut;			/* max_size has ended it */
-	int			starts[PAGE_LIMIT_MAXIMUM];	/* offsets of the chats in json */
+	int			starts[PAGE_LIMIT_MAXIMUM]; /* offsets of the chats in json */
 	int32		first;			/* the chat that came first */
 	int32		last;			/* and last */
 } UnreadPage;

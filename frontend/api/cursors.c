@@ -17,6 +17,7 @@
 #include "db/writes.h"
 #include "http/body.h"
 #include "http/response.h"
+#include "http/router.h"
 
 /* Columns of the statements that return cursors; the last is of a list, where it is the reader's name as it is. */
 enum

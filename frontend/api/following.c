@@ -32,8 +32,9 @@ read_query(Request *request)
 		{"chats", &following->chats_text},
 		{"after", &following->after},
 		{"wait", &following->wait_text},
-		{"limit", &following->limit_text}
-	}, 5) ? following : NULL;
+		{"limit", &following->limit_text},
+		{"cursors", &following->cursors_text}
+	}, 6) ? following : NULL;
 }
 
 /* Where a stream goes on: the header wins. NULL: from now. */
@@ -115,7 +116,7 @@ following_read_stream(Request *request, bool across)
 	const char *text;
 	bool		valid = true;
 
-	if (following == NULL)
+	if (following == NULL || !query_parameter_number(request, "cursors", following->cursors_text, 0, 1, &following->cursors))
 		return NULL;
 	following->across = across;
 	if (!across)
@@ -190,6 +191,7 @@ following_free(Following *following)
 	free(following->after.bytes);
 	free(following->wait_text.bytes);
 	free(following->limit_text.bytes);
+	free(following->cursors_text.bytes);
 	free(following->list);
 	free(following);
 }

@@ -16,12 +16,14 @@ typedef struct Following
 	Text		after;
 	Text		wait_text;
 	Text		limit_text;
+	Text		cursors_text;
 
 	bool		across;			/* chats of an application */
 	bool		named;			/* the client named them */
 	bool		resumes;		/* the client has positions */
 	int			wait;			/* s */
 	int			limit;
+	int			cursors;		/* 1: of readers, are to be told of */
 	int			application;	/* its id */
 	char	   *list;			/* the chats, as PostgreSQL writes an array; NULL: all */
 	int			count;

@@ -93,7 +93,7 @@ take_for_stream(Request *request, int fd, const char *headers)
 
 	if (fd >= 0)
 		event_stream_open(&audience, following->chats, following->count,
-						  !following->across ? STREAM_ONE : following->list ? STREAM_SOME : STREAM_ALL);
+						  !following->across ? STREAM_ONE : following->list ? STREAM_SOME : STREAM_ALL, following->cursors);
 }
 
 /* The client has its stream. */

@@ -45,7 +45,7 @@
 typedef int (*ControlFunction) (int epoll_fd, int operation, int fd, struct epoll_event *event);
 typedef int (*WaitFunction) (int epoll_fd, struct epoll_event *events, int size, int timeout);
 
-static int	clients_fd = -1;		/* libmicrohttpd's epoll set */
+static int	clients_fd = -1;	/* libmicrohttpd's epoll set */
 
 static int
 library_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)

@@ -13,6 +13,7 @@
 
 #include "http/events.h"
 #include "http/uri.h"
+#include "streams/cursor_watch.h"
 #include "streams/directory.h"
 #include "streams/event_stream.h"
 #include "streams/group.h"
@@ -35,6 +36,7 @@ typedef struct Chat
 {
 	Member		member;
 	int			number;
+	CursorViewer viewer[];		/* if cursors are wanted */
 } Chat;
 
 typedef struct EventStream
@@ -42,6 +44,7 @@ typedef struct EventStream
 	Stream		stream;			/* first: it is freed as this */
 	Permission *permission;		/* NULL: it needs none */
 	bool		across;
+	bool		cursors;		/* those of readers are wanted */
 	Subscriber	subscriber;		/* to new chats, if all of an application are followed */
 	int			count;
 	Chat	  **chats;
@@ -209,6 +212,17 @@ gone(Member *member)
 		stream_close(&stream->stream);
 }
 
+static void
+take_cursors(CursorViewer *viewer, Frame *frame)
+{
+	EventStream *stream = viewer->owner;
+
+	if (stream_has_room(&stream->stream))
+		stream_send(&stream->stream, frame_refer(frame));
+	else
+		viewer->needs_all = true;
+}
+
 static const Follower follower = {
 	.has_room = has_room,
 	.take = take,
@@ -222,7 +236,11 @@ resumed(Stream *stream)
 	EventStream *events = (EventStream *) stream;
 
 	for (int i = 0; i < events->count; i++)
+	{
 		group_resume(&events->chats[i]->member);
+		if (events->cursors)
+			cursors_show(events->chats[i]->viewer);
+	}
 }
 
 static void
@@ -241,6 +259,8 @@ ended(Stream *stream)
 	for (int i = 0; i < events->count; i++)
 	{
 		group_leave(&events->chats[i]->member);
+		if (events->cursors)
+			cursors_leave(events->chats[i]->viewer);
 		free(events->chats[i]);
 	}
 	if (events->chats != &events->only)
@@ -275,19 +295,27 @@ send_start(EventStream *stream, const char *headers, const FollowedChat *chats)
 	stream_send(&stream->stream, id == NULL ? NULL :
 				frame_of_text(stream->stream.share, "id: %s\nevent: ready\ndata: {\"position\":\"%s\"}\n\n", id, id));
 	free(id);
+	for (int i = 0; i < stream->count && stream->cursors; i++)
+		cursors_show(stream->chats[i]->viewer);
 }
 
 /* Follows one chat more. Returns false if out of memory. */
 static bool
 add_chat(EventStream *stream, const Audience *audience, int number, Position position)
 {
-	Chat	   *chat = calloc(1, sizeof(Chat));
+	Chat	   *chat = calloc(1, sizeof(Chat) + (stream->cursors ? sizeof(CursorViewer) : 0));
 
 	if (chat == NULL)
 		return false;
 	chat->number = number;
 	chat->member = (Member) {.follower = &follower, .owner = stream, .share = stream->stream.share};
 	stream->chats[stream->count++] = chat;
+	if (stream->cursors)
+	{
+		*chat->viewer = (CursorViewer) {.take = take_cursors, .owner = stream, .share = stream->stream.share};
+		if (!cursors_join(chat->viewer, audience, number))
+			return false;
+	}
 	return group_join(&chat->member, audience, number, position);
 }
 
@@ -310,6 +338,8 @@ found_chat(Subscriber *subscriber, const Audience *application, int number)
 	}
 	if (stream->count == STREAM_CHATS || !add_chat(stream, application, number, (Position) {0}))
 		stream_close(&stream->stream);
+	else if (stream->cursors)
+		cursors_show(stream->chats[stream->count - 1]->viewer);
 }
 
 /* Gets all that the stream needs. Returns false if out of memory. */
@@ -333,7 +363,7 @@ equip(EventStream *stream, const Audience *audience, const FollowedChat *chats, 
 }
 
 void
-event_stream_open(const Audience *audience, const FollowedChat *chats, int count, StreamScope scope)
+event_stream_open(const Audience *audience, const FollowedChat *chats, int count, StreamScope scope, bool cursors)
 {
 	EventStream *stream = calloc(1, sizeof(EventStream));
 
@@ -343,6 +373,7 @@ event_stream_open(const Audience *audience, const FollowedChat *chats, int count
 		return;
 	}
 	stream->across = scope != STREAM_ONE;
+	stream->cursors = cursors;
 	stream_open(&stream->stream, &owner, audience->fd, audience->share, LIFETIME * 4 / 5 + random() % (LIFETIME * 2 / 5));
 	if (equip(stream, audience, chats, count, scope))
 		send_start(stream, audience->headers, chats);

@@ -39,8 +39,8 @@ typedef enum StreamScope
 
 /*
  * Sends a response with these headers besides its own, and then events, to the socket of an audience,
- * which is taken over.
+ * which is taken over. With cursors, events tell of readers' cursors, too.
  */
-extern void event_stream_open(const Audience *audience, const FollowedChat *chats, int count, StreamScope scope);
+extern void event_stream_open(const Audience *audience, const FollowedChat *chats, int count, StreamScope scope, bool cursors);
 
 #endif

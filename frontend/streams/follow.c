@@ -2,6 +2,7 @@
  * follow.c
  *		All that follows chats, for the event loop.
  */
+#include "streams/cursor_watch.h"
 #include "streams/directory.h"
 #include "streams/follow.h"
 #include "streams/group.h"
@@ -16,12 +17,13 @@ follow_run(void)
 	hints_run();
 	sweep_run();
 	groups_run();
+	cursors_run();
 }
 
 bool
 follow_is_busy(void)
 {
-	return groups_are_busy();
+	return groups_are_busy() || cursors_are_busy();
 }
 
 void
@@ -36,6 +38,7 @@ follow_tick(void)
 	streams_tick();
 	groups_tick();
 	directories_tick();
+	cursors_tick();
 	permissions_tick();
 	sweep_tick();
 }

@@ -28,8 +28,8 @@ typedef struct Follower
 	void		(*take) (Member *member, Frame *frame);
 
 	/*
-	 * Its position is one that the chat never had, or has no more: a backup was restored, or
-	 * the server was replaced by one that lags behind. It is now at the chat's own position.
+	 * Its position is one that the chat never had, or has no more: a backup was restored, or the
+	 * server was replaced by one that lags behind. It is now at the chat's own position.
 	 */
 	void		(*reset) (Member *member);
 

@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "db/rows.h"
 #include "db/sessions.h"
+#include "streams/cursor_watch.h"
 #include "streams/directory.h"
 #include "streams/group.h"
 #include "streams/hints.h"
@@ -55,6 +56,7 @@ take_hints(const PGresult *result)
 	{
 		sweep_all();
 		directories_all_changed();
+		cursors_all_changed();
 		return;
 	}
 	if (applications[1] == '}')
@@ -66,6 +68,8 @@ take_hints(const PGresult *result)
 
 		if (chat == 0)
 			directories_changed(application);
+		else if (chat < 0)
+			cursors_changed(application, -chat);
 		else
 			groups_chat_changed(application, chat);
 	}

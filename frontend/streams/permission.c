@@ -12,7 +12,7 @@
 struct Permission
 {
 	Grant	   *grant;
-	void		(*ended) (void *owner);	/* NULL: nobody wants to know any more */
+	void		(*ended) (void *owner); /* NULL: nobody wants to know any more */
 	void	   *owner;
 	FactWaiter	waiter;
 	bool		asking;

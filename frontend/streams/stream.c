@@ -15,11 +15,12 @@
 #include "streams/stream.h"
 
 #define HEARTBEAT 15000			/* after so long without anything sent, ms */
-#define UNSENT_ROOM (64 * 1024)	/* below this another frame may be added, bytes */
+#define UNSENT_ROOM (64 * 1024) /* below this another frame may be added, bytes */
 #define UNSENT_IN_KERNEL (64 * 1024)
 #define LOST_AFTER 60000		/* a client that acknowledges nothing, ms */
 
 static Stream *streams;
+static Stream *broken;			/* to be ended */
 static Stream *ended;			/* to be freed */
 static int	count;
 
@@ -46,14 +47,22 @@ set_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_after, sizeof(lost_after));
 }
 
-/* Ends a stream at once. */
+/* Has a stream end with this iteration of the loop: its owner is perhaps using it now. */
+static void
+stream_break(Stream *stream)
+{
+	if (stream->broken)
+		return;
+	stream->broken = true;
+	stream->next_broken = broken;
+	broken = stream;
+}
+
 static void
 stream_end(Stream *stream)
 {
 	int			fd = stream->watcher.fd;
 
-	if (fd < 0)
-		return;
 	loop_unwatch(&stream->watcher);
 	close(fd);
 	while (stream->count > 0)
@@ -90,8 +99,8 @@ take(Stream *stream, size_t bytes)
 	}
 }
 
-/* Sends what the socket takes. Returns false if that ended the stream. */
-static bool
+/* Sends what the socket takes. */
+static void
 stream_flush(Stream *stream)
 {
 	while (stream->count > 0)
@@ -112,8 +121,8 @@ stream_flush(Stream *stream)
 		sent = sendmsg(stream->watcher.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 		{
-			stream_end(stream);
-			return false;
+			stream_break(stream);
+			return;
 		}
 		if (sent > 0)
 			take(stream, sent);
@@ -121,12 +130,8 @@ stream_flush(Stream *stream)
 			break;
 	}
 	if (stream->count == 0 && stream->closing)
-	{
-		stream_end(stream);
-		return false;
-	}
+		stream_break(stream);
 	loop_watch(&stream->watcher, stream->watcher.fd, stream->count > 0 ? EPOLLRDHUP | EPOLLOUT : EPOLLRDHUP);
-	return true;
 }
 
 static bool
@@ -142,8 +147,12 @@ on_ready(void *owner, uint32_t events)
 
 	/* A client that sends no more, or is gone. */
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		stream_end(stream);
-	else if (stream_flush(stream) && stream->full && has_room(stream))
+	{
+		stream_break(stream);
+		return;
+	}
+	stream_flush(stream);
+	if (stream->full && !stream->broken && has_room(stream))
 	{
 		stream->full = false;
 		stream->owner->resumed(stream);
@@ -172,7 +181,8 @@ stream_open(Stream *stream, const StreamOwner *owner, int fd, Share *share, int 
 bool
 stream_has_room(Stream *stream)
 {
-	stream->full = !has_room(stream);
+	/* One that is about to end takes anything, and sends nothing. */
+	stream->full = !stream->broken && !has_room(stream);
 	return !stream->full;
 }
 
@@ -181,10 +191,10 @@ stream_send(Stream *stream, Frame *frame)
 {
 	if (frame == NULL)
 	{
-		stream_end(stream);
+		stream_break(stream);
 		return;
 	}
-	if (stream->watcher.fd < 0 || stream->closing)
+	if (stream->broken || stream->closing)
 	{
 		frame_release(frame);
 		return;
@@ -202,12 +212,10 @@ stream_send(Stream *stream, Frame *frame)
 void
 stream_close(Stream *stream)
 {
-	if (stream->watcher.fd < 0)
-		return;
 	stream->closing = true;
 	stream->expires_at = loop_now();
 	if (stream->count == 0)
-		stream_end(stream);
+		stream_break(stream);
 }
 
 void
@@ -220,6 +228,13 @@ stream_free_later(Stream *stream)
 void
 streams_free(void)
 {
+	while (broken)
+	{
+		Stream	   *stream = broken;
+
+		broken = stream->next_broken;
+		stream_end(stream);
+	}
 	while (ended)
 	{
 		Stream	   *stream = ended;
@@ -238,23 +253,23 @@ send_heartbeat(Stream *stream)
 	if (sent == sizeof(heartbeat) - 1)
 		stream->progress_at = loop_now();
 	else if (sent > 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
-		stream_end(stream);
+		stream_break(stream);
 }
 
 void
 streams_tick(void)
 {
 	uint64_t	timeout = (uint64_t) settings.write_timeout * 1000;
-	Stream	   *next;
 
-	for (Stream *stream = streams; stream; stream = next)
+	for (Stream *stream = streams; stream; stream = stream->next)
 	{
 		uint64_t	passed = loop_now() - stream->progress_at;
 
-		next = stream->next;
+		if (stream->broken)
+			continue;
 		if ((stream->count > 0 && passed >= timeout) ||
 			(stream->closing && loop_now() >= stream->expires_at + timeout))
-			stream_end(stream);
+			stream_break(stream);
 		else if (!stream->closing && loop_now() >= stream->expires_at)
 			stream->owner->expired(stream);
 		else if (stream->count == 0 && !stream->silent && passed >= HEARTBEAT)
@@ -265,14 +280,9 @@ streams_tick(void)
 void
 streams_stop(void)
 {
-	Stream	   *next;
-
-	for (Stream *stream = streams; stream; stream = next)
-	{
-		next = stream->next;
-		if (!stream->closing)
+	for (Stream *stream = streams; stream; stream = stream->next)
+		if (!stream->closing && !stream->broken)
 			stream->owner->expired(stream);
-	}
 }
 
 int

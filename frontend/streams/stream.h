@@ -43,12 +43,14 @@ struct Stream
 	bool		full;			/* stream_has_room() said no */
 	bool		closing;		/* as soon as its client has all */
 	bool		silent;			/* it has no heartbeat */
+	bool		broken;			/* it ends with this iteration of the loop */
 	size_t		sent;			/* bytes of the first frame */
 	size_t		unsent;			/* bytes of all */
 	uint64_t	progress_at;	/* when its client last took something, or everything was sent */
 	uint64_t	expires_at;
 	Stream	   *next;			/* of all that are open, or that are to be freed */
 	Stream	   *previous;
+	Stream	   *next_broken;
 };
 
 /* Is there a place for another stream of an address? */
@@ -60,7 +62,10 @@ extern void stream_open(Stream *stream, const StreamOwner *owner, int fd, Share 
 /* May another frame be added? If not, the owner is told when it may. */
 extern bool stream_has_room(Stream *stream);
 
-/* Adds a frame, whose reference is taken over, and sends what the socket takes; a NULL frame ends the stream. */
+/*
+ * Adds a frame, whose reference is taken over, and sends what the socket takes; a NULL frame ends the stream. The owner
+ * is not told of an end before the end of the loop's iteration.
+ */
 extern void stream_send(Stream *stream, Frame *frame);
 
 /* Ends the stream as soon as its client has all; adds nothing any more. */
@@ -69,7 +74,7 @@ extern void stream_close(Stream *stream);
 /* Frees a struct, the beginning of which is the stream, when nothing refers to it any more. */
 extern void stream_free_later(Stream *stream);
 
-/* At the end of an iteration of the loop: frees what can be freed. */
+/* At the end of an iteration of the loop: ends those that were broken, and frees what can be freed. */
 extern void streams_free(void);
 
 /* Once a second: heartbeats and time limits. */

@@ -30,7 +30,7 @@ enum
 	FOUND_ITEM
 };
 
-static Topic *topics[SLICE_TOPICS];	/* of the slice in flight; held */
+static Topic *topics[SLICE_TOPICS]; /* of the slice in flight; held */
 static int	topic_count;
 static uint64_t sent_at;		/* in group_time() */
 static Topic *next;				/* the first of the next slice, held; NULL: no sweep is under way */

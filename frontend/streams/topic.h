@@ -17,6 +17,7 @@ typedef struct Topic
 	char	   *token;
 	size_t		token_length;
 	struct Group *groups;		/* of group.c */
+	struct CursorWatch *cursors;	/* of cursor_watch.c, or NULL */
 	int			holders;
 	struct Topic *next_in_bucket;
 	struct Topic *next;			/* of all */

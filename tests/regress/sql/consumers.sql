@@ -7,7 +7,7 @@ SELECT count(o) FROM generate_series(1, 2) AS c, chat.create_messages(array_fill
 SELECT chat_number, position, event, number, body FROM chat.consume(id('shop'), 'mailer');
 SELECT * FROM chat.consume(id('shop'), 'mailer');
 SELECT chat.create_message(token('shop'), 3, 'first');
-SELECT chat.update_message(id('shop'), 1, 2, 'TWO') IS NOT NULL AS updated;
+SELECT (chat.update_message(id('shop'), 1, 2, 'TWO')).revision;
 SELECT chat.delete_message(id('shop'), 2, 3);
 SELECT chat_number, position, event, number, body FROM chat.consume(token('shop'), 'mailer') ORDER BY chat_number;
 SELECT * FROM chat.consume(token('shop'), 'mailer');
