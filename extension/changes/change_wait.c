@@ -167,13 +167,15 @@ chat_wait_for_changes(PG_FUNCTION_ARGS)
 		SQL_ARGS(INT8OID, INT4OID, INT4ARRAYOID, INT4ARRAYOID, BOOLOID),
 		SQL_RETURNS_ROW(INT8OID, INT4ARRAYOID, INT4ARRAYOID, BOOLOID)
 	};
-	int64		position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
-	int32		timeout_ms = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
+	int64		position;
+	int32		timeout_ms;
 	ChangesSince changes;
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
+	position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
+	timeout_ms = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
 	if (timeout_ms < 0 || timeout_ms > TIMEOUT_MAX_MS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

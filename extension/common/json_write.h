@@ -32,6 +32,14 @@ json_append_int32(StringInfo target, int32 value)
 	target->len += pg_ltoa(value, target->data + target->len);
 }
 
+/* Append a bigint. */
+static inline void
+json_append_int64(StringInfo target, int64 value)
+{
+	enlargeStringInfo(target, sizeof("-9223372036854775808"));
+	target->len += pg_lltoa(value, target->data + target->len);
+}
+
 extern void json_append_string(StringInfo target, const char *bytes, int length);
 
 #endif							/* PG_CHAT_JSON_WRITE_H */

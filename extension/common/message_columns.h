@@ -9,9 +9,10 @@
 #include "catalog/pg_type.h"
 
 /*
- * What chat.message has besides the number, in its order, as COLUMN(argument, NAME,
- * name, TYPE). The first two are never null. A message's content is all of it but the
- * revision, which says when that last changed.
+ * The attributes of chat.message after the number, in their order, as
+ * COLUMN(argument, NAME, name, TYPE). The first two are never null. The content
+ * of a message is all of them but the revision, which says when the content
+ * last changed.
  */
 #define MESSAGE_CONTENT(COLUMN, argument) \
 	COLUMN(argument, BODY, body, TEXT) \
@@ -41,8 +42,8 @@ typedef enum MessageColumn
 #define MESSAGE_COLUMN_TYPES INT4OID MESSAGE_ALL_BUT_NUMBER(MESSAGE_TYPE_OF,)
 
 /*
- * What is inserted of a message that is created, besides its key, number and time: for
- * INSERT statements, and the types of arrays of it.
+ * The columns that are inserted for a new message, besides its key, number and
+ * time: for INSERT statements, and for the types of their arrays.
  */
 #define MESSAGE_GIVEN(COLUMN, argument) \
 	COLUMN(argument, BODY, body, TEXT) \

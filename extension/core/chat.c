@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(chat_get_chat_by_token);
 PG_FUNCTION_INFO_V1(chat_list_chats_by_id);
 PG_FUNCTION_INFO_V1(chat_list_chats_by_token);
 
-/* What chat.chat has. */
+/* The types of chat.chat. */
 #define CHAT_COLUMNS INT4OID, INT4OID, INT4OID, TIMESTAMPTZOID
 #define CHAT_SELECT \
 	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \

@@ -1,10 +1,10 @@
 /*
  * chat_positions.c
- *	  Positions of chats: how far their changes have come.
+ *	  Positions of chats: the highest numbers and revisions.
  *
- * A position is the highest number of a chat's messages and the last revision
- * given to a change of them. Who follows a chat compares it with the position that
- * it has come to.
+ * A position consists of the highest number of a chat's messages, and of the
+ * last revision that was given to a change of one. Clients that follow a chat
+ * compare it with their own position.
  */
 #include "postgres.h"
 
@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(chat_get_positions_by_token);
 			 " WHERE chats.application_id = a.id AND chats.number = k.chat", "c") \
 	" ORDER BY k.item"
 
-/* What both forms do; plan is of GET_POSITIONS. */
+/* The body of both forms; plan is of GET_POSITIONS. */
 static Datum
 get_positions(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {

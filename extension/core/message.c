@@ -51,7 +51,7 @@ check_message(MessageInsert *message)
 		message->problem = message_check_metadata(message->metadata);
 }
 
-/* What the arguments from body on give of a message: body, number, sender and metadata. */
+/* Takes a message from the arguments from body on: body, number, sender and metadata. */
 static void
 take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 {
@@ -241,7 +241,7 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 }
 
 /*
- * What both forms of create_messages do; the first array has ids or tokens.
+ * The body of both forms of create_messages; the first array has ids or tokens.
  */
 static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)

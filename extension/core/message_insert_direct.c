@@ -2,8 +2,9 @@
  * message_insert_direct.c
  *	  Numbers and rows of new messages, without statements.
  *
- * Left to statements are, besides everything where the tables do not allow it,
- * the chats of which a number is named; they are held here, in their turn.
+ * If the tables are not plain, everything is left to statements. So are chats
+ * for which a caller named a number; their rows are locked here, in the order
+ * of the batch.
  */
 #include "postgres.h"
 
@@ -16,7 +17,7 @@
 #include "rows/counter_row.h"
 #include "rows/row_insert.h"
 
-/* A message that no statement has to look at any more. */
+/* Returns whether a message needs no statement any more. */
 static bool
 is_done(const MessageInsert *message)
 {
@@ -58,7 +59,7 @@ resolve_tokens(RowAccess *access, MessageInsert *messages, int count)
 	}
 }
 
-/* Refuse what is left of a chat's messages, from one of them on: there is no number for them. */
+/* Refuse the remaining messages of a chat: there are no numbers for them. */
 static void
 refuse_unnumbered(MessageBatch *batch, ChatGroup *group)
 {
@@ -66,9 +67,7 @@ refuse_unnumbered(MessageBatch *batch, ChatGroup *group)
 		batch->order[i]->problem = arg_error_numbers_exhausted("message");
 }
 
-/*
- * Count the messages of a chat, which is locked by that, or refuse them.
- */
+/* Count the messages of a chat, which locks it, or refuse them. */
 static void
 count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 {
@@ -93,7 +92,7 @@ count_group(RowAccess *access, MessageBatch *batch, ChatGroup *group, bool wait)
 		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
 }
 
-/* The row of a message, but for what has no value. */
+/* Returns the row of a message, with nulls for missing values. */
 static MessageRow
 row_of(const MessageInsert *message)
 {
@@ -152,7 +151,10 @@ message_insert_direct(MessageInsert *messages, int count, bool wait)
 	RowAccess	access;
 	MessageBatch batch;
 
-	/* What statements of others have not written yet is written by one first. */
+	/*
+	 * If a statement in progress has not written its numbers yet, only a statement can do that
+	 * first.
+	 */
 	if (number_cache_in_use() || !row_access_begin(&access, uses))
 		return false;
 	resolve_tokens(&access, messages, count);

@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(chat_get_messages_by_token);
 PG_FUNCTION_INFO_V1(chat_list_pages_by_id);
 PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 
-/* What chat.found_message has. */
+/* The types of chat.found_message. */
 #define FOUND_MESSAGE_TYPES INT4OID, MESSAGE_COLUMN_TYPES
 
 /* The messages that items name. Parameters: applications, chats, numbers. */
@@ -56,9 +56,7 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 	PAGE_SQL_FROM_END(PAGE_SELECT("k.from_end"), "messages.number", "k.above", "k.through", "k.rows") \
 	")) AS m ON true ORDER BY k.item"
 
-/*
- * What both forms of get_messages do; plan is of GET_MESSAGES.
- */
+/* The body of both forms of get_messages; plan is of GET_MESSAGES. */
 static Datum
 get_messages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)
 {
@@ -107,7 +105,7 @@ chat_get_messages_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * What both forms of list_messages over arrays do; plan is of LIST_PAGES.
+ * The body of both forms of list_messages over arrays; plan is of LIST_PAGES.
  */
 static Datum
 list_pages(FunctionCallInfo fcinfo, SavedPlan *plan, Oid application_type)

@@ -2,10 +2,10 @@
  * message_multi.h
  *	  Many messages found in one statement: see message_multi.c and message_json.c.
  *
- * What items ask for is looked up item by item: subqueries with a LIMIT, which
- * depend on their item, leave the planner no choice but a loop over the items.
- * So each row is reached by its key, whatever the planner knows of the tables,
- * and what the subqueries give stays in their order.
+ * Items are looked up one by one: subqueries with a LIMIT that depend on their
+ * item leave the planner no choice but a loop over the items. So each row is
+ * reached by its key, whatever the statistics are, and the rows of a subquery
+ * stay in their order.
  */
 #ifndef PG_CHAT_MESSAGE_MULTI_H
 #define PG_CHAT_MESSAGE_MULTI_H

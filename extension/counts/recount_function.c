@@ -67,13 +67,15 @@ chat_reconcile(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {
 		SQL_ARGS(INT4OID, INT4OID), SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID)
 	};
-	bool		everything = PG_ARGISNULL(0);
-	int32		application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
+	bool		everything;
+	int32		application;
 	RecountResult result = {.context = CurrentMemoryContext};
 	TableOwnerSwitch caller;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	PreventCommandDuringRecovery("chat.reconcile()");
+	everything = PG_ARGISNULL(0);
+	application = everything ? PG_INT32_MAX : PG_GETARG_INT32(0);
 	(void) sql_function_result_store(fcinfo, &signature);
 	caller = table_owner_become(OWNER_SEES_ALL);
 	if (everything && !PG_ARGISNULL(1))

@@ -166,7 +166,7 @@ log_repaired(const RepairedCount *repaired, void *context)
 void
 recount_parts_begin(ChatKey parent, JobRun *run)
 {
-	RecountItem item;
+	RecountItem item = {.parent = parent};
 	RecountResult result = {0};
 	int64		rest;
 

@@ -2,18 +2,21 @@
  * es_appended.c
  *	  Messages above their chat's watermark.
  *
- * Numbers are given in commit order, so the messages above a number that was
- * read are exactly those that were not read. Everything here runs in a
- * transaction.
+ * Numbers are given in commit order, so what is above a number that was read is
+ * all that was not. All of this is in a transaction. Chats and messages are read
+ * without statements where the tables allow it.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/snapmgr.h"
 
 #include "common/int_columns.h"
 #include "common/spi_plan.h"
 #include "common/tid_array.h"
 #include "elasticsearch/es_appended.h"
+#include "rows/message_rows.h"
+#include "rows/row_lookup.h"
 
 /* Set arrays to the chats' keys, as two parameters of a statement. */
 static void
@@ -27,11 +30,11 @@ keys_to_arrays(const AppendedChat *chats, int count, Datum arrays[2])
 }
 
 /*
- * Look up the last numbers and watermarks of chats. A chat that is gone stays
- * unknown, and so does one without a watermark, but with last_number set.
+ * Find chats by a statement, and the watermarks of those of which nothing is under
+ * way.
  */
 static void
-find(int32 index, AppendedChat *chats, int count)
+find_by_statement(int32 index, AppendedChat *chats, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::int4, c.last_message_number, c.messages_count, w.indexed_number"
@@ -45,11 +48,6 @@ find(int32 index, AppendedChat *chats, int count)
 	uint64		rows;
 
 	keys_to_arrays(chats, count, values + 1);
-	for (int i = 0; i < count; i++)
-	{
-		chats[i].known = false;
-		chats[i].last_number = 0;
-	}
 	rows = spi_plan_read_fresh(&plan, values);
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -63,6 +61,107 @@ find(int32 index, AppendedChat *chats, int count)
 		if (!chat->under_way && !isnull)
 			chat->above = DatumGetInt32(indexed);
 	}
+}
+
+/* Find the watermarks of chats that exist and of which none is known. */
+static void
+find_watermarks(int32 index, AppendedChat *chats, int count)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT k.item::int4, w.indexed_number"
+		" FROM ROWS FROM (unnest($2), unnest($3)) WITH ORDINALITY AS k (application_id, number, item)"
+		" JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w"
+		" WHERE w.index_id = $1 AND w.application_id = k.application_id AND w.chat_number = k.number OFFSET 0) AS w ON true",
+		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
+	AppendedChat *wanted = palloc(Max(count, 1) * sizeof(AppendedChat));
+	int		   *places = palloc(Max(count, 1) * sizeof(int));	/* of those in chats */
+	Datum		values[3] = {Int32GetDatum(index)};
+	int			wanted_count = 0;
+	uint64		rows;
+
+	for (int i = 0; i < count; i++)
+		if (!chats[i].known && chats[i].last_number > 0)
+		{
+			places[wanted_count] = i;
+			wanted[wanted_count++] = chats[i];
+		}
+	if (wanted_count == 0)
+		return;
+	keys_to_arrays(wanted, wanted_count, values + 1);
+	rows = spi_plan_read_fresh(&plan, values);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		AppendedChat *chat = &chats[places[spi_result_int32(row, spi_column("item")) - 1]];
+
+		chat->known = true;
+		chat->above = spi_result_int32(row, spi_column("indexed_number"));
+	}
+}
+
+/*
+ * Begin to read a table without a statement, as of now: not before what was read last.
+ * Returns false if a statement has to do it.
+ */
+static bool
+begin_reading(RowAccess *access, ChatTable table)
+{
+	RowUses		uses = {{0}};
+
+	uses.tables[table] = ROW_USE(ROW_READ);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (row_access_begin_reading(access, uses))
+		return true;
+	PopActiveSnapshot();
+	return false;
+}
+
+/* End what begin_reading() began. */
+static void
+end_reading(RowAccess *access)
+{
+	row_access_end(access);
+	PopActiveSnapshot();
+}
+
+/* Find chats without a statement. Returns false if one has to do it. */
+static bool
+find_direct(AppendedChat *chats, int count)
+{
+	RowAccess	access;
+
+	if (!begin_reading(&access, TABLE_CHATS))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		OpenTable  *table = &access.tables[TABLE_CHATS];
+		RowKey		key = row_key_of_chat(chats[i].chat.application, chats[i].chat.chat);
+
+		if (!row_lookup(&access, table, &key))
+			continue;
+		chats[i].last_number = DatumGetInt32(row_found_value(table, CHATS_LAST_NUMBER));
+		chats[i].messages_count = DatumGetInt32(row_found_value(table, CHATS_COUNT));
+		chats[i].known = chats[i].under_way || (chats[i].recorded && chats[i].last_number > chats[i].above);
+	}
+	end_reading(&access);
+	return true;
+}
+
+/*
+ * Find where chats stand. One that is gone stays unknown; one without a
+ * watermark does, too, with last_number set.
+ */
+static void
+find(int32 index, AppendedChat *chats, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		chats[i].known = false;
+		chats[i].last_number = 0;
+	}
+	if (find_direct(chats, count))
+		find_watermarks(index, chats, count);
+	else
+		find_by_statement(index, chats, count);
 }
 
 /*
@@ -143,13 +242,69 @@ es_appended_look_up(int32 index, AppendedChat *chats, int count)
 	return delete_too_high(index, chats, count);
 }
 
+/* Add a message of a chat to a batch; its range, which follows, has it. */
+static void
+add_message(EsBatch *batch, const AppendedChat *chat, int32 number, const text *body, int64 version)
+{
+	MessageKey	key = {chat->chat.application, chat->chat.chat, number};
+
+	es_batch_add_message(batch, key, body, version)->range = batch->ranges_count;
+}
+
 /*
- * Read messages of known chats into a batch, until it has size messages or is
- * full. Their documents get the version. Sets the state of each chat after
- * that.
+ * Set what a chat is left with, which was read through a number, and add its range.
+ *
+ * A chat that was read to its end is done through its last number, whose message may be
+ * gone. But messages that a restore has yet to load, without triggers, are waited for.
  */
-void
-es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64 version)
+static void
+end_chat(EsBatch *batch, AppendedChat *chat, int32 through, bool unfinished)
+{
+	chat->begun = through > chat->above;
+	chat->unfinished = unfinished;
+	chat->awaited = !unfinished && through <= 0 && chat->messages_count != 0;
+	if (!unfinished && !chat->awaited)
+		through = Max(through, chat->last_number);
+	if (through > chat->above)
+		es_batch_add_range(batch, chat->chat, chat->above, through);
+}
+
+/* Read messages without a statement. Returns false if one has to do it. */
+static bool
+read_direct(EsBatch *batch, int size, AppendedChat *chats, int count, int64 version)
+{
+	RowAccess	access;
+
+	if (!begin_reading(&access, TABLE_MESSAGES))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		int32		through = chats[i].above;
+		bool		full = es_batch_is_full(batch, size);
+		Datum		values[MESSAGE_COLUMNS_COUNT];
+		bool		nulls[MESSAGE_COLUMNS_COUNT];
+
+		if (!full)
+			message_rows_find(&access, chats[i].chat.application, chats[i].chat.chat, through, PG_INT32_MAX);
+		while (!full && message_rows_next(&access, ForwardScanDirection, values, nulls))
+		{
+			text	   *body = DatumGetTextPP(values[MESSAGE_BODY]);
+
+			through = DatumGetInt32(values[MESSAGE_NUMBER]);
+			add_message(batch, &chats[i], through, body, version);
+			if (body != (text *) DatumGetPointer(values[MESSAGE_BODY]))
+				pfree(body);
+			full = es_batch_is_full(batch, size);
+		}
+		end_chat(batch, &chats[i], through, full);
+	}
+	end_reading(&access);
+	return true;
+}
+
+/* The same by a statement. */
+static void
+read_by_statement(EsBatch *batch, int size, AppendedChat *chats, int count, int64 version)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::int4, m.number, m.body"
@@ -183,24 +338,21 @@ es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64
 
 		while (row < rows && spi_result_int32(row, item_column) == i + 1 && !es_batch_is_full(batch, size))
 		{
-			MessageKey	key = {chat->chat.application, chat->chat.chat, spi_result_int32(row, number_column)};
-
-			es_batch_add_message(batch, key, spi_result_text(row, body_column, NULL), version)->range =
-				batch->ranges_count;
-			through = key.number;
+			through = spi_result_int32(row, number_column);
+			add_message(batch, chat, through, spi_result_text(row, body_column, NULL), version);
 			row++;
 		}
-		chat->begun = through > chat->above;
-
-		/*
-		 * A chat that was read to its end is done through its last number, whose message may be
-		 * gone. But messages that a restore has yet to load, with triggers disabled, are awaited.
-		 */
-		chat->unfinished = row < rows ? spi_result_int32(row, item_column) == i + 1 : rows == size;
-		chat->awaited = !chat->unfinished && through <= 0 && chat->messages_count != 0;
-		if (!chat->unfinished && !chat->awaited)
-			through = Max(through, chat->last_number);
-		if (through > chat->above)
-			es_batch_add_range(batch, chat->chat, chat->above, through);
+		end_chat(batch, chat, through, row < rows ? spi_result_int32(row, item_column) == i + 1 : rows == size);
 	}
+}
+
+/*
+ * Read messages of chats, which are known, into a batch, until it has so many or
+ * is full. Sets what each chat is left with.
+ */
+void
+es_appended_read(EsBatch *batch, int size, AppendedChat *chats, int count, int64 version)
+{
+	if (!read_direct(batch, size, chats, count, version))
+		read_by_statement(batch, size, chats, count, version);
 }

@@ -11,9 +11,9 @@
 typedef struct AppendedChat
 {
 	ChatKey		chat;
-	int32		above;			/* read above this number: the watermark, or the end of what is
-								 * under way */
-	bool		under_way;		/* above is the end of what is under way */
+	int32		above;			/* read above it: the watermark, or what is under way */
+	bool		under_way;		/* it is what is under way */
+	bool		recorded;		/* it is that, or the watermark, as it was recorded last */
 	bool		known;			/* the chat exists, and has a watermark */
 	int32		last_number;	/* 0: the chat does not exist */
 	int32		messages_count;

@@ -38,6 +38,7 @@ es_batch_create(int size)
 	EsBatch    *batch = palloc0(sizeof(EsBatch));
 
 	batch->context = context;
+	batch->scratch = AllocSetContextCreate(context, "pg_chat document", ALLOCSET_DEFAULT_SIZES);
 	batch->items = palloc(size * sizeof(EsBatchItem));
 	batch->ranges = palloc(ES_BATCH_CHATS * sizeof(EsBatchRange));
 	MemoryContextSwitchTo(http_context());
@@ -80,7 +81,6 @@ EsBatchItem *
 es_batch_add_message(EsBatch *batch, MessageKey key, const text *body, int64 version)
 {
 	EsBatchItem *item = add_item(batch, key);
-	MemoryContext scratch;
 	MemoryContext caller;
 
 	if (VARSIZE_ANY_EXHDR(body) > MESSAGE_BYTES_MAX)
@@ -89,11 +89,10 @@ es_batch_add_message(EsBatch *batch, MessageKey key, const text *body, int64 ver
 		item->reason = "its body is too long";
 		return item;
 	}
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_chat document", ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(scratch);
+	caller = MemoryContextSwitchTo(batch->scratch);
 	item->sent = es_document_append(batch->body, key, body, version);
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(scratch);
+	MemoryContextReset(batch->scratch);
 	if (!item->sent)
 	{
 		item->fate = FATE_FAILED;

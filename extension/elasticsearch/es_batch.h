@@ -47,6 +47,7 @@ typedef struct EsBatchRange
 typedef struct EsBatch
 {
 	MemoryContext context;
+	MemoryContext scratch;		/* for one message at a time */
 	EsBatchRange *ranges;
 	int			ranges_count;
 	int			ranges_noted;	/* how many of them the reader has recorded as under way */

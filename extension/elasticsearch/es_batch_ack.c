@@ -85,13 +85,62 @@ cut_ranges(EsBatchReader *reader, EsBatch *batch)
 }
 
 /*
- * Lock the watermarks at which ranges begin, and mark these ranges. A watermark
- * that another transaction has locked is skipped: most likely it is being
- * deleted. Values become the watermarks' ctids, and the numbers to raise them
- * to.
+ * A watermark that is raised over ranges of one or more batches, each of which begins
+ * where the one before it ends.
+ */
+typedef struct Raise
+{
+	ChatKey		chat;			/* the key of the hash table */
+	int32		above;
+	int32		through;
+	bool		done;
+} Raise;
+
+/*
+ * The watermarks to raise by the ranges of batches, which are in the order they were
+ * read: a hash table by chat.
+ */
+static HTAB *
+collect_raises(List *batches)
+{
+	HASHCTL		control = {.keysize = sizeof(ChatKey), .entrysize = sizeof(Raise), .hcxt = CurrentMemoryContext};
+	HTAB	   *raises = hash_create("pg_chat watermarks to raise", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ListCell   *cell;
+
+	foreach(cell, batches)
+	{
+		EsBatch    *batch = lfirst(cell);
+
+		for (int i = 0; i < batch->ranges_count; i++)
+		{
+			EsBatchRange *range = &batch->ranges[i];
+			bool		found;
+			Raise	   *raise;
+
+			range->raised = false;
+			/* A range that was cut to nothing was put off already. */
+			if (range->through <= range->above)
+				continue;
+			raise = hash_search(raises, &range->chat, HASH_ENTER, &found);
+			if (!found)
+			{
+				raise->above = range->above;
+				raise->done = false;
+			}
+			if (!found || raise->through == range->above)
+				raise->through = range->through;
+		}
+	}
+	return raises;
+}
+
+/*
+ * Lock the watermarks that stand where they are to be raised from, and mark them
+ * done. One that somebody has locked is left: it is being deleted, most likely. Values
+ * become the watermarks' ctids, and to what they are raised.
  */
 static void
-lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
+lock_watermarks(int32 index, HTAB *raises, Datum values[2])
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.item::int4, w.ctid"
@@ -101,21 +150,21 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 		" AND w.application_id = k.application_id AND w.chat_number = k.chat_number"
 		" AND w.indexed_number = k.above FOR NO KEY UPDATE SKIP LOCKED) AS w",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
-	Datum		arguments[4] = {Int32GetDatum(reader->index)};
+	int			count = hash_get_num_entries(raises);
+	Raise	  **ordered = palloc(Max(count, 1) * sizeof(Raise *));
+	Datum		arguments[4] = {Int32GetDatum(index)};
 	IntColumns	columns;
 	IntColumns	through;
+	HASH_SEQ_STATUS sequence;
+	Raise	   *raise;
 	uint64		rows;
 
-	int_columns_init(&columns, 3, batch->ranges_count);
-	for (int i = 0; i < batch->ranges_count; i++)
+	int_columns_init(&columns, 3, count);
+	hash_seq_init(&sequence, raises);
+	while ((raise = hash_seq_search(&sequence)) != NULL)
 	{
-		EsBatchRange *range = &batch->ranges[i];
-
-		range->raised = false;
-		/* A range that was cut to nothing has been put off. */
-		int_columns_append(&columns, (int32[]) {
-			range->chat.application, range->chat.chat, range->through > range->above ? range->above : -1
-		});
+		ordered[columns.count] = raise;
+		int_columns_append(&columns, (int32[]) {raise->chat.application, raise->chat.chat, raise->above});
 	}
 	int_columns_to_arrays(&columns, arguments + 1);
 	rows = spi_plan_write(&plan, arguments, NULL);
@@ -123,18 +172,33 @@ lock_watermarks(const EsBatchReader *reader, EsBatch *batch, Datum values[2])
 	int_columns_init(&through, 1, rows);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		EsBatchRange *range = &batch->ranges[spi_result_int32(row, spi_column("item")) - 1];
-
-		range->raised = true;
-		int_columns_append(&through, &range->through);
+		raise = ordered[spi_result_int32(row, spi_column("item")) - 1];
+		raise->done = true;
+		int_columns_append(&through, &raise->through);
 	}
 	values[0] = tid_array_of_result("ctid");
 	int_columns_to_arrays(&through, &values[1]);
 }
 
-/* Raise the watermarks to the ends of the ranges that begin at them. */
+/* Mark the ranges of a batch whose watermarks were raised. Chats of the others are read again. */
 static void
-raise_watermarks(EsBatchReader *reader, EsBatch *batch)
+mark_raised(EsBatchReader *reader, EsBatch *batch, HTAB *raises)
+{
+	for (int i = 0; i < batch->ranges_count; i++)
+	{
+		EsBatchRange *range = &batch->ranges[i];
+		const Raise *raise = hash_search(raises, &range->chat, HASH_FIND, NULL);
+
+		range->raised = raise != NULL && raise->done && range->through > range->above &&
+			range->above >= raise->above && range->through <= raise->through;
+		if (!range->raised)
+			es_batch_reader_break_off(reader, range->chat);
+	}
+}
+
+/* Raise the watermarks to the ends of the ranges that begin where they stand, each once for all batches. */
+static void
+raise_watermarks(EsBatchReader *reader, List *batches)
 {
 	static SavedPlan plan = {
 		.sql = "UPDATE chat_internal.search_watermarks AS w SET indexed_number = k.through"
@@ -143,15 +207,18 @@ raise_watermarks(EsBatchReader *reader, EsBatch *batch)
 		.nargs = 2,
 		.argtypes = {TIDARRAYOID, INT4ARRAYOID}
 	};
+	HTAB	   *raises = collect_raises(batches);
 	Datum		values[2];
+	ListCell   *cell;
 
-	if (batch->ranges_count == 0)
-		return;
-	lock_watermarks(reader, batch, values);
-	spi_plan_write(&plan, values, NULL);
-	for (int i = 0; i < batch->ranges_count; i++)
-		if (!batch->ranges[i].raised)
-			es_batch_reader_break_off(reader, batch->ranges[i].chat);
+	if (hash_get_num_entries(raises) > 0)
+	{
+		lock_watermarks(reader->index, raises, values);
+		spi_plan_write(&plan, values, NULL);
+	}
+	foreach(cell, batches)
+		mark_raised(reader, lfirst(cell), raises);
+	hash_destroy(raises);
 }
 
 /*
@@ -228,19 +295,12 @@ is_behind(const EsBatch *batch, const EsBatchItem *item)
 	return range == NULL || (range->raised && item->key.number <= range->through);
 }
 
-/*
- * Record the outcome of a batch that searches find. In a transaction. After its
- * commit, es_batch_reader_end_batch() must be called; if it fails, the same
- * batch may be acknowledged again. Returns the number of messages that are
- * done.
- */
-uint64
-es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch)
+/* Record what became of each message of a batch, and return how many are done. */
+static uint64
+record_items(EsBatchReader *reader, const EsBatch *batch)
 {
 	uint64		done = 0;
 
-	cut_ranges(reader, batch);
-	raise_watermarks(reader, batch);
 	for (int i = 0; i < batch->count; i++)
 	{
 		const EsBatchItem *item = &batch->items[i];
@@ -252,5 +312,25 @@ es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch)
 	}
 	if (batch->of_queue)
 		dequeue(reader, batch);
+	return done;
+}
+
+/*
+ * Record what batches did, which searches find now; they are in the order they were
+ * read. In a transaction; when that has committed, es_batch_reader_end_batch follows
+ * for each; if it fails, the same batches may be acknowledged again. Returns the number
+ * of messages that are done.
+ */
+uint64
+es_batches_acknowledge(EsBatchReader *reader, List *batches)
+{
+	ListCell   *cell;
+	uint64		done = 0;
+
+	foreach(cell, batches)
+		cut_ranges(reader, lfirst(cell));
+	raise_watermarks(reader, batches);
+	foreach(cell, batches)
+		done += record_items(reader, lfirst(cell));
 	return done;
 }

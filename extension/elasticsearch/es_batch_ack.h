@@ -10,6 +10,6 @@
 #include "elasticsearch/es_batch_reader.h"
 
 extern List *es_batches_to_acknowledge(List *batches);
-extern uint64 es_batch_acknowledge(EsBatchReader *reader, EsBatch *batch);
+extern uint64 es_batches_acknowledge(EsBatchReader *reader, List *batches);
 
 #endif							/* PG_CHAT_ES_BATCH_ACK_H */

@@ -9,7 +9,11 @@
  * another, of 0, only when none of its batches is under way. es_batch_ack.c
  * ends a batch.
  *
- * Only one batch of the queue is under way at a time.
+ * For the same reason a watermark need not be read again as long as the chat has
+ * more than was read: what was recorded last is kept in mind. If somebody else has
+ * changed it, the next batch has no effect, and it is read then.
+ *
+ * Of the queue there is only one batch at a time under way.
  *
  * All state that is kept here may be lost: the tables tell what is missing.
  */
@@ -31,13 +35,16 @@
 /* The most chats that a scan looks at in one transaction. */
 #define CHATS_IN_SCAN 5000
 
-/* The number through which a chat was read. */
+/* Chats whose watermarks are kept in mind. */
+#define WATERMARKS_KEPT 16384
+
+/* Through which number a chat was read. */
 typedef struct UnderWay
 {
 	ChatKey		chat;			/* the key */
 	int32		through;
-	int			batches;
-	bool		broken;			/* a batch failed: those after it have no effect */
+	int			batches;		/* 0: it is the watermark, as it was recorded last */
+	bool		broken;			/* one failed: those behind it have no effect */
 } UnderWay;
 
 /*
@@ -168,7 +175,8 @@ next_chats(EsBatchReader *reader, AppendedChat *chats)
 			chats[count++] = (AppendedChat) {
 				.chat = key,
 				.above = under_way == NULL ? 0 : under_way->through,
-				.under_way = under_way != NULL
+				.under_way = under_way != NULL && under_way->batches > 0,
+				.recorded = under_way != NULL
 			};
 	}
 	if (count > 0 && es_appended_look_up(reader->index, chats, count))
@@ -358,12 +366,27 @@ es_batch_reader_break_off(EsBatchReader *reader, ChatKey chat)
 {
 	UnderWay   *under_way = hash_search(reader->under_way, &chat, HASH_FIND, NULL);
 
-	if (under_way != NULL)
+	if (under_way != NULL && under_way->batches > 0)
 		under_way->broken = true;
+	else if (under_way != NULL)
+		hash_search(reader->under_way, under_way, HASH_REMOVE, NULL);
 	put_off(reader, chat);
 }
 
-/* End a batch whose outcome is recorded in the tables. */
+/* Forget the watermarks that are kept in mind. */
+static void
+forget_watermarks(EsBatchReader *reader)
+{
+	HASH_SEQ_STATUS sequence;
+	UnderWay   *under_way;
+
+	hash_seq_init(&sequence, reader->under_way);
+	while ((under_way = hash_seq_search(&sequence)) != NULL)
+		if (under_way->batches == 0)
+			hash_search(reader->under_way, under_way, HASH_REMOVE, NULL);
+}
+
+/* A batch is not under way any more: what became of it is noted in the tables. */
 void
 es_batch_reader_end_batch(EsBatchReader *reader, const EsBatch *batch)
 {
@@ -371,9 +394,11 @@ es_batch_reader_end_batch(EsBatchReader *reader, const EsBatch *batch)
 	{
 		UnderWay   *under_way = hash_search(reader->under_way, &batch->ranges[i].chat, HASH_FIND, NULL);
 
-		if (under_way != NULL && --under_way->batches == 0)
+		if (under_way != NULL && --under_way->batches == 0 && under_way->broken)
 			hash_search(reader->under_way, under_way, HASH_REMOVE, NULL);
 	}
+	if (hash_get_num_entries(reader->under_way) > WATERMARKS_KEPT)
+		forget_watermarks(reader);
 	if (batch->of_queue)
 		reader->queue_under_way = false;
 }

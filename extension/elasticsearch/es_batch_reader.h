@@ -15,11 +15,12 @@
 typedef struct EsBatchReader
 {
 	int32		index;
-	ChatKeyQueue *chats;		/* chats to look at */
-	ChatKeyQueue *later;		/* chats to look at again later */
-	HTAB	   *under_way;		/* of the chats under way: through which number each was read */
-	bool		scanning;		/* all chats are being scanned */
-	bool		scan_again;		/* another scan follows */
+	ChatKeyQueue *chats;		/* to look at */
+	ChatKeyQueue *later;		/* to look at again, after a while */
+	HTAB	   *under_way;		/* through which number each chat was read, of those under way, and
+								 * others */
+	bool		scanning;		/* any chat may have something */
+	bool		scan_again;		/* from the first on, when this scan is over */
 	ChatKey		scan_position;
 	bool		caught_up;		/* there was nothing left to read once */
 	bool		queue_under_way;

@@ -3,8 +3,10 @@
  *	  Sending a batch to Elasticsearch, and reading the outcome of each
  *	  message.
  *
- * The answer to _bulk has an item for each operation, in order. An answer with
- * other items is invalid, whatever it says. By an item's status:
+ * The answer to _bulk has an item for each operation, in their order. An answer
+ * with other items is no answer, whatever it says. If all is well, which is nearly
+ * always, it can only read in one way, and is compared with that; any other is
+ * parsed, and judged by each item's status:
  *
  *	2xx		done
  *	404		done, for a deletion: there was none. For an index: the index is gone
@@ -118,7 +120,55 @@ judge_all(const char *index, EsBatch *batch, const JsonbContainer *answers, cons
 	return result;
 }
 
-/* Set the same fate for all messages of a batch. */
+/* Move a position in a text behind what has to stand there. Returns false if it does not. */
+static bool
+skip(const char **position, const char *end, const char *wanted, int length)
+{
+	if (end - *position < length || memcmp(*position, wanted, length) != 0)
+		return false;
+	*position += length;
+	return true;
+}
+
+#define SKIP(position, end, literal) skip(position, end, literal, sizeof(literal) - 1)
+
+/* Move a position behind an item that says that a message was indexed or deleted. Returns false if there is none. */
+static bool
+skip_done(const char **position, const char *end, const char *index, int index_length, MessageKey key)
+{
+	char		id[ES_DOCUMENT_ID_SIZE];
+	int			id_length = es_document_id(key, id);
+
+	return (SKIP(position, end, "{\"index\":{\"_index\":\"") || SKIP(position, end, "{\"delete\":{\"_index\":\"")) &&
+		skip(position, end, index, index_length) && SKIP(position, end, "\",\"_id\":\"") &&
+		skip(position, end, id, id_length) && SKIP(position, end, "\",\"status\":20") &&
+		(SKIP(position, end, "0}}") || SKIP(position, end, "1}}"));
+}
+
+/* Whether an answer says of all messages that were sent that they are done, and nothing else. */
+static bool
+says_all_done(const char *index, const EsBatch *batch, const HttpRequest *request)
+{
+	const char *position = request->answer.data;
+	const char *end = position + request->answer.len;
+	int			index_length = strlen(index);
+	bool		first = true;
+
+	if (request->error != NULL || request->status != 200 || !SKIP(&position, end, "{\"items\":["))
+		return false;
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (!batch->items[i].sent)
+			continue;
+		if (!(first || SKIP(&position, end, ",")) ||
+			!skip_done(&position, end, index, index_length, batch->items[i].key))
+			return false;
+		first = false;
+	}
+	return SKIP(&position, end, "]}") && position == end;
+}
+
+/* All messages of a batch have the same fate. */
 static void
 set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
 {
@@ -127,7 +177,7 @@ set_fates(EsBatch *batch, EsBatchItemFate fate, const char *reason)
 		if (!batch->items[i].sent)
 			continue;
 		batch->items[i].fate = fate;
-		batch->items[i].reason = MemoryContextStrdup(batch->context, reason);
+		batch->items[i].reason = reason == NULL ? NULL : MemoryContextStrdup(batch->context, reason);
 	}
 }
 
@@ -139,12 +189,18 @@ EsBulkResult
 es_bulk_end(const char *index, EsBatch *batch, const char **problem)
 {
 	int			status = batch->request->error == NULL ? batch->request->status : 0;
-	Jsonb	   *answer = es_json(batch->request, problem);
+	bool		all_done = says_all_done(index, batch, batch->request);
+	Jsonb	   *answer = all_done ? NULL : es_json(batch->request, problem);
 	EsBulkResult result;
 
 	http_end(batch->request);
 	batch->request = NULL;
 
+	if (all_done)
+	{
+		set_fates(batch, FATE_DONE, NULL);
+		return BULK_DONE;
+	}
 	if (answer != NULL)
 	{
 		const JsonbContainer *items = json_container(json_member(&answer->root, "items"));

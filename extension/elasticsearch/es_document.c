@@ -53,11 +53,16 @@ const char	es_document_mappings[] =
 " \"checksum\": {\"type\": \"long\", \"index\": false},"
 " \"grams\": {\"type\": \"text\", \"analyzer\": \"trigrams\", \"index_options\": \"docs\", \"norms\": false}}}";
 
-/* Write the _id of a message's document. */
-void
+/* Write the _id of a message's document. Returns its length. */
+int
 es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE])
 {
-	snprintf(id, ES_DOCUMENT_ID_SIZE, "%d.%d.%d", key.application, key.chat, key.number);
+	int			length = pg_ltoa(key.application, id);
+
+	id[length++] = '.';
+	length += pg_ltoa(key.chat, id + length);
+	id[length++] = '.';
+	return length + pg_ltoa(key.number, id + length);
 }
 
 /*
@@ -122,6 +127,24 @@ chat_search_checksum(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(es_document_checksum(key, folded, length));
 }
 
+/* Append the line that names an operation for _bulk. */
+static void
+append_operation(StringInfo target, const char *name, MessageKey key, int64 version)
+{
+	char		id[ES_DOCUMENT_ID_SIZE];
+	int			id_length = es_document_id(key, id);
+
+	json_append_literal(target, "{\"");
+	json_append_bytes(target, name, strlen(name));
+	json_append_literal(target, "\":{\"_id\":\"");
+	json_append_bytes(target, id, id_length);
+	json_append_literal(target, "\",\"routing\":\"");
+	json_append_int32(target, key.application);
+	json_append_literal(target, "\",\"version\":");
+	json_append_int64(target, version);
+	json_append_literal(target, ",\"version_type\":\"external\"}}\n");
+}
+
 /*
  * Append the two lines by which _bulk indexes a message. Returns false, and
  * appends nothing, if its body cannot be indexed.
@@ -131,18 +154,27 @@ es_document_append(StringInfo target, MessageKey key, const text *body, int64 ve
 {
 	int			length;
 	char	   *folded = es_document_fold(body, &length);
-	char		id[ES_DOCUMENT_ID_SIZE];
 
 	if (folded == NULL)
 		return false;
-	es_document_id(key, id);
-	appendStringInfo(target,
-					 "{\"index\":{\"_id\":\"%s\",\"routing\":\"%d\",\"version\":" INT64_FORMAT ",\"version_type\":\"external\"}}\n"
-					 "{\"scope\":[\"%d\",\"%d.%d\"],\"application\":%d,\"chat\":%d,\"number\":%d,\"checksum\":%u,\"grams\":",
-					 id, key.application, version, key.application, key.application, key.chat,
-					 key.application, key.chat, key.number, es_document_checksum(key, folded, length));
+	append_operation(target, "index", key, version);
+	json_append_literal(target, "{\"scope\":[\"");
+	json_append_int32(target, key.application);
+	json_append_literal(target, "\",\"");
+	json_append_int32(target, key.application);
+	json_append_literal(target, ".");
+	json_append_int32(target, key.chat);
+	json_append_literal(target, "\"],\"application\":");
+	json_append_int32(target, key.application);
+	json_append_literal(target, ",\"chat\":");
+	json_append_int32(target, key.chat);
+	json_append_literal(target, ",\"number\":");
+	json_append_int32(target, key.number);
+	json_append_literal(target, ",\"checksum\":");
+	json_append_int64(target, es_document_checksum(key, folded, length));
+	json_append_literal(target, ",\"grams\":");
 	json_append_string(target, folded, length);
-	appendStringInfoString(target, "}\n");
+	json_append_literal(target, "}\n");
 	return true;
 }
 
@@ -150,10 +182,5 @@ es_document_append(StringInfo target, MessageKey key, const text *body, int64 ve
 void
 es_document_append_deletion(StringInfo target, MessageKey key, int64 version)
 {
-	char		id[ES_DOCUMENT_ID_SIZE];
-
-	es_document_id(key, id);
-	appendStringInfo(target,
-					 "{\"delete\":{\"_id\":\"%s\",\"routing\":\"%d\",\"version\":" INT64_FORMAT ",\"version_type\":\"external\"}}\n",
-					 id, key.application, version);
+	append_operation(target, "delete", key, version);
 }

@@ -17,7 +17,7 @@
 extern const char es_document_settings[];
 extern const char es_document_mappings[];
 
-extern void es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE]);
+extern int	es_document_id(MessageKey key, char id[ES_DOCUMENT_ID_SIZE]);
 extern uint32 es_document_checksum(MessageKey key, const char *folded, int length);
 extern char *es_document_fold(const text *body, int *length);
 extern bool es_document_append(StringInfo target, MessageKey key, const text *body, int64 version);

@@ -101,8 +101,7 @@ record_refreshed(EsBatchReader *reader, List *batches, const int64 *operations, 
 	}
 	finished = es_batches_to_acknowledge(batches);
 	worker_xact_begin("noting what is indexed");
-	foreach(cell, finished)
-		*done += es_batch_acknowledge(reader, lfirst(cell));
+	*done += es_batches_acknowledge(reader, finished);
 	es_index_note_progress(reader->index, es_version_last(), operations);
 	worker_xact_commit();
 	return finished;

@@ -2,9 +2,10 @@
  * cursor.c
  *	  Cursors: how far a reader has read a chat.
  *
- * A cursor moves forward: of two devices of one reader the one that is behind takes
- * nothing back. Only who says so moves it back. A row is written only if the cursor
- * moves, and has no index on what changes, so that it stays HOT.
+ * A cursor moves forward: if two devices of one reader set it, the one that is
+ * behind does not undo the other's progress. It only moves back if the caller
+ * asks for that. A row is written only if the cursor moves, and no index has a
+ * column that changes, so that the update is HOT.
  */
 #include "postgres.h"
 
@@ -27,14 +28,14 @@ PG_FUNCTION_INFO_V1(chat_get_cursor_by_token);
 PG_FUNCTION_INFO_V1(chat_list_cursors_by_id);
 PG_FUNCTION_INFO_V1(chat_list_cursors_by_token);
 
-/* What chat.cursor has. Parameters: application, chat, reader. */
+/* The types of chat.cursor. Parameters: application, chat, reader. */
 #define CURSOR_TYPES TEXTOID, INT4OID, INT4OID
 #define CURSOR_SELECT \
 	"SELECT c.reader, c.number, " UNREAD_COUNT("$1", "c.number") " AS unread_count FROM chat.cursors AS c" \
 	" JOIN chat.chats AS h ON h.application_id = c.application_id AND h.number = c.chat_number" \
 	" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3"
 
-/* Raise 22003 if there is no message with a number as high as this. */
+/* Raise 22003 if the number is above the highest one of the chat. */
 static void
 require_number(int32 application, int32 chat, int32 number)
 {
@@ -55,24 +56,35 @@ require_number(int32 application, int32 chat, int32 number)
 }
 
 /*
- * Move the cursor of a reader, if that is forward, or back is true. Returns whether
- * it was moved.
+ * Move the cursor of a reader forward, or also back if back is true. Returns
+ * whether it was moved.
+ *
+ * INSERT ... ON CONFLICT DO UPDATE would lock a row that it finds first, also if it
+ * does not move: a write for each call, and a multixact for each later update in
+ * another subtransaction. So it is updated if it is there, else inserted; and
+ * updated where somebody else has inserted it meanwhile.
  */
 static bool
 move_cursor(int32 application, int32 chat, Datum reader, int32 number, bool back)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"INSERT INTO chat.cursors AS c (application_id, chat_number, reader, number)"
-		" SELECT h.application_id, h.number, $3, $4 FROM chat.chats AS h"
-		" WHERE h.application_id = $1 AND h.number = $2 AND h.last_message_number >= $4"
-		" ON CONFLICT (application_id, chat_number, reader) DO UPDATE SET number = excluded.number"
-		" WHERE c.number < excluded.number OR ($5 AND c.number > excluded.number)",
+#define CHAT_HAS_NUMBER " h.application_id = $1 AND h.number = $2 AND h.last_message_number >= $4"
+	static SavedPlan update = SAVED_PLAN(
+		"UPDATE chat.cursors AS c SET number = $4"
+		" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3"
+		" AND (c.number < $4 OR ($5 AND c.number > $4))"
+		" AND EXISTS (SELECT FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER ")",
 		INT4OID, INT4OID, TEXTOID, INT4OID, BOOLOID);
+	static SavedPlan insert = SAVED_PLAN(
+		"INSERT INTO chat.cursors (application_id, chat_number, reader, number)"
+		" SELECT h.application_id, h.number, $3, $4 FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER
+		" ON CONFLICT (application_id, chat_number, reader) DO NOTHING",
+		INT4OID, INT4OID, TEXTOID, INT4OID);
 	Datum		values[5] = {
 		Int32GetDatum(application), Int32GetDatum(chat), reader, Int32GetDatum(number), BoolGetDatum(back)
 	};
 
-	if (spi_plan_write(&plan, values, NULL) == 0)
+	if (spi_plan_write(&update, values, NULL) == 0 && spi_plan_write(&insert, values, NULL) == 0 &&
+		spi_plan_write(&update, values, NULL) == 0)
 		return false;
 	change_tracking_note(application, -chat);
 	return true;

@@ -1,9 +1,10 @@
 /*
  * unread.c
- *	  All chats of a reader: how far each is read, what is unread, and its last message.
+ *	  All chats of a reader: how far each has been read, the number of unread
+ *	  messages, and its last message.
  *
- * It is what a client draws first, so it is one statement, which reaches each row by
- * its key. Chats are those in which the reader has a cursor.
+ * Clients draw this first, so it is one statement, which reaches each row by
+ * its key. The chats are those in which the reader has a cursor.
  */
 #include "postgres.h"
 
@@ -41,7 +42,7 @@ enum
 	UNREAD_MESSAGE
 };
 
-/* What chat.unread_chat has. */
+/* The types of chat.unread_chat. */
 #define UNREAD_TYPES INT4OID, INT4OID, INT4OID, MESSAGE_COLUMN_TYPES
 
 /* Parameters: application, reader, whether all chats are wanted, those that are, and those of a page. */
@@ -119,20 +120,20 @@ chat_list_unread_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &list_unread_function);
 }
 
-/* A page as JSON, that is being written from the rows as they are found. */
+/* A page of JSON, which is written while the rows are found. */
 typedef struct UnreadPage
 {
-	DestReceiver receiver;		/* the first member */
+	DestReceiver receiver;		/* must be first */
 	StringInfoData json;
-	int32		max_size;		/* in bytes, unless it is one chat; 0: any */
+	int32		max_size;		/* in bytes, except for a single chat; 0: unlimited */
 	int			count;
-	bool		cut;			/* max_size has ended it */
+	bool		cut;			/* it ended because of max_size */
 	int			starts[PAGE_LIMIT_MAXIMUM]; /* offsets of the chats in json */
-	int32		first;			/* the chat that came first */
-	int32		last;			/* and last */
+	int32		first;			/* chats */
+	int32		last;
 } UnreadPage;
 
-/* Take a row. Returns false to have the executor stop with the page's end. */
+/* Take a row. Returns false to stop the executor at the end of the page. */
 static bool
 receive(TupleTableSlot *slot, DestReceiver *receiver)
 {
@@ -179,7 +180,7 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	return true;
 }
 
-/* Raise 42804 unless the columns are of the types that they are read as. */
+/* Raise 42804 unless the columns have the expected types. */
 static void
 startup(DestReceiver *receiver, int operation, TupleDesc descriptor)
 {
@@ -217,7 +218,7 @@ page_array(const UnreadPage *page, bool reversed)
 	return PointerGetDatum(cstring_to_text_with_len(array.data, array.len));
 }
 
-/* The page as JSON; argument 5 is max_size, argument 6 chats. */
+/* Return a page as JSON; argument 5 is max_size, argument 6 chats. */
 static Datum
 list_unread_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {

@@ -2,10 +2,11 @@
  * unread_count.h
  *	  How many messages are above a cursor.
  *
- * Where a chat has a message for each number through its highest, it is the
- * difference. messages_count tells, unless the chat was changed directly and has
- * yet to be counted: then it is in the queue, by the same transaction, and seldom is
- * any chat of the application. Otherwise the messages are counted, along the key.
+ * If a chat has a message for each number up to its highest, it is the
+ * difference. messages_count tells that, unless the chat was changed directly
+ * and has not been recounted: then the same transaction has put it into the
+ * queue, which seldom has any chat of the application. Otherwise the messages
+ * are counted, by an index scan.
  */
 #ifndef PG_CHAT_UNREAD_COUNT_H
 #define PG_CHAT_UNREAD_COUNT_H

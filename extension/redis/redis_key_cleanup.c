@@ -39,7 +39,7 @@
 /* The most tokens whose keys are searched for at a time. */
 #define TOKENS_MAX 100
 
-/* What was done so short a time before an error is done again: five minutes. */
+/* Deletions in so short a time before an error are repeated: five minutes. */
 #define RECENT_MS (5 * 60 * 1000)
 
 /* The longest cursor of a SCAN: a 64-bit number. */

@@ -23,9 +23,9 @@
 #include "rows/row_update.h"
 
 /*
- * Whether a query that is under way in this session has the table open. It may
- * be about to lock or change rows, and would skip one that was updated since it
- * began.
+ * Returns whether a query in progress in this session has the table open. It
+ * may be about to lock or change rows, and would skip one that was updated
+ * since it began.
  */
 static bool
 is_in_use(OpenTable *table)
@@ -41,9 +41,9 @@ found_revision(OpenTable *table)
 }
 
 /*
- * Make the new version of the row that was found: as the old one, with other
- * values. Returns NULL if only a statement can update the row, or if there are more
- * children than can be counted, for which a statement has the error.
+ * Returns the new version of the row that was found, with other values. Returns
+ * NULL if only a statement can update the row, or if the count would overflow, for
+ * which a statement has the error.
  */
 static TupleTableSlot *
 make_version(OpenTable *table, CounterValues values, int added)
@@ -59,7 +59,7 @@ make_version(OpenTable *table, CounterValues values, int added)
 	return table->made;
 }
 
-/* Whether nobody has locked or updated the row that was found, or ever did. */
+/* Returns whether the row that was found has never been locked or updated. */
 static bool
 is_untouched(OpenTable *table)
 {
@@ -69,10 +69,10 @@ is_untouched(OpenTable *table)
 }
 
 /*
- * The same without waiting for others. An update always waits, so the row is
+ * Do the same without waiting for others. An update always waits, so the row is
  * locked first, unless this transaction has updated it already. In a
- * subtransaction a row that nobody has locked is updated at once; if somebody
- * locks it just now, that fails.
+ * subtransaction, a row that nobody has locked is updated at once; if another
+ * transaction locks it at that moment, that fails.
  */
 static TM_Result
 try_update_found(RowAccess *access, OpenTable *table, const RowKey *key, TupleTableSlot *made)
@@ -101,8 +101,8 @@ update_or_try(RowAccess *access, OpenTable *table, const RowKey *key, TupleTable
 }
 
 /*
- * Confirm that a row has no number left, when others are done with it. Returns
- * ROW_DONE with *count 0 if so.
+ * Confirm that a row has no number left, once other transactions are done with
+ * it. If so, returns ROW_DONE with *count 0.
  */
 static RowResult
 confirm_exhausted(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, int *count)
@@ -118,8 +118,8 @@ confirm_exhausted(RowAccess *access, OpenTable *table, const RowKey *key, bool w
 }
 
 /*
- * Count up to *count more children, fewer if there are not so many numbers
- * left: *count becomes how many, and *last_number the highest number before
+ * Count up to *count more children, fewer if there are not as many numbers
+ * left. Sets *count to how many, and *last_number to the highest number before
  * them.
  */
 RowResult
@@ -159,8 +159,8 @@ found_values(OpenTable *table)
 }
 
 /*
- * Hold a row until the transaction ends: nobody else changes it. *values becomes
- * what it has.
+ * Hold a row until the transaction ends, so that no other changes it. Sets
+ * *values to what it has.
  */
 RowResult
 counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait, CounterValues *values)
@@ -183,8 +183,9 @@ counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wa
 }
 
 /*
- * Change a row. A row that a query which is under way may have changed is left to a
- * statement, too: its checks may be pending. *values becomes what the row has then.
+ * Change a row. A row that a query in progress may have changed is left to a
+ * statement, because its checks may be pending. Sets *values to what the row has
+ * then.
  */
 RowResult
 counter_row_change(RowAccess *access, OpenTable *table, const RowKey *key, const CounterChange *change,

@@ -11,8 +11,8 @@
 #include "rows/index_entries.h"
 
 /*
- * How the entries of an index are made, in this call. What an access method
- * keeps there belongs to the relation as it is open now.
+ * Returns the IndexInfo of an index for this call. What access methods cache in
+ * it belongs to the relation as it is open now.
  */
 static IndexInfo *
 index_info(OpenTable *table, int index, TupleTableSlot *row)
@@ -34,7 +34,7 @@ index_info(OpenTable *table, int index, TupleTableSlot *row)
 	return table->infos[index];
 }
 
-/* Whether a row is in an index, that is, fulfils its predicate if it is partial. */
+/* Returns whether a row is in an index, that is, fulfils the predicate of a partial one. */
 static bool
 is_indexed(OpenTable *table, int index, TupleTableSlot *row)
 {
@@ -44,6 +44,8 @@ is_indexed(OpenTable *table, int index, TupleTableSlot *row)
 
 	if (condition == 0)
 		return true;
+	if (condition > row->tts_tupleDescriptor->natts)
+		return false;
 	(void) slot_getattr(row, condition, &isnull);
 	if (isnull)
 		return false;
@@ -54,9 +56,8 @@ is_indexed(OpenTable *table, int index, TupleTableSlot *row)
 }
 
 /*
- * Insert the entries of a row, which an insertion, or an update that did not
- * find room beside the old version, has put to row->tts_tid. Raises 23505 for
- * a key that is taken.
+ * Insert the index entries of a row, which an insertion, or an update that is
+ * not HOT, has put at row->tts_tid. Raises 23505 for a key that is taken.
  */
 void
 index_entries_insert(OpenTable *table, TupleTableSlot *row, bool update)

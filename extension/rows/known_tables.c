@@ -1,12 +1,12 @@
 /*
  * known_tables.c
- *	  What is known of the tables that rows are written to.
+ *	  Descriptions of the tables whose rows are accessed without statements.
  *
- * Each table is examined when it is first wanted. The result is kept until
- * PostgreSQL announces a change that may concern it: of the table, of a schema,
- * of a function. Announcements arrive when a lock is taken; so whoever wants to
- * rely on what is known takes the table's lock first, and then asks whether it
- * still is.
+ * Each table is examined when it is first needed. The result is kept until
+ * PostgreSQL sends an invalidation that may concern it: of the table, of a
+ * schema, of a function. Invalidations arrive when a lock is taken; so a
+ * caller first locks the table, and then checks whether its description is
+ * still valid.
  */
 #include "postgres.h"
 
@@ -24,7 +24,10 @@
 
 bool		guc_direct_rows;
 
-/* A column of a message: created_at has a default, and those of changes are null in a new one. */
+/*
+ * A column of a message: created_at has a default, and the columns of changes
+ * are null in a new message.
+ */
 #define MESSAGE_SHAPE(argument, NAME, name, TYPE) \
 	[MESSAGES_COLUMNS + MESSAGE_##NAME] = { \
 		#name, TYPE##OID, \
@@ -87,14 +90,14 @@ static const TableShape shapes[KNOWN_TABLES] = {
 
 typedef struct KnownTable
 {
-	bool		known;			/* nothing was announced since it was examined */
+	bool		known;			/* no invalidation since it was examined */
 	PlainTable	table;
 	MemoryContext context;		/* what table points to */
 } KnownTable;
 
 static KnownTable tables[KNOWN_TABLES];
 
-/* Announcements so far that may concern a table. */
+/* The number of invalidations that may have concerned a table. */
 static uint64 announcements = 0;
 
 static void
@@ -119,9 +122,7 @@ on_catalog_change(Datum argument, int cache, uint32 hash)
 		forget(&tables[i]);
 }
 
-/*
- * Register for announcements. Called once, when the library is loaded.
- */
+/* Register for invalidations. Called once, when the library is loaded. */
 void
 known_tables_init(void)
 {
@@ -137,21 +138,21 @@ known_tables_name(ChatTable which)
 	return shapes[which].name;
 }
 
-/* Whether what known_tables_look said of a table is still so. */
+/* Returns whether the last description of a table is still valid. */
 bool
 known_tables_are_known(ChatTable which)
 {
 	return tables[which].known;
 }
 
-/* Whether rows of this database may be elsewhere than in the tables that have them. */
+/* Returns whether rows may be elsewhere than in these tables, as with Citus. */
 static bool
 may_be_distributed(void)
 {
 	return OidIsValid(get_extension_oid("citus", true));
 }
 
-/* Examine a table. Its result is known only if nothing was announced meanwhile. */
+/* Examine a table. The result counts only if there was no invalidation meanwhile. */
 static void
 examine(KnownTable *known, const TableShape *shape)
 {
@@ -176,7 +177,8 @@ examine(KnownTable *known, const TableShape *shape)
 }
 
 /*
- * What is known of a table. It is valid until the next announcement; see above.
+ * Returns the description of a table, which is valid until the next
+ * invalidation; see above.
  */
 const PlainTable *
 known_tables_look(ChatTable which)

@@ -1,6 +1,7 @@
 /*
  * known_tables.h
- *	  What is known of the tables that rows are written to: see known_tables.c.
+ *	  Descriptions of the tables whose rows are accessed without statements:
+ *	  see known_tables.c.
  */
 #ifndef PG_CHAT_KNOWN_TABLES_H
 #define PG_CHAT_KNOWN_TABLES_H

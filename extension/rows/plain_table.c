@@ -240,7 +240,7 @@ trigger_is_idle(const Examination *e, const Trigger *trigger, bool insert)
 	return RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE;
 }
 
-/* What to call a trigger: its own name, or that of the constraint that it is a part of. */
+/* Describes a trigger by its own name, or by that of its constraint. */
 static const char *
 describe_trigger(const Trigger *trigger)
 {
@@ -414,6 +414,32 @@ examine_indexes(Examination *e)
 			obstruct(e, ROW_READ, ROW_UPDATE, "its key has no valid unique index");
 }
 
+/*
+ * The columns of rows that have no values in the later ones. These are not stored
+ * then, like columns that are added to a table that has rows. Returns NULL if all are.
+ */
+static TupleDesc
+short_row(const Examination *e)
+{
+	TupleDesc	row;
+	int			length = 0;
+
+	for (int c = 0; c < e->shape->columns_count; c++)
+		if (!e->shape->columns[c].nullable)
+			length = Max(length, e->table->columns[c]);
+	for (int i = length; i < e->descriptor->natts; i++)
+		if (TupleDescAttr(e->descriptor, i)->atthasmissing)
+			return NULL;
+	for (const PlainIndex *index = e->table->indexes; index < e->table->indexes + e->table->indexes_count; index++)
+		for (int i = 0; index->condition <= length && i < index->info->ii_NumIndexAttrs; i++)
+			if (index->info->ii_IndexAttrNumbers[i] > length)
+				return NULL;
+	row = CreateTemplateTupleDesc(length);
+	for (AttrNumber i = 1; i <= length; i++)
+		TupleDescCopyEntry(row, i, e->descriptor, i);
+	return row;
+}
+
 /* Set what is known of a table to nothing but an obstacle for all operations, or none. */
 void
 plain_table_clear(PlainTable *table, const char *obstacle)
@@ -444,4 +470,6 @@ plain_table_examine(PlainTable *table, const TableShape *shape, Relation relatio
 	examine_other_columns(&e);
 	examine_triggers(&e);
 	examine_indexes(&e);
+	if (table->obstacles[ROW_INSERT] == NULL)
+		table->short_row = short_row(&e);
 }

@@ -16,7 +16,7 @@
 #define PLAIN_KEY_COLUMNS_MAX 3
 #define PLAIN_INDEXES_MAX 8
 
-/* What is done with rows. */
+/* Operations on rows. */
 typedef enum RowOperation
 {
 	ROW_READ,
@@ -27,10 +27,10 @@ typedef enum RowOperation
 
 #define ROW_OPERATIONS 4
 
-/* What a column has in a new row, where the statement that inserts it does not say so. */
+/* The value of a column in a new row, if the statement that inserts it leaves the column out. */
 typedef enum ColumnDefault
 {
-	DEFAULT_GIVEN,				/* it does say so */
+	DEFAULT_GIVEN,				/* it does not leave it out */
 	DEFAULT_NULL,
 	DEFAULT_ZERO,
 	DEFAULT_CLOCK				/* clock_timestamp() */
@@ -65,7 +65,7 @@ typedef struct PlainIndex
 								 * column; else 0 */
 } PlainIndex;
 
-/* What is known of a table. Where there is an obstacle, the rest may not be. */
+/* The description of a table. If there is an obstacle, the rest may be missing. */
 typedef struct PlainTable
 {
 	Oid			oid;
@@ -74,6 +74,8 @@ typedef struct PlainTable
 										 * indexes */
 	int			indexes_count;
 	PlainIndex	indexes[PLAIN_INDEXES_MAX];
+	TupleDesc	short_row;		/* of new rows without values in the columns after its own; NULL:
+								 * they have all columns */
 	const char *obstacles[ROW_OPERATIONS];	/* why it is not done without a statement; NULL: it is */
 } PlainTable;
 

@@ -2,10 +2,10 @@
  * row_access.c
  *	  Tables opened to have their rows accessed without statements.
  *
- * What a statement takes from the executor is done here: locks, which are kept
- * until the transaction ends; a command id; a snapshot. Nobody's code runs until
- * the tables are closed, so it does not matter who the current user is, or what
- * the search_path is: who may execute the function may do what it does.
+ * This replaces the executor's part in a statement: locks, which are kept until
+ * the transaction ends; a command id; a snapshot. No code of others runs until
+ * the tables are closed, so the current user and the search_path do not matter:
+ * the right to execute the function is enough.
  *
  * The snapshot is the calling statement's as long as that will do. A row that
  * it sees is changed only if it is the last version, and the change itself
@@ -34,7 +34,7 @@ lock_for(uint8 uses)
 	return uses & ROW_USE(ROW_REFERENCE) ? RowShareLock : AccessShareLock;
 }
 
-/* Whether a table is plain for all that is done with it. */
+/* Returns whether a table is plain with regard to the operations. */
 static bool
 is_plain(const PlainTable *table, uint8 uses)
 {
@@ -44,9 +44,7 @@ is_plain(const PlainTable *table, uint8 uses)
 	return true;
 }
 
-/*
- * Open a table, if it is plain, also once it is locked.
- */
+/* Open and lock a table, if it is plain, and still is once it is locked. */
 static bool
 open_table(OpenTable *table, ChatTable which, uint8 uses)
 {
@@ -71,7 +69,7 @@ open_table(OpenTable *table, ChatTable which, uint8 uses)
 }
 
 /*
- * An index of the table. Its lock is kept until the transaction ends.
+ * Returns an index of the table. Its lock is kept until the transaction ends.
  */
 Relation
 row_access_index(OpenTable *table, int index)
@@ -82,7 +80,7 @@ row_access_index(OpenTable *table, int index)
 	return table->indexes[index];
 }
 
-/* Where rows that are looked up are put. */
+/* Returns the slot for rows that are looked up. */
 TupleTableSlot *
 row_access_found(OpenTable *table)
 {
@@ -91,7 +89,7 @@ row_access_found(OpenTable *table)
 	return table->found;
 }
 
-/* Where rows are made that are to be written. */
+/* Returns the slot for rows that are written. */
 TupleTableSlot *
 row_access_made(OpenTable *table)
 {
@@ -121,8 +119,8 @@ close_table(OpenTable *table)
 }
 
 /*
- * Have rows looked up as of now: with all that was committed, or done by this
- * transaction, until this call.
+ * Take a fresh snapshot for lookups: it has everything that was committed, or
+ * done by this transaction, before this call.
  */
 void
 row_access_refresh(RowAccess *access)
@@ -135,8 +133,8 @@ row_access_refresh(RowAccess *access)
 }
 
 /*
- * Open the tables that are used, or none if statements have to do what is wanted.
- * Raises what chat_tables_owner does, as statements would.
+ * Open the tables that are used, or none if only statements can do the
+ * operations. Raises the errors of chat_tables_owner, as statements would.
  */
 static bool
 open_tables(RowAccess *access, RowUses uses)
@@ -156,8 +154,8 @@ open_tables(RowAccess *access, RowUses uses)
 }
 
 /*
- * Open the tables that are used. Returns false, and has opened none, if
- * statements have to do what is wanted: also where they are to raise an error.
+ * Open the tables that are used. Returns false, and opens none, if only
+ * statements can do the operations, or have to raise an error.
  */
 bool
 row_access_begin(RowAccess *access, RowUses uses)
@@ -173,8 +171,8 @@ row_access_begin(RowAccess *access, RowUses uses)
 }
 
 /*
- * The same to read only, with the calling statement's snapshot. It is done on a
- * standby, too.
+ * Do the same for reading only, with the snapshot of the calling statement.
+ * This also works on a standby.
  */
 bool
 row_access_begin_reading(RowAccess *access, RowUses uses)
@@ -186,8 +184,8 @@ row_access_begin_reading(RowAccess *access, RowUses uses)
 }
 
 /*
- * Close what was opened. After an error, the abort of the (sub)transaction
- * does it.
+ * Close the tables. After an error, the abort of the (sub)transaction does
+ * that.
  */
 void
 row_access_end(RowAccess *access)

@@ -15,7 +15,7 @@
 
 #include "rows/known_tables.h"
 
-/* A table in use, and what is made of it when it is first wanted. */
+/* A table in use, with resources that are created on demand. */
 typedef struct OpenTable
 {
 	ChatTable	which;
@@ -26,21 +26,21 @@ typedef struct OpenTable
 	IndexScanDesc scans[PLAIN_KEYS_MAX];
 	TupleTableSlot *found;		/* a row that was looked up */
 	TupleTableSlot *made;		/* a row that is written */
-	BlockNumber blocks;			/* that it has at least, while it is in use; 0: not asked yet */
+	BlockNumber blocks;			/* its minimum size while in use; 0: unknown */
 	EState	   *estate;			/* to evaluate expressions of indexes */
-	IndexInfo  *infos[PLAIN_INDEXES_MAX];	/* of those that have some */
+	IndexInfo  *infos[PLAIN_INDEXES_MAX];	/* of indexes that are written */
 } OpenTable;
 
-/* What one call uses. */
+/* The resources of one call. */
 typedef struct RowAccess
 {
 	CommandId	command;
-	Snapshot	snapshot;		/* that rows are looked up with */
-	bool		fresh;			/* it is of this call */
+	Snapshot	snapshot;		/* for lookups */
+	bool		fresh;			/* the snapshot was taken by this call */
 	OpenTable	tables[KNOWN_TABLES];
 } RowAccess;
 
-/* What a call does with each table; bits by RowOperation. */
+/* The operations of a call on each table; bits by RowOperation. */
 typedef struct RowUses
 {
 	uint8		tables[KNOWN_TABLES];

@@ -15,7 +15,7 @@
 #include "rows/index_entries.h"
 #include "rows/row_insert.h"
 
-/* Rows that are inserted at once, at most. */
+/* The most rows that are inserted at once. */
 #define CHUNK_ROWS 256
 
 static TupleTableSlot *
@@ -54,14 +54,27 @@ insert_row(RowAccess *access, OpenTable *table, TupleTableSlot *slot)
 	index_entries_insert(table, slot, false);
 }
 
+/* The columns that messages are stored with. */
+static TupleDesc
+row_descriptor(const OpenTable *table, const MessageRow *rows, int count)
+{
+	TupleDesc	descriptor = table->plain->short_row;
+
+	for (int i = 0; i < count && descriptor != NULL; i++)
+		for (int c = 0; c < MESSAGE_COLUMNS_COUNT; c++)
+			if (!rows[i].nulls[c] && table->plain->columns[MESSAGES_COLUMNS + c] > descriptor->natts)
+				return RelationGetDescr(table->relation);
+	return descriptor != NULL ? descriptor : RelationGetDescr(table->relation);
+}
+
 static void
-insert_chunks(RowAccess *access, OpenTable *table, const MessageRow *rows, int count)
+insert_chunks(RowAccess *access, OpenTable *table, TupleDesc descriptor, const MessageRow *rows, int count)
 {
 	int			slots_count = Min(count, CHUNK_ROWS);
 	TupleTableSlot **slots = palloc(slots_count * sizeof(TupleTableSlot *));
 
 	for (int i = 0; i < slots_count; i++)
-		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(table->relation), &TTSOpsVirtual);
+		slots[i] = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 	for (int done = 0, length; done < count; done += length)
 	{
 		length = Min(count - done, CHUNK_ROWS);
@@ -83,13 +96,17 @@ void
 row_insert_messages(RowAccess *access, const MessageRow *rows, int count)
 {
 	OpenTable  *table = &access->tables[TABLE_MESSAGES];
+	TupleDesc	descriptor = row_descriptor(table, rows, count);
 
 	if (count > 1)
-		insert_chunks(access, table, rows, count);
+		insert_chunks(access, table, descriptor, rows, count);
 	else if (count == 1)
 	{
-		make_message(row_access_made(table), table, rows);
-		insert_row(access, table, table->made);
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+
+		make_message(slot, table, rows);
+		insert_row(access, table, slot);
+		ExecDropSingleTupleTableSlot(slot);
 	}
 }
 

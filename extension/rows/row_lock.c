@@ -15,7 +15,7 @@
 
 #include "rows/row_lock.h"
 
-/* Raise 40001 if the transaction may not see what another did to the row. */
+/* Raise 40001 if the transaction must not see the change of another one. */
 static void
 require_fresh_snapshots(TM_Result result)
 {
@@ -28,8 +28,8 @@ require_fresh_snapshots(TM_Result result)
 }
 
 /*
- * Whether this transaction made the version that was found. Then nobody else can
- * change it as long as this subtransaction lasts.
+ * Returns whether this transaction created the version that was found. Then no
+ * other can change it as long as this subtransaction lasts.
  */
 bool
 row_found_is_own(OpenTable *table)
@@ -40,7 +40,8 @@ row_found_is_own(OpenTable *table)
 }
 
 /*
- * Look a row up; if there is none in the statement's snapshot, in a fresh one.
+ * Find a row with the snapshot of the statement or, if there is none, with a
+ * fresh one.
  */
 bool
 row_find(RowAccess *access, OpenTable *table, const RowKey *key)
@@ -53,7 +54,7 @@ row_find(RowAccess *access, OpenTable *table, const RowKey *key)
 	return row_lookup(access, table, key);
 }
 
-/* Whether nobody has updated or deleted the row that was found. */
+/* Returns whether the row that was found has not been updated or deleted. */
 static bool
 is_last_version(OpenTable *table)
 {
@@ -63,8 +64,7 @@ is_last_version(OpenTable *table)
 }
 
 /*
- * The same, for a row that is only read: as it is now, not when the statement
- * began.
+ * Find a row for reading, as it is now rather than when the statement began.
  */
 bool
 row_find_current(RowAccess *access, OpenTable *table, const RowKey *key)
@@ -78,9 +78,9 @@ row_find_current(RowAccess *access, OpenTable *table, const RowKey *key)
 }
 
 /*
- * What follows if a row that was found could not be changed or locked. Returns
- * true if it is to be looked up once more, false if another transaction has it
- * locked. Raises 40001 where the transaction has one snapshot.
+ * Decides how to go on if a row that was found could not be changed or locked.
+ * Returns true if it is to be looked up once more, false if another transaction
+ * has locked it. Raises 40001 if the transaction has one snapshot.
  */
 bool
 row_find_again(RowAccess *access, TM_Result result)
@@ -113,8 +113,8 @@ row_lock_found(RowAccess *access, OpenTable *table, LockTupleMode mode, bool wai
 }
 
 /*
- * Until the settings of this level are brought back, an update that has to wait
- * for another transaction fails at once, with 55P03.
+ * Let updates that would wait for another transaction fail at once, with 55P03,
+ * until the settings of this level are restored.
  */
 void
 row_lock_bound_waits(void)

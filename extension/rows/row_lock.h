@@ -9,13 +9,13 @@
 
 #include "rows/row_lookup.h"
 
-/* What became of a row that was to be changed or locked. */
+/* The outcome of changing or locking a row. */
 typedef enum RowResult
 {
 	ROW_DONE,
 	ROW_MISSING,				/* there is no such row */
-	ROW_LOCKED,					/* another transaction has it locked, and it was not to be waited
-								 * for */
+	ROW_LOCKED,					/* another transaction has locked it, and the caller does not want
+								 * to wait */
 	ROW_EXHAUSTED,				/* there is no further revision */
 	ROW_BY_STATEMENT			/* only a statement can do it, or has the error */
 } RowResult;

@@ -2,13 +2,14 @@
  * row_lookup.c
  *	  Rows found by their key.
  *
- * A row is looked for where it was found before (see tid_cache.c), and else by
- * the index of its key. Either way it is the version that the call's snapshot
- * sees.
+ * A row is first looked for where it was found before (see tid_cache.c), then
+ * by the index of its key. Either way, the result is the version that is
+ * visible to the snapshot of the call.
  *
- * A heap page is pruned when it is read and fuller than its fillfactor; the
- * pages of counters always are (see pg_chat.sql), and pruning one takes as much
- * as updating a row. So here a few more versions may come together first.
+ * PostgreSQL prunes a heap page when it is read and fuller than its
+ * fillfactor; pages of counters always are (see pg_chat.sql), and to prune one
+ * costs as much as to update a row. So here a few more versions may accumulate
+ * first.
  */
 #include "postgres.h"
 
@@ -26,7 +27,7 @@
 #include "rows/row_lookup.h"
 #include "rows/tid_cache.h"
 
-/* Bytes beyond the fillfactor that dead versions may take: of about five. */
+/* Bytes beyond the fillfactor that dead versions may take: about five of them. */
 #define PRUNE_SLACK (BLCKSZ / 32)
 
 static RowKey
@@ -85,7 +86,7 @@ row_key_of_token(text *token)
 	};
 }
 
-/* The value in a column, which is never null, of the row that was found. */
+/* Returns the value of a column, which is never null, of the row that was found. */
 Datum
 row_found_value(OpenTable *table, int column)
 {
@@ -101,7 +102,7 @@ text_equals(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* Whether the row that was found has the key. */
+/* Returns whether the row that was found has the key. */
 static bool
 found_has_key(OpenTable *table, const RowKey *key)
 {
@@ -116,7 +117,7 @@ found_has_key(OpenTable *table, const RowKey *key)
 	return true;
 }
 
-/* Whether a place is within the table. It does not become shorter while it is in use. */
+/* Returns whether a TID is within the table, which does not become shorter while it is in use. */
 static bool
 is_within(OpenTable *table, ItemPointer tid)
 {
@@ -133,8 +134,9 @@ wants_pruning(Relation relation, Page page)
 }
 
 /*
- * Find the version that the snapshot sees in the chain of versions with this
- * root. all_dead: if there is none, whether nobody will ever see one.
+ * Find the version that is visible to the snapshot, in the chain of versions
+ * with this root. If there is none, sets all_dead to whether no transaction can
+ * ever see one.
  */
 static bool
 fetch_from_root(RowAccess *access, OpenTable *table, ItemPointerData root, bool *all_dead)
@@ -161,7 +163,7 @@ fetch_from_root(RowAccess *access, OpenTable *table, ItemPointerData root, bool 
 	return true;
 }
 
-/* Whether the row is at this place, in a version that the snapshot sees. */
+/* Returns whether the row is at this TID, in a version that is visible to the snapshot. */
 static bool
 fetch_version(RowAccess *access, OpenTable *table, const RowKey *key, ItemPointer tid)
 {
@@ -170,7 +172,7 @@ fetch_version(RowAccess *access, OpenTable *table, const RowKey *key, ItemPointe
 		found_has_key(table, key);
 }
 
-/* Find the row where it was before. */
+/* Find the row at the TID in the cache. */
 static bool
 find_in_cache(RowAccess *access, OpenTable *table, const RowKey *key)
 {
@@ -184,9 +186,9 @@ find_in_cache(RowAccess *access, OpenTable *table, const RowKey *key)
 }
 
 /*
- * Find the row by the index. Where many versions are kept, because of somebody's
- * old snapshot, the index has an entry for each page of them; the last version is
- * most often in the last page, so they are read from their end.
+ * Find the row by the index. If many versions are kept because of an old
+ * snapshot, the index has an entry for each page of them; the last version is
+ * most likely in the last page, so they are read from their end.
  */
 static bool
 find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
@@ -218,15 +220,15 @@ find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
 			tid_cache_put_root(table->which, key->hash, &root);
 			return true;
 		}
-		/* On a standby, where others may still see it, it must not be said. */
+		/* Not on a standby, where other transactions may still see it. */
 		scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
 	}
 	return false;
 }
 
 /*
- * Find the version of a row that the call's snapshot sees; it is in
- * table->found. Returns false if there is none.
+ * Find the version of a row that is visible to the snapshot of the call, and
+ * store it in table->found. Returns false if there is none.
  */
 bool
 row_lookup(RowAccess *access, OpenTable *table, const RowKey *key)

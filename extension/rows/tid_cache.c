@@ -1,18 +1,19 @@
 /*
  * tid_cache.c
- *	  Where rows were found before.
+ *	  A cache of the TIDs of rows.
  *
- * Chats and applications are looked up again and again. What the index said of
- * one is kept, by a hash of its key, so that the next look needs no index: the
- * row's root, at which its chain of versions in the page begins. What this
- * transaction itself made of a row is kept, too: the chain of a row that one
- * transaction updates a thousand times is not walked a thousand times.
+ * Chats and applications are looked up again and again. The cache has the root
+ * of a row by a hash of its key, so that the next lookup needs no index: the
+ * TID at which its chain of versions in the page begins. It also has the
+ * version of a row that this transaction created: so if one transaction
+ * updates a row a thousand times, the chain of its versions is not followed a
+ * thousand times.
  *
- * Messages are not kept: they are many, and few are changed again.
+ * Messages are not cached: they are many, and few are updated again.
  *
- * All of it is a hint. A place may hold something else by now, or nothing;
- * whoever goes there checks that the row has the key that was looked for. If it
- * has, and the snapshot sees it, it is the row: there is one with a key.
+ * All of it is a hint. Another row, or none, may be at the TID by now, so
+ * callers check that it has the key that they look for. If it does, and is
+ * visible to the snapshot, it is the right one, because keys are unique.
  */
 #include "postgres.h"
 
@@ -20,7 +21,7 @@
 
 #include "rows/tid_cache.h"
 
-/* Powers of 2. 128 and 24 kB for each process, once they are used. */
+/* Powers of 2. Each process allocates 128 and 24 kB on first use. */
 #define ROOTS 16384
 #define VERSIONS 1024
 
@@ -32,24 +33,27 @@ typedef struct Root
 
 typedef struct Version
 {
-	TransactionId xid;			/* the transaction whose version it is */
-	SubTransactionId subtransaction;	/* that made it */
+	TransactionId xid;			/* the transaction that created the version */
+	SubTransactionId subtransaction;	/* that created it */
 	uint16		check;
 	ItemPointerData tid;
-	ItemPointerData before;		/* what that subtransaction found */
+	ItemPointerData before;		/* the previous one, of an outer subtransaction */
 } Version;
 
 static Root roots[ROOTS];
 static Version versions[VERSIONS];
 
-/* What tells rows at one place apart, nearly always. The low bits are the same there. */
+/*
+ * Returns bits of a hash that differ, nearly always, between the keys at one
+ * place: there, the low bits are the same.
+ */
 static uint16
 check_of(ChatTable which, uint32 hash)
 {
 	return ((hash >> 16) & 0xfff8) | (which + 1);
 }
 
-/* Forget where a table's rows are: it may have become another. */
+/* Forget the TIDs of a table: it may have been rewritten. */
 void
 tid_cache_forget(ChatTable which)
 {
@@ -80,7 +84,7 @@ is_of(const Version *version, ChatTable which, uint32 hash)
 	return version->check == check_of(which, hash) && version->xid == GetTopTransactionIdIfAny();
 }
 
-/* The last version of a row that this transaction made. */
+/* Find the last version of a row that this transaction created. Returns false if none is cached. */
 bool
 tid_cache_find_version(ChatTable which, uint32 hash, ItemPointer tid)
 {
@@ -90,7 +94,10 @@ tid_cache_find_version(ChatTable which, uint32 hash, ItemPointer tid)
 	return is_of(version, which, hash);
 }
 
-/* The same, where that was not there: the subtransaction that made it may have been rolled back. */
+/*
+ * Find the version before that, if that was not there: the subtransaction that
+ * created it may have been rolled back.
+ */
 bool
 tid_cache_find_version_before(ChatTable which, uint32 hash, ItemPointer tid)
 {

@@ -1,6 +1,6 @@
 /*
  * tid_cache.h
- *	  Where rows were found before: see tid_cache.c.
+ *	  A cache of the TIDs of rows: see tid_cache.c.
  */
 #ifndef PG_CHAT_TID_CACHE_H
 #define PG_CHAT_TID_CACHE_H

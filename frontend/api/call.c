@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "api/call.h"
-#include "api/following.h"
 #include "common/log.h"
 #include "db/reads.h"
 #include "db/writes.h"
@@ -30,9 +29,10 @@ call_release(Request *request)
 {
 	free(call_of(request)->page.search.bytes);
 	free(call_of(request)->ticket_content);
-	following_free(call_of(request)->following);
 	free(call_of(request)->after_reader.bytes);
 	free(call_of(request)->own_chats);
+	if (call_of(request)->release)
+		call_of(request)->release(request);
 	visit_release(request);
 }
 

@@ -36,6 +36,7 @@ typedef struct Call
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
 	struct Following *following;	/* of a stream or a list of changes, else NULL */
+	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 	Text		after_reader;	/* of a list of cursors */
 	char	   *own_chats;		/* of a user, as an array of PostgreSQL; NULL: all, or no user's */
 

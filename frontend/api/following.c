@@ -15,6 +15,22 @@
 
 #define POSITION_HELP "a position, NUMBER.REVISION, as events and lists of changes have it"
 
+/* Frees what the call follows. */
+static void
+release(Request *request)
+{
+	Following  *following = call_of(request)->following;
+
+	free(following->last_event_id.bytes);
+	free(following->chats_text.bytes);
+	free(following->after.bytes);
+	free(following->wait_text.bytes);
+	free(following->limit_text.bytes);
+	free(following->cursors_text.bytes);
+	free(following->list);
+	free(following);
+}
+
 /* Parses the query. Returns NULL, and has responded, if it is invalid. */
 static Following *
 read_query(Request *request)
@@ -27,6 +43,7 @@ read_query(Request *request)
 		respond_unavailable(request, "Out of memory.");
 		return NULL;
 	}
+	call_of(request)->release = release;
 	return query_parameters_read(request, (QueryParameter[]) {
 		{"last_event_id", &following->last_event_id},
 		{"chats", &following->chats_text},
@@ -179,19 +196,4 @@ following_read_changes(Request *request)
 	else if (query_parameter_number(request, "wait", following->wait_text, 0, WAIT_MAXIMUM, &following->wait))
 		query_parameter_number(request, "limit", following->limit_text, 1, PAGE_MAXIMUM, &following->limit);
 	return request->status ? NULL : following;
-}
-
-void
-following_free(Following *following)
-{
-	if (following == NULL)
-		return;
-	free(following->last_event_id.bytes);
-	free(following->chats_text.bytes);
-	free(following->after.bytes);
-	free(following->wait_text.bytes);
-	free(following->limit_text.bytes);
-	free(following->cursors_text.bytes);
-	free(following->list);
-	free(following);
 }

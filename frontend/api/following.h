@@ -31,10 +31,12 @@ typedef struct Following
 } Following;
 
 /*
- * Parse the request's query, and the header Last-Event-ID, into the call's following: of a stream
- * of one chat or across chats, or of a list of changes. If they are invalid, respond and return NULL.
+ * Parses the request's query, and the header Last-Event-ID, into the call's following, for a stream
+ * of one chat or across chats. If they are invalid, responds and returns NULL.
  */
 extern Following *following_read_stream(Request *request, bool across);
+
+/* Does the same for a list of changes. */
 extern Following *following_read_changes(Request *request);
 
 /* The numbers of chats as PostgreSQL writes an array; malloc'ed, NULL if out of memory. */
@@ -42,7 +44,5 @@ extern char *chats_array(const int *chats, int count);
 
 /* Has these chats followed alone. Returns false if they are too many, or out of memory. */
 extern bool following_restrict(Following *following, const int *chats, int count);
-
-extern void following_free(Following *following);
 
 #endif

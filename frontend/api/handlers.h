@@ -64,9 +64,13 @@ extern void cursors_list(Request *request);
 /* GET /applications/{token}/cursors/{reader}: a page of a reader's chats, with what is unread. */
 extern void unread_list(Request *request);
 
-/* streams.c: streams of changes, and lists of them that are waited for. */
+/* GET .../messages/stream: a stream of the changes of a chat. */
 extern void chat_stream(Request *request);
+
+/* GET /applications/{token}/stream: a stream of the changes of chats of an application. */
 extern void application_stream(Request *request);
+
+/* GET .../messages/changes: the changes of a chat, which is waited for if there are none. */
 extern void changes_list(Request *request);
 
 #endif

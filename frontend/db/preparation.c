@@ -10,9 +10,11 @@
  *
  * A pooler that gives a session another backend for each transaction cannot be used,
  * since settings and prepared statements belong to a backend. So each session leaves a
- * mark in its backend. A session that finds a mark shares its backend with another.
+ * mark in its backend. A session that finds a mark shares its backend with another. If
+ * each has found a backend of its own at first, session_probe() notices it later.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -63,7 +65,8 @@ preparation_send(PGconn *connection, bool writes)
 						   "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'pg_chat'),"
 						   " pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off',"
 						   " pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.=) 'replica',"
-						   " pg_catalog.current_setting('chatd.session', true) OPERATOR(pg_catalog.=) 'here'",
+						   " pg_catalog.current_setting('chatd.session', true) OPERATOR(pg_catalog.=) 'here',"
+						   " pg_catalog.pg_backend_pid()",
 						   0, NULL, NULL, NULL, NULL, 0) ||
 		!PQsendQueryParams(connection, set_all, 2, NULL, values, NULL, NULL, 0))
 		return false;
@@ -84,6 +87,12 @@ version_fits(const char *version)
 
 	return strncmp(version, CHATD_VERSION, length) == 0 &&
 		(version[length] == '\0' || version[length] == '.');
+}
+
+int
+preparation_backend(const PGresult *result)
+{
+	return PQnfields(result) == 5 ? atoi(PQgetvalue(result, 0, 4)) : 0;
 }
 
 const char *

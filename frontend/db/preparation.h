@@ -24,4 +24,7 @@ extern const char *const preparation_pooled;
  */
 extern const char *preparation_check(const PGresult *result, bool *versions);
 
+/* The process id of the backend, if it is in this one of the results, else 0. */
+extern int	preparation_backend(const PGresult *result);
+
 #endif

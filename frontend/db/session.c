@@ -97,6 +97,8 @@ session_take_preparation(Session *session, PGresult *result)
 		PQclear(result);
 		return false;
 	}
+	if (preparation_backend(result))
+		session->backend = preparation_backend(result);
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 	{
 		session->state = READY;
@@ -305,6 +307,36 @@ session_tick(Session *session)
 		session_down(session, "cannot prepare the statements in time", NULL);
 	else if (session->first && loop_now() - session->first->started_at > limit)
 		session_down(session, "the database does not answer", NULL);
+}
+
+/* The operation of session_probe(), while it is in flight. */
+static struct
+{
+	Operation	operation;
+	Session    *session;
+}			probe;
+
+/* The sessions that replace the present ones find the marks of these, see preparation.c. */
+static void
+on_probed(Operation *operation, const PGresult *result)
+{
+	(void) operation;
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && atoi(PQgetvalue(result, 0, 0)) != probe.session->backend)
+		generation++;
+	probe.session = NULL;
+}
+
+void
+session_probe(Session *session)
+{
+	static const Parameters none = {0};
+
+	/* A pooler makes up the process ID that libpq knows. */
+	if (probe.session || session->state != READY || session->backend == PQbackendPID(session->connection))
+		return;
+	probe.operation = (Operation) {.done = on_probed, .alone = true};
+	probe.session = session;
+	session_send(session, &probe.operation, GET_BACKEND, &none);
 }
 
 void

@@ -85,6 +85,7 @@ struct Session
 	bool		broken;			/* sending failed */
 	bool		stale;			/* see result_is_stale() */
 	unsigned	generation;		/* of sessions, when it became ready */
+	int			backend;		/* process ID of the one in which it was prepared */
 };
 
 /* Begins to connect, for the statements of a pool. */
@@ -102,6 +103,12 @@ extern void session_flush(Session *session);
 
 /* Once a second: ends it if the server does not respond. */
 extern void session_tick(Session *session);
+
+/*
+ * Finds out whether a session behind a pooler still has the backend in which it was
+ * prepared. If not, the pooler is in transaction mode, and all sessions are replaced.
+ */
+extern void session_probe(Session *session);
 
 /* Ends it; operations in flight are done with NULL. */
 extern void session_close(Session *session);

@@ -120,4 +120,5 @@ sessions_tick(void)
 {
 	for (int i = 0; i < session_count; i++)
 		session_tick(&sessions[i]);
+	session_probe(&sessions[random() % session_count]);
 }

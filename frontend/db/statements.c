@@ -88,4 +88,6 @@ const Statement statements[STATEMENT_COUNT] = {
 	" max_size => $6::integer, chats => $7::integer[])"},
 	[WAIT_FOR_CHANGES] = {"wait_for_changes",
 	"CALL chat.wait_for_changes($1::bigint, $2::integer)"},
+	[GET_BACKEND] = {"get_backend",
+	"SELECT pg_catalog.pg_backend_pid()"},
 };

@@ -35,6 +35,7 @@ typedef enum StatementId
 	LIST_CURSORS,
 	LIST_UNREAD,
 	WAIT_FOR_CHANGES,
+	GET_BACKEND,
 	STATEMENT_COUNT
 } StatementId;
 

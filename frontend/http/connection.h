@@ -36,7 +36,6 @@ typedef struct Connection
 	unsigned	refused;		/* the status with which connection_refuse() ended it, or 0 */
 	bool		has_nul;		/* a NUL was received; this and what follows: see socket_calls.c */
 	bool		parked;			/* libmicrohttpd takes the socket for one outside of its epoll set */
-	bool		missed;			/* there was an event while it was parked */
 	bool		drained;		/* there is nothing to read, unless the client has ended */
 	bool		ended;			/* the client sends no more, or there is an error */
 	epoll_data_t event_value;	/* libmicrohttpd's, of the socket in its epoll set */

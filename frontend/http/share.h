@@ -50,8 +50,10 @@ extern Share *share_join(const struct sockaddr *address);
 /* No longer counts a connection. */
 extern void share_leave(Share *share);
 
-/* Keep the share, beyond its connections; share may be NULL. */
+/* Keeps the share, beyond its connections; share may be NULL. */
 extern void share_hold(Share *share);
+
+/* Keeps it no more; share may be NULL. */
 extern void share_release(Share *share);
 
 /*

@@ -12,7 +12,7 @@
  * was in a head or in a body is not known. No valid body has one either, so that the
  * request is refused, or the connection closed after it.
  *
- * Three of five system calls of a request are spared, and with them a quarter of chatd's CPU
+ * Three of five system calls of a request are spared, and with them a fifth of chatd's CPU
  * time. libmicrohttpd takes the socket of a connection that it suspends out of its epoll set.
  * When the connection was resumed it tries to read, and if there is nothing, puts the socket
  * back. Here the socket stays in the set, and is read only if there may be something:
@@ -22,8 +22,8 @@
  *	  has followed. What the last event said about the end of what the client sends may
  *	  still be to be read, behind the bytes: EPOLLRDHUP tells that, and such a socket is always read.
  *	- A socket is parked while libmicrohttpd takes it for one outside of the set. It hears of no event
- *	  then. It reads what it has resumed before it puts a socket back, but not always again after the
- *	  last request of what it has read: if there was an event meanwhile, the set reports the socket anew.
+ *	  then. When it puts the socket back, the set reports it anew, unless it is drained: mostly
+ *	  libmicrohttpd has read it before.
  *	- While a request waits for the database nothing is read. With EINTR libmicrohttpd still
  *	  takes the socket for one that is readable, and comes back when it has responded.
  *
@@ -65,6 +65,13 @@ socket_unpark(Connection *client)
 	client->parked = false;
 }
 
+/* Is there nothing to read, and will an event say when there is? */
+static bool
+is_drained(const Connection *client)
+{
+	return client->drained && !client->ended;
+}
+
 int
 epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
@@ -78,7 +85,7 @@ epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 	}
 	if (client && operation == EPOLL_CTL_ADD)
 	{
-		if (client->parked && !client->missed)
+		if (client->parked && is_drained(client))
 		{
 			client->parked = false;
 			return 0;
@@ -86,7 +93,7 @@ epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 		/* A change has the set report the socket anew, if it is ready. */
 		if (client->parked)
 			operation = EPOLL_CTL_MOD;
-		client->parked = client->missed = false;
+		client->parked = false;
 		clients_fd = epoll_fd;
 		client->event_value = event->data;
 		marked.events = event->events | EPOLLRDHUP;
@@ -109,7 +116,6 @@ take_event(struct epoll_event *event)
 	if (event->events & ~(uint32_t) (EPOLLIN | EPOLLOUT))
 		client->ended = true;
 	event->data = client->event_value;
-	client->missed = client->parked;
 	return !client->parked;
 }
 
@@ -144,7 +150,7 @@ recv(int fd, void *buffer, size_t length, int flags)
 		errno = EINTR;
 		return -1;
 	}
-	if (client && client->drained && !client->ended)
+	if (client && is_drained(client))
 	{
 		errno = EAGAIN;
 		return -1;

@@ -8,6 +8,9 @@
 #include "access/grant.h"
 #include "http/share.h"
 
+/* Chats of one stream, at most. */
+#define STREAM_CHATS 256
+
 /* It is valid during a call; the socket alone is taken over. */
 typedef struct Audience
 {

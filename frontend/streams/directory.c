@@ -12,7 +12,6 @@
 #include "common/loop.h"
 #include "db/reads.h"
 #include "streams/directory.h"
-#include "streams/event_stream.h"
 
 #define LIST_EVERY 10			/* ticks */
 

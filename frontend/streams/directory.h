@@ -22,6 +22,8 @@ struct Subscriber
 
 /* The subscriber is told of all chats, one that there are too many of included. Returns false if out of memory. */
 extern bool directory_join(Subscriber *subscriber, const Audience *audience);
+
+/* It is told of no more; one that has not joined is left as it is. */
 extern void directory_leave(Subscriber *subscriber);
 
 /* An application may have got a chat. */

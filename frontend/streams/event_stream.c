@@ -84,8 +84,8 @@ positions_parse(const char *text, size_t length, FollowedChat *chats)
 }
 
 /*
- * Writes the id of a stream, with another position for one of its chats. Returns the end of the
- * text, for which there is room.
+ * Writes the id of a stream, with another position for one of its chats, unless that is NULL. Returns the
+ * end of the text, for which there is room.
  */
 static char *
 print_id(char *text, const EventStream *stream, const Chat *moved, Position position)
@@ -93,7 +93,7 @@ print_id(char *text, const EventStream *stream, const Chat *moved, Position posi
 	bool		first = true;
 
 	if (!stream->across)
-		return text + position_print(text, position);
+		return text + position_print(text, stream->only->member.position);
 	for (int i = 0; i < stream->count; i++)
 	{
 		const Chat *chat = stream->chats[i];
@@ -118,10 +118,11 @@ id_size(const EventStream *stream)
 static char *
 id_of(const EventStream *stream)
 {
+	const Position nowhere = {0};
 	char	   *text = malloc(id_size(stream));
 
 	if (text)
-		*print_id(text, stream, NULL, stream->across ? (Position) {0} : stream->chats[0]->member.position) = '\0';
+		*print_id(text, stream, NULL, nowhere) = '\0';
 	return text;
 }
 

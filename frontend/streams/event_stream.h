@@ -14,9 +14,6 @@
 #include "streams/audience.h"
 #include "streams/position.h"
 
-/* Chats of one stream, at most. */
-#define STREAM_CHATS 256
-
 /* A chat to be followed. */
 typedef struct FollowedChat
 {

@@ -53,7 +53,10 @@ extern Frame *frame_of_text(Share *share, const char *format,...)
 /* Takes over a text of so many bytes, malloc'ed; NULL if out of memory, which frees it. */
 extern Frame *frame_of_bytes(Share *share, char *text, size_t length);
 
+/* Counts one more reference to the frame, and returns it. */
 extern Frame *frame_refer(Frame *frame);
+
+/* Counts one less; frees the frame with the last one. */
 extern void frame_release(Frame *frame);
 
 #endif

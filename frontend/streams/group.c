@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "streams/group.h"
 #include "streams/group_state.h"
 
 GroupQueue	groups_due;

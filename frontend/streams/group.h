@@ -13,41 +13,8 @@
 #include <stdbool.h>
 
 #include "streams/audience.h"
-#include "streams/frame.h"
+#include "streams/member.h"
 #include "streams/topic.h"
-
-typedef struct Member Member;
-
-/* What a member does. Any of these may have the member leave, and free it. */
-typedef struct Follower
-{
-	/* Has it room for a frame? If not, it calls group_resume() when it has. */
-	bool		(*has_room) (Member *member);
-
-	/* Takes the changes up to its position, which has moved. */
-	void		(*take) (Member *member, Frame *frame);
-
-	/*
-	 * Its position is one that the chat never had, or has no more: a backup was restored, or the
-	 * server was replaced by one that lags behind. It is now at the chat's own position.
-	 */
-	void		(*reset) (Member *member);
-
-	/* The chat is no more; it has left already. */
-	void		(*gone) (Member *member);
-} Follower;
-
-/* Embedded in whoever follows a chat. Zeroed at the start, but for follower, owner and share. */
-struct Member
-{
-	const Follower *follower;
-	void	   *owner;			/* whoever follows */
-	Share	   *share;			/* of the client's address */
-	struct Group *group;		/* NULL: it follows nothing */
-	Position	position;		/* up to where it has the changes */
-	Member	   *next;			/* in the group */
-	Member	   *previous;
-};
 
 /* Begins to follow a chat after a position. Returns false if out of memory. */
 extern bool group_join(Member *member, const Audience *audience, int chat, Position position);

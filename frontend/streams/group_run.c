@@ -12,6 +12,7 @@
 
 #include "common/loop.h"
 #include "db/reads.h"
+#include "streams/group.h"
 #include "streams/group_state.h"
 
 #define PAGE_CHANGES 1000		/* in one read, at most */

@@ -1,6 +1,6 @@
 /*
  * group_state.h
- *		What a group is, for group.c and group_run.c.
+ *		What a group is, for those who join it and for its run.
  *
  *			  due					 rows				  all have it
  *	IDLE ------------> READING ------------> DELIVERING ---------------> IDLE
@@ -13,7 +13,8 @@
 #define CHATD_GROUP_STATE_H
 
 #include "db/query.h"
-#include "streams/group.h"
+#include "streams/member.h"
+#include "streams/topic.h"
 
 typedef enum GroupState
 {
@@ -53,7 +54,10 @@ typedef struct GroupQueue
 extern GroupQueue groups_due;
 extern GroupQueue groups_waiting;
 
+/* Adds a group, which is in no queue, as the last one. */
 extern void group_push(GroupQueue *queue, Group *group);
+
+/* Takes the first one out; NULL if there is none. */
 extern Group *group_pop(GroupQueue *queue);
 
 /* A new group of a topic; NULL if out of memory. */
@@ -64,6 +68,8 @@ extern void group_end(Group *group);
 
 /* Adds a member, which has what the group has. */
 extern void group_add(Group *group, Member *member);
+
+/* Takes a member out; the group stays, even without members. */
 extern void group_remove(Group *group, Member *member);
 
 /* It is to read. */

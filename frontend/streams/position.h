@@ -26,6 +26,7 @@ extern bool position_parse(const char *text, size_t length, Position *position);
 /* Writes the text, and returns its length. */
 extern int	position_print(char *text, Position position);
 
+/* Are these the same position? */
 extern bool position_equal(Position a, Position b);
 
 /* Does a position lie, in its number or its revision, beyond another? */

@@ -6,7 +6,7 @@ rounds' ratios; the figures beside it are medians too. Some lines have further g
 latency, the CPU time, the errors; they are rows of their own.
 
 PostgreSQL is private and durable (fsync and synchronous_commit on); it, the servers and the
-clients share the machine.
+clients share the machine. What its disk does, in fdatasync a second, stands beside the figures.
 
 To add a line: write a function that measures one thing and returns a Sample, and name it in LINES.
 """
@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import statistics
+import sys
 import time
 
 import access
@@ -202,7 +203,7 @@ def post_many(bench, wait_for_mirror=lambda: None):
     """POSTs, again and again, until there are as many messages as asked for, and until they are mirrored."""
     def run():
         runs = []
-        while sum(done for done, *_ in runs) < bench.messages // bench.rounds // MIRROR_OFTEN:
+        while sum(done for done, *_ in runs) < bench.messages // 2 // bench.rounds // MIRROR_OFTEN:
             runs.append(bench.run_wrk(bench.chatd, 64, "POST", CHATS, "", POSTED))
         wait_for_mirror()
         done, seconds, p50, p99, errors = zip(*runs)
@@ -256,17 +257,17 @@ LINES = [
          "bare INSERT of 100", bare_insert_of_100_to_one_chat, 1),
     RowsLine("bloat", bloat_rows),
     Line("post", "POST message, 64 connections, 10,000 chats", post(64),
-         "bare INSERT", bare_insert, 1.2, ("cpu", "p99")),
+         "bare INSERT", bare_insert, 1.6, ("cpu", "p99")),
     Line("post-hot", "POST message, one hot chat, 256 connections", post(256, 1),
-         "bare INSERT", bare_insert, 2.0),
+         "bare INSERT", bare_insert, 2.5),
     Line("post-alone", "POST message, 64 connections, 10,000 chats", post(64),
          "libmicrohttpd alone", post_alone(64), 0.35),
     Line("post-hot-alone", "POST message, one hot chat, 256 connections", post(256, 1),
          "libmicrohttpd alone", post_alone(256), 0.5),
     Line("get", "GET one message, 64 connections", get_message,
-         "libmicrohttpd alone", get_alone, 0.4),
+         "libmicrohttpd alone", get_alone, 0.55),
     Line("get-20", "GET last 20, 64 connections", get_last_20,
-         "libmicrohttpd alone", get_alone, 0.25),
+         "libmicrohttpd alone", get_alone, 0.3),
     Line("post-1000", "POST message, 1,000 connections, 10,000 chats", post(1000),
          "64 connections", post(64), 0.8, ("errors",)),
     Line("sql-triggers", "SQL create message, 32 clients, 10,000 chats", create_message,
@@ -283,8 +284,8 @@ LINES = [
 
 
 def print_table(rows):
-    head = "%-54s %-20s %10s %10s %6s %8s %-4s %7s %7s %11s"
-    print(head % ("work", "beside", "value", "beside", "ratio", "goal", "met", "p50 ms", "p99 ms", "CPU us p+c"))
+    head = "%-54s %-20s %10s %10s %6s %8s %-4s %7s %7s %11s %9s"
+    print(head % ("work", "beside", "value", "beside", "ratio", "goal", "met", "p50 ms", "p99 ms", "CPU us p+c", "fsync/s"))
     for each in rows:
         print(head % (
             each["name"], each["beside_name"], "%.1f" % each["value"],
@@ -293,14 +294,31 @@ def print_table(rows):
             "" if each["goal"] is None else "%s %g" % (each["sense"], each["goal"]),
             {True: "yes", False: "NO", None: ""}[each["met"]],
             *(("%.1f" % each["p50_ms"], "%.1f" % each["p99_ms"],
-               "%.0f + %.0f" % (each["cpu_us_postgres"], each["cpu_us_chatd"])) if "p50_ms" in each else ("",) * 3)))
+               "%.0f + %.0f" % (each["cpu_us_postgres"], each["cpu_us_chatd"]), "%.0f" % each["fdatasync"])
+              if "p50_ms" in each else ("",) * 4)))
+
+
+def figure(value):
+    return "" if value is None else "{:,.0f}".format(value) if value >= 1000 else "%.1f" % value
+
+
+def markdown(rows):
+    """The table of tests/README.md."""
+    yield "| Line | Work | Beside | Goal | Value | Beside | Ratio | fdatasync/s |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for each in rows:
+        yield "| %s |" % " | ".join((
+            each.get("key", ""), each["name"] + ("" if each["unit"] == "per second" else ", " + each["unit"]), each["beside_name"],
+            "" if each["goal"] is None else "%s %g" % (each["sense"], each["goal"]),
+            figure(each["value"]), figure(each["beside"]),
+            "" if each["ratio"] is None else "%.2f" % each["ratio"], figure(each.get("fdatasync"))))
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=4, help="for each measurement (default %(default)s)")
+    parser.add_argument("--seconds", type=int, default=2, help="for each measurement (default %(default)s)")
     parser.add_argument("--messages", type=int, default=1000000,
-                        help="of each side of post-mirror, in all rounds (default %(default)s)")
+                        help="of bloat, and of both sides of post-mirror in all rounds (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="of each line (default %(default)s)")
     parser.add_argument("--pg-config", default="pg_config", help="of the PostgreSQL to measure with")
     parser.add_argument("lines", nargs="*", metavar="LINE",
@@ -329,9 +347,12 @@ def main():
         alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
         bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.rounds, chosen.messages, stack)
         for line in chosen_lines(chosen.lines):
+            started = time.monotonic()
             rows += line_rows(bench, line, chosen.rounds)
+            print("  %s: %.0f s" % (line.key, time.monotonic() - started), file=sys.stderr)
     print_table(rows)
     (TOP / "build/bench.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (TOP / "build/bench.md").write_text("\n".join(markdown(rows)) + "\n")
 
 
 main()

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from measuring import BODY, CHATS, Title, row
+from measuring import BODY, CHATS, Title, row, table_like_messages
 from processes import Postgres, children, servers
 
 SEEN = 100
@@ -58,6 +58,7 @@ def create_messages(applications, chats, wait="true"):
 
 
 IDS = "array_fill(1, ARRAY[100])"
+EDIT = "\\set r random(1, 1000000000)\n"
 TOKENS = "array_fill(:token::text, ARRAY[100])"
 SCRIPTS = [
     Script("bare INSERT", one_chat(CHATS) + bare_insert(1, lambda i: ":c"), 1, None, None),
@@ -76,14 +77,18 @@ SCRIPTS = [
            100, "bare INSERT of 100", 1.9),
     Script("create_messages, 100 to one chat", one_chat(CHATS) + create_messages(IDS, array(lambda i: ":c")),
            100, "bare INSERT of 100", 0.8),
+    Script("bare UPDATE", one_chat(CHATS) + EDIT + "UPDATE bare SET body = '%s' || :r WHERE (application_id, chat_number, number)"
+           " = (1, :c, 1) RETURNING number;\n" % BODY, 1, None, None),
+    Script("update_message", one_chat(CHATS) + EDIT + "SELECT number FROM chat.update_message(1, :c, 1, '%s' || :r);\n" % BODY,
+           1, "bare UPDATE", 2),
+    Script("delete_message", one_chat(CHATS) + "SELECT chat.delete_message(1, :c, 1);\n", 1, "bare UPDATE", 2),
 ]
 
 # The function that anybody could write, with the caller's rights.
-COUNTED = """
+COUNTED = table_like_messages("counted_messages") + """
     CREATE TABLE counters (application_id integer, number integer, last_number integer NOT NULL DEFAULT 0,
         messages_count integer NOT NULL DEFAULT 0, PRIMARY KEY (application_id, number)) WITH (fillfactor = 10);
-    CREATE TABLE counted_messages (LIKE chat.messages INCLUDING ALL);
-    INSERT INTO counted_messages TABLE chat.messages;
+    INSERT INTO counted_messages SELECT application_id, chat_number, number, body, created_at FROM chat.messages;
     CREATE FUNCTION counted(application integer, chat integer, body text) RETURNS integer LANGUAGE plpgsql AS $$
     DECLARE
         given integer;
@@ -147,7 +152,8 @@ class CountedPostgres(Postgres):
         self.sql("SELECT count(*) FROM generate_series(1, %d, 1000) low, chat.create_messages("
                  "array_fill(1, ARRAY[1000]), ARRAY(SELECT generate_series(low, low + 999)),"
                  " array_fill('%s'::text, ARRAY[1000]))" % (CHATS, BODY))
-        self.sql("CREATE TABLE bare (LIKE chat.messages INCLUDING ALL); INSERT INTO bare TABLE chat.messages")
+        self.sql(table_like_messages("bare"))
+        self.sql("INSERT INTO bare SELECT application_id, chat_number, number, body, created_at FROM chat.messages")
         self.sql(COUNTED)
         self.sql("VACUUM ANALYZE")
         self.sql("CHECKPOINT")

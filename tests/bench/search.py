@@ -218,7 +218,7 @@ def backlog_rows(bench, _rounds):
 
 LINES = [
     Line("search-post", "POST message, Elasticsearch kept in sync", post_in_sync,
-         "not kept in sync", post_alone, 0.8, ("cpu-search",)),
+         "not kept in sync", post_alone, 0.85, ("cpu-search",)),
     RowsLine("search-lag", lag_rows),
     Line("search-sync", "messages of 10,000 chats into Elasticsearch", sync,
          "plain client, _bulk", sync_plain, 0.8, ("cpu-elasticsearch",)),

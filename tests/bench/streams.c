@@ -129,8 +129,13 @@ add_delay(double delay)
 {
 	if (delay_count == delay_size)
 	{
+		double	   *larger;
+
 		delay_size = delay_size ? delay_size * 2 : 65536;
-		delays = realloc(delays, delay_size * sizeof(double));
+		larger = realloc(delays, delay_size * sizeof(double));
+		if (larger == NULL)
+			die("out of memory");
+		delays = larger;
 	}
 	delays[delay_count++] = delay;
 }

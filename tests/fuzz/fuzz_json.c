@@ -1,6 +1,6 @@
 /*
  * fuzz_json.c
- *		A JSON body, compared with what jansson makes of it.
+ *		A JSON body, compared with what jansson makes of it; and texts of it as chatd writes them.
  *
  * The first byte says in which pieces the body arrives. With a NUL in it nothing is
  * compared: jansson takes one after a number for the end of its buffer.
@@ -11,6 +11,22 @@
 #include <math.h>
 
 static const char *const names[] = {"body", "number", "name", NULL};
+
+/* As chatd writes it, jansson reads the text that chatd has read. */
+static void
+check_written(const char *text, size_t length)
+{
+	Json		json = {0};
+	char	   *written;
+	json_t	   *value;
+
+	json_text(&json, text, length);
+	written = json_end(&json);
+	value = json_loads(written, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	assert(json_string_length(value) == length && memcmp(json_string_value(value), text, length) == 0);
+	json_decref(value);
+	free(written);
+}
 
 static void
 check_field(const Field *field, const json_t *value)
@@ -26,6 +42,7 @@ check_field(const Field *field, const json_t *value)
 		case FIELD_TEXT:
 			assert(json_is_string(value) && json_string_length(value) == field->length);
 			assert(field->length == 0 || memcmp(json_string_value(value), field->text, field->length) == 0);
+			check_written(field->length == 0 ? "" : field->text, field->length);
 			break;
 		case FIELD_NUMBER:
 			assert(json_is_real(value) && json_real_value(value) == strtod(field->text, NULL));

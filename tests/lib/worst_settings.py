@@ -4,15 +4,16 @@
 TIMEOUTS = {"idle_session_timeout": "500", "transaction_timeout": "500", "statement_timeout": "20", "lock_timeout": "1",
             "idle_in_transaction_session_timeout": "1"}
 
-# Not for a role, about the connection, what tests look at, refused by chatd, or asked for: whoever sets it wants no writes.
+# Not for a role, about the connection, what tests look at, refused by chatd, or asked for: whoever sets it wants no
+# writes, or has no library found, as dynamic_library_path does from PostgreSQL 18 on.
 LEFT = ("default_transaction_read_only", "transaction_read_only", "transaction_isolation", "transaction_deferrable", "role",
         "session_authorization", "is_superuser", "local_preload_libraries", "session_preload_libraries", "client_encoding", "server_encoding",
-        "seed", "tcp_user_timeout", "track_activities", "session_replication_role")
+        "seed", "tcp_user_timeout", "track_activities", "session_replication_role", "dynamic_library_path")
 
 # What is neither the least nor the most that is allowed, and does the most harm: of text, of what -1 or 0 turns off.
 WORST = {"search_path": "nowhere", "default_tablespace": "", "temp_tablespaces": "", "DateStyle": "SQL, DMY", "TimeZone": "Asia/Kathmandu",
          "temp_file_limit": "0", "default_table_access_method": "nothing", "default_text_search_config": "pg_catalog.german", "lc_numeric": "C",
-         "createrole_self_grant": "set, inherit", "restrict_nonsystem_relation_kind": "view, foreign-table", "dynamic_library_path": "/nowhere",
+         "createrole_self_grant": "set, inherit", "restrict_nonsystem_relation_kind": "view, foreign-table",
          "extension_control_path": "/nowhere", "wal_consistency_checking": "all", "log_connections": "all", "backtrace_functions": "errfinish",
          "timezone_abbreviations": "Australia", "log_min_duration_statement": "0", "log_statement_sample_rate": "1"}
 

@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "torture"))
 import checks  # pylint: disable=wrong-import-position
-from world import TOP, World, wait_until  # pylint: disable=wrong-import-position
+from world import MORTAL, TOP, World, wait_until  # pylint: disable=wrong-import-position
 
 CHATS = 1000
 SAMPLES = 240
@@ -63,7 +63,7 @@ def sample(world):
 
 def start_wrk(world, token, seconds, method, connections, tail, body=None):
     return subprocess.Popen(
-        ["wrk", "-t", "1", "-c", str(connections), "-d", str(seconds), "-s", TOP / "tests/bench/wrk.lua", world.chatd.url, "--",
+        [*MORTAL, "wrk", "-t", "1", "-c", str(connections), "-d", str(seconds), "-s", TOP / "tests/bench/wrk.lua", world.chatd.url, "--",
          method, str(CHATS), token, tail, *([body] if body else [])], text=True, stdout=subprocess.PIPE)
 
 

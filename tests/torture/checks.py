@@ -2,7 +2,7 @@
 
 import time
 
-from clients import APPENDED, CHATS, EDITED
+from clients import APPENDED, CHATS, EDITED, MESSAGES
 from world import wait_until
 
 # In seconds: repairs, catching up, and the start of a server must not take longer.
@@ -11,7 +11,7 @@ MINUTE = 60
 WRONG_COUNTS = """
     SELECT 'chat' AS of, c.application_id, c.number FROM chat.chats AS c
     LEFT JOIN (SELECT application_id, chat_number, count(*) AS counted, max(number) AS highest
-        FROM chat.messages GROUP BY 1, 2) AS m ON m.application_id = c.application_id AND m.chat_number = c.number
+        FROM """ + MESSAGES + """ AS e GROUP BY 1, 2) AS m ON m.application_id = c.application_id AND m.chat_number = c.number
     WHERE c.messages_count <> coalesce(m.counted, 0) OR c.last_message_number < coalesce(m.highest, 0)
     UNION ALL
     SELECT 'application', a.id, NULL FROM chat.applications AS a
@@ -44,7 +44,7 @@ def end_what_was_left(world, load):
 def rows_there(world, load):
     """(chat, number) to body, of the round's application."""
     return {(row["chat_number"], row["number"]): row["body"] for row in world.rows(
-        "SELECT chat_number, number, body FROM chat.messages WHERE application_id = %d" % load.application)}
+        "SELECT chat_number, number, body FROM %s AS m WHERE application_id = %d" % (MESSAGES, load.application))}
 
 
 def allowed(load, number, body):

@@ -33,10 +33,13 @@ DELETIONS = [
     "UPDATE chat.messages SET body = 'soon deleted' WHERE " + KEY + THEN + "DELETE FROM chat.messages WHERE " + KEY,
 ]
 
+# The rows that are messages, as all of the table are as long as a deletion leaves none.
+MESSAGES = "chat.messages"
+
 # Every way in which a chat is read on.
 READS = [
     "SELECT number, body FROM chat.list_messages({application}, {chat}, after => {after}, \"limit\" => 1000)",
-    "SELECT number, body FROM chat.messages WHERE application_id = {application} AND chat_number = {chat} AND number > {after} ORDER BY 1 LIMIT 50",
+    "SELECT number, body FROM " + MESSAGES + " AS m WHERE application_id = {application} AND chat_number = {chat} AND number > {after} ORDER BY 1 LIMIT 50",
 ]
 
 # Messages that a round writes at full rate, however long its fault lasts; then clients pause.

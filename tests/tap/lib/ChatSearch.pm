@@ -167,6 +167,8 @@ sub digest
 # found(query, application, chat, backward): the digest of all that a search finds, page by page, and
 # the number of pages. Without a chat, in the whole application.
 #
+# change(application, chat, number, body): edit a message, or delete it if body is null, unless others have deleted it.
+#
 # check_search(seed): search for something, in application 1, and compare with a plain filter of the
 # table in the same snapshot: raises an error if they differ. Bodies are to be of words of hexadecimal
 # digits.
@@ -187,22 +189,20 @@ sub make_checks
 			pages := 0;
 			LOOP
 				IF chat IS NULL THEN
-					SELECT count(*), string_agg(m.chat_number || '.' || m.number, ' ' ORDER BY m.item),
-						CASE WHEN backward THEN (array_agg(ARRAY[m.chat_number, m.number] ORDER BY m.item))[1:1]
-						ELSE (array_agg(ARRAY[m.chat_number, m.number] ORDER BY m.item DESC))[1:1] END
+					SELECT count(*), string_agg(m.chat_number || '.' || m.number, ' ' ORDER BY m.ordinality),
+						CASE WHEN backward THEN (array_agg(ARRAY[m.chat_number, m.number] ORDER BY m.ordinality))[1:1]
+						ELSE (array_agg(ARRAY[m.chat_number, m.number] ORDER BY m.ordinality DESC))[1:1] END
 					INTO size, page, place
 					FROM chat.search_application(application, query, CASE WHEN NOT backward THEN place END,
-						CASE WHEN backward THEN coalesce(place, ARRAY[2147483647, 2147483647]) END, 1000)
-						WITH ORDINALITY AS m (chat_number, number, body, created_at, item);
+						CASE WHEN backward THEN coalesce(place, ARRAY[2147483647, 2147483647]) END, 1000) WITH ORDINALITY AS m;
 					place := ARRAY[place[1][1], place[1][2]];
 				ELSE
-					SELECT count(*), string_agg(chat || '.' || m.number, ' ' ORDER BY m.item),
-						CASE WHEN backward THEN (array_agg(m.number ORDER BY m.item))[1:1]
-						ELSE (array_agg(m.number ORDER BY m.item DESC))[1:1] END
+					SELECT count(*), string_agg(chat || '.' || m.number, ' ' ORDER BY m.ordinality),
+						CASE WHEN backward THEN (array_agg(m.number ORDER BY m.ordinality))[1:1]
+						ELSE (array_agg(m.number ORDER BY m.ordinality DESC))[1:1] END
 					INTO size, page, place
 					FROM chat.search_messages(application, chat, query, CASE WHEN NOT backward THEN place[1] END,
-						CASE WHEN backward THEN coalesce(place[1], 2147483647) END, 1000)
-						WITH ORDINALITY AS m (number, body, created_at, item);
+						CASE WHEN backward THEN coalesce(place[1], 2147483647) END, 1000) WITH ORDINALITY AS m;
 				END IF;
 				pages := pages + 1;
 				total := total + size;
@@ -212,6 +212,16 @@ sub make_checks
 				EXIT WHEN size < 1000;
 			END LOOP;
 			digest := total || ' ' || md5(keys);
+		END $$;
+
+		CREATE FUNCTION change(application integer, chat integer, number integer, body text) RETURNS void LANGUAGE plpgsql AS $$
+		BEGIN
+			IF body IS NULL THEN
+				PERFORM chat.delete_message(application, chat, number);
+			ELSE
+				PERFORM chat.update_message(application, chat, number, body);
+			END IF;
+		EXCEPTION WHEN no_data_found THEN
 		END $$;
 
 		CREATE FUNCTION check_search(seed bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -251,10 +261,13 @@ sub start_writers
 	my %writers = (report => '', complaints => '');
 	my $chat = '\set chat random(1, 5)';
 	my $body = q{upper(substr(md5(random()::text), 1, 16)) || ' ' || md5(random()::text)};
+	my $some = q{FROM (SELECT number FROM chat.messages WHERE application_id = 1 AND chat_number = :chat AND number >= :n AND deleted_at IS NULL ORDER BY number LIMIT 1) AS m};
 	my %scripts = (
 		'append@8' => qq{$chat\nSELECT chat.create_message(1, :chat, $body);\n},
 		'batch@1' => qq{$chat\nSELECT count(*) FROM chat.create_messages(ARRAY[1, 1, 1], ARRAY[:chat, :chat, 1], ARRAY['abc' || random(), $body, $body]);\n},
-		'edit@2' => qq{$chat\n\\set n random(1, 1000)\nUPDATE chat.messages SET body = $body WHERE (application_id, chat_number) = (1, :chat) AND number = (SELECT number FROM chat.messages WHERE application_id = 1 AND chat_number = :chat AND number >= :n ORDER BY number LIMIT 1);\n},
+		'edit@2' => qq{$chat\n\\set n random(1, 1000)\nUPDATE chat.messages SET body = $body WHERE (application_id, chat_number) = (1, :chat) AND deleted_at IS NULL AND number = (SELECT m.number $some);\n},
+		'update@1' => qq{$chat\n\\set n random(1, 1000)\nSELECT change(1, :chat, m.number, $body) $some;\n},
+		'remove@1' => qq{$chat\n\\set n random(1, 2000)\nSELECT change(1, :chat, m.number, NULL) $some;\n},
 		'delete@1' => qq{$chat\n\\set n random(1, 2000)\nDELETE FROM chat.messages WHERE (application_id, chat_number, number) = (1, :chat, :n);\n},
 		'insert@1' => qq{$chat\n\\set n random(1, 2000)\nINSERT INTO chat.messages (application_id, chat_number, number, body) VALUES (1, :chat, :n, $body) ON CONFLICT DO NOTHING;\n},
 		'check@1' => qq{\\set seed random(1, 1000000000)\nSELECT check_search(:seed);\n});

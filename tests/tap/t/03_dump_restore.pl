@@ -11,6 +11,12 @@ use Test::More;
 my $dump = "$PostgreSQL::Test::Utils::tmp_check/dump";
 my $node = new_cluster('main');
 fill($node, 'postgres');
+
+# With changes of messages: by functions and directly, whose order a restored database keeps.
+$node->safe_psql('postgres', q{
+	SELECT chat.update_message(1, 1, 3, 'edited', '{"by": "function"}'), chat.delete_message(1, 1, 4);
+	UPDATE chat.messages SET body = 'direct' WHERE application_id = 2 AND number % 3 = 0;
+	DELETE FROM chat.messages WHERE application_id = 3 AND chat_number = 2 AND number BETWEEN 5 AND 7});
 $node->safe_psql('postgres', q{
 	CREATE ROLE reporter;
 	GRANT USAGE ON SCHEMA chat TO reporter;
@@ -20,12 +26,22 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE orders (id integer, chat integer, message integer);
 	INSERT INTO orders SELECT 1, 4, chat.create_message(1, 4, 'order')});
 
+# Whatever readers of each chat's changes are told.
+sub changes_of
+{
+	my ($of, $db) = @_;
+
+	return $of->safe_psql($db, q{SELECT c.application_id, c.number, l.* FROM chat.chats AS c,
+		chat.list_changes(c.application_id, c.number, c.last_message_number, 0, 1000) AS l ORDER BY 1, 2, l.revision});
+}
+
 # How a restored database must compare.
 sub compare
 {
 	my ($restored, $db, $what) = @_;
 
 	is(contents($restored, $db), contents($node, 'postgres'), "$what: same rows and counts");
+	is(changes_of($restored, $db), changes_of($node, 'postgres'), "$what: same changes");
 	is(next_numbers($restored, $db), next_numbers($node, 'postgres'), "$what: same next numbers and sequence");
 	is(grants($restored, $db), grants($node, 'postgres'), "$what: same grants");
 	is($restored->safe_psql($db, q{SELECT m.body FROM orders AS o, chat.get_message(1, o.chat, o.message) AS m}),

@@ -22,12 +22,18 @@ my @both = (
 	'chat.get_messages(ARRAY[A, A], ARRAY[1, 2], ARRAY[1, 2147483647])',
 	"chat.list_messages(ARRAY[A, A], ARRAY[1, 2], '{NULL,50}', '{50,NULL}', '{NULL,NULL}')",
 	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'])",
-	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], ARRAY[NULL, NUMBER])");
+	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], ARRAY[NULL, NUMBER])",
+	"chat.update_message(A, 1, 1, 'edited NUMBER')", 'chat.delete_message(A, 1, 2)',
+	'chat.list_messages(A, 1, deleted => true)', "chat.last_messages(A, 1, sender => 'x')",
+	'chat.list_changes(A, 1)', 'chat.list_changes(A, 1, 2, 1)');
 my @calls = (
 	(map { (s/\bA\b/1/gr, s/\bA\b/'token 1'/gr) } @both),
 	"chat.get_messages_json('{token 1,token 1}', ARRAY[1, 2], ARRAY[1, 2147483647])",
 	"chat.list_messages_json('{token 1,token 1}', ARRAY[1, 2], '{NULL,50}', '{50,NULL}', '{NULL,NULL}')",
 	"chat.last_messages_json('{token 1,token 1}', ARRAY[1, 2], '{20,NULL}', 1000)",
+	"chat.list_messages_json('{token 1}', ARRAY[1], '{NULL}', '{50}', '{NULL}', 1000, '{x}', '{true}')",
+	"chat.update_message_json('token 1', 1, 1, 'NUMBER')", "chat.delete_message_json('token 1', 1, 2)",
+	"chat.list_changes_json('{token 1,token 1}', ARRAY[1, 2], '{0,1}', '{0,0}', '{NULL,1}')",
 	"chat.search_messages_json('token 1', 1, 'x')", "chat.search_messages_json('token 1', 1, 'x', before => 50)",
 	"chat.create_application('new NUMBER')", 'chat.rotate_token(2)', "chat.rotate_token('token 3')",
 	'chat.get_application(1)', "chat.get_application('token 1')",
@@ -62,7 +68,8 @@ my %keys = (
 	applications => qr/\b(id|token) [=>]/,
 	application_counters => qr/application_id =/,
 	chats => qr/application_id =/,
-	messages => qr/application_id =.*chat_number =/);
+	messages => qr/application_id =.*chat_number =/,
+	deleted_messages => qr/application_id =.*chat_number =/);
 
 # The scans in a plan that do not reach their rows by the key.
 sub bad_scans
@@ -71,9 +78,11 @@ sub bad_scans
 	my @lines = split /\n/, $plan;
 	my @bad;
 
-	foreach my $i (grep { $lines[$_] =~ /Scan.* on chat\.\w+/ } 0 .. $#lines)
+	my $table_name = qr/ on (?:chat\.|chat_internal\.(?=deleted_messages))(\w+)/;
+
+	foreach my $i (grep { $lines[$_] =~ /Scan.*$table_name/ } 0 .. $#lines)
 	{
-		my ($table) = $lines[$i] =~ / on chat\.(\w+)/;
+		my ($table) = $lines[$i] =~ $table_name;
 		my ($condition) = grep { /Index Cond:|TID Cond:/ } @lines[ $i + 1 .. $i + 2 ];
 
 		# Rows that were locked before are reached by where they are.

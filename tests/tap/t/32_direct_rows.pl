@@ -189,6 +189,7 @@ my %calls = (
 	'a named chat' => q{PERFORM chat.create_chat(1, nextval('named')::integer)},
 	'a message inserted directly' => q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'm')},
 	'a chat inserted directly' => q{INSERT INTO chat.chats (application_id) VALUES (1)},
+	'a cursor' => q{PERFORM chat.set_cursor(1, 1, 'reader', (random() * 100)::integer, true)},
 	'messages of chats that the query reads' => q{PERFORM chat.create_message(1, c.number, 'm') FROM chat.chats AS c WHERE c.number = 1});
 my %tables = (
 	'directly' => ['SET pg_chat.direct_rows = on'],
