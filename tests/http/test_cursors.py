@@ -113,16 +113,19 @@ def test_overview(chatd, shop):
     assert page("limit=2&before=4") == ([2, 3], {"next", "prev"})
     assert page("before=2") == ([1], {"next"})
     # Large messages make a page shorter than asked for, and the link goes on behind them.
-    for chat in range(1, 4):
-        for _ in range(5):
-            chatd.post("%s/chats/%d/messages" % (shop, chat), {"body": "x" * 400000})
-    assert page("") == ([1, 2], {"next"})
-    assert page("before=4") == ([2, 3], {"next", "prev"})
+    for chat in range(1, 21):
+        if chat > 3:
+            chatd.post(shop + "/chats")
+            put(chatd, "%s/chats/%d/cursors/ann" % (shop, chat), {"number": 0})
+        assert chatd.post("%s/chats/%d/messages" % (shop, chat), {"body": "x" * 60000}).status == 201
+    assert page("") == (list(range(1, 18)), {"next"})
+    assert page("after=17") == ([18, 19, 20], {"prev"})
+    assert page("before=21") == (list(range(4, 21)), {"next", "prev"})
 
 
 def test_users(cluster, chatd, shop):
     """A user moves no cursor but the user's own, and lists no chats but the user's."""
-    number = chatd.get(shop).json["id"]
+    number = cluster.sql("SELECT id FROM chat.applications WHERE token = '%s'" % shop.rpartition("/")[2])
     secret = Secret(cluster, number)
     for chat in (1, 2):
         put(chatd, "%s/chats/%d/cursors/ann" % (shop, chat), {"number": 0})
@@ -157,5 +160,5 @@ def test_many_at_once(chatd, shop, cluster):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(put, chatd, shop + "/chats/1/cursors/ann", {"number": 1, "back": True})
         assert chatd.post(shop + "/chats/1/messages", {"body": "meanwhile"}).status == 201
-        locker.close()
+        locker.communicate()
         assert waiting.result().json == {"reader": "ann", "number": 1, "unread_count": 10}
