@@ -15,6 +15,7 @@
 #include "api/handlers.h"
 #include "http/response.h"
 #include "streams/event_stream.h"
+#include "streams/permission.h"
 #include "streams/poll.h"
 #include "streams/stream.h"
 
@@ -35,7 +36,16 @@ enum
 	COLUMN_POSITION = 3
 };
 
-#define TOO_MANY_STREAMS "There are too many streams."
+/* May the client open a stream? If not, responds. */
+static bool
+has_room(Request *request)
+{
+	if (!streams_have_room(request->share))
+		respond_unavailable(request, "There are too many streams.");
+	else if (!permission_has_room(visit_of(request)->grant))
+		respond_unavailable(request, "The credential has too many streams.");
+	return request->status == 0;
+}
 
 static void
 chat_missing(Request *request)
@@ -102,9 +112,7 @@ open_stream(Request *request)
 {
 	if (strcmp(request->method, "HEAD") == 0)
 		respond_events(request, strdup(""));
-	else if (!streams_have_room(request->share))
-		respond_unavailable(request, TOO_MANY_STREAMS);
-	else
+	else if (has_room(request))
 		respond_taken(request, take_for_stream);
 }
 
@@ -293,9 +301,7 @@ answer_position(Request *request, const Rows *rows)
 		respond_text(request, MHD_HTTP_GONE, poll_lost(now));
 	else if (position_exceeds(now, chat->position) || following->wait == 0)
 		read_changes(request);
-	else if (!streams_have_room(request->share))
-		respond_unavailable(request, TOO_MANY_STREAMS);
-	else
+	else if (has_room(request))
 		respond_taken(request, take_for_poll);
 }
 

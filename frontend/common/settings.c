@@ -66,8 +66,10 @@ static const Setting table[] = {
 	{"trusted-proxies", "CHATD_TRUSTED_PROXIES", "ADDRESS,...", "gateways whose X-Forwarded-For is trusted, such as 10.0.0.0/8", &settings.trusted_proxies, NULL, 0, 0},
 	{"key-requests", "CHATD_KEY_REQUESTS", "N", "requests per second of a key, 0 for no limit; this and the following per loop", NULL, &settings.key_requests, 0, 1000000},
 	{"key-messages", "CHATD_KEY_MESSAGES", "N", "messages per second of a key", NULL, &settings.key_messages, 0, 1000000},
+	{"key-streams", "CHATD_KEY_STREAMS", "N", "streams of a key at a time", NULL, &settings.key_streams, 0, 100000},
 	{"user-requests", "CHATD_USER_REQUESTS", "N", "requests per second of a user", NULL, &settings.user_requests, 0, 1000000},
 	{"user-messages", "CHATD_USER_MESSAGES", "N", "messages per second of a user", NULL, &settings.user_messages, 0, 1000000},
+	{"user-streams", "CHATD_USER_STREAMS", "N", "streams of a user at a time", NULL, &settings.user_streams, 0, 100000},
 	{"address-requests", "CHATD_ADDRESS_REQUESTS", "N", "requests per second of an address", NULL, &settings.address_requests, 0, 1000000},
 	{"address-messages", "CHATD_ADDRESS_MESSAGES", "N", "messages per second of an address", NULL, &settings.address_messages, 0, 1000000},
 };

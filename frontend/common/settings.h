@@ -36,8 +36,10 @@ typedef struct Settings
 	const char *trusted_proxies;
 	int			key_requests;	/* these per second, for each; 0: any number */
 	int			key_messages;
+	int			key_streams;	/* at a time; 0: any number */
 	int			user_requests;
 	int			user_messages;
+	int			user_streams;
 	int			address_requests;
 	int			address_messages;
 } Settings;

@@ -8,6 +8,8 @@
 #ifndef CHATD_PERMISSION_H
 #define CHATD_PERMISSION_H
 
+#include <stdbool.h>
+
 #include "access/grant.h"
 
 typedef struct Permission Permission;
@@ -17,6 +19,9 @@ typedef struct Permission Permission;
  * out of memory.
  */
 extern Permission *permission_open(Grant *grant, void (*ended) (void *owner), void *owner);
+
+/* May the caller whose grant it is open another stream? Without a grant it may. */
+extern bool permission_has_room(const Grant *grant);
 
 /* No longer watches; NULL is allowed. */
 extern void permission_close(Permission *permission);

@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from conftest import CHATD, PG_CONFIG, Chatd, servers, wait_until
+from credentials import Secret, bearer, make_jwt, make_key
 from event_stream import Ended, EventStream
 from test_clients import gateways, start_gateway    # pylint: disable=unused-import
 from test_memory import resident
@@ -365,6 +367,62 @@ def test_too_many(start_chatd, live, path):
     streams.pop().close()
     wait_until(lambda: stream(server, path + "/stream").next().name == "ready", "room")
     assert server.get(path).status == 200
+
+
+@pytest.fixture
+def guarded(start_chatd, live):
+    """A chatd that wants credentials."""
+    return start_chatd("--require-keys", "--access-log", "--key-streams", "3", "--user-streams", "2", database=live.conninfo()).ready()
+
+
+def test_credentials_that_end(guarded, live, application, path):
+    """A stream ends when its key is revoked or expires, its user's token ends, or what that was signed with is revoked; others go on."""
+    number, token = application
+    secret, another = Secret(live, number), Secret(live, number)
+    keys = [make_key(live, "read", number) for _ in range(3)]
+    users = [make_jwt(secret), make_jwt(another), make_jwt(another, sub="bob", exp=int(time.time()) - 2)]
+    streams = {name: stream(guarded, path + "/stream", headers=bearer(name)) for name in keys + users}
+    across = stream(guarded, "/applications/%s/stream?chats=1" % token, headers=bearer(keys[0]))
+    for events in [*streams.values(), across]:
+        events.ready()
+    poll = guarded.wire()
+    poll.send(b"GET %s/changes?wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (path.encode(), keys[0].encode()))
+    wait_until(lambda: "/changes?wait=60 200" in guarded.log(), "the request to wait")
+
+    def ends(credential):
+        assert streams.pop(credential).rest() == ([], "closed")
+        with stream(guarded, path + "/stream", headers=bearer(credential)) as refused:
+            assert refused.status == 401
+
+    live.sql("SELECT chat.revoke_key(%s)" % keys[0].split("_")[1])
+    ends(keys[0])
+    assert across.rest() == ([], "closed") and poll.answer() is None
+    live.sql("UPDATE chat.api_keys SET expires_at = now() WHERE id = %s" % keys[1].split("_")[1])
+    ends(keys[1])
+    ends(users[2])
+    live.sql("SELECT chat.revoke_signing_key(%d, '%s')" % (number, secret.kid))
+    ends(users[0])
+    create(live, application, 1)
+    assert {numbers([events.next()])[0] for events in streams.values()} == {1} and set(streams) == {keys[2], users[1]}
+
+
+def test_too_many_of_a_credential(guarded, live, application, path):
+    """A key or a user has so many streams, of whatever kind and by whatever credential; others have theirs."""
+    secret = Secret(live, application[0])
+    for limit, one, same, other in (
+            (3, *[make_key(live, "read", application[0])] * 2, make_key(live, "read", application[0])),
+            (2, make_jwt(secret), make_jwt(secret, chats="all"), make_jwt(secret, sub="bob"))):
+        streams = [stream(guarded, path + "/stream", headers=bearer(one)) for _ in range(limit)]
+        for events in streams:
+            events.ready()
+        with stream(guarded, "/applications/%s/stream?chats=1" % application[1], headers=bearer(same)) as refused:
+            assert refused.rest() == ([("unavailable", None, {"error": "The credential has too many streams."})], "closed")
+        assert guarded.request("GET", path + "/changes?wait=5", headers=bearer(same)).status == 503
+        assert guarded.request("GET", path + "/changes", headers=bearer(same)).status == 200
+        with stream(guarded, path + "/stream", headers=bearer(other)) as events:
+            events.ready()
+        streams.pop().close()
+        wait_until(lambda: stream(guarded, path + "/stream", headers=bearer(same)).next().name == "ready", "room")
 
 
 def test_stopping(start_chatd, live, application, path):
