@@ -77,7 +77,8 @@ typedef struct Consumption
 	"SELECT positions.number, positions.revision FROM chat.consumer_positions AS positions" \
 	" WHERE positions.application_id = h.application_id AND positions.consumer = $2" \
 	" AND positions.chat_number = h.number LIMIT 1) AS p ON true" \
-	" WHERE h.application_id = $1 AND h.number > $4 AND h.number <= $5 AND ($3 IS NULL OR h.number = ANY ($3))" \
+	" WHERE h.application_id = $1 AND h.number > $4 AND h.number <= $5 AND h.deleted_at IS NULL" \
+	" AND ($3 IS NULL OR h.number = ANY ($3))" \
 	" AND (h.last_message_number <> COALESCE(p.number, 0) OR h.last_revision <> COALESCE(p.revision, 0))" \
 	" ORDER BY h.number LIMIT $6"
 
@@ -139,7 +140,7 @@ lock_position(const Consumption *call, const Candidate *candidate, int32 *number
 	static SavedPlan insert = SAVED_PLAN(
 		"INSERT INTO chat.consumer_positions AS p (application_id, consumer, chat_number, number, revision)"
 		" SELECT h.application_id, $2, h.number, 0, 0 FROM chat.chats AS h"
-		" WHERE h.application_id = $1 AND h.number = $3"
+		" WHERE h.application_id = $1 AND h.number = $3 AND h.deleted_at IS NULL"
 		" ON CONFLICT (application_id, consumer, chat_number) DO NOTHING RETURNING p.number, p.revision",
 		INT4OID, TEXTOID, INT4OID);
 	Datum		values[3] = {Int32GetDatum(call->application), call->consumer, Int32GetDatum(candidate->chat)};
@@ -186,7 +187,7 @@ consume_chat(Consumption *call, const Candidate *candidate)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT h.last_message_number, h.last_revision, l.* FROM chat.chats AS h"
 		" LEFT JOIN LATERAL chat.list_changes($1, $2, LEAST($3, h.last_message_number), LEAST($4, h.last_revision), $5) AS l ON true"
-		" WHERE h.application_id = $1 AND h.number = $2",
+		" WHERE h.application_id = $1 AND h.number = $2 AND h.deleted_at IS NULL",
 		INT4OID, INT4OID, INT4OID, INT4OID, INT4OID);
 	int32		wanted = call->limit - call->count;
 	int32		number;
@@ -305,7 +306,7 @@ skip_changes(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.consumer_positions AS p (application_id, consumer, chat_number, number, revision)"
 		" SELECT h.application_id, $2, h.number, h.last_message_number, h.last_revision FROM chat.chats AS h"
-		" WHERE h.application_id = $1 AND (h.last_message_number > 0 OR h.last_revision > 0)"
+		" WHERE h.application_id = $1 AND h.deleted_at IS NULL AND (h.last_message_number > 0 OR h.last_revision > 0)"
 		" ON CONFLICT (application_id, consumer, chat_number) DO UPDATE"
 		" SET number = excluded.number, revision = excluded.revision"
 		" WHERE (p.number, p.revision) <> (excluded.number, excluded.revision)",
@@ -374,7 +375,7 @@ list_consumers(FunctionCallInfo fcinfo, SqlFunction *function, int32 application
 		"SELECT p.consumer, (SELECT count(*) FROM chat.chats AS h LEFT JOIN LATERAL ("
 		"SELECT positions.number, positions.revision FROM chat.consumer_positions AS positions"
 		" WHERE positions.application_id = h.application_id AND positions.consumer = p.consumer"
-		" AND positions.chat_number = h.number LIMIT 1) AS c ON true WHERE h.application_id = $1"
+		" AND positions.chat_number = h.number LIMIT 1) AS c ON true WHERE h.application_id = $1 AND h.deleted_at IS NULL"
 		" AND (h.last_message_number <> COALESCE(c.number, 0) OR h.last_revision <> COALESCE(c.revision, 0)))"
 		" FROM (SELECT DISTINCT consumers.consumer FROM chat.consumer_positions AS consumers"
 		" WHERE consumers.application_id = $1) AS p ORDER BY p.consumer",

@@ -48,7 +48,8 @@ enum
 /* Parameters: application, reader, whether all chats are wanted, those that are, and those of a page. */
 #define CURSORS_SELECT \
 	"SELECT cursors.chat_number, cursors.number FROM chat.cursors" \
-	" WHERE cursors.application_id = $1 AND cursors.reader = $2 AND ($3 OR cursors.chat_number = ANY ($4))"
+	" WHERE cursors.application_id = $1 AND cursors.reader = $2 AND ($3 OR cursors.chat_number = ANY ($4))" \
+	" AND " CHAT_NUMBER_IS_NOT_DELETED("$1")
 #define UNREAD_SELECT(page, order) \
 	"SELECT c.chat_number, c.number, u.count, " MESSAGE_COLUMNS("m") " FROM (" \
 	page(CURSORS_SELECT, "cursors.chat_number", "$5", "$6", "$7") ") AS c" \

@@ -12,6 +12,7 @@
 #include "api/call.h"
 #include "api/following.h"
 #include "api/handlers.h"
+#include "api/message_answer.h"
 #include "api/pagination.h"
 #include "api/query_parameters.h"
 #include "db/writes.h"
@@ -27,12 +28,6 @@ enum
 	COLUMN_UNREAD_COUNT,
 	COLUMN_NAME = COLUMN_UNREAD_COUNT
 };
-
-static void
-chat_missing(Request *request)
-{
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
-}
 
 static void
 cursor_missing(Request *request)
@@ -103,7 +98,7 @@ static void
 answer_invalid(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
-		chat_missing(request);
+		chat_not_found(request);
 	else
 		respond_invalid_body(request);
 }
@@ -124,20 +119,20 @@ cursor_set(Request *request)
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
 	number = body_count(request, "number");
 	back = body_flag(request, "back");
 	if (body_is_invalid(request))
 	{
-		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
+		call_begin(request, GET_CHAT, answer_invalid, chat_not_found);
 		call_add_token(request);
 		call_add_number(request, path_chat(request));
 		call_read(request);
 		return;
 	}
-	call_begin(request, SET_CURSOR, answer_cursor, chat_missing);
+	call_begin(request, SET_CURSOR, answer_cursor, chat_not_found);
 	call_of(request)->unstorable = reader_unstorable;
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
@@ -152,10 +147,10 @@ cursor_show(Request *request)
 {
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	call_begin(request, GET_CURSOR, answer_cursor, chat_missing);
+	call_begin(request, GET_CURSOR, answer_cursor, chat_not_found);
 	call_of(request)->unstorable = cursor_missing;
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
@@ -215,10 +210,10 @@ cursors_list(Request *request)
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	call_begin(request, LIST_CURSORS, answer_list, chat_missing);
+	call_begin(request, LIST_CURSORS, answer_list, chat_not_found);
 	call_of(request)->unstorable = after_unstorable;
 	call_add_token(request);
 	call_add_number(request, path_chat(request));

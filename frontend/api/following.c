@@ -7,11 +7,9 @@
 
 #include "api/call.h"
 #include "api/following.h"
-#include "api/pagination.h"
+#include "api/query_flag.h"
 #include "api/query_parameters.h"
 #include "http/response.h"
-
-#define WAIT_MAXIMUM 60			/* s */
 
 #define POSITION_HELP "a position, NUMBER.REVISION, as events and lists of changes have it"
 
@@ -23,10 +21,6 @@ release(Request *request)
 
 	free(following->last_event_id.bytes);
 	free(following->chats_text.bytes);
-	free(following->after.bytes);
-	free(following->wait_text.bytes);
-	free(following->limit_text.bytes);
-	free(following->cursors_text.bytes);
 	free(following->list);
 	free(following);
 }
@@ -46,12 +40,8 @@ read_query(Request *request)
 	call_of(request)->release = release;
 	return query_parameters_read(request, (QueryParameter[]) {
 		{"last_event_id", &following->last_event_id},
-		{"chats", &following->chats_text},
-		{"after", &following->after},
-		{"wait", &following->wait_text},
-		{"limit", &following->limit_text},
-		{"cursors", &following->cursors_text}
-	}, 6) ? following : NULL;
+		{"chats", &following->chats_text}
+	}, 2) ? following : NULL;
 }
 
 /* Where a stream goes on: the header wins. NULL: from now. */
@@ -133,7 +123,7 @@ following_read_stream(Request *request, bool across)
 	const char *text;
 	bool		valid = true;
 
-	if (following == NULL || !query_parameter_number(request, "cursors", following->cursors_text, 0, 1, &following->cursors))
+	if (following == NULL || !query_flag(request, "cursors", &following->cursors))
 		return NULL;
 	following->across = across;
 	if (!across)
@@ -178,22 +168,4 @@ following_restrict(Following *following, const int *chats, int count)
 		return false;
 	following->list = chats_array(chats, count);
 	return following->list != NULL;
-}
-
-Following *
-following_read_changes(Request *request)
-{
-	Following  *following = read_query(request);
-
-	if (following == NULL)
-		return NULL;
-	following->count = 1;
-	following->chats[0].chat = path_chat(request);
-	following->limit = PAGE_DEFAULT;
-	if (following->after.bytes &&
-		!position_parse(following->after.bytes, following->after.length, &following->chats[0].position))
-		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'after' must be " POSITION_HELP ".");
-	else if (query_parameter_number(request, "wait", following->wait_text, 0, WAIT_MAXIMUM, &following->wait))
-		query_parameter_number(request, "limit", following->limit_text, 1, PAGE_MAXIMUM, &following->limit);
-	return request->status ? NULL : following;
 }

@@ -13,18 +13,11 @@ typedef struct Following
 	/* parameters of the query; NULL if not given */
 	Text		last_event_id;
 	Text		chats_text;
-	Text		after;
-	Text		wait_text;
-	Text		limit_text;
-	Text		cursors_text;
 
 	bool		across;			/* chats of an application */
 	bool		named;			/* the client named them */
 	bool		resumes;		/* the client has positions */
-	int			wait;			/* s */
-	int			limit;
-	int			cursors;		/* 1: of readers, are to be told of */
-	int			application;	/* its id */
+	bool		cursors;		/* those of readers are to be told of */
 	char	   *list;			/* the chats, as PostgreSQL writes an array; NULL: all */
 	int			count;
 	FollowedChat chats[STREAM_CHATS];
@@ -35,9 +28,6 @@ typedef struct Following
  * of one chat or across chats. If they are invalid, responds and returns NULL.
  */
 extern Following *following_read_stream(Request *request, bool across);
-
-/* Does the same for a list of changes. */
-extern Following *following_read_changes(Request *request);
 
 /* The numbers of chats as PostgreSQL writes an array; malloc'ed, NULL if out of memory. */
 extern char *chats_array(const int *chats, int count);

@@ -1,6 +1,6 @@
 /*
  * streams.c
- *		Handlers of streams of changes, and of lists of changes that are waited for.
+ *		Handlers of streams of changes.
  *
  * A handler finds out where the chats are, and has the socket taken over (streams/).
  */
@@ -10,14 +10,13 @@
 #include <string.h>
 
 #include "access/refusal.h"
+#include "api/audience_of.h"
 #include "api/call.h"
 #include "api/following.h"
 #include "api/handlers.h"
+#include "api/message_answer.h"
 #include "http/response.h"
 #include "streams/event_stream.h"
-#include "streams/permission.h"
-#include "streams/poll.h"
-#include "streams/stream.h"
 
 /* Columns of the statements that return positions; the last is of those across chats only. */
 enum
@@ -28,30 +27,6 @@ enum
 	COLUMN_IN_RECOVERY,
 	COLUMN_CHAT
 };
-
-/* Columns of LIST_CHANGES that matter here. */
-enum
-{
-	COLUMN_CHANGES = 0,
-	COLUMN_POSITION = 3
-};
-
-/* May the client open a stream? If not, responds. */
-static bool
-has_room(Request *request)
-{
-	if (!streams_have_room(request->share))
-		respond_unavailable(request, "There are too many streams.");
-	else if (!permission_has_room(visit_of(request)->grant))
-		respond_unavailable(request, "The credential has too many streams.");
-	return request->status == 0;
-}
-
-static void
-chat_missing(Request *request)
-{
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
-}
 
 /* Where a row says that its chat is. */
 static Position
@@ -78,23 +53,6 @@ is_in_recovery(const Rows *rows)
 	return *PQgetvalue(rows->result, rows->first, COLUMN_IN_RECOVERY) == 't';
 }
 
-/* Whoever is to follow, once the socket is taken over. */
-static Audience
-audience_of(Request *request, int fd, const char *headers)
-{
-	Text		token = visit_token(request);
-
-	return (Audience) {
-		.fd = fd,
-		.headers = headers,
-		.share = request->share,
-		.grant = visit_of(request)->grant,
-		.application = call_of(request)->following->application,
-		.token = token.bytes,
-		.token_length = token.length
-	};
-}
-
 static void
 take_for_stream(Request *request, int fd, const char *headers)
 {
@@ -112,7 +70,7 @@ open_stream(Request *request)
 {
 	if (strcmp(request->method, "HEAD") == 0)
 		respond_events(request, strdup(""));
-	else if (has_room(request))
+	else if (audience_has_room(request))
 		respond_taken(request, take_for_stream);
 }
 
@@ -121,7 +79,7 @@ answer_chat(Request *request, const Rows *rows)
 {
 	Following  *following = call_of(request)->following;
 
-	following->application = rows_number(rows, 0, COLUMN_APPLICATION);
+	call_of(request)->application = rows_number(rows, 0, COLUMN_APPLICATION);
 	settle(&following->chats[0], position_in(rows, 0), is_in_recovery(rows));
 	open_stream(request);
 }
@@ -133,10 +91,10 @@ chat_stream(Request *request)
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	call_begin(request, GET_POSITIONS, answer_chat, chat_missing);
+	call_begin(request, GET_POSITIONS, answer_chat, chat_not_found);
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	call_read(request);
@@ -194,7 +152,7 @@ answer_chats(Request *request, const Rows *rows)
 						  "The application has more than %d chats: name those to follow by 'chats'.", STREAM_CHATS);
 			return;
 		}
-		following->application = rows_number(rows, row, COLUMN_APPLICATION);
+		call_of(request)->application = rows_number(rows, row, COLUMN_APPLICATION);
 		/* Who follows all chats, and comes again, has all but new ones. */
 		chat->given = chat->given || (following->resumes && following->list == NULL);
 		settle(chat, position_in(rows, row), is_in_recovery(rows));
@@ -245,78 +203,5 @@ application_stream(Request *request)
 	else
 		call_add_number(request, 0);
 	call_add_number(request, STREAM_CHATS + 1);
-	call_read(request);
-}
-
-/* Responds with the changes that are there. */
-static void
-answer_changes(Request *request, const Rows *rows)
-{
-	const char *position = PQgetvalue(rows->result, rows->first, COLUMN_POSITION);
-	const char *changes = PQgetvalue(rows->result, rows->first, COLUMN_CHANGES);
-	Json		json = {0};
-
-	json_open(&json, '{');
-	json_member_text(&json, "position", position, strlen(position));
-	json_member_value(&json, "changes", changes, strlen(changes));
-	json_close(&json, '}');
-	respond_ok(request, json_end(&json), NULL);
-}
-
-static void
-read_changes(Request *request)
-{
-	const Following *following = call_of(request)->following;
-
-	call_begin(request, LIST_CHANGES, answer_changes, chat_missing);
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
-	call_add_number(request, following->chats[0].position.number);
-	call_add_number(request, following->chats[0].position.revision);
-	call_add_number(request, following->limit);
-	call_of(request)->query.max_rows = following->limit;
-	call_read(request);
-}
-
-static void
-take_for_poll(Request *request, int fd, const char *headers)
-{
-	const Following *following = call_of(request)->following;
-	Audience	audience = audience_of(request, fd, headers);
-
-	if (fd >= 0)
-		poll_open(&audience, following->chats[0].chat, following->chats[0].position, following->wait * 1000);
-}
-
-/* Reads the changes if there are any, or waits for them. */
-static void
-answer_position(Request *request, const Rows *rows)
-{
-	Following  *following = call_of(request)->following;
-	FollowedChat *chat = &following->chats[0];
-	Position	now = position_in(rows, 0);
-
-	following->application = rows_number(rows, 0, COLUMN_APPLICATION);
-	if (position_exceeds(chat->position, now) && !is_in_recovery(rows))
-		respond_text(request, MHD_HTTP_GONE, poll_lost(now));
-	else if (position_exceeds(now, chat->position) || following->wait == 0)
-		read_changes(request);
-	else if (has_room(request))
-		respond_taken(request, take_for_poll);
-}
-
-void
-changes_list(Request *request)
-{
-	if (following_read_changes(request) == NULL)
-		return;
-	if (path_chat(request) == 0)
-	{
-		chat_missing(request);
-		return;
-	}
-	call_begin(request, GET_POSITIONS, answer_position, chat_missing);
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
 	call_read(request);
 }

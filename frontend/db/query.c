@@ -39,11 +39,14 @@ query_pop(QueryQueue *queue)
 }
 
 bool
-query_may_wait(const Query *query, int others)
+query_may_wait(const Query *query, int count, int others)
 {
 	int			share = settings.max_queue - settings.max_queue / 8;
+	int			waiting = query->waiting ? *query->waiting : 0;
 
-	return others < settings.max_queue && (query->waiting == NULL || *query->waiting < share);
+	if (others == 0 && waiting == 0)
+		return true;
+	return others + count <= settings.max_queue && (query->waiting == NULL || waiting + count <= share);
 }
 
 void
@@ -93,6 +96,12 @@ query_add_number(Query *query, int number)
 }
 
 void
+query_add_number_or_zero(Query *query, int number)
+{
+	query->values[query->count++] = (QueryValue) {.number = number < 0 ? 0 : number, .is_zero = number == 0};
+}
+
+void
 query_add_pair(Query *query, int first, int second)
 {
 	query->values[query->count++] = (QueryValue) {.first = first, .number = first ? second : 0};
@@ -110,7 +119,7 @@ query_send(Session *session, Query *query,
 	{
 		const QueryValue *value = &query->values[i];
 
-		values[i] = value->text ? value->text : value->first || value->number ? numbers[i] : NULL;
+		values[i] = value->text ? value->text : value->first || value->number || value->is_zero ? numbers[i] : NULL;
 		if (value->first)
 			snprintf(numbers[i], sizeof(numbers[i]), "{%d,%d}", value->first, value->number);
 		else
@@ -191,13 +200,13 @@ queries_expire(QueryQueue *queue, bool all)
 	{
 		Query	   *query = query_pop(queue);
 
-		if (!all && loop_now() - query->since <= limit)
+		if (loop_now() - query->since <= limit && (!all || query->repeated))
 		{
 			query_push(queue, query);
 			continue;
 		}
 		query_end_wait(query);
-		query_refuse(query, all ? database_unavailable()
+		query_refuse(query, all && !query->repeated ? database_unavailable()
 					 : "The request waited too long for the database.");
 	}
 }

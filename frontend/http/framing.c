@@ -134,6 +134,8 @@ static const struct
 	SINGLE(MHD_HTTP_HEADER_ORIGIN, origin),
 	SINGLE("Sec-Fetch-Site", fetch_site),
 	SINGLE(MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, preflight),
+	SINGLE("Idempotency-Key", idempotency_key),
+	SINGLE(MHD_HTTP_HEADER_IF_MATCH, if_match),
 };
 
 static void

@@ -38,6 +38,7 @@ respond_typed(Request *request, unsigned status, char *body, const char *type)
 	else
 		free(body);
 	fields_free(&request->fields);
+	items_free(&request->items);
 	if (request->phase == PHASE_SUSPENDED)
 		daemon_resume(request->connection);
 }
@@ -118,12 +119,6 @@ respond_unavailable(Request *request, const char *text)
 }
 
 void
-respond_unknown(Request *request, const char *text)
-{
-	respond_error(request, MHD_HTTP_FAILED_DEPENDENCY, "%s", text);
-}
-
-void
 respond_invalid(Request *request, const char *field, const char *predicate)
 {
 	Json		json = {0};
@@ -138,10 +133,16 @@ respond_invalid(Request *request, const char *field, const char *predicate)
 }
 
 void
+respond_no_content(Request *request)
+{
+	respond(request, MHD_HTTP_NO_CONTENT, NULL);
+}
+
+void
 respond_allow(Request *request, unsigned status, const char *methods)
 {
 	if (status == MHD_HTTP_NO_CONTENT)
-		respond(request, status, NULL);
+		respond_no_content(request);
 	else
 		respond_error(request, status, "The method is not allowed here.");
 	response_header(request, MHD_HTTP_HEADER_ALLOW, methods);

@@ -5,6 +5,7 @@
  * A path is split at its slashes as it was sent; only then is a segment decoded,
  * so that an encoded slash separates nothing.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +88,18 @@ take_segments(const char *pattern, const Piece *pieces, Request *request)
 	return true;
 }
 
-/* The handler of a method; NULL if there is none. */
+/* The methods of a route, as the value of Allow. */
+static const char *
+allowed_methods(const Route *route)
+{
+	static char methods[64];
+
+	snprintf(methods, sizeof(methods), "%s%s%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "", route->post ? "POST, " : "",
+			 route->put ? "PUT, " : "", route->patch ? "PATCH, " : "", route->delete ? "DELETE, " : "");
+	return methods;
+}
+
+/* The handler of a method; NULL if the route does not have it. */
 static Handler
 handler_of(const Route *route, const char *method)
 {
@@ -97,23 +109,29 @@ handler_of(const Route *route, const char *method)
 		return route->post;
 	if (strcmp(method, "PUT") == 0)
 		return route->put;
-	return NULL;
+	if (strcmp(method, "PATCH") == 0)
+		return route->patch;
+	return strcmp(method, "DELETE") == 0 ? route->delete : NULL;
 }
 
+/* Sets the request's handler, and the fields that it wants of the body. */
 static void
-respond_methods(Request *request, unsigned status, const Route *route)
+set_handler(const Route *route, const Piece *pieces, Request *request)
 {
-	char		methods[sizeof("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")] = "";
-
-	for (size_t i = 0; i < KNOWN_METHODS; i++)
+	request->handler = handler_of(route, request->method);
+	if (request->handler == NULL)
 	{
-		if (!handler_of(route, known_methods[i]) && strcmp(known_methods[i], "OPTIONS") != 0)
-			continue;
-		if (*methods)
-			strcat(methods, ", ");
-		strcat(methods, known_methods[i]);
+		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
+		return;
 	}
-	respond_allow(request, status, methods);
+	if (request->handler == route->post || request->handler == route->put || request->handler == route->patch)
+	{
+		request->wanted = route->fields;
+		fields_begin(&request->fields, route->fields, request->share);
+		request->items = (Items) {.names = route->takes_items ? route->fields : NULL, .share = request->share};
+	}
+	if (!take_segments(route->pattern, pieces, request))
+		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
 }
 
 /* Is the target UTF-8 without a NUL, once decoded? */
@@ -168,23 +186,11 @@ router_find(const Service *service, Request *request)
 	request->events = route && route->events;
 
 	if (strcmp(request->target, "*") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PUT, OPTIONS");
+		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 	else if (route == NULL)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)
-		respond_methods(request, MHD_HTTP_NO_CONTENT, route);
+		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
 	else
-	{
-		request->handler = handler_of(route, method);
-		if (request->handler == NULL)
-			respond_methods(request, MHD_HTTP_METHOD_NOT_ALLOWED, route);
-		else if (request->handler != route->get)
-		{
-			request->wanted = route->fields;
-			fields_begin(&request->fields, route->fields, request->share);
-		}
-	}
-
-	if (request->handler && !take_segments(route->pattern, pieces, request))
-		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+		set_handler(route, pieces, request);
 }

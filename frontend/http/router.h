@@ -8,7 +8,7 @@
 #include "http/request.h"
 
 /*
- * A path and its handlers, each NULL if the path does not have the method. A {segment} of the
+ * A path and its handlers, NULL for a method that it does not have. A {segment} of the
  * pattern is variable: it matches one that is not empty. get also serves HEAD.
  */
 typedef struct Route
@@ -17,7 +17,10 @@ typedef struct Route
 	Handler		get;
 	Handler		post;
 	Handler		put;
-	const char *const *fields;	/* of the body that post or put wants; ends with NULL */
+	Handler		patch;
+	Handler		delete;
+	const char *const *fields;	/* of the body that post, put or patch wants; ends with NULL */
+	bool		takes_items;	/* the body's data may be an array of them */
 	bool		events;			/* get responds with a stream of events */
 } Route;
 

@@ -28,22 +28,19 @@ typedef struct Poll
 	Stream		stream;			/* first: it is freed as this */
 	Permission *permission;		/* NULL: it needs none */
 	char	   *headers;
+	int			limit;			/* of changes */
 	Member		member;
 } Poll;
 
-/* The changes of a frame as the body of a response, malloc'ed; NULL if out of memory. */
+/* The first changes of a frame as the body of a response, malloc'ed; NULL if out of memory. */
 static char *
-body_of(const Frame *frame)
+body_of(const Frame *frame, int limit)
 {
 	char		position[POSITION_SIZE];
 	Json		json = {0};
 
-	position_print(position, frame->end);
-	json_open(&json, '{');
-	json_member_text(&json, "position", position, strlen(position));
-	json_name(&json, "changes");
 	json_open(&json, '[');
-	for (int i = 0; i < frame->count; i++)
+	for (int i = 0; i < frame->count && i < limit; i++)
 	{
 		const FrameEvent *event = &frame->events[i];
 
@@ -55,7 +52,6 @@ body_of(const Frame *frame)
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
-	json_close(&json, '}');
 	return json_end(&json);
 }
 
@@ -82,7 +78,7 @@ take(Member *member, Frame *frame)
 
 	/* Nothing that its client has not seen: it waits on, from there. */
 	if (frame->count > 0)
-		respond(poll, "200 OK", body_of(frame));
+		respond(poll, "200 OK", body_of(frame, poll->limit));
 }
 
 static void
@@ -114,10 +110,7 @@ resumed(Stream *stream)
 static void
 expired(Stream *stream)
 {
-	Poll	   *poll = (Poll *) stream;
-	Frame		nothing = {.end = poll->member.position};
-
-	respond(poll, "200 OK", body_of(&nothing));
+	respond((Poll *) stream, "200 OK", strdup("[]"));
 }
 
 /* The client may not wait any more. When it comes again it is told so. */
@@ -145,7 +138,7 @@ static const StreamOwner owner = {
 };
 
 void
-poll_open(const Audience *audience, int chat, Position position, int wait)
+poll_open(const Audience *audience, int chat, Position position, int wait, int limit)
 {
 	Poll	   *poll = calloc(1, sizeof(Poll));
 	bool		complete = true;
@@ -156,6 +149,7 @@ poll_open(const Audience *audience, int chat, Position position, int wait)
 		return;
 	}
 	poll->stream.silent = true;
+	poll->limit = limit;
 	poll->member = (Member) {.follower = &follower, .owner = poll, .share = audience->share};
 	stream_open(&poll->stream, &owner, audience->fd, audience->share, wait);
 	poll->headers = strdup(audience->headers);

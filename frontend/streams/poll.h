@@ -10,10 +10,10 @@
 #include "streams/position.h"
 
 /*
- * Waits, for so many ms at most, for changes after a position; then sends the response to the
+ * Waits, for so many ms at most, for changes after a position; then sends the first ones, limit at most, to the
  * socket of an audience, which is taken over, and closes it.
  */
-extern void poll_open(const Audience *audience, int chat, Position position, int wait);
+extern void poll_open(const Audience *audience, int chat, Position position, int wait, int limit);
 
 /*
  * The body of a response to a client whose position the chat never had, or has no more: it tells the

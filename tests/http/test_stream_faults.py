@@ -163,9 +163,8 @@ class Polling(Client):
         if answer is None or answer.status == 503:
             raise Ended
         assert answer.status == 200, answer
-        for change in answer.json["changes"]:
+        for change in answer.json:
             copy.apply(change["position"], change["event"], change["message"])
-        assert parse(answer.json["position"]) == copy.position
 
 
 @pytest.fixture
