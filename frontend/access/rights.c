@@ -30,6 +30,7 @@ static const Right rights[] = {
 	{"POST", "/applications/{token}/chats", SCOPE_WRITE, REACH_KEYS, 0},
 	{"GET", "/applications/{token}/chats/{chat}", SCOPE_READ, REACH_CHAT, 0},
 	{"DELETE", "/applications/{token}/chats/{chat}", SCOPE_ADMIN, REACH_KEYS, 0},
+	{"POST", "/applications/{token}/chats/{chat}/import", SCOPE_ADMIN, REACH_KEYS, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages", SCOPE_READ, REACH_CHAT, 0},
 	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},

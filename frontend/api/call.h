@@ -39,6 +39,7 @@ typedef struct Call
 	Page		page;			/* of a list */
 	char		key[KEY_LENGTH_MAX + 1];	/* that it is executed once by; see request_header.h */
 	struct MessageItems *items; /* that it creates; NULL: not many */
+	struct Import *import;		/* that it makes; NULL: none */
 	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */
