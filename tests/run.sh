@@ -265,7 +265,7 @@ report_failure()
 # The names of what failed, to stand beside the totals: a long log is often seen by its end alone.
 name_failures()
 {
-	grep -E '^# not done|^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok|^t/.*\(Wstat' "$logs/$1.log" | cut -c 1-150 | head -n 12
+	grep -aE '^# not done|^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok|^t/.*\(Wstat' "$logs/$1.log" | cut -c 1-150 | head -n 12
 }
 
 # While a suite says nothing: for how long it has been running, and what of tap it is at.

@@ -65,12 +65,14 @@ sub poll
 {
 	my ($code) = @_;
 
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	until ($code->())
 	{
-		return 1 if $code->();
+		return 0 if time >= $end;
 		select(undef, undef, undef, 0.1);
 	}
-	return 0;
+	return 1;
 }
 
 # Fill a database: three applications of four chats of 20 messages, some with numbers of their own,
@@ -171,7 +173,7 @@ sub start_psql
 sub start_chatd
 {
 	my ($node, $db) = @_;
-	my $log = "$PostgreSQL::Test::Utils::log_path/chatd.log";
+	my $log = $node->logfile =~ s/\.log\z/_chatd.log/r;
 	my $chatd = start_program($log, $ENV{CHATD}, '--port', '0', '--database', $node->connstr($db) . ' user=chat_api');
 	my $port;
 

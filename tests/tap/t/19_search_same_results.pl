@@ -22,10 +22,9 @@ plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 my $top = abs_path(dirname(__FILE__) . '/../../..');
 my $file = "$top/tests/data/ubuntu-irc.tsv.gz";
 
-# The log: bodies folded, in UTF-8, each on a line; and the key of each line. A chat is a day, in the
+# The log: bodies as they are, and folded, in UTF-8; the key of each; and which are a chat's. A chat is a day, in the
 # order of the file, as the loader numbers them.
-my $text = "\n";
-my (@bodies, @keys, @starts, %chats, @counts);
+my (@bodies, @folded, @keys, %chats, @lines_of);
 open(my $log, '-|:raw', 'gzip', '-dc', $file) or die "$file: $!";
 while (my $line = <$log>)
 {
@@ -33,10 +32,10 @@ while (my $line = <$log>)
 	my ($day, undef, undef, $body) = split /\t/, $line, 4;
 	$chats{$day} = 1 + keys %chats unless exists $chats{$day};
 	my $chat = $chats{$day};
+	push @{ $lines_of[$chat] }, scalar @bodies;
+	push @keys, "$chat." . @{ $lines_of[$chat] };
 	push @bodies, decode('UTF-8', $body);
-	push @keys, "$chat." . ++$counts[$chat];
-	push @starts, length $text;
-	$text .= encode('UTF-8', fc $bodies[-1]) . "\n";
+	push @folded, encode('UTF-8', fc $bodies[-1]);
 }
 close $log or die "$file: $?";
 is(scalar @bodies, 196_123, 'the file is read');
@@ -46,25 +45,8 @@ sub filter
 {
 	my ($query, $chat) = @_;
 	my $bytes = encode('UTF-8', fc $query);
-	my $place = 1;
-	my $line = -1;
-	my @found;
 
-	while (($place = index($text, $bytes, $place)) >= 0)
-	{
-		my ($low, $high) = ($line + 1, $#starts);
-		while ($low < $high)
-		{
-			my $middle = floor(($low + $high + 1) / 2);
-			$starts[$middle] <= $place ? ($low = $middle) : ($high = $middle - 1);
-		}
-		$line = $low;
-		push @found, $keys[$line];
-		last if $line == $#starts;
-		$place = $starts[ $line + 1 ];
-	}
-	@found = grep { /^$chat\./ } @found if $chat;
-	return sort { my ($c, $n) = split /\./, $a; my ($d, $m) = split /\./, $b; $c <=> $d || $n <=> $m } @found;
+	return map { $keys[$_] } grep { index($folded[$_], $bytes) >= 0 } $chat ? @{ $lines_of[$chat] } : map { @$_ } @lines_of[ 1 .. $#lines_of ];
 }
 
 # 500 queries, the same in every run. Each is [kind, text, chat]; without a chat it is across all.
