@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from conftest import wait_until
+from test_readme import example
 from test_streams import application, create, live, path    # pylint: disable=unused-import
 
 BROWSERS = ["chromium-headless-shell", "chromium"]
@@ -145,3 +146,18 @@ def test_a_ticket(start_chatd, live, application, path, page):
     live.sql("SELECT chat.revoke_key(%s)" % key.split("_")[1])
     assert page.next("message", "error") == ["error", 0]
     assert page.next("ready", "error") == ["error", 2]
+
+
+def test_script_of_the_readme(start_chatd, live, application, path, page):
+    """The example in frontend/README.md."""
+    server = start_chatd("--origins", page.origin, database=live.conninfo()).ready()
+    page.open("const url = '%s', token = '%s', show = message => tell(['show', message]);\n%s"
+              "source.addEventListener('ready', () => tell(['ready']));" % (server.url, application[1], example("event-source")))
+    page.next("ready")
+    create(live, application, 1)
+    live.sql("SELECT chat.update_message(%d, 1, 1, 'edited')" % application[0])
+    live.sql("SELECT chat.delete_message(%d, 1, 1)" % application[0])
+    bodies = [page.next("show")[1]["body"]]
+    while bodies[-1]:
+        bodies.append(page.next("show")[1]["body"])
+    assert bodies in (["x", "edited", ""], ["x", ""], ["edited", ""], [""])

@@ -18,6 +18,7 @@ from credentials import Secret, bearer, make_jwt, make_key
 from event_stream import Ended, EventStream
 from test_clients import gateways, start_gateway    # pylint: disable=unused-import
 from test_memory import resident
+from test_readme import example
 
 ASAN = "sanitize" in str(CHATD)
 
@@ -530,3 +531,22 @@ def test_curl_through_a_gateway(server, live, application, path, start_gateway, 
             create(live, application, 1)
             assert json.loads('{"number":' + line('data: {"number":'))["number"] == number
         curl.kill()
+
+
+def test_python_of_the_readme(start_chatd, live, application, path):
+    """The example in frontend/README.md follows a chat over a restart."""
+    namespace = {}
+    exec(example("follow"), namespace)    # pylint: disable=exec-used
+    server = start_chatd(database=live.conninfo()).ready()
+    create(live, application, 2)
+    changes = namespace["follow"](server.url + path.rpartition("/")[0], "1.0")
+    assert [next(changes)[:2] for _ in range(1)] == [("2.0", "created")]
+    live.sql("SELECT chat.update_message(%d, 1, 1, 'edited'), chat.delete_message(%d, 1, 2)" % (application[0], application[0]))
+    assert [(position, event, message["number"]) for position, event, message in (next(changes), next(changes))] == [
+        ("2.1", "updated", 1), ("2.2", "deleted", 2)]
+    server.process.kill()
+    server.process.wait()
+    create(live, application, 1)
+    start_chatd("--port", str(server.port), database=live.conninfo()).ready()
+    position, event, message = next(changes)
+    assert (position, event, message["number"]) == ("3.2", "created", 3)
