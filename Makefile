@@ -77,9 +77,9 @@ uninstall: ## take both out of there
 run: all ## a private PostgreSQL and chatd in the foreground
 	@frontend/run.sh
 
-load: ## load a chat log into a running chatd and check it
+load: ## load a chat log into a running chatd and check it; with IMPORT=1, with its times
 	@$(PACKAGES) load
-	@$(AS_OWNER) $(PYTHON) tests/load/load.py $(FILE) $(URL)
+	@$(AS_OWNER) $(PYTHON) tests/load/load.py $(FILE) $(URL) $(if $(IMPORT),import)
 
 instructions: all ## of a message beside a bare INSERT's; fails where they are more than allowed
 	@$(PACKAGES) valgrind
