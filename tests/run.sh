@@ -28,7 +28,7 @@ logs=$top/build/log
 left=$top/build/test
 engine=${CHAT_ENGINE:-elasticsearch-7}
 
-# The most seconds for a script of suite tap, a test of pytest, and a suite of pytest: several times what they take.
+# The most seconds for a script of suite tap, a test of pytest, and a suite of another kind: several times what they take.
 script_seconds=900
 test_seconds=300
 suite_seconds=3600
@@ -153,7 +153,7 @@ pg_regress()
 		echo "-- pg_chat.direct_rows = $way"
 		staged mkdir "$way"
 		staged sh -c "echo pg_chat.direct_rows = $way >$way/conf"
-		staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir="$way" --temp-config="$way/conf" \
+		limited "$suite_seconds" "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir="$way" --temp-config="$way/conf" \
 			--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}" || status=1
 	done
 	return $status

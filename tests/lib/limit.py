@@ -17,6 +17,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -27,30 +28,29 @@ GRACE = 60
 TIME_IS_OVER = 124
 
 
-class TimeIsOver(Exception):
-    pass
+# What ends this process, which must not be interrupted anywhere: it waits for these, and for its children.
+ENDING = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
 
 
-class Ended(Exception):
-    """By a signal to this process."""
-
-
-def raiser(exception):
-    def handler(number, _):
-        raise exception(number)
-    return handler
+class Interrupted(Exception):
+    """By a signal."""
 
 
 def wait_for(process, seconds):
-    """Wait for a child to end, whose status is returned, and meanwhile for others that become children."""
-    signal.alarm(seconds)
-    try:
-        while True:
-            pid, status = os.waitpid(-1, 0)
+    """Wait for a child to end, and meanwhile for others that become children. Returns its status, or None if the time is
+    over. Raises Interrupted."""
+    deadline = time.monotonic() + seconds
+    while True:
+        pid = None
+        while pid != 0:
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == process:
                 return os.waitstatus_to_exitcode(status)
-    finally:
-        signal.alarm(0)
+        signalled = signal.sigtimedwait(ENDING | {signal.SIGCHLD}, max(deadline - time.monotonic(), 0))
+        if signalled is None:
+            return None
+        if signalled.si_signo in ENDING:
+            raise Interrupted(signalled.si_signo)
 
 
 def descendants():
@@ -89,23 +89,18 @@ def kill_descendants():
 def main(seconds, command):
     """Returns the status."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGALRM, raiser(TimeIsOver))
-    for number in signal.SIGHUP, signal.SIGINT, signal.SIGTERM:
-        signal.signal(number, raiser(Ended))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING | {signal.SIGCHLD})
     what = " ".join(command)
-    process = os.posix_spawnp(command[0], command, os.environ)
+    process = os.posix_spawnp(command[0], command, os.environ, setsigmask=before)
     try:
         status = wait_for(process, int(seconds))
-    except Ended as ended:
-        status = 128 + ended.args[0]
-    except TimeIsOver:
-        status = TIME_IS_OVER
-        print("# not done after %s s: %s" % (seconds, what), file=sys.stderr, flush=True)
-        os.kill(process, signal.SIGABRT)
-        try:
+        if status is None:
+            status = TIME_IS_OVER
+            print("# not done after %s s: %s" % (seconds, what), file=sys.stderr, flush=True)
+            os.kill(process, signal.SIGABRT)
             wait_for(process, GRACE)
-        except TimeIsOver:
-            pass
+    except Interrupted as interrupted:
+        status = 128 + interrupted.args[0]
     left = kill_descendants()
     if left:
         print("# left by %s, and killed: %s" % (what, " ".join(left)), file=sys.stderr)
