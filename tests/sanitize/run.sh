@@ -24,12 +24,12 @@ make -s -C "$top/extension" install BUILD="$top/build/sanitize/extension" PG_CON
 	COPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" >/dev/null
 bindir=$(dirname "$private")
 mv "$bindir/postgres" "$bindir/postgres.real"
-# What a server has at its end is no leak: processes end without giving memory back.
+# It says that it is the script, which is what "pg_ctl restart" starts. What a process has at its end is no leak.
 cat >"$bindir/postgres" <<POSTGRES
-#!/bin/sh
+#!/bin/bash
 export ASAN_OPTIONS="\$ASAN_OPTIONS:detect_leaks=0"
 export LD_PRELOAD="$(gcc -print-file-name=libasan.so)"
-exec "$bindir/postgres.real" "\$@"
+exec -a "$bindir/postgres" "$bindir/postgres.real" "\$@"
 POSTGRES
 chmod 755 "$bindir/postgres"
 timeout --kill-after=1 30 "$bindir/postgres" --version || {
