@@ -796,6 +796,20 @@ CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAUL
 COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer, text) IS
 'As create_chat(text, ...), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
+CREATE FUNCTION chat_internal.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_messages_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'Imports messages into a chat as they are elsewhere, from arrays of equal length; those with a default may be NULL, whole or by element. Each keeps its number, times, sender, metadata and key, and its revision, unless readers of the chat would miss it by that: then it takes the next. One with deleted_at is a tombstone, without body, sender, metadata and edited_at. Returns an outcome for each, as create_messages does: replayed is true for one that is there already as it is, which is left alone, so that an import may be repeated. Errors of an item: 23502 number, created_at or body blank, 22001 too long, 23514 metadata no object or content of a tombstone, 22003 number or revision below 1, 22008 a time that is not finite, 23505 number of another message, or key taken, 54000 no revision left. Errors: P0002 no such application or chat, 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat_internal.import_messages(token text, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_messages_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'As import_messages(integer, ...), by the application''s token. The role chat_api may not execute it, unless it is granted that: who may import may say who has written what, and when.';
+
 CREATE FUNCTION chat_internal.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
 	RETURNS chat.message
 	AS 'MODULE_PATHNAME', 'chat_update_message_by_id'
@@ -873,6 +887,8 @@ ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_application_json(text, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_chat_json(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
@@ -999,6 +1015,8 @@ GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], int
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
+	chat.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
+	chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
 	chat.list_changes(integer, integer, integer, integer, integer),
 	chat.list_changes(text, integer, integer, integer, integer),
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),

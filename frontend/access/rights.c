@@ -35,6 +35,7 @@ static const Right rights[] = {
 	{"GET", "/applications/{token}/chats/{chat}/cursors", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats/{chat}/cursors/{reader}", SCOPE_READ, REACH_CHAT, 0},
 	{"PUT", "/applications/{token}/chats/{chat}/cursors/{reader}", SCOPE_WRITE, REACH_CHAT, 0},
+	{"POST", "/applications/{token}/chats/{chat}/import", SCOPE_ADMIN, REACH_KEYS, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages", SCOPE_READ, REACH_CHAT, 0},
 	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},

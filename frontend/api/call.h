@@ -43,6 +43,7 @@ typedef struct Call
 	char	   *own_chats;		/* of a user, as an array of PostgreSQL; NULL: all, or no user's */
 	char		key[KEY_LENGTH_MAX + 1];	/* that it is executed once by; see request_header.h */
 	struct MessageItems *items; /* that it creates; NULL: not many */
+	struct Import *import;		/* that it makes; NULL: none */
 	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */

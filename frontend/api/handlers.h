@@ -43,6 +43,9 @@ extern void messages_create_any(Request *request);
 /* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);
 
+/* POST .../import: takes messages from elsewhere as they are. */
+extern void messages_import(Request *request);
+
 /* GET .../messages/changes: what came after a position of a chat. */
 extern void changes_list(Request *request);
 

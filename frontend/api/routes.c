@@ -15,6 +15,9 @@ static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", NULL};
+static const char *const imported_fields[] = {
+	"number", "body", "created_at", "sender", "metadata", "edited_at", "deleted_at", "revision", "key", NULL
+};
 static const char *const changed_fields[] = {"body", "metadata", NULL};
 static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
 static const char *const cursor_fields[] = {"number", "back", NULL};
@@ -36,6 +39,8 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/chats/{chat}/cursors", .get = cursors_list},
 	{.pattern = "/applications/{token}/chats/{chat}/cursors/{reader}", .get = cursor_show, .put = cursor_set,
 	.fields = cursor_fields},
+	{.pattern = "/applications/{token}/chats/{chat}/import", .post = messages_import, .fields = imported_fields,
+	.takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
 	.fields = message_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},

@@ -36,6 +36,10 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ")"},
 	[CREATE_ALL_MESSAGES] = {"create_all_messages",
 	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ", atomic => true)"},
+	[IMPORT_MESSAGES] = {"import_messages",
+		"SELECT number, sqlstate, field, message, NULL, NULL, revision, replayed"
+		" FROM chat.import_messages($1::text, $2::integer, $3::integer[], $4::text[], $5::text[]::timestamptz[], $6::text[],"
+	" $7::jsonb[], $8::text[]::timestamptz[], $9::text[]::timestamptz[], $10::integer[], $11::text[])"},
 	[UPDATE_MESSAGE] = {"update_message",
 		"SELECT sqlstate, field, message, current, revision, deleted"
 	" FROM chat.update_message_json($1::text, $2::integer, $3::integer, $4::text, $5::jsonb, $6::integer, $7::text)"},
