@@ -122,7 +122,7 @@ respond_failure(Request *request, const Failure *failure)
 		respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", failure->message);
 		return;
 	}
-	log_event("database: error %s: %s", sqlstate, failure->message);
+	log_event("database: error %s: %s, in request %s", sqlstate, failure->message, request->id.text);
 	/* A user's constraint: its name and its table's are not for clients. */
 	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
 		respond_error(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "The database does not take this.");
@@ -182,6 +182,7 @@ call_begin(Request *request, StatementId statement,
 		.statement = statement,
 		.max_rows = 1,
 		.since = request->started_at,
+		.label = request->id.text,
 		.waiting = request->share ? &request->share->queued : NULL,
 		.succeeded = on_success,
 		.failed = on_failure,

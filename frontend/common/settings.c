@@ -56,6 +56,7 @@ static const Setting table[] = {
 	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600},
 	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600},
 	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1},
+	{"access-log-json", "CHATD_ACCESS_LOG_JSON", NULL, "log each request as a line of JSON", NULL, &settings.access_log_json, 0, 1},
 	{"require-keys", "CHATD_REQUIRE_KEYS", NULL, "refuse requests without a key or a token that an application signed", NULL, &settings.require_keys, 0, 1},
 	{"open", "CHATD_OPEN", NULL, "serve everybody, without keys, on an address that is not loopback", NULL, &settings.open, 0, 1},
 	{"trust-tokens", "CHATD_TRUST_TOKENS", "read|write", "scope of an application's token in the path, with keys required", &settings.trust_tokens, NULL, 0, 0},

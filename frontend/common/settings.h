@@ -27,6 +27,7 @@ typedef struct Settings
 	int			write_timeout;
 	int			statement_timeout;
 	int			access_log;
+	int			access_log_json;
 	int			require_keys;
 	int			open;			/* to everybody who reaches the address */
 	const char *trust_tokens;	/* the scope that a token in the path is enough for, or NULL */

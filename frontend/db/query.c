@@ -3,6 +3,7 @@
  *		A query: one statement with its parameters and callbacks.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/loop.h"
@@ -10,6 +11,9 @@
 #include "db/availability.h"
 #include "db/query.h"
 #include "db/result.h"
+
+#define LABEL_PREFIX "X-Request-Id:"	/* the extension knows labels by it */
+#define MORE_SIZE sizeof(" and 1000000 more")
 
 void
 query_push(QueryQueue *queue, Query *query)
@@ -98,12 +102,43 @@ query_add_pair(Query *query, int first, int second)
 	query->values[query->count++] = (QueryValue) {.first = first, .number = first ? second : 0};
 }
 
+const char *
+queries_label(const Query *first, char label[LABEL_SIZE])
+{
+	size_t		used = strlen(LABEL_PREFIX);
+	int			left_out = 0;
+
+	memcpy(label, LABEL_PREFIX, used);
+	for (const Query *query = first; query; query = query->next)
+	{
+		size_t		length = query->label ? strlen(query->label) : 0;
+
+		if (length == 0)
+			continue;
+		if (used + 1 + length + MORE_SIZE >= LABEL_SIZE)
+		{
+			left_out++;
+			continue;
+		}
+		label[used++] = ' ';
+		memcpy(label + used, query->label, length);
+		used += length;
+	}
+	if (used == strlen(LABEL_PREFIX))
+		return NULL;
+	if (left_out > 0)
+		used += snprintf(label + used, MORE_SIZE, " and %d more", left_out);
+	label[used] = '\0';
+	return label;
+}
+
 void
 query_send(Session *session, Query *query,
 		   void (*done) (Operation *operation, const PGresult *result))
 {
 	char		numbers[QUERY_VALUES][sizeof("{2147483647,2147483647}")];
 	const char *values[QUERY_VALUES];
+	char		label[LABEL_SIZE];
 	Parameters	parameters = {.count = query->count, .values = values};
 
 	for (int i = 0; i < query->count; i++)
@@ -116,6 +151,8 @@ query_send(Session *session, Query *query,
 		else
 			snprintf(numbers[i], sizeof(numbers[i]), "%d", value->number);
 	}
+	query->next = NULL;
+	parameters.label = queries_label(query, label);
 	query->operation.done = done;
 	session_send(session, &query->operation, query->statement, &parameters);
 }

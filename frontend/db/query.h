@@ -23,6 +23,7 @@
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
 #define QUERY_VALUES 7			/* the most parameters of a statement */
+#define LABEL_SIZE 512
 
 /* A parameter: a text, a number, or the array of two numbers. */
 typedef struct QueryValue
@@ -54,6 +55,7 @@ struct Query
 	QueryValue	values[QUERY_VALUES];
 	int			max_rows;		/* of a read's result */
 	uint64_t	since;			/* when its wait began, see queries_expire() */
+	const char *label;			/* what it is for, see queries_label(); or NULL */
 
 	/* The rows of the result, which are valid during the call. */
 	void		(*succeeded) (Query *query, const Rows *rows);
@@ -111,6 +113,14 @@ extern void query_add_number(Query *query, int number);
 
 /* Adds an array of two numbers as the next parameter; null if the first is 0. */
 extern void query_add_pair(Query *query, int first, int second);
+
+/*
+ * Writes the label of a statement for these queries, from the first on by their links: what it is
+ * for, as far as there is room. It is a parameter that no statement uses. If the statement
+ * fails, the extension adds it to what the server logs (request_label.c there); the server itself
+ * shows it with the parameters of slow statements. Returns label, or NULL if no query has one.
+ */
+extern const char *queries_label(const Query *first, char label[LABEL_SIZE]);
 
 /* Sends the query by itself; done is called with its operation and result. */
 extern void query_send(Session *session, Query *query,

@@ -235,7 +235,8 @@ batch_send(Session *session, Batch *batch)
 	int			lengths[QUERY_VALUES + 1];
 	int			formats[QUERY_VALUES + 1];
 	char		max_size[16];
-	Parameters	parameters = {first->count, values, lengths, formats, 0};
+	char		label[LABEL_SIZE];
+	Parameters	parameters = {first->count, values, lengths, formats, 0, queries_label(first, label)};
 	bool		complete = true;
 
 	for (int i = 0; i < first->count; i++)

@@ -248,6 +248,26 @@ session_sync(Session *session)
 	session->unsynced = false;
 }
 
+/* Sends a statement with its label as the last parameter. Returns false if that failed. */
+static bool
+send_prepared(PGconn *connection, const char *name, const Parameters *parameters)
+{
+	const char *values[PARAMETERS_MAX + 1];
+	int			lengths[PARAMETERS_MAX + 1];
+	int			formats[PARAMETERS_MAX + 1];
+	int			count = parameters->count;
+
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = parameters->values[i];
+		lengths[i] = parameters->lengths ? parameters->lengths[i] : 0;
+		formats[i] = parameters->formats ? parameters->formats[i] : 0;
+	}
+	values[count] = parameters->label;
+	lengths[count] = formats[count] = 0;
+	return PQsendQueryPrepared(connection, name, count + 1, values, lengths, formats, parameters->result_format) == 1;
+}
+
 void
 session_send(Session *session, Operation *operation, StatementId statement,
 			 const Parameters *parameters)
@@ -265,9 +285,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	session->last = operation;
 	session->in_flight++;
 	session->large += operation->large;
-	if (!PQsendQueryPrepared(session->connection, statements[statement].name, parameters->count,
-							 parameters->values, parameters->lengths, parameters->formats,
-							 parameters->result_format))
+	if (!send_prepared(session->connection, statements[statement].name, parameters))
 		session->broken = true;
 	session->unsynced = true;
 	if (alone)

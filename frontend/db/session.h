@@ -52,6 +52,7 @@ typedef struct Parameters
 	const int  *lengths;
 	const int  *formats;
 	int			result_format;
+	const char *label;			/* see queries_label(); NULL: none */
 } Parameters;
 
 typedef enum SessionState

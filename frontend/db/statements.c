@@ -5,6 +5,9 @@
  * The casts select the variants of the extension's functions that take a token.
  * Text that is copied into responses is returned as JSON, messages as a whole.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "db/statements.h"
 
 const Statement statements[STATEMENT_COUNT] = {
@@ -63,3 +66,14 @@ const Statement statements[STATEMENT_COUNT] = {
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
 };
+
+int
+statement_parameters(const Statement *statement)
+{
+	int			count = 0;
+
+	for (const char *at = statement->text; (at = strchr(at, '$')) != NULL; at++)
+		if (atoi(at + 1) > count)
+			count = atoi(at + 1);
+	return count;
+}

@@ -55,6 +55,12 @@ typedef struct Statement
 /* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */
 #define PAGE_BYTES (1024 * 1024)
 
+/* The most parameters of a statement. */
+#define PARAMETERS_MAX 9
+
 extern const Statement statements[STATEMENT_COUNT];
+
+/* How many parameters the text of a statement names. */
+extern int	statement_parameters(const Statement *statement);
 
 #endif

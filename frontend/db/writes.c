@@ -241,7 +241,8 @@ batch_send(Session *session, Batch *batch)
 	const char *values[MESSAGE_VALUES];
 	int			lengths[MESSAGE_VALUES];
 	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1};
-	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
+	char		label[LABEL_SIZE];
+	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0, queries_label(batch->messages.first, label)};
 	int			count = batch->messages.count;
 	bool		complete = true;
 

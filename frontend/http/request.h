@@ -18,6 +18,7 @@
 #include "http/connection.h"
 #include "http/field.h"
 #include "http/framing.h"
+#include "http/request_id.h"
 #include "http/uri.h"
 
 /* The most variable segments that a path may have. */
@@ -51,7 +52,9 @@ struct Request
 	Connection *client;			/* NULL if out of memory */
 	Share	   *share;			/* of the client's address; NULL if out of memory */
 	RequestPhase phase;
+	RequestId	id;
 	uint64_t	started_at;
+	uint64_t	received_at;	/* the same by loop_clock() */
 	const char *received_target;	/* in libmicrohttpd's buffer; only for framing.c */
 
 	/* the head */
