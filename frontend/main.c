@@ -79,6 +79,11 @@ on_signal(void *owner, uint32_t events)
 	(void) events;
 	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
+	if (info.ssi_signo == SIGHUP)
+	{
+		gate_reload();
+		return;
+	}
 	log_event("stopping");
 	if (settings.loops == 1)
 		service_manager_tell("STOPPING=1");
@@ -87,15 +92,15 @@ on_signal(void *owner, uint32_t events)
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
 
-/* Blocks the signals that stop chatd; the loop reads them from a descriptor. */
+/* Blocks the signals that chatd acts on; the loop reads them from a descriptor. */
 static sigset_t
 block_signals(void)
 {
 	sigset_t	signals;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
@@ -193,6 +198,7 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 	while (remaining > 0)
 	{
 		int			child_status;
+		int			signal_number = SIGCHLD;
 		pid_t		ended = waitpid(-1, &child_status, WNOHANG);
 
 		if (ended > 0)
@@ -202,8 +208,14 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 				status = 1;
 		}
 		else
+		{
 			ended = 0;
-		if (ended || sigwaitinfo(&awaited, NULL) != SIGCHLD)
+			signal_number = sigwaitinfo(&awaited, NULL);
+		}
+		if (signal_number == SIGHUP)
+			for (int i = 0; i < count; i++)
+				kill(children[i], SIGHUP);
+		else if (ended || signal_number != SIGCHLD)
 		{
 			if (!stop)
 				service_manager_tell("STOPPING=1");

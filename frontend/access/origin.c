@@ -49,11 +49,12 @@ is_host_name(const char *element, size_t length)
 	return true;
 }
 
-void
-origins_open(void)
+const char *
+origins_read(void)
 {
-	list_each(settings.origins, "origins", "an origin such as https://shop.example", is_origin);
-	list_each(settings.hosts, "hosts", "the name of a host", is_host_name);
+	const char *problem = list_each(settings.origins, "origins", "an origin such as https://shop.example", is_origin);
+
+	return problem ? problem : list_each(settings.hosts, "hosts", "the name of a host", is_host_name);
 }
 
 /* Returns whether a list has an element, regardless of letter case. */
