@@ -33,6 +33,7 @@
 #include "http/daemon.h"
 #include "http/listener.h"
 #include "http/server.h"
+#include "metrics/figures.h"
 
 #define TICK 1000
 #define STOP_TIMEOUT 5000		/* for accepted requests to be answered, ms */
@@ -251,6 +252,7 @@ run_loops(const Listeners *listeners, pid_t *children, int count, const sigset_t
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			if (getppid() != parent)
 				return 1;
+			figures_take(i);
 			for (int other = 0; other < count; other++)
 				if (other != i)
 					listeners_close(&listeners[other]);
@@ -289,6 +291,7 @@ main(int argc, char **argv)
 	settings_read(argc, argv);
 	count = endpoints_read(endpoints);
 	gate_open(endpoints, count);
+	figures_open(settings.loops);
 	signals = block_signals();
 	reserve_descriptors();
 

@@ -966,3 +966,12 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 DROP FUNCTION chat.search_lag(integer);
+
+CREATE FUNCTION chat.figures(OUT name text, OUT label text, OUT value double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_figures'
+	LANGUAGE C STABLE ROWS 60;
+COMMENT ON FUNCTION chat.figures() IS
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+REVOKE ALL ON FUNCTION chat.figures() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.figures() TO chat_api;

@@ -18,7 +18,7 @@ call_of(Request *request)
 	return (Call *) request;
 }
 
-static Call *
+Call *
 call_of_query(Query *query)
 {
 	return (Call *) ((char *) query - offsetof(Call, query));

@@ -49,6 +49,9 @@ extern void ticket_create(Request *request);
 /* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
 
+/* GET /metrics: figures for monitoring. */
+extern void metrics_show(Request *request);
+
 /* GET /readyz: whether chatd can serve; 503 with the reason if not. */
 extern void readiness_show(Request *request);
 

@@ -7,6 +7,7 @@
 #include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/metrics.h"
 #include "api/routes.h"
 #include "common/settings.h"
 #include "http/response.h"
@@ -31,7 +32,17 @@ static const Route routes[] = {
 	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL},
 	{"/healthz", health_show, NULL, NULL},
 	{"/readyz", readiness_show, NULL, NULL},
+	{"/metrics", metrics_show, NULL, NULL},
 };
+
+_Static_assert(sizeof(routes) / sizeof(routes[0]) < FIGURE_NO_ROUTE, "there are more routes than figures");
+
+void
+routes_name(const char *names[FIGURE_ROUTES])
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		names[i] = routes[i].pattern;
+}
 
 /* GET /: lists the paths. */
 static void

@@ -11,6 +11,7 @@
 #include "db/availability.h"
 #include "db/query.h"
 #include "db/result.h"
+#include "metrics/figures.h"
 
 #define LABEL_PREFIX "X-Request-Id:"	/* the extension knows labels by it */
 #define MORE_SIZE sizeof(" and 1000000 more")
@@ -53,6 +54,7 @@ query_may_wait(const Query *query, int others)
 void
 query_begin_wait(Query *query)
 {
+	query->queued_at = loop_clock();
 	if (query->waiting)
 		++* query->waiting;
 }
@@ -60,6 +62,7 @@ query_begin_wait(Query *query)
 void
 query_end_wait(Query *query)
 {
+	histogram_add(&figures->waits[query->pool], time_bounds, loop_clock() - query->queued_at);
 	if (query->waiting)
 		--* query->waiting;
 }
@@ -153,6 +156,7 @@ query_send(Session *session, Query *query,
 	}
 	query->next = NULL;
 	parameters.label = queries_label(query, label);
+	histogram_add(&figures->batches[session->pool], size_bounds, 1);
 	query->operation.done = done;
 	session_send(session, &query->operation, query->statement, &parameters);
 }

@@ -50,7 +50,7 @@ struct Query
 {
 	Operation	operation;
 	StatementId statement;
-	Pool		pool;			/* of a read */
+	Pool		pool;			/* of a read; POOL_WRITE: of a write */
 	int			count;
 	QueryValue	values[QUERY_VALUES];
 	int			max_rows;		/* of a read's result */
@@ -64,6 +64,7 @@ struct Query
 	void		(*failed) (Query *query, const Failure *failure);
 
 	Query	   *next;			/* in a queue or a batch */
+	uint64_t	queued_at;		/* by loop_clock() */
 
 	uint64_t	order;			/* see keyed_queue.c */
 	struct QueryKey *key;
@@ -93,10 +94,10 @@ extern Query *query_pop(QueryQueue *queue);
  */
 extern bool query_may_wait(const Query *query, int others);
 
-/* Counts the query as waiting. */
+/* Counts the query as waiting from now on. */
 extern void query_begin_wait(Query *query);
 
-/* No longer counts the query as waiting. */
+/* No longer counts the query as waiting, and notes for how long it has. */
 extern void query_end_wait(Query *query);
 
 /* A hash of a text. */

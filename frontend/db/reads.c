@@ -33,6 +33,7 @@
 #include "db/parameters.h"
 #include "db/reads.h"
 #include "db/sessions.h"
+#include "metrics/figures.h"
 
 #define BATCH_QUERIES 200		/* in one call, at most */
 #define BATCH_ROWS 2000			/* in one call, at most, unless it is a single query */
@@ -264,6 +265,7 @@ batch_send(Session *session, Batch *batch)
 		values[parameters.count] = max_size;
 		formats[parameters.count++] = 0;
 	}
+	histogram_add(&figures->batches[POOL_READ], size_bounds, batch->queries.count);
 	if (complete)
 		session_send(session, &batch->operation, first->statement, &parameters);
 	else
@@ -321,6 +323,9 @@ reads_dispatch(void)
 		;
 	while (searches.count > 0 && dispatch_search())
 		;
+	figures->queued[QUEUE_OF_READS] = reads.count;
+	figures->queued[QUEUE_OF_LARGE_READS] = large_reads.count;
+	figures->queued[QUEUE_OF_SEARCHES] = searches.count;
 }
 
 void

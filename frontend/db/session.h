@@ -42,6 +42,7 @@ typedef struct Operation
 	bool		large;			/* its result is expected to be large */
 	struct Operation *next;
 	uint64_t	started_at;		/* when it became the first in flight */
+	uint64_t	sent_at;		/* by loop_clock() */
 } Operation;
 
 /* Parameters of a statement, as PQsendQueryPrepared() takes them. */

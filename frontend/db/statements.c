@@ -63,6 +63,8 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.create_ticket($1::text, $2::bytea, $3::text)"},
 	[USE_TICKET] = {"use_ticket",
 	"SELECT chat.use_ticket($1::text, $2::bytea)"},
+	[GET_FIGURES] = {"get_figures",
+	"SELECT name, label, value FROM chat.figures()"},
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
 };

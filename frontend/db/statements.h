@@ -27,6 +27,7 @@ typedef enum StatementId
 	GET_TOKENS,
 	CREATE_TICKET,
 	USE_TICKET,
+	GET_FIGURES,
 	GET_BACKEND,
 	STATEMENT_COUNT
 } StatementId;

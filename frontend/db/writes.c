@@ -34,6 +34,7 @@
 #include "db/result.h"
 #include "db/sessions.h"
 #include "db/writes.h"
+#include "metrics/figures.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
@@ -267,6 +268,7 @@ batch_send(Session *session, Batch *batch)
 		values[i] = arrays[i].bytes;
 		lengths[i] = (int) arrays[i].used;
 	}
+	histogram_add(&figures->batches[POOL_WRITE], size_bounds, count);
 	if (complete)
 	{
 		batch->operation.done = batch_done;
@@ -398,12 +400,12 @@ void
 writes_dispatch(void)
 {
 	if (!database_ready(POOL_WRITE))
-	{
 		give_up();
-		return;
-	}
-	while (dispatch())
-		;
+	else
+		while (dispatch())
+			;
+	figures->queued[QUEUE_OF_MESSAGES] = messages.count;
+	figures->queued[QUEUE_OF_CREATIONS] = creations.count;
 }
 
 void

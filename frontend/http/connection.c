@@ -29,6 +29,7 @@
 #include "http/daemon.h"
 #include "http/error_body.h"
 #include "http/request_id.h"
+#include "metrics/figures.h"
 
 #define DRAIN_READS 16
 #define DESCRIPTORS_MAX (1024 * 1024)	/* of a process, that clients can have */
@@ -84,6 +85,7 @@ connection_begin(struct MHD_Connection *connection)
 	if (connections)
 		connections->previous = client;
 	connections = client;
+	figures->connections++;
 	return client;
 }
 
@@ -99,6 +101,7 @@ connection_end(Connection *client)
 	if (client->share)
 		share_leave(client->share);
 	by_fd[client->fd] = NULL;
+	figures->connections--;
 	free(client);
 }
 

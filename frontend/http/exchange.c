@@ -16,6 +16,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "metrics/figures.h"
 
 static void
 request_free(const Service *service, Request *request)
@@ -81,6 +82,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 {
 	Request    *request = *context;
 	Connection *client = connection_of(connection);
+	unsigned	status;
 
 	(void) code;
 	*context = NULL;
@@ -88,8 +90,11 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 		connection_enter(client, CONNECTION_IDLE);
 	if (request == NULL)
 		return;
+	status = request->status == 0 && client ? client->refused : request->status;
 	if ((settings.access_log || settings.access_log_json) && request->target)
-		access_log(request, request->status == 0 && client ? client->refused : request->status);
+		access_log(request, status);
+	figures_count_request(request->route ? (int) (request->route - ((const Service *) service)->routes) : FIGURE_NO_ROUTE,
+						  request->method, status, loop_clock() - request->received_at);
 	if (client)
 	{
 		client->request = NULL;

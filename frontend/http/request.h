@@ -79,6 +79,7 @@ struct Request
 	struct MHD_Response *response;
 	unsigned	status;			/* 0: none yet */
 	size_t		response_length;
+	const char *content_type;	/* of a body that comes with 200; NULL: JSON */
 	bool		closes;			/* the connection, after the response */
 };
 

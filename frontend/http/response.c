@@ -1,6 +1,6 @@
 /*
  * response.c
- *		The ways to respond to a request. Every body is JSON.
+ *		The ways to respond to a request. Every body is JSON, unless its type is set.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ respond(Request *request, unsigned status, char *body)
 	{
 		share_take(request->share, MEMORY_OF_RESPONSES, length);
 		if (body)
-			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
+			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE,
+									request->content_type && status == MHD_HTTP_OK ? request->content_type : CONTENT_TYPE);
 		if (daemon_is_stopping())
 			response_close(request);
 	}
