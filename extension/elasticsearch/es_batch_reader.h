@@ -17,7 +17,8 @@ typedef struct EsBatchReader
 	int32		index;
 	ChatKeyQueue *chats;		/* to look at */
 	ChatKeyQueue *later;		/* to look at again, after a while */
-	HTAB	   *under_way;		/* through which number each chat was read, of those under way, and others */
+	HTAB	   *under_way;		/* through which number each chat was read, of those under way, and
+								 * others */
 	bool		scanning;		/* any chat may have something */
 	bool		scan_again;		/* from the first on, when this scan is over */
 	ChatKey		scan_position;

@@ -74,8 +74,8 @@ typedef struct PlainTable
 										 * indexes */
 	int			indexes_count;
 	PlainIndex	indexes[PLAIN_INDEXES_MAX];
-	TupleDesc	short_row;		/* of new rows without values in the columns after its own; NULL: they
-								 * have all columns */
+	TupleDesc	short_row;		/* of new rows without values in the columns after its own; NULL:
+								 * they have all columns */
 	const char *obstacles[ROW_OPERATIONS];	/* why it is not done without a statement; NULL: it is */
 } PlainTable;
 

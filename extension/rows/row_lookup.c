@@ -65,7 +65,7 @@ row_key_of_chat(int32 application, int32 chat)
 	return key_of_integers(KEY_FIRST, 2, (int[]) {CHATS_APPLICATION, CHATS_NUMBER}, (int32[]) {application, chat});
 }
 
-/* The key of a row of chat.applications, by the token, which must live as long. */
+/* The key of a row of chat.messages. */
 RowKey
 row_key_of_message(int32 application, int32 chat, int32 number)
 {
@@ -73,6 +73,7 @@ row_key_of_message(int32 application, int32 chat, int32 number)
 						   (int32[]) {application, chat, number});
 }
 
+/* The key of a row of chat.applications, by the token, which must live as long. */
 RowKey
 row_key_of_token(text *token)
 {
