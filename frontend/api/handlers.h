@@ -49,6 +49,9 @@ extern void ticket_create(Request *request);
 /* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
 
+/* GET /openapi.json: the description of the API. */
+extern void description_show(Request *request);
+
 /* GET /metrics: figures for monitoring. */
 extern void metrics_show(Request *request);
 

@@ -32,6 +32,7 @@ static const Route routes[] = {
 	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL},
 	{"/healthz", health_show, NULL, NULL},
 	{"/readyz", readiness_show, NULL, NULL},
+	{"/openapi.json", description_show, NULL, NULL},
 	{"/metrics", metrics_show, NULL, NULL},
 };
 

@@ -10,6 +10,7 @@
 #include "common/settings.h"
 #include "http/daemon.h"
 #include "http/error_body.h"
+#include "http/problem.h"
 #include "http/response.h"
 
 #define CONTENT_TYPE "application/json; charset=utf-8"
@@ -21,8 +22,15 @@
 static void
 respond(Request *request, unsigned status, char *body)
 {
-	size_t		length = body ? strlen(body) : 0;
+	const char *type = request->content_type && status == MHD_HTTP_OK ? request->content_type : CONTENT_TYPE;
+	size_t		length;
 
+	if (body && status >= MHD_HTTP_BAD_REQUEST && problem_is_wanted(request))
+	{
+		body = problem_body(status, body);
+		type = PROBLEM_TYPE;
+	}
+	length = body ? strlen(body) : 0;
 	request->status = status;
 	request->response_length = length;
 	request->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
@@ -30,8 +38,7 @@ respond(Request *request, unsigned status, char *body)
 	{
 		share_take(request->share, MEMORY_OF_RESPONSES, length);
 		if (body)
-			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE,
-									request->content_type && status == MHD_HTTP_OK ? request->content_type : CONTENT_TYPE);
+			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 		if (daemon_is_stopping())
 			response_close(request);
 	}

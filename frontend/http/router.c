@@ -15,7 +15,7 @@
 #define PIECES_MAX 8			/* of a path that has a route */
 
 static const char *const known_methods[] = {
-	"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
+	"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE", "QUERY",
 };
 
 /* A segment of a path, with the slash before it. */
