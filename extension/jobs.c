@@ -12,6 +12,7 @@
 #include "elasticsearch/es_sync_job.h"
 #include "elasticsearch/es_verify_job.h"
 #include "jobs.h"
+#include "purge/purge_job.h"
 #include "redis/redis_mirror_job.h"
 
 /* In the order in which they run if several are due. */
@@ -19,6 +20,7 @@ static Job *const jobs[] = {
 	&recount_queue_job,
 	&recount_chats_job,
 	&recount_applications_job,
+	&purge_job,
 	&redis_mirror_job,
 	&es_sync_job,
 	&es_verify_job

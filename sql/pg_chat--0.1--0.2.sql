@@ -23,14 +23,24 @@ REVOKE ALL ON SCHEMA chat_internal FROM PUBLIC;
 -- Tables
 ---------------------------------------------------------------------------
 
+ALTER TABLE chat.applications ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C",
+	ADD COLUMN key text COLLATE "C";
+CREATE UNIQUE INDEX applications_key_key ON chat.applications (key) WHERE key IS NOT NULL;
+CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. key: what its creator named it by, to create it once, until its token is rotated. One with deleted_at is gone for all functions, has neither its token nor its name nor its key any more, and waits for its rows to be purged, by the worker of the database that deleted_in names.';
+
 ALTER TABLE chat.chats RENAME COLUMN last_number TO last_message_number;
-ALTER TABLE chat.chats ADD COLUMN last_revision integer NOT NULL DEFAULT 0;
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them.';
+ALTER TABLE chat.chats ADD COLUMN last_revision integer NOT NULL DEFAULT 0,
+	ADD COLUMN deleted_at timestamptz, ADD COLUMN deleted_in text COLLATE "C",
+	ADD COLUMN key text COLLATE "C";
+CREATE UNIQUE INDEX chats_key_key ON chat.chats (application_id, key) WHERE key IS NOT NULL;
+CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. key: what its creator named it by, to create it once. One with deleted_at is gone for all functions, and waits for its messages to be purged, by the worker of the database that deleted_in names.';
 
 -- Messages that are there have no revision, that is null.
 ALTER TABLE chat.messages ADD COLUMN sender text, ADD COLUMN metadata jsonb,
 	ADD COLUMN edited_at timestamptz, ADD COLUMN deleted_at timestamptz, ADD COLUMN revision integer,
-	ADD COLUMN key text, ADD COLUMN key_digest bytea;
+	ADD COLUMN key text COLLATE "C", ADD COLUMN key_digest bytea;
 ALTER TABLE chat.messages ALTER COLUMN revision SET DEFAULT 0;
 CREATE UNIQUE INDEX messages_revision_key ON chat.messages (application_id, chat_number, revision) WHERE revision > 0;
 CREATE UNIQUE INDEX messages_key_key ON chat.messages (application_id, chat_number, key) WHERE key IS NOT NULL;
@@ -246,17 +256,26 @@ ALTER FUNCTION chat.retry_failed_documents(integer, integer) SECURITY INVOKER RE
 
 -- No command gives a function more arguments and leaves it what was granted on it,
 -- and what depends on it: it takes over those of one that is there for this alone.
-CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat_internal.create_application(name text, key text DEFAULT NULL, OUT id integer, OUT token text)
+	AS 'MODULE_PATHNAME', 'chat_create_application'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_chat(application integer, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_create_chat_by_id'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_chat(token text, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'chat_create_chat_by_token'
+	LANGUAGE C VOLATILE;
+CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
 	LANGUAGE C VOLATILE ROWS 100;
-CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE ROWS 100;
@@ -277,31 +296,43 @@ CREATE FUNCTION chat_internal.last_messages(token text, chat integer, "limit" in
 	AS 'MODULE_PATHNAME', 'chat_last_messages_by_token'
 	LANGUAGE C STABLE ROWS 100;
 UPDATE pg_catalog.pg_proc AS p
-SET (pronargs, pronargdefaults, proargtypes, proargnames, proargdefaults) =
-	(SELECT n.pronargs, n.pronargdefaults, n.proargtypes, n.proargnames, n.proargdefaults FROM pg_catalog.pg_proc AS n WHERE n.oid = f.new)
+SET (pronargs, pronargdefaults, proargtypes, proallargtypes, proargmodes, proargnames, proargdefaults) =
+	(SELECT n.pronargs, n.pronargdefaults, n.proargtypes, n.proallargtypes, n.proargmodes, n.proargnames, n.proargdefaults FROM pg_catalog.pg_proc AS n WHERE n.oid = f.new)
 FROM (VALUES
-	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb)'::regprocedure),
-	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb)'::regprocedure),
-	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure),
-	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[])'::regprocedure),
+	('chat.create_application(text)'::regprocedure, 'chat_internal.create_application(text, text)'::regprocedure),
+	('chat.create_chat(integer, integer)'::regprocedure, 'chat_internal.create_chat(integer, integer, text)'::regprocedure),
+	('chat.create_chat(text, integer)'::regprocedure, 'chat_internal.create_chat(text, integer, text)'::regprocedure),
+	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer)'::regprocedure),
+	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer)'::regprocedure),
+	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean)'::regprocedure),
+	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean)'::regprocedure),
 	('chat.list_messages(integer, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean)'::regprocedure),
 	('chat.list_messages(text, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean)'::regprocedure),
 	('chat.last_messages(integer, integer, integer)'::regprocedure, 'chat_internal.last_messages(integer, integer, integer, text, boolean)'::regprocedure),
 	('chat.last_messages(text, integer, integer)'::regprocedure, 'chat_internal.last_messages(text, integer, integer, text, boolean)'::regprocedure)) AS f (old, new)
 WHERE p.oid = f.old;
 DROP FUNCTION
-	chat_internal.create_message(integer, integer, text, integer, text, jsonb),
-	chat_internal.create_message(text, integer, text, integer, text, jsonb),
-	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]),
-	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]),
+	chat_internal.create_application(text, text),
+	chat_internal.create_chat(integer, integer, text),
+	chat_internal.create_chat(text, integer, text),
+	chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer),
+	chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer),
+	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
+	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
 	chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean),
 	chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean),
 	chat_internal.last_messages(integer, integer, integer, text, boolean),
 	chat_internal.last_messages(text, integer, integer, text, boolean);
-COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb) IS
-'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. Errors: P0002 no such application or chat, 23502 body or sender blank, 22001 body, sender or metadata too long, 23514 metadata no object, 23505 number taken, 22003 number below 1, 54000 no number left.';
-COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
-'Creates many messages, of any applications and chats, from arrays of equal length; numbers, senders and metadata may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number and when it was created, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.create_application(text, text) IS
+'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. key: 1 to 255 characters, not only white space: called again with the same key and the same name, the function creates nothing, and returns the application that it created first, as long as it has its first token. Returns its id and its token, 32 random hex digits. Errors: 23502 name or key blank, 22001 too long, 23505 name taken, or key used with another name.';
+COMMENT ON FUNCTION chat.create_chat(integer, integer, text) IS
+'Creates a chat and returns its number: the next after the highest or, where number is given, that one. number: 1 to 2147483647, free. key: 1 to 255 characters, not only white space, which the application keeps with the chat: called again with the same key, the function creates nothing, and returns the number of the chat that it created first. Errors: P0002 no such application, 23502 key blank, 22001 key too long, 23505 number taken, or key used with another number, 22003 below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_chat(text, integer, text) IS
+'As create_chat(integer, ...), by the application''s token.';
+COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb, text, integer) IS
+'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. key: 1 to 255 characters, not only white space, which the chat keeps with the message: called again with the same key and the same content, the function creates nothing, and returns the number of the message that it created first. if_last: create it only if the chat''s last number is this one, 0 for none yet. Errors: P0002 no such application or chat, 23502 body, sender or key blank, 22001 body, sender, metadata or key too long, 23514 metadata no object, 23505 number taken, or key used with other content, 55000 if_last is not the last number, 22003 number below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; all other arrays may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, when it was created, and replayed, whether it was there by its key already; or the SQLSTATE that create_message would have raised, with field and message, and in number the chat''s last, where if_last is not. A refused message costs the others nothing, unless atomic is true: then all are created, or none, and 40000 is the SQLSTATE of those for which nothing else stands in the way. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
 COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer, text, boolean) IS
 'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000; sender: those of this sender alone; deleted: deleted ones, too. Errors: P0002 no such application or chat, 22023 with the argument''s name.';
@@ -388,12 +419,12 @@ CREATE FUNCTION chat_internal.disable_redundant_checks() RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_disable_redundant_checks'
 	LANGUAGE C VOLATILE STRICT;
 
-CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+CREATE FUNCTION chat_internal.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json, OUT revision integer, OUT deleted boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat_internal.get_messages_json(text[], integer[], integer[]) IS
-'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
+'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. revision is 0 where none is set. Errors: as there.';
 
 CREATE FUNCTION chat_internal.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
 		OUT item integer, OUT messages json, OUT messages_count integer, OUT cut boolean, OUT first integer, OUT last integer)
@@ -426,6 +457,26 @@ CREATE FUNCTION chat_internal.search_application_json(token text, query text, af
 	LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) IS
 'As search_application(text, ...), one row, a page as of list_messages_json: messages also have "chat_number", first and last are ARRAY[chat_number, number]. Errors: as there, and 22023 max_size.';
+
+CREATE FUNCTION chat_internal.delete_chat(application integer, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_id'
+	LANGUAGE C VOLATILE;
+
+CREATE FUNCTION chat_internal.delete_chat(token text, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_token'
+	LANGUAGE C VOLATILE;
+
+CREATE FUNCTION chat_internal.delete_application(application integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_id'
+	LANGUAGE C VOLATILE;
+
+CREATE FUNCTION chat_internal.delete_application(token text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_token'
+	LANGUAGE C VOLATILE;
+
+CREATE PROCEDURE chat_internal.purge()
+	AS 'MODULE_PATHNAME', 'chat_purge'
+	LANGUAGE C;
 
 CREATE TABLE chat_internal.cursors (
 	application_id integer NOT NULL,
@@ -665,17 +716,17 @@ CREATE FUNCTION chat_internal.rfc3339(value timestamptz) RETURNS text
 COMMENT ON FUNCTION chat_internal.rfc3339(timestamptz) IS
 'The time as JSON and REST show it: RFC 3339, UTC, with microseconds, as in 2026-01-02T03:04:05.123456Z, whatever the settings TimeZone and DateStyle. A year beyond 9999 has more digits, one before 1 ends in " BC"; infinity and -infinity are these words.';
 
-CREATE FUNCTION chat_internal.create_application_json(name text, OUT id integer, OUT application json)
+CREATE FUNCTION chat_internal.create_application_json(name text, key text DEFAULT NULL, OUT id integer, OUT application json, OUT replayed boolean)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.create_application_json(text) IS
-'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+COMMENT ON FUNCTION chat_internal.create_application_json(text, text) IS
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
-CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
+CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAULT NULL, key text DEFAULT NULL, OUT chat json, OUT replayed boolean)
 	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer) IS
-'As create_chat(text, integer), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}. Errors: as there.';
+COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer, text) IS
+'As create_chat(text, ...), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
 CREATE FUNCTION chat_internal.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
 	RETURNS chat.message
@@ -703,18 +754,18 @@ CREATE FUNCTION chat_internal.delete_message(token text, chat integer, number in
 COMMENT ON FUNCTION chat_internal.delete_message(text, integer, integer, integer) IS
 'As delete_message(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat_internal.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_update_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) IS
-'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+COMMENT ON FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer, text) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, with its revision, and whether it is deleted, as of get_messages_json. if_sender: the sender that the message is to have, null for any. Errors, as outcomes: as there, and 42501 another sender.';
 
-CREATE FUNCTION chat_internal.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat_internal.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat_internal.delete_message_json(text, integer, integer, integer, text) IS
 'As delete_message(text, ...), with an outcome as of update_message_json.';
 
 CREATE FUNCTION chat_internal.list_changes(application integer, chat integer, after_number integer DEFAULT 0, after_revision integer DEFAULT 0, "limit" integer DEFAULT 100)
@@ -752,14 +803,14 @@ COMMENT ON FUNCTION chat.write_paths() IS
 'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
 ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.create_application_json(text) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.create_chat_json(text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_application_json(text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.create_chat_json(text, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(text, integer, integer, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.delete_message_json(text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.update_message_json(text, integer, integer, text, jsonb, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_message_json(text, integer, integer, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_changes(integer, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_changes(text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) SET SCHEMA chat;
@@ -768,6 +819,24 @@ ALTER FUNCTION chat_internal.list_messages_json(text[], integer[], integer[], in
 ALTER FUNCTION chat_internal.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_messages_json(text, integer, text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.search_application_json(text, text, integer[], integer[], integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_chat(integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_chat(text, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_application(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_application(text) SET SCHEMA chat;
+ALTER PROCEDURE chat_internal.purge() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.delete_chat(integer, integer) IS
+'Deletes a chat with its messages. From the commit on it is gone for all functions, and not counted. Returns whether its rows go with this transaction: those of a chat of 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Until then its number is not free. Errors: P0002 no such application or chat.';
+COMMENT ON FUNCTION chat.delete_chat(text, integer) IS
+'As delete_chat(integer, integer), by the application''s token.';
+COMMENT ON FUNCTION chat.delete_application(integer) IS
+'Deletes an application with its chats and messages. From the commit on its token is void, its name is free, and it is gone for all functions; by its id, chats beyond the first 1,000 are found until the worker has come to them. Returns whether its rows go with this transaction: those of one with 1,000 chats and 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Errors: P0002 no such application.';
+COMMENT ON FUNCTION chat.delete_application(text) IS
+'As delete_application(integer), by the application''s token.';
+COMMENT ON PROCEDURE chat.purge() IS
+'Purges the rows of what was deleted, as the worker does by itself, and also those that came deleted from another database, by a dump or pg_upgrade: in transactions of 1,000 rows, each of which it commits, so that it can be stopped at any time and called again. It passes over what others have locked. Errors: 2D000 called within a transaction.';
+REVOKE ALL ON FUNCTION chat.delete_chat(integer, integer), chat.delete_chat(text, integer), chat.delete_application(integer), chat.delete_application(text) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE chat.purge() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.delete_chat(text, integer), chat.delete_application(text) TO chat_api;
 ALTER TABLE chat_internal.api_keys SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_key(text, text, integer, timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.revoke_key(integer) SET SCHEMA chat;
@@ -840,10 +909,10 @@ REVOKE ALL ON FUNCTION
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(integer, integer, integer, integer),
 	chat.delete_message(text, integer, integer, integer),
-	chat.update_message_json(text, integer, integer, text, jsonb, integer),
-	chat.delete_message_json(text, integer, integer, integer),
-	chat.create_application_json(text),
-	chat.create_chat_json(text, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
+	chat.delete_message_json(text, integer, integer, integer, text),
+	chat.create_application_json(text, text),
+	chat.create_chat_json(text, integer, text),
 	chat.get_messages_json(text[], integer[], integer[]),
 	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
 	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
@@ -856,10 +925,10 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
-	chat.update_message_json(text, integer, integer, text, jsonb, integer),
-	chat.delete_message_json(text, integer, integer, integer),
-	chat.create_application_json(text),
-	chat.create_chat_json(text, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
+	chat.delete_message_json(text, integer, integer, integer, text),
+	chat.create_application_json(text, text),
+	chat.create_chat_json(text, integer, text),
 	chat.get_messages_json(text[], integer[], integer[]),
 	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
 	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),

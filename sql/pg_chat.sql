@@ -53,12 +53,17 @@ CREATE TABLE chat.applications (
 	token text COLLATE "C" NOT NULL,
 	name text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	deleted_at timestamptz,
+	deleted_in text COLLATE "C",
+	key text COLLATE "C",
 	CONSTRAINT applications_pkey PRIMARY KEY (id),
 	CONSTRAINT applications_token_key UNIQUE (token),
 	CONSTRAINT applications_id_check CHECK (id > 0)
 );
 CREATE UNIQUE INDEX applications_name_key ON chat.applications (chat.fold(name) COLLATE "C");
-COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers.';
+CREATE UNIQUE INDEX applications_key_key ON chat.applications (key) WHERE key IS NOT NULL;
+CREATE INDEX applications_deleted ON chat.applications (id) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.applications IS 'Applications: who owns chats. The token is a secret that names the application to its callers. key: what its creator named it by, to create it once, until its token is rotated. One with deleted_at is gone for all functions, has neither its token nor its name nor its key any more, and waits for its rows to be purged, by the worker of the database that deleted_in names.';
 
 CREATE TABLE chat.application_counters (
 	application_id integer NOT NULL,
@@ -77,11 +82,16 @@ CREATE TABLE chat.chats (
 	messages_count integer NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	last_revision integer NOT NULL DEFAULT 0,
+	deleted_at timestamptz,
+	deleted_in text COLLATE "C",
+	key text COLLATE "C",
 	CONSTRAINT chats_pkey PRIMARY KEY (application_id, number),
 	CONSTRAINT chats_application_id_fkey
 		FOREIGN KEY (application_id) REFERENCES chat.applications ON DELETE CASCADE
 ) WITH (fillfactor = 10);
-COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them.';
+CREATE UNIQUE INDEX chats_key_key ON chat.chats (application_id, key) WHERE key IS NOT NULL;
+CREATE INDEX chats_deleted ON chat.chats (application_id, number) WHERE deleted_at IS NOT NULL;
+COMMENT ON TABLE chat.chats IS 'Chats, numbered within their application. last_message_number is the highest message number given, messages_count how many messages there are, last_revision the last revision given to a change of them. key: what its creator named it by, to create it once. One with deleted_at is gone for all functions, and waits for its messages to be purged, by the worker of the database that deleted_in names.';
 
 CREATE TABLE chat.messages (
 	application_id integer NOT NULL,
@@ -94,7 +104,7 @@ CREATE TABLE chat.messages (
 	edited_at timestamptz,
 	deleted_at timestamptz,
 	revision integer DEFAULT 0,
-	key text,
+	key text COLLATE "C",
 	key_digest bytea,
 	CONSTRAINT messages_pkey PRIMARY KEY (application_id, chat_number, number),
 	CONSTRAINT messages_chat_fkey
@@ -504,17 +514,17 @@ COMMENT ON TYPE chat.outcome IS 'What became of one message of create_messages: 
 
 -- Applications
 
-CREATE FUNCTION chat.create_application(name text, OUT id integer, OUT token text)
+CREATE FUNCTION chat.create_application(name text, key text DEFAULT NULL, OUT id integer, OUT token text)
 	AS 'MODULE_PATHNAME', 'chat_create_application'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_application(text) IS
-'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. Returns its id and its token, 32 random hex digits. Errors: 23502 blank, 22001 too long, 23505 taken.';
+COMMENT ON FUNCTION chat.create_application(text, text) IS
+'Creates an application. name: 1 to 255 characters, not only white space, unique without regard to letter case. key: 1 to 255 characters, not only white space: called again with the same key and the same name, the function creates nothing, and returns the application that it created first, as long as it has its first token. Returns its id and its token, 32 random hex digits. Errors: 23502 name or key blank, 22001 too long, 23505 name taken, or key used with another name.';
 
-CREATE FUNCTION chat.create_application_json(name text, OUT id integer, OUT application json)
+CREATE FUNCTION chat.create_application_json(name text, key text DEFAULT NULL, OUT id integer, OUT application json, OUT replayed boolean)
 	AS 'MODULE_PATHNAME', 'chat_create_application_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_application_json(text) IS
-'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}. Errors: as there.';
+COMMENT ON FUNCTION chat.create_application_json(text, text) IS
+'As create_application, and returns, besides the id, the application as REST shows it: {"token": ..., "name": ..., "chats_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
 CREATE FUNCTION chat.rotate_token(application integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_rotate_token_by_id'
@@ -551,23 +561,23 @@ COMMENT ON FUNCTION chat.list_applications(integer, integer, integer) IS
 
 -- Chats
 
-CREATE FUNCTION chat.create_chat(application integer, number integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat.create_chat(application integer, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_chat_by_id'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_chat(integer, integer) IS
-'Creates a chat and returns its number: the next after the highest or, where number is given, that one. number: 1 to 2147483647, free. Errors: P0002 no such application, 23505 taken, 22003 below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_chat(integer, integer, text) IS
+'Creates a chat and returns its number: the next after the highest or, where number is given, that one. number: 1 to 2147483647, free. key: 1 to 255 characters, not only white space, which the application keeps with the chat: called again with the same key, the function creates nothing, and returns the number of the chat that it created first. Errors: P0002 no such application, 23502 key blank, 22001 key too long, 23505 number taken, or key used with another number, 22003 below 1, 54000 no number left.';
 
-CREATE FUNCTION chat.create_chat(token text, number integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat.create_chat(token text, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_chat_by_token'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_chat(text, integer) IS
-'As create_chat(integer, integer), by the application''s token.';
+COMMENT ON FUNCTION chat.create_chat(text, integer, text) IS
+'As create_chat(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.create_chat_json(token text, number integer DEFAULT NULL) RETURNS json
+CREATE FUNCTION chat.create_chat_json(token text, number integer DEFAULT NULL, key text DEFAULT NULL, OUT chat json, OUT replayed boolean)
 	AS 'MODULE_PATHNAME', 'chat_create_chat_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_chat_json(text, integer) IS
-'As create_chat(text, integer), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}. Errors: as there.';
+COMMENT ON FUNCTION chat.create_chat_json(text, integer, text) IS
+'As create_chat(text, ...), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
 CREATE FUNCTION chat.get_chat(application integer, number integer)
 	RETURNS SETOF chat.chat
@@ -597,32 +607,64 @@ CREATE FUNCTION chat.list_chats(token text, after integer DEFAULT NULL, before i
 COMMENT ON FUNCTION chat.list_chats(text, integer, integer, integer) IS
 'As list_chats(integer, ...), by the application''s token.';
 
+-- Deletion
+
+CREATE FUNCTION chat.delete_chat(application integer, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_chat(integer, integer) IS
+'Deletes a chat with its messages. From the commit on it is gone for all functions, and not counted. Returns whether its rows go with this transaction: those of a chat of 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Until then its number is not free. Errors: P0002 no such application or chat.';
+
+CREATE FUNCTION chat.delete_chat(token text, chat integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_chat_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_chat(text, integer) IS
+'As delete_chat(integer, integer), by the application''s token.';
+
+CREATE FUNCTION chat.delete_application(application integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_application(integer) IS
+'Deletes an application with its chats and messages. From the commit on its token is void, its name is free, and it is gone for all functions; by its id, chats beyond the first 1,000 are found until the worker has come to them. Returns whether its rows go with this transaction: those of one with 1,000 chats and 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.delete_application(token text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'chat_delete_application_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_application(text) IS
+'As delete_application(integer), by the application''s token.';
+
+CREATE PROCEDURE chat.purge()
+	AS 'MODULE_PATHNAME', 'chat_purge'
+	LANGUAGE C;
+COMMENT ON PROCEDURE chat.purge() IS
+'Purges the rows of what was deleted, as the worker does by itself, and also those that came deleted from another database, by a dump or pg_upgrade: in transactions of 1,000 rows, each of which it commits, so that it can be stopped at any time and called again. It passes over what others have locked. Errors: 2D000 called within a transaction.';
+
 -- Messages
 
-CREATE FUNCTION chat.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb) IS
-'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. Errors: P0002 no such application or chat, 23502 body or sender blank, 22001 body, sender or metadata too long, 23514 metadata no object, 23505 number taken, 22003 number below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb, text, integer) IS
+'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. key: 1 to 255 characters, not only white space, which the chat keeps with the message: called again with the same key and the same content, the function creates nothing, and returns the number of the message that it created first. if_last: create it only if the chat''s last number is this one, 0 for none yet. Errors: P0002 no such application or chat, 23502 body, sender or key blank, 22001 body, sender, metadata or key too long, 23514 metadata no object, 23505 number taken, or key used with other content, 55000 if_last is not the last number, 22003 number below 1, 54000 no number left.';
 
-CREATE FUNCTION chat.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.create_message(text, integer, text, integer, text, jsonb) IS
+COMMENT ON FUNCTION chat.create_message(text, integer, text, integer, text, jsonb, text, integer) IS
 'As create_message(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+CREATE FUNCTION chat.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
 	LANGUAGE C VOLATILE ROWS 100;
-COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
-'Creates many messages, of any applications and chats, from arrays of equal length; numbers, senders and metadata may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number and when it was created, or the SQLSTATE that create_message would have raised, with field and message. A refused message costs the others nothing. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; all other arrays may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, when it was created, and replayed, whether it was there by its key already; or the SQLSTATE that create_message would have raised, with field and message, and in number the chat''s last, where if_last is not. A refused message costs the others nothing, unless atomic is true: then all are created, or none, and 40000 is the SQLSTATE of those for which nothing else stands in the way. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
-CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL)
+CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE ROWS 100;
-COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]) IS
+COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
 CREATE FUNCTION chat.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
@@ -767,25 +809,25 @@ COMMENT ON FUNCTION chat.search_application(text, text, integer[], integer[], in
 -- while the rows are read, it costs a fraction of rows that are turned into it.
 -- They know an application by its token.
 
-CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json)
+CREATE FUNCTION chat.get_messages_json(tokens text[], chats integer[], numbers integer[], OUT item integer, OUT message json, OUT revision integer, OUT deleted boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_get_messages_json'
 	LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION chat.get_messages_json(text[], integer[], integer[]) IS
-'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. Errors: as there.';
+'As get_messages(text[], ...), each message as {"number": ..., "body": ..., "created_at": ...} and, where they are set, sender, metadata, edited_at, deleted_at and revision; times as by rfc3339. revision is 0 where none is set. Errors: as there.';
 
-CREATE FUNCTION chat.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat.update_message_json(token text, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_update_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.update_message_json(text, integer, integer, text, jsonb, integer) IS
-'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, as of get_messages_json.';
+COMMENT ON FUNCTION chat.update_message_json(text, integer, integer, text, jsonb, integer, text) IS
+'As update_message(text, ...); instead of an error of those listed there, it returns its SQLSTATE, the argument at fault and the message; and current, the message as it is then, if there is one, with its revision, and whether it is deleted, as of get_messages_json. if_sender: the sender that the message is to have, null for any. Errors, as outcomes: as there, and 42501 another sender.';
 
-CREATE FUNCTION chat.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL,
-		OUT sqlstate text, OUT field text, OUT message text, OUT current json)
+CREATE FUNCTION chat.delete_message_json(token text, chat integer, number integer, if_revision integer DEFAULT NULL, if_sender text DEFAULT NULL,
+		OUT sqlstate text, OUT field text, OUT message text, OUT current json, OUT revision integer, OUT deleted boolean)
 	AS 'MODULE_PATHNAME', 'chat_delete_message_json'
 	LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION chat.delete_message_json(text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat.delete_message_json(text, integer, integer, integer, text) IS
 'As delete_message(text, ...), with an outcome as of update_message_json.';
 
 CREATE FUNCTION chat.list_messages_json(tokens text[], chats integer[], after integer[], before integer[], "limit" integer[], max_size integer DEFAULT NULL, senders text[] DEFAULT NULL, deleted boolean[] DEFAULT NULL,
@@ -1154,17 +1196,19 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA chat, chat_internal FROM PUBLIC;
 GRANT USAGE ON SCHEMA chat TO chat_api;
 GRANT EXECUTE ON FUNCTION
 	chat.rfc3339(timestamptz),
-	chat.create_application(text),
-	chat.create_application_json(text),
+	chat.create_application(text, text),
+	chat.create_application_json(text, text),
 	chat.rotate_token(text),
 	chat.get_application(text),
 	chat.list_applications(integer, integer, integer),
-	chat.create_chat(text, integer),
-	chat.create_chat_json(text, integer),
+	chat.create_chat(text, integer, text),
+	chat.create_chat_json(text, integer, text),
 	chat.get_chat(text, integer),
 	chat.list_chats(text, integer, integer, integer),
-	chat.create_message(text, integer, text, integer, text, jsonb),
-	chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[]),
+	chat.delete_chat(text, integer),
+	chat.delete_application(text),
+	chat.create_message(text, integer, text, integer, text, jsonb, text, integer),
+	chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
 	chat.get_message(text, integer, integer),
@@ -1176,8 +1220,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.search_messages(text, integer, text, integer, integer, integer),
 	chat.search_application(text, text, integer[], integer[], integer),
 	chat.get_messages_json(text[], integer[], integer[]),
-	chat.update_message_json(text, integer, integer, text, jsonb, integer),
-	chat.delete_message_json(text, integer, integer, integer),
+	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
+	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.list_messages_json(text[], integer[], integer[], integer[], integer[], integer, text[], boolean[]),
 	chat.last_messages_json(text[], integer[], integer[], integer, text[], boolean[]),
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),

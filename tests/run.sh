@@ -10,7 +10,7 @@
 # them as the user postgres, who owns the stage and need not be able to enter the clone.
 #
 # PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
-# elasticsearch/run.sh), TESTS the files of suite tap to run, all unless said, JOBS how many of them at
+# elasticsearch/run.sh), TESTS the files of suite tap or http to run, all unless said, JOBS how many of them at
 # a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
 # file that changes answers at random.
 #
@@ -185,7 +185,8 @@ suite_tap()
 
 suite_http()
 {
-	staged /usr/bin/python3 -m pytest -p no:cacheprovider -q
+	# shellcheck disable=SC2086
+	staged /usr/bin/python3 -m pytest -p no:cacheprovider -q ${TESTS:-}
 }
 
 suite_commands()

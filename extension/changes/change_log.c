@@ -231,6 +231,14 @@ leave(int code, Datum argument)
 	shmem_unlock_database(entry);
 }
 
+/* Let a reader begin: if there was none, changes since the last one left were not added. */
+static void
+begin_to_read(SharedChangeLog *log)
+{
+	if (!is_read(log))
+		change_log_forget(log);
+}
+
 /*
  * Make this session a reader of the log, until the process ends. Returns false
  * if this database has no log, because there is no shared memory, or no room in
@@ -247,9 +255,7 @@ change_log_join(void)
 	entry = shmem_lock_database(MyDatabaseId, true, LW_EXCLUSIVE);
 	if (entry == NULL)
 		return false;
-	/* Changes since the last reader left were not added. */
-	if (!is_read(&entry->changes))
-		change_log_forget(&entry->changes);
+	begin_to_read(&entry->changes);
 	entry->changes.sessions++;
 	shmem_unlock_database(entry);
 	before_shmem_exit(leave, (Datum) 0);
@@ -343,8 +349,11 @@ change_log_listen(bool listen)
 
 	if (entry != NULL && entry->worker_pid == MyProcPid)
 	{
-		if (!entry->changes.listening)
+		if (listen && !entry->changes.listening)
+		{
+			begin_to_read(&entry->changes);
 			entry->changes.taken = 0;
+		}
 		entry->changes.listening = listen;
 	}
 	shmem_unlock_database(entry);
@@ -377,7 +386,8 @@ change_log_take(void)
 
 		result.position = log->end;
 		result.all = log->taken < log->start;
-		copy(log, log->taken, &result);
+		if (!result.all)
+			copy(log, log->taken, &result);
 		log->taken = log->end;
 		trim(log, log->sessions > 0 ? LOG_CHUNKS_KEPT : 1);
 	}

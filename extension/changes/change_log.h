@@ -15,7 +15,7 @@
 typedef struct ChangesSince
 {
 	uint64		position;		/* the end of the log */
-	bool		all;			/* any chat may have changed */
+	bool		all;			/* any chat may have changed; no chats then */
 	int			count;
 	ChatKey    *chats;			/* may have duplicates */
 } ChangesSince;

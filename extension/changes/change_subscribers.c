@@ -64,6 +64,14 @@ fetch(void)
 	pfree(changes.chats);
 }
 
+/* Skip the changes so far: the subscriber has to scan everything. */
+void
+change_subscriber_skip(ChangeSubscriber subscriber)
+{
+	fetch();
+	forget_chats(&subscriptions[subscriber]);
+}
+
 /*
  * Subscribe to changes, or unsubscribe. A new subscriber has to scan
  * everything.
@@ -80,7 +88,7 @@ change_subscriber_listen(ChangeSubscriber subscriber, bool listen)
 	subscription->listening = listen;
 	if (subscription->chats == NULL)
 		subscription->chats = chat_key_queue_create(SUBSCRIPTION_CAPACITY);
-	forget_chats(subscription);
+	change_subscriber_skip(subscriber);
 
 	for (int i = 0; i < SUBSCRIBER_COUNT; i++)
 		anyone |= subscriptions[i].listening;

@@ -18,6 +18,7 @@ typedef enum ChangeSubscriber
 } ChangeSubscriber;
 
 extern void change_subscriber_listen(ChangeSubscriber subscriber, bool listen);
+extern void change_subscriber_skip(ChangeSubscriber subscriber);
 extern bool change_subscriber_has_changes(ChangeSubscriber subscriber);
 extern int	change_subscriber_take(ChangeSubscriber subscriber, ChatKey **changes, bool *all);
 

@@ -103,6 +103,13 @@ extern void compat_request_shared_memory(void (*request) (void));
 #include "access/genam.h"
 #include "access/tableam.h"
 
+/* End a digest, of size bytes. */
+#if PG_VERSION_NUM >= 150000
+#define compat_cryptohash_final(context, digest, size) pg_cryptohash_final(context, digest, size)
+#else
+#define compat_cryptohash_final(context, digest, size) pg_cryptohash_final(context, digest)
+#endif
+
 /* Begin a scan of an index; index_rescan() must follow. */
 #if PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(table, index, snapshot, keys) index_beginscan(table, index, snapshot, NULL, keys, 0)

@@ -49,7 +49,9 @@ typedef enum MessageColumn
 	COLUMN(argument, BODY, body, TEXT) \
 	COLUMN(argument, SENDER, sender, TEXT) \
 	COLUMN(argument, METADATA, metadata, JSONB) \
-	COLUMN(argument, REVISION, revision, INT4)
+	COLUMN(argument, REVISION, revision, INT4) \
+	COLUMN(argument, KEY, key, TEXT) \
+	COLUMN(argument, KEY_DIGEST, key_digest, BYTEA)
 #define MESSAGE_BARE_NAME(argument, NAME, name, TYPE) ", " #name
 #define MESSAGE_ARRAY_TYPE(argument, NAME, name, TYPE) , TYPE##ARRAYOID
 #define MESSAGE_INSERT "INSERT INTO chat.messages (application_id, chat_number, number" MESSAGE_GIVEN(MESSAGE_BARE_NAME,) ")"

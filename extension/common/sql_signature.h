@@ -30,7 +30,7 @@ typedef struct SqlSignature
 	Oid			result;
 	bool		returns_set;
 	bool		procedure;
-	bool		any_version;	/* it works whatever version the schema has */
+	bool		any_version;	/* works with any version of the schema */
 	int			ncolumns;
 	Oid			columns[SQL_SIGNATURE_COLUMNS_MAX];
 	Oid			checked;		/* the function last found to be declared so */

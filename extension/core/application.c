@@ -19,9 +19,11 @@
 #include "common/json_write.h"
 #include "common/random_hex.h"
 #include "common/spi_plan.h"
+#include "core/application.h"
 #include "core/application_ids.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
+#include "core/message_check.h"
 #include "core/message_to_json.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
@@ -35,9 +37,6 @@ PG_FUNCTION_INFO_V1(chat_get_application_by_id);
 PG_FUNCTION_INFO_V1(chat_get_application_by_token);
 PG_FUNCTION_INFO_V1(chat_list_applications);
 
-/* The hexadecimal digits of a token: 128 bits. */
-#define TOKEN_LENGTH 32
-
 /* The most characters of an application's name. */
 #define APPLICATION_NAME_MAXIMUM 255
 
@@ -48,7 +47,7 @@ PG_FUNCTION_INFO_V1(chat_list_applications);
 #define APPLICATION_SELECT \
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
 	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
-	" ON c.application_id = a.id WHERE "
+	" ON c.application_id = a.id WHERE a.deleted_at IS NULL AND "
 
 static void
 check_name(const text *name)
@@ -74,10 +73,35 @@ name_is_taken(Datum name)
 typedef struct ApplicationInsert
 {
 	Datum		name;
+	text	   *key;			/* or NULL */
 	Datum		token;
 	int32		id;
 	TimestampTz created_at;
+	bool		replayed;		/* it was there already, by its key */
 } ApplicationInsert;
+
+/*
+ * Find the application that was created with the key, if one is given. Returns false if
+ * there is none. Raises 23505 if that has another name.
+ */
+static bool
+find_by_key(ApplicationInsert *application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT id, created_at, token, name COLLATE \"C\" = $2 FROM chat.applications WHERE key = $1",
+		TEXTOID, TEXTOID);
+	Datum		values[2] = {PointerGetDatum(application->key), application->name};
+
+	if (application->key == NULL || spi_plan_read_fresh(&plan, values) == 0)
+		return false;
+	if (!spi_result_bool(0, 4))
+		arg_error_raise(arg_error_key_used("application", "There is an application with this key."));
+	application->id = spi_result_int32(0, 1);
+	application->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
+	application->token = PointerGetDatum(spi_result_text(0, 3, NULL));
+	application->replayed = true;
+	return true;
+}
 
 /*
  * Insert an application and its counters.
@@ -87,25 +111,30 @@ typedef struct ApplicationInsert
  * subscription or a partitioned table's COPY brings. It is then advanced, and
  * the application gets another id. If that does not help, the last attempt
  * raises whatever the conflict is.
+ *
+ * Of twins, with one key, the second waits for the first, and then finds it.
  */
 static void
 insert_application(ApplicationInsert *application)
 {
 #define INSERT_APPLICATION(target) \
 	"WITH created AS (" \
-	" INSERT INTO chat.applications (name, token) VALUES ($1, $2)" \
+	" INSERT INTO chat.applications (name, token, key) VALUES ($1, $2, $3)" \
 	" ON CONFLICT " target " DO NOTHING RETURNING id, created_at)," \
 	" counted AS (INSERT INTO chat.application_counters (application_id) SELECT created.id FROM created)" \
 	" SELECT id, created_at FROM created"
-	static SavedPlan insert = SAVED_PLAN(INSERT_APPLICATION(""), TEXTOID, TEXTOID);
+	static SavedPlan insert = SAVED_PLAN(INSERT_APPLICATION(""), TEXTOID, TEXTOID, TEXTOID);
 	static SavedPlan insert_or_raise = SAVED_PLAN(
-		INSERT_APPLICATION("(chat.fold(name) COLLATE \"C\")"), TEXTOID, TEXTOID);
-	Datum		values[2] = {application->name, application->token};
+		INSERT_APPLICATION("(chat.fold(name) COLLATE \"C\")"), TEXTOID, TEXTOID, TEXTOID);
+	Datum		values[3] = {application->name, application->token, PointerGetDatum(application->key)};
+	char		nulls[3] = {' ', ' ', application->key == NULL ? 'n' : ' '};
 
 	for (int attempt = 1;; attempt++)
 	{
-		if (spi_plan_write(attempt < ID_ATTEMPTS ? &insert : &insert_or_raise, values, NULL) > 0)
+		if (spi_plan_write(attempt < ID_ATTEMPTS ? &insert : &insert_or_raise, values, nulls) > 0)
 			break;
+		if (find_by_key(application))
+			return;
 		if (attempt == ID_ATTEMPTS || name_is_taken(application->name))
 			arg_error_raise(arg_error_taken("application", "name",
 											psprintf("There is an application named \"%s\", perhaps in another letter case.",
@@ -117,36 +146,43 @@ insert_application(ApplicationInsert *application)
 	application->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
 }
 
-/* Create the application whose name is argument 0. */
+/* Create the application that the arguments describe: a name, and a key or null. */
 static ApplicationInsert
 create_application(FunctionCallInfo fcinfo)
 {
-	ApplicationInsert application;
+	ApplicationInsert application = {.key = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1)};
+	MemoryContext context = CurrentMemoryContext;
 	TableOwnerSwitch caller;
 	int			previous;
 
 	check_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	if (application.key != NULL)
+		arg_error_check(message_check_key("application", application.key));
 	application.name = PG_GETARG_DATUM(0);
 	application.token = CStringGetTextDatum(random_hex(TOKEN_LENGTH));
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	previous = number_cache_function_begin();
-	insert_application(&application);
+	if (!find_by_key(&application))
+		insert_application(&application);
 	number_cache_function_end(previous);
+	if (application.replayed)
+	{
+		MemoryContextSwitchTo(context);
+		application.token = PointerGetDatum(DatumGetTextPCopy(application.token));
+	}
 	table_owner_leave(caller);
-	change_tracking_note(application.id, 0);
+	if (!application.replayed)
+		change_tracking_note(application.id, 0);
 	return application;
 }
 
 /*
- * chat.create_application(name text, OUT id integer, OUT token text)
- *
- * Creates an application. Raises 23502 for a blank name, 22001 for one of more
- * than 255 characters, and 23505 for one that is taken.
+ * chat.create_application(name text, key text, OUT id integer, OUT token text)
  */
 Datum
 chat_create_application(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, TEXTOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, TEXTOID), SQL_RETURNS_ROW(INT4OID, TEXTOID)};
 	TupleDesc	descriptor;
 	ApplicationInsert application;
 	Datum		values[2];
@@ -167,17 +203,18 @@ append_text(StringInfo json, const text *value)
 }
 
 /*
- * chat.create_application_json(name text, OUT id integer, OUT application json)
+ * chat.create_application_json(name text, key text, OUT id integer, OUT application json,
+ * OUT replayed boolean)
  */
 Datum
 chat_create_application_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID), SQL_RETURNS_ROW(INT4OID, JSONOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, TEXTOID), SQL_RETURNS_ROW(INT4OID, JSONOID, BOOLOID)};
 	TupleDesc	descriptor;
 	ApplicationInsert application;
 	StringInfoData json;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[3];
+	bool		nulls[3] = {false};
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	descriptor = sql_signature_row(fcinfo, &signature);
@@ -192,12 +229,13 @@ chat_create_application_json(PG_FUNCTION_ARGS)
 	json_append_literal(&json, "}");
 	values[0] = Int32GetDatum(application.id);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+	values[2] = BoolGetDatum(application.replayed);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /*
  * Replace the token of the application that a statement finds by argument 0,
- * and return it. Raises P0002 if there is none. The update itself looks for the
+ * and return it. Its key, by which the old one was given, is void, too. Raises P0002 if there is none. The update itself looks for the
  * token, so that of two calls that rotate the same token at a time, one finds
  * it void.
  */
@@ -229,7 +267,7 @@ Datum
 chat_rotate_token_by_id(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2 WHERE id = $1",
+		"UPDATE chat.applications SET token = $2, key = NULL WHERE id = $1 AND deleted_at IS NULL",
 		INT4OID, TEXTOID);
 
 	return rotate_token(fcinfo, &rotate_token_signature, INT4OID, &plan);
@@ -242,7 +280,7 @@ Datum
 chat_rotate_token_by_token(PG_FUNCTION_ARGS)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.applications SET token = $2 WHERE token = $1",
+		"UPDATE chat.applications SET token = $2, key = NULL WHERE token = $1",
 		TEXTOID, TEXTOID);
 
 	return rotate_token(fcinfo, &rotate_token_signature, TEXTOID, &plan);

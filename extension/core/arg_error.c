@@ -97,6 +97,19 @@ arg_error_taken(const char *noun, const char *field, const char *detail, const c
 	};
 }
 
+/* 23505: the key is that of something else. */
+ArgError
+arg_error_key_used(const char *noun, const char *detail)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_UNIQUE_VIOLATION,
+		.field = "key",
+		.message = psprintf("%s key has already been used with other content", noun),
+		.detail = detail,
+		.hint = "Use a key for one thing only."
+	};
+}
+
 /* 22023: none of the arguments is given of which one must be; field is the first of them. */
 ArgError
 arg_error_nothing(const char *field, const char *message)
@@ -117,6 +130,39 @@ arg_error_changed(const char *noun, const char *field, int32 revision)
 		.field = field,
 		.message = psprintf("%s %s is not its revision, %d", noun, field, revision),
 		.hint = "Another was first. Read it, and try again."
+	};
+}
+
+/* 42501: the thing is not of the sender that the argument names. */
+ArgError
+arg_error_other_sender(const char *noun, const char *field)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+		.field = field,
+		.message = psprintf("%s %s is not its sender", noun, field)
+	};
+}
+
+/* 55000: the argument, a number, is not the last of its kind. */
+ArgError
+arg_error_not_last(const char *noun, const char *field, int32 last)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+		.field = field,
+		.message = psprintf("%s %s is not the last number, %d", noun, field, last),
+		.hint = "Another was first. Read what came between, and try again."
+	};
+}
+
+/* 40000: of things of which all or none were wanted, another is refused. */
+ArgError
+arg_error_other_refused(const char *noun)
+{
+	return (ArgError) {
+		.sqlstate = ERRCODE_TRANSACTION_ROLLBACK,
+		.message = psprintf("%s not created, since another was refused", noun)
 	};
 }
 
@@ -144,6 +190,14 @@ arg_error_locked(const char *what)
 		.message = psprintf("%s is locked by another transaction", what),
 		.hint = "Try again."
 	};
+}
+
+/* Raise the error, if there is one. */
+void
+arg_error_check(ArgError problem)
+{
+	if (problem.sqlstate != 0)
+		arg_error_raise(problem);
 }
 
 /* Raise the error. */

@@ -31,9 +31,14 @@ extern ArgError arg_error_numbers_exhausted(const char *noun);
 extern ArgError arg_error_revisions_exhausted(const char *noun);
 extern ArgError arg_error_taken(const char *noun, const char *field, const char *detail, const char *hint);
 extern ArgError arg_error_nothing(const char *field, const char *message);
+extern ArgError arg_error_other_refused(const char *noun);
+extern ArgError arg_error_key_used(const char *noun, const char *detail);
+extern ArgError arg_error_other_sender(const char *noun, const char *field);
+extern ArgError arg_error_not_last(const char *noun, const char *field, int32 last);
 extern ArgError arg_error_changed(const char *noun, const char *field, int32 revision);
 extern ArgError arg_error_not_found(const char *what, const char *detail, const char *hint);
 extern ArgError arg_error_locked(const char *what);
+extern void arg_error_check(ArgError problem);
 extern void arg_error_raise(ArgError problem) __attribute__((noreturn));
 
 #endif							/* PG_CHAT_ARG_ERROR_H */

@@ -92,7 +92,8 @@ static bool
 find_chat(ChangePage *page)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT last_message_number, last_revision FROM chat.chats WHERE application_id = $1 AND number = $2",
+		"SELECT last_message_number, last_revision FROM chat.chats"
+		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
 		INT4OID, INT4OID);
 	Datum		key[2] = {Int32GetDatum(page->application), Int32GetDatum(page->chat)};
 

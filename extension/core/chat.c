@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -15,6 +17,7 @@
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
+#include "core/message_check.h"
 #include "core/message_to_json.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
@@ -35,15 +38,33 @@ PG_FUNCTION_INFO_V1(chat_list_chats_by_token);
 #define CHAT_COLUMNS INT4OID, INT4OID, INT4OID, TIMESTAMPTZOID
 #define CHAT_SELECT \
 	"SELECT number, messages_count, last_message_number, created_at FROM chat.chats" \
-	" WHERE application_id = $1"
+	" WHERE application_id = $1 AND deleted_at IS NULL"
 
 /* A new chat. */
 typedef struct ChatInsert
 {
 	int32		application;
 	int32		number;
+	text	   *key;			/* or NULL */
 	TimestampTz created_at;
+	bool		replayed;		/* it was there already, by its key */
 } ChatInsert;
+
+/*
+ * Have the application stay until the transaction ends, as the check of the
+ * reference to it would do. Raises P0002 if there is none, or if it was deleted.
+ */
+static void
+application_hold(int32 application)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT FROM chat.applications WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE",
+		INT4OID);
+	Datum		value = Int32GetDatum(application);
+
+	if (spi_plan_write(&plan, &value, NULL) == 0)
+		arg_error_raise(application_not_found());
+}
 
 /* Count a chat with the next number. Raises P0002, 54000 or 55P03. */
 static int32
@@ -88,17 +109,60 @@ count_named(int32 application, int32 number)
 static void
 insert_chat(ChatInsert *chat, bool named)
 {
-#define INSERT_CHAT "INSERT INTO chat.chats (application_id, number) VALUES ($1, $2)"
-	static SavedPlan insert = SAVED_PLAN(INSERT_CHAT " RETURNING created_at", INT4OID, INT4OID);
+#define INSERT_CHAT "INSERT INTO chat.chats (application_id, number, key) VALUES ($1, $2, $3)"
+	static SavedPlan insert = SAVED_PLAN(INSERT_CHAT " RETURNING created_at", INT4OID, INT4OID, TEXTOID);
 	static SavedPlan insert_named = SAVED_PLAN(
-		INSERT_CHAT " ON CONFLICT (application_id, number) DO NOTHING RETURNING created_at", INT4OID, INT4OID);
-	Datum		values[2] = {Int32GetDatum(chat->application), Int32GetDatum(chat->number)};
+		INSERT_CHAT " ON CONFLICT (application_id, number) DO NOTHING RETURNING created_at", INT4OID, INT4OID, TEXTOID);
+	Datum		values[3] = {Int32GetDatum(chat->application), Int32GetDatum(chat->number), PointerGetDatum(chat->key)};
+	char		nulls[3] = {' ', ' ', chat->key == NULL ? 'n' : ' '};
 
-	if (spi_plan_write(named ? &insert_named : &insert, values, NULL) > 0)
+	if (spi_plan_write(named ? &insert_named : &insert, values, nulls) > 0)
 		chat->created_at = DatumGetTimestampTz(spi_result(0, 1, TIMESTAMPTZOID, NULL));
 	else if (named)
 		arg_error_raise(arg_error_taken("chat", "number", psprintf("There is a chat number %d.", chat->number),
 										"Leave the number out to get the next one."));
+}
+
+/* Lock what counts an application's chats. Raises P0002 or 55P03. */
+static void
+hold_counters(int32 application)
+{
+	ChatKey		parent = {.application = application, .chat = COUNTER_OF_CHATS};
+	CounterValues values;
+	RowResult	result = parent_counter_hold(TABLE_APPLICATION_COUNTERS, parent, true, &values);
+
+	if (result == ROW_MISSING)
+	{
+		number_cache_create_counters(application);
+		result = parent_counter_hold(TABLE_APPLICATION_COUNTERS, parent, true, &values);
+	}
+	if (result != ROW_DONE)
+		arg_error_raise(result == ROW_MISSING ? application_not_found() :
+						arg_error_locked(psprintf("application %d", application)));
+}
+
+/*
+ * Find the chat that was created with the key. It is looked for under the lock of what
+ * counts the chats, so that of twins the second finds the first. Raises 23505 if it has
+ * another number than the one that is named.
+ */
+static bool
+find_by_key(ChatInsert *chat, bool named)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT number, created_at FROM chat.chats WHERE application_id = $1 AND key = $2",
+		INT4OID, TEXTOID);
+	Datum		values[2] = {Int32GetDatum(chat->application), PointerGetDatum(chat->key)};
+
+	hold_counters(chat->application);
+	if (spi_plan_read_fresh(&plan, values) == 0)
+		return false;
+	if (named && chat->number != spi_result_int32(0, 1))
+		arg_error_raise(arg_error_key_used("chat", psprintf("Chat %d was created with this key.", spi_result_int32(0, 1))));
+	chat->number = spi_result_int32(0, 1);
+	chat->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
+	chat->replayed = true;
+	return true;
 }
 
 /* Find the application that argument 0 names. Returns false if there is none. */
@@ -127,12 +191,14 @@ find_application(RowAccess *access, FunctionCallInfo fcinfo, Oid application_typ
 static bool
 insert_numbered(RowAccess *access, ChatInsert *chat)
 {
+	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
 	RowKey		counters = row_key_of_counters(chat->application);
 	RowKey		parent = row_key_of_application(chat->application);
 	int			count = 1;
 	int32		last_number;
 
-	if (row_lock(access, &access->tables[TABLE_APPLICATIONS], &parent, LockTupleKeyShare, true) != ROW_DONE ||
+	if (row_lock(access, applications, &parent, LockTupleKeyShare, true) != ROW_DONE ||
+		!row_found_is_null(applications, APPLICATIONS_DELETED_AT) ||
 		counter_row_add(access, &access->tables[TABLE_APPLICATION_COUNTERS], &counters, true,
 						&count, &last_number) != ROW_DONE || count == 0)
 		return false;
@@ -157,7 +223,8 @@ create_directly(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *chat)
 	RowAccess	access;
 	bool		created;
 
-	if (PG_ARGISNULL(0) || !PG_ARGISNULL(1) || number_cache_in_use() || !row_access_begin(&access, uses))
+	if (PG_ARGISNULL(0) || !PG_ARGISNULL(1) || chat->key != NULL || number_cache_in_use() ||
+		!row_access_begin(&access, uses))
 		return false;
 	created = find_application(&access, fcinfo, application_type, &chat->application) &&
 		insert_numbered(&access, chat);
@@ -175,33 +242,46 @@ create_by_statements(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *
 
 	chat->application = sql_function_application(fcinfo, application_type, FUNCTION_WRITES);
 	previous = number_cache_function_begin();
-	if (named)
-		count_named(chat->application, chat->number = PG_GETARG_INT32(1));
-	else
-		chat->number = count_numbered(chat->application);
-	insert_chat(chat, named);
+	application_hold(chat->application);
+	chat->number = named ? PG_GETARG_INT32(1) : 0;
+	if (chat->key == NULL || !find_by_key(chat, named))
+	{
+		if (named)
+			count_named(chat->application, chat->number);
+		else
+			chat->number = count_numbered(chat->application);
+		insert_chat(chat, named);
+	}
 	number_cache_function_end(previous);
 	table_owner_leave(caller);
 }
 
-/* Create the chat that the arguments describe: an application, and a number or null. */
+/* Create the chat that the arguments describe: an application, a number or null, and a key or null. */
 static ChatInsert
 create_chat(FunctionCallInfo fcinfo, SqlSignature *signature, Oid application_type)
 {
 	ChatInsert	chat = {0};
 
 	sql_signature_check(fcinfo, signature, application_type);
+	if (!PG_ARGISNULL(2))
+	{
+		chat.key = PG_GETARG_TEXT_PP(2);
+		arg_error_check(message_check_key("chat", chat.key));
+	}
 	if (!create_directly(fcinfo, application_type, &chat))
 		create_by_statements(fcinfo, application_type, &chat);
-	change_tracking_note(chat.application, 0);
-	change_tracking_note(chat.application, chat.number);
+	if (!chat.replayed)
+	{
+		change_tracking_note(chat.application, 0);
+		change_tracking_note(chat.application, chat.number);
+	}
 	return chat;
 }
 
-static SqlSignature create_chat_signature = {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(INT4OID)};
+static SqlSignature create_chat_signature = {SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID), SQL_RETURNS(INT4OID)};
 
 /*
- * chat.create_chat(application integer, number integer) returns integer
+ * chat.create_chat(application integer, number integer, key text) returns integer
  */
 Datum
 chat_create_chat_by_id(PG_FUNCTION_ARGS)
@@ -210,7 +290,7 @@ chat_create_chat_by_id(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.create_chat(token text, number integer) returns integer
+ * chat.create_chat(token text, number integer, key text) returns integer
  */
 Datum
 chat_create_chat_by_token(PG_FUNCTION_ARGS)
@@ -219,14 +299,18 @@ chat_create_chat_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.create_chat_json(token text, number integer) returns json
+ * chat.create_chat_json(token text, number integer, key text, OUT chat json, OUT replayed
+ * boolean)
  */
 Datum
 chat_create_chat_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {SQL_ARGS(TEXTOID, INT4OID), SQL_RETURNS(JSONOID)};
+	static SqlSignature signature = {SQL_ARGS(TEXTOID, INT4OID, TEXTOID), SQL_RETURNS_ROW(JSONOID, BOOLOID)};
 	ChatInsert	chat = create_chat(fcinfo, &signature, TEXTOID);
+	TupleDesc	descriptor = sql_signature_row(fcinfo, &signature);
 	StringInfoData json;
+	Datum		values[2];
+	bool		nulls[2] = {false};
 
 	initStringInfo(&json);
 	json_append_literal(&json, "{\"number\":");
@@ -234,7 +318,9 @@ chat_create_chat_json(PG_FUNCTION_ARGS)
 	json_append_literal(&json, ",\"messages_count\":0,\"created_at\":");
 	json_append_time(&json, chat.created_at);
 	json_append_literal(&json, "}");
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(json.data, json.len));
+	values[0] = PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+	values[1] = BoolGetDatum(chat.replayed);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
 /* Find the chat whose number is argument 1. */

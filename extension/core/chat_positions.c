@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(chat_get_positions_by_token);
 	" FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY AS k (application, chat, item)" \
 	JOIN_APPLICATION(key) \
 	JOIN_ONE("SELECT chats.last_message_number, chats.last_revision FROM chat.chats" \
-			 " WHERE chats.application_id = a.id AND chats.number = k.chat", "c") \
+			 " WHERE chats.application_id = a.id AND chats.number = k.chat AND chats.deleted_at IS NULL", "c") \
 	" ORDER BY k.item"
 
 /* The body of both forms; plan is of GET_POSITIONS. */

@@ -58,6 +58,7 @@ deleted_messages_record(const char *gone)
 	IntColumns	taken = take_revisions(psprintf("SELECT c.application_id, c.number, g.messages FROM"
 												" (SELECT g.application_id, g.chat_number, count(*)::int4 AS messages FROM (%s) AS g GROUP BY 1, 2) AS g"
 												" JOIN chat.chats AS c ON c.application_id = g.application_id AND c.number = g.chat_number"
+												" AND c.deleted_at IS NULL"
 												" ORDER BY c.application_id, c.number", gone));
 	Datum		values[3];
 

@@ -106,7 +106,7 @@ static bool
 application_exists(int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM chat.applications WHERE id = $1",
+		"SELECT FROM chat.applications WHERE id = $1 AND deleted_at IS NULL",
 		INT4OID);
 	Datum		value = Int32GetDatum(application);
 
@@ -147,7 +147,7 @@ ArgError
 chat_missing(int32 application, int32 chat)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT FROM chat.chats WHERE application_id = $1 AND number = $2",
+		"SELECT FROM chat.chats WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
 

@@ -6,8 +6,10 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #include "common/compat.h"
 #include "common/spi_plan.h"
@@ -16,7 +18,7 @@
 #include "core/entity_lookup.h"
 #include "core/message.h"
 #include "core/message_check.h"
-#include "core/message_insert.h"
+#include "core/message_key.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
@@ -31,7 +33,7 @@ PG_FUNCTION_INFO_V1(chat_list_messages_by_token);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_last_messages_by_token);
 
-#define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2")
+#define MESSAGE_SELECT MESSAGE_SELECT_OF("$1", "$2") " AND " CHAT_IS_NOT_DELETED("$1", "$2")
 
 /*
  * Set the message's problem if what the caller gave of it is not acceptable. body
@@ -49,9 +51,11 @@ check_message(MessageInsert *message)
 		message->problem = message_check_sender(message->sender);
 	if (message->metadata != NULL && message->problem.sqlstate == 0)
 		message->problem = message_check_metadata(message->metadata);
+	if (message->key != NULL && message->problem.sqlstate == 0)
+		message->problem = message_check_key("message", message->key);
 }
 
-/* Takes a message from the arguments from body on: body, number, sender and metadata. */
+/* Takes a message from the arguments from body on: body, number, sender, metadata, key and if_last. */
 static void
 take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 {
@@ -60,18 +64,22 @@ take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 	message->number = message->named ? PG_GETARG_INT32(3) : 0;
 	message->sender = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
 	message->metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
+	message->key = PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6);
+	message->conditional = !PG_ARGISNULL(7);
+	message->if_last = message->conditional ? PG_GETARG_INT32(7) : 0;
 	check_message(message);
+	message_keys_digest(message, 1);
 }
 
 /*
- * Create the message that the arguments describe: its application, chat, body, number
- * or null, sender or null, and metadata or null. Returns its number.
+ * Create the message that the arguments describe: its application, chat, body, and number,
+ * sender, metadata, key and if_last, each of which may be null. Returns its number.
  */
 static int32
 create_message(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID), SQL_RETURNS(INT4OID)
+		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)
 	};
 	MessageInsert message = {0};
 	TableOwnerSwitch caller;
@@ -108,7 +116,7 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 
 /*
  * chat.create_message(application integer, chat integer, body text, number
- * integer, sender text, metadata jsonb) returns integer
+ * integer, sender text, metadata jsonb, key text, if_last integer) returns integer
  */
 Datum
 chat_create_message_by_id(PG_FUNCTION_ARGS)
@@ -174,12 +182,13 @@ store_outcome(RowStore store, int item, const MessageInsert *message)
 {
 	const ArgError *problem = &message->problem;
 	bool		refused = problem->sqlstate != 0;
+	bool		number_known = !refused || problem->sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 	Datum		values[8] = {
 		Int32GetDatum(item), Int32GetDatum(message->number), 0, 0, 0,
-		TimestampTzGetDatum(message->created_at), Int32GetDatum(message->revision), BoolGetDatum(false)
+		TimestampTzGetDatum(message->created_at), Int32GetDatum(message->revision), BoolGetDatum(message->replayed)
 	};
 	bool		nulls[8] = {
-		false, refused, !refused, true, !refused, message->created_at == 0, refused || message->revision == 0, refused
+		false, !number_known, !refused, true, !refused, message->created_at == 0, refused || message->revision == 0, refused
 	};
 
 	if (refused)
@@ -208,6 +217,8 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 	ArrayArg	numbers = array_arg_or_nulls(fcinfo, 3, INT4OID, "numbers", applications.count);
 	ArrayArg	senders = array_arg_or_nulls(fcinfo, 5, TEXTOID, "senders", applications.count);
 	ArrayArg	metadata = array_arg_or_nulls(fcinfo, 6, JSONBOID, "metadata", applications.count);
+	ArrayArg	keys = array_arg_or_nulls(fcinfo, 7, TEXTOID, "keys", applications.count);
+	ArrayArg	if_last = array_arg_or_nulls(fcinfo, 8, INT4OID, "if_last", applications.count);
 	MessageInsert *messages = palloc0((applications.count + 1) * sizeof(MessageInsert));
 
 	*count = applications.count;
@@ -235,9 +246,81 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 			message->sender = DatumGetTextPP(senders.values[i]);
 		if (metadata.count > 0 && !metadata.nulls[i])
 			message->metadata = DatumGetJsonbP(metadata.values[i]);
+		if (keys.count > 0 && !keys.nulls[i])
+			message->key = DatumGetTextPP(keys.values[i]);
+		if (if_last.count > 0 && !if_last.nulls[i])
+		{
+			message->conditional = true;
+			message->if_last = DatumGetInt32(if_last.values[i]);
+		}
 		check_message(message);
 	}
+	if (keys.count > 0)
+		message_keys_digest(messages, *count);
 	return messages;
+}
+
+/* Create messages, by either way. */
+static void
+create_all(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wait)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TableOwnerSwitch caller;
+
+	if (message_insert_direct(messages, count, wait))
+		return;
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	resolve_tokens(fcinfo, messages, count);
+	message_insert_many(messages, count, wait);
+	/* What is wrong with a message is told when SPI's memory is gone. */
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate != 0)
+			messages[i].problem.message = MemoryContextStrdup(context, messages[i].problem.message);
+	table_owner_leave(caller);
+}
+
+static bool
+any_is_refused(const MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate != 0)
+			return true;
+	return false;
+}
+
+/* Refuse those that are not refused for what they are. */
+static void
+refuse_others(MessageInsert *messages, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (messages[i].problem.sqlstate == 0)
+		{
+			messages[i].created_at = 0;
+			messages[i].problem = arg_error_other_refused("message");
+		}
+}
+
+/* Create all messages, or none. */
+static void
+create_all_or_none(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wait)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (!any_is_refused(messages, count))
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(context);
+		create_all(fcinfo, messages, count, wait);
+		if (any_is_refused(messages, count))
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	if (any_is_refused(messages, count))
+		refuse_others(messages, count);
 }
 
 /*
@@ -247,38 +330,32 @@ static Datum
 create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID),
+		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID,
+				 TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
 		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4OID, BOOLOID)
 	};
 	bool		wait;
-	TableOwnerSwitch caller;
 	RowStore	store;
 	MessageInsert *messages;
 	int			count;
-	bool		done;
 
 	sql_signature_check(fcinfo, &signature, application_type == TEXTOID ? TEXTARRAYOID : INT4ARRAYOID);
 	store = sql_function_result_store(fcinfo, &signature);
 	wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	messages = messages_of_arguments(fcinfo, application_type, &count);
-	done = message_insert_direct(messages, count, wait);
-	if (!done)
-	{
-		caller = table_owner_become(OWNER_SEES_BY_POLICY);
-		resolve_tokens(fcinfo, messages, count);
-		message_insert_many(messages, count, wait);
-	}
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+		create_all_or_none(fcinfo, messages, count, wait);
+	else
+		create_all(fcinfo, messages, count, wait);
 	for (int i = 0; i < count; i++)
 		store_outcome(store, i + 1, &messages[i]);
-	if (!done)
-		table_owner_leave(caller);
 	return (Datum) 0;
 }
 
 /*
  * chat.create_messages(applications integer[], chats integer[], bodies text[],
- * numbers integer[], wait boolean, senders text[], metadata jsonb[]) returns setof
- * chat.outcome
+ * numbers integer[], wait boolean, senders text[], metadata jsonb[], keys text[], if_last
+ * integer[], atomic boolean) returns setof chat.outcome
  */
 Datum
 chat_create_messages_by_id(PG_FUNCTION_ARGS)

@@ -35,7 +35,7 @@ message_batch_init(MessageBatch *batch, MessageInsert *messages, int count)
 	batch->order = palloc((count + 1) * sizeof(MessageInsert *));
 	for (int i = 0; i < count; i++)
 	{
-		if (messages[i].created || messages[i].problem.sqlstate != 0)
+		if (message_is_done(&messages[i]))
 			continue;
 		batch->order[batch->count++] = &messages[i];
 		if (sorted && batch->count > 1)
@@ -59,13 +59,15 @@ message_batch_init(MessageBatch *batch, MessageInsert *messages, int count)
 		}
 		group->count++;
 		group->named |= message->named;
+		group->checked |= message->key != NULL || message->conditional;
 	}
 }
 
-/* Refuse all messages of a chat. */
+/* Refuse all messages of a chat that are not done. */
 void
 message_batch_refuse(MessageBatch *batch, ChatGroup *group, ArgError problem)
 {
 	for (int i = group->first; i < group->first + group->count; i++)
-		batch->order[i]->problem = problem;
+		if (!message_is_done(batch->order[i]))
+			batch->order[i]->problem = problem;
 }

@@ -15,12 +15,14 @@ typedef struct ChatGroup
 	int			first;
 	int			count;
 	bool		named;			/* a number is named among them */
+	bool		checked;		/* a key or a condition is among them */
 	bool		found;			/* the chat exists, and is held */
 	bool		counted;		/* its row counts the messages already */
 	int32		last_number;
 	int32		last_before;	/* last_number as it was found */
 	int32		last_revision;
 	int32		added;			/* messages that were accepted */
+	struct HTAB *keys;			/* of these; NULL: none yet */
 } ChatGroup;
 
 /* A batch while it is worked on. */

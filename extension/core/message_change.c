@@ -27,6 +27,7 @@
 #include "common/spi_plan.h"
 #include "common/table_owner.h"
 #include "core/entity_lookup.h"
+#include "core/message.h"
 #include "core/message_change.h"
 #include "core/message_to_json.h"
 #include "core/number_cache.h"
@@ -40,7 +41,9 @@ static const Oid column_types[] = {MESSAGE_COLUMN_TYPES};
 
 /*
  * The change that the first arguments name the message of: application, chat and
- * number; and the revision that it is to have, or null. What is missing is its problem.
+ * number; and the conditions, from condition_argument on, each of which may be null: the
+ * revision that it is to have, and the sender, if the function takes that. What is missing
+ * is its problem.
  */
 MessageChange
 message_change_of(FunctionCallInfo fcinfo, Oid application_type, int condition_argument)
@@ -64,6 +67,8 @@ message_change_of(FunctionCallInfo fcinfo, Oid application_type, int condition_a
 	change.conditional = !PG_ARGISNULL(condition_argument);
 	if (change.conditional)
 		change.if_revision = PG_GETARG_INT32(condition_argument);
+	if (PG_NARGS() > condition_argument + 1 && !PG_ARGISNULL(condition_argument + 1))
+		change.if_sender = PG_GETARG_TEXT_PP(condition_argument + 1);
 	return change;
 }
 
@@ -124,6 +129,18 @@ delete_values(MessageChange *change)
 	MemoryContextSwitchTo(caller);
 }
 
+static bool
+is_from(const MessageChange *change, const text *sender)
+{
+	const text *found;
+
+	if (change->nulls[MESSAGE_SENDER])
+		return false;
+	found = DatumGetTextPP(change->values[MESSAGE_SENDER]);
+	return VARSIZE_ANY_EXHDR(found) == VARSIZE_ANY_EXHDR(sender) &&
+		memcmp(VARDATA_ANY(found), VARDATA_ANY(sender), VARSIZE_ANY_EXHDR(found)) == 0;
+}
+
 /*
  * Make of the message that was found what it is to be, but for its revision. Returns
  * false if it is that already, or if the change is refused.
@@ -140,6 +157,11 @@ decide(MessageChange *change)
 			change->problem = (ArgError) {
 				.sqlstate = ERRCODE_NO_DATA_FOUND, .message = psprintf("message %d was deleted", change->number)
 			};
+		return false;
+	}
+	if (change->if_sender != NULL && !is_from(change, change->if_sender))
+	{
+		change->problem = arg_error_other_sender("message", "if_sender");
 		return false;
 	}
 	if (change->conditional && change->if_revision != revision)
@@ -275,7 +297,7 @@ read_message(MessageChange *change)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT " MESSAGE_COLUMNS("messages") " FROM chat.messages"
-		" WHERE application_id = $1 AND chat_number = $2 AND number = $3",
+		" WHERE application_id = $1 AND chat_number = $2 AND number = $3 AND " CHAT_IS_NOT_DELETED("$1", "$2"),
 		INT4OID, INT4OID, INT4OID);
 	Datum		key[3] = {Int32GetDatum(change->application), Int32GetDatum(change->chat), Int32GetDatum(change->number)};
 
@@ -411,16 +433,18 @@ message_change_make(MessageChange *change)
 }
 
 /*
- * A row of the problem's SQLSTATE, field and message, and the message as JSON, each null
- * where there is none.
+ * A row of the problem's SQLSTATE, field and message, and the message as JSON, with its
+ * revision, 0 for none, and whether it is deleted; each null where there is none.
  */
 Datum
 message_change_outcome(const MessageChange *change, TupleDesc descriptor)
 {
 	const ArgError *problem = &change->problem;
 	StringInfoData json;
-	Datum		values[4];
-	bool		nulls[4] = {problem->sqlstate == 0, problem->field == NULL, problem->sqlstate == 0, !change->found};
+	Datum		values[6];
+	bool		nulls[6] = {
+		problem->sqlstate == 0, problem->field == NULL, problem->sqlstate == 0, !change->found, !change->found, !change->found
+	};
 
 	if (!nulls[0])
 		values[0] = CStringGetTextDatum(unpack_sql_state(problem->sqlstate));
@@ -433,6 +457,8 @@ message_change_outcome(const MessageChange *change, TupleDesc descriptor)
 		initStringInfo(&json);
 		message_to_json(&json, 0, change->values, change->nulls);
 		values[3] = PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+		values[4] = change->nulls[MESSAGE_REVISION] ? Int32GetDatum(0) : change->values[MESSAGE_REVISION];
+		values[5] = BoolGetDatum(!change->nulls[MESSAGE_DELETED_AT]);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }

@@ -26,6 +26,7 @@ typedef struct MessageChange
 	bool		no_metadata;	/* it gets none */
 	bool		conditional;	/* only if its revision is the next, 0 standing for none */
 	int32		if_revision;
+	text	   *if_sender;		/* only if it is from this one; NULL: from any */
 
 	ArgError	problem;		/* why it was refused, if it was */
 	bool		changed;		/* else it was as wanted already */
@@ -40,7 +41,7 @@ typedef struct MessageChange
 } MessageChange;
 
 /* What message_change_outcome returns. */
-#define MESSAGE_OUTCOME_TYPES TEXTOID, TEXTOID, TEXTOID, JSONOID
+#define MESSAGE_OUTCOME_TYPES TEXTOID, TEXTOID, TEXTOID, JSONOID, INT4OID, BOOLOID
 
 extern MessageChange message_change_of(FunctionCallInfo fcinfo, Oid application_type, int condition_argument);
 extern void message_change_make(MessageChange *change);

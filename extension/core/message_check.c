@@ -16,6 +16,9 @@ int			guc_max_metadata_size;
 /* Characters in the name of a sender, at most. */
 #define SENDER_MAXIMUM 255
 
+/* Characters in a key, at most. */
+#define KEY_MAXIMUM 255
+
 /* What is wrong with the body of a message, if anything. It may be NULL. */
 ArgError
 message_check_body(const text *body)
@@ -36,6 +39,18 @@ message_check_sender(const text *sender)
 	if (VARSIZE_ANY_EXHDR(sender) > SENDER_MAXIMUM &&
 		pg_mbstrlen_with_len(VARDATA_ANY(sender), VARSIZE_ANY_EXHDR(sender)) > SENDER_MAXIMUM)
 		return arg_error_too_long("message", "sender", SENDER_MAXIMUM, "characters");
+	return (ArgError) {0};
+}
+
+/* What is wrong with the key that a message, or something else, is created once by, if anything. */
+ArgError
+message_check_key(const char *noun, const text *key)
+{
+	if (text_is_blank(key))
+		return arg_error_blank(noun, "key");
+	if (VARSIZE_ANY_EXHDR(key) > KEY_MAXIMUM &&
+		pg_mbstrlen_with_len(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)) > KEY_MAXIMUM)
+		return arg_error_too_long(noun, "key", KEY_MAXIMUM, "characters");
 	return (ArgError) {0};
 }
 

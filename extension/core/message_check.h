@@ -17,6 +17,7 @@ extern int	guc_max_metadata_size;
 
 extern ArgError message_check_body(const text *body);
 extern ArgError message_check_sender(const text *sender);
+extern ArgError message_check_key(const char *noun, const text *key);
 extern ArgError message_check_metadata(Jsonb *metadata);
 
 #endif							/* PG_CHAT_MESSAGE_CHECK_H */

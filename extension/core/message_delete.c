@@ -13,9 +13,10 @@ PG_FUNCTION_INFO_V1(chat_delete_message_by_id);
 PG_FUNCTION_INFO_V1(chat_delete_message_by_token);
 PG_FUNCTION_INFO_V1(chat_delete_message_json);
 
-#define DELETE_ARGS(application) SQL_ARGS(application, INT4OID, INT4OID, INT4OID)
-
-/* Make the deletion that the arguments describe; the last one is the revision that the message is to have. */
+/*
+ * Make the deletion that the arguments describe; the last ones are the revision that the
+ * message is to have and, where there is one, the sender.
+ */
 static MessageChange
 delete_message(FunctionCallInfo fcinfo, Oid application_type)
 {
@@ -30,7 +31,7 @@ delete_message(FunctionCallInfo fcinfo, Oid application_type)
 static Datum
 delete_or_raise(FunctionCallInfo fcinfo, Oid application_type)
 {
-	static SqlSignature signature = {DELETE_ARGS(APPLICATION_ARG), SQL_RETURNS(BOOLOID)};
+	static SqlSignature signature = {SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID), SQL_RETURNS(BOOLOID)};
 	MessageChange change;
 
 	sql_signature_check(fcinfo, &signature, application_type);
@@ -60,13 +61,15 @@ chat_delete_message_by_token(PG_FUNCTION_ARGS)
 }
 
 /*
- * chat.delete_message_json(token text, chat integer, number integer, if_revision integer)
- * returns (sqlstate text, field text, message text, current json)
+ * chat.delete_message_json(token text, chat integer, number integer, if_revision integer,
+ * if_sender text) returns (as update_message_json)
  */
 Datum
 chat_delete_message_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {DELETE_ARGS(TEXTOID), SQL_RETURNS_ROW(MESSAGE_OUTCOME_TYPES)};
+	static SqlSignature signature = {
+		SQL_ARGS(TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID), SQL_RETURNS_ROW(MESSAGE_OUTCOME_TYPES)
+	};
 	MessageChange change;
 	TupleDesc	descriptor;
 

@@ -17,6 +17,8 @@
  * message_insert_spi.c has statements do it, and does whatever the other left.
  * Both take chats in the order of their keys, and the first holds what it
  * leaves: so two batches cannot wait for each other in a circle.
+ *
+ * A message with a key is created once, whoever asks how often: see message_key.h.
  */
 #ifndef PG_CHAT_MESSAGE_INSERT_H
 #define PG_CHAT_MESSAGE_INSERT_H
@@ -37,17 +39,31 @@ typedef struct MessageInsert
 	text	   *body;
 	text	   *sender;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
+	text	   *key;			/* what it is created once by, or NULL */
+	bytea	   *key_digest;		/* of what is created with the key */
+	bool		conditional;	/* it is wanted only behind if_last */
+	int32		if_last;
 	TimestampTz created_at;		/* once created; 0: not known, as somebody's trigger has left that
 								 * or the row out */
 	int32		revision;		/* 0: none */
 	bool		created;
-	ArgError	problem;		/* why it was refused, if it was */
+	bool		replayed;		/* it was there already */
+	struct MessageInsert *first;	/* the message of the same call that has its key; NULL: none */
+	ArgError	problem;		/* why it was refused, if it was; number is then the chat's last,
+								 * if it is not if_last */
 } MessageInsert;
+
+/* A message that nothing has to be done with any more. */
+static inline bool
+message_is_done(const MessageInsert *message)
+{
+	return message->created || message->problem.sqlstate != 0;
+}
 
 /*
  * Create messages without statements, of any applications and chats; set of
- * each application, and then created, number and created_at, or problem. Those that have a
- * problem already are passed over. If wait is false, those of chats that
+ * each application, and then created, replayed, number and created_at, or problem. Those that
+ * have a problem already are passed over. If wait is false, those of chats that
  * another transaction has locked are refused. Returns whether none is left for
  * the functions below.
  */

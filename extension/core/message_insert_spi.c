@@ -20,12 +20,13 @@
 #include "changes/change_tracking.h"
 #include "changes/search_queue.h"
 #include "common/chat_tables.h"
+#include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/message_columns.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
-#include "core/message_batch.h"
+#include "core/message_key.h"
 #include "core/number_cache.h"
 #include "core/parent_counter.h"
 
@@ -48,8 +49,8 @@ result_time(uint64 row, int column)
 }
 
 /*
- * Hold a chat, and learn its highest number. Where none is named, its row counts
- * the messages at once.
+ * Hold a chat, and learn its highest number. Where none is named, and there are no keys
+ * and conditions, its row counts the messages at once.
  */
 static void
 group_hold(MessageBatch *batch, ChatGroup *group, bool wait)
@@ -57,14 +58,15 @@ group_hold(MessageBatch *batch, ChatGroup *group, bool wait)
 	ChatKey		chat = {group->application, group->chat};
 	int			count = group->count;
 	CounterValues held = {0};
-	RowResult	result = group->named ?
+	bool		named = group->named || group->checked;
+	RowResult	result = named ?
 		parent_counter_hold(TABLE_CHATS, chat, wait, &held) :
 		parent_counter_add(TABLE_CHATS, chat, wait, &count, &held.last_number);
 
 	group->last_number = held.last_number;
 	group->last_revision = held.last_revision;
 	group->found = result == ROW_DONE;
-	group->counted = !group->named;
+	group->counted = !named;
 	group->last_before = group->last_number;
 	if (result == ROW_LOCKED)
 		message_batch_refuse(batch, group, arg_error_locked(psprintf("chat %d", group->chat)));
@@ -129,11 +131,63 @@ batch_find_occupied(MessageBatch *batch)
 }
 
 /*
- * Give a message of a held chat its number, or refuse it.
+ * Look for the messages that the keys of messages of held chats are of.
+ */
+static void
+batch_find_keys(MessageBatch *batch)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT k.item::int4, m.number, m.created_at::timestamptz, COALESCE(m.revision, 0), m.key_digest"
+		" FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) WITH ORDINALITY AS k (application_id, chat_number, key, item),"
+		" LATERAL (SELECT m.* FROM chat.messages AS m WHERE m.application_id = k.application_id"
+		" AND m.chat_number = k.chat_number AND m.key = k.key LIMIT 1) AS m",
+		INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID);
+	MessageInsert **keyed = palloc((batch->count + 1) * sizeof(MessageInsert *));
+	Datum	   *keys = palloc((batch->count + 1) * sizeof(Datum));
+	IntColumns	chats;
+	Datum		values[3];
+	int			count = 0;
+	uint64		rows;
+
+	int_columns_init(&chats, 2, batch->count);
+	for (ChatGroup *group = batch->groups; group < batch->groups + batch->groups_count; group++)
+		for (int i = group->first; group->found && i < group->first + group->count; i++)
+		{
+			MessageInsert *message = batch->order[i];
+
+			if (message->key == NULL)
+				continue;
+			int_columns_append(&chats, (int32[]) {group->application, group->chat});
+			keys[count] = PointerGetDatum(message->key);
+			keyed[count++] = message;
+		}
+	if (count == 0)
+		return;
+	int_columns_to_arrays(&chats, values);
+	values[2] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
+	rows = spi_plan_read_fresh(&plan, values);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool		isnull;
+		Datum		digest = spi_result(row, 5, BYTEAOID, &isnull);
+
+		message_key_meet(keyed[spi_result_int32(row, 1) - 1], &(KeyedMessage) {
+			.number = spi_result_int32(row, 2),
+			.created_at = result_time(row, 3),
+			.revision = spi_result_int32(row, 4),
+			.digest = isnull ? NULL : DatumGetByteaPP(digest)
+		});
+	}
+}
+
+/*
+ * Give a message of a held chat its number, or refuse it, unless it is there already.
  */
 static void
 group_accept(HTAB *occupied, ChatGroup *group, MessageInsert *message)
 {
+	if (message_is_done(message) || !message_key_admits(group, message, group->last_number))
+		return;
 	if (!message->named)
 	{
 		if (group->last_number == PG_INT32_MAX)
@@ -226,14 +280,14 @@ batch_insert(MessageBatch *batch, int accepted)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		MESSAGE_INSERT " SELECT * FROM ROWS FROM"
-		" (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7)) AS k"
+		" (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), unnest($9)) AS k"
 		" RETURNING application_id, chat_number, number, created_at::timestamptz",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID MESSAGE_GIVEN_ARRAY_TYPES);
 	MessageInsert **messages = palloc(accepted * sizeof(MessageInsert *));
 	MessageKey *keys = palloc(accepted * sizeof(MessageKey));
-	Datum	   *given[4];
-	bool	   *nulls[4];
-	Datum		values[7];
+	Datum	   *given[6];
+	bool	   *nulls[6];
+	Datum		values[9];
 	int			count = 0;
 
 	for (int column = 0; column < lengthof(given); column++)
@@ -245,7 +299,7 @@ batch_insert(MessageBatch *batch, int accepted)
 	{
 		MessageInsert *message = batch->order[i];
 
-		if (message->problem.sqlstate != 0)
+		if (message_is_done(message) || message->first != NULL)
 			continue;
 		messages[count] = message;
 		keys[count] = message_key(message);
@@ -255,14 +309,22 @@ batch_insert(MessageBatch *batch, int accepted)
 		given[2][count] = PointerGetDatum(message->metadata);
 		nulls[2][count] = message->metadata == NULL;
 		given[3][count] = Int32GetDatum(message->revision);
-		nulls[3][count++] = message->revision == 0;
+		nulls[3][count] = message->revision == 0;
+		given[4][count] = PointerGetDatum(message->key);
+		given[5][count] = PointerGetDatum(message->key_digest);
+		nulls[4][count] = nulls[5][count] = message->key == NULL;
+		count++;
 	}
 	message_keys_to_arrays(keys, count, values);
 	values[3] = column_array(given[0], nulls[0], count, TEXTOID, -1, false);
 	values[4] = column_array(given[1], nulls[1], count, TEXTOID, -1, false);
 	values[5] = column_array(given[2], nulls[2], count, JSONBOID, -1, false);
 	values[6] = column_array(given[3], nulls[3], count, INT4OID, sizeof(int32), true);
+	values[7] = column_array(given[4], nulls[4], count, TEXTOID, -1, false);
+	values[8] = column_array(given[5], nulls[5], count, BYTEAOID, -1, false);
 	take_times(messages, count, spi_plan_write(&plan, values, NULL));
+	for (int i = 0; i < count; i++)
+		messages[i]->created = true;
 }
 
 void
@@ -286,10 +348,12 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 	previous = number_cache_function_begin();
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
 		group_hold(&batch, group, wait);
+	batch_find_keys(&batch);
 	occupied = batch_find_occupied(&batch);
 
 	for (ChatGroup *group = batch.groups; group < batch.groups + batch.groups_count; group++)
 	{
+		message_keys_forget(&batch, group);
 		for (int i = group->first; group->found && i < group->first + group->count; i++)
 			group_accept(occupied, group, batch.order[i]);
 		accepted += group->added;
@@ -301,5 +365,6 @@ message_insert_many(MessageInsert *messages, int count, bool wait)
 		batch_insert(&batch, accepted);
 		search_queue_flush();
 	}
+	message_keys_share(&batch);
 	number_cache_function_end(previous);
 }

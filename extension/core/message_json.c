@@ -37,7 +37,8 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 #define GET_MESSAGES_JSON \
 	"SELECT " ITEM("$1") " AS item, " MESSAGE_COLUMNS("m") \
 	" FROM " ITEMS("$5") \
-	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4"), "m")
+	JOIN_ONE(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) " AND messages.number = " ITEM("$4") " AND " \
+			 CHAT_IS_NOT_DELETED(ITEM("$2"), ITEM("$3")), "m")
 
 /*
  * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
@@ -52,7 +53,7 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 	"SELECT " ITEM("$1") ", " MESSAGE_COLUMNS("m") \
 	" FROM " ITEMS("$7") \
 	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
-			 " AND chats.number = " ITEM("$3"), "c") \
+			 " AND chats.number = " ITEM("$3") " AND chats.deleted_at IS NULL", "c") \
 	" LEFT JOIN LATERAL (" \
 	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) filter, "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
 	") AS m ON true"
@@ -82,14 +83,16 @@ names_chat(const NamedChats *chats, int i)
 void
 message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls)
 {
-	Datum		result[2] = {Int32GetDatum(item)};
-	bool		result_nulls[2] = {false};
+	Datum		result[4] = {Int32GetDatum(item)};
+	bool		result_nulls[4] = {false};
 
 	resetStringInfo(json);
 	appendStringInfoSpaces(json, VARHDRSZ);
 	message_to_json(json, 0, values, nulls);
 	SET_VARSIZE(json->data, json->len);
 	result[1] = PointerGetDatum(json->data);
+	result[2] = nulls[MESSAGE_REVISION] ? Int32GetDatum(0) : values[MESSAGE_REVISION];
+	result[3] = BoolGetDatum(!nulls[MESSAGE_DELETED_AT]);
 	tuplestore_putvalues(store.rows, store.descriptor, result, result_nulls);
 }
 
@@ -131,13 +134,13 @@ get_by_statement(NamedChats *chats, const ArrayArg *numbers, RowStore store)
 
 /*
  * chat.get_messages_json(tokens text[], chats integer[], numbers integer[])
- * returns setof (item integer, message json)
+ * returns setof (item integer, message json, revision integer, deleted boolean)
  */
 Datum
 chat_get_messages_json(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID)
+		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID), SQL_RETURNS_ROWS(INT4OID, JSONOID, INT4OID, BOOLOID)
 	};
 	RowStore	store;
 	NamedChats	chats;

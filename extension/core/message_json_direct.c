@@ -2,14 +2,22 @@
  * message_json_direct.c
  *	  Messages as JSON, read without statements.
  *
- * The rows are those that statements would give, in the same snapshot. A chat
- * that has messages exists, and is looked for only if it has none.
+ * The rows are those that statements would give, in the same snapshot. The chat
+ * is looked for first: one that was deleted has its messages for a while.
  */
 #include "postgres.h"
 
 #include "core/message_json.h"
 #include "rows/message_rows.h"
 #include "rows/row_lookup.h"
+
+/* How a RowAccess that reads messages uses the tables. */
+#define READS_OF_MESSAGES \
+	{{ \
+			[TABLE_APPLICATIONS] = ROW_USE(ROW_READ), \
+			[TABLE_CHATS] = ROW_USE(ROW_READ), \
+			[TABLE_MESSAGES] = ROW_USE(ROW_READ) \
+	}}
 
 /* The application of the last item. */
 typedef struct KnownApplication
@@ -54,13 +62,23 @@ find_application(RowAccess *access, const NamedChats *chats, int i, KnownApplica
 	return known->exists;
 }
 
+/* Whether there is such a chat, which was not deleted. */
+static bool
+chat_exists(RowAccess *access, int32 application, int32 chat)
+{
+	OpenTable  *chats = &access->tables[TABLE_CHATS];
+	RowKey		key = row_key_of_chat(application, chat);
+
+	return row_lookup(access, chats, &key) && row_found_is_null(chats, CHATS_DELETED_AT);
+}
+
 /*
  * Store the messages that items name. Returns false if a statement has to do it.
  */
 bool
 message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store)
 {
-	RowUses		uses = {{[TABLE_APPLICATIONS] = ROW_USE(ROW_READ), [TABLE_MESSAGES] = ROW_USE(ROW_READ)}};
+	RowUses		uses = READS_OF_MESSAGES;
 	RowAccess	access;
 	KnownApplication application = {0};
 	StringInfoData json;
@@ -70,13 +88,15 @@ message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowSto
 	initStringInfo(&json);
 	for (int i = 0; i < chats->count; i++)
 	{
+		int32		chat = DatumGetInt32(chats->numbers.values[i]);
 		int32		number = DatumGetInt32(numbers->values[i]);
 		Datum		values[MESSAGE_COLUMNS_COUNT];
 		bool		nulls[MESSAGE_COLUMNS_COUNT];
 
-		if (numbers->nulls[i] || number == PG_INT32_MIN || !find_application(&access, chats, i, &application))
+		if (numbers->nulls[i] || number == PG_INT32_MIN || !find_application(&access, chats, i, &application) ||
+			!chat_exists(&access, application.id, chat))
 			continue;
-		message_rows_find(&access, application.id, DatumGetInt32(chats->numbers.values[i]), number - 1, number);
+		message_rows_find(&access, application.id, chat, number - 1, number);
 		if (message_rows_next(&access, ForwardScanDirection, values, nulls))
 			message_json_store(store, &json, i + 1, values, nulls);
 	}
@@ -107,28 +127,27 @@ passes(const ListFilter *filter, const Datum *values, const bool *nulls)
 		(!nulls[MESSAGE_SENDER] && text_equal(DatumGetTextPP(values[MESSAGE_SENDER]), filter->sender));
 }
 
-/* Write the page of an item, from 1 on. */
+/* Write the page of an item, from 1 on, if its chat exists. */
 static void
 write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page, ListFilter filter)
 {
 	ScanDirection direction = page.from_end ? BackwardScanDirection : ForwardScanDirection;
-	RowKey		key = row_key_of_chat(application, chat);
 	Datum		values[MESSAGE_COLUMNS_COUNT];
 	bool		nulls[MESSAGE_COLUMNS_COUNT];
 	int32		count = 0;
 
+	if (!chat_exists(access, application, chat))
+		return;
+	json_pages_next(pages, item);
 	message_rows_find(access, application, chat, page.above, page.through);
 	while (count < page.limit && message_rows_next(access, direction, values, nulls))
 	{
 		if (!passes(&filter, values, nulls))
 			continue;
-		if (count++ == 0)
-			json_pages_next(pages, item);
+		count++;
 		if (!json_pages_add(pages, 0, values, nulls))
 			break;
 	}
-	if (count == 0 && row_lookup(access, &access->tables[TABLE_CHATS], &key))
-		json_pages_next(pages, item);
 }
 
 /*
@@ -138,11 +157,7 @@ write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, i
 bool
 message_json_list_direct(const NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages)
 {
-	RowUses		uses = {{
-			[TABLE_APPLICATIONS] = ROW_USE(ROW_READ),
-			[TABLE_CHATS] = ROW_USE(ROW_READ),
-			[TABLE_MESSAGES] = ROW_USE(ROW_READ)
-	}};
+	RowUses		uses = READS_OF_MESSAGES;
 	RowAccess	access;
 	KnownApplication application = {0};
 

@@ -33,7 +33,8 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 	" FROM ROWS FROM (unnest($1), unnest($2), unnest($3))" \
 	" WITH ORDINALITY AS k (application, chat, number, item)" \
 	JOIN_APPLICATION(key) \
-	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND messages.number = k.number", "m") \
+	JOIN_ONE(MESSAGE_SELECT_OF("a.id", "k.chat") " AND messages.number = k.number AND " \
+			 CHAT_IS_NOT_DELETED("a.id", "k.chat"), "m") \
 	" ORDER BY k.item"
 
 /*
@@ -49,7 +50,7 @@ PG_FUNCTION_INFO_V1(chat_list_pages_by_token);
 	" WITH ORDINALITY AS k (application, chat, above, through, rows, from_end, item)" \
 	JOIN_APPLICATION(key) \
 	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = a.id" \
-			 " AND chats.number = k.chat", "c") \
+			 " AND chats.number = k.chat AND chats.deleted_at IS NULL", "c") \
 	" LEFT JOIN LATERAL ((" \
 	PAGE_SQL_FROM_START(PAGE_SELECT("NOT k.from_end"), "messages.number", "k.above", "k.through", "k.rows") \
 	") UNION ALL (" \

@@ -73,9 +73,9 @@ message_revision_of_inserted(const TriggerData *trigger, const NumberedRow *row)
 		row->filled_in || is_deleted(trigger, row->tuple);
 
 	if (wanted && !exists(row->parent, row->number))
-		return row_with_column(trigger, row->tuple, "revision", next_revision(row->parent), false);
+		return row_with_column(trigger, row->tuple, "revision", INT4OID, next_revision(row->parent), false);
 	if (!named)
-		return row_with_column(trigger, row->tuple, "revision", (Datum) 0, true);
+		return row_with_column(trigger, row->tuple, "revision", INT4OID, (Datum) 0, true);
 	if (revision > 0)
 		number_cache_raise_revision(row->parent, revision);
 	return row->tuple;
@@ -130,13 +130,13 @@ message_revision_of_updated(const TriggerData *trigger, const NumberedRow *row, 
 
 	if (changed && is_same(descriptor, "edited_at", before, after) && is_same(descriptor, "deleted_at", before, after) &&
 		!is_deleted(trigger, after))
-		after = row_with_column(trigger, after, "edited_at", TimestampTzGetDatum(GetCurrentTimestamp()), false);
+		after = row_with_column(trigger, after, "edited_at", TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false);
 	if (moved ? row->filled_in || is_deleted(trigger, after) : changed)
-		return row_with_column(trigger, after, "revision", next_revision(row->parent), false);
+		return row_with_column(trigger, after, "revision", INT4OID, next_revision(row->parent), false);
 	if (moved)
-		return row_with_column(trigger, after, "revision", (Datum) 0, true);
+		return row_with_column(trigger, after, "revision", INT4OID, (Datum) 0, true);
 	return is_same(descriptor, "revision", before, after) ? after :
-		row_with_column(trigger, after, "revision", revision, isnull);
+		row_with_column(trigger, after, "revision", INT4OID, revision, isnull);
 }
 
 /* Whether a trigger of others looks at each row that is updated after ours has. */

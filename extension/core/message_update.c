@@ -16,8 +16,6 @@ PG_FUNCTION_INFO_V1(chat_update_message_by_id);
 PG_FUNCTION_INFO_V1(chat_update_message_by_token);
 PG_FUNCTION_INFO_V1(chat_update_message_json);
 
-#define UPDATE_ARGS(application) SQL_ARGS(application, INT4OID, INT4OID, TEXTOID, JSONBOID, INT4OID)
-
 /* Take the new body and metadata, arguments 3 and 4: null leaves what there is, JSON null takes metadata away. */
 static void
 take_content(FunctionCallInfo fcinfo, MessageChange *change)
@@ -45,7 +43,10 @@ take_content(FunctionCallInfo fcinfo, MessageChange *change)
 		change->problem = problem;
 }
 
-/* Make the update that the arguments describe; the last one is the revision that the message is to have. */
+/*
+ * Make the update that the arguments describe; the last ones are the revision that the
+ * message is to have and, where there is one, the sender.
+ */
 static MessageChange
 update_message(FunctionCallInfo fcinfo, Oid application_type)
 {
@@ -60,7 +61,9 @@ update_message(FunctionCallInfo fcinfo, Oid application_type)
 static Datum
 update_or_raise(FunctionCallInfo fcinfo, Oid application_type)
 {
-	static SqlSignature signature = {UPDATE_ARGS(APPLICATION_ARG), SQL_RETURNS_ROW(MESSAGE_COLUMN_TYPES)};
+	static SqlSignature signature = {
+		SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, TEXTOID, JSONBOID, INT4OID), SQL_RETURNS_ROW(MESSAGE_COLUMN_TYPES)
+	};
 	MessageChange change;
 	TupleDesc	descriptor;
 
@@ -93,12 +96,15 @@ chat_update_message_by_token(PG_FUNCTION_ARGS)
 
 /*
  * chat.update_message_json(token text, chat integer, number integer, body text, metadata
- * jsonb, if_revision integer) returns (sqlstate text, field text, message text, current json)
+ * jsonb, if_revision integer, if_sender text) returns (sqlstate text, field text, message
+ * text, current json, revision integer, deleted boolean)
  */
 Datum
 chat_update_message_json(PG_FUNCTION_ARGS)
 {
-	static SqlSignature signature = {UPDATE_ARGS(TEXTOID), SQL_RETURNS_ROW(MESSAGE_OUTCOME_TYPES)};
+	static SqlSignature signature = {
+		SQL_ARGS(TEXTOID, INT4OID, INT4OID, TEXTOID, JSONBOID, INT4OID, TEXTOID), SQL_RETURNS_ROW(MESSAGE_OUTCOME_TYPES)
+	};
 	MessageChange change;
 	TupleDesc	descriptor;
 

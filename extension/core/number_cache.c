@@ -182,7 +182,7 @@ number_cache_create_counters(int32 application)
 	static SavedPlan plan = SAVED_PLAN(
 		"INSERT INTO chat.application_counters (application_id, last_chat_number, chats_count)"
 		" SELECT a.id, COALESCE(c.highest, 0), c.counted::int4 FROM chat.applications AS a,"
-		" LATERAL (SELECT count(*) AS counted, max(c.number) AS highest"
+		" LATERAL (SELECT count(*) FILTER (WHERE c.deleted_at IS NULL) AS counted, max(c.number) AS highest"
 		" FROM chat.chats AS c WHERE c.application_id = a.id) AS c"
 		" WHERE a.id = $1 FOR KEY SHARE OF a ON CONFLICT DO NOTHING",
 		INT4OID);
@@ -315,6 +315,28 @@ number_cache_raise_no_chat(ChatKey chat)
 }
 
 /*
+ * Hold a chat that was deleted, and waits to be purged: a restore inserts its
+ * messages, as they were dumped. Its counters stay as they are. Returns false if
+ * there is none.
+ */
+static bool
+hold_deleted_chat(ChatKey chat, CounterValues *values)
+{
+	static SavedPlan plan = SAVED_PLAN(
+		"SELECT last_message_number, last_revision FROM chat.chats"
+		" WHERE application_id = $1 AND number = $2 AND deleted_at IS NOT NULL FOR NO KEY UPDATE",
+		INT4OID, INT4OID);
+	Datum		key[2] = {Int32GetDatum(chat.application), Int32GetDatum(chat.chat)};
+
+	if (spi_plan_write(&plan, key, NULL) == 0)
+		return false;
+	*values = (CounterValues) {
+		spi_result_int32(0, spi_column("last_message_number")), spi_result_int32(0, spi_column("last_revision"))
+	};
+	return true;
+}
+
+/*
  * Hold a parent. Returns what it has. An application that was inserted
  * directly has no counters at first. Raises 23503 if the parent does not exist.
  */
@@ -340,7 +362,7 @@ hold_parent(ChatKey parent)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("application %d does not exist", parent.application)));
-	if (result != ROW_DONE)
+	if (result != ROW_DONE && !hold_deleted_chat(parent, &values))
 		number_cache_raise_no_chat(parent);
 	number_cache_function_end(previous);
 	table_owner_leave(caller);

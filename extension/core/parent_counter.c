@@ -70,7 +70,7 @@ typedef struct CounterStatements
 		.try_lock = STATEMENT("SELECT " last ", " revision ", ctid FROM " name, key, " FOR NO KEY UPDATE SKIP LOCKED") \
 	}
 
-static CounterStatements chats = STATEMENTS("chat.chats", " WHERE application_id = $1 AND number = $2",
+static CounterStatements chats = STATEMENTS("chat.chats", " WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
 											"last_message_number", "messages_count", "last_revision",
 											", last_revision = GREATEST(last_revision, $6) + $7",
 											" AND GREATEST(last_revision, $6)::int8 + $7 <= 2147483647");

@@ -17,14 +17,13 @@
 #include "core/number_cache.h"
 #include "core/row_number.h"
 
-/* A row with another value in a column. */
+/* A row with another value in a column, which is of this type; errors as of trigger_column. */
 HeapTuple
-row_with_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Datum value, bool isnull)
+row_with_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Oid type, Datum value, bool isnull)
 {
-	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
-	int			column = SPI_fnumber(descriptor, name);
+	int			column = trigger_column(trigger, name, type);
 
-	return heap_modify_tuple_by_cols(tuple, descriptor, 1, &column, &value, &isnull);
+	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(trigger->tg_relation), 1, &column, &value, &isnull);
 }
 
 /*
@@ -64,7 +63,7 @@ row_number_give(const TriggerData *trigger, HeapTuple tuple)
 		if (counter.last_number == PG_INT32_MAX)
 			arg_error_raise(arg_error_numbers_exhausted(noun));
 		row.number = counter.last_number + 1;
-		row.tuple = row_with_column(trigger, tuple, "number", Int32GetDatum(row.number), false);
+		row.tuple = row_with_column(trigger, tuple, "number", INT4OID, Int32GetDatum(row.number), false);
 	}
 	number_cache_raise(row.parent, row.number);
 	row.filled_in = !unnumbered && row.number <= counter.last_before;

@@ -20,6 +20,6 @@ typedef struct NumberedRow
 } NumberedRow;
 
 extern NumberedRow row_number_give(const TriggerData *trigger, HeapTuple tuple);
-extern HeapTuple row_with_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Datum value, bool isnull);
+extern HeapTuple row_with_column(const TriggerData *trigger, HeapTuple tuple, const char *name, Oid type, Datum value, bool isnull);
 
 #endif							/* PG_CHAT_ROW_NUMBER_H */

@@ -157,6 +157,16 @@ forget_watermark(ChatKey chat)
 	search_queue_forget_chats(&chat, 1);
 }
 
+/* Whether a row of chat.chats is one that was deleted, and waits to be purged. */
+static bool
+is_deleted(const TriggerData *trigger, HeapTuple chat)
+{
+	bool		isnull;
+
+	(void) trigger_value(trigger, chat, "deleted_at", TIMESTAMPTZOID, &isnull);
+	return !isnull;
+}
+
 /*
  * Trigger after each row of chat.chats that is updated: queues what is to be
  * counted. A chat with another key is also like one that is inserted there.
@@ -181,13 +191,15 @@ chat_after_update_chats(PG_FUNCTION_ARGS)
 	ChatKey		from;
 	ChatKey		to;
 	bool		moved;
+	bool		deleted;
 
 	if (number_cache_in_function())
 		return PointerGetDatum(NULL);
 	moved = trigger_changes(trigger, key, lengthof(key));
+	deleted = is_deleted(trigger, before) != is_deleted(trigger, after);
 	if (moved)
 		note_chat(trigger, row_number_give(trigger, after));
-	else if (!trigger_changes(trigger, counts, lengthof(counts)))
+	else if (!deleted && !trigger_changes(trigger, counts, lengthof(counts)))
 		return PointerGetDatum(NULL);
 
 	from = (ChatKey) {trigger_int32(trigger, before, "application_id"), trigger_int32(trigger, before, "number")};
@@ -195,13 +207,13 @@ chat_after_update_chats(PG_FUNCTION_ARGS)
 	caller = table_owner_become(OWNER_SEES_ALL);
 	queue_changed((ChatKey[]) {
 		to, {from.application, COUNTER_OF_CHATS}, {to.application, COUNTER_OF_CHATS}
-	}, moved ? 3 : 1);
+	}, moved || deleted ? 3 : 1);
 	if (moved || trigger_int32(trigger, after, "last_message_number") <
 		trigger_int32(trigger, before, "last_message_number"))
 		forget_watermark(from);
 	if (moved)
 		deleted_messages_follow(from, to);
-	if (moved && redis_key_queue_in_use())
+	if ((moved || deleted) && redis_key_queue_in_use())
 		redis_key_queue_add_chat(from.application, from.chat);
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);

@@ -153,12 +153,15 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 	});
 	TableOwnerSwitch caller = become_owner_with_transition_tables(trigger);
 
-	/* Those of chats that were deleted are gone with them. */
-	recount_queue_add_from("SELECT o.application_id, o.chat_number"
-						   " FROM (SELECT DISTINCT application_id, chat_number FROM old_rows) AS o"
-						   " JOIN chat.chats AS c ON c.application_id = o.application_id AND c.number = o.chat_number");
-	deleted_messages_record("SELECT application_id, chat_number, number FROM old_rows");
-	number_cache_flush();
+	/* Those of chats that were deleted are gone with them, or are purged. */
+	if (!number_cache_in_function())
+	{
+		recount_queue_add_from("SELECT o.application_id, o.chat_number"
+							   " FROM (SELECT DISTINCT application_id, chat_number FROM old_rows) AS o"
+							   " JOIN chat.chats AS c ON c.application_id = o.application_id AND c.number = o.chat_number");
+		deleted_messages_record("SELECT application_id, chat_number, number FROM old_rows");
+		number_cache_flush();
+	}
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");
 	table_owner_leave(caller);
 	return PointerGetDatum(NULL);
@@ -179,10 +182,14 @@ chat_after_delete_chats(PG_FUNCTION_ARGS)
 	ChatKey    *deleted;
 	uint64		count;
 
-	recount_queue_add_from("SELECT o.application_id, 0 FROM (SELECT DISTINCT application_id FROM old_rows) AS o"
-						   " JOIN chat.applications AS a ON a.id = o.application_id");
-	if (redis_key_queue_in_use())
-		redis_key_queue_add_chats_from("old_rows");
+	/* Those that are purged were counted out before. */
+	if (!number_cache_in_function())
+	{
+		recount_queue_add_from("SELECT o.application_id, 0 FROM (SELECT DISTINCT application_id FROM old_rows) AS o"
+							   " JOIN chat.applications AS a ON a.id = o.application_id");
+		if (redis_key_queue_in_use())
+			redis_key_queue_add_chats_from("old_rows");
+	}
 
 	count = spi_execute("SELECT application_id, number AS chat_number FROM old_rows");
 	deleted = MemoryContextAllocHuge(CurrentMemoryContext, (count + 1) * sizeof(ChatKey));

@@ -205,7 +205,7 @@ status_of_index(int32 index)
 #define JOBS(columns, source) \
 	"SELECT n.job, " columns "," \
 	" NULLIF(CASE n.job WHEN 'reconcile' THEN $1 WHEN 'search' THEN $2 END, -1)" \
-	" FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'redis', 'search'," \
+	" FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'purge', 'redis', 'search'," \
 	" 'verify search', 'trigram index']) AS n (job)" source
 
 /*

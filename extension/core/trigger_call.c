@@ -75,11 +75,11 @@ trigger_check(FunctionCallInfo fcinfo, TriggerUse use)
 }
 
 /*
- * The value in a row of the column with this name. Raises 42703 if the
- * trigger's table has no such column, and 42804 if it does not have this type.
+ * The number of the column with this name. Raises 42703 if the trigger's table has no
+ * such column, and 42804 if it does not have this type.
  */
-Datum
-trigger_value(const TriggerData *trigger, HeapTuple tuple, const char *column, Oid type, bool *isnull)
+int
+trigger_column(const TriggerData *trigger, const char *column, Oid type)
 {
 	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
 	int			number = SPI_fnumber(descriptor, column);
@@ -91,7 +91,14 @@ trigger_value(const TriggerData *trigger, HeapTuple tuple, const char *column, O
 						RelationGetRelationName(trigger->tg_relation), column),
 				 errhint("Give the column its name again with ALTER TABLE ... RENAME COLUMN.")));
 	spi_require_type(column, SPI_gettypeid(descriptor, number), type);
-	return heap_getattr(tuple, number, descriptor, isnull);
+	return number;
+}
+
+/* The value in a row of the column with this name; errors as of trigger_column. */
+Datum
+trigger_value(const TriggerData *trigger, HeapTuple tuple, const char *column, Oid type, bool *isnull)
+{
+	return heap_getattr(tuple, trigger_column(trigger, column, type), RelationGetDescr(trigger->tg_relation), isnull);
 }
 
 /* The integer in a row of the column with this name; 0 if it is null. */

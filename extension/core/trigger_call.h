@@ -39,6 +39,7 @@ typedef struct TriggerUse
 
 extern TriggerData *trigger_check(FunctionCallInfo fcinfo, TriggerUse use);
 extern bool trigger_is_on(const TriggerData *trigger, ChatTable table);
+extern int	trigger_column(const TriggerData *trigger, const char *column, Oid type);
 extern Datum trigger_value(const TriggerData *trigger, HeapTuple tuple, const char *column, Oid type, bool *isnull);
 extern int32 trigger_int32(const TriggerData *trigger, HeapTuple tuple, const char *column);
 extern bool trigger_changes(const TriggerData *trigger, const char *const *columns, int count);

@@ -254,7 +254,7 @@ recount_count(const ChatKey *parents, int count, RecountResult *result)
 		" GREATEST(d.highest, g.highest, 0) AS highest_revision"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
 		" LATERAL (SELECT c.* FROM chat.chats AS c"
-		" WHERE c.application_id = k.application_id AND c.number = k.number LIMIT 1) AS c,"
+		" WHERE c.application_id = k.application_id AND c.number = k.number AND c.deleted_at IS NULL LIMIT 1) AS c,"
 		" LATERAL (SELECT count(*) AS counted, max(m.number) AS highest FROM chat.messages AS m"
 		" WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS m,"
 /* The few that have a revision, by its index: so the many above need not be read for it. */
@@ -269,10 +269,10 @@ recount_count(const ChatKey *parents, int count, RecountResult *result)
 		" c.counted::int4, COALESCE(c.highest, 0) AS highest, 0 AS highest_revision"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
 		" LATERAL (SELECT a.id, a.created_at FROM chat.applications AS a"
-		" WHERE a.id = k.application_id AND k.number = 0 LIMIT 1) AS a"
+		" WHERE a.id = k.application_id AND a.deleted_at IS NULL AND k.number = 0 LIMIT 1) AS a"
 		" LEFT JOIN LATERAL (SELECT s.* FROM chat.application_counters AS s"
 		" WHERE s.application_id = a.id LIMIT 1) AS s ON true,"
-		" LATERAL (SELECT count(*) AS counted, max(c.number) AS highest FROM chat.chats AS c"
+		" LATERAL (SELECT count(*) FILTER (WHERE c.deleted_at IS NULL) AS counted, max(c.number) AS highest FROM chat.chats AS c"
 		" WHERE c.application_id = a.id) AS c",
 		INT4ARRAYOID, INT4ARRAYOID);
 	Datum		values[2];
@@ -306,7 +306,7 @@ recount_next_chats(ChatKey *parents, int limit, ChatKey after, int32 last_applic
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT application_id, number AS chat_number FROM chat.chats"
-		" WHERE (application_id, number) > ($1, $2) AND application_id <= $3"
+		" WHERE (application_id, number) > ($1, $2) AND application_id <= $3 AND deleted_at IS NULL"
 		" ORDER BY application_id, number LIMIT $4",
 		INT4OID, INT4OID, INT4OID, INT8OID);
 
@@ -319,7 +319,7 @@ recount_next_applications(ChatKey *parents, int limit, ChatKey after, int32 last
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT id AS application_id, $2 * 0 AS chat_number FROM chat.applications"
-		" WHERE id > $1 AND id <= $3 ORDER BY id LIMIT $4",
+		" WHERE id > $1 AND id <= $3 AND deleted_at IS NULL ORDER BY id LIMIT $4",
 		INT4OID, INT4OID, INT4OID, INT8OID);
 
 	return next_parents(&plan, parents, limit, after, last_application);

@@ -16,6 +16,7 @@
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
 #include "core/entity_lookup.h"
+#include "core/message.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 #include "readers/reader_arg.h"
@@ -33,14 +34,14 @@ PG_FUNCTION_INFO_V1(chat_list_cursors_by_token);
 #define CURSOR_SELECT \
 	"SELECT c.reader, c.number, " UNREAD_COUNT("$1", "c.number") " AS unread_count FROM chat.cursors AS c" \
 	" JOIN chat.chats AS h ON h.application_id = c.application_id AND h.number = c.chat_number" \
-	" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3"
+	" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3 AND h.deleted_at IS NULL"
 
 /* Raise 22003 if the number is above the highest one of the chat. */
 static void
 require_number(int32 application, int32 chat, int32 number)
 {
 	static SavedPlan plan = SAVED_PLAN(
-		"SELECT last_message_number FROM chat.chats WHERE application_id = $1 AND number = $2",
+		"SELECT last_message_number FROM chat.chats WHERE application_id = $1 AND number = $2 AND deleted_at IS NULL",
 		INT4OID, INT4OID);
 	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(chat)};
 	int32		last;
@@ -67,7 +68,8 @@ require_number(int32 application, int32 chat, int32 number)
 static bool
 move_cursor(int32 application, int32 chat, Datum reader, int32 number, bool back)
 {
-#define CHAT_HAS_NUMBER " h.application_id = $1 AND h.number = $2 AND h.last_message_number >= $4"
+#define CHAT_HAS_NUMBER \
+	" h.application_id = $1 AND h.number = $2 AND h.deleted_at IS NULL AND h.last_message_number >= $4"
 	static SavedPlan update = SAVED_PLAN(
 		"UPDATE chat.cursors AS c SET number = $4"
 		" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3"
@@ -188,7 +190,7 @@ list_cursors(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT c.reader, c.number FROM chat.cursors AS c WHERE c.application_id = $1 AND c.chat_number = $2"
-		" AND c.reader > $3 ORDER BY c.reader LIMIT $4",
+		" AND c.reader > $3 AND " CHAT_IS_NOT_DELETED("$1", "$2") " ORDER BY c.reader LIMIT $4",
 		INT4OID, INT4OID, TEXTOID, INT8OID);
 	int32		chat = chat_argument(fcinfo);
 	Datum		values[4] = {

@@ -49,6 +49,7 @@ enum
 	"SELECT c.chat_number, c.number, u.count, " MESSAGE_COLUMNS("m") \
 	" FROM (SELECT cursors.chat_number, cursors.number FROM chat.cursors" \
 	" WHERE cursors.application_id = $1 AND cursors.reader = $2 AND cursors.chat_number > $3" \
+	" AND " CHAT_NUMBER_IS_NOT_DELETED("$1") \
 	" ORDER BY cursors.chat_number LIMIT $4) AS c" \
 	JOIN_ONE("SELECT chats.number, chats.messages_count, chats.last_message_number FROM chat.chats" \
 			 " WHERE chats.application_id = $1 AND chats.number = c.chat_number", "h") \

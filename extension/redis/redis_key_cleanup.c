@@ -266,7 +266,7 @@ redis_key_cleanup_delete_chats(void)
 		" WHERE due AND chat_number > 0 ORDER BY token, chat_number LIMIT $1) AS q"
 		" LEFT JOIN LATERAL (SELECT a.id FROM chat.applications AS a WHERE a.token = q.token LIMIT 1) AS a ON true"
 		" LEFT JOIN LATERAL (SELECT c.last_message_number FROM chat.chats AS c"
-		" WHERE c.application_id = a.id AND c.number = q.chat_number LIMIT 1) AS c ON true",
+		" WHERE c.application_id = a.id AND c.number = q.chat_number AND c.deleted_at IS NULL LIMIT 1) AS c ON true",
 		INT8OID);
 	Datum		limit = Int64GetDatum(REDIS_COUNTERS_SLICE);
 	MemoryContext context = CurrentMemoryContext;

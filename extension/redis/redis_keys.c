@@ -92,7 +92,7 @@ read_applications(const ChatKey *parents, int count, MemoryContext context,
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT a.id, a.token, COALESCE(c.last_chat_number, 0) AS last_chat_number"
 		" FROM unnest($1) AS k (id),"
-		" LATERAL (SELECT a.id, a.token FROM chat.applications AS a WHERE a.id = k.id LIMIT 1) AS a"
+		" LATERAL (SELECT a.id, a.token FROM chat.applications AS a WHERE a.id = k.id AND a.deleted_at IS NULL LIMIT 1) AS a"
 		" LEFT JOIN LATERAL (SELECT c.last_chat_number FROM chat.application_counters AS c"
 		" WHERE c.application_id = a.id LIMIT 1) AS c ON true"
 		" ORDER BY a.id",
@@ -139,12 +139,12 @@ read_chats(const ChatKey *parents, int count)
 		"SELECT c.application_id, c.number, c.last_message_number"
 		" FROM ROWS FROM (unnest($1), unnest($2)) AS k (application_id, number),"
 		" LATERAL (SELECT c.application_id, c.number, c.last_message_number FROM chat.chats AS c"
-		" WHERE c.application_id = k.application_id AND c.number = k.number LIMIT 1) AS c"
+		" WHERE c.application_id = k.application_id AND c.number = k.number AND c.deleted_at IS NULL LIMIT 1) AS c"
 		" ORDER BY c.application_id, c.number",
 		INT4ARRAYOID, INT4ARRAYOID);
 	static SavedPlan by_range = SAVED_PLAN(
 		"SELECT application_id, number, last_message_number FROM chat.chats"
-		" WHERE application_id = $1 AND number >= $2 AND number <= $3"
+		" WHERE application_id = $1 AND number >= $2 AND number <= $3 AND deleted_at IS NULL"
 		" ORDER BY application_id, number",
 		INT4OID, INT4OID, INT4OID);
 	const ChatKey *first = &parents[0];
@@ -249,6 +249,10 @@ redis_counters_of(const ChatKey *parents, int count, RedisCounter **counters)
 	return found;
 }
 
+/* A condition: the application was not deleted. */
+#define NOT_DELETED \
+	"application_id <> ALL (ARRAY(SELECT d.id FROM chat.applications AS d WHERE d.deleted_at IS NOT NULL))"
+
 /*
  * Read the first counters after a position, in the order of their parents, at
  * most REDIS_COUNTERS_SLICE. Returns their number.
@@ -259,9 +263,10 @@ redis_counters_after(ChatKey position, RedisCounter **counters)
 	static SavedPlan plan = SAVED_PLAN(
 		"SELECT k.application_id, k.chat_number, a.token, k.last_number FROM"
 		" (SELECT * FROM ((SELECT application_id, number AS chat_number, last_message_number AS last_number"
-		" FROM chat.chats WHERE (application_id, number) > ($1, $2) ORDER BY application_id, number LIMIT $3)"
+		" FROM chat.chats WHERE (application_id, number) > ($1, $2) AND deleted_at IS NULL AND " NOT_DELETED
+		" ORDER BY application_id, number LIMIT $3)"
 		" UNION ALL (SELECT application_id, 0, last_chat_number FROM chat.application_counters"
-		" WHERE application_id > $1 ORDER BY application_id LIMIT $3)) AS u"
+		" WHERE application_id > $1 AND " NOT_DELETED " ORDER BY application_id LIMIT $3)) AS u"
 		" ORDER BY application_id, chat_number LIMIT $3) AS k,"
 		" LATERAL (SELECT a.token FROM chat.applications AS a WHERE a.id = k.application_id LIMIT 1) AS a"
 		" ORDER BY k.application_id, k.chat_number",

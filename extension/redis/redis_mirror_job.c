@@ -113,8 +113,8 @@ disconnect(void)
 
 /*
  * Be connected. Where that is not to what we were connected to before, what is
- * gone must be deleted again, and all must be verified; after an error, what was
- * deleted shortly before it. Returns whether time was spent on a new connection.
+ * gone must be deleted again, and all must be verified before what has changed is
+ * pushed; after an error, what was deleted shortly before it must be. Returns whether time was spent on a new connection.
  */
 static bool
 connect_to_redis(void)
@@ -137,6 +137,7 @@ connect_to_redis(void)
 	{
 		mirror.state = MIRROR_DISCONNECTED;
 		redis_key_cleanup_do_again(true);
+		redis_push_skip_changes(&mirror.push);
 		keep(&mirror.history, history);
 	}
 	else if (mirror.state == MIRROR_DISCONNECTED)

@@ -117,6 +117,18 @@ redis_push_fill(RedisPush *push, JobRun *run)
 	return true;
 }
 
+/*
+ * Skip the changes so far, with another Redis. They must not be pushed: that
+ * would overwrite numbers that lead, which the verification of everything is to
+ * report.
+ */
+void
+redis_push_skip_changes(RedisPush *push)
+{
+	redis_push_reset(push);
+	change_subscriber_skip(SUBSCRIBER_REDIS);
+}
+
 /* Forget the changes and fills that are yet to be written. */
 void
 redis_push_reset(RedisPush *push)

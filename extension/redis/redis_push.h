@@ -31,6 +31,7 @@ extern bool redis_push_take_changes(RedisPush *push);
 extern bool redis_push_changes(RedisPush *push, JobRun *run);
 extern void redis_push_add_fill(RedisPush *push, int32 application);
 extern bool redis_push_fill(RedisPush *push, JobRun *run);
+extern void redis_push_skip_changes(RedisPush *push);
 extern void redis_push_reset(RedisPush *push);
 
 #endif							/* PG_CHAT_REDIS_PUSH_H */

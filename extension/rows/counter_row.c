@@ -22,6 +22,13 @@
 #include "rows/counter_row.h"
 #include "rows/row_update.h"
 
+/* Find a row, but not that of a chat that was deleted and waits to be purged. */
+static bool
+find(RowAccess *access, OpenTable *table, const RowKey *key)
+{
+	return row_find(access, table, key) && (table->which != TABLE_CHATS || row_found_is_null(table, CHATS_DELETED_AT));
+}
+
 /*
  * Returns whether a query in progress in this session has the table open. It
  * may be about to lock or change rows, and would skip one that was updated
@@ -133,7 +140,7 @@ counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wai
 		TupleTableSlot *made;
 		int			added;
 
-		if (!row_find(access, table, key))
+		if (!find(access, table, key))
 			return ROW_MISSING;
 		*last_number = DatumGetInt32(row_found_value(table, COUNTERS_LAST_NUMBER));
 		added = Min(*count, PG_INT32_MAX - *last_number);
@@ -159,6 +166,37 @@ found_values(OpenTable *table)
 }
 
 /*
+ * Look at a row as it is in the snapshot, without a lock. Returns false if there is none.
+ */
+bool
+counter_row_look(RowAccess *access, OpenTable *table, const RowKey *key, CounterValues *values)
+{
+	if (!find(access, table, key))
+		return false;
+	*values = found_values(table);
+	return true;
+}
+
+/*
+ * Take back the last count children that counter_row_add has counted in this call: there
+ * are none with their numbers. No trigger may have been pending on the table before that.
+ */
+void
+counter_row_take_back(RowAccess *access, OpenTable *table, const RowKey *key, int count)
+{
+	CounterValues values;
+	TupleTableSlot *made;
+
+	row_access_next_command(access);
+	if (!counter_row_look(access, table, key, &values))
+		elog(ERROR, "the counters of a row are gone that was just counted");
+	values.last_number -= count;
+	made = make_version(table, values, -count);
+	if (made == NULL || row_update_found(access, table, key, made) != TM_Ok)
+		elog(ERROR, "the counters of a row were changed that was just counted");
+}
+
+/*
  * Hold a row until the transaction ends, so that no other changes it. Sets
  * *values to what it has.
  */
@@ -169,7 +207,7 @@ counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wa
 
 	do
 	{
-		if (!row_find(access, table, key))
+		if (!find(access, table, key))
 			return ROW_MISSING;
 		*values = found_values(table);
 		if (row_found_is_own(table))
@@ -198,7 +236,7 @@ counter_row_change(RowAccess *access, OpenTable *table, const RowKey *key, const
 		CounterValues before;
 		TupleTableSlot *made;
 
-		if (!row_find(access, table, key))
+		if (!find(access, table, key))
 			return ROW_MISSING;
 		before = found_values(table);
 		values->last_number = Max(before.last_number, change->number);

@@ -25,6 +25,8 @@ typedef struct CounterChange
 
 extern RowResult counter_row_add(RowAccess *access, OpenTable *table, const RowKey *key, bool wait,
 								 int *count, int32 *last_number);
+extern bool counter_row_look(RowAccess *access, OpenTable *table, const RowKey *key, CounterValues *values);
+extern void counter_row_take_back(RowAccess *access, OpenTable *table, const RowKey *key, int count);
 extern RowResult counter_row_hold(RowAccess *access, OpenTable *table, const RowKey *key, bool wait,
 								  CounterValues *values);
 extern RowResult counter_row_change(RowAccess *access, OpenTable *table, const RowKey *key,

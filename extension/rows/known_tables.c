@@ -40,10 +40,11 @@ bool		guc_direct_rows;
 static const TableShape shapes[KNOWN_TABLES] = {
 	[TABLE_APPLICATIONS] = {
 		.name = "applications",
-		.columns_count = 2,
+		.columns_count = 3,
 		.columns = {
 			[APPLICATIONS_ID] = {"id", INT4OID},
-			[APPLICATIONS_TOKEN] = {"token", TEXTOID}
+			[APPLICATIONS_TOKEN] = {"token", TEXTOID},
+			[APPLICATIONS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL, .nullable = true}
 		},
 		.keys_count = 2,
 		.keys = {{APPLICATIONS_ID, -1}, {APPLICATIONS_TOKEN, -1}}
@@ -61,14 +62,15 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_CHATS] = {
 		.name = "chats",
-		.columns_count = 6,
+		.columns_count = 7,
 		.columns = {
 			[CHATS_APPLICATION] = {"application_id", INT4OID},
 			[CHATS_NUMBER] = {"number", INT4OID},
 			[CHATS_LAST_NUMBER] = {"last_message_number", INT4OID, DEFAULT_ZERO, .updated = true},
 			[CHATS_COUNT] = {"messages_count", INT4OID, DEFAULT_ZERO, .updated = true},
 			[CHATS_CREATED_AT] = {"created_at", TIMESTAMPTZOID, DEFAULT_CLOCK},
-			[CHATS_LAST_REVISION] = {"last_revision", INT4OID, DEFAULT_ZERO, .updated = true}
+			[CHATS_LAST_REVISION] = {"last_revision", INT4OID, DEFAULT_ZERO, .updated = true},
+			[CHATS_DELETED_AT] = {"deleted_at", TIMESTAMPTZOID, DEFAULT_NULL, .nullable = true}
 		},
 		.keys_count = 1,
 		.keys = {{CHATS_APPLICATION, CHATS_NUMBER, -1}},
@@ -76,15 +78,20 @@ static const TableShape shapes[KNOWN_TABLES] = {
 	},
 	[TABLE_MESSAGES] = {
 		.name = "messages",
-		.columns_count = MESSAGES_COLUMNS + MESSAGE_COLUMNS_COUNT,
+		.columns_count = MESSAGES_KEY_DIGEST + 1,
 		.columns = {
 			[MESSAGES_APPLICATION] = {"application_id", INT4OID},
 			[MESSAGES_CHAT] = {"chat_number", INT4OID},
 			[MESSAGES_COLUMNS + MESSAGE_NUMBER] = {"number", INT4OID},
 			MESSAGE_ALL_BUT_NUMBER(MESSAGE_SHAPE,)
+			[MESSAGES_KEY] = {"key", TEXTOID, .nullable = true},
+			[MESSAGES_KEY_DIGEST] = {"key_digest", BYTEAOID, .nullable = true}
 		},
-		.keys_count = 1,
-		.keys = {{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1}}
+		.keys_count = 2,
+		.keys = {
+			{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS + MESSAGE_NUMBER, -1},
+			{MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_KEY, -1}
+		}
 	}
 };
 

@@ -7,6 +7,7 @@
 #define PG_CHAT_KNOWN_TABLES_H
 
 #include "common/chat_tables.h"
+#include "common/message_columns.h"
 #include "rows/plain_table.h"
 
 /* They are the first of ChatTable. */
@@ -18,7 +19,7 @@ extern bool guc_direct_rows;
 /* Their columns, as places in PlainTable.columns. */
 enum
 {
-	APPLICATIONS_ID, APPLICATIONS_TOKEN
+	APPLICATIONS_ID, APPLICATIONS_TOKEN, APPLICATIONS_DELETED_AT
 };
 
 /* The columns that count are at the same places in both tables of counters. */
@@ -29,19 +30,21 @@ enum
 
 enum
 {
-	CHATS_APPLICATION, CHATS_LAST_NUMBER, CHATS_COUNT, CHATS_NUMBER, CHATS_CREATED_AT, CHATS_LAST_REVISION
+	CHATS_APPLICATION, CHATS_LAST_NUMBER, CHATS_COUNT, CHATS_NUMBER, CHATS_CREATED_AT, CHATS_LAST_REVISION,
+	CHATS_DELETED_AT
 };
 
 /* A MessageColumn is at MESSAGES_COLUMNS + that. */
 enum
 {
-	MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS
+	MESSAGES_APPLICATION, MESSAGES_CHAT, MESSAGES_COLUMNS, MESSAGES_KEY = MESSAGES_COLUMNS + MESSAGE_COLUMNS_COUNT,
+	MESSAGES_KEY_DIGEST
 };
 
 /* Their keys, as places in PlainTable.keys. */
 enum
 {
-	KEY_FIRST, APPLICATIONS_KEY_TOKEN
+	KEY_FIRST, APPLICATIONS_KEY_TOKEN, MESSAGES_KEY_KEY = 1
 };
 
 extern void known_tables_init(void);

@@ -337,13 +337,29 @@ index_is_trigram(const Examination *e, Relation index, const IndexInfo *info)
 		OidIsValid(pg_trgm) && getExtensionOfObject(OperatorFamilyRelationId, index->rd_opfamily[0]) == pg_trgm;
 }
 
-/* Whether rows can be looked up in an index by a key of the shape. */
+/* Whether a partial index leaves out nothing but rows that have a null in a key. */
+static bool
+leaves_out_nulls(const Examination *e, const IndexInfo *info, const int *key)
+{
+	NullTest   *test = linitial(info->ii_Predicate);
+
+	if (list_length(info->ii_Predicate) != 1 || !IsA(test, NullTest) || test->nulltesttype != IS_NOT_NULL ||
+		test->argisrow || !IsA(test->arg, Var))
+		return false;
+	for (int i = 0; key[i] >= 0; i++)
+		if (e->table->columns[key[i]] == ((Var *) test->arg)->varattno)
+			return true;
+	return false;
+}
+
+/* Whether rows can be looked up in an index by a key of the shape. It may leave out rows without a value there. */
 static bool
 index_has_key(const Examination *e, Relation index, const IndexInfo *info, const int *key)
 {
 	int			columns = 0;
 
-	if (!info->ii_Unique || !index->rd_index->indisvalid || index->rd_index->indcheckxmin)
+	if (!info->ii_Unique || !index->rd_index->indisvalid || index->rd_index->indcheckxmin ||
+		(info->ii_Predicate != NIL && !leaves_out_nulls(e, info, key)))
 		return false;
 	for (; key[columns] >= 0; columns++)
 	{
@@ -385,8 +401,7 @@ examine_index(Examination *e, Relation index)
 		obstruct(e, ROW_UPDATE, ROW_INSERT, psprintf("its index \"%s\" is more than an immediate btree of columns", name));
 	for (int k = 0; !trigram && k < e->shape->keys_count; k++)
 		if (index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
-			info->ii_Expressions == NIL && info->ii_Predicate == NIL &&
-			index_has_key(e, index, info, e->shape->keys[k]))
+			info->ii_Expressions == NIL && index_has_key(e, index, info, e->shape->keys[k]))
 			table->keys[k] = table->indexes_count;
 	table->indexes[table->indexes_count++] = (PlainIndex) {
 		RelationGetRelid(index), info, index_is_updated(e, info), index_condition(info)

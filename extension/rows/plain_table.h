@@ -11,7 +11,7 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
-#define PLAIN_COLUMNS_MAX 10
+#define PLAIN_COLUMNS_MAX 12
 #define PLAIN_KEYS_MAX 2
 #define PLAIN_KEY_COLUMNS_MAX 3
 #define PLAIN_INDEXES_MAX 8

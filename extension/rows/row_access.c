@@ -130,6 +130,16 @@ row_access_refresh(RowAccess *access)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	access->snapshot = GetActiveSnapshot();
 	access->fresh = true;
+	access->refreshes++;
+}
+
+/* Have what was written so far in this call seen by what comes, which may change it once more. */
+void
+row_access_next_command(RowAccess *access)
+{
+	CommandCounterIncrement();
+	access->command = GetCurrentCommandId(true);
+	row_access_refresh(access);
 }
 
 /*

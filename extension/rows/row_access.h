@@ -37,6 +37,7 @@ typedef struct RowAccess
 	CommandId	command;
 	Snapshot	snapshot;		/* for lookups */
 	bool		fresh;			/* the snapshot was taken by this call */
+	int			refreshes;		/* snapshots that this call took before it */
 	OpenTable	tables[KNOWN_TABLES];
 } RowAccess;
 
@@ -51,6 +52,7 @@ typedef struct RowUses
 extern bool row_access_begin(RowAccess *access, RowUses uses);
 extern bool row_access_begin_reading(RowAccess *access, RowUses uses);
 extern void row_access_refresh(RowAccess *access);
+extern void row_access_next_command(RowAccess *access);
 extern void row_access_end(RowAccess *access);
 extern Relation row_access_index(OpenTable *table, int index);
 extern TupleTableSlot *row_access_found(OpenTable *table);

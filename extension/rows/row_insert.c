@@ -44,6 +44,11 @@ make_message(TupleTableSlot *slot, const OpenTable *table, const MessageRow *row
 	for (int i = 0; i < MESSAGE_COLUMNS_COUNT; i++)
 		if (!row->nulls[i])
 			set_column(slot, table, MESSAGES_COLUMNS + i, row->values[i]);
+	if (row->key != NULL)
+	{
+		set_column(slot, table, MESSAGES_KEY, PointerGetDatum(row->key));
+		set_column(slot, table, MESSAGES_KEY_DIGEST, PointerGetDatum(row->key_digest));
+	}
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -61,9 +66,13 @@ row_descriptor(const OpenTable *table, const MessageRow *rows, int count)
 	TupleDesc	descriptor = table->plain->short_row;
 
 	for (int i = 0; i < count && descriptor != NULL; i++)
+	{
+		if (rows[i].key != NULL)
+			return RelationGetDescr(table->relation);
 		for (int c = 0; c < MESSAGE_COLUMNS_COUNT; c++)
 			if (!rows[i].nulls[c] && table->plain->columns[MESSAGES_COLUMNS + c] > descriptor->natts)
 				return RelationGetDescr(table->relation);
+	}
 	return descriptor != NULL ? descriptor : RelationGetDescr(table->relation);
 }
 

@@ -17,6 +17,8 @@ typedef struct MessageRow
 	int32		chat;
 	Datum		values[MESSAGE_COLUMNS_COUNT];
 	bool		nulls[MESSAGE_COLUMNS_COUNT];
+	text	   *key;			/* or NULL, as is its digest then */
+	bytea	   *key_digest;
 } MessageRow;
 
 extern void row_insert_messages(RowAccess *access, const MessageRow *rows, int count);

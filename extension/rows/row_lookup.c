@@ -73,18 +73,45 @@ row_key_of_message(int32 application, int32 chat, int32 number)
 						   (int32[]) {application, chat, number});
 }
 
+/* Add a column of text to a key. */
+static RowKey
+key_with_text(RowKey key, int column, text *value)
+{
+	key.columns[key.count] = column;
+	key.values[key.count++] = PointerGetDatum(value);
+	key.is_text = true;
+	key.hash = hash_combine(key.hash, hash_bytes((unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	return key;
+}
+
+/* The key of a row of chat.messages, by the key that it was created with, which must live as long. */
+RowKey
+row_key_of_message_key(int32 application, int32 chat, text *key)
+{
+	return key_with_text(key_of_integers(MESSAGES_KEY_KEY, 2, (int[]) {MESSAGES_APPLICATION, MESSAGES_CHAT},
+										 (int32[]) {application, chat}),
+						 MESSAGES_KEY, key);
+}
+
 /* The key of a row of chat.applications, by the token, which must live as long. */
 RowKey
 row_key_of_token(text *token)
 {
-	return (RowKey) {
-		.key = APPLICATIONS_KEY_TOKEN,
-		.count = 1,
-		.columns = {APPLICATIONS_TOKEN},
-		.values = {PointerGetDatum(token)},
-		.is_text = true,
-		.hash = hash_bytes((unsigned char *) VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token))
-	};
+	return key_with_text((RowKey) {.key = APPLICATIONS_KEY_TOKEN}, APPLICATIONS_TOKEN, token);
+}
+
+/* Whether a column of the row that was found is null. */
+bool
+row_found_is_null(OpenTable *table, int column)
+{
+	return slot_attisnull(table->found, table->plain->columns[column]);
+}
+
+/* The value in a column, of a row that was found. */
+Datum
+row_found_column(OpenTable *table, int column, bool *isnull)
+{
+	return slot_getattr(table->found, table->plain->columns[column], isnull);
 }
 
 /* Returns the value of a column, which is never null, of the row that was found. */
@@ -103,16 +130,24 @@ text_equals(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+/* Returns whether a column of a key is of type text. */
+static bool
+is_text(const RowKey *key, int column)
+{
+	return key->is_text && column == key->count - 1;
+}
+
 /* Returns whether the row that was found has the key. */
 static bool
 found_has_key(OpenTable *table, const RowKey *key)
 {
 	for (int i = 0; i < key->count; i++)
 	{
-		Datum		value = row_found_value(table, key->columns[i]);
+		bool		isnull;
+		Datum		value = slot_getattr(table->found, table->plain->columns[key->columns[i]], &isnull);
 
-		if (key->is_text ? !text_equals(DatumGetTextPP(value), DatumGetTextPP(key->values[i])) :
-			DatumGetInt32(value) != DatumGetInt32(key->values[i]))
+		if (isnull || (is_text(key, i) ? !text_equals(DatumGetTextPP(value), DatumGetTextPP(key->values[i])) :
+					   DatumGetInt32(value) != DatumGetInt32(key->values[i])))
 			return false;
 	}
 	return true;
@@ -206,8 +241,8 @@ find_in_index(RowAccess *access, OpenTable *table, const RowKey *key)
 	}
 	for (int i = 0; i < key->count; i++)
 		ScanKeyEntryInitialize(&scan_keys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
-							   key->is_text ? C_COLLATION_OID : InvalidOid,
-							   key->is_text ? F_TEXTEQ : F_INT4EQ, key->values[i]);
+							   is_text(key, i) ? C_COLLATION_OID : InvalidOid,
+							   is_text(key, i) ? F_TEXTEQ : F_INT4EQ, key->values[i]);
 	scan->xs_snapshot = access->snapshot;
 	index_rescan(scan, scan_keys, key->count, NULL, 0);
 	while ((tid = index_getnext_tid(scan, BackwardScanDirection)) != NULL)

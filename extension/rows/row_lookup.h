@@ -14,7 +14,7 @@ typedef struct RowKey
 	int			count;
 	int			columns[PLAIN_KEY_COLUMNS_MAX]; /* places in PlainTable.columns */
 	Datum		values[PLAIN_KEY_COLUMNS_MAX];
-	bool		is_text;		/* the one column is of type text; else all are integer */
+	bool		is_text;		/* the last column is of type text; all others are integer */
 	uint32		hash;
 } RowKey;
 
@@ -23,7 +23,10 @@ extern RowKey row_key_of_token(text *token);
 extern RowKey row_key_of_counters(int32 application);
 extern RowKey row_key_of_chat(int32 application, int32 chat);
 extern RowKey row_key_of_message(int32 application, int32 chat, int32 number);
+extern RowKey row_key_of_message_key(int32 application, int32 chat, text *key);
 extern bool row_lookup(RowAccess *access, OpenTable *table, const RowKey *key);
+extern bool row_found_is_null(OpenTable *table, int column);
+extern Datum row_found_column(OpenTable *table, int column, bool *isnull);
 extern Datum row_found_value(OpenTable *table, int column);
 
 #endif							/* PG_CHAT_ROW_LOOKUP_H */

@@ -21,12 +21,12 @@
  * DESC.
  */
 #define SCAN_CHAT(matches, order) \
-	MESSAGE_SELECT_OF("$1", "$3") matches \
+	MESSAGE_SELECT_OF("$1", "$3") matches " AND " CHAT_IS_NOT_DELETED("$1", "$3") \
 	" AND number > $4 AND number <= $6" \
 	" ORDER BY number" order " LIMIT $7"
 #define SCAN_APPLICATION(matches, order) \
 	"SELECT chat_number, " MESSAGE_COLUMNS("messages") " FROM chat.messages" \
-	" WHERE application_id = $1" matches \
+	" WHERE application_id = $1" matches " AND " CHAT_NUMBER_IS_NOT_DELETED("$1") \
 	" AND ROW(chat_number, number) > ROW($3, $4)" \
 	" AND ROW(chat_number, number) <= ROW($5, $6)" \
 	" ORDER BY chat_number" order ", number" order " LIMIT $7"
@@ -44,7 +44,7 @@
 	"SELECT " columns MESSAGE_COLUMNS("m") \
 	" FROM ROWS FROM (unnest($3), unnest($4), unnest($5))" \
 	" WITH ORDINALITY AS r (chat, above, through, place)" \
-	" CROSS JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "r.chat") MATCHES \
+	" CROSS JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "r.chat") MATCHES " AND " CHAT_IS_NOT_DELETED("$1", "r.chat") \
 	" AND number > r.above AND number <= r.through" \
 	" ORDER BY number" order " LIMIT $6) AS m" \
 	" ORDER BY r.place LIMIT $6"

@@ -95,6 +95,8 @@ gate_run(Request *request)
 {
 	Visit	   *visit = visit_of(request);
 
+	if (!rate_limit_admits_items(visit))
+		return;
 	if (credential_is_given(visit))
 		credential_look_up(visit, on_granted);
 	else

@@ -23,7 +23,7 @@
 #include "http/response.h"
 
 #define ALLOWED_HEADERS "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
-#define EXPOSED_HEADERS "Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+#define EXPOSED_HEADERS "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 #define PREFLIGHT_SECONDS "600"
 
 /* Returns whether a text is scheme://host[:port], and nothing else. */

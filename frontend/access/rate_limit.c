@@ -127,8 +127,13 @@ static void
 note(Visit *visit, const Policy *policy, Kind kind, double level)
 {
 	int			rate = *policy->rates[kind];
+	int			place = 0;
 
-	visit->limits[visit->limit_count++] = (Limit) {
+	while (place < visit->limit_count && visit->limits[place].name != policy->names[kind])
+		place++;
+	if (place == visit->limit_count)
+		visit->limit_count++;
+	visit->limits[place] = (Limit) {
 		.name = policy->names[kind],
 		.rate = rate,
 		.remaining = (int) level,
@@ -146,11 +151,23 @@ refuse(Request *request, double missing, int rate)
 	response_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 
-/* Takes the cost of a request from the bucket of a caller, or nothing if that is not enough. */
+/* Returns whether one request may have so many messages at all. If not, responds with 413. */
 static bool
-take(Visit *visit, const Policy *policy, uint64_t caller)
+has_room(Request *request, const Policy *policy)
 {
-	const int	costs[KINDS] = {[REQUESTS] = 1, [MESSAGES] = visit->right->messages};
+	int			most = WINDOW * *policy->rates[MESSAGES];
+
+	if (most == 0 || request->items.count <= most)
+		return true;
+	respond_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "There are too many messages in the request: %d are allowed.", most);
+	return false;
+}
+
+/* Takes so many requests and messages from the bucket of a caller, or nothing if that is not enough. */
+static bool
+take(Visit *visit, const Policy *policy, uint64_t caller, int requests, int messages)
+{
+	const int	costs[KINDS] = {[REQUESTS] = requests, [MESSAGES] = messages};
 	Bucket	   *bucket = bucket_of(policy, identify(policy, caller));
 	bool		enough = true;
 
@@ -167,44 +184,62 @@ take(Visit *visit, const Policy *policy, uint64_t caller)
 		if (*policy->rates[kind] == 0)
 			continue;
 		bucket->level[kind] -= enough ? costs[kind] : 0;
-		if (kind == REQUESTS || costs[kind])
+		if (costs[kind])
 			note(visit, policy, kind, bucket->level[kind]);
 	}
 	return enough;
 }
 
-bool
-rate_limit_admits_address(Visit *visit)
+/* Takes so many requests and messages from what the address may send. */
+static bool
+take_of_address(Visit *visit, int requests, int messages)
 {
-	struct in6_addr address;
+	struct in6_addr address = client_address(&visit->request);
 	uint64_t	caller = 0;
 
-	if (!is_limited(&of_address))
-		return true;
-	address = client_address(&visit->request);
 	/* An IPv6 client counts as its /64. */
 	if (IN6_IS_ADDR_V4MAPPED(&address))
 		memcpy(&caller, address.s6_addr + 12, 4);
 	else
 		memcpy(&caller, address.s6_addr, sizeof(caller));
-	return take(visit, &of_address, caller);
+	return take(visit, &of_address, caller, requests, messages);
+}
+
+bool
+rate_limit_admits_address(Visit *visit)
+{
+	return !is_limited(&of_address) || take_of_address(visit, 1, visit->right->messages);
+}
+
+bool
+rate_limit_admits_items(Visit *visit)
+{
+	int			more = (visit->request.items.count - 1) * visit->right->messages;
+
+	if (more <= 0 || !is_limited(&of_address))
+		return true;
+	return has_room(&visit->request, &of_address) && take_of_address(visit, 0, more);
 }
 
 bool
 rate_limit_admits_grant(Visit *visit)
 {
 	const Grant *grant = visit->grant;
+	int			items = visit->request.items.count;
+	int			messages = items > 1 ? items * visit->right->messages : visit->right->messages;
 	char		name[NAME_MAX_SIZE];
 	Digest		digest;
 	uint64_t	caller;
 
 	if (!is_limited(grant->user ? &of_user : &of_key))
 		return true;
+	if (!has_room(&visit->request, grant->user ? &of_user : &of_key))
+		return false;
 	if (!grant->user)
-		return take(visit, &of_key, (uint64_t) grant->key);
+		return take(visit, &of_key, (uint64_t) grant->key, 1, messages);
 	digest = digest_of(name, (size_t) snprintf(name, sizeof(name), "%d %s", grant->application, grant->user));
 	memcpy(&caller, digest.bytes, sizeof(caller));
-	return take(visit, &of_user, caller);
+	return take(visit, &of_user, caller, 1, messages);
 }
 
 /* A header that is being written: there is room for all limits. */

@@ -16,7 +16,13 @@
 /* Returns whether the address may send this request. If not, responds with 429. */
 extern bool rate_limit_admits_address(Visit *visit);
 
-/* Returns whether the owner of the credential may send this request. If not, responds with 429. */
+/*
+ * Returns whether the address may send the further messages of this request, which is
+ * complete. If not, responds with 429 or 413.
+ */
+extern bool rate_limit_admits_items(Visit *visit);
+
+/* Returns whether the owner of the credential may send this request. If not, responds with 429 or 413. */
 extern bool rate_limit_admits_grant(Visit *visit);
 
 /* Fills all buckets anew. */

@@ -24,14 +24,19 @@ static const Right rights[] = {
 	{"POST", "/applications", SCOPE_ADMIN, REACH_SERVER, 0},
 	{"GET", "/applications/{token}", SCOPE_READ, REACH_APPLICATION, 0},
 	{"POST", "/applications/{token}/tickets", SCOPE_READ, REACH_CHAT, 0},
+	{"POST", "/applications/{token}/messages", SCOPE_WRITE, REACH_APPLICATION, 1},
 	{"GET", "/applications/{token}/messages/search", SCOPE_READ, REACH_APPLICATION, 0},
 	{"GET", "/applications/{token}/chats", SCOPE_READ, REACH_APPLICATION, 0},
 	{"POST", "/applications/{token}/chats", SCOPE_WRITE, REACH_KEYS, 0},
 	{"GET", "/applications/{token}/chats/{chat}", SCOPE_READ, REACH_CHAT, 0},
+	{"DELETE", "/applications/{token}/chats/{chat}", SCOPE_ADMIN, REACH_KEYS, 0},
 	{"GET", "/applications/{token}/chats/{chat}/messages", SCOPE_READ, REACH_CHAT, 0},
 	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/chats/{chat}/messages/changes", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_READ, REACH_CHAT, 0},
+	{"PATCH", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 1},
+	{"DELETE", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 0},
 };
 
 static const Right all_there_is = {"", "", SCOPE_ADMIN, REACH_SERVER, 0};

@@ -24,7 +24,7 @@ typedef struct Right
 	const char *pattern;		/* of the route */
 	Scope		scope;			/* at least; SCOPE_NONE: no credential is needed */
 	Reach		reach;
-	int			messages;		/* for the limits of messages */
+	int			messages;		/* for the limits of messages: of a request, or of each item of it */
 } Right;
 
 /* Returns the right that a request needs. */

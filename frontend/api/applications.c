@@ -9,6 +9,7 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
+#include "api/request_header.h"
 #include "http/body.h"
 #include "http/response.h"
 
@@ -124,6 +125,7 @@ answer_created(Request *request, const Rows *rows)
 		application = with_id;
 	}
 	respond_text(request, MHD_HTTP_CREATED, application);
+	response_replayed(request, rows_flag(rows, 2));
 }
 
 static void
@@ -135,9 +137,12 @@ name_unstorable(Request *request)
 void
 application_create(Request *request)
 {
+	const char *key;
 	const char *name;
 	size_t		length;
 
+	if (!request_key(request, &key))
+		return;
 	name = body_text(request, "name", &length);
 	if (body_is_invalid(request))
 	{
@@ -147,6 +152,7 @@ application_create(Request *request)
 	call_begin(request, CREATE_APPLICATION, answer_created, NULL);
 	call_of(request)->unstorable = name_unstorable;
 	call_add_text(request, name, length);
+	request_add_key(request, key);
 	call_write(request);
 }
 

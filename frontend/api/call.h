@@ -21,6 +21,8 @@
 #include "db/query.h"
 #include "http/request.h"
 
+#define KEY_LENGTH_MAX 255		/* bytes of the key in a header */
+
 #define UNSTORABLE_TEXT "has a character that the database cannot store"
 
 typedef struct Call
@@ -35,6 +37,9 @@ typedef struct Call
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+	char		key[KEY_LENGTH_MAX + 1];	/* that it is executed once by; see request_header.h */
+	struct MessageItems *items; /* that it creates; NULL: not many */
+	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */
 	char		ticket[TICKET_SIZE];
@@ -56,6 +61,9 @@ extern void call_release(Request *request);
  * credential counts, its id; NULL if the path has none.
  */
 extern const char *path_token(const Request *request);
+
+/* Is it ASCII? Every application's token is. */
+extern bool path_token_is_ascii(const Request *request);
 
 /* The chat's number in the path as the client sent it, decoded, for messages. */
 extern const char *path_chat_text(const Request *request);

@@ -5,6 +5,7 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/pagination.h"
+#include "api/request_header.h"
 #include "http/body.h"
 #include "http/response.h"
 
@@ -54,6 +55,7 @@ static void
 answer_created(Request *request, const Rows *rows)
 {
 	respond_text(request, MHD_HTTP_CREATED, rows_text(rows, 0));
+	response_replayed(request, rows_flag(rows, 1));
 }
 
 /* Responds to an invalid body, once the application is known to exist: a missing one comes first. */
@@ -69,8 +71,11 @@ answer_invalid(Request *request, const Rows *rows)
 void
 chat_create(Request *request)
 {
+	const char *key;
 	int			number;
 
+	if (!request_key(request, &key))
+		return;
 	number = body_number(request, "number");
 	if (body_is_invalid(request))
 	{
@@ -82,6 +87,7 @@ chat_create(Request *request)
 	call_begin(request, CREATE_CHAT, answer_created, application_missing);
 	call_add_token(request);
 	call_add_number(request, number);
+	request_add_key(request, key);
 	call_write(request);
 }
 
@@ -106,4 +112,36 @@ chat_show(Request *request)
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	call_read(request);
+}
+
+static void
+answer_deleted(Request *request, const Rows *rows)
+{
+	(void) rows;
+	respond_no_content(request);
+}
+
+/* The chat to be deleted is missing. If it was there when it was to be deleted before, that has come to pass. */
+static void
+deleted_missing(Request *request)
+{
+	if (call_of(request)->query.repeated)
+		respond_no_content(request);
+	else
+		chat_missing(request);
+}
+
+void
+chat_delete(Request *request)
+{
+	if (path_chat(request) == 0)
+	{
+		chat_missing(request);
+		return;
+	}
+	call_begin(request, DELETE_CHAT, answer_deleted, deleted_missing);
+	call_of(request)->query.repeatable = true;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_write(request);
 }

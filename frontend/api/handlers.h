@@ -28,20 +28,35 @@ extern void chat_create(Request *request);
 /* GET .../chats/{number}: one chat. */
 extern void chat_show(Request *request);
 
+/* DELETE .../chats/{number}: deletes one with its messages. */
+extern void chat_delete(Request *request);
+
 /* GET .../messages: a page of a chat's messages, by number. */
 extern void messages_list(Request *request);
 
-/* POST .../messages: creates one, with the next number or the one named. */
+/* POST .../messages: creates one, with the next number or the one named, or many. */
 extern void message_create(Request *request);
+
+/* POST /applications/{token}/messages: creates many, in any chats of the application. */
+extern void messages_create_any(Request *request);
 
 /* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);
+
+/* GET .../messages/changes: what came after a position of a chat. */
+extern void changes_list(Request *request);
 
 /* GET /applications/{token}/messages/search: the same for all chats of an application. */
 extern void messages_search_all(Request *request);
 
 /* GET .../messages/{number}: one message. */
 extern void message_show(Request *request);
+
+/* PATCH .../messages/{number}: edits one. */
+extern void message_update(Request *request);
+
+/* DELETE .../messages/{number}: deletes one. */
+extern void message_delete(Request *request);
 
 /* POST /applications/{token}/tickets: a ticket, which opens one stream. */
 extern void ticket_create(Request *request);

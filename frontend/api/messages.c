@@ -1,42 +1,86 @@
 /*
  * messages.c
- *		Handlers of messages.
+ *		Handlers that read messages.
  */
-#include <string.h>
-
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/message_answer.h"
 #include "api/pagination.h"
-#include "db/writes.h"
-#include "http/body.h"
 #include "http/response.h"
 
-static void
-chat_missing(Request *request)
+/* Columns of GET_MESSAGES. */
+enum
 {
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Chat not found");
+	COLUMN_MESSAGE,
+	COLUMN_REVISION,
+	COLUMN_DELETED
+};
+
+/* Responds with no matches, since no message can have the text; rows has the parent, which exists. */
+static void
+answer_none(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		call_of(request)->missing(request);
+	else
+		page_answer_none(request);
 }
 
 static void
-message_missing(Request *request)
+text_unstorable(Request *request)
 {
-	respond_error(request, MHD_HTTP_NOT_FOUND, "Message not found");
+	call_begin(request, GET_CHAT, answer_none, chat_not_found);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
+}
+
+static void
+answer_filtered(Request *request, const Rows *rows)
+{
+	if (rows->count == 0)
+		chat_not_found(request);
+	else
+		page_answer(request, rows);
+}
+
+/* Lists the messages of a sender, or deleted ones, too. */
+static void
+list_filtered(Request *request, bool last)
+{
+	const Page *page = &call_of(request)->page;
+
+	call_begin(request, last ? LAST_FILTERED_MESSAGES : LIST_FILTERED_MESSAGES, answer_filtered, chat_not_found);
+	call_of(request)->unstorable = text_unstorable;
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	page_add_bounds(request);
+	call_add_number(request, PAGE_BYTES);
+	call_add_text(request, page->sender.bytes, page->sender.length);
+	call_add_number(request, page->deleted ? 1 : 0);
+	call_read(request);
 }
 
 void
 messages_list(Request *request)
 {
+	const Page *page = &call_of(request)->page;
 	bool		last;
 
 	if (!page_read(request, PAGE_OF_MESSAGES))
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	last = call_of(request)->page.last > 0;
-	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, page_answer, chat_missing);
+	last = page->last > 0;
+	if (page->sender.bytes || page->deleted)
+	{
+		list_filtered(request, last);
+		return;
+	}
+	call_begin(request, last ? LAST_MESSAGES : LIST_MESSAGES, page_answer, chat_not_found);
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	page_add_bounds(request);
@@ -54,31 +98,6 @@ read_search(Request *request, PageKind kind)
 	return request->status == 0;
 }
 
-/* Responds with no matches, since no message can contain the text; rows has the parent, which exists. */
-static void
-answer_none(Request *request, const Rows *rows)
-{
-	if (rows->count == 0)
-		call_of(request)->missing(request);
-	else
-		page_answer_none(request);
-}
-
-static void
-search_unstorable(Request *request)
-{
-	call_begin(request, GET_CHAT, answer_none, chat_missing);
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
-	call_read(request);
-}
-
-static void
-body_unstorable(Request *request)
-{
-	respond_invalid(request, "body", UNSTORABLE_TEXT);
-}
-
 void
 messages_search(Request *request)
 {
@@ -86,11 +105,11 @@ messages_search(Request *request)
 		return;
 	if (path_chat(request) == 0)
 	{
-		chat_missing(request);
+		chat_not_found(request);
 		return;
 	}
-	call_begin(request, SEARCH_MESSAGES, page_answer, chat_missing);
-	call_of(request)->unstorable = search_unstorable;
+	call_begin(request, SEARCH_MESSAGES, page_answer, chat_not_found);
+	call_of(request)->unstorable = text_unstorable;
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
 	call_add_text(request, call_of(request)->page.search.bytes, call_of(request)->page.search.length);
@@ -124,7 +143,10 @@ messages_search_all(Request *request)
 static void
 answer_one(Request *request, const Rows *rows)
 {
-	respond_ok(request, rows_text(rows, 0), NULL);
+	if (rows_flag(rows, COLUMN_DELETED))
+		message_respond_deleted(request, rows, COLUMN_MESSAGE, COLUMN_REVISION);
+	else
+		message_respond(request, rows, COLUMN_MESSAGE, COLUMN_REVISION);
 }
 
 void
@@ -140,66 +162,4 @@ message_show(Request *request)
 	call_add_number(request, path_chat(request));
 	call_add_number(request, path_message(request));
 	call_read(request);
-}
-
-/* Responds to an invalid body, once the chat is known to exist: a missing one comes first. */
-static void
-answer_invalid(Request *request, const Rows *rows)
-{
-	if (rows->count == 0)
-		chat_missing(request);
-	else
-		respond_invalid_body(request);
-}
-
-static void
-answer_created(Request *request, const Rows *rows)
-{
-	const QueryValue *body = &call_of(request)->query.values[MESSAGE_BODY];
-	const QueryValue *sender = &call_of(request)->query.values[MESSAGE_SENDER];
-	Json		json = {0};
-
-	json_open(&json, '{');
-	json_member_number(&json, "number", rows_number(rows, 0, OUTCOME_NUMBER));
-	json_member_text(&json, "body", body->text, body->length);
-	row_member_text(&json, "created_at", rows->result, rows->first, OUTCOME_CREATED_AT);
-	if (sender->text)
-		json_member_text(&json, "sender", sender->text, sender->length);
-	json_close(&json, '}');
-	respond_json(request, MHD_HTTP_CREATED, &json);
-}
-
-void
-message_create(Request *request)
-{
-	const char *body;
-	size_t		length;
-	int			number;
-
-	if (path_chat(request) == 0)
-	{
-		chat_missing(request);
-		return;
-	}
-	body = body_text(request, "body", &length);
-	number = body_number(request, "number");
-	if (body_is_invalid(request))
-	{
-		call_begin(request, GET_CHAT, answer_invalid, chat_missing);
-		call_add_token(request);
-		call_add_number(request, path_chat(request));
-		call_read(request);
-		return;
-	}
-	call_begin(request, CREATE_MESSAGES, answer_created, chat_missing);
-	call_of(request)->unstorable = body_unstorable;
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
-	call_add_text(request, body, length);
-	call_add_number(request, number);
-	if (visit_user(request))
-		call_add_text(request, visit_user(request), strlen(visit_user(request)));
-	else
-		call_add_number(request, 0);
-	call_write(request);
 }

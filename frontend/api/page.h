@@ -12,7 +12,9 @@
 typedef enum PageKind
 {
 	PAGE_OF_LIST,
-	PAGE_OF_MESSAGES,			/* of one chat: the client may ask for the last ones */
+	PAGE_OF_MESSAGES,			/* of one chat: the client may ask for the last ones, or filter
+								 * them */
+	PAGE_OF_CHANGES,			/* of one chat, after a position */
 	PAGE_ACROSS_CHATS			/* of messages of many chats */
 } PageKind;
 
@@ -31,7 +33,10 @@ typedef struct Page
 	Place		after;
 	Place		before;
 	bool		limit_given;
+	int			revision;		/* of changes: that of the position after */
 	Text		search;			/* the text to search for; NULL if not given */
+	Text		sender;			/* of the messages that are wanted; NULL: of any */
+	bool		deleted;		/* deleted messages are wanted, too */
 } Page;
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "api/call.h"
 #include "api/pagination.h"
+#include "api/query_flag.h"
 #include "http/connection.h"
 #include "http/response.h"
 
@@ -42,8 +43,9 @@ typedef struct Parameter
 	int			minimum;
 	int			maximum;
 	bool		given;
-	int		   *chat;			/* NULL: the value is a number only */
+	int		   *chat;			/* of a place across chats; else NULL */
 	int		   *number;
+	int		   *revision;		/* of a position; else NULL */
 } Parameter;
 
 /* Parses a parameter's value; returns false if it is invalid. */
@@ -61,12 +63,40 @@ read_value(const Parameter *parameter, Text value)
 			return false;
 		number = dot + 1;
 	}
+	if (parameter->revision)
+	{
+		const char *dot = memchr(value.bytes, '.', value.length);
+
+		if (dot && !uri_number(dot + 1, end - dot - 1, parameter->minimum, parameter->revision))
+			return false;
+		end = dot ? dot : end;
+	}
 	if (!uri_number(number, end - number, parameter->minimum, parameter->number))
 		return false;
 	/* No message is in chat 0. */
 	if (parameter->chat && *parameter->chat == 0)
 		*parameter->number = 0;
 	return *parameter->number <= parameter->maximum;
+}
+
+/* What the value of a parameter must be. */
+static const char *
+form_of(const Parameter *parameter)
+{
+	if (parameter->chat)
+		return "CHAT.NUMBER, two integers";
+	return parameter->revision ? "NUMBER or NUMBER.REVISION, integers" : "an integer";
+}
+
+/* Takes a text. Returns false if there is one already. */
+static bool
+take_text(Text *text, Text *value)
+{
+	if (text->bytes)
+		return false;
+	*text = *value;
+	value->bytes = NULL;
+	return true;
 }
 
 /* Takes one parameter; responds and returns false if it is invalid. */
@@ -76,11 +106,12 @@ take_parameter(void *owner, Text name, Text value)
 	Request    *request = owner;
 	Page	   *page = &call_of(request)->page;
 	bool		across = page->kind == PAGE_ACROSS_CHATS;
+	bool		changes = page->kind == PAGE_OF_CHANGES;
 	const Parameter numbers[] = {
-		{"limit", 1, PAGE_MAXIMUM, page->limit_given, NULL, &page->limit},
-		{"after", 0, INT_MAX, page->after.number >= 0, across ? &page->after.chat : NULL, &page->after.number},
-		{"before", 1, INT_MAX, page->before.number >= 0, across ? &page->before.chat : NULL, &page->before.number},
-		{"last", 1, PAGE_MAXIMUM, page->last >= 0, NULL, &page->last},
+		{"limit", 1, PAGE_MAXIMUM, page->limit_given, NULL, &page->limit, NULL},
+		{"after", 0, INT_MAX, page->after.number >= 0, across ? &page->after.chat : NULL, &page->after.number, changes ? &page->revision : NULL},
+		{"before", 1, INT_MAX, page->before.number >= 0, across ? &page->before.chat : NULL, &page->before.number, NULL},
+		{"last", 1, PAGE_MAXIMUM, page->last >= 0, NULL, &page->last, NULL},
 	};
 	bool		twice = false;
 
@@ -94,21 +125,15 @@ take_parameter(void *owner, Text name, Text value)
 			twice = true;
 		else if (!read_value(number, value))
 			respond_error(request, MHD_HTTP_BAD_REQUEST,
-						  "Query parameter '%s' must be %s from %d to %d.", number->name,
-						  number->chat ? "CHAT.NUMBER, two integers" : "an integer",
+						  "Query parameter '%s' must be %s from %d to %d.", number->name, form_of(number),
 						  number->minimum, number->maximum);
 		if (i == 0)
 			page->limit_given = true;
 	}
 	if (strcmp(name.bytes, "query") == 0)
-	{
-		twice = page->search.bytes != NULL;
-		if (!twice)
-		{
-			page->search = value;
-			value.bytes = NULL;
-		}
-	}
+		twice = !take_text(&page->search, &value);
+	if (strcmp(name.bytes, "sender") == 0)
+		twice = !take_text(&page->sender, &value);
 	if (twice)
 		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter '%s' is given more than once.",
 					  name.bytes);
@@ -123,16 +148,23 @@ page_read(Request *request, PageKind kind)
 	Page	   *page = &call_of(request)->page;
 
 	*page = (Page) {.kind = kind, .limit = PAGE_DEFAULT, .last = -1, .after = {0, -1}, .before = {0, -1}};
+	if (!query_flag(request, "deleted", &page->deleted))
+		return false;
 	if (!uri_each_pair(request->query, strlen(request->query), take_parameter, request))
 	{
 		if (request->status == 0)
 			respond_error(request, MHD_HTTP_BAD_REQUEST, "The query is not correctly encoded UTF-8.");
 		return false;
 	}
-	if (page->last > 0 && kind != PAGE_OF_MESSAGES)
+	if (kind != PAGE_OF_MESSAGES && (page->last > 0 || page->sender.bytes || page->deleted))
 	{
-		respond_error(request, MHD_HTTP_BAD_REQUEST,
-					  "Query parameter 'last' is for the list of a chat's messages only.");
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter '%s' is for the list of a chat's messages only.",
+					  page->last > 0 ? "last" : page->sender.bytes ? "sender" : "deleted");
+		return false;
+	}
+	if (kind == PAGE_OF_CHANGES && page->before.number >= 0)
+	{
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "Query parameter 'before' is not for changes.");
 		return false;
 	}
 	if (page->last > 0 && (page->limit_given || page->after.number >= 0 || page->before.number >= 0))
@@ -203,19 +235,21 @@ print_bound(FILE *stream, const char *name, Place place)
 }
 
 /*
- * Writes one link. search is the encoded search text, or NULL; before is a second
+ * Writes one link. text is the encoded search text or sender, or NULL; before is a second
  * bound, or none.
  */
 static void
-print_link(FILE *stream, const Page *page, const char *search,
+print_link(FILE *stream, const Page *page, const char *text,
 		   const char *bound, Place place, Place before, const char *relation)
 {
 	if (ftell(stream) > 0)
 		fputs(", ", stream);
 	/* Relative to this list, whatever path a gateway shows it under. */
 	fputs("<?", stream);
-	if (search)
-		fprintf(stream, "query=%s&", search);
+	if (text)
+		fprintf(stream, "%s=%s&", page->search.bytes ? "query" : "sender", text);
+	if (page->deleted)
+		fputs("deleted=true&", stream);
 	if (page->limit_given)
 		fprintf(stream, "limit=%d&", page->limit);
 	if (page->last > 0)
@@ -252,25 +286,26 @@ page_link(Request *request, const Extent *extent, bool only_next)
 		(is_backward(page) || (full && (!is_bound(bound) || place_is_before(place_behind(last), bound))));
 	bool		back = !only_next && (first.chat > 1 || first.number > 1) &&
 		(is_bound(page->after) || (full && is_backward(page)));
-	char	   *search = NULL;
+	Text		kept = page->search.bytes ? page->search : page->sender;
+	char	   *text = NULL;
 	char	   *link = NULL;
 	size_t		length;
 	FILE	   *stream;
 
 	if (!next && !back)
 		return NULL;
-	if (page->search.bytes)
-		search = uri_encode(page->search.bytes, page->search.length);
+	if (kept.bytes)
+		text = uri_encode(kept.bytes, kept.length);
 	stream = open_memstream(&link, &length);
 	if (stream)
 	{
 		if (next)
-			print_link(stream, page, search, "after", last, bound, "next");
+			print_link(stream, page, text, "after", last, bound, "next");
 		if (back)
-			print_link(stream, page, search, "before", first, none, "prev");
+			print_link(stream, page, text, "before", first, none, "prev");
 		fclose(stream);
 	}
-	free(search);
+	free(text);
 	return link;
 }
 

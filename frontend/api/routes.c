@@ -15,25 +15,32 @@
 static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
-static const char *const message_fields[] = {"body", "number", NULL};
+static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", NULL};
+static const char *const changed_fields[] = {"body", "metadata", NULL};
+static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
 
 static void index_show(Request *request);
 
 static const Route routes[] = {
-	{"/", index_show, NULL, NULL},
-	{"/applications", applications_list, application_create, application_fields},
-	{"/applications/{token}", application_show, NULL, NULL},
-	{"/applications/{token}/tickets", NULL, ticket_create, no_fields},
-	{"/applications/{token}/messages/search", messages_search_all, NULL, NULL},
-	{"/applications/{token}/chats", chats_list, chat_create, chat_fields},
-	{"/applications/{token}/chats/{chat}", chat_show, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages", messages_list, message_create, message_fields},
-	{"/applications/{token}/chats/{chat}/messages/search", messages_search, NULL, NULL},
-	{"/applications/{token}/chats/{chat}/messages/{message}", message_show, NULL, NULL},
-	{"/healthz", health_show, NULL, NULL},
-	{"/readyz", readiness_show, NULL, NULL},
-	{"/openapi.json", description_show, NULL, NULL},
-	{"/metrics", metrics_show, NULL, NULL},
+	{.pattern = "/", .get = index_show},
+	{.pattern = "/applications", .get = applications_list, .post = application_create, .fields = application_fields},
+	{.pattern = "/applications/{token}", .get = application_show},
+	{.pattern = "/applications/{token}/tickets", .post = ticket_create, .fields = no_fields},
+	{.pattern = "/applications/{token}/messages", .post = messages_create_any, .fields = any_message_fields,
+	.takes_items = true},
+	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
+	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
+	{.pattern = "/applications/{token}/chats/{chat}", .get = chat_show, .delete = chat_delete},
+	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
+	.fields = message_fields, .takes_items = true},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/changes", .get = changes_list},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show,
+	.patch = message_update, .delete = message_delete, .fields = changed_fields},
+	{.pattern = "/healthz", .get = health_show},
+	{.pattern = "/readyz", .get = readiness_show},
+	{.pattern = "/openapi.json", .get = description_show},
+	{.pattern = "/metrics", .get = metrics_show},
 };
 
 _Static_assert(sizeof(routes) / sizeof(routes[0]) < FIGURE_NO_ROUTE, "there are more routes than figures");

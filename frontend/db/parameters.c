@@ -44,7 +44,7 @@ void
 array_begin(Array *array, ArrayType type, int count)
 {
 	array->used = 0;
-	array->failed = false;
+	array->failed = array->any = false;
 	append_integer(array, 1);	/* dimensions */
 	append_integer(array, 1);	/* there may be nulls */
 	append_integer(array, type);
@@ -58,6 +58,21 @@ array_add_text(Array *array, const char *text, size_t length)
 	append_integer(array, text ? (int32_t) length : -1);
 	if (text)
 		append(array, text, length);
+	array->any |= text != NULL;
+}
+
+void
+array_add_json(Array *array, const char *text, size_t length)
+{
+	static const char version = 1;	/* of the binary format of jsonb */
+
+	append_integer(array, text ? (int32_t) length + 1 : -1);
+	if (text)
+	{
+		append(array, &version, 1);
+		append(array, text, length);
+	}
+	array->any |= text != NULL;
 }
 
 void
@@ -66,6 +81,15 @@ array_add_number(Array *array, int number)
 	append_integer(array, number ? (int32_t) sizeof(int32_t) : -1);
 	if (number)
 		append_integer(array, number);
+	array->any |= number != 0;
+}
+
+void
+array_add_zero(Array *array)
+{
+	append_integer(array, sizeof(int32_t));
+	append_integer(array, 0);
+	array->any = true;
 }
 
 bool

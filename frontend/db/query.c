@@ -44,11 +44,14 @@ query_pop(QueryQueue *queue)
 }
 
 bool
-query_may_wait(const Query *query, int others)
+query_may_wait(const Query *query, int count, int others)
 {
 	int			share = settings.max_queue - settings.max_queue / 8;
+	int			waiting = query->waiting ? *query->waiting : 0;
 
-	return others < settings.max_queue && (query->waiting == NULL || *query->waiting < share);
+	if (others == 0 && waiting == 0)
+		return true;
+	return others + count <= settings.max_queue && (query->waiting == NULL || waiting + count <= share);
 }
 
 void
@@ -100,6 +103,12 @@ query_add_number(Query *query, int number)
 }
 
 void
+query_add_number_or_zero(Query *query, int number)
+{
+	query->values[query->count++] = (QueryValue) {.number = number < 0 ? 0 : number, .is_zero = number == 0};
+}
+
+void
 query_add_pair(Query *query, int first, int second)
 {
 	query->values[query->count++] = (QueryValue) {.first = first, .number = first ? second : 0};
@@ -110,14 +119,17 @@ queries_label(const Query *first, char label[LABEL_SIZE])
 {
 	size_t		used = strlen(LABEL_PREFIX);
 	int			left_out = 0;
+	const char *before = NULL;
 
 	memcpy(label, LABEL_PREFIX, used);
 	for (const Query *query = first; query; query = query->next)
 	{
 		size_t		length = query->label ? strlen(query->label) : 0;
 
-		if (length == 0)
+		/* Many may be of one request. */
+		if (length == 0 || query->label == before)
 			continue;
+		before = query->label;
 		if (used + 1 + length + MORE_SIZE >= LABEL_SIZE)
 		{
 			left_out++;
@@ -148,7 +160,7 @@ query_send(Session *session, Query *query,
 	{
 		const QueryValue *value = &query->values[i];
 
-		values[i] = value->text ? value->text : value->first || value->number ? numbers[i] : NULL;
+		values[i] = value->text ? value->text : value->first || value->number || value->is_zero ? numbers[i] : NULL;
 		if (value->first)
 			snprintf(numbers[i], sizeof(numbers[i]), "{%d,%d}", value->first, value->number);
 		else
@@ -232,13 +244,13 @@ queries_expire(QueryQueue *queue, bool all)
 	{
 		Query	   *query = query_pop(queue);
 
-		if (!all && loop_now() - query->since <= limit)
+		if (loop_now() - query->since <= limit && (!all || query->repeated))
 		{
 			query_push(queue, query);
 			continue;
 		}
 		query_end_wait(query);
-		query_refuse(query, all ? database_unavailable()
+		query_refuse(query, all && !query->repeated ? database_unavailable()
 					 : "The request waited too long for the database.");
 	}
 }

@@ -20,9 +20,12 @@
 /* SQLSTATEs */
 #define NO_SUCH_ROW "P0002"		/* a parent is missing */
 #define LOCKED "55P03"			/* another transaction has a lock on it */
+#define NOT_ALONE "40000"		/* all or none were wanted, and another was refused */
+#define OTHER_REVISION "55000"	/* a message does not have the revision that it was to have */
+#define OTHER_SENDER "42501"	/* nor the sender */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
-#define QUERY_VALUES 7			/* the most parameters of a statement */
+#define QUERY_VALUES 8			/* the most parameters of a statement */
 #define LABEL_SIZE 512
 
 /* A parameter: a text, a number, or the array of two numbers. */
@@ -31,7 +34,8 @@ typedef struct QueryValue
 	const char *text;			/* NULL: a number */
 	size_t		length;			/* of the text */
 	int			first;			/* if not 0: the array's first number */
-	int			number;			/* 0: null */
+	int			number;			/* 0: null, unless is_zero is set */
+	bool		is_zero;
 } QueryValue;
 
 /* Why a query failed. */
@@ -42,9 +46,18 @@ typedef struct Failure
 	const char *column;			/* the column that the error is about, or NULL */
 	const char *message;
 	const char *hint;			/* or NULL */
+	int			last_number;	/* of the chat, if it is not if_last */
 } Failure;
 
 typedef struct Query Query;
+
+/* Queries, first in, first out. */
+typedef struct QueryQueue
+{
+	Query	   *first;
+	Query	   *last;
+	int			count;
+} QueryQueue;
 
 struct Query
 {
@@ -53,7 +66,10 @@ struct Query
 	Pool		pool;			/* of a read; POOL_WRITE: of a write */
 	int			count;
 	QueryValue	values[QUERY_VALUES];
+	QueryQueue	parts;			/* of CREATE_ALL_MESSAGES: the messages */
 	int			max_rows;		/* of a read's result */
+	bool		repeatable;		/* of a write: executed twice it has the same effect as once */
+	bool		repeated;		/* it may have been executed already */
 	uint64_t	since;			/* when its wait began, see queries_expire() */
 	const char *label;			/* what it is for, see queries_label(); or NULL */
 
@@ -74,14 +90,6 @@ struct Query
 	int		   *waiting;
 };
 
-/* Queries, first in, first out. */
-typedef struct QueryQueue
-{
-	Query	   *first;
-	Query	   *last;
-	int			count;
-} QueryQueue;
-
 /* Appends a query. */
 extern void query_push(QueryQueue *queue, Query *query);
 
@@ -89,10 +97,11 @@ extern void query_push(QueryQueue *queue, Query *query);
 extern Query *query_pop(QueryQueue *queue);
 
 /*
- * May the query wait beside others? Not if they are as many as max_queue allows, nor if
- * its client's queries are seven eighths of that.
+ * May the query, and others of its client, count altogether, wait beside others? Not if they
+ * become more than max_queue allows, nor if its client's become more than seven eighths of
+ * that. Any count may where nothing waits.
  */
-extern bool query_may_wait(const Query *query, int others);
+extern bool query_may_wait(const Query *query, int count, int others);
 
 /* Counts the query as waiting from now on. */
 extern void query_begin_wait(Query *query);
@@ -111,6 +120,9 @@ extern void query_add_text(Query *query, const char *text, size_t length);
 
 /* Adds a number as the next parameter; 0 stands for null. */
 extern void query_add_number(Query *query, int number);
+
+/* Adds a number as the next parameter; -1 stands for null. */
+extern void query_add_number_or_zero(Query *query, int number);
 
 /* Adds an array of two numbers as the next parameter; null if the first is 0. */
 extern void query_add_pair(Query *query, int first, int second);
@@ -144,7 +156,7 @@ extern void query_lose(Query *query);
 
 /*
  * Fails the queries of a queue that have waited for longer than the request timeout, or
- * all of them.
+ * all of them but for those that may have been executed already: they wait on.
  */
 extern void queries_expire(QueryQueue *queue, bool all);
 

@@ -104,7 +104,7 @@ reads_submit(Query *query)
 
 	if (!database_ready(query->pool))
 		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, search ? searches.count : reads.count + large_reads.count) ||
+	else if (!query_may_wait(query, 1, search ? searches.count : reads.count + large_reads.count) ||
 			 !(search ? fair_queue_add(&searches, query, settings.max_queue / 8 + 2) : push_read(query)))
 		query_refuse(query, "The server is busy.");
 }

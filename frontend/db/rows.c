@@ -16,6 +16,12 @@ rows_number(const Rows *rows, int row, int column)
 	return atoi(PQgetvalue(rows->result, rows->first + row, column));
 }
 
+bool
+rows_flag(const Rows *rows, int column)
+{
+	return *PQgetvalue(rows->result, rows->first, column) == 't';
+}
+
 char *
 rows_text(const Rows *rows, int column)
 {

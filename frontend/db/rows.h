@@ -23,6 +23,9 @@ typedef void (*RowPrinter) (Json *json, const PGresult *result, int row);
 /* The number in a column of a row; row 0 is the first of these rows. */
 extern int	rows_number(const Rows *rows, int row, int column);
 
+/* Is the boolean in a column of the first row true? */
+extern bool rows_flag(const Rows *rows, int column);
+
 /* Writes a member whose value, in a column of a result, is JSON already. */
 extern void row_member(Json *json, const char *name, const PGresult *result, int row, int column);
 

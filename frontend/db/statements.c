@@ -10,9 +10,16 @@
 
 #include "db/statements.h"
 
+/* New messages, as parameters, and what becomes of them: see writes.h. */
+#define NEW_MESSAGES \
+	"$1::text[], $2::integer[], $3::text[], $4::integer[], wait => false, senders => $5::text[]," \
+	" metadata => $6::jsonb[], keys => $7::text[], if_last => $8::integer[]"
+#define OUTCOME \
+	"number, sqlstate, field, message, chat.rfc3339(created_at), ($6::jsonb[])[item], revision, replayed"
+
 const Statement statements[STATEMENT_COUNT] = {
 	[CREATE_APPLICATION] = {"create_application",
-	"SELECT application, id FROM chat.create_application_json($1::text)"},
+	"SELECT application, id, replayed FROM chat.create_application_json($1::text, $2::text)"},
 	[GET_APPLICATION] = {"get_application",
 		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.get_application($1::text)"},
@@ -20,18 +27,26 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT id, pg_catalog.to_json(token), pg_catalog.to_json(name), chats_count, chat.rfc3339(created_at)"
 	" FROM chat.list_applications($1::integer, $2::integer, $3::integer)"},
 	[CREATE_CHAT] = {"create_chat",
-	"SELECT chat.create_chat_json($1::text, $2::integer)"},
+	"SELECT chat, replayed FROM chat.create_chat_json($1::text, $2::integer, $3::text)"},
 	[GET_CHAT] = {"get_chat",
 	"SELECT number, messages_count, chat.rfc3339(created_at) FROM chat.get_chat($1::text, $2::integer)"},
 	[LIST_CHATS] = {"list_chats",
 		"SELECT number, messages_count, chat.rfc3339(created_at)"
 	" FROM chat.list_chats($1::text, $2::integer, $3::integer, $4::integer)"},
+	[DELETE_CHAT] = {"delete_chat",
+	"SELECT chat.delete_chat($1::text, $2::integer)"},
 	[CREATE_MESSAGES] = {"create_messages",
-		"SELECT number, sqlstate, field, message, chat.rfc3339(created_at)"
-		" FROM chat.create_messages($1::text[], $2::integer[], $3::text[], $4::integer[], wait => false,"
-	" senders => $5::text[])"},
+	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ")"},
+	[CREATE_ALL_MESSAGES] = {"create_all_messages",
+	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ", atomic => true)"},
+	[UPDATE_MESSAGE] = {"update_message",
+		"SELECT sqlstate, field, message, current, revision, deleted"
+	" FROM chat.update_message_json($1::text, $2::integer, $3::integer, $4::text, $5::jsonb, $6::integer, $7::text)"},
+	[DELETE_MESSAGE] = {"delete_message",
+		"SELECT sqlstate, field, message, current, revision, deleted"
+	" FROM chat.delete_message_json($1::text, $2::integer, $3::integer, $4::integer, $5::text)"},
 	[GET_MESSAGES] = {"get_messages",
-		"SELECT message, item"
+		"SELECT message, revision, deleted, item"
 	" FROM chat.get_messages_json($1::text[], $2::integer[], $3::integer[])", BATCH},
 	[LIST_MESSAGES] = {"list_messages",
 		"SELECT first, last, messages_count, cut, messages, item"
@@ -41,6 +56,18 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT first, last, messages_count, cut, messages, item"
 		" FROM chat.last_messages_json($1::text[], $2::integer[], $3::integer[], max_size => $4::integer)",
 	BATCH_OF_PAGES},
+	[LIST_FILTERED_MESSAGES] = {"list_filtered_messages",
+		"SELECT first, last, messages_count, cut, messages"
+		" FROM chat.list_messages_json(ARRAY[$1::text], ARRAY[$2::integer], ARRAY[$3::integer], ARRAY[$4::integer],"
+	" ARRAY[$5::integer], $6::integer, ARRAY[$7::text], ARRAY[$8::integer = 1])"},
+	[LAST_FILTERED_MESSAGES] = {"last_filtered_messages",
+		"SELECT first, last, messages_count, cut, messages"
+		" FROM chat.last_messages_json(ARRAY[$1::text], ARRAY[$2::integer], ARRAY[$3::integer], $4::integer,"
+	" ARRAY[$5::text], ARRAY[$6::integer = 1])"},
+	[LIST_CHANGES] = {"list_changes",
+		"SELECT changes, changes_count, cut, \"position\", field, item"
+		" FROM chat.list_changes_json($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],"
+	" max_size => $6::integer)", BATCH_OF_PAGES},
 	[SEARCH_MESSAGES] = {"search_messages",
 		"SELECT first, last, messages_count, cut, messages"
 		" FROM chat.search_messages_json($1::text, $2::integer, $3::text, $4::integer, $5::integer, $6::integer,"

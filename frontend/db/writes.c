@@ -1,6 +1,6 @@
 /*
  * writes.c
- *		Queries that create: messages in batches, applications and chats one by one.
+ *		Queries that change something: new messages in batches, all others one by one.
  *
  * DESIGN
  *
@@ -13,17 +13,17 @@
  * the batch is split into halves, which are tried one after the other, until the
  * cause is alone. After a deadlock or a serialization failure it is tried once
  * more. Otherwise all of it fails. If the connection is lost, the batch may have been
- * committed or not: all of it fails as unknown, and is not tried again.
+ * committed or not: those of it that have the same effect when they are executed twice, as
+ * messages with a key have, are put back into the queue; the others fail as unknown.
  *
  * Nothing waits for a chat that another transaction has locked: its messages come
  * back and are tried again after a pause, while the rest of the batch is stored.
  * The messages of a chat stay in the order in which they arrived; those of one
  * chat are therefore never in two batches at a time (keyed_queue.c).
  *
- * Creations of applications and chats alternate with batches. Only one is in flight
- * at a time, so that the other sessions are left to the messages. One that waits
- * too long for a lock is tried again after a pause, before those of the same
- * application that came after it.
+ * All others, and messages of which all or none are wanted, alternate with batches. Only
+ * one is in flight at a time, so that the other sessions are left to the messages. One that waits too long for a lock is tried again after a pause,
+ * before those of the same application that came after it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,6 @@
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
-#define MESSAGE_VALUES 5
 
 typedef struct Batch
 {
@@ -55,20 +54,46 @@ static Batch *retries;			/* batches to be sent before anything else */
 static bool creation_in_flight;
 static bool creation_is_next;	/* if there are both */
 
+/* Why queries cannot be queued now; NULL: they can. */
+static const char *
+obstacle(const KeyedQueue *queue, const Query *query, int count)
+{
+	if (!database_ready(POOL_WRITE))
+		return database_unavailable();
+	return query_may_wait(query, count, queue->count) ? NULL : "The server is busy.";
+}
+
+/* Queues a query under the key of what it locks: the chat, the application, or the name of a new one. */
+static void
+add(KeyedQueue *queue, Query *query)
+{
+	int			number = query->statement == CREATE_CHAT ? 0 : query->values[MESSAGE_CHAT].number;
+
+	if (!keyed_queue_add(queue, query, query->values[MESSAGE_TOKEN].text, number))
+		query_refuse(query, "Out of memory.");
+}
+
 void
 writes_submit(Query *query)
 {
-	bool		is_message = query->statement == CREATE_MESSAGES;
-	KeyedQueue *queue = is_message ? &messages : &creations;
-	int			number = is_message ? query->values[MESSAGE_CHAT].number : 0;
+	KeyedQueue *queue = query->statement == CREATE_MESSAGES ? &messages : &creations;
+	const char *reason = obstacle(queue, query, 1);
 
-	if (!database_ready(POOL_WRITE))
-		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, queue->count))
-		query_refuse(query, "The server is busy.");
-	/* The key is what the write locks: the chat, the application, or the name of a new one. */
-	else if (!keyed_queue_add(queue, query, query->values[0].text, number))
-		query_refuse(query, "Out of memory.");
+	if (reason)
+		query_refuse(query, reason);
+	else
+		add(queue, query);
+}
+
+const char *
+writes_submit_all(QueryQueue *queries)
+{
+	const char *reason = obstacle(&messages, queries->first, queries->count);
+	Query	   *query;
+
+	while (reason == NULL && (query = query_pop(queries)) != NULL)
+		add(&messages, query);
+	return reason;
 }
 
 /* Fails all messages of a batch, with a text. */
@@ -84,17 +109,36 @@ batch_refuse(Batch *batch, const char *text)
 	}
 }
 
-/* Fails all messages of a batch, which may be stored or not. */
+/*
+ * The session of a query has ended, with a failed result or none. If it can be executed once
+ * more, it is put aside for that; else it fails, as unknown where there is no result.
+ */
 static void
-batch_lose(Batch *batch)
+lose(KeyedQueue *queue, QueryQueue *repeated, Query *query, const PGresult *result)
 {
+	if (query->repeatable)
+	{
+		query->repeated = true;
+		query_push(repeated, query);
+		return;
+	}
+	keyed_queue_end(queue, query);
+	if (result)
+		query_fail(query, result);
+	else
+		query_lose(query);
+}
+
+/* The session of a batch has ended. */
+static void
+batch_lose(Batch *batch, const PGresult *result)
+{
+	QueryQueue	repeated = {0};
 	Query	   *query;
 
 	while ((query = query_pop(&batch->messages)) != NULL)
-	{
-		keyed_queue_end(&messages, query);
-		query_lose(query);
-	}
+		lose(&messages, &repeated, query, result);
+	keyed_queue_return(&messages, &repeated);
 }
 
 /* Fails all messages of a batch, with its failed result. */
@@ -145,17 +189,29 @@ batch_split(Batch *batch, const PGresult *result)
 	batch_retry(half);
 }
 
+bool
+outcome_is_success(const PGresult *result, int row)
+{
+	return PQgetisnull(result, row, OUTCOME_SQLSTATE);
+}
+
+Failure
+outcome_failure(const PGresult *result, int row)
+{
+	return (Failure) {
+		.sqlstate = PQgetvalue(result, row, OUTCOME_SQLSTATE),
+		.column = PQgetisnull(result, row, OUTCOME_FIELD) ? NULL : PQgetvalue(result, row, OUTCOME_FIELD),
+		.message = PQgetvalue(result, row, OUTCOME_MESSAGE),
+		.last_number = atoi(PQgetvalue(result, row, OUTCOME_NUMBER))
+	};
+}
+
 /* Fails a message with its row of the result. */
 static void
 message_fail(Query *query, const PGresult *result, int row)
 {
-	Failure		failure = {
-		.sqlstate = PQgetvalue(result, row, OUTCOME_SQLSTATE),
-		.message = PQgetvalue(result, row, OUTCOME_MESSAGE),
-	};
+	Failure		failure = outcome_failure(result, row);
 
-	if (!PQgetisnull(result, row, OUTCOME_FIELD))
-		failure.column = PQgetvalue(result, row, OUTCOME_FIELD);
 	query->failed(query, &failure);
 }
 
@@ -176,7 +232,7 @@ batch_take_outcomes(Batch *batch, const PGresult *result)
 			continue;
 		}
 		keyed_queue_end(&messages, query);
-		if (PQgetisnull(result, row, OUTCOME_SQLSTATE))
+		if (outcome_is_success(result, row))
 			query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
 		else
 			message_fail(query, result, row);
@@ -207,6 +263,13 @@ is_transient(const char *sqlstate)
 	return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0;
 }
 
+/* Has the session ended, so that what was sent may be tried in another? */
+static bool
+session_has_ended(const char *sqlstate)
+{
+	return sqlstate == NULL || strncmp(sqlstate, "57P0", 4) == 0;
+}
+
 static void
 batch_done(Operation *operation, const PGresult *result)
 {
@@ -215,8 +278,8 @@ batch_done(Operation *operation, const PGresult *result)
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == batch->messages.count)
 		batch_take_outcomes(batch, result);
-	else if (sqlstate == NULL)
-		batch_lose(batch);
+	else if (session_has_ended(sqlstate))
+		batch_lose(batch, result);
 	else if (strcmp(sqlstate, LOCKED) == 0)
 		keyed_queue_return(&messages, &batch->messages);
 	else if (may_have_one_cause(result) && batch->messages.count > 1)
@@ -235,46 +298,71 @@ batch_done(Operation *operation, const PGresult *result)
 	batch_end(batch);
 }
 
+/* The values of messages, as parameters of CREATE_MESSAGES: they are of one call at a time. */
+static Array arrays[MESSAGE_VALUES];
+
+static void
+add_value(Array *array, ArrayType type, const QueryValue *value)
+{
+	if (type == ARRAY_OF_TEXTS)
+		array_add_text(array, value->text, value->length);
+	else if (type == ARRAY_OF_JSONS)
+		array_add_json(array, value->text, value->length);
+	else if (value->is_zero)
+		array_add_zero(array);
+	else
+		array_add_number(array, value->number);
+}
+
+/* Makes the arrays of messages. Returns false if out of memory. */
+static bool
+fill_arrays(const QueryQueue *created)
+{
+	static const ArrayType types[MESSAGE_VALUES] = {
+		[MESSAGE_TOKEN] = ARRAY_OF_TEXTS, [MESSAGE_CHAT] = ARRAY_OF_INTEGERS, [MESSAGE_BODY] = ARRAY_OF_TEXTS,
+		[MESSAGE_NUMBER] = ARRAY_OF_INTEGERS, [MESSAGE_SENDER] = ARRAY_OF_TEXTS, [MESSAGE_METADATA] = ARRAY_OF_JSONS,
+		[MESSAGE_KEY] = ARRAY_OF_TEXTS, [MESSAGE_IF_LAST] = ARRAY_OF_INTEGERS
+	};
+	bool		complete = true;
+
+	for (int i = 0; i < MESSAGE_VALUES; i++)
+	{
+		array_begin(&arrays[i], types[i], created->count);
+		for (const Query *query = created->first; query; query = query->next)
+			add_value(&arrays[i], types[i], &query->values[i]);
+		complete = complete && array_is_complete(&arrays[i]);
+	}
+	return complete;
+}
+
+/* Sends messages. Returns false if out of memory. */
+static bool
+send_messages(Session *session, StatementId statement, const QueryQueue *created, Operation *operation)
+{
+	const char *values[MESSAGE_VALUES];
+	int			lengths[MESSAGE_VALUES];
+	static const int formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1, 1, 1, 1};
+	char		label[LABEL_SIZE];
+	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0, queries_label(created->first, label)};
+
+	if (!fill_arrays(created))
+		return false;
+	histogram_add(&figures->batches[POOL_WRITE], size_bounds, created->count);
+	/* An array of nothing but nulls is null as a whole, which costs nothing. */
+	for (int i = 0; i < MESSAGE_VALUES; i++)
+	{
+		values[i] = arrays[i].any ? arrays[i].bytes : NULL;
+		lengths[i] = (int) arrays[i].used;
+	}
+	session_send(session, operation, statement, &parameters);
+	return true;
+}
+
 static void
 batch_send(Session *session, Batch *batch)
 {
-	static Array arrays[MESSAGE_VALUES];
-	const char *values[MESSAGE_VALUES];
-	int			lengths[MESSAGE_VALUES];
-	const int	formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1};
-	char		label[LABEL_SIZE];
-	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0, queries_label(batch->messages.first, label)};
-	int			count = batch->messages.count;
-	bool		complete = true;
-
-	array_begin(&arrays[MESSAGE_TOKEN], ARRAY_OF_TEXTS, count);
-	array_begin(&arrays[MESSAGE_CHAT], ARRAY_OF_INTEGERS, count);
-	array_begin(&arrays[MESSAGE_BODY], ARRAY_OF_TEXTS, count);
-	array_begin(&arrays[MESSAGE_NUMBER], ARRAY_OF_INTEGERS, count);
-	array_begin(&arrays[MESSAGE_SENDER], ARRAY_OF_TEXTS, count);
-	for (const Query *query = batch->messages.first; query; query = query->next)
-	{
-		const QueryValue *message = query->values;
-
-		array_add_text(&arrays[MESSAGE_TOKEN], message[MESSAGE_TOKEN].text, message[MESSAGE_TOKEN].length);
-		array_add_number(&arrays[MESSAGE_CHAT], message[MESSAGE_CHAT].number);
-		array_add_text(&arrays[MESSAGE_BODY], message[MESSAGE_BODY].text, message[MESSAGE_BODY].length);
-		array_add_number(&arrays[MESSAGE_NUMBER], message[MESSAGE_NUMBER].number);
-		array_add_text(&arrays[MESSAGE_SENDER], message[MESSAGE_SENDER].text, message[MESSAGE_SENDER].length);
-	}
-	for (int i = 0; i < MESSAGE_VALUES; i++)
-	{
-		complete = complete && array_is_complete(&arrays[i]);
-		values[i] = arrays[i].bytes;
-		lengths[i] = (int) arrays[i].used;
-	}
-	histogram_add(&figures->batches[POOL_WRITE], size_bounds, count);
-	if (complete)
-	{
-		batch->operation.done = batch_done;
-		session_send(session, &batch->operation, CREATE_MESSAGES, &parameters);
-	}
-	else
+	batch->operation.done = batch_done;
+	if (!send_messages(session, CREATE_MESSAGES, &batch->messages, &batch->operation))
 	{
 		batch_refuse(batch, "Out of memory.");
 		batch_end(batch);
@@ -313,38 +401,59 @@ batch_refill(void)
 	return batch;
 }
 
+/* Is any of the messages refused because its chat is locked? */
+static bool
+any_is_locked(const Query *query, const PGresult *result)
+{
+	if (query->statement != CREATE_ALL_MESSAGES || PQresultStatus(result) != PGRES_TUPLES_OK)
+		return false;
+	for (int row = 0; row < PQntuples(result); row++)
+		if (strcmp(PQgetvalue(result, row, OUTCOME_SQLSTATE), LOCKED) == 0)
+			return true;
+	return false;
+}
+
 static void
 creation_done(Operation *operation, const PGresult *result)
 {
 	Query	   *query = query_of(operation);
 	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	QueryQueue	returned = {0};
 
 	creation_in_flight = false;
-	if (sqlstate && strcmp(sqlstate, LOCKED) == 0)
-	{
-		QueryQueue	locked = {0};
-
-		query_push(&locked, query);
-		keyed_queue_return(&creations, &locked);
-	}
+	if (PQresultStatus(result) != PGRES_TUPLES_OK && session_has_ended(sqlstate))
+		lose(&creations, &returned, query, result);
+	else if ((sqlstate && strcmp(sqlstate, LOCKED) == 0) || any_is_locked(query, result))
+		query_push(&returned, query);
 	else
 	{
 		keyed_queue_end(&creations, query);
-		if (result == NULL)
-			query_lose(query);
-		else
-			query_finish(query, result);
+		query_finish(query, result);
 	}
+	keyed_queue_return(&creations, &returned);
 }
 
 static void
 send_creation(Session *session)
 {
 	QueryQueue	taken = {0};
+	Query	   *query;
 
 	keyed_queue_take(&creations, &taken, 1, SIZE_MAX);
+	query = query_pop(&taken);
 	creation_in_flight = true;
-	query_send(session, query_pop(&taken), creation_done);
+	if (query->statement != CREATE_ALL_MESSAGES)
+	{
+		query_send(session, query, creation_done);
+		return;
+	}
+	query->operation.done = creation_done;
+	if (!send_messages(session, CREATE_ALL_MESSAGES, &query->parts, &query->operation))
+	{
+		creation_in_flight = false;
+		keyed_queue_end(&creations, query);
+		query_refuse(query, "Out of memory.");
+	}
 }
 
 /* Sends one batch or creation. Returns false if there is none, or no idle session. */

@@ -1,37 +1,59 @@
 /*
  * writes.h
- *		Queries that create: messages in batches, applications and chats one by one.
+ *		Queries that change something: new messages in batches, all others one by one.
  */
 #ifndef CHATD_WRITES_H
 #define CHATD_WRITES_H
 
 #include "db/query.h"
 
-/* Parameters of CREATE_MESSAGES; a query is one message of it. */
+/*
+ * Parameters of CREATE_MESSAGES and CREATE_ALL_MESSAGES, which are arrays of them. A query is
+ * one message of the former, or all of the latter: its parts are the messages, and its own
+ * values are their token and their chat, 0 if they are of several.
+ */
 enum
 {
 	MESSAGE_TOKEN,
 	MESSAGE_CHAT,
 	MESSAGE_BODY,
 	MESSAGE_NUMBER,
-	MESSAGE_SENDER
+	MESSAGE_SENDER,
+	MESSAGE_METADATA,			/* the text of its JSON */
+	MESSAGE_KEY,
+	MESSAGE_IF_LAST,			/* may be 0 */
+	MESSAGE_VALUES
 };
 
-/* Columns of the result of CREATE_MESSAGES. */
+/* Columns of the results. */
 enum
 {
 	OUTCOME_NUMBER,
 	OUTCOME_SQLSTATE,			/* null: the message was created */
 	OUTCOME_FIELD,
 	OUTCOME_MESSAGE,
-	OUTCOME_CREATED_AT
+	OUTCOME_CREATED_AT,
+	OUTCOME_METADATA,			/* as it is stored */
+	OUTCOME_REVISION,
+	OUTCOME_REPLAYED			/* t: it was there already, by its key */
 };
 
+/* Is the message of a row created? */
+extern bool outcome_is_success(const PGresult *result, int row);
+
+/* Why the message of a row was refused. */
+extern Failure outcome_failure(const PGresult *result, int row);
+
 /*
- * Queues a query that creates an application, a chat or a message. Fails it at
- * once if the database is not connected or the queue is full.
+ * Queues a query that changes something. Fails it at once if the database is not connected or the queue is full.
  */
 extern void writes_submit(Query *query);
+
+/*
+ * Queues queries that create messages, of one client. If the database is not connected or
+ * the queue has no room for all, queues none, and returns the reason.
+ */
+extern const char *writes_submit_all(QueryQueue *queries);
 
 /* At the end of an iteration of the loop: sends queued queries to idle sessions. */
 extern void writes_dispatch(void);

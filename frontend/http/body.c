@@ -2,13 +2,12 @@
  * body.c
  *		The body of a request: its fields, sent as JSON or as a form.
  */
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/body.h"
+#include "http/field_value.h"
 #include "http/form_reader.h"
 #include "http/json_reader.h"
 #include "http/response.h"
@@ -96,7 +95,7 @@ begin(Request *request)
 	}
 	reader->type = type;
 	if (type == MEDIA_JSON)
-		json_reader_begin(&reader->json, &request->fields);
+		json_reader_begin(&reader->json, &request->fields, &request->items);
 	else
 		form_reader_begin(&reader->form, &request->fields);
 	request->reader = reader;
@@ -129,6 +128,13 @@ respond_json_error(Request *request, const JsonReader *reader)
 			break;
 		case JSON_DATA_NOT_AN_OBJECT:
 			respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an object.");
+			break;
+		case JSON_ITEM_NOT_AN_OBJECT:
+			respond_error(request, MHD_HTTP_BAD_REQUEST, "Item %d of 'data' in the JSON body must be an object.",
+						  request->items.count + 1);
+			break;
+		case JSON_TOO_MANY_ITEMS:
+			respond_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "'data' in the JSON body has more than %d items.", ITEMS_MAX);
 			break;
 		case JSON_TOO_LARGE:
 			respond_unavailable(request, "The server is busy.");
@@ -211,7 +217,7 @@ body_reader_free(Request *request)
 bool
 body_is_invalid(const Request *request)
 {
-	return request->faults.used > 0 || request->faults.failed;
+	return fault_any(&request->faults);
 }
 
 void
@@ -221,108 +227,14 @@ respond_invalid_body(Request *request)
 	respond_json(request, MHD_HTTP_UNPROCESSABLE_CONTENT, &request->faults);
 }
 
-static void
-add_fault(Request *request, const char *field, const char *predicate)
-{
-	if (!body_is_invalid(request))
-		json_open(&request->faults, '{');
-	json_name(&request->faults, field);
-	json_open(&request->faults, '[');
-	json_text(&request->faults, predicate, strlen(predicate));
-	json_close(&request->faults, ']');
-}
-
-/* The wanted field with this name. If it is repeated, adds a fault and returns NULL. */
-static const Field *
-find_field(Request *request, const char *name)
-{
-	const Field *field = fields_find(&request->fields, name, strlen(name));
-
-	if (!field->repeated)
-		return field;
-	add_fault(request, name, "is given more than once");
-	return NULL;
-}
-
-/* Does the character have Unicode's property White_Space? */
-static bool
-is_white_space(uint32_t character)
-{
-	return (character >= 0x09 && character <= 0x0d) || character == 0x20 || character == 0x85 ||
-		character == 0xa0 || character == 0x1680 || (character >= 0x2000 && character <= 0x200a) ||
-		character == 0x2028 || character == 0x2029 || character == 0x202f || character == 0x205f ||
-		character == 0x3000;
-}
-
-static bool
-is_blank(const char *text, size_t length)
-{
-	uint32_t	character;
-	int			size;
-
-	for (; length > 0; text += size, length -= size)
-	{
-		size = utf8_decode(text, length, &character);
-		if (size == 0 || !is_white_space(character))
-			return false;
-	}
-	return true;
-}
-
 const char *
 body_text(Request *request, const char *name, size_t *length)
 {
-	const Field *field = find_field(request, name);
-
-	if (field == NULL)
-		return NULL;
-	if (field->type == FIELD_ABSENT || field->type == FIELD_NULL)
-		add_fault(request, name, "can't be blank");
-	else if (field->type != FIELD_TEXT)
-		add_fault(request, name, "must be a string");
-	else if (field->length > 0 && memchr(field->text, '\0', field->length))
-		add_fault(request, name, "can't contain a null byte");
-	else if (is_blank(field->text, field->length))
-		add_fault(request, name, "can't be blank");
-	else
-	{
-		*length = field->length;
-		return field->text;
-	}
-	return NULL;
-}
-
-/* The number that a string of digits, with or without a sign, stands for; else NAN. */
-static double
-number_of_text(const char *text, size_t length)
-{
-	const char *digits = *text == '-' ? text + 1 : text;
-
-	if (*digits == '\0' || strlen(text) != length || strspn(digits, "0123456789") != strlen(digits))
-		return NAN;
-	return strtod(text, NULL);
+	return field_text(&request->fields, &request->faults, name, length);
 }
 
 int
 body_number(Request *request, const char *name)
 {
-	const Field *field = find_field(request, name);
-	double		number = NAN;
-
-	if (field == NULL || field->type == FIELD_ABSENT || field->type == FIELD_NULL)
-		return 0;
-	if (field->type == FIELD_NUMBER)
-		number = strtod(field->text, NULL);
-	else if (field->type == FIELD_TEXT && field->length > 0)
-		number = number_of_text(field->text, field->length);
-
-	if (isnan(number) || number != floor(number))
-		add_fault(request, name, "is not a number");
-	else if (number <= 0)
-		add_fault(request, name, "must be greater than 0");
-	else if (number > INT_MAX)
-		add_fault(request, name, "is too large");
-	else
-		return (int) number;
-	return 0;
+	return field_number(&request->fields, &request->faults, name);
 }

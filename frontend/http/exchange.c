@@ -25,6 +25,7 @@ request_free(const Service *service, Request *request)
 	response_free(request);
 	body_reader_free(request);
 	fields_free(&request->fields);
+	items_free(&request->items);
 	json_free(&request->faults);
 	for (int i = 0; i < PATH_SEGMENTS; i++)
 		free(request->segments[i].text.bytes);
@@ -152,6 +153,7 @@ exchange_refuse(Request *request, unsigned status, const char *reason)
 	request->wanted = NULL;
 	body_reader_free(request);
 	fields_free(&request->fields);
+	items_free(&request->items);
 	if (client)
 		connection_refuse_rest(client, status, reason);
 }

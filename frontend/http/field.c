@@ -39,6 +39,17 @@ fields_find_similar(const Fields *fields, const char *name, size_t length)
 	return NULL;
 }
 
+void
+fields_note_unknown(Fields *fields, const char *name, size_t length)
+{
+	if (*fields->unknown)
+		return;
+	if (length > FIELD_NAME_MAX)
+		length = FIELD_NAME_MAX;
+	memcpy(fields->unknown, name, length);
+	fields->unknown[length] = '\0';
+}
+
 bool
 field_append(Fields *fields, Field *field, const char *bytes, size_t length)
 {

@@ -11,7 +11,7 @@
 
 #include "http/share.h"
 
-#define FIELDS_MAX 4
+#define FIELDS_MAX 8
 #define FIELD_NAME_MAX 32		/* bytes of a wanted field's name */
 
 typedef enum FieldType
@@ -20,6 +20,7 @@ typedef enum FieldType
 	FIELD_NULL,
 	FIELD_TEXT,
 	FIELD_NUMBER,				/* its text is as sent */
+	FIELD_OBJECT,				/* its text is the JSON as sent */
 	FIELD_OTHER					/* of a type that no field has */
 } FieldType;
 
@@ -37,6 +38,8 @@ typedef struct Fields
 {
 	Field		list[FIELDS_MAX];
 	int			count;
+	char		unknown[FIELD_NAME_MAX + 1];	/* a name that was sent and is not wanted, maybe
+												 * cut short; "": none */
 	Share	   *share;			/* that pays for their memory */
 } Fields;
 
@@ -48,6 +51,9 @@ extern Field *fields_find(Fields *fields, const char *name, size_t length);
 
 /* The field whose name differs from this one in nothing but letter case; NULL if there is none. */
 extern const Field *fields_find_similar(const Fields *fields, const char *name, size_t length);
+
+/* Notes a name that was sent and is not wanted. */
+extern void fields_note_unknown(Fields *fields, const char *name, size_t length);
 
 /* Appends to a field's text. Returns false if the share has no room for it, or out of memory. */
 extern bool field_append(Fields *fields, Field *field, const char *bytes, size_t length);

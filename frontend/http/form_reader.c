@@ -95,6 +95,8 @@ end_name(FormReader *reader)
 			begin_field(reader, field, bracket + 1, end);
 		else if (fields_find_similar(reader->fields, name, bracket - name))
 			return fail(reader, FORM_NAME_MISSPELT);
+		else
+			fields_note_unknown(reader->fields, name, bracket - name);
 	}
 	return end_text(reader);
 }

@@ -17,9 +17,9 @@
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 
 void
-json_reader_begin(JsonReader *reader, Fields *fields)
+json_reader_begin(JsonReader *reader, Fields *fields, Items *items)
 {
-	*reader = (JsonReader) {.fields = fields, .line = 1};
+	*reader = (JsonReader) {.fields = fields, .current = fields, .items = items, .line = 1};
 }
 
 static bool
@@ -38,22 +38,45 @@ in_object(const JsonReader *reader)
 	return level >= 0 && (reader->is_object[level / 8] >> (level % 8) & 1);
 }
 
+/* Begins the value of "data". */
+static void
+begin_data(JsonReader *reader, FieldType type, bool is_array)
+{
+	reader->next_is_data = false;
+	reader->in_list = is_array && reader->items->names;
+	reader->items->given = reader->in_list;
+	reader->data_is_invalid = type != FIELD_OBJECT && type != FIELD_NULL && !reader->in_list;
+	reader->fields_depth = type == FIELD_OBJECT ? 2 : 0;
+}
+
+/* Begins an item of the data. */
+static bool
+begin_item(JsonReader *reader, FieldType type)
+{
+	if (type != FIELD_OBJECT)
+		return fail(reader, JSON_ITEM_NOT_AN_OBJECT);
+	if (reader->items->count == ITEMS_MAX)
+		return fail(reader, JSON_TOO_MANY_ITEMS);
+	reader->current = items_add(reader->items);
+	reader->fields_depth = 3;
+	return reader->current || fail(reader, JSON_TOO_LARGE);
+}
+
 /* Begins a value of some type, and finds out whether it is wanted. */
 static bool
-begin_value(JsonReader *reader, FieldType type, bool is_object)
+begin_value(JsonReader *reader, FieldType type, bool is_array)
 {
 	if (reader->depth == 0)
-		reader->root_is_object = is_object;
+		reader->root_is_object = type == FIELD_OBJECT;
 	if (reader->next_is_data)
-	{
-		reader->next_is_data = false;
-		reader->data_is_object = is_object;
-		reader->data_is_invalid = !is_object && type != FIELD_NULL;
-		reader->in_data = is_object;
-	}
+		begin_data(reader, type, is_array);
+	else if (reader->in_list && reader->depth == 2 && !begin_item(reader, type))
+		return false;
 	if (reader->field)
 	{
 		reader->field->type = type;
+		reader->copied = type == FIELD_OBJECT ? reader->field : NULL;
+		reader->copied_depth = reader->depth;
 		if (type != FIELD_TEXT && type != FIELD_NUMBER)
 			reader->field = NULL;
 	}
@@ -65,7 +88,8 @@ open_nested(JsonReader *reader, bool is_object)
 {
 	int			level = reader->depth;
 
-	begin_value(reader, FIELD_OTHER, is_object);
+	if (!begin_value(reader, is_object ? FIELD_OBJECT : FIELD_OTHER, !is_object))
+		return false;
 	if (level == JSON_MAX_DEPTH)
 		return fail(reader, JSON_MALFORMED);
 	if (is_object)
@@ -83,8 +107,12 @@ close_nested(JsonReader *reader, char bracket)
 	if (reader->depth == 0 || in_object(reader) != (bracket == '}'))
 		return fail(reader, JSON_MALFORMED);
 	reader->depth--;
+	if (reader->depth < reader->fields_depth)
+		reader->fields_depth = 0;
 	if (reader->depth == 1)
-		reader->in_data = false;
+		reader->in_list = false;
+	if (reader->copied && reader->depth == reader->copied_depth)
+		reader->copied = NULL;
 	reader->state = JSON_AFTER_VALUE;
 	return true;
 }
@@ -115,15 +143,14 @@ append(JsonReader *reader, const char *bytes, size_t length)
 	{
 		if (memchr(bytes, '\0', length))
 			return fail(reader, JSON_MALFORMED);
-		if (reader->key_length + length > FIELD_NAME_MAX)
-			reader->key_length = FIELD_NAME_MAX + 1;
-		else
-		{
-			memcpy(reader->key + reader->key_length, bytes, length);
-			reader->key_length += length;
-		}
+		size_t		room = FIELD_NAME_MAX - reader->key_length;
+
+		if (reader->key_length > FIELD_NAME_MAX)
+			return true;
+		memcpy(reader->key + reader->key_length, bytes, length < room ? length : room);
+		reader->key_length = length <= room ? reader->key_length + length : FIELD_NAME_MAX + 1;
 	}
-	else if (reader->field && !field_append(reader->fields, reader->field, bytes, length))
+	else if (reader->field && !field_append(reader->current, reader->field, bytes, length))
 		return fail(reader, JSON_TOO_LARGE);
 	return true;
 }
@@ -169,11 +196,15 @@ end_key(JsonReader *reader)
 
 	reader->state = JSON_AFTER_KEY;
 	reader->field = NULL;
-	reader->key[too_long ? 0 : reader->key_length] = '\0';
+	reader->key[too_long ? FIELD_NAME_MAX : reader->key_length] = '\0';
 	if (reader->depth == 1)
 		reader->root_has_members = true;
 	if (too_long)
+	{
+		if (reader->depth == reader->fields_depth)
+			fields_note_unknown(reader->current, reader->key, FIELD_NAME_MAX);
 		return true;
+	}
 	if (reader->depth == 1 && strcasecmp(reader->key, "data") == 0 && strcmp(reader->key, "data") != 0)
 		return fail(reader, JSON_KEY_MISSPELT);
 	if (reader->depth == 1 && strcmp(reader->key, "data") == 0)
@@ -184,13 +215,15 @@ end_key(JsonReader *reader)
 	}
 	else if (reader->depth == 1 && reader->outside == NULL)
 		reader->outside = fields_find_similar(reader->fields, reader->key, reader->key_length);
-	if (reader->depth == 2 && reader->in_data)
+	if (reader->depth == reader->fields_depth)
 	{
-		reader->field = fields_find(reader->fields, reader->key, reader->key_length);
+		reader->field = fields_find(reader->current, reader->key, reader->key_length);
 		if (reader->field && reader->field->type != FIELD_ABSENT)
 			return fail(reader, JSON_KEY_REPEATED);
-		if (reader->field == NULL && fields_find_similar(reader->fields, reader->key, reader->key_length))
+		if (reader->field == NULL && fields_find_similar(reader->current, reader->key, reader->key_length))
 			return fail(reader, JSON_KEY_MISSPELT);
+		if (reader->field == NULL)
+			fields_note_unknown(reader->current, reader->key, reader->key_length);
 	}
 	return true;
 }
@@ -310,6 +343,22 @@ take_byte(JsonReader *reader, char byte)
 	}
 }
 
+/* Keeps what was read of a field that is kept as it is; NULL: there is none. */
+static bool
+copy(JsonReader *reader, Field *copied, const char *bytes, size_t length)
+{
+	return copied == NULL || field_append(reader->current, copied, bytes, length) || fail(reader, JSON_TOO_LARGE);
+}
+
+/* Takes a byte, which may be the first or the last of such a field. */
+static bool
+take_and_copy(JsonReader *reader, char byte)
+{
+	Field	   *before = reader->copied;
+
+	return take_byte(reader, byte) && copy(reader, before ? before : reader->copied, &byte, 1);
+}
+
 bool
 json_reader_feed(JsonReader *reader, const char *bytes, size_t length)
 {
@@ -321,7 +370,7 @@ json_reader_feed(JsonReader *reader, const char *bytes, size_t length)
 			plain = json_string_plain(&reader->string, bytes + i, length - i);
 		if (plain > 0)
 		{
-			if (!append(reader, bytes + i, plain))
+			if (!append(reader, bytes + i, plain) || !copy(reader, reader->copied, bytes + i, plain))
 				return false;
 			reader->column += (int) plain;
 			i += plain;
@@ -329,7 +378,7 @@ json_reader_feed(JsonReader *reader, const char *bytes, size_t length)
 		}
 		if ((bytes[i] & 0xc0) != 0x80)
 			reader->column++;
-		if (!take_byte(reader, bytes[i]))
+		if (!take_and_copy(reader, bytes[i]))
 			return false;
 		if (bytes[i] == '\n')
 		{

@@ -2,7 +2,8 @@
  * json_reader.h
  *		Reads a JSON body as it arrives, and keeps only the wanted fields.
  *
- * A body is {"data": {...}}, and the fields are members of "data". It may have no
+ * A body is {"data": {...}}, and the fields are members of "data"; or {"data": [{...}]},
+ * where that is allowed, and they are members of each item. It may have no
  * members at all, and may begin with a byte order mark. All of the body must be valid
  * JSON, but nothing else in it is kept, however many values there are: a reader has a
  * fixed size, and takes time in proportion to the bytes. A key may not be repeated if it
@@ -12,7 +13,7 @@
 #ifndef CHATD_JSON_READER_H
 #define CHATD_JSON_READER_H
 
-#include "http/field.h"
+#include "http/items.h"
 #include "http/json_number.h"
 #include "http/json_string.h"
 
@@ -27,7 +28,9 @@ typedef enum JsonError
 	JSON_DATA_MISSING,			/* though there are other members */
 	JSON_FIELD_OUTSIDE,			/* reader->outside is beside "data" */
 	JSON_NOT_AN_OBJECT,			/* the body */
-	JSON_DATA_NOT_AN_OBJECT,	/* nor null */
+	JSON_DATA_NOT_AN_OBJECT,	/* nor null, nor an array where that is allowed */
+	JSON_ITEM_NOT_AN_OBJECT,	/* the reader->items->count'th, from 0 on */
+	JSON_TOO_MANY_ITEMS,
 	JSON_TOO_LARGE				/* there is no room for a field */
 } JsonError;
 
@@ -48,7 +51,9 @@ typedef enum JsonState
 
 typedef struct JsonReader
 {
-	Fields	   *fields;
+	Fields	   *fields;			/* of the data */
+	Fields	   *current;		/* of the data, or of the item at hand */
+	Items	   *items;
 	JsonError	error;
 	JsonState	state;
 	int			line;			/* of the next character, from 1 on */
@@ -63,11 +68,13 @@ typedef struct JsonReader
 	bool		root_has_members;
 	const Field *outside;		/* a field that is named at the root, or NULL */
 	bool		data_given;
-	bool		data_is_object;
 	bool		data_is_invalid;
-	bool		in_data;
 	bool		next_is_data;	/* the next value is the one of "data" */
+	bool		in_list;		/* in the data, which is an array */
+	int			fields_depth;	/* at which keys are names of fields; 0: not here */
 	Field	   *field;			/* that the value belongs to, or NULL */
+	Field	   *copied;			/* an object of which all that is read is kept; or NULL */
+	int			copied_depth;	/* around it */
 
 	/* the string, literal or number at hand */
 	bool		is_key;
@@ -78,8 +85,8 @@ typedef struct JsonReader
 	JsonNumber	number;
 } JsonReader;
 
-/* Begins a body whose wanted fields are these. */
-extern void json_reader_begin(JsonReader *reader, Fields *fields);
+/* Begins a body whose wanted fields are these, or those of these items. */
+extern void json_reader_begin(JsonReader *reader, Fields *fields, Items *items);
 
 /* Reads a piece of the body. Returns false on an error, after which no more may follow. */
 extern bool json_reader_feed(JsonReader *reader, const char *bytes, size_t length);

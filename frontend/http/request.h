@@ -18,6 +18,7 @@
 #include "http/connection.h"
 #include "http/field.h"
 #include "http/framing.h"
+#include "http/items.h"
 #include "http/request_id.h"
 #include "http/uri.h"
 
@@ -73,6 +74,7 @@ struct Request
 	uint64_t	body_received;	/* bytes */
 	BodyReader *reader;			/* NULL unless the body is being parsed; see body.c */
 	Fields		fields;
+	Items		items;			/* instead of fields, if the data is an array */
 	Json		faults;			/* predicates of invalid fields, by name; see body.h */
 
 	/* the response */

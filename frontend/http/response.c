@@ -10,7 +10,7 @@
 #include "common/settings.h"
 #include "http/daemon.h"
 #include "http/error_body.h"
-#include "http/problem.h"
+#include "http/problem_details.h"
 #include "http/response.h"
 
 #define CONTENT_TYPE "application/json; charset=utf-8"
@@ -25,9 +25,9 @@ respond(Request *request, unsigned status, char *body)
 	const char *type = request->content_type && status == MHD_HTTP_OK ? request->content_type : CONTENT_TYPE;
 	size_t		length;
 
-	if (body && status >= MHD_HTTP_BAD_REQUEST && problem_is_wanted(request))
+	if (body && problem_details_are_wanted(request, status, body))
 	{
-		body = problem_body(status, body);
+		body = problem_details_body(status, body);
 		type = PROBLEM_TYPE;
 	}
 	length = body ? strlen(body) : 0;
@@ -45,6 +45,7 @@ respond(Request *request, unsigned status, char *body)
 	else
 		free(body);
 	fields_free(&request->fields);
+	items_free(&request->items);
 	if (request->phase == PHASE_SUSPENDED)
 		daemon_resume(request->connection);
 }
@@ -115,12 +116,6 @@ respond_unavailable(Request *request, const char *text)
 }
 
 void
-respond_unknown(Request *request, const char *text)
-{
-	respond_error(request, MHD_HTTP_FAILED_DEPENDENCY, "%s", text);
-}
-
-void
 respond_invalid(Request *request, const char *field, const char *predicate)
 {
 	Json		json = {0};
@@ -135,10 +130,16 @@ respond_invalid(Request *request, const char *field, const char *predicate)
 }
 
 void
+respond_no_content(Request *request)
+{
+	respond(request, MHD_HTTP_NO_CONTENT, NULL);
+}
+
+void
 respond_allow(Request *request, unsigned status, const char *methods)
 {
 	if (status == MHD_HTTP_NO_CONTENT)
-		respond(request, status, NULL);
+		respond_no_content(request);
 	else
 		respond_error(request, status, "The method is not allowed here.");
 	response_header(request, MHD_HTTP_HEADER_ALLOW, methods);

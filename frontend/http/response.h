@@ -23,6 +23,9 @@ extern void respond_text(Request *request, unsigned status, char *body);
  */
 extern void respond_ok(Request *request, char *body, const char *link);
 
+/* Responds with 204. */
+extern void respond_no_content(Request *request);
+
 /* Responds with {"error": ...}. */
 extern void respond_error(Request *request, unsigned status, const char *format,...)
 			__attribute__((format(printf, 3, 4)));
@@ -32,13 +35,6 @@ extern void respond_error(Request *request, unsigned status, const char *format,
  * themselves, so it must have had no effect.
  */
 extern void respond_unavailable(Request *request, const char *text);
-
-/*
- * Responds with 424 and {"error": text}: the request may have had its effect or not. No
- * client known to us repeats a request by itself after this status, as some do after 408,
- * 429 and every 5xx.
- */
-extern void respond_unknown(Request *request, const char *text);
 
 /* Responds with 422 and {field: [predicate]}. */
 extern void respond_invalid(Request *request, const char *field, const char *predicate);

@@ -5,6 +5,7 @@
  * A path is split at its slashes as it was sent; only then is a segment decoded,
  * so that an encoded slash separates nothing.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,12 +86,48 @@ take_segments(const char *pattern, const Piece *pieces, Request *request)
 	return true;
 }
 
+/* The methods of a route, as the value of Allow. */
 static const char *
 allowed_methods(const Route *route)
 {
-	if (route->get == NULL)
-		return "POST, OPTIONS";
-	return route->post ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS";
+	static char methods[64];
+
+	snprintf(methods, sizeof(methods), "%s%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "",
+			 route->post ? "POST, " : "", route->patch ? "PATCH, " : "", route->delete ? "DELETE, " : "");
+	return methods;
+}
+
+/* The handler of a method; NULL if the route does not have it. */
+static Handler
+handler_of(const Route *route, const char *method)
+{
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		return route->get;
+	if (strcmp(method, "POST") == 0)
+		return route->post;
+	if (strcmp(method, "PATCH") == 0)
+		return route->patch;
+	return strcmp(method, "DELETE") == 0 ? route->delete : NULL;
+}
+
+/* Sets the request's handler, and the fields that it wants of the body. */
+static void
+set_handler(const Route *route, const Piece *pieces, Request *request)
+{
+	request->handler = handler_of(route, request->method);
+	if (request->handler == NULL)
+	{
+		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
+		return;
+	}
+	if (request->handler == route->post || request->handler == route->patch)
+	{
+		request->wanted = route->fields;
+		fields_begin(&request->fields, route->fields, request->share);
+		request->items = (Items) {.names = route->takes_items ? route->fields : NULL, .share = request->share};
+	}
+	if (!take_segments(route->pattern, pieces, request))
+		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
 }
 
 /* Is the target UTF-8 without a NUL, once decoded? */
@@ -144,22 +181,11 @@ router_find(const Service *service, Request *request)
 	request->route = route;
 
 	if (strcmp(request->target, "*") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, OPTIONS");
+		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
 	else if (route == NULL)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)
 		respond_allow(request, MHD_HTTP_NO_CONTENT, allowed_methods(route));
-	else if (route->get && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
-		request->handler = route->get;
-	else if (strcmp(method, "POST") == 0 && route->post)
-	{
-		request->handler = route->post;
-		request->wanted = route->fields;
-		fields_begin(&request->fields, route->fields, request->share);
-	}
 	else
-		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
-
-	if (request->handler && !take_segments(route->pattern, pieces, request))
-		respond_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+		set_handler(route, pieces, request);
 }

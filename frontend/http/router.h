@@ -8,15 +8,18 @@
 #include "http/request.h"
 
 /*
- * A path and its handlers. A {segment} of the pattern is variable: it matches one that is
- * not empty. get also serves HEAD.
+ * A path and its handlers, NULL for a method that it does not have. A {segment} of the
+ * pattern is variable: it matches one that is not empty. get also serves HEAD.
  */
 typedef struct Route
 {
 	const char *pattern;
-	Handler		get;			/* or NULL */
-	Handler		post;			/* or NULL */
-	const char *const *fields;	/* of the body that post wants; ends with NULL */
+	Handler		get;
+	Handler		post;
+	Handler		patch;
+	Handler		delete;
+	const char *const *fields;	/* of the body that post or patch wants; ends with NULL */
+	bool		takes_items;	/* the body's data may be an array of them */
 } Route;
 
 /*

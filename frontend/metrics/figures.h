@@ -10,7 +10,7 @@
 #define FIGURE_ROUTES 64
 #define FIGURE_NO_ROUTE (FIGURE_ROUTES - 1) /* of requests that have none */
 #define FIGURE_METHODS 8
-#define FIGURE_STATUSES 32
+#define FIGURE_STATUSES 26
 #define FIGURE_POOLS 3
 #define FIGURE_STATES 4
 

@@ -115,10 +115,10 @@ class CountedPostgres(Postgres):
 
     def start(self):
         program = self.directory / "counted"
-        program.write_text("#!/bin/sh\nexec valgrind -q --tool=callgrind --trace-children=yes"
-                           " --callgrind-out-file=%s/count.%%p %s/postgres \"$@\"\n" % (self.directory, self.bin))
+        program.write_text("#!/bin/sh\nexport TMPDIR=%s\nexec valgrind -q --tool=callgrind --trace-children=yes"
+                           " --callgrind-out-file=%s/count.%%p %s/postgres \"$@\"\n" % (self.directory, self.directory, self.bin))
         program.chmod(0o755)
-        self.run("pg_ctl", "-D", self.directory / "data", "-l", self.directory / "log", "-s", "-w", "-p", program, "start")
+        super().start("-p", program)
 
     def stop(self, mode="fast"):
         """It writes its own count after it is said to have stopped."""

@@ -211,7 +211,7 @@ def test_empty_body_needs_no_content_type(chatd, chats, messages):
 
 @pytest.mark.parametrize("method,path,allow", [
     ("PUT", "/applications", "GET, HEAD, POST, OPTIONS"), ("DELETE", "/applications/x", "GET, HEAD, OPTIONS"),
-    ("PATCH", "/applications/x/chats/1", "GET, HEAD, OPTIONS"), ("POST", "/healthz", "GET, HEAD, OPTIONS"),
+    ("PATCH", "/applications/x/chats/1", "GET, HEAD, DELETE, OPTIONS"), ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ("POST", "/applications/x/chats/1/messages/search", "GET, HEAD, OPTIONS"), ("TRACE", "/applications", "GET, HEAD, POST, OPTIONS"),
 ])
 def test_method_that_is_not_served(chatd, method, path, allow):

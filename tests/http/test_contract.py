@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.parse
 
 import pytest
 
@@ -64,6 +65,39 @@ def test_application_is_shown(chatd, token, chats):
     assert before.status == 200 and list(before.json) == ["token", "name", "chats_count", "created_at"]
     chatd.post(chats)
     assert chatd.get("/applications/" + token).json == {**before.json, "chats_count": 1}
+
+
+def test_chat_is_deleted(chatd, token, chats):
+    number = chatd.post(chats).json["number"]
+    path = "%s/%d" % (chats, number)
+    chatd.post(path + "/messages", {"body": "of a chat that is deleted"})
+    answer = chatd.request("DELETE", path)
+    assert (answer.status, answer.body) == (204, b"") and "content-type" not in answer.headers
+    for method, rest in (("GET", ""), ("DELETE", ""), ("GET", "/messages"), ("GET", "/messages/1"), ("GET", "/messages/search?query=of")):
+        answer = chatd.request(method, path + rest)
+        assert answer.status == 404 and list(answer.json) == ["error"], (method, rest)
+    assert chatd.post(path + "/messages", {"body": "x"}).status == 404
+    assert chatd.get("/applications/" + token).json["chats_count"] == 0
+    assert chatd.post(chats).json["number"] == number + 1
+
+
+def test_chat_that_cannot_be_deleted(chatd, chats):
+    for number in ("5", "0", "nope", "%31", "2147483648"):
+        answer = chatd.request("DELETE", "%s/%s" % (chats, number))
+        assert (answer.status, answer.json) == (404, {"error": "Chat with number %s not found" % urllib.parse.unquote(number)})
+    assert chatd.request("DELETE", MISSING_TOKEN + "/chats/1").status == 404
+
+
+def test_large_chat_is_gone_at_once(chatd, chats, cluster):
+    """Its messages go later, by the worker or by hand: nobody waits for them."""
+    number = chatd.post(chats).json["number"]
+    path = "%s/%d" % (chats, number)
+    cluster.sql("INSERT INTO chat.messages (application_id, chat_number, body) SELECT id, %d, 'x'"
+                " FROM chat.applications, generate_series(1, 5000) WHERE token = '%s'" % (number, chats.split("/")[2]))
+    assert len(chatd.get(path + "/messages").json) == 100
+    assert chatd.request("DELETE", path).status == 204
+    assert chatd.get(path + "/messages").status == chatd.get(path + "/messages/7").status == 404
+    assert chatd.get(chats).json == []
 
 
 def test_missing_application(chatd):

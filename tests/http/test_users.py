@@ -182,9 +182,15 @@ def test_user_is_the_sender(guarded, cluster, shop):
     token = make_jwt(shop.secret, sub="Änne \\ \"x\"", scope="write")
     headers = {"Content-Type": "application/json", **bearer(token)}
     answer = guarded.request("POST", shop.messages, '{"data":{"body":"hi","sender":"bob"}}', headers)
+    assert (answer.status, answer.json) == (422, {"sender": ["is not the user that the credential is for"]})
+    answer = guarded.request("POST", shop.messages, '{"data":{"body":"hi"}}', headers)
     assert answer.status == 201 and list(answer.json) == ["number", "body", "created_at", "sender"]
     assert answer.json["sender"] == "Änne \\ \"x\""
     assert get(guarded, "%s/%d" % (shop.messages, answer.json["number"]), token).json == answer.json
+    same = json.dumps({"data": [{"body": "hi", "sender": "Änne \\ \"x\""}, {"body": "hi"}, {"body": "hi", "sender": "bob"}]})
+    answer = guarded.request("POST", shop.messages, same, headers)
+    assert [item["message"]["sender"] if item["status"] == 201 else item["status"] for item in answer.json] == [
+        "Änne \\ \"x\"", "Änne \\ \"x\"", 422]
     key = guarded.request("POST", shop.messages, '{"data":{"body":"hi"}}', {**headers, **bearer(make_key(cluster, "write"))})
     assert key.status == 201 and "sender" not in key.json
     # What is no name for SQL is none here.

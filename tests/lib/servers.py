@@ -53,8 +53,13 @@ class Cluster:
         return subprocess.run([*AS_POSTGRES, self.bin / program, *arguments], cwd="/", check=True, env=ENVIRONMENT,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
 
-    def start(self):
-        self.run("pg_ctl", "-D", self.directory / "data", "-l", self.directory / "log", "-s", "-w", "start")
+    def start(self, *options):
+        """options: further ones of pg_ctl."""
+        log = self.directory / "log"
+        try:
+            self.run("pg_ctl", "-D", self.directory / "data", "-l", log, "-s", "-w", *options, "start")
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError("PostgreSQL did not start: " + "".join(log.read_text().splitlines(True)[-20:])) from error
 
     def stop(self, mode="fast"):
         self.run("pg_ctl", "-D", self.directory / "data", "-s", "-w", "-m", mode, "stop")

@@ -151,3 +151,11 @@ BEGIN
 END $$;
 SELECT count(DISTINCT in_pages(page, size)) FROM generate_series(1, 5) AS page, unnest('{1,100,300,500,NULL}'::integer[]) AS size;
 SELECT * FROM chat.reconcile();
+
+-- Only if it is from a sender.
+SELECT chat.create_message(id('bank'), chat.create_chat(id('bank')), 'hello', sender => 'Ann'), chat.create_message(id('bank'), 1, 'from nobody');
+SELECT sqlstate, field, message, revision, deleted FROM chat.update_message_json(token('bank'), 1, 1, 'x', if_sender => 'Bob');
+SELECT sqlstate, field, message, revision, deleted FROM chat.delete_message_json(token('bank'), 1, 2, if_sender => 'Bob');
+SELECT sqlstate, shown(current), revision, deleted FROM chat.update_message_json(token('bank'), 1, 1, 'hi', NULL, 0, 'Ann');
+SELECT sqlstate, shown(current), revision, deleted FROM chat.delete_message_json(token('bank'), 1, 1, 1, 'Ann');
+SELECT sqlstate, shown(current), revision, deleted FROM chat.delete_message_json(token('bank'), 1, 1, 1, 'Ann');

@@ -36,7 +36,7 @@ SELECT bool_and((j.message ->> 'created_at')::timestamptz = m.created_at AND j.m
 	AND (j.message ->> 'metadata')::jsonb IS NOT DISTINCT FROM m.metadata)
 FROM chat.messages AS m, chat.get_messages_json(ARRAY[token('shop')], ARRAY[m.chat_number], ARRAY[m.number]) AS j;
 SELECT shown((chat.create_application_json(E'a "quoted" \\ name')).application)::jsonb - 'token', (SELECT count(*) FROM chat.list_applications());
-SELECT shown(chat.create_chat_json(token('shop'))), shown(chat.create_chat_json(token('shop'), 77)), (SELECT number FROM chat.get_chat(id('shop'), 77));
+SELECT shown((chat.create_chat_json(token('shop'))).chat), shown((chat.create_chat_json(token('shop'), 77)).chat), (SELECT number FROM chat.get_chat(id('shop'), 77));
 
 -- Bad input: the same error from one and from many; a sender and metadata have their limits.
 CREATE TEMPORARY TABLE bad AS SELECT * FROM (VALUES

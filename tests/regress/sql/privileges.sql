@@ -81,7 +81,7 @@ SELECT error($$SELECT * FROM chat.search_messages(1, 1, 'x')$$);
 SELECT error($$SELECT chat.fold('x')$$);
 SELECT error($$SELECT chat.contains('x', 'x')$$);
 SELECT error('CREATE TABLE chat.mine ()');
-SELECT error('ALTER FUNCTION chat.create_chat(text, integer) RESET ALL');
+SELECT error('ALTER FUNCTION chat.create_chat(text, integer, text) RESET ALL');
 SELECT error('DROP EXTENSION pg_chat');
 RESET ROLE;
 

@@ -16,8 +16,9 @@ sub expected_keys
 	my ($db) = @_;
 
 	return join("\n", sort split /\n/, sql($db, q{
-		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id;
-		SELECT format('application:%s:chat:%s:number=%s', token, number, last_message_number) FROM chat.applications JOIN chat.chats ON application_id = id}));
+		SELECT format('application:%s:number=%s', token, last_chat_number) FROM chat.applications JOIN chat.application_counters ON application_id = id WHERE deleted_at IS NULL;
+		SELECT format('application:%s:chat:%s:number=%s', token, c.number, last_message_number) FROM chat.applications AS a JOIN chat.chats AS c ON application_id = id
+		WHERE a.deleted_at IS NULL AND c.deleted_at IS NULL}));
 }
 
 # The keys of a Redis, in one of its databases if that is given, come to be as they should.

@@ -21,7 +21,7 @@ $node->safe_psql('postgres', q{
 	CREATE ROLE reporter;
 	GRANT USAGE ON SCHEMA chat TO reporter;
 	GRANT SELECT ON chat.messages TO reporter;
-	GRANT EXECUTE ON FUNCTION chat.create_chat(integer, integer) TO reporter;
+	GRANT EXECUTE ON FUNCTION chat.create_chat(integer, integer, text) TO reporter;
 	REVOKE EXECUTE ON FUNCTION chat.rotate_token(text) FROM chat_api;
 	CREATE TABLE orders (id integer, chat integer, message integer);
 	INSERT INTO orders SELECT 1, 4, chat.create_message(1, 4, 'order')});

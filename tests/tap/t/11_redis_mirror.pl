@@ -42,6 +42,9 @@ foreach my $change (
 	[ 'UPDATE of a chat\'s last number' => q{UPDATE chat.chats SET last_message_number = 5000 WHERE (application_id, number) = (3, 4)} ],
 	[ 'UPDATE of a chat\'s number' => q{UPDATE chat.chats SET number = 34 WHERE (application_id, number) = (3, 33)} ],
 	[ 'UPDATE of the last chat number' => q{UPDATE chat.application_counters SET last_chat_number = 5000 WHERE application_id = 2} ],
+	[ 'delete_chat' => 'SELECT chat.delete_chat(1, 3)' ],
+	[ 'delete_chat, a large one' => q{INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 4, 'x' FROM generate_series(1, 1001); SELECT chat.delete_chat(1, 4)} ],
+	[ 'delete_application' => q{SELECT chat.delete_application(id) FROM chat.create_application('short'), chat.create_chat(id)} ],
 	[ 'deleted chat' => 'DELETE FROM chat.chats WHERE (application_id, number) = (2, 2)' ],
 	[ 'deleted application' => 'DELETE FROM chat.applications WHERE id = 3' ])
 {

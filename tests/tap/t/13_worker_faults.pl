@@ -139,6 +139,7 @@ give_away($node);
 sql('postgres', q{
 	GRANT CREATE ON SCHEMA public TO keeper;
 	SET ROLE keeper;
+	DELETE FROM chat.messages;
 	CREATE TABLE public.seen (who text, is_super text);
 	CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		BEGIN
@@ -150,7 +151,6 @@ sql('postgres', q{
 	END $$;
 	CREATE TRIGGER see AFTER UPDATE ON chat.chats FOR EACH ROW EXECUTE FUNCTION public.see();
 	CREATE CONSTRAINT TRIGGER see_later AFTER UPDATE ON chat.chats DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.see();
-	DELETE FROM chat.messages;
 	RESET ROLE;
 	ALTER SYSTEM SET pg_chat.reconcile_interval = '1s';
 	SELECT pg_reload_conf()});

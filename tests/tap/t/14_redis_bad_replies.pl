@@ -289,15 +289,29 @@ foreach my $lie (0, 99)
 is(sql(q{SELECT errors FROM chat_internal.worker_jobs WHERE job = 'redis'}), $errors, 'idle: no error');
 $redis->command('CONFIG', 'SET', 'timeout', '0');
 
-# A number that is too high is corrected even when Redis is a new one.
-use_url('');
-wait_until($node, 'postgres', q{SELECT backlog IS NULL FROM chat.worker_status WHERE job = 'redis'}, 'off');
-$redis->command('SET', $idle_key, '77');
-$redis->kill9;
-$redis->start;
-$redis->command('SET', $idle_key, '88');
-use_url("unix://$redis->{socket}");
-mirrored('a value that leads is corrected');
+# A number that is too high is reported even when Redis is a new one, and the chat changed shortly before or meanwhile.
+sub change_idle { sql(q{SELECT chat.create_message(2, (SELECT min(number) FROM chat.chats WHERE application_id = 2), 'x')}); return; }
+
+foreach my $case (
+	[ 'after there was none', '', q{backlog IS NULL}, 88 ],
+	[ 'after one that failed', "unix://$directory/none", q{last_error ~ 'No such file'}, 99999 ])
+{
+	my ($what, $url, $condition, $lie) = @$case;
+
+	change_idle();
+	mirrored($what);
+	forget_errors();
+	use_url($url);
+	wait_until($node, 'postgres', "SELECT $condition FROM chat.worker_status WHERE job = 'redis'", "$what: it is gone");
+	change_idle();
+	$redis->command('SET', $idle_key, '77');
+	$redis->kill9;
+	$redis->start;
+	$redis->command('SET', $idle_key, $lie);
+	use_url("unix://$redis->{socket}");
+	wait_until($node, 'postgres', "SELECT count(*) = 1 FROM chat.repaired_counts WHERE old_value = $lie", "$what: a value that leads is reported");
+	mirrored("$what, again");
+}
 $node->append_conf('postgresql.conf', 'pg_chat.reconcile_interval = 1');
 
 # A user that may not list the keys: those of retired tokens stay, all else is right.

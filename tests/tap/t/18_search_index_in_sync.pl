@@ -94,6 +94,13 @@ change('a chat of the same number again', q{
 	SELECT chat.create_chat(1, 4), chat.create_message(1, 4, 'the second of this number');
 	BEGIN; DELETE FROM chat.chats WHERE (application_id, number) = (1, 4); SELECT chat.create_chat(1, 4), chat.create_message(1, 4, 'the third'); COMMIT});
 is(found('of this number'), '', 'what a former chat of the number held is not found');
+change('delete_chat', q{
+	SELECT chat.create_message(1, chat.create_chat(1, 7), 'of a chat that is deleted'), chat.delete_chat(1, 7);
+	SELECT chat.create_chat(1, 7);
+	INSERT INTO chat.messages (application_id, chat_number, body) SELECT 1, 7, 'of a large chat that is deleted ' || i FROM generate_series(1, 1500) AS i;
+	SELECT chat.delete_chat(1, 7)});
+is(found('that is deleted'), '', 'what was deleted is not found');
+change('purge', 'CALL chat.purge()');
 change('DELETE of an application', q{DELETE FROM chat.applications WHERE id = 2});
 change('highest numbers lowered', q{
 	BEGIN; DELETE FROM chat.messages WHERE (application_id, chat_number) = (1, 2) AND number > 10;

@@ -97,7 +97,7 @@ $table{$_->[0]} = $_->[1] foreach [ 'changed_chats', 'chat_internal.recount_queu
 
 # Columns that are compared, the first so many, where there are others now: a row's id, what a message can have; or
 # where they are another thing: whose the row of a job is.
-my %compared = (chats => 5, messages => 5, changed_chats => 2, retired_tokens => 5, mended_counts => 6, worker_duties => 13);
+my %compared = (applications => 4, chats => 5, messages => 5, changed_chats => 2, retired_tokens => 5, mended_counts => 6, worker_duties => 13);
 
 sub columns_of
 {

@@ -71,6 +71,12 @@ fill($node, 'other');
 my $before = position($node);
 sql(q{SELECT chat.create_message(1, 1, 'unheard')});
 is(changes($before), '||t', 'nobody waited meanwhile');
+$before = position($node);
+sql(q{SELECT chat.create_message(1, 1, 'unheard')});
+configure($node, 'pg_chat.redis_url', "unix://$dir/none");
+wait_until($node, 'postgres', q{SELECT last_error ~ 'No such file' FROM chat.worker_status WHERE job = 'redis'}, 'now the worker reads changes');
+is(changes($before), '||t', 'which it did not meanwhile');
+configure($node, 'pg_chat.redis_url', '');
 foreach my $db ('postgres', 'other')
 {
 	my $stays = $node->background_psql($db);
