@@ -1042,5 +1042,18 @@ CREATE FUNCTION chat.figures(OUT name text, OUT label text, OUT value double pre
 	LANGUAGE C STABLE ROWS 60;
 COMMENT ON FUNCTION chat.figures() IS
 'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
-REVOKE ALL ON FUNCTION chat.figures() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION chat.figures() TO chat_api;
+
+CREATE FUNCTION chat.problems(OUT problem text, OUT remedy text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_problems'
+	LANGUAGE C STABLE ROWS 5;
+COMMENT ON FUNCTION chat.problems() IS
+'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
+
+CREATE FUNCTION chat.status_json() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_status_json'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat.status_json() IS
+'An object for the console of chatd: problems, as chat.problems() has them; worker and jobs, as chat.worker_status; indexes, as chat.search_status; keys, the newest 100 of the REST API without what they consist of.';
+REVOKE ALL ON FUNCTION chat.figures(), chat.problems(), chat.status_json() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.figures(), chat.status_json() TO chat_api;

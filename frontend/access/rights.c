@@ -18,6 +18,8 @@ static const Right rights[] = {
 	{"GET", "/", SCOPE_NONE, REACH_CHAT, 0},
 	{"GET", "/healthz", SCOPE_NONE, REACH_CHAT, 0},
 	{"GET", "/readyz", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/console", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/status", SCOPE_ADMIN, REACH_SERVER, 0},
 	{"GET", "/openapi.json", SCOPE_NONE, REACH_CHAT, 0},
 	{"GET", "/metrics", SCOPE_READ, REACH_SERVER, 0},
 	{"GET", "/applications", SCOPE_READ, REACH_KEYS, 0},

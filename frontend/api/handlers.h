@@ -64,6 +64,12 @@ extern void ticket_create(Request *request);
 /* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
 
+/* GET /console: a page to try chatd, and to look at it. */
+extern void console_show(Request *request);
+
+/* GET /status: the state of everything, and what is wrong. */
+extern void status_show(Request *request);
+
 /* GET /openapi.json: the description of the API. */
 extern void description_show(Request *request);
 

@@ -92,6 +92,8 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.use_ticket($1::text, $2::bytea)"},
 	[GET_FIGURES] = {"get_figures",
 	"SELECT name, label, value FROM chat.figures()"},
+	[GET_STATUS] = {"get_status",
+	"SELECT chat.status_json()"},
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
 };

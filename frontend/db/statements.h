@@ -35,6 +35,7 @@ typedef enum StatementId
 	CREATE_TICKET,
 	USE_TICKET,
 	GET_FIGURES,
+	GET_STATUS,
 	GET_BACKEND,
 	STATEMENT_COUNT
 } StatementId;

@@ -22,3 +22,4 @@
 			".popsection\n")
 
 ASSET("openapi", "api/openapi.json");
+ASSET("console", "pages/console.html");

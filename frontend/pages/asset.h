@@ -8,4 +8,7 @@
 /* The description of the API, api/openapi.json. */
 extern const char asset_openapi[];
 
+/* The console, a page of HTML with one element style and one element script. */
+extern const char asset_console[];
+
 #endif
