@@ -176,7 +176,7 @@ foreach my $case (
 	[ 'times that are texts', 'ALTER TABLE chat_internal.redis_key_queue ALTER retired_at DROP DEFAULT, ALTER retired_at TYPE text',
 		'ALTER TABLE chat_internal.redis_key_queue ALTER retired_at TYPE timestamptz USING retired_at::timestamptz, ALTER retired_at SET DEFAULT pg_catalog.clock_timestamp()',
 		'SELECT chat.get_message(1, 1, 1)' => '' ],
-	[ 'a view of applications', 'ALTER TABLE chat.applications RENAME TO real; CREATE VIEW chat.applications AS SELECT id, 140000000000 AS token, name, created_at FROM chat.real',
+	[ 'a view of applications', 'ALTER TABLE chat.applications RENAME TO real; CREATE VIEW chat.applications AS SELECT id, 140000000000 AS token, name, created_at, deleted_at, key FROM chat.real',
 		'DROP VIEW chat.applications; ALTER TABLE chat.real RENAME TO applications',
 		'SELECT chat.get_application(1)' => '42804', 'SELECT chat.list_applications()' => '42804' ],
 	[ 'an application with many rows', 'ALTER TABLE chat.applications RENAME TO real; CREATE VIEW chat.applications AS SELECT real.* FROM chat.real, generate_series(1, 2000)',
