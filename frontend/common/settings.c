@@ -111,6 +111,7 @@ print_help(void)
 static Settings defaults;		/* before anything was read */
 static bool given[TABLE_SIZE];	/* by a flag or the environment, which override the file */
 static bool reloading;
+static char *last_text;			/* of the file, as it was read again */
 
 static void
 fail(const char *source, const char *name, const char *message)
@@ -223,7 +224,10 @@ settings_read(int argc, char **argv)
 		else
 			fail("--", setting->flag, "needs a value");
 	}
-	if (settings.file && settings_file_read(settings.file, take_line, problem, sizeof(problem)) == NULL)
+	if (settings.file == NULL)
+		return;
+	settings.file_text = settings_file_read(settings.file, take_line, problem, sizeof(problem));
+	if (settings.file_text == NULL)
 		fail(settings.file, ":", problem);
 }
 
@@ -249,7 +253,6 @@ forget_file(void)
 bool
 settings_reload(const char *(*check) (void))
 {
-	static char *text;			/* of the file, as it was read last */
 	Settings	old = settings;
 	char		problem[PROBLEM_SIZE];
 	const char *found = problem;
@@ -270,7 +273,7 @@ settings_reload(const char *(*check) (void))
 		log_event("the settings stay as they are: %s: %s", settings.file ? settings.file : "settings", found);
 		return false;
 	}
-	free(text);
-	text = fresh;
+	free(last_text);
+	last_text = fresh;
 	return true;
 }

@@ -12,6 +12,7 @@
 typedef struct Settings
 {
 	const char *file;			/* of settings, or NULL */
+	char	   *file_text;		/* as it was read at the start: settings may be in it */
 	const char *listen;			/* addresses to listen on, by commas */
 	const char *database;		/* connection string; NULL: libpq's defaults */
 	int			port;			/* 0: any free one */

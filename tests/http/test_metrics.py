@@ -62,7 +62,8 @@ def test_requests(server, messages, token):
     server.get("/nothing/%s" % token)
     server.talk(b"GET / HTTP/1.1\r\n\r\n")
     with server.wire() as wire:
-        wire.send(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n" % messages.encode())
+        wire.send(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n" % messages.encode())
+        assert wire.answer().status == 100
     wait_until(lambda: figure(server, "chatd_requests_total", route=chat + "/messages", method="POST", status="0") == 1, "the request that was given up")
     found = Figures(server)
     for route, method, status, count in ((chat + "/messages", "POST", 201, 5), (chat + "/messages", "GET", 200, 3), (chat + "/messages", "POST", 422, 1),
