@@ -91,7 +91,7 @@ group_packages()
 		repack) echo repack ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
-		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
+		lint) echo shellcheck cppcheck tidy nodejs python3 binutils "$(indenter)" ;;
 		format) echo binutils python3 "$(indenter)" ;;
 		tags) echo universal-ctags python3 ;;
 		coverage) echo gcovr ;;

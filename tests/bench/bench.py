@@ -21,6 +21,7 @@ import time
 import access
 import instructions
 import search
+import watched
 from elastic import engine
 from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row
 from processes import Chatd, HttpServer, Postgres, reachable, wait_for
@@ -280,7 +281,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-] + access.LINES + search.LINES
+] + access.LINES + watched.LINES + search.LINES
 
 
 def print_table(rows):
