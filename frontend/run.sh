@@ -250,7 +250,7 @@ welcome()
 
 		$url  <- open it in a browser: two people in one chat, and what is going on
 
-		chatd answers there. Ctrl-C stops it. Or try:
+		chatd answers there. Ctrl-C stops it. Try:
 
 		  T=\$($curl $url/applications -d "data[name]=demo-\$(date +%s)" | cut -d'"' -f4); echo \$T
 		  $curl -X POST $url/applications/\$T/chats
