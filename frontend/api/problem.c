@@ -27,7 +27,7 @@ predicate_of(const char *message, const char *field)
 static bool
 is_invalid_field(const char *sqlstate)
 {
-	static const char *const states[] = {"23505", "23502", "22001", "22003", "23514", "54000"};
+	static const char *const states[] = {"23505", "23502", "22001", "22003", "22008", "23514", "54000"};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(sqlstate, states[i]) == 0)
@@ -60,6 +60,11 @@ take_error(const Failure *failure, const Request *request, Problem *problem)
 		snprintf(problem->composed, sizeof(problem->composed), "The database took too long.%s%s",
 				 failure->hint ? " " : "", failure->hint ? failure->hint : "");
 		problem->text = problem->composed;
+	}
+	else if (strcmp(sqlstate, NOT_ALLOWED) == 0)
+	{
+		problem->status = MHD_HTTP_FORBIDDEN;
+		problem->text = "The role that chatd logs in with may not do this.";
 	}
 	else if (strcmp(sqlstate, "25006") == 0)
 		problem->text = "The database is read-only.";

@@ -18,6 +18,7 @@ typedef enum StatementId
 	DELETE_CHAT,
 	CREATE_MESSAGES,
 	CREATE_ALL_MESSAGES,		/* or none */
+	IMPORT_MESSAGES,
 	UPDATE_MESSAGE,
 	DELETE_MESSAGE,
 	GET_MESSAGES,
@@ -34,6 +35,13 @@ typedef enum StatementId
 	GET_TOKENS,
 	CREATE_TICKET,
 	USE_TICKET,
+	GET_POSITIONS,
+	GET_CHATS_POSITIONS,
+	SET_CURSOR,
+	GET_CURSOR,
+	LIST_CURSORS,
+	LIST_UNREAD,
+	WAIT_FOR_CHANGES,
 	GET_FIGURES,
 	GET_STATUS,
 	GET_BACKEND,
@@ -65,7 +73,7 @@ typedef struct Statement
 #define PAGE_BYTES (1024 * 1024)
 
 /* The most parameters of a statement. */
-#define PARAMETERS_MAX 9
+#define PARAMETERS_MAX 11
 
 extern const Statement statements[STATEMENT_COUNT];
 

@@ -83,6 +83,11 @@ struct Request
 	size_t		response_length;
 	const char *content_type;	/* of a body that comes with 200; NULL: JSON */
 	bool		closes;			/* the connection, after the response */
+
+	bool		events;			/* it is to be a stream of events, see respond_error() */
+
+	/* Instead of a body: takes the client's socket over, see respond_taken(). */
+	void		(*take) (Request *request, int fd, const char *headers);
 };
 
 #endif

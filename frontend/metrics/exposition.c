@@ -9,7 +9,7 @@
 
 #define LABELS_SIZE 256
 
-static const char *const pools[FIGURE_POOLS] = {"write", "read", "search"};
+static const char *const pools[FIGURE_POOLS] = {"write", "read", "search", "listen"};
 static const char *const states[FIGURE_STATES] = {"down", "connecting", "preparing", "ready"};
 static const char *const queues[FIGURE_QUEUES] = {"messages", "creations", "reads", "large reads", "searches"};
 
@@ -122,5 +122,9 @@ exposition_figures(FILE *text, const Figures *sum, const char *const routes[FIGU
 	write_requests(text, sum, routes);
 	exposition_metric(text, "chatd_connections", "gauge", "Open connections of clients.");
 	write_sample(text, "chatd_connections", "", sum->connections);
+	exposition_metric(text, "chatd_streams", "gauge", "Open streams of clients.");
+	write_sample(text, "chatd_streams", "", sum->streams);
+	exposition_metric(text, "chatd_stream_frames_total", "counter", "Texts of events that streams were handed.");
+	write_sample(text, "chatd_stream_frames_total", "", sum->frames);
 	write_database(text, sum);
 }

@@ -11,7 +11,7 @@
 #define FIGURE_NO_ROUTE (FIGURE_ROUTES - 1) /* of requests that have none */
 #define FIGURE_METHODS 8
 #define FIGURE_STATUSES 26
-#define FIGURE_POOLS 3
+#define FIGURE_POOLS 4
 #define FIGURE_STATES 4
 
 /* The queues of requests that wait for the database. */
@@ -31,6 +31,8 @@ typedef struct Figures
 	uint64_t	requests[FIGURE_ROUTES][FIGURE_METHODS][FIGURE_STATUSES];
 	Histogram	request_times[FIGURE_ROUTES][FIGURE_METHODS];
 	uint64_t	connections;	/* of clients, now */
+	uint64_t	streams;		/* of clients, now */
+	uint64_t	frames;			/* texts of events that streams were handed */
 	uint64_t	queued[FIGURE_QUEUES];	/* now */
 	Histogram	waits[FIGURE_POOLS];	/* in a queue */
 	Histogram	batches[FIGURE_POOLS];	/* queries in a statement */
