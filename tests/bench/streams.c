@@ -388,13 +388,13 @@ main(int argc, char **argv)
 		pump(rate ? (due - now() > 0.001 ? 1 : 0) : 1);
 		take_answers();
 	}
-	ended = now();
 	/* What is under way. */
 	for (double last = now(); !wanted && events < written * count && now() - last < 5;)
 	{
 		pump(10);
 		take_answers();
 	}
+	ended = now();
 	qsort(delays, delay_count, sizeof(double), compare);
 	printf("{\"streams\": %d, \"written\": %ld, \"events\": %ld, \"missed\": %ld, \"twice\": %ld, \"seconds\": %.3f",
 		   ready_count, written, events, missed, twice, ended - began);

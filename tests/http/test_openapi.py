@@ -109,7 +109,7 @@ def explore(server, token, directory, *options, phases="coverage,fuzzing"):
     done = subprocess.run(["/usr/bin/python3", "-m", "schemathesis.cli", "--config-file", config, "run", server.url + "/openapi.json",
                            "--checks", ",".join(CHECKS), "--max-examples", "5", "--seed", "1", "--phases", phases,
                            "--exclude-path-regex", "/stream$", "--request-timeout", "20",
-                           "--suppress-health-check", "all", "--no-color", *options], cwd=directory, capture_output=True, text=True, check=False, timeout=300,
+                           "--suppress-health-check", "all", "--no-color", *options], cwd=directory, capture_output=True, text=True, check=False, timeout=900,
                           env={"PYTHONPATH": str(LIBRARY), "PATH": os.environ["PATH"], "HOME": str(directory), "LANG": "C.UTF-8"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^  Tested: (\d+)$", done.stdout, re.M)
@@ -128,9 +128,8 @@ def test_schemathesis(chatd, filled, tmp_path):
 
 def test_schemathesis_with_keys(start_chatd, cluster, filled, tmp_path):
     server = start_chatd("--require-keys").ready()
-    explore(server, filled, tmp_path)
-    for scope in ("read", "admin"):
-        explore(server, filled, tmp_path, "--header", "Authorization: " + bearer(make_key(cluster, scope))["Authorization"])
+    explore(server, filled, tmp_path, phases="fuzzing")
+    explore(server, filled, tmp_path, "--header", "Authorization: " + bearer(make_key(cluster, "admin"))["Authorization"], phases="fuzzing")
 
 
 def test_schemathesis_with_problems(chatd, filled, tmp_path):
