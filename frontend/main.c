@@ -33,6 +33,7 @@
 #include "http/daemon.h"
 #include "http/listener.h"
 #include "http/server.h"
+#include "metrics/figures.h"
 #include "streams/follow.h"
 
 #define TICK 1000
@@ -81,6 +82,11 @@ on_signal(void *owner, uint32_t events)
 	(void) events;
 	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
+	if (info.ssi_signo == SIGHUP)
+	{
+		gate_reload();
+		return;
+	}
 	log_event("stopping");
 	if (settings.loops == 1)
 		service_manager_tell("STOPPING=1");
@@ -90,15 +96,15 @@ on_signal(void *owner, uint32_t events)
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
 
-/* Blocks the signals that stop chatd; the loop reads them from a descriptor. */
+/* Blocks the signals that chatd acts on; the loop reads them from a descriptor. */
 static sigset_t
 block_signals(void)
 {
 	sigset_t	signals;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
@@ -199,6 +205,7 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 	while (remaining > 0)
 	{
 		int			child_status;
+		int			signal_number = SIGCHLD;
 		pid_t		ended = waitpid(-1, &child_status, WNOHANG);
 
 		if (ended > 0)
@@ -208,8 +215,14 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 				status = 1;
 		}
 		else
+		{
 			ended = 0;
-		if (ended || sigwaitinfo(&awaited, NULL) != SIGCHLD)
+			signal_number = sigwaitinfo(&awaited, NULL);
+		}
+		if (signal_number == SIGHUP)
+			for (int i = 0; i < count; i++)
+				kill(children[i], SIGHUP);
+		else if (ended || signal_number != SIGCHLD)
 		{
 			if (!stop)
 				service_manager_tell("STOPPING=1");
@@ -245,6 +258,7 @@ run_loops(const Listeners *listeners, pid_t *children, int count, const sigset_t
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			if (getppid() != parent)
 				return 1;
+			figures_take(i);
 			for (int other = 0; other < count; other++)
 				if (other != i)
 					listeners_close(&listeners[other]);
@@ -283,6 +297,7 @@ main(int argc, char **argv)
 	settings_read(argc, argv);
 	count = endpoints_read(endpoints);
 	gate_open(endpoints, count);
+	figures_open(settings.loops);
 	signals = block_signals();
 	reserve_descriptors();
 

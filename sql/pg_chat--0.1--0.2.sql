@@ -872,6 +872,20 @@ CREATE FUNCTION chat_internal.list_changes_json(tokens text[], chats integer[], 
 COMMENT ON FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) IS
 'Many pages as of list_changes(text, ...), from arrays of equal length; after_number, after_revision and limit may be NULL by element. One row for each, in the caller''s order, with its place in the arrays (item 1, 2, 3, ...): changes, an array of {"position": ..., "event": ..., "message": ...}, the message as of get_messages_json; how many they are; the position to go on after. max_size: bytes of changes, 1 or more, null for any; a page ends before the change that would make it larger, but has one, and then is cut. A missing application or chat gives no row and costs the others nothing. A position that the chat has not reached gives field, the argument''s name, no changes, and the chat''s own position. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
+CREATE FUNCTION chat_internal.figures(OUT name text, OUT label text, OUT value double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_figures'
+	LANGUAGE C STABLE ROWS 60;
+
+CREATE FUNCTION chat_internal.problems(OUT problem text, OUT remedy text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_problems'
+	LANGUAGE C STABLE ROWS 5;
+
+CREATE FUNCTION chat_internal.status_json() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_status_json'
+	LANGUAGE C STABLE;
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -880,6 +894,15 @@ CREATE FUNCTION chat_internal.own_tables() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
 SELECT chat_internal.own_tables();
 DROP FUNCTION chat_internal.own_tables();
+ALTER FUNCTION chat_internal.figures() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.problems() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.status_json() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.figures() IS
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+COMMENT ON FUNCTION chat.problems() IS
+'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
+COMMENT ON FUNCTION chat.status_json() IS
+'An object for the console of chatd: problems, as chat.problems() has them; worker and jobs, as chat.worker_status; indexes, as chat.search_status; keys, the newest 100 of the REST API without what they consist of.';
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
 'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
@@ -1150,3 +1173,6 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 DROP FUNCTION chat.search_lag(integer);
+
+REVOKE ALL ON FUNCTION chat.figures(), chat.problems(), chat.status_json() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.figures(), chat.status_json() TO chat_api;

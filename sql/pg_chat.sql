@@ -1246,6 +1246,26 @@ CREATE FUNCTION chat.current_user_name() RETURNS text
 COMMENT ON FUNCTION chat.current_user_name() IS
 'The user that the session works for, pg_chat.user_name: for row-level policies of your own. Null where that is empty.';
 
+CREATE FUNCTION chat.figures(OUT name text, OUT label text, OUT value double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_figures'
+	LANGUAGE C STABLE ROWS 60;
+COMMENT ON FUNCTION chat.figures() IS
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+
+CREATE FUNCTION chat.problems(OUT problem text, OUT remedy text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_problems'
+	LANGUAGE C STABLE ROWS 5;
+COMMENT ON FUNCTION chat.problems() IS
+'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
+
+CREATE FUNCTION chat.status_json() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_status_json'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat.status_json() IS
+'An object for the console of chatd: problems, as chat.problems() has them; worker and jobs, as chat.worker_status; indexes, as chat.search_status; keys, the newest 100 of the REST API without what they consist of.';
+
 ---------------------------------------------------------------------------
 -- Privileges
 --
@@ -1310,7 +1330,9 @@ GRANT EXECUTE ON FUNCTION
 	chat.get_verification_keys(text[], text[]),
 	chat.get_tokens(integer[]),
 	chat.create_ticket(text, bytea, text),
-	chat.use_ticket(text, bytea)
+	chat.use_ticket(text, bytea),
+	chat.figures(),
+	chat.status_json()
 TO chat_api;
 GRANT EXECUTE ON FUNCTION
 	chat.get_positions(text[], integer[]),

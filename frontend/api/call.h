@@ -55,6 +55,9 @@ typedef struct Call
 /* The call that a request belongs to. */
 extern Call *call_of(Request *request);
 
+/* The call that a query belongs to. */
+extern Call *call_of_query(Query *query);
+
 /* Frees what belongs to the call and not to the request. */
 extern void call_release(Request *request);
 

@@ -67,6 +67,18 @@ extern void ticket_create(Request *request);
 /* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
 
+/* GET /console: a page to try chatd, and to look at it. */
+extern void console_show(Request *request);
+
+/* GET /status: the state of everything, and what is wrong. */
+extern void status_show(Request *request);
+
+/* GET /openapi.json: the description of the API. */
+extern void description_show(Request *request);
+
+/* GET /metrics: figures for monitoring. */
+extern void metrics_show(Request *request);
+
 /* GET /readyz: whether chatd can serve; 503 with the reason if not. */
 extern void readiness_show(Request *request);
 

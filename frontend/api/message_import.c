@@ -98,7 +98,7 @@ answer(Request *request, const Rows *rows)
 			continue;
 		}
 		failure = outcome_failure(row.result, row.first);
-		problem_of(&failure, &problem);
+		problem_of(&failure, request, &problem);
 		json_open(&import->refused, '{');
 		json_member_number(&import->refused, "item", import->places[i]);
 		problem_write(&import->refused, &problem);

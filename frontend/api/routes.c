@@ -7,6 +7,7 @@
 #include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/metrics.h"
 #include "api/routes.h"
 #include "common/settings.h"
 #include "http/response.h"
@@ -50,14 +51,33 @@ static const Route routes[] = {
 	.patch = message_update, .delete = message_delete, .fields = changed_fields},
 	{.pattern = "/healthz", .get = health_show},
 	{.pattern = "/readyz", .get = readiness_show},
+	{.pattern = "/console", .get = console_show},
+	{.pattern = "/status", .get = status_show},
+	{.pattern = "/openapi.json", .get = description_show},
+	{.pattern = "/metrics", .get = metrics_show},
 };
 
-/* GET /: lists the paths. */
+_Static_assert(sizeof(routes) / sizeof(routes[0]) < FIGURE_NO_ROUTE, "there are more routes than figures");
+
+void
+routes_name(const char *names[FIGURE_ROUTES])
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		names[i] = routes[i].pattern;
+}
+
+/* GET /: lists the paths; a browser gets the console. */
 static void
 index_show(Request *request)
 {
 	Json		json = {0};
 
+	if (request->headers.accept && strstr(request->headers.accept, "text/html"))
+	{
+		console_show(request);
+		response_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
+		return;
+	}
 	json_open(&json, '{');
 	json_member_text(&json, "name", "chatd", strlen("chatd"));
 	json_member_text(&json, "version", CHATD_VERSION, strlen(CHATD_VERSION));
@@ -68,6 +88,7 @@ index_show(Request *request)
 	json_close(&json, ']');
 	json_close(&json, '}');
 	respond_json(request, MHD_HTTP_OK, &json);
+	response_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
 }
 
 const Service api_service = {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "db/message_arrays.h"
+#include "metrics/figures.h"
 #include "db/parameters.h"
 
 #define VALUES_BEFORE 2			/* the token and the chat, before the arrays of what is imported */
@@ -59,10 +60,12 @@ messages_send(Session *session, StatementId statement, const QueryQueue *message
 	const char *values[MESSAGE_VALUES];
 	int			lengths[MESSAGE_VALUES];
 	int			formats[MESSAGE_VALUES];
-	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
+	char		label[LABEL_SIZE];
+	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0, queries_label(messages->first, label)};
 
 	if (!fill(messages, types, MESSAGE_VALUES, values, lengths, formats))
 		return false;
+	histogram_add(&figures->batches[POOL_WRITE], size_bounds, messages->count);
 	session_send(session, operation, statement, &parameters);
 	return true;
 }
@@ -79,7 +82,8 @@ imported_send(Session *session, Query *query)
 	const char *values[VALUES_BEFORE + IMPORTED_VALUES] = {query->values[MESSAGE_TOKEN].text, chat};
 	int			lengths[VALUES_BEFORE + IMPORTED_VALUES] = {0};
 	int			formats[VALUES_BEFORE + IMPORTED_VALUES] = {0};
-	Parameters	parameters = {VALUES_BEFORE + IMPORTED_VALUES, values, lengths, formats, 0};
+	char		label[LABEL_SIZE];
+	Parameters	parameters = {VALUES_BEFORE + IMPORTED_VALUES, values, lengths, formats, 0, queries_label(query->parts.first, label)};
 
 	snprintf(chat, sizeof(chat), "%d", query->values[MESSAGE_CHAT].number);
 	if (!fill(&query->parts, types, IMPORTED_VALUES, values + VALUES_BEFORE, lengths + VALUES_BEFORE, formats + VALUES_BEFORE))

@@ -43,6 +43,7 @@ typedef struct Operation
 	bool		large;			/* its result is expected to be large */
 	struct Operation *next;
 	uint64_t	started_at;		/* when it became the first in flight */
+	uint64_t	sent_at;		/* by loop_clock() */
 } Operation;
 
 /* Parameters of a statement, as PQsendQueryPrepared() takes them. */
@@ -53,6 +54,7 @@ typedef struct Parameters
 	const int  *lengths;
 	const int  *formats;
 	int			result_format;
+	const char *label;			/* see queries_label(); NULL: none */
 } Parameters;
 
 typedef enum SessionState

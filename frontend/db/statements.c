@@ -5,6 +5,9 @@
  * The casts select the variants of the extension's functions that take a token.
  * Text that is copied into responses is returned as JSON, messages as a whole.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "db/statements.h"
 
 /* New messages, as parameters, and what becomes of them: see writes.h. */
@@ -115,6 +118,21 @@ const Statement statements[STATEMENT_COUNT] = {
 	" max_size => $6::integer, chats => $7::integer[])"},
 	[WAIT_FOR_CHANGES] = {"wait_for_changes",
 	"CALL chat.wait_for_changes($1::bigint, $2::integer)"},
+	[GET_FIGURES] = {"get_figures",
+	"SELECT name, label, value FROM chat.figures()"},
+	[GET_STATUS] = {"get_status",
+	"SELECT chat.status_json()"},
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
 };
+
+int
+statement_parameters(const Statement *statement)
+{
+	int			count = 0;
+
+	for (const char *at = statement->text; (at = strchr(at, '$')) != NULL; at++)
+		if (atoi(at + 1) > count)
+			count = atoi(at + 1);
+	return count;
+}

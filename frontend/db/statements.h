@@ -42,6 +42,8 @@ typedef enum StatementId
 	LIST_CURSORS,
 	LIST_UNREAD,
 	WAIT_FOR_CHANGES,
+	GET_FIGURES,
+	GET_STATUS,
 	GET_BACKEND,
 	STATEMENT_COUNT
 } StatementId;
@@ -70,6 +72,12 @@ typedef struct Statement
 /* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */
 #define PAGE_BYTES (1024 * 1024)
 
+/* The most parameters of a statement. */
+#define PARAMETERS_MAX 11
+
 extern const Statement statements[STATEMENT_COUNT];
+
+/* How many parameters the text of a statement names. */
+extern int	statement_parameters(const Statement *statement);
 
 #endif

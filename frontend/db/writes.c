@@ -34,6 +34,7 @@
 #include "db/result.h"
 #include "db/sessions.h"
 #include "db/writes.h"
+#include "metrics/figures.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
@@ -449,12 +450,12 @@ void
 writes_dispatch(void)
 {
 	if (!database_ready(POOL_WRITE))
-	{
 		give_up();
-		return;
-	}
-	while (dispatch())
-		;
+	else
+		while (dispatch())
+			;
+	figures->queued[QUEUE_OF_MESSAGES] = messages.count;
+	figures->queued[QUEUE_OF_CREATIONS] = creations.count;
 }
 
 void

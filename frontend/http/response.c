@@ -1,6 +1,6 @@
 /*
  * response.c
- *		The ways to respond to a request. Every body is JSON, but for streams of events.
+ *		The ways to respond to a request. Every body is JSON, but for streams of events, and what says otherwise.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "http/daemon.h"
 #include "http/error_body.h"
 #include "http/events.h"
+#include "http/problem_details.h"
 #include "http/response.h"
 
 #define CONTENT_TYPE "application/json; charset=utf-8"
@@ -22,8 +23,14 @@
 static void
 respond_typed(Request *request, unsigned status, char *body, const char *type)
 {
-	size_t		length = body ? strlen(body) : 0;
+	size_t		length;
 
+	if (body && problem_details_are_wanted(request, status, body))
+	{
+		body = problem_details_body(status, body);
+		type = PROBLEM_TYPE;
+	}
+	length = body ? strlen(body) : 0;
 	request->status = status;
 	request->response_length = length;
 	request->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
@@ -46,7 +53,7 @@ respond_typed(Request *request, unsigned status, char *body, const char *type)
 static void
 respond(Request *request, unsigned status, char *body)
 {
-	respond_typed(request, status, body, CONTENT_TYPE);
+	respond_typed(request, status, body, request->content_type && status == MHD_HTTP_OK ? request->content_type : CONTENT_TYPE);
 }
 
 void

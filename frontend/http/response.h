@@ -1,6 +1,6 @@
 /*
  * response.h
- *		The ways to respond to a request. Every body is JSON, but for streams of events.
+ *		The ways to respond to a request. Every body is JSON, but for streams of events, and what says otherwise.
  *
  * A request gets one response. If its connection is suspended, the response resumes it. If
  * there is no memory for a response, the connection is closed.
@@ -13,11 +13,11 @@
 /* Responds with JSON that is complete, and takes it over. */
 extern void respond_json(Request *request, unsigned status, Json *json);
 
-/* Responds with a body that is JSON already, malloc'ed, which is taken over; NULL without memory for it. */
+/* Responds with a body that is complete already, malloc'ed, which is taken over; NULL without memory for it. */
 extern void respond_text(Request *request, unsigned status, char *body);
 
 /*
- * Responds with 200 and a malloc'ed body of JSON, which is taken over; NULL if there was no
+ * Responds with 200 and a malloc'ed body, which is taken over; NULL if there was no
  * memory for it. link is the Link header, or NULL. Responds with 503 instead if responses
  * that clients have yet to take exceed the bound.
  */

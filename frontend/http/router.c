@@ -18,7 +18,7 @@
 #define KNOWN_METHODS (sizeof(known_methods) / sizeof(known_methods[0]))
 
 static const char *const known_methods[] = {
-	"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+	"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY",
 };
 
 /* A segment of a path, with the slash before it. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/settings.h"
+#include "metrics/figures.h"
 #include "streams/stream.h"
 
 #define HEARTBEAT 15000			/* after so long without anything sent, ms */
@@ -78,6 +79,7 @@ stream_end(Stream *stream)
 	else
 		streams = stream->next;
 	count--;
+	figures->streams--;
 	share_give(stream->share, STREAMS, 1);
 	share_release(stream->share);
 	stream->owner->ended(stream);
@@ -171,6 +173,7 @@ stream_open(Stream *stream, const StreamOwner *owner, int fd, Share *share, int 
 		streams->previous = stream;
 	streams = stream;
 	count++;
+	figures->streams++;
 	share_hold(share);
 	share_take(share, STREAMS, 1);
 	set_options(fd);
@@ -204,6 +207,7 @@ stream_send(Stream *stream, Frame *frame)
 	stream->frames[(stream->first + stream->count) % STREAM_FRAMES] = frame;
 	stream->count++;
 	stream->unsent += frame->length;
+	figures->frames++;
 	/* Behind other frames, the socket takes nothing now. */
 	if (stream->count == 1)
 		stream_flush(stream);

@@ -141,7 +141,7 @@ slice_send(Session *session)
 		const char *values[] = {tokens.bytes, chats.bytes};
 		const int	lengths[] = {(int) tokens.used, (int) chats.used};
 
-		session_send(session, &operation, GET_POSITIONS, &(Parameters) {2, values, lengths, formats, 0});
+		session_send(session, &operation, GET_POSITIONS, &(Parameters) {2, values, lengths, formats, 0, NULL});
 	}
 	else
 		slice_end();

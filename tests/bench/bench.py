@@ -22,6 +22,7 @@ import access
 import instructions
 import live
 import search
+import watched
 from elastic import engine
 from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row, table_like_messages
 from processes import Chatd, HttpServer, Postgres, reachable, wait_for
@@ -326,7 +327,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-] + access.LINES + live.LINES + search.LINES
+] + access.LINES + watched.LINES + live.LINES + search.LINES
 
 
 def print_table(rows):
