@@ -36,8 +36,6 @@ sub change
 	my @changes = (
 		("SELECT chat.create_message(1, $chat, 'x$body', sender => 'Ann', metadata => '{\"n\": $number}')") x 3,
 		"SELECT chat.create_message(1, $chat, 'x$body', $number)",
-		"SELECT chat.create_message(1, $chat, 'k$body', key => 'k$number')",
-		("SELECT count(*) FROM chat.import_messages(1, $chat, ARRAY[$number, $through + 20], ARRAY['i$body', 'j$body'], '{2020-01-01,2020-01-02}', revisions => ARRAY[NULL, $number * 20])") x 2,
 		"SELECT count(*) FROM chat.create_messages(array_fill(1, ARRAY[4]), '{1,2,3,$chat}', array_fill('x$body'::text, ARRAY[4]), '{NULL,$number,$through,NULL}')",
 		("SELECT chat.update_message(1, $chat, $number, 'e$body')") x 4,
 		"SELECT chat.update_message(1, $chat, $number, metadata => '{\"e\": $through}', if_revision => $number)",
