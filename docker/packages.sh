@@ -84,7 +84,7 @@ group_packages()
 		build) echo gcc libc6-dev make pkg-config curl server \
 			libpq-dev libmicrohttpd-dev libjansson-dev libssl-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
-		test) echo python3-pytest perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
+		test) echo python3-pytest python3-pytest-timeout perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
 		engine) echo default-jdk-headless maven ;;
 		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
 		repack) echo repack ;;

@@ -534,27 +534,95 @@ CREATE FUNCTION chat_internal.list_cursors(token text, chat integer, after text 
 COMMENT ON FUNCTION chat_internal.list_cursors(text, integer, text, integer) IS
 'As list_cursors(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat_internal.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer) IS
-'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer, integer, integer[]) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; before: below this one; limit: rows at most, 1 to 1000, with before alone the last ones; chats: of these alone, null: all. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
 
-CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat_internal.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer) IS
+COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer, integer, integer[]) IS
 'As list_unread(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL, chats integer[] DEFAULT NULL,
 		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
 	LANGUAGE C STABLE ROWS 1;
-COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer, integer, integer[]) IS
 'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+CREATE TABLE chat_internal.consumer_positions (
+	application_id integer NOT NULL,
+	consumer text COLLATE "C" NOT NULL,
+	chat_number integer NOT NULL,
+	number integer NOT NULL,
+	revision integer NOT NULL,
+	CONSTRAINT consumer_positions_pkey PRIMARY KEY (application_id, consumer, chat_number),
+	CONSTRAINT consumer_positions_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX consumer_positions_chat ON chat_internal.consumer_positions (application_id, chat_number);
+COMMENT ON TABLE chat_internal.consumer_positions IS 'How far consumers are: the highest number and the highest revision of a chat that a consumer, a program that processes changes, has processed. A chat that is missing has yet to be begun with.';
+
+CREATE TYPE chat_internal.consumed_change AS (chat_number integer, position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.consumed_change IS 'A change of a chat, as of chat.list_changes(), and which chat.';
+
+CREATE FUNCTION chat_internal.consume(application integer, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
+	RETURNS SETOF chat_internal.consumed_change
+	AS 'MODULE_PATHNAME', 'chat_consume_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.consume(integer, text, integer, integer[]) IS
+'The next changes of the application''s chats for a consumer, a program that processes each once: those of a chat in their order, and at most limit in all, 1 to 1000. The consumer is moved behind them in the same transaction: what the caller does with the changes and the position are committed together, or neither is. Workers of the same consumer, in transactions of their own, share the chats: one that a worker has taken changes of is passed over by the others until its transaction ends. consumer: 1 to 255 characters, not only white space; a new one begins at the beginning, or where skip_changes put it. chats: look at these alone, such as those that wait_for_changes returned; null: all, which takes a look at each. No row: there is nothing, or others have it. Errors: P0002 no such application, 23502 consumer blank, 22001 too long, 22023 limit.';
+
+CREATE FUNCTION chat_internal.consume(token text, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
+	RETURNS SETOF chat_internal.consumed_change
+	AS 'MODULE_PATHNAME', 'chat_consume_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.consume(text, text, integer, integer[]) IS
+'As consume(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.skip_changes(application integer, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_skip_changes_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.skip_changes(integer, text) IS
+'Moves a consumer, which may be new, behind all changes that there are now; returns of how many chats. Errors: P0002 no such application, 23502 consumer blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.skip_changes(token text, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_skip_changes_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.skip_changes(text, text) IS
+'As skip_changes(integer, text), by the application''s token.';
+
+CREATE FUNCTION chat_internal.delete_consumer(application integer, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_delete_consumer_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_consumer(integer, text) IS
+'Forgets a consumer; returns in how many chats it had a position. Errors: P0002 no such application, 23502 consumer blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.delete_consumer(token text, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_delete_consumer_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_consumer(text, text) IS
+'As delete_consumer(integer, text), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_consumers(application integer, OUT consumer text, OUT chats_behind bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_consumers_by_id'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_consumers(integer) IS
+'The consumers of the application, and in how many chats each has changes before it. Looks at every chat for each. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.list_consumers(token text, OUT consumer text, OUT chats_behind bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_consumers_by_token'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_consumers(text) IS
+'As list_consumers(integer), by the application''s token.';
 
 CREATE FUNCTION chat_internal.get_positions(applications integer[], chats integer[],
 		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
@@ -914,9 +982,9 @@ ALTER FUNCTION chat_internal.get_cursor(integer, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_cursor(text, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_cursors(integer, integer, text, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_cursors(text, integer, text, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer, integer, integer[]) SET SCHEMA chat;
 REVOKE ALL ON TABLE chat.cursors FROM PUBLIC;
 REVOKE ALL ON TYPE chat.change, chat.cursor, chat.unread_chat FROM PUBLIC;
 REVOKE ALL ON FUNCTION
@@ -926,16 +994,45 @@ REVOKE ALL ON FUNCTION
 	chat.get_cursor(text, integer, text),
 	chat.list_cursors(integer, integer, text, integer),
 	chat.list_cursors(text, integer, text, integer),
-	chat.list_unread(integer, text, integer, integer),
-	chat.list_unread(text, text, integer, integer),
-	chat.list_unread_json(text, text, integer, integer, integer)
+	chat.list_unread(integer, text, integer, integer, integer, integer[]),
+	chat.list_unread(text, text, integer, integer, integer, integer[]),
+	chat.list_unread_json(text, text, integer, integer, integer, integer, integer[])
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	chat.set_cursor(text, integer, text, integer, boolean),
 	chat.get_cursor(text, integer, text),
 	chat.list_cursors(text, integer, text, integer),
-	chat.list_unread(text, text, integer, integer),
-	chat.list_unread_json(text, text, integer, integer, integer)
+	chat.list_unread(text, text, integer, integer, integer, integer[]),
+	chat.list_unread_json(text, text, integer, integer, integer, integer, integer[])
+TO chat_api;
+ALTER TABLE chat_internal.consumer_positions SET SCHEMA chat;
+ALTER TYPE chat_internal.consumed_change SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.consumer_positions', '');
+ALTER FUNCTION chat_internal.consume(integer, text, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.consume(text, text, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.skip_changes(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.skip_changes(text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_consumer(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_consumer(text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_consumers(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_consumers(text) SET SCHEMA chat;
+REVOKE ALL ON TABLE chat.consumer_positions FROM PUBLIC;
+REVOKE ALL ON TYPE chat.consumed_change FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.consume(integer, text, integer, integer[]),
+	chat.consume(text, text, integer, integer[]),
+	chat.skip_changes(integer, text),
+	chat.skip_changes(text, text),
+	chat.delete_consumer(integer, text),
+	chat.delete_consumer(text, text),
+	chat.list_consumers(integer),
+	chat.list_consumers(text)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.consume(text, text, integer, integer[]),
+	chat.skip_changes(text, text),
+	chat.delete_consumer(text, text),
+	chat.list_consumers(text)
 TO chat_api;
 ALTER FUNCTION chat_internal.get_positions(integer[], integer[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_positions(text[], integer[]) SET SCHEMA chat;

@@ -28,6 +28,11 @@ logs=$top/build/log
 left=$top/build/test
 engine=${CHAT_ENGINE:-elasticsearch-7}
 
+# The most seconds for a script of suite tap, a test of pytest, and a suite of another kind: several times what they take.
+script_seconds=900
+test_seconds=300
+suite_seconds=3600
+
 passed=0
 failed=0
 
@@ -47,6 +52,13 @@ staged()
 		${CHAT_FUZZ_SEED:+CHAT_FUZZ_SEED="$CHAT_FUZZ_SEED"} ${CHAT_FUZZ_ROUNDS:+CHAT_FUZZ_ROUNDS="$CHAT_FUZZ_ROUNDS"} \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
+}
+
+# limited SECONDS COMMAND... - the same, for so long at most, and for all that the command starts. SIGABRT has a test of
+# Python's, too, say where it is.
+limited()
+{
+	staged PYTHONFAULTHANDLER=1 "$stage/tests/lib/limit.py" "$@"
 }
 
 # The user who runs the tests may not be able to enter the clone, so the stage has a copy of a PostgreSQL in it.
@@ -141,7 +153,7 @@ pg_regress()
 		echo "-- pg_chat.direct_rows = $way"
 		staged mkdir "$way"
 		staged sh -c "echo pg_chat.direct_rows = $way >$way/conf"
-		staged "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir="$way" --temp-config="$way/conf" \
+		limited "$suite_seconds" "$pgxs_test/$1" --bindir="$bindir" --inputdir=. --outputdir="$way" --temp-config="$way/conf" \
 			--temp-instance=tmp_check --encoding=UTF8 --no-locale --dbname=chat_test "${tests[@]}" || status=1
 	done
 	return $status
@@ -160,13 +172,14 @@ suite_isolation()
 suite_tap()
 {
 	# shellcheck disable=SC2086
-	staged prove --timer --jobs "${JOBS:-2}" --ext .pl -I lib -I "$pgxs_test/perl" ${TESTS:-t}
+	staged PERL5LIB="lib:$pgxs_test/perl" prove --timer --jobs "${JOBS:-2}" --ext .pl \
+		--exec "../lib/limit.py $script_seconds perl -MWhereItIs" ${TESTS:-t}
 }
 
 suite_http()
 {
 	# shellcheck disable=SC2086
-	staged /usr/bin/python3 -m pytest -p no:cacheprovider -q ${TESTS:-}
+	limited "$suite_seconds" /usr/bin/python3 -m pytest -p no:cacheprovider -q --timeout "$test_seconds" ${TESTS:-}
 }
 
 suite_commands()
@@ -176,12 +189,14 @@ suite_commands()
 
 suite_torture()
 {
-	staged /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "${ROUNDS:-25}" --seed "${SEED:-1}"
+	local rounds=${ROUNDS:-25}
+	limited $((600 + rounds * 60)) /usr/bin/python3 torture.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --rounds "$rounds" --seed "${SEED:-1}"
 }
 
 suite_soak()
 {
-	staged /usr/bin/python3 soak.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --minutes "${MINUTES:-60}"
+	local minutes=${MINUTES:-60}
+	limited $((1800 + minutes * 60)) /usr/bin/python3 soak.py --pg-config "$pg_config" --chatd "$stage/build/chatd" --minutes "$minutes"
 	local status=$?
 	cp soak.svg "$top/build/" && echo "The drawing is build/soak.svg."
 	return $status
@@ -250,7 +265,7 @@ report_failure()
 # The names of what failed, to stand beside the totals: a long log is often seen by its end alone.
 name_failures()
 {
-	grep -E '^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok|^t/.*\(Wstat' "$logs/$1.log" | cut -c 1-150 | head -n 12
+	grep -aE '^# not done|^# +Failed test|^FAILED |^ERROR |\.\.\. FAILED|^not ok|^t/.*\(Wstat' "$logs/$1.log" | cut -c 1-150 | head -n 12
 }
 
 # While a suite says nothing: for how long it has been running, and what of tap it is at.

@@ -248,8 +248,7 @@ create_all(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wai
 	message_insert_many(messages, count, wait);
 	/* What is wrong with a message is told when SPI's memory is gone. */
 	for (int i = 0; i < count; i++)
-		if (messages[i].problem.sqlstate != 0)
-			messages[i].problem.message = MemoryContextStrdup(context, messages[i].problem.message);
+		arg_error_keep(&messages[i].problem, context);
 	table_owner_leave(caller);
 }
 

@@ -114,7 +114,8 @@ disconnect(void)
 /*
  * Be connected. Where that is not to what we were connected to before, what is
  * gone must be deleted again, and all must be verified before what has changed is
- * pushed; after an error, what was deleted shortly before it must be. Returns whether time was spent on a new connection.
+ * pushed; after an error, what was deleted shortly before it must be. Returns
+ * whether time was spent on a new connection.
  */
 static bool
 connect_to_redis(void)

@@ -30,6 +30,8 @@ call_release(Request *request)
 	free(call_of(request)->page.search.bytes);
 	free(call_of(request)->page.sender.bytes);
 	free(call_of(request)->ticket_content);
+	free(call_of(request)->after_reader.bytes);
+	free(call_of(request)->own_chats);
 	if (call_of(request)->release)
 		call_of(request)->release(request);
 	visit_release(request);

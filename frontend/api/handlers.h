@@ -70,4 +70,22 @@ extern void health_show(Request *request);
 /* GET /readyz: whether chatd can serve; 503 with the reason if not. */
 extern void readiness_show(Request *request);
 
+/* PUT .../chats/{chat}/cursors/{reader}: moves a reader's cursor. */
+extern void cursor_set(Request *request);
+
+/* GET .../chats/{chat}/cursors/{reader}: a reader's cursor. */
+extern void cursor_show(Request *request);
+
+/* GET .../chats/{chat}/cursors: a page of those who have read the chat, and how far. */
+extern void cursors_list(Request *request);
+
+/* GET /applications/{token}/cursors/{reader}: a page of a reader's chats, with what is unread. */
+extern void unread_list(Request *request);
+
+/* GET .../messages/stream: a stream of the changes of a chat. */
+extern void chat_stream(Request *request);
+
+/* GET /applications/{token}/stream: a stream of the changes of chats of an application. */
+extern void application_stream(Request *request);
+
 #endif

@@ -20,6 +20,7 @@ static const char *const imported_fields[] = {
 };
 static const char *const changed_fields[] = {"body", "metadata", NULL};
 static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
+static const char *const cursor_fields[] = {"number", "back", NULL};
 
 static void index_show(Request *request);
 
@@ -31,14 +32,20 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/messages", .post = messages_create_any, .fields = any_message_fields,
 	.takes_items = true},
 	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
+	{.pattern = "/applications/{token}/stream", .get = application_stream, .events = true},
+	{.pattern = "/applications/{token}/cursors/{reader}", .get = unread_list},
 	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
 	{.pattern = "/applications/{token}/chats/{chat}", .get = chat_show, .delete = chat_delete},
+	{.pattern = "/applications/{token}/chats/{chat}/cursors", .get = cursors_list},
+	{.pattern = "/applications/{token}/chats/{chat}/cursors/{reader}", .get = cursor_show, .put = cursor_set,
+	.fields = cursor_fields},
 	{.pattern = "/applications/{token}/chats/{chat}/import", .post = messages_import, .fields = imported_fields,
 	.takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
 	.fields = message_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/changes", .get = changes_list},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/stream", .get = chat_stream, .events = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show,
 	.patch = message_update, .delete = message_delete, .fields = changed_fields},
 	{.pattern = "/healthz", .get = health_show},

@@ -17,6 +17,7 @@ typedef struct Settings
 	int			loops;			/* processes that share the port */
 	int			share_port;		/* with other chatd */
 	int			max_connections;	/* of clients, for each loop */
+	int			max_streams;	/* of clients, for each loop */
 	int			max_queue;		/* requests waiting for the database */
 	int			max_body;		/* bytes of a request's body */
 	int			writers;		/* database connections, for each loop */
@@ -35,8 +36,10 @@ typedef struct Settings
 	const char *trusted_proxies;
 	int			key_requests;	/* these per second, for each; 0: any number */
 	int			key_messages;
+	int			key_streams;	/* at a time; 0: any number */
 	int			user_requests;
 	int			user_messages;
+	int			user_streams;
 	int			address_requests;
 	int			address_messages;
 } Settings;

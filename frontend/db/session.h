@@ -23,6 +23,7 @@ typedef enum Pool
 	POOL_WRITE,
 	POOL_READ,
 	POOL_SEARCH,
+	POOL_LISTEN,				/* waits for changes */
 	POOL_COUNT
 } Pool;
 

@@ -91,6 +91,30 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.create_ticket($1::text, $2::bytea, $3::text)"},
 	[USE_TICKET] = {"use_ticket",
 	"SELECT chat.use_ticket($1::text, $2::bytea)"},
+	[GET_POSITIONS] = {"get_positions",
+		"SELECT application_id, number, revision, pg_catalog.pg_is_in_recovery(), item"
+	" FROM chat.get_positions($1::text[], $2::integer[])", BATCH},
+	[GET_CHATS_POSITIONS] = {"get_chats_positions",
+		"SELECT p.application_id, p.number, p.revision, pg_catalog.pg_is_in_recovery(), n.numbers[p.item]"
+		" FROM (SELECT COALESCE($2::integer[], (SELECT pg_catalog.array_agg(l.number)"
+		" FROM chat.list_chats($1::text, NULL, NULL, $3::integer) AS l)) AS numbers) AS n"
+		" CROSS JOIN LATERAL chat.get_positions(pg_catalog.array_fill($1::text,"
+	" ARRAY[COALESCE(pg_catalog.cardinality(n.numbers), 0)]), COALESCE(n.numbers, '{}')) AS p"},
+	[SET_CURSOR] = {"set_cursor",
+		"SELECT pg_catalog.to_json(reader), number, unread_count FROM chat.set_cursor($1::text, $2::integer, $3::text,"
+	" COALESCE($4::integer, 0), back => $5::integer IS NOT NULL)"},
+	[GET_CURSOR] = {"get_cursor",
+		"SELECT pg_catalog.to_json(reader), number, unread_count"
+	" FROM chat.get_cursor($1::text, $2::integer, $3::text)"},
+	[LIST_CURSORS] = {"list_cursors",
+		"SELECT pg_catalog.to_json(reader), number, reader"
+	" FROM chat.list_cursors($1::text, $2::integer, $3::text, $4::integer)"},
+	[LIST_UNREAD] = {"list_unread",
+		"SELECT first, last, chats_count, cut, chats"
+		" FROM chat.list_unread_json($1::text, $2::text, $3::integer, $4::integer, $5::integer,"
+	" max_size => $6::integer, chats => $7::integer[])"},
+	[WAIT_FOR_CHANGES] = {"wait_for_changes",
+	"CALL chat.wait_for_changes($1::bigint, $2::integer)"},
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
 };

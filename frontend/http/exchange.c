@@ -2,6 +2,7 @@
  * exchange.c
  *		The exchange of a request for a response: libmicrohttpd's callbacks.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/socket_calls.h"
 
 static void
 request_free(const Service *service, Request *request)
@@ -101,6 +103,24 @@ exchange_connection(void *service, struct MHD_Connection *connection, void **con
 	connection_notify(connection, context, code);
 }
 
+/*
+ * Hands the socket over to whoever takes it. libmicrohttpd then closes its own descriptor,
+ * which, with MHD_USE_TURBO, does not end the connection as long as there is another.
+ */
+static enum MHD_Result
+exchange_hand_over(Request *request)
+{
+	Connection *client = request->client;
+	char	   *headers = response_headers(request);
+	int			fd = client && headers ? fcntl(client->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (client)
+		socket_unpark(client);
+	request->take(request, fd, headers);
+	free(headers);
+	return MHD_NO;
+}
+
 /* Hands the response over to libmicrohttpd. */
 static enum MHD_Result
 exchange_respond(const Service *service, Request *request)
@@ -121,6 +141,8 @@ exchange_respond(const Service *service, Request *request)
 #endif
 	response_finish(request);
 	service->complete(request);
+	if (request->take)
+		return exchange_hand_over(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
 

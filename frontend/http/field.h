@@ -20,6 +20,8 @@ typedef enum FieldType
 	FIELD_NULL,
 	FIELD_TEXT,
 	FIELD_NUMBER,				/* its text is as sent */
+	FIELD_TRUE,
+	FIELD_FALSE,
 	FIELD_OBJECT,				/* its text is the JSON as sent */
 	FIELD_OTHER					/* of a type that no field has */
 } FieldType;

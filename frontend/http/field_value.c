@@ -212,26 +212,65 @@ number_of_text(const char *text, size_t length)
 	return strtod(text, NULL);
 }
 
-int
-field_number(Fields *fields, Json *faults, const char *name)
+/* The number of a field that is there, from a minimum on; 0, with a fault, if it is invalid. */
+static int
+number_of(const Field *field, Json *faults, int minimum)
 {
-	const Field *field = find_field(fields, faults, name);
 	double		number = NAN;
 
-	if (field == NULL || is_missing(field))
-		return 0;
 	if (field->type == FIELD_NUMBER)
 		number = strtod(field->text, NULL);
 	else if (field->type == FIELD_TEXT && field->length > 0)
 		number = number_of_text(field->text, field->length);
 
 	if (isnan(number) || number != floor(number))
-		fault_add(faults, name, "is not a number");
-	else if (number <= 0)
-		fault_add(faults, name, "must be greater than 0");
+		fault_add(faults, field->name, "is not a number");
+	else if (number < minimum)
+		fault_add(faults, field->name, minimum == 0 ? "must not be less than 0" : "must be greater than 0");
 	else if (number > INT_MAX)
-		fault_add(faults, name, "is too large");
+		fault_add(faults, field->name, "is too large");
 	else
 		return (int) number;
 	return 0;
+}
+
+int
+field_number(Fields *fields, Json *faults, const char *name)
+{
+	const Field *field = find_field(fields, faults, name);
+
+	return field == NULL || is_missing(field) ? 0 : number_of(field, faults, 1);
+}
+
+int
+field_count(Fields *fields, Json *faults, const char *name)
+{
+	const Field *field = find_field(fields, faults, name);
+
+	if (field == NULL)
+		return 0;
+	if (!is_missing(field))
+		return number_of(field, faults, 0);
+	fault_add(faults, name, "can't be blank");
+	return 0;
+}
+
+/* Is the field this word, as a form has it? */
+static bool
+is_word(const Field *field, const char *word)
+{
+	return field->type == FIELD_TEXT && field->length == strlen(word) && memcmp(field->text, word, field->length) == 0;
+}
+
+bool
+field_flag(Fields *fields, Json *faults, const char *name)
+{
+	const Field *field = find_field(fields, faults, name);
+
+	if (field == NULL || is_missing(field) || field->type == FIELD_FALSE || is_word(field, "false"))
+		return false;
+	if (field->type == FIELD_TRUE || is_word(field, "true"))
+		return true;
+	fault_add(faults, name, "must be true or false");
+	return false;
 }

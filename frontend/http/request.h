@@ -79,6 +79,11 @@ struct Request
 	unsigned	status;			/* 0: none yet */
 	size_t		response_length;
 	bool		closes;			/* the connection, after the response */
+
+	bool		events;			/* it is to be a stream of events, see respond_error() */
+
+	/* Instead of a body: takes the client's socket over, see respond_taken(). */
+	void		(*take) (Request *request, int fd, const char *headers);
 };
 
 #endif

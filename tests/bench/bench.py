@@ -20,6 +20,7 @@ import time
 
 import access
 import instructions
+import live
 import search
 from elastic import engine
 from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row, table_like_messages
@@ -325,7 +326,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-] + access.LINES + search.LINES
+] + access.LINES + live.LINES + search.LINES
 
 
 def print_table(rows):

@@ -1,6 +1,7 @@
 #!/bin/bash
 #
 # run.sh ENGINE build - fetch the jars of a real Elasticsearch or OpenSearch, compile its launcher.
+# run.sh ENGINE check - whether that was done; fetches nothing.
 # run.sh ENGINE start DATA_DIR PORT [KEY=VALUE...] - run it, building it first if need be.
 #
 # ENGINE is elasticsearch-7, elasticsearch-8, elasticsearch-9, opensearch-2 or opensearch-3. Their
@@ -96,10 +97,21 @@ compile()
 	keep_only "$classes"
 }
 
+is_built()
+{
+	[ -d "$jars" ] && [ -d "$classes" ]
+}
+
+check()
+{
+	is_built || command -v mvn >/dev/null || skip "$engine is not built, and there is no mvn"
+	is_built || die "$engine is not built"
+}
+
 # One at a time.
 build()
 {
-	[ ! -d "$jars" ] || [ ! -d "$classes" ] || return 0
+	! is_built || return 0
 	{ mkdir -p "$cache/$engine" 2>/dev/null && [ -w "$cache/$engine" ]; } || die "$engine is not built, and $cache belongs to someone else"
 	exec 9>"$cache/lock"
 	flock 9
@@ -122,7 +134,7 @@ start()
 		-cp "$classes:$jars/*" Launcher "$data" "$port" "$@"
 }
 
-usage="usage: run.sh ENGINE build | run.sh ENGINE start DATA_DIR PORT [KEY=VALUE...]"
+usage="usage: run.sh ENGINE build | run.sh ENGINE check | run.sh ENGINE start DATA_DIR PORT [KEY=VALUE...]"
 [ $# -ge 2 ] || die "$usage"
 engine=$1
 action=$2
@@ -135,6 +147,7 @@ classes=$cache/$engine/classes-$(checksum "$engine/pom.xml" "${sources[@]}")
 
 case $action in
 	build) build ;;
+	check) check ;;
 	start)
 		[ $# -ge 2 ] || die "$usage"
 		build

@@ -188,12 +188,17 @@ def test_changes(chatd, messages, limit):
 @pytest.mark.parametrize("after, error", [
     *((value, "must be NUMBER or NUMBER.REVISION, integers from 0 to 2147483647.") for value in (
         "", "-1", "x", "1.", ".1", "1.2.3", "1.-1", "01", "1.01", "1.x", "99999999999", "0.2147483648", "1%2E", "1,2")),
-    ("2", "is beyond the chat's position, 1.0."), ("1.1", "is beyond the chat's position, 1.0."),
-    ("2147483647.2147483647", "is beyond the chat's position, 1.0."),
 ])
 def test_positions_that_are_none(chatd, message, messages, after, error):
     answer = chatd.get(messages + "/changes?after=" + after)
     assert (answer.status, answer.json) == (400, {"error": "Query parameter 'after' " + error}) and message
+
+
+@pytest.mark.parametrize("after", ["2", "1.1", "2147483647.2147483647"])
+@pytest.mark.parametrize("wait", ["", "&wait=0", "&wait=60"])
+def test_positions_that_never_were(chatd, message, messages, after, wait):
+    answer = chatd.get(messages + "/changes?after=" + after + wait)
+    assert (answer.status, answer.json["position"]) == (410, "1.0") and "Read its messages anew" in answer.json["error"] and message
 
 
 def test_changes_of_nothing(chatd, chats, messages):

@@ -1,7 +1,8 @@
 #!/bin/bash
 #
 # fetch_jars.sh POM DIRECTORY - have Maven put the jars that a pom names, with all that they need, into a
-# new directory. What Maven fetches stays in build/maven, for all poms. Status 77: there is no Maven.
+# new directory, within 20 minutes: Maven by itself waits half an hour for each server that says nothing. What
+# it fetches stays in build/maven, for all poms. Status 77: there is no Maven.
 
 set -euo pipefail
 
@@ -18,7 +19,7 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
 rm -rf "$directory"
-said=$(mvn -B -q -Dmaven.repo.local="$cache" -f "$pom" \
+said=$(timeout --foreground 1200 mvn -B -q -Dmaven.repo.local="$cache" -f "$pom" \
 	org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$directory" 2>&1) || {
 	printf 'Maven cannot fetch the jars of %s\n%s\n' "$name" "$said" >&2
 	exit 1

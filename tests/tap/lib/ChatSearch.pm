@@ -13,7 +13,6 @@ use ChatWorker;
 use Digest::MD5 qw(md5_hex);
 use Exporter 'import';
 use HTTP::Tiny;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -258,7 +257,7 @@ sub start_writers
 {
 	my ($node, $db) = @_;
 	my $directory = PostgreSQL::Test::Utils::tempdir('writers');
-	my %writers = (report => '', complaints => '');
+	my %writers = (out => "$directory/pgbench");
 	my $chat = '\set chat random(1, 5)';
 	my $body = q{upper(substr(md5(random()::text), 1, 16)) || ' ' || md5(random()::text)};
 	my $some = q{FROM (SELECT number FROM chat.messages WHERE application_id = 1 AND chat_number = :chat AND number >= :n AND deleted_at IS NULL ORDER BY number LIMIT 1) AS m};
@@ -280,9 +279,8 @@ sub start_writers
 		append_to_file("$directory/$file.sql", $scripts{$name});
 		push @files, '-f', "$directory/$file.sql\@$weight";
 	}
-	$writers{process} = IPC::Run::start(
-		[ 'pgbench', '-n', '-c', '4', '-j', '1', '-T', '600', '--rate', '100', '--latency-limit', '500', '--max-tries', '10', @files, $node->connstr($db) ],
-		'<', \undef, '>', \$writers{report}, '2>', \$writers{complaints});
+	$writers{process} = start_program($writers{out},
+		'pgbench', '-n', '-c', '4', '-j', '1', '-T', '600', '--rate', '100', '--latency-limit', '500', '--max-tries', '10', @files, $node->connstr($db));
 	push @running, $writers{process};
 	return \%writers;
 }
@@ -303,9 +301,9 @@ sub stop_writers
 	my ($writers, $what, $killed) = @_;
 
 	$writers->{process}->signal('TERM');
-	$writers->{process}->finish;
+	wait_for_end($writers->{process});
 	@running = grep { $_ != $writers->{process} } @running;
-	my @complaints = grep { !/^pgbench: (?:error: client \d+ (?:script \d+ )?aborted|error: Run was aborted)/ } split /\n/, $writers->{complaints};
+	my @complaints = grep { !/^pgbench: (?:error: client \d+ (?:script \d+ )?aborted|error: Run was aborted)/ } split /\n/, slurp_file("$writers->{out}.err");
 	@complaints = grep { !/server closed the connection|terminat|connection to server|crash|recovery mode|connection was lost|^WARNING|^DETAIL|^HINT|^\s*$|PQ/ } @complaints if $killed;
 	return is(join("\n", @complaints), '', "$what: no writer complains, and every search was right");
 }

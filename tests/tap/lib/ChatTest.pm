@@ -5,14 +5,15 @@ package ChatTest;
 use strict;
 use warnings;
 
+use Carp;
 use Exporter 'import';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_cluster use_cluster sql configure poll fill contents grants next_numbers wrong_chats start_psql kill_process
-  give_away write_secret new_certificate example run_example);
+our @EXPORT = qw(new_cluster use_cluster sql configure poll fill contents grants next_numbers wrong_chats start_program start_psql start_chatd
+  wait_for_end kill_process give_away write_secret new_certificate example run_example);
 
 # The test's cluster: the first that new_cluster() makes, until use_cluster() names another.
 my $main;
@@ -40,13 +41,13 @@ sub use_cluster
 }
 
 # sql([DATABASE,] STATEMENTS): run them in the test's cluster, in the database postgres unless said.
-# Their result; an error ends the test.
+# Their result; an error ends the test, and so does a wait without end.
 sub sql
 {
 	my $statements = pop;
 	my ($db) = @_;
 
-	return $main->safe_psql($db // 'postgres', $statements);
+	return $main->safe_psql($db // 'postgres', $statements, timeout => $PostgreSQL::Test::Utils::timeout_default);
 }
 
 # Change a setting of a running cluster.
@@ -64,12 +65,14 @@ sub poll
 {
 	my ($code) = @_;
 
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	until ($code->())
 	{
-		return 1 if $code->();
+		return 0 if time >= $end;
 		select(undef, undef, undef, 0.1);
 	}
-	return 0;
+	return 1;
 }
 
 # Fill a database: three applications of four chats of 20 messages, some with numbers of their own,
@@ -147,17 +150,45 @@ sub wrong_chats
 		HAVING (a.last_chat_number, a.chats_count) <> (count(c.number), count(c.number)) OR coalesce(max(c.number), 0) <> count(c.number)});
 }
 
-# Start psql in the background with a script. Returns its harness, for finish(), whose standard
-# output goes to the file out.
+# Start a program in the background. Its standard output goes to the file out, its errors to "$out.err", since a pipe
+# that nobody reads would stop it. Returns its harness, for wait_for_end().
+sub start_program
+{
+	my ($out, @command) = @_;
+
+	return IPC::Run::start(\@command, '<', '/dev/null', '>', $out, '2>', "$out.err");
+}
+
+# The same for psql with a script, in the database postgres unless said.
 sub start_psql
 {
-	my ($node, $script, $out) = @_;
+	my ($node, $script, $out, $db) = @_;
 	my $file = "$out.sql";
 
 	append_to_file($file, $script);
-	return IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $file ],
-		'<', \undef, '>', $out, '2>', "$out.err");
+	return start_program($out, 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-f', $file);
+}
+
+# The same for a chatd on a database. Returns its harness, and its port.
+sub start_chatd
+{
+	my ($node, $db) = @_;
+	my $log = $node->logfile =~ s/\.log\z/_chatd.log/r;
+	my $chatd = start_program($log, $ENV{CHATD}, '--port', '0', '--database', $node->connstr($db) . ' user=chat_api');
+	my $port;
+
+	poll(sub { ($port) = slurp_file("$log.err") =~ / listening on .*port (\d+)/ }) or die 'chatd: ' . slurp_file("$log.err");
+	return ($chatd, $port);
+}
+
+# Wait for a program in the background to end. Returns whether it did well; one that does not end ends the test.
+sub wait_for_end
+{
+	my ($harness) = @_;
+
+	return $harness->finish if poll(sub { !$harness->pumpable });
+	$harness->kill_kill;
+	croak 'a program in the background did not end';
 }
 
 # The text of the example of this name in one of the READMEs.

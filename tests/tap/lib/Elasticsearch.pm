@@ -30,12 +30,12 @@ my $started = 0;
 # Servers that run: process id => the process that started it.
 my %running;
 
-# Whether this machine can run the engine, which is fetched and built first if need be. Says why not;
-# CI must be able to.
+# Whether there is the engine, which tests/run.sh has built: what it could not fetch, each test would try to fetch
+# again. Says why not; CI must have it.
 sub available
 {
 	my ($class, $engine) = @_;
-	my $said = `$run @{[ _engine($engine) ]} build 2>&1`;
+	my $said = `$run @{[ _engine($engine) ]} check 2>&1`;
 	my $status = $? >> 8;
 
 	return 1 if $? == 0;

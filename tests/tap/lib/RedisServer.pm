@@ -33,9 +33,8 @@ sub start
 		port => $self->{port}, bind => '127.0.0.1', unixsocket => $self->{socket}, dir => $self->{directory},
 		save => '', logfile => 'log', appendonly => 'no', %{ $self->{options} });
 
-	$self->{process} = IPC::Run::start(
-		[ 'setpriv', '--pdeathsig', 'KILL', 'redis-server', map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options ],
-		'<', \undef, '>', \$self->{output}, '2>&1');
+	$self->{process} = start_program("$self->{directory}/output", 'setpriv', '--pdeathsig', 'KILL', 'redis-server',
+		map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options);
 	poll(sub { ($self->command('PING') // '') =~ /PONG|NOAUTH/ }) or die 'redis-server did not start';
 	return;
 }
@@ -47,8 +46,8 @@ sub command
 	my ($stdout, $stderr) = ('', '');
 	my @login = $self->{options}{requirepass} ? ('--no-auth-warning', '-a', $self->{options}{requirepass}) : ();
 
-	IPC::Run::run([ 'redis-cli', '-s', $self->{socket}, @login, @words ], '<', \undef, '>', \$stdout, '2>', \$stderr)
-	  or return undef;
+	IPC::Run::run([ 'redis-cli', '-s', $self->{socket}, @login, @words ], '<', \undef, '>', \$stdout, '2>', \$stderr,
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default)) or return undef;
 	chomp $stdout;
 	return $stdout;
 }

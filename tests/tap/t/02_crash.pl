@@ -42,7 +42,7 @@ sub start_load
 sub end_load
 {
 	my ($round, @harnesses) = @_;
-	my $cut = grep { !$_->finish } @harnesses;
+	my $cut = grep { !wait_for_end($_) } @harnesses;
 
 	is($cut, $writers, "$round: all writers were cut off");
 	ok($node->poll_query_until('postgres', 'SELECT true'), "$round: the server is back");

@@ -73,12 +73,13 @@ sub read_new
 
 my @harnesses = map { start_psql($node, script($_), "$out.$_") } 1 .. $writers;
 my $with_news = 0;
-while ($reader->query_safe('SELECT count(*) FROM finished') < $writers)
+my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+while ($reader->query_safe('SELECT count(*) FROM finished') < $writers && time < $end)
 {
 	$with_news++ if read_new() > 0;
 }
 while (read_new() > 0) { }
-$_->finish foreach @harnesses;
+wait_for_end($_) foreach @harnesses;
 is(join('', map { slurp_file("$out.$_.err") } 1 .. $writers), '', 'no writer met an error');
 $reader->quit;
 

@@ -139,7 +139,10 @@ scrubs(0);
 sql(q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'x'), (1, 3, 'x')});
 becomes_right('before a chat is locked');
 $release = holding('SELECT FROM chat.chats WHERE (application_id, number) = (1, 3) FOR UPDATE');
-sql('TRUNCATE chat.messages');
+sql(q{
+	SET session_replication_role = replica;
+	TRUNCATE chat.messages;
+	UPDATE chat_internal.worker_jobs SET (application_id, chat_number, full_scan) = (0, 0, true) WHERE job = 'scrub chats'});
 wait_until($node, 'postgres', q{SELECT messages_count = 0 FROM chat.chats WHERE (application_id, number) = (1, 1)}, 'a locked chat: the others are counted');
 wait_until($node, 'postgres', q{SELECT NOT bool_or(full_scan) FROM chat_internal.worker_jobs}, 'a locked chat: the scrub went past it');
 is(sql('SELECT DISTINCT application_id, chat_number FROM chat_internal.recount_queue'), '1|3', 'a locked chat: it is queued');
@@ -238,7 +241,7 @@ my @writers = map {
 			$_ <= 30 ? changes_of_its_own($writer, $_) : ())
 	} 1 .. 60), "$out.mixed.$writer")
 } 1 .. 8;
-$_->finish foreach @writers;
+wait_for_end($_) foreach @writers;
 my @errors = map { grep { /ERROR/ } split /\n/, slurp_file("$out.mixed.$_.err") } 1 .. 8;
 is(join("\n", grep { !/could not serialize access|current transaction is aborted/ } @errors), '', 'mixed: no writer met an error, but those with one snapshot');
 is(sql("SELECT string_agg((last_message_number = n AND n = highest AND n = 8 * 60 * 9 / 3)::text, ' ') FROM chat.chats AS c,
@@ -288,7 +291,7 @@ wait_until($node, 'postgres', 'SELECT count(*) > 0 FROM counted', 'counting goes
 sql("SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1000 WHERE (application_id, number) = ($app, 1)");
 my $disturbed = usual_wait('counted');
 sql('INSERT INTO counted VALUES (0)');
-$counting->finish;
+wait_for_end($counting);
 is(slurp_file("$out.counting.err"), '', 'counting met no error');
 cmp_ok(sql('SELECT count(*) FROM counted WHERE n = 1'), '>', 3, 'the chat was counted some times meanwhile');
 is(sql(wrong_counts()), '', 'the counts are exact');
@@ -306,7 +309,7 @@ wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE 
 is(sql("SET lock_timeout = '10s'; SELECT chat.create_message($app, 2, 'meanwhile') > 0"), 't', 'nobody waits for what was found wrong');
 $lock->query_safe('COMMIT');
 $lock->quit;
-$waiting->finish;
+wait_for_end($waiting);
 is(slurp_file("$out.waiting"), "2|1\n", 'and it is repaired');
 is(sql(wrong_counts()), '', 'all is right again');
 

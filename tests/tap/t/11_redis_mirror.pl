@@ -5,7 +5,6 @@ use warnings;
 
 use ChatTest;
 use ChatWorker;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use RedisMirror;
@@ -105,10 +104,7 @@ like(slurp_file($node->logfile), qr/pg_chat repaired the Redis key of chat 1 of 
 sql(q{SELECT chat.create_application('load'); SELECT chat.create_chat(id) FROM chat.applications, generate_series(1, 50) WHERE name = 'load'});
 my $load = sql(q{SELECT id FROM chat.applications WHERE name = 'load'});
 append_to_file("$out.load", "\\set c random(1, 50)\nSELECT chat.create_message($load, :c, 'load');\n");
-my ($report, $complaints) = ('', '');
-my $writers = IPC::Run::start(
-	[ 'pgbench', '-n', '-c', '16', '-j', '2', '-T', '600', '--rate', '800', '-f', "$out.load", $node->connstr('postgres') ],
-	'<', \undef, '>', \$report, '2>', \$complaints);
+my $writers = start_program("$out.pgbench", 'pgbench', '-n', '-c', '16', '-j', '2', '-T', '600', '--rate', '800', '-f', "$out.load", $node->connstr('postgres'));
 
 sub written { return sql("SELECT sum(last_message_number) FROM chat.chats WHERE application_id = $load"); }
 
@@ -167,8 +163,8 @@ sql("DELETE FROM chat.applications WHERE id = $second");
 $redis->go_on;
 
 $writers->signal('TERM');
-$writers->finish;
-unlike($complaints, qr/ERROR|FATAL|aborted/, 'no writer met an error');
+wait_for_end($writers);
+unlike(slurp_file("$out.pgbench.err"), qr/ERROR|FATAL|aborted/, 'no writer met an error');
 mirrored('in the end');
 wait_until($node, 'postgres', 'SELECT NOT EXISTS (' . wrong_counts() . ')', 'in the end: counts are right');
 is(sql("SELECT count(*) FROM chat.chats AS c WHERE application_id = $load AND (SELECT (count(*), max(number)) FROM chat.messages AS m

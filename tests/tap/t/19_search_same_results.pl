@@ -12,7 +12,6 @@ use Cwd qw(abs_path);
 use Elasticsearch;
 use Encode qw(decode encode);
 use File::Basename qw(dirname);
-use IPC::Run;
 use POSIX qw(floor);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -21,13 +20,11 @@ use Test::More;
 plan skip_all => 'no Java or Maven' unless Elasticsearch->available;
 
 my $top = abs_path(dirname(__FILE__) . '/../../..');
-my $chatd = $ENV{CHATD} // "$top/build/chatd";
 my $file = "$top/tests/data/ubuntu-irc.tsv.gz";
 
-# The log: bodies folded, in UTF-8, each on a line; and the key of each line. A chat is a day, in the
+# The log: bodies as they are, and folded, in UTF-8; the key of each; and which are a chat's. A chat is a day, in the
 # order of the file, as the loader numbers them.
-my $text = "\n";
-my (@bodies, @keys, @starts, %chats, @counts);
+my (@bodies, @folded, @keys, %chats, @lines_of);
 open(my $log, '-|:raw', 'gzip', '-dc', $file) or die "$file: $!";
 while (my $line = <$log>)
 {
@@ -35,10 +32,10 @@ while (my $line = <$log>)
 	my ($day, undef, undef, $body) = split /\t/, $line, 4;
 	$chats{$day} = 1 + keys %chats unless exists $chats{$day};
 	my $chat = $chats{$day};
+	push @{ $lines_of[$chat] }, scalar @bodies;
+	push @keys, "$chat." . @{ $lines_of[$chat] };
 	push @bodies, decode('UTF-8', $body);
-	push @keys, "$chat." . ++$counts[$chat];
-	push @starts, length $text;
-	$text .= encode('UTF-8', fc $bodies[-1]) . "\n";
+	push @folded, encode('UTF-8', fc $bodies[-1]);
 }
 close $log or die "$file: $?";
 is(scalar @bodies, 196_123, 'the file is read');
@@ -48,25 +45,8 @@ sub filter
 {
 	my ($query, $chat) = @_;
 	my $bytes = encode('UTF-8', fc $query);
-	my $place = 1;
-	my $line = -1;
-	my @found;
 
-	while (($place = index($text, $bytes, $place)) >= 0)
-	{
-		my ($low, $high) = ($line + 1, $#starts);
-		while ($low < $high)
-		{
-			my $middle = floor(($low + $high + 1) / 2);
-			$starts[$middle] <= $place ? ($low = $middle) : ($high = $middle - 1);
-		}
-		$line = $low;
-		push @found, $keys[$line];
-		last if $line == $#starts;
-		$place = $starts[ $line + 1 ];
-	}
-	@found = grep { /^$chat\./ } @found if $chat;
-	return sort { my ($c, $n) = split /\./, $a; my ($d, $m) = split /\./, $b; $c <=> $d || $n <=> $m } @found;
+	return map { $keys[$_] } grep { index($folded[$_], $bytes) >= 0 } $chat ? @{ $lines_of[$chat] } : map { @$_ } @lines_of[ 1 .. $#lines_of ];
 }
 
 # 500 queries, the same in every run. Each is [kind, text, chat]; without a chat it is across all.
@@ -105,12 +85,9 @@ my $node = new_search_cluster('main', $elasticsearch, extra => [ '--encoding=UTF
 make_checks($node, 'postgres');
 wait_for_index($node, 'postgres');
 sql('ALTER ROLE chat_api LOGIN');
-my $chatd_log = '';
-my $server = IPC::Run::start([ $chatd, '--port', '0', '--database', $node->connstr('postgres') . ' user=chat_api' ], '<', \undef, '>', \$chatd_log, '2>&1');
-poll(sub { $server->pump_nb; $chatd_log =~ / listening on .*port \d+/ }) or die "chatd: $chatd_log";
-my ($port) = $chatd_log =~ / listening on .*port (\d+)/;
-my $loaded = '';
-my $loader = IPC::Run::start([ '/usr/bin/python3', "$top/tests/load/load.py", $file, "http://127.0.0.1:$port" ], '<', \undef, '>', \$loaded, '2>&1');
+my ($chatd, $port) = start_chatd($node, 'postgres');
+my $loaded = "$PostgreSQL::Test::Utils::log_path/load.log";
+my $loader = start_program($loaded, '/usr/bin/python3', "$top/tests/load/load.py", $file, "http://127.0.0.1:$port");
 
 # Meanwhile each search finds what PostgreSQL alone finds in the same snapshot.
 sub right_now
@@ -125,7 +102,7 @@ sub right_now
 
 wait_until($node, 'postgres', 'SELECT sum(indexed_number) > 2000 FROM chat_internal.search_watermarks', 'indexing goes on during the load');
 my ($asked, $wrong) = (0, 0);
-while ($loader->pumpable && $loader->pump_nb)
+while ($loader->pumpable)
 {
 	last if !defined sql(q{SELECT 1 FROM chat.chats WHERE last_message_number = 0 LIMIT 1});
 	last if sql('SELECT count(*) FROM chat.messages') >= 196_123;
@@ -134,10 +111,10 @@ while ($loader->pumpable && $loader->pump_nb)
 }
 cmp_ok($asked, '>', 0, 'searches during the load');
 is($wrong, 0, 'all of them were right');
-$loader->finish;
-like($loaded, qr/numbers, counts and bodies read back equal what was sent/, 'loaded');
-$server->signal('TERM');
-$server->finish;
+ok(wait_for_end($loader), 'loaded') or diag(slurp_file("$loaded.err"));
+like(slurp_file($loaded), qr/numbers, counts and bodies read back equal what was sent/, 'and read back');
+$chatd->signal('TERM');
+wait_for_end($chatd);
 ok(wait_until_idle($node, 'postgres'), 'indexed');
 
 # All queries, in one session, which notes how each search was answered.

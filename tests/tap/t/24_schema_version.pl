@@ -133,12 +133,7 @@ sub says_idle
 {
 	my ($why, $what, $times) = @_;
 
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return pass($what) if said_idle($why) >= ($times // 1);
-		select(undef, undef, undef, 0.1);
-	}
-	return fail($what);
+	return ok(poll(sub { said_idle($why) >= ($times // 1) }), $what);
 }
 
 # The schema is older.

@@ -9,7 +9,6 @@ use ChatWorker;
 use Cwd qw(abs_path);
 use File::Basename;
 use HTTP::Tiny;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use RedisServer;
@@ -19,7 +18,6 @@ use Test::More;
 my @releases = ('0.1');
 
 my $upgrade = abs_path(dirname(__FILE__) . '/../../upgrade');
-my $chatd = $ENV{CHATD} // abs_path(dirname(__FILE__) . '/../../../build/chatd');
 my $tmp = $PostgreSQL::Test::Utils::tmp_check;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -134,7 +132,7 @@ sub unplaced { my ($rows) = @_; return join("\n", sort split /\n/, $rows =~ s/\|
 
 my @tables = split /\n/, $node->safe_psql('catalogue_0_1', q{
 	SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r'});
-my @new_tables = ('chat.api_keys', 'chat.cursors', 'chat_internal.deleted_messages', 'chat_internal.signing_keys', 'chat_internal.tickets');
+my @new_tables = ('chat.api_keys', 'chat.consumer_positions', 'chat.cursors', 'chat_internal.deleted_messages', 'chat_internal.signing_keys', 'chat_internal.tickets');
 is(join("\n", sort @tables), join("\n", sort values %table, @new_tables), 'these are all tables');
 
 create_release($node, 'rows', '0.1', 1);
@@ -202,15 +200,7 @@ pg_chat.redis_url = 'unix://$redis->{socket}'
 $node->start;
 create_release($node, 'live', '0.1', 1);
 my $worker = wait_for_worker($node, 'live');
-my $log = '';
-my $server = IPC::Run::start([ $chatd, '--port', '0', '--database', $node->connstr('live') . ' user=chat_api' ], '<', \undef, '>', \$log, '2>&1');
-foreach (1 .. 600)
-{
-	$server->pump_nb;
-	last if $log =~ / listening on .*port \d+/;
-	select(undef, undef, undef, 0.1);
-}
-my ($port) = $log =~ / listening on .*port (\d+)/ or die "chatd: $log";
+my ($chatd, $port) = start_chatd($node, 'live');
 my $http = HTTP::Tiny->new(timeout => 60, http_proxy => undef);
 
 # An answer of chatd: its status and its body.
@@ -220,7 +210,6 @@ sub answer
 	my $answer = $http->request($method, "http://127.0.0.1:$port$path",
 		$body ? { headers => { 'content-type' => 'application/json' }, content => $body } : {});
 
-	$server->pump_nb;
 	return "$answer->{status} $answer->{content}";
 }
 
@@ -230,11 +219,7 @@ sub comes_to_answer
 	my ($expected, $request, $what) = @_;
 	my $answer;
 
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		last if ($answer = answer(@$request)) =~ $expected;
-		select(undef, undef, undef, 0.1);
-	}
+	poll(sub { ($answer = answer(@$request)) =~ $expected });
 	return like($answer, $expected, "$what: $request->[0] $request->[1]");
 }
 
@@ -247,7 +232,8 @@ foreach my $request (\@list, \@post, [ 'GET', '/readyz' ])
 }
 
 # Somebody tries all the time. What is answered with 201 is stored, and the numbers go on.
-my $client = IPC::Run::start([ $^X, '-MHTTP::Tiny', '-e', q{
+my $answers = "$PostgreSQL::Test::Utils::tmp_check/answers";
+my $client = start_program($answers, $^X, '-MHTTP::Tiny', '-e', q{
 	my ($url, $last) = @ARGV;
 	my $http = HTTP::Tiny->new(timeout => 60, http_proxy => undef);
 	$| = 1;
@@ -256,10 +242,11 @@ my $client = IPC::Run::start([ $^X, '-MHTTP::Tiny', '-e', q{
 		my $answer = $http->request('POST', $url, { headers => { 'content-type' => 'application/json' }, content => '{"data":{"body":"over HTTP"}}' });
 		print "$answer->{status} ", $answer->{content} =~ /"number":(\d+)/, "\n";
 		$created++ if $answer->{status} == 201;
-	}}, "http://127.0.0.1:$port/applications/token-1/chats/1/messages", 50 ], '<', \undef, '>', \my $answers, '2>&1');
-$client->pump until $answers =~ /503/;
+	}}, "http://127.0.0.1:$port/applications/token-1/chats/1/messages", 50);
+ok(poll(sub { slurp_file($answers) =~ /503/ }), 'not upgraded: chatd refuses');
 $node->safe_psql('live', 'ALTER EXTENSION pg_chat UPDATE');
-$client->finish;
+ok(wait_for_end($client), 'upgraded: the client is done') or diag(slurp_file("$answers.err"));
+$answers = slurp_file($answers);
 is(join(' ', sort { $a <=> $b } $answers =~ /^201 (\d+)$/mg), join(' ', 301 .. 350), 'upgraded: chatd goes on, with the next numbers');
 is(join(' ', grep { !/^(201 \d+|503 )$/ } split /\n/, $answers), '', 'and has answered 503 or 201 only');
 is($node->safe_psql('live', 'SELECT count(*), max(number) FROM chat.messages WHERE (application_id, chat_number) = (1, 1)'), '350|350', 'they are stored');
@@ -270,11 +257,7 @@ is(workers($node, 'live'), $worker, 'the same worker');
 
 # Redis: the release's keys were those of a database of another name, as a copy's would be; given up, they are written.
 $node->safe_psql('live', q{UPDATE chat_internal.worker_jobs SET claimed = false WHERE job = 'redis'});
-foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-{
-	last if ($redis->command('GET', 'application:token-1:chat:1:number') // '') eq '350';
-	select(undef, undef, undef, 0.1);
-}
+poll(sub { ($redis->command('GET', 'application:token-1:chat:1:number') // '') eq '350' });
 is($redis->command('GET', 'application:token-1:chat:1:number'), 350, 'Redis has the numbers');
 wait_until($node, 'live', q{SELECT count(*) = 0 FROM chat_internal.redis_key_queue WHERE due}, 'what waited to be deleted there is done');
 
@@ -290,7 +273,7 @@ foreach my $request (\@post, \@list, [ 'GET', '/readyz' ])
 $node->safe_psql('live', sprintf($claim, $version));
 comes_to_answer(qr/^201 .*"number":351/, \@post, 'both of one version');
 comes_to_answer(qr/^200 /, \@list, 'both of one version');
-$server->signal('TERM');
-$server->finish;
+$chatd->signal('TERM');
+wait_for_end($chatd);
 $node->stop;
 done_testing();

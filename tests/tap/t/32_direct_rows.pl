@@ -5,7 +5,6 @@ use strict;
 use warnings;
 
 use ChatTest;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -63,9 +62,8 @@ sub start_clients
 		push @files, '-f', $file;
 	}
 	local $ENV{PGOPTIONS} = "-c pg_chat.direct_rows=$way";
-	return (IPC::Run::start(
-			[ 'pgbench', '-n', '-c', 4, '-t', $transactions, '-M', $way eq 'on' ? 'prepared' : 'simple', @files, '-d', $node->connstr('postgres') ],
-			'<', '/dev/null', '>', $output, '2>&1'), $output);
+	return (start_program($output,
+			'pgbench', '-n', '-c', 4, '-t', $transactions, '-M', $way eq 'on' ? 'prepared' : 'simple', @files, '-d', $node->connstr('postgres')), $output);
 }
 
 # Have clients of both ways do so many transactions each, and meanwhile the changes, again and again.
@@ -74,12 +72,13 @@ sub storm
 	my ($name, $transactions, @changes) = @_;
 	my @clients = map { [ start_clients("$name-$_", $_, $transactions) ] } qw(on off);
 	my $rounds = 0;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
 
-	while (grep { $_->[0]->pumpable } @clients)
+	while (time < $end && grep { $_->[0]->pumpable } @clients)
 	{
 		foreach my $change (@changes)
 		{
-			my ($status, $out, $err) = $node->psql('postgres', $change, on_error_stop => 1);
+			my ($status, $out, $err) = $node->psql('postgres', $change, on_error_stop => 1, timeout => $PostgreSQL::Test::Utils::timeout_default);
 
 			is($status, 0, "$name: $change") or diag($err) if $rounds == 0 || $status != 0;
 		}
@@ -87,7 +86,7 @@ sub storm
 	}
 	foreach my $client (@clients)
 	{
-		ok($client->[0]->finish, "$name: clients met no error") or diag(slurp_file($client->[1]));
+		ok(wait_for_end($client->[0]), "$name: clients met no error") or diag(map { slurp_file($_) } $client->[1], "$client->[1].err");
 	}
 	cmp_ok($rounds, '>', 0, "$name: $rounds rounds");
 	return;
@@ -189,12 +188,16 @@ my %calls = (
 	'a named chat' => q{PERFORM chat.create_chat(1, nextval('named')::integer)},
 	'a message inserted directly' => q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'm')},
 	'a chat inserted directly' => q{INSERT INTO chat.chats (application_id) VALUES (1)},
+	'an edit' => q{PERFORM chat.update_message(1, 1, chat.create_message(1, 1, 'm'), 'edited')},
+	'a deletion' => q{PERFORM chat.delete_message(1, 1, chat.create_message(1, 1, 'm'))},
+	'an edit by SQL' => q{UPDATE chat.messages SET body = 'edited' WHERE (application_id, chat_number, number) = (1, 1, (SELECT chat.create_message(1, 1, 'm')))},
+	'a message with a key' => q{PERFORM chat.create_message(1, 1, 'm', key => nextval('named')::text)},
 	'a cursor' => q{PERFORM chat.set_cursor(1, 1, 'reader', (random() * 100)::integer, true)},
 	'messages of chats that the query reads' => q{PERFORM chat.create_message(1, c.number, 'm') FROM chat.chats AS c WHERE c.number = 1});
 my %tables = (
 	'directly' => ['SET pg_chat.direct_rows = on'],
 	'by statements' => ['SET pg_chat.direct_rows = off'],
-	'messages by statements' => [ 'ALTER TABLE chat.messages ADD CONSTRAINT said CHECK (body <> $$$$)', 'ALTER TABLE chat.messages DROP CONSTRAINT said' ],
+	'messages by statements' => [ 'ALTER TABLE chat.messages ADD CONSTRAINT said CHECK (number > 0)', 'ALTER TABLE chat.messages DROP CONSTRAINT said' ],
 	'counters by statements' => [
 		'ALTER TABLE chat.chats ADD CONSTRAINT positive CHECK (messages_count >= 0); ALTER TABLE chat.application_counters ADD CONSTRAINT positive CHECK (chats_count >= 0)',
 		'ALTER TABLE chat.chats DROP CONSTRAINT positive; ALTER TABLE chat.application_counters DROP CONSTRAINT positive' ]);

@@ -36,14 +36,12 @@ sub start_waiting
 {
 	my ($position, $db) = @_;
 	my $out = "$dir/waiter" . ++$waiters;
-	my $script = "$out.sql";
 	my $timeout = 1000 * $PostgreSQL::Test::Utils::timeout_default;
+	my $psql = start_psql($node, "CALL chat.wait_for_changes($position, $timeout);\n", $out, $db);
 
-	append_to_file($script, "CALL chat.wait_for_changes($position, $timeout);\n");
-	my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-f', $script ], '<', \undef, '>', $out, '2>&1');
 	return sub {
-		$psql->finish;
-		return slurp_file($out) =~ s/^-?\d+\|//r =~ s/\n//r;
+		wait_for_end($psql);
+		return (slurp_file($out) . slurp_file("$out.err")) =~ s/^-?\d+\|//r =~ s/\n//r;
 	};
 }
 
