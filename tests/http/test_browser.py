@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
 
 # As frontend/README.md shows it, and what it is told goes to the page's own server.
 PAGE = """<!DOCTYPE html><script>
-const tell = what => fetch("/told", {method: "POST", body: JSON.stringify(what)});
+// One after the other, since a browser sends requests over several connections.
+let told = Promise.resolve();
+const tell = what => told = told.then(() => fetch("/told", {method: "POST", body: JSON.stringify(what)}));
 const follow = url => {
 	const source = new EventSource(url);
 	for (const name of ["ready", "message", "updated", "deleted", "reset", "gone", "unavailable"])

@@ -132,7 +132,7 @@ def check_log(world, load, position):
 
 def check(world, load):
     """Check everything; how long Redis and Elasticsearch took, in seconds."""
-    within(MINUTE, lambda: not world.is_ready(), "chatd is not ready", load)
+    within(MINUTE, lambda: not (world.postgres.recovers() and world.is_ready()), "PostgreSQL or chatd is not ready", load)
     end_what_was_left(world, load)
     load.finish()
     there = rows_there(world, load)

@@ -45,7 +45,11 @@ class Means:
         return self.rng.choice(processes) if processes else None
 
     def kill(self, kind):
-        send(self.some_of(kind), signal.SIGKILL)
+        """And wait for the postmaster to know of it, unless that is suspended."""
+        pid = self.some_of(kind)
+        send(pid, signal.SIGKILL)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not os.path.exists("/proc/%s" % pid), "a killed process to be gone", 5)
 
     @contextlib.contextmanager
     def suspended(self, *pids):
