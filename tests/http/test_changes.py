@@ -243,7 +243,7 @@ def test_filters(chatd, messages):
 def test_a_copy_beside_many_writers(chatd, start_chatd, cluster, messages):
     """A client that is told nothing but changes ends with the chat, while others write by REST and SQL, and sessions end."""
     servers = [chatd, start_chatd().ready()]
-    stop = threading.Event()
+    stop, stopped = threading.Event(), threading.Event()
     of_chat = "application_id = (SELECT id FROM chat.applications WHERE token = '%s') AND chat_number = 1" % messages.split("/")[2]
     direct = ["UPDATE chat.messages SET body = body || 'd' WHERE {0} AND number % 7 = {1} % 7 AND deleted_at IS NULL",
               "DELETE FROM chat.messages WHERE {0} AND number = {1}",
@@ -267,7 +267,7 @@ def test_a_copy_beside_many_writers(chatd, start_chatd, cluster, messages):
     def follow(number):
         rows, after, told = {}, "0.0", 0
         while True:
-            last = stop.is_set()
+            last = stopped.is_set()
             answer = servers[number % 2].get("%s/changes?limit=%d&after=%s" % (messages, number + 1, after))
             if answer.status == 503:
                 continue
@@ -290,9 +290,11 @@ def test_a_copy_beside_many_writers(chatd, start_chatd, cluster, messages):
                     b, of_chat.replace("chat_number", "number"))) == "t", "changes", 60)
                 cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chatd'")
         finally:
-            for writer in writers:
-                stop.set()
-                writer.result()
+            stop.set()
+            concurrent.futures.wait(writers)
+            stopped.set()
+        for writer in writers:
+            writer.result()
         results = [copy.result() for copy in copies]
     chatd.ready()
     wanted = table(chatd, messages)
