@@ -70,7 +70,7 @@ my %keys = (
 	applications => qr/\b(id|token) [=>]/,
 	application_counters => qr/application_id =/,
 	chats => qr/application_id =/,
-	messages => qr/application_id =.*chat_number =/,
+	messages => qr/application_id =.*(?:chat_number =|ROW\((?:\w+\.)?chat_number, (?:\w+\.)?number\) >)/,
 	deleted_messages => qr/application_id =.*chat_number =/);
 
 # The scans in a plan that do not reach their rows by the key.
