@@ -796,6 +796,30 @@ CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAUL
 COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer, text) IS
 'As create_chat(text, ...), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
+CREATE FUNCTION chat_internal.export_messages(application integer, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_messages(integer, integer, integer) IS
+'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat.';
+
+CREATE FUNCTION chat_internal.export_messages(token text, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_messages(text, integer, integer) IS
+'As export_messages(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.export_application(application integer, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_application(integer, integer, integer) IS
+'As export_messages, of all chats of an application, ascending by chat and number, after this message of this chat; each also has "chat_number". Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.export_application(token text, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_application(text, integer, integer) IS
+'As export_application(integer, ...), by the application''s token.';
+
 CREATE FUNCTION chat_internal.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_import_messages_by_id'
@@ -910,6 +934,10 @@ ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_application_json(text, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_chat_json(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_messages(integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_messages(text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_application(integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_application(text, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
@@ -1038,6 +1066,10 @@ GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], int
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
+	chat.export_messages(integer, integer, integer),
+	chat.export_messages(text, integer, integer),
+	chat.export_application(integer, integer, integer),
+	chat.export_application(text, integer, integer),
 	chat.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
 	chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
 	chat.list_changes(integer, integer, integer, integer, integer),
@@ -1063,6 +1095,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
+	chat.export_messages(text, integer, integer),
+	chat.export_application(text, integer, integer),
 	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
 	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.create_application_json(text, text),

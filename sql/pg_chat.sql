@@ -680,6 +680,30 @@ CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text
 COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
+CREATE FUNCTION chat.export_messages(application integer, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_messages(integer, integer, integer) IS
+'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat.';
+
+CREATE FUNCTION chat.export_messages(token text, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_messages(text, integer, integer) IS
+'As export_messages(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.export_application(application integer, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_application(integer, integer, integer) IS
+'As export_messages, of all chats of an application, ascending by chat and number, after this message of this chat; each also has "chat_number". Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.export_application(token text, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_application(text, integer, integer) IS
+'As export_application(integer, ...), by the application''s token.';
+
 CREATE FUNCTION chat.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_import_messages_by_id'
@@ -1310,6 +1334,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
 	chat.get_message(text, integer, integer),
+	chat.export_messages(text, integer, integer),
+	chat.export_application(text, integer, integer),
 	chat.get_messages(text[], integer[], integer[]),
 	chat.list_messages(text, integer, integer, integer, integer, text, boolean),
 	chat.list_messages(text[], integer[], integer[], integer[], integer[]),

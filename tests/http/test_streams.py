@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -78,13 +80,13 @@ def open_stream(server, path):
 
 
 @contextlib.contextmanager
-def waiting(server, path, after, more=""):
-    """A connection whose request waits for changes: chatd has logged it, and keeps it."""
+def waiting(server, path, after, more="", log=True):
+    """A connection whose request waits for changes: chatd has logged it, if it has a log of requests, and keeps it."""
     query = "changes?after=%s&wait=60%s" % (after, more)
     entry = "%s.../chats/1/messages/%s 200 0 " % (path[14:20], query)
     with server.wire() as wire:
         wire.send(b"GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n" % (path.encode(), query.encode()))
-        wait_until(lambda: entry in server.log(), "the request to wait")
+        wait_until(lambda: not log or entry in server.log(), "the request to wait")
         yield wire
 
 
@@ -531,6 +533,52 @@ def test_curl_through_a_gateway(server, live, application, path, start_gateway, 
             create(live, application, 1)
             assert json.loads('{"number":' + line('data: {"number":'))["number"] == number
         curl.kill()
+
+
+class Standby(servers.Cluster):
+    """A standby of a server."""
+
+    def __init__(self, primary, directory):    # pylint: disable=super-init-not-called
+        self.database, self.bin, self.directory = primary.database, primary.bin, directory
+        self.environment = {**primary.environment, "PGHOST": str(directory)}
+        if servers.AS_POSTGRES:
+            shutil.chown(directory, "postgres", "postgres")
+        self.run("pg_basebackup", "-D", directory / "data", "-h", primary.directory, "-U", "postgres", "-R", "-c", "fast")
+        with open(directory / "data/postgresql.auto.conf", "a") as settings:
+            settings.write("unix_socket_directories = '%s'\n" % directory)
+        self.start()
+
+
+@pytest.fixture
+def standby(live):
+    server = Standby(live, pathlib.Path(tempfile.mkdtemp(prefix="pg_chat.")))
+    yield server
+    server.remove()
+
+
+def test_a_standby(live, standby, start_chatd, application, path):
+    """A chatd on it streams what the other writes; who was ahead of it is not reset, and streams go on when it takes over."""
+    primary, secondary = start_chatd(database=live.conninfo()).ready(), start_chatd(database=standby.conninfo())
+    wait_until(lambda: secondary.get(path).status == 200, "the chat on the standby")
+    with stream(primary, path + "/stream") as ahead, open_stream(secondary, path + "/stream") as behind:
+        ahead.ready()
+        create(live, application, 5)
+        assert numbers(ahead.take(5)) == numbers(behind.take(5)) == [1, 2, 3, 4, 5]
+        standby.sql("SELECT pg_wal_replay_pause()")
+        wait_until(lambda: standby.sql("SELECT pg_get_wal_replay_pause_state()") == "paused", "the pause")
+        create(live, application, 3)
+        assert numbers(ahead.take(3)) == [6, 7, 8]
+        assert secondary.get(path + "/changes?after=" + ahead.id).json == []
+        with stream(secondary, path + "/stream", ahead.id) as again, waiting(secondary, path, ahead.id, log=False) as poll:
+            assert again.ready().id == "8.0"
+            standby.sql("SELECT pg_wal_replay_resume()")
+            assert numbers(behind.take(3)) == [6, 7, 8]
+            live.sql("SELECT chat.update_message(%d, 1, 7, 'edited')" % application[0])
+            assert [events.next()[:2] for events in (again, behind)] == [("updated", "8.1")] * 2
+            assert [change["position"] for change in poll.answer().json] == ["8.1"]
+            standby.run("pg_ctl", "-D", standby.directory / "data", "-s", "-w", "promote")
+            create(standby, application, 2)
+            assert numbers(again.take(2)) == numbers(behind.take(2)) == [9, 10]
 
 
 def test_python_of_the_readme(start_chatd, live, application, path):

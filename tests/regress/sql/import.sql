@@ -8,7 +8,7 @@ CREATE FUNCTION test.chat(app text, chat integer) RETURNS text LANGUAGE sql AS
 	$$ SELECT concat_ws(' ', messages_count, last_message_number, last_revision) FROM chat.chats WHERE application_id = id(app) AND number = chat $$;
 -- All that a chat has, byte for byte.
 CREATE FUNCTION test.export(app text, chat integer) RETURNS text LANGUAGE sql AS $$
-	SELECT messages::text FROM chat.list_messages_json(ARRAY[token(app)], ARRAY[chat], '{NULL}', '{NULL}', '{1000}', NULL, NULL, '{t}') $$;
+	SELECT string_agg(m::text, E'\n') FROM chat.export_messages(id(app), chat) AS m $$;
 -- What there is of a chat, into another, so many at a time.
 CREATE FUNCTION test.copy(size integer) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT told(o) FROM (
@@ -26,6 +26,19 @@ SELECT (chat.update_message(id('shop'), 1, 4, 'FOUR')).revision, chat.delete_mes
 DELETE FROM chat.messages WHERE application_id = id('shop') AND number = 5;
 SELECT count(*) FROM chat.reconcile();
 SELECT chat('shop', 1);
+
+-- As lists show it; one after the other, from any on.
+SELECT '[' || replace(export('shop', 1), E'\n', ',') || ']' = messages::text FROM chat.list_messages_json(ARRAY[token('shop')], '{1}', '{NULL}', '{NULL}', '{1000}', NULL, NULL, '{t}');
+SELECT chat.create_message(id('shop'), 3, 'of three'), chat.create_message(id('shop'), 2, 'of two');
+SELECT string_agg((m ->> 'chat_number') || '.' || (m ->> 'number'), ' ') FROM chat.export_application(token('shop')) AS m;
+SELECT string_agg((m ->> 'chat_number') || '.' || (m ->> 'number'), ' ') FROM chat.export_application(id('shop'), 1, 8) AS m;
+SELECT string_agg(m ->> 'number', ' ') FROM chat.export_messages(token('shop'), 1, 4) AS m;
+SELECT string_agg(jsonb_object_keys, ' ') FROM chat.export_application(id('shop'), 2) AS m, jsonb_object_keys(m::jsonb) LIMIT 1;
+SELECT count(*) FROM chat.export_messages(id('shop'), 1, 9), chat.export_application(id('copy'));
+SELECT error(format('SELECT chat.%s', call)) FROM unnest(ARRAY[format('export_messages(%s, 9)', id('shop')), 'export_messages(999, 1)', 'export_messages(NULL::integer, 1)',
+	format('export_messages(%s, NULL)', id('shop')), 'export_application(999)', $$export_application('none')$$]) AS call;
+SELECT chat.delete_chat(id('shop'), 2);
+SELECT count(*) FROM chat.export_application(id('shop')) AS m WHERE m ->> 'chat_number' = '2';
 
 -- The same, in pages of whatever size; a second time, nothing is left to do.
 SELECT copy(2);

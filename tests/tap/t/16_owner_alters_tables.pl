@@ -37,6 +37,7 @@ my @calls = (
 		q{chat.search_application(1, 'message')}, q{chat.search_application(1, 'message', before => ARRAY[3, 9])},
 		q{chat.get_application(1)}, q{chat.list_applications()}, q{chat.get_chat(1, 1)}, q{chat.list_chats(1)},
 		q{chat.reconcile()}, q{chat.reconcile(1, 1)}, q{chat.retry_failed_documents()}, q{chat.rotate_token(1)},
+		q{chat.export_messages(1, 1)}, q{chat.export_application(1)},
 		q{chat.import_messages(1, 1, '{1,99}', '{x,y}', '{2020-01-01,2020-01-01}', revisions => '{1,2}', keys => '{k,l}')},
 		q{chat.create_message(1, 1, 'm', key => 'k')}),
 	(map { my $call = $_; $call =~ s/TOKEN/current_setting('test.token')/; "SELECT $call" }

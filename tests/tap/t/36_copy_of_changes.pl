@@ -44,7 +44,8 @@ sub change
 		("SELECT chat.delete_message(1, $chat, $number)") x 2,
 		"INSERT INTO $place VALUES (1, $chat, NULL, 'd$body'), (1, $chat, $through, 'd$body'), (1, $chat, NULL, 'd$body')",
 		"INSERT INTO $place VALUES (1, $chat, $number, 'u$body'), (1, $chat, $through + 1, 'u$body') ON CONFLICT (application_id, chat_number, number) DO UPDATE SET body = excluded.body",
-		"COPY $place FROM stdin;\n1\t$chat\t\\N\tcopied\n1\t$chat\t$number\tcopied\n\\.\n",
+		# Not from stdin: psql 15.20 passes over what follows a COPY that fails.
+		"COPY $place FROM PROGRAM \$\$printf '1\\t$chat\\t\\\\N\\tcopied\\n1\\t$chat\\t$number\\tcopied\\n'\$\$",
 		("UPDATE chat.messages SET body = body || 'd' WHERE $range") x 2,
 		"UPDATE chat.messages SET metadata = NULL, sender = 'Bob' WHERE application_id = 1 AND number = $number",
 		"UPDATE chat.messages SET number = number + 7 WHERE $of AND number = $number",
