@@ -42,7 +42,7 @@ fill($node, 'postgres');
 is(sql('SELECT count(*) FROM chat.search_status'), '0', 'off: there is no index');
 my $older = $node->background_psql('postgres');
 $older->query_safe(q{BEGIN; UPDATE chat.messages SET body = 'edited before' WHERE (application_id, chat_number, number) = (1, 1, 5); DELETE FROM chat.messages WHERE (application_id, chat_number, number) = (1, 1, 6)});
-sql(q{BEGIN; UPDATE chat.messages SET body = 'prepared before' WHERE (application_id, chat_number, number) = (1, 1, 7); PREPARE TRANSACTION 'older'});
+sql(q{BEGIN; UPDATE chat.messages SET body = 'prepared before' WHERE (application_id, chat_number, number) = (1, 3, 7); PREPARE TRANSACTION 'older'});
 set_url($node, $elasticsearch);
 wait_until($node, 'postgres', q{SELECT last_error LIKE '%waits until all transactions have ended%' FROM chat.worker_status WHERE job = 'search'}, 'an open transaction: the index waits, and says so');
 sql(q{SELECT chat.create_message(1, 2, 'Sent Meanwhile')});
@@ -54,7 +54,7 @@ sql(q{COMMIT PREPARED 'older'});
 my $index = wait_for_index($node, 'postgres');
 holds('turned on');
 is(found('edited before'), '1.5', 'what an older transaction edited is found');
-is(found('prepared before'), '1.7', 'what a prepared one edited is found');
+is(found('prepared before'), '3.7', 'what a prepared one edited is found');
 asks_elasticsearch($node, 'postgres', 1, 'turned on');
 
 # The example of OPERATION.md: there are no differences, so nothing is queued; the index is built anew.
