@@ -43,7 +43,7 @@ USE_PRIVATE := PG_CONFIG="$(CURDIR)/$(PRIVATE)/pg_config"
 EXTENSION = $(MAKE) -C extension PG_CONFIG=../postgres/pg_config
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all compile install uninstall run load instructions bench test $(SUITES:%=test-%) torture soak test-engines fuzz sanitize coverage \
+.PHONY: all compile install uninstall run load instructions bench test $(SUITES:%=test-%) torture soak test-engines fuzz sanitize sanitize-extension coverage \
 	valgrind dist deb test-package test-docker test-15 test-17 test-18 lint format tags \
 	compile_commands.json help clean
 
@@ -77,9 +77,9 @@ uninstall: ## take both out of there
 run: all ## a private PostgreSQL and chatd in the foreground
 	@frontend/run.sh
 
-load: ## load a chat log into a running chatd and check it
+load: ## load a chat log into a running chatd and check it; with IMPORT=1, with its times
 	@$(PACKAGES) load
-	@$(AS_OWNER) $(PYTHON) tests/load/load.py $(FILE) $(URL)
+	@$(AS_OWNER) $(PYTHON) tests/load/load.py $(FILE) $(URL) $(if $(IMPORT),import)
 
 instructions: all ## of a message beside a bare INSERT's; fails where they are more than allowed
 	@$(PACKAGES) valgrind
@@ -119,6 +119,10 @@ sanitize: all ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
 	@$(AS_OWNER) $(STEP) sanitize "Building chatd with sanitizers" $(MAKE) $(PARALLEL) -C frontend all SANITIZE=1
 	@$(AS_OWNER) env $(USE_PRIVATE) CHATD=build/sanitize/chatd tests/run.sh http
+
+sanitize-extension: ## regress and isolation with an extension built with ASan and UBSan (PG_CONFIG not Debian's)
+	@$(PACKAGES) build test
+	@$(AS_OWNER) tests/sanitize/run.sh regress isolation
 
 coverage: ## all suites, and which lines and branches of each folder they execute
 	@$(PACKAGES) build test engine coverage

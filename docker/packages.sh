@@ -84,13 +84,14 @@ group_packages()
 		build) echo gcc libc6-dev make pkg-config curl server \
 			libpq-dev libmicrohttpd-dev libjansson-dev libssl-dev libutf8proc-dev libhiredis-dev libcurl4-openssl-dev ;;
 		headers) echo headers ;;
-		test) echo python3-pytest python3-pytest-timeout perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs ;;
+		test) echo python3-pytest python3-pytest-timeout python3-prometheus-client python3-pip perl libipc-run-perl redis-server openssl curl nginx-light haproxy pgbouncer nodejs \
+			chromium chromium-driver fonts-dejavu-core ;;
 		engine) echo default-jdk-headless maven ;;
 		fuzz) echo clang libclang-rt-dev libjansson-dev ;;
 		repack) echo repack ;;
 		bench) echo python3 wrk redis-server ;;
 		load) echo python3 ;;
-		lint) echo shellcheck cppcheck python3 binutils "$(indenter)" ;;
+		lint) echo shellcheck cppcheck tidy nodejs python3 binutils "$(indenter)" ;;
 		format) echo binutils python3 "$(indenter)" ;;
 		tags) echo universal-ctags python3 ;;
 		coverage) echo gcovr ;;

@@ -17,6 +17,7 @@
 #include "changes/search_queue.h"
 #include "changes/shmem.h"
 #include "common/chat_tables.h"
+#include "common/request_label.h"
 #include "common/sql_signature.h"
 #include "core/number_cache.h"
 #include "core/row_triggers.h"
@@ -33,6 +34,7 @@ void
 _PG_init(void)
 {
 	guc_init();
+	request_label_init();
 	chat_tables_init();
 	sql_signature_init();
 	known_tables_init();

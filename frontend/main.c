@@ -33,6 +33,8 @@
 #include "http/daemon.h"
 #include "http/listener.h"
 #include "http/server.h"
+#include "metrics/figures.h"
+#include "streams/follow.h"
 
 #define TICK 1000
 #define STOP_TIMEOUT 5000		/* for accepted requests to be answered, ms */
@@ -52,6 +54,7 @@ on_tick(void *unused)
 	acceptor_resume();
 	connections_tick();
 	gate_tick();
+	follow_tick();
 	sessions_tick();
 	reads_tick();
 	writes_tick();
@@ -79,23 +82,29 @@ on_signal(void *owner, uint32_t events)
 	(void) events;
 	if (read(watcher->fd, &info, sizeof(info)) != sizeof(info) || daemon_is_stopping())
 		return;
+	if (info.ssi_signo == SIGHUP)
+	{
+		gate_reload();
+		return;
+	}
 	log_event("stopping");
 	if (settings.loops == 1)
 		service_manager_tell("STOPPING=1");
 	acceptor_close();
 	daemon_stop();
+	follow_stop();
 	loop_arm(&stop_timer, loop_now() + STOP_TIMEOUT);
 }
 
-/* Blocks the signals that stop chatd; the loop reads them from a descriptor. */
+/* Blocks the signals that chatd acts on; the loop reads them from a descriptor. */
 static sigset_t
 block_signals(void)
 {
 	sigset_t	signals;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
@@ -105,15 +114,15 @@ block_signals(void)
 /*
  * Reserves descriptors for the rest of the process, which could not reconnect to the
  * database if clients took them all. If the limit on descriptors cannot be raised,
- * max_connections is lowered.
+ * max_connections and max_streams are lowered.
  */
 static void
 reserve_descriptors(void)
 {
 	struct rlimit limit;
-	int			sessions = settings.writers + settings.readers + settings.searchers;
-	rlim_t		reserved = PROCESS_DESCRIPTORS + settings.loops + SESSION_DESCRIPTORS * sessions;
-	rlim_t		wanted = settings.max_connections + reserved;
+	rlim_t		reserved = PROCESS_DESCRIPTORS + settings.loops + SESSION_DESCRIPTORS * sessions_wanted();
+	rlim_t		clients = settings.max_connections + settings.max_streams;
+	rlim_t		wanted = clients + reserved;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
 		return;
@@ -123,21 +132,23 @@ reserve_descriptors(void)
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= reserved)
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < reserved + 2)
 	{
 		log_event("the limit of descriptors is too low: %lu, at least %lu are needed",
-				  (unsigned long) limit.rlim_cur, (unsigned long) reserved + 1);
+				  (unsigned long) limit.rlim_cur, (unsigned long) reserved + 2);
 		exit(1);
 	}
-	settings.max_connections = (int) (limit.rlim_cur - reserved);
-	log_event("the limit of descriptors is %lu: %d connections of clients are possible",
-			  (unsigned long) limit.rlim_cur, settings.max_connections);
+	settings.max_connections = (int) (1 + (limit.rlim_cur - reserved - 2) * settings.max_connections / clients);
+	settings.max_streams = (int) (limit.rlim_cur - reserved) - settings.max_connections;
+	log_event("the limit of descriptors is %lu: %d connections and %d streams of clients are possible",
+			  (unsigned long) limit.rlim_cur, settings.max_connections, settings.max_streams);
 }
 
 /* Sends queued queries to the database. */
 static void
 dispatch(void)
 {
+	follow_run();
 	writes_dispatch();
 	reads_dispatch();
 }
@@ -160,13 +171,14 @@ serve(const Listeners *listeners, const sigset_t *signals)
 
 	while (!finished)
 	{
-		loop_wait(daemon_is_busy());
+		loop_wait(daemon_is_busy() || follow_is_busy());
 		daemon_run();
 		dispatch();
 		loop_fire_timers();
 		dispatch();
 		sessions_flush();
-		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0)
+		follow_end_iteration();
+		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0 && follow_has_ended())
 			finished = true;
 	}
 	sessions_close();
@@ -193,6 +205,7 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 	while (remaining > 0)
 	{
 		int			child_status;
+		int			signal_number = SIGCHLD;
 		pid_t		ended = waitpid(-1, &child_status, WNOHANG);
 
 		if (ended > 0)
@@ -202,8 +215,14 @@ supervise(const pid_t *children, int count, const sigset_t *signals)
 				status = 1;
 		}
 		else
+		{
 			ended = 0;
-		if (ended || sigwaitinfo(&awaited, NULL) != SIGCHLD)
+			signal_number = sigwaitinfo(&awaited, NULL);
+		}
+		if (signal_number == SIGHUP)
+			for (int i = 0; i < count; i++)
+				kill(children[i], SIGHUP);
+		else if (ended || signal_number != SIGCHLD)
 		{
 			if (!stop)
 				service_manager_tell("STOPPING=1");
@@ -239,6 +258,7 @@ run_loops(const Listeners *listeners, pid_t *children, int count, const sigset_t
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			if (getppid() != parent)
 				return 1;
+			figures_take(i);
 			for (int other = 0; other < count; other++)
 				if (other != i)
 					listeners_close(&listeners[other]);
@@ -277,6 +297,7 @@ main(int argc, char **argv)
 	settings_read(argc, argv);
 	count = endpoints_read(endpoints);
 	gate_open(endpoints, count);
+	figures_open(settings.loops);
 	signals = block_signals();
 	reserve_descriptors();
 

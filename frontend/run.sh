@@ -248,7 +248,9 @@ welcome()
 	command -v psql >/dev/null || psql=$(printf %q "$bindir/psql")
 	cat <<-TEXT
 
-		chatd answers at $url. Ctrl-C stops it. Try:
+		$url  <- open it in a browser: two people in one chat, and what is going on
+
+		chatd answers there. Ctrl-C stops it. Try:
 
 		  T=\$($curl $url/applications -d "data[name]=demo-\$(date +%s)" | cut -d'"' -f4); echo \$T
 		  $curl -X POST $url/applications/\$T/chats

@@ -534,27 +534,95 @@ CREATE FUNCTION chat_internal.list_cursors(token text, chat integer, after text 
 COMMENT ON FUNCTION chat_internal.list_cursors(text, integer, text, integer) IS
 'As list_cursors(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat_internal.list_unread(application integer, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat_internal.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer) IS
-'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+COMMENT ON FUNCTION chat_internal.list_unread(integer, text, integer, integer, integer, integer[]) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; before: below this one; limit: rows at most, 1 to 1000, with before alone the last ones; chats: of these alone, null: all. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
 
-CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat_internal.list_unread(token text, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat_internal.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer) IS
+COMMENT ON FUNCTION chat_internal.list_unread(text, text, integer, integer, integer, integer[]) IS
 'As list_unread(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+CREATE FUNCTION chat_internal.list_unread_json(token text, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL, chats integer[] DEFAULT NULL,
 		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
 	LANGUAGE C STABLE ROWS 1;
-COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer, integer, integer[]) IS
 'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+CREATE TABLE chat_internal.consumer_positions (
+	application_id integer NOT NULL,
+	consumer text COLLATE "C" NOT NULL,
+	chat_number integer NOT NULL,
+	number integer NOT NULL,
+	revision integer NOT NULL,
+	CONSTRAINT consumer_positions_pkey PRIMARY KEY (application_id, consumer, chat_number),
+	CONSTRAINT consumer_positions_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX consumer_positions_chat ON chat_internal.consumer_positions (application_id, chat_number);
+COMMENT ON TABLE chat_internal.consumer_positions IS 'How far consumers are: the highest number and the highest revision of a chat that a consumer, a program that processes changes, has processed. A chat that is missing has yet to be begun with.';
+
+CREATE TYPE chat_internal.consumed_change AS (chat_number integer, position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat_internal.consumed_change IS 'A change of a chat, as of chat.list_changes(), and which chat.';
+
+CREATE FUNCTION chat_internal.consume(application integer, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
+	RETURNS SETOF chat_internal.consumed_change
+	AS 'MODULE_PATHNAME', 'chat_consume_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.consume(integer, text, integer, integer[]) IS
+'The next changes of the application''s chats for a consumer, a program that processes each once: those of a chat in their order, and at most limit in all, 1 to 1000. The consumer is moved behind them in the same transaction: what the caller does with the changes and the position are committed together, or neither is. Workers of the same consumer, in transactions of their own, share the chats: one that a worker has taken changes of is passed over by the others until its transaction ends. consumer: 1 to 255 characters, not only white space; a new one begins at the beginning, or where skip_changes put it. chats: look at these alone, such as those that wait_for_changes returned; null: all, which takes a look at each. No row: there is nothing, or others have it. Errors: P0002 no such application, 23502 consumer blank, 22001 too long, 22023 limit.';
+
+CREATE FUNCTION chat_internal.consume(token text, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
+	RETURNS SETOF chat_internal.consumed_change
+	AS 'MODULE_PATHNAME', 'chat_consume_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.consume(text, text, integer, integer[]) IS
+'As consume(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.skip_changes(application integer, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_skip_changes_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.skip_changes(integer, text) IS
+'Moves a consumer, which may be new, behind all changes that there are now; returns of how many chats. Errors: P0002 no such application, 23502 consumer blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.skip_changes(token text, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_skip_changes_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.skip_changes(text, text) IS
+'As skip_changes(integer, text), by the application''s token.';
+
+CREATE FUNCTION chat_internal.delete_consumer(application integer, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_delete_consumer_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_consumer(integer, text) IS
+'Forgets a consumer; returns in how many chats it had a position. Errors: P0002 no such application, 23502 consumer blank, 22001 too long.';
+
+CREATE FUNCTION chat_internal.delete_consumer(token text, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_delete_consumer_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat_internal.delete_consumer(text, text) IS
+'As delete_consumer(integer, text), by the application''s token.';
+
+CREATE FUNCTION chat_internal.list_consumers(application integer, OUT consumer text, OUT chats_behind bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_consumers_by_id'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_consumers(integer) IS
+'The consumers of the application, and in how many chats each has changes before it. Looks at every chat for each. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.list_consumers(token text, OUT consumer text, OUT chats_behind bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_consumers_by_token'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat_internal.list_consumers(text) IS
+'As list_consumers(integer), by the application''s token.';
 
 CREATE FUNCTION chat_internal.get_positions(applications integer[], chats integer[],
 		OUT item integer, OUT application_id integer, OUT number integer, OUT revision integer)
@@ -728,6 +796,44 @@ CREATE FUNCTION chat_internal.create_chat_json(token text, number integer DEFAUL
 COMMENT ON FUNCTION chat_internal.create_chat_json(text, integer, text) IS
 'As create_chat(text, ...), and returns the chat as REST shows it: {"number": ..., "messages_count": 0, "created_at": ...}, as it was then; and replayed, whether it was there by its key already. Errors: as there.';
 
+CREATE FUNCTION chat_internal.export_messages(application integer, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_messages(integer, integer, integer) IS
+'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat.';
+
+CREATE FUNCTION chat_internal.export_messages(token text, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_messages(text, integer, integer) IS
+'As export_messages(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.export_application(application integer, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_application(integer, integer, integer) IS
+'As export_messages, of all chats of an application, ascending by chat and number, after this message of this chat; each also has "chat_number". Errors: P0002 no such application.';
+
+CREATE FUNCTION chat_internal.export_application(token text, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_application(text, integer, integer) IS
+'As export_application(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat_internal.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_messages_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'Imports messages into a chat as they are elsewhere, from arrays of equal length; those with a default may be NULL, whole or by element. Each keeps its number, times, sender, metadata and key, and its revision, unless readers of the chat would miss it by that: then it takes the next. One with deleted_at is a tombstone, without body, sender, metadata and edited_at. Returns an outcome for each, as create_messages does: replayed is true for one that is there already as it is, which is left alone, so that an import may be repeated. Errors of an item: 23502 number, created_at or body blank, 22001 too long, 23514 metadata no object or content of a tombstone, 22003 number or revision below 1, 22008 a time that is not finite, 23505 number of another message, or key taken, 54000 no revision left. Errors: P0002 no such application or chat, 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat_internal.import_messages(token text, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_messages_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'As import_messages(integer, ...), by the application''s token. The role chat_api may not execute it, unless it is granted that: who may import may say who has written what, and when.';
+
 CREATE FUNCTION chat_internal.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
 	RETURNS chat.message
 	AS 'MODULE_PATHNAME', 'chat_update_message_by_id'
@@ -790,6 +896,20 @@ CREATE FUNCTION chat_internal.list_changes_json(tokens text[], chats integer[], 
 COMMENT ON FUNCTION chat_internal.list_changes_json(text[], integer[], integer[], integer[], integer[], integer) IS
 'Many pages as of list_changes(text, ...), from arrays of equal length; after_number, after_revision and limit may be NULL by element. One row for each, in the caller''s order, with its place in the arrays (item 1, 2, 3, ...): changes, an array of {"position": ..., "event": ..., "message": ...}, the message as of get_messages_json; how many they are; the position to go on after. max_size: bytes of changes, 1 or more, null for any; a page ends before the change that would make it larger, but has one, and then is cut. A missing application or chat gives no row and costs the others nothing. A position that the chat has not reached gives field, the argument''s name, no changes, and the chat''s own position. Errors: 22023 arrays of different length or shape, or with the argument''s name.';
 
+CREATE FUNCTION chat_internal.figures(OUT name text, OUT label text, OUT value double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_figures'
+	LANGUAGE C STABLE ROWS 60;
+
+CREATE FUNCTION chat_internal.problems(OUT problem text, OUT remedy text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_problems'
+	LANGUAGE C STABLE ROWS 5;
+
+CREATE FUNCTION chat_internal.status_json() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_status_json'
+	LANGUAGE C STABLE;
+
 CREATE FUNCTION chat_internal.own_functions() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_functions' LANGUAGE C;
 SELECT chat_internal.own_functions();
@@ -798,6 +918,15 @@ CREATE FUNCTION chat_internal.own_tables() RETURNS void
 	AS 'MODULE_PATHNAME', 'chat_own_tables' LANGUAGE C;
 SELECT chat_internal.own_tables();
 DROP FUNCTION chat_internal.own_tables();
+ALTER FUNCTION chat_internal.figures() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.problems() SET SCHEMA chat;
+ALTER FUNCTION chat_internal.status_json() SET SCHEMA chat;
+COMMENT ON FUNCTION chat.figures() IS
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+COMMENT ON FUNCTION chat.problems() IS
+'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
+COMMENT ON FUNCTION chat.status_json() IS
+'An object for the console of chatd: problems, as chat.problems() has them; worker and jobs, as chat.worker_status; indexes, as chat.search_status; keys, the newest 100 of the REST API without what they consist of.';
 ALTER FUNCTION chat_internal.write_paths() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.write_paths() IS
 'Which way create_chat, create_message, create_messages, update_message and delete_message, and get_messages_json, list_messages_json and last_messages_json take, for each step that they do with a table: step, find by token, refer to (an application, from a new chat), count chats, create chats, count messages, create messages, read messages or change messages; direct, whether rows are accessed without a statement; reason, why not. A call takes the direct way if all of its steps can; a chat of which create_messages names a number goes by statements alone, and so does what turns out to change nothing. Both give the same results; the direct one takes less than half of the CPU. What keeps a table from it: whatever pg_chat did not define there and a statement would heed, such as triggers, rules, row-level security, checks, partitions, columns with defaults, indexes other than btrees of columns (and chat.add_trigram_index()). Modules that look at each statement do not see rows accessed directly; pg_chat.direct_rows = off, which a superuser sets, has all done by statements.';
@@ -805,6 +934,12 @@ ALTER FUNCTION chat_internal.disable_redundant_checks() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.rfc3339(timestamptz) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_application_json(text, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.create_chat_json(text, integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_messages(integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_messages(text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_application(integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_application(text, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
@@ -870,9 +1005,9 @@ ALTER FUNCTION chat_internal.get_cursor(integer, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_cursor(text, integer, text) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_cursors(integer, integer, text, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.list_cursors(text, integer, text, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer) SET SCHEMA chat;
-ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(integer, text, integer, integer, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread(text, text, integer, integer, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_unread_json(text, text, integer, integer, integer, integer, integer[]) SET SCHEMA chat;
 REVOKE ALL ON TABLE chat.cursors FROM PUBLIC;
 REVOKE ALL ON TYPE chat.change, chat.cursor, chat.unread_chat FROM PUBLIC;
 REVOKE ALL ON FUNCTION
@@ -882,16 +1017,45 @@ REVOKE ALL ON FUNCTION
 	chat.get_cursor(text, integer, text),
 	chat.list_cursors(integer, integer, text, integer),
 	chat.list_cursors(text, integer, text, integer),
-	chat.list_unread(integer, text, integer, integer),
-	chat.list_unread(text, text, integer, integer),
-	chat.list_unread_json(text, text, integer, integer, integer)
+	chat.list_unread(integer, text, integer, integer, integer, integer[]),
+	chat.list_unread(text, text, integer, integer, integer, integer[]),
+	chat.list_unread_json(text, text, integer, integer, integer, integer, integer[])
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	chat.set_cursor(text, integer, text, integer, boolean),
 	chat.get_cursor(text, integer, text),
 	chat.list_cursors(text, integer, text, integer),
-	chat.list_unread(text, text, integer, integer),
-	chat.list_unread_json(text, text, integer, integer, integer)
+	chat.list_unread(text, text, integer, integer, integer, integer[]),
+	chat.list_unread_json(text, text, integer, integer, integer, integer, integer[])
+TO chat_api;
+ALTER TABLE chat_internal.consumer_positions SET SCHEMA chat;
+ALTER TYPE chat_internal.consumed_change SET SCHEMA chat;
+SELECT pg_catalog.pg_extension_config_dump('chat.consumer_positions', '');
+ALTER FUNCTION chat_internal.consume(integer, text, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.consume(text, text, integer, integer[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.skip_changes(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.skip_changes(text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_consumer(integer, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.delete_consumer(text, text) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_consumers(integer) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.list_consumers(text) SET SCHEMA chat;
+REVOKE ALL ON TABLE chat.consumer_positions FROM PUBLIC;
+REVOKE ALL ON TYPE chat.consumed_change FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	chat.consume(integer, text, integer, integer[]),
+	chat.consume(text, text, integer, integer[]),
+	chat.skip_changes(integer, text),
+	chat.skip_changes(text, text),
+	chat.delete_consumer(integer, text),
+	chat.delete_consumer(text, text),
+	chat.list_consumers(integer),
+	chat.list_consumers(text)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	chat.consume(text, text, integer, integer[]),
+	chat.skip_changes(text, text),
+	chat.delete_consumer(text, text),
+	chat.list_consumers(text)
 TO chat_api;
 ALTER FUNCTION chat_internal.get_positions(integer[], integer[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.get_positions(text[], integer[]) SET SCHEMA chat;
@@ -902,6 +1066,12 @@ GRANT EXECUTE ON PROCEDURE chat.wait_for_changes(bigint, integer, integer[], int
 REVOKE ALL ON FUNCTION chat.disable_redundant_checks() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	chat.rfc3339(timestamptz),
+	chat.export_messages(integer, integer, integer),
+	chat.export_messages(text, integer, integer),
+	chat.export_application(integer, integer, integer),
+	chat.export_application(text, integer, integer),
+	chat.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
+	chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
 	chat.list_changes(integer, integer, integer, integer, integer),
 	chat.list_changes(text, integer, integer, integer, integer),
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
@@ -925,6 +1095,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
+	chat.export_messages(text, integer, integer),
+	chat.export_application(text, integer, integer),
 	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
 	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.create_application_json(text, text),
@@ -1035,3 +1207,6 @@ CREATE OR REPLACE VIEW chat.worker_status AS
 COMMENT ON VIEW chat.worker_status IS 'This database''s worker, a row for each of its jobs: its process, what the last run did and how long it took, the last error, and what is waiting; null where row-level security hides it. hint says what is missing or to be done, if anything.';
 
 DROP FUNCTION chat.search_lag(integer);
+
+REVOKE ALL ON FUNCTION chat.figures(), chat.problems(), chat.status_json() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chat.figures(), chat.status_json() TO chat_api;

@@ -143,6 +143,7 @@ SELECT pg_catalog.pg_extension_config_dump('chat.applications_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.application_counters', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.chats', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.messages', '');
+SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
 
 CREATE TABLE chat.cursors (
 	application_id integer NOT NULL,
@@ -155,7 +156,19 @@ CREATE TABLE chat.cursors (
 ) WITH (fillfactor = 50);
 CREATE INDEX cursors_reader ON chat.cursors (application_id, reader, chat_number);
 COMMENT ON TABLE chat.cursors IS 'Cursors: the number through which a reader has read a chat, 0 for nothing. A reader is whom the application calls so.';
-SELECT pg_catalog.pg_extension_config_dump('chat_internal.deleted_messages', '');
+
+CREATE TABLE chat.consumer_positions (
+	application_id integer NOT NULL,
+	consumer text COLLATE "C" NOT NULL,
+	chat_number integer NOT NULL,
+	number integer NOT NULL,
+	revision integer NOT NULL,
+	CONSTRAINT consumer_positions_pkey PRIMARY KEY (application_id, consumer, chat_number),
+	CONSTRAINT consumer_positions_chat_fkey
+		FOREIGN KEY (application_id, chat_number) REFERENCES chat.chats ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX consumer_positions_chat ON chat.consumer_positions (application_id, chat_number);
+COMMENT ON TABLE chat.consumer_positions IS 'How far consumers are: the highest number and the highest revision of a chat that a consumer, a program that processes changes, has processed. A chat that is missing has yet to be begun with.';
 
 ---------------------------------------------------------------------------
 -- Changes by other ways than the functions
@@ -667,6 +680,44 @@ CREATE FUNCTION chat.create_messages(tokens text[], chats integer[], bodies text
 COMMENT ON FUNCTION chat.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
 'As create_messages(integer[], ...), by the applications'' tokens.';
 
+CREATE FUNCTION chat.export_messages(application integer, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_messages(integer, integer, integer) IS
+'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat.';
+
+CREATE FUNCTION chat.export_messages(token text, chat integer, after integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_messages_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_messages(text, integer, integer) IS
+'As export_messages(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.export_application(application integer, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_id'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_application(integer, integer, integer) IS
+'As export_messages, of all chats of an application, ascending by chat and number, after this message of this chat; each also has "chat_number". Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.export_application(token text, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
+	AS 'MODULE_PATHNAME', 'chat_export_application_by_token'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat.export_application(text, integer, integer) IS
+'As export_application(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_messages_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'Imports messages into a chat as they are elsewhere, from arrays of equal length; those with a default may be NULL, whole or by element. Each keeps its number, times, sender, metadata and key, and its revision, unless readers of the chat would miss it by that: then it takes the next. One with deleted_at is a tombstone, without body, sender, metadata and edited_at. Returns an outcome for each, as create_messages does: replayed is true for one that is there already as it is, which is left alone, so that an import may be repeated. Errors of an item: 23502 number, created_at or body blank, 22001 too long, 23514 metadata no object or content of a tombstone, 22003 number or revision below 1, 22008 a time that is not finite, 23505 number of another message, or key taken, 54000 no revision left. Errors: P0002 no such application or chat, 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat.import_messages(token text, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_messages_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'As import_messages(integer, ...), by the application''s token. The role chat_api may not execute it, unless it is granted that: who may import may say who has written what, and when.';
+
 CREATE FUNCTION chat.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
 	RETURNS chat.message
 	AS 'MODULE_PATHNAME', 'chat_update_message_by_id'
@@ -928,27 +979,84 @@ CREATE FUNCTION chat.list_cursors(token text, chat integer, after text DEFAULT N
 COMMENT ON FUNCTION chat.list_cursors(text, integer, text, integer) IS
 'As list_cursors(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.list_unread(application integer, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat.list_unread(application integer, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_id'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.list_unread(integer, text, integer, integer) IS
-'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; limit: rows at most, 1 to 1000. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
+COMMENT ON FUNCTION chat.list_unread(integer, text, integer, integer, integer, integer[]) IS
+'The chats in which a reader has a cursor, ascending by number, each with what is unread and its last message. after: chats above this one; before: below this one; limit: rows at most, 1 to 1000, with before alone the last ones; chats: of these alone, null: all. Errors: P0002 no such application, 23502 reader blank, 22001 too long, 22023 with the argument''s name.';
 
-CREATE FUNCTION chat.list_unread(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100)
+CREATE FUNCTION chat.list_unread(token text, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat.unread_chat
 	AS 'MODULE_PATHNAME', 'chat_list_unread_by_token'
 	LANGUAGE C STABLE ROWS 100;
-COMMENT ON FUNCTION chat.list_unread(text, text, integer, integer) IS
+COMMENT ON FUNCTION chat.list_unread(text, text, integer, integer, integer, integer[]) IS
 'As list_unread(integer, ...), by the application''s token.';
 
-CREATE FUNCTION chat.list_unread_json(token text, reader text, after integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL,
+CREATE FUNCTION chat.list_unread_json(token text, reader text, after integer DEFAULT NULL, before integer DEFAULT NULL, "limit" integer DEFAULT 100, max_size integer DEFAULT NULL, chats integer[] DEFAULT NULL,
 		OUT chats json, OUT chats_count integer, OUT cut boolean, OUT first integer, OUT last integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_list_unread_json'
 	LANGUAGE C STABLE ROWS 1;
-COMMENT ON FUNCTION chat.list_unread_json(text, text, integer, integer, integer) IS
+COMMENT ON FUNCTION chat.list_unread_json(text, text, integer, integer, integer, integer, integer[]) IS
 'As list_unread(text, ...), one row, a page as of list_messages_json: chats, an array of {"chat_number": ..., "number": ..., "unread_count": ..., "last_message": ...}, where number is the cursor; first and last are chats. Errors: as there, and 22023 max_size.';
+
+-- Consumers
+
+CREATE TYPE chat.consumed_change AS (chat_number integer, position text, event text, number integer, body text, created_at timestamptz, sender text, metadata jsonb, edited_at timestamptz, deleted_at timestamptz, revision integer);
+COMMENT ON TYPE chat.consumed_change IS 'A change of a chat, as of chat.list_changes(), and which chat.';
+
+CREATE FUNCTION chat.consume(application integer, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
+	RETURNS SETOF chat.consumed_change
+	AS 'MODULE_PATHNAME', 'chat_consume_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat.consume(integer, text, integer, integer[]) IS
+'The next changes of the application''s chats for a consumer, a program that processes each once: those of a chat in their order, and at most limit in all, 1 to 1000. The consumer is moved behind them in the same transaction: what the caller does with the changes and the position are committed together, or neither is. Workers of the same consumer, in transactions of their own, share the chats: one that a worker has taken changes of is passed over by the others until its transaction ends. consumer: 1 to 255 characters, not only white space; a new one begins at the beginning, or where skip_changes put it. chats: look at these alone, such as those that wait_for_changes returned; null: all, which takes a look at each. No row: there is nothing, or others have it. Errors: P0002 no such application, 23502 consumer blank, 22001 too long, 22023 limit.';
+
+CREATE FUNCTION chat.consume(token text, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
+	RETURNS SETOF chat.consumed_change
+	AS 'MODULE_PATHNAME', 'chat_consume_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat.consume(text, text, integer, integer[]) IS
+'As consume(integer, ...), by the application''s token.';
+
+CREATE FUNCTION chat.skip_changes(application integer, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_skip_changes_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.skip_changes(integer, text) IS
+'Moves a consumer, which may be new, behind all changes that there are now; returns of how many chats. Errors: P0002 no such application, 23502 consumer blank, 22001 too long.';
+
+CREATE FUNCTION chat.skip_changes(token text, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_skip_changes_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.skip_changes(text, text) IS
+'As skip_changes(integer, text), by the application''s token.';
+
+CREATE FUNCTION chat.delete_consumer(application integer, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_delete_consumer_by_id'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_consumer(integer, text) IS
+'Forgets a consumer; returns in how many chats it had a position. Errors: P0002 no such application, 23502 consumer blank, 22001 too long.';
+
+CREATE FUNCTION chat.delete_consumer(token text, consumer text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'chat_delete_consumer_by_token'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION chat.delete_consumer(text, text) IS
+'As delete_consumer(integer, text), by the application''s token.';
+
+CREATE FUNCTION chat.list_consumers(application integer, OUT consumer text, OUT chats_behind bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_consumers_by_id'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.list_consumers(integer) IS
+'The consumers of the application, and in how many chats each has changes before it. Looks at every chat for each. Errors: P0002 no such application.';
+
+CREATE FUNCTION chat.list_consumers(token text, OUT consumer text, OUT chats_behind bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_list_consumers_by_token'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION chat.list_consumers(text) IS
+'As list_consumers(integer), by the application''s token.';
 
 -- Changes
 
@@ -1070,6 +1178,7 @@ COMMENT ON TABLE chat_internal.tickets IS 'Tickets that were given and not used 
 SELECT pg_catalog.pg_extension_config_dump('chat.api_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('chat_internal.signing_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.cursors', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.consumer_positions', '');
 
 CREATE FUNCTION chat.create_key(name text, scope text, application integer DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'chat_create_key'
@@ -1161,6 +1270,26 @@ CREATE FUNCTION chat.current_user_name() RETURNS text
 COMMENT ON FUNCTION chat.current_user_name() IS
 'The user that the session works for, pg_chat.user_name: for row-level policies of your own. Null where that is empty.';
 
+CREATE FUNCTION chat.figures(OUT name text, OUT label text, OUT value double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_figures'
+	LANGUAGE C STABLE ROWS 60;
+COMMENT ON FUNCTION chat.figures() IS
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+
+CREATE FUNCTION chat.problems(OUT problem text, OUT remedy text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'chat_problems'
+	LANGUAGE C STABLE ROWS 5;
+COMMENT ON FUNCTION chat.problems() IS
+'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
+
+CREATE FUNCTION chat.status_json() RETURNS text
+	AS 'MODULE_PATHNAME', 'chat_status_json'
+	LANGUAGE C STABLE;
+COMMENT ON FUNCTION chat.status_json() IS
+'An object for the console of chatd: problems, as chat.problems() has them; worker and jobs, as chat.worker_status; indexes, as chat.search_status; keys, the newest 100 of the REST API without what they consist of.';
+
 ---------------------------------------------------------------------------
 -- Privileges
 --
@@ -1174,7 +1303,7 @@ REVOKE ALL ON SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA chat, chat_internal FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA chat, chat_internal FROM PUBLIC;
 -- Not of the tables' row types: pg_dump would warn of each.
-REVOKE ALL ON TYPE chat.cursor, chat.unread_chat FROM PUBLIC;
+REVOKE ALL ON TYPE chat.cursor, chat.unread_chat, chat.consumed_change FROM PUBLIC;
 REVOKE ALL ON TYPE chat.application, chat.chat, chat.message, chat.application_message, chat.found_message, chat.change, chat.outcome, chat.repaired_count, chat.search_difference FROM PUBLIC;
 
 
@@ -1205,6 +1334,8 @@ GRANT EXECUTE ON FUNCTION
 	chat.update_message(text, integer, integer, text, jsonb, integer),
 	chat.delete_message(text, integer, integer, integer),
 	chat.get_message(text, integer, integer),
+	chat.export_messages(text, integer, integer),
+	chat.export_application(text, integer, integer),
 	chat.get_messages(text[], integer[], integer[]),
 	chat.list_messages(text, integer, integer, integer, integer, text, boolean),
 	chat.list_messages(text[], integer[], integer[], integer[], integer[]),
@@ -1225,15 +1356,21 @@ GRANT EXECUTE ON FUNCTION
 	chat.get_verification_keys(text[], text[]),
 	chat.get_tokens(integer[]),
 	chat.create_ticket(text, bytea, text),
-	chat.use_ticket(text, bytea)
+	chat.use_ticket(text, bytea),
+	chat.figures(),
+	chat.status_json()
 TO chat_api;
 GRANT EXECUTE ON FUNCTION
 	chat.get_positions(text[], integer[]),
 	chat.set_cursor(text, integer, text, integer, boolean),
 	chat.get_cursor(text, integer, text),
 	chat.list_cursors(text, integer, text, integer),
-	chat.list_unread(text, text, integer, integer),
-	chat.list_unread_json(text, text, integer, integer, integer)
+	chat.list_unread(text, text, integer, integer, integer, integer[]),
+	chat.list_unread_json(text, text, integer, integer, integer, integer, integer[]),
+	chat.consume(text, text, integer, integer[]),
+	chat.skip_changes(text, text),
+	chat.delete_consumer(text, text),
+	chat.list_consumers(text)
 TO chat_api;
 GRANT EXECUTE ON PROCEDURE
 	chat.wait_for_changes(bigint, integer, integer[], integer[], boolean)

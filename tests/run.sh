@@ -104,6 +104,23 @@ stage_apache()
 	cp -R "$jars" "$stage/build/apache"
 }
 
+# The same for Schemathesis, where there is pip. What it needs is different for each version of Python.
+stage_schemathesis()
+{
+	local lib requirements=$top/tests/http/schemathesis/requirements.txt
+	/usr/bin/python3 -m pip --version >/dev/null 2>&1 || return 0
+	lib=$top/build/schemathesis/$({ /usr/bin/python3 --version && cat "$requirements"; } | sha256sum | cut -c 1-16)
+	if [ ! -d "$lib" ]; then
+		rm -rf "$top/build/schemathesis"
+		if ! "$top/docker/step.sh" schemathesis "Fetching Schemathesis" "$top/tests/lib/fetch_python.sh" "$requirements" "$lib.new"; then
+			lacking="Schemathesis could not be fetched: its tests failed for that, see build/log/schemathesis.log"
+			return 0
+		fi
+		mv "$lib.new" "$lib"
+	fi
+	cp -R "$lib" "$stage/build/schemathesis"
+}
+
 # make_stage SUITE... - with what these need.
 make_stage()
 {
@@ -119,7 +136,10 @@ make_stage()
 		*" tap "* | *" torture "* | *" soak "*) stage_engine ;;
 	esac
 	case " $* " in
-		*" http "*) stage_apache ;;
+		*" http "*)
+			stage_apache
+			stage_schemathesis
+			;;
 	esac
 	stage_postgres
 	[ "$(id -u)" != 0 ] || chown -R postgres:postgres "$stage"

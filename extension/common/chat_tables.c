@@ -49,7 +49,8 @@ static const struct
 	[TABLE_API_KEYS] = {"chat", "api_keys"},
 	[TABLE_SIGNING_KEYS] = {"chat_internal", "signing_keys"},
 	[TABLE_TICKETS] = {"chat_internal", "tickets"},
-	[TABLE_CURSORS] = {"chat", "cursors"}
+	[TABLE_CURSORS] = {"chat", "cursors"},
+	[TABLE_CONSUMER_POSITIONS] = {"chat", "consumer_positions"}
 };
 
 static const char *const schemas[] = {"chat", "chat_internal"};

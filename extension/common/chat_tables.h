@@ -24,10 +24,11 @@ typedef enum ChatTable
 	TABLE_API_KEYS,
 	TABLE_SIGNING_KEYS,
 	TABLE_TICKETS,
-	TABLE_CURSORS
+	TABLE_CURSORS,
+	TABLE_CONSUMER_POSITIONS
 } ChatTable;
 
-#define CHAT_TABLES (TABLE_CURSORS + 1)
+#define CHAT_TABLES (TABLE_CONSUMER_POSITIONS + 1)
 
 extern void chat_tables_init(void);
 extern Oid	chat_table_oid(ChatTable table);

@@ -200,6 +200,17 @@ arg_error_check(ArgError problem)
 		arg_error_raise(problem);
 }
 
+/* Have the error, if there is one, outlive the memory in which it was made: what it says is copied into the context. */
+void
+arg_error_keep(ArgError *problem, MemoryContext context)
+{
+	if (problem->sqlstate == 0)
+		return;
+	problem->message = MemoryContextStrdup(context, problem->message);
+	if (problem->detail != NULL)
+		problem->detail = MemoryContextStrdup(context, problem->detail);
+}
+
 /* Raise the error. */
 void
 arg_error_raise(ArgError problem)

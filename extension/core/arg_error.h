@@ -39,6 +39,7 @@ extern ArgError arg_error_changed(const char *noun, const char *field, int32 rev
 extern ArgError arg_error_not_found(const char *what, const char *detail, const char *hint);
 extern ArgError arg_error_locked(const char *what);
 extern void arg_error_check(ArgError problem);
+extern void arg_error_keep(ArgError *problem, MemoryContext context);
 extern void arg_error_raise(ArgError problem) __attribute__((noreturn));
 
 #endif							/* PG_CHAT_ARG_ERROR_H */

@@ -48,21 +48,28 @@ array_arg_of_applications(FunctionCallInfo fcinfo, Oid type)
 }
 
 /*
- * Deconstruct another argument. Raises 22023 also if it does not have count
- * elements.
+ * Deconstruct another argument. Raises 22023 also if it does not have as many
+ * elements as there are items, which are called so in plural. count is -1 for any.
  */
 ArrayArg
-array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
+array_arg_of_items(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count, const char *items)
 {
 	ArrayArg	column = column_from_argument(fcinfo, n, type, name);
 
-	if (column.count != count)
+	if (count >= 0 && column.count != count)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has %d elements, but there are %d applications",
-						name, column.count, count),
+				 errmsg("%s has %d elements, but there are %d %s",
+						name, column.count, count, items),
 				 err_generic_string(PG_DIAG_COLUMN_NAME, name)));
 	return column;
+}
+
+/* The same of a function whose items are named by applications. */
+ArrayArg
+array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count)
+{
+	return array_arg_of_items(fcinfo, n, type, name, count, "applications");
 }
 
 /*

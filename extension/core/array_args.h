@@ -18,6 +18,7 @@ typedef struct ArrayArg
 } ArrayArg;
 
 extern ArrayArg array_arg_of_applications(FunctionCallInfo fcinfo, Oid type);
+extern ArrayArg array_arg_of_items(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count, const char *items);
 extern ArrayArg array_arg_of_count(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count);
 extern ArrayArg array_arg_or_nulls(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count);
 extern NullableDatum array_arg_element(const ArrayArg *array, int i);

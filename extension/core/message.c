@@ -19,6 +19,7 @@
 #include "core/message.h"
 #include "core/message_check.h"
 #include "core/message_key.h"
+#include "core/message_outcome.h"
 #include "core/pagination.h"
 #include "core/sql_function.h"
 
@@ -177,33 +178,6 @@ resolve_tokens(FunctionCallInfo fcinfo, MessageInsert *messages, int count)
 			messages[i].problem = chat_not_named();
 }
 
-static void
-store_outcome(RowStore store, int item, const MessageInsert *message)
-{
-	const ArgError *problem = &message->problem;
-	bool		refused = problem->sqlstate != 0;
-	bool		number_known = !refused || problem->sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-	Datum		values[8] = {
-		Int32GetDatum(item), Int32GetDatum(message->number), 0, 0, 0,
-		TimestampTzGetDatum(message->created_at), Int32GetDatum(message->revision), BoolGetDatum(message->replayed)
-	};
-	bool		nulls[8] = {
-		false, !number_known, !refused, true, !refused, message->created_at == 0, refused || message->revision == 0, refused
-	};
-
-	if (refused)
-	{
-		values[2] = CStringGetTextDatum(unpack_sql_state(problem->sqlstate));
-		if (problem->field != NULL)
-		{
-			values[3] = CStringGetTextDatum(problem->field);
-			nulls[3] = false;
-		}
-		values[4] = CStringGetTextDatum(problem->message);
-	}
-	tuplestore_putvalues(store.rows, store.descriptor, values, nulls);
-}
-
 /*
  * The messages that the arrays of create_messages describe; the first array has
  * ids or tokens. Those that cannot be created have a problem.
@@ -274,8 +248,7 @@ create_all(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wai
 	message_insert_many(messages, count, wait);
 	/* What is wrong with a message is told when SPI's memory is gone. */
 	for (int i = 0; i < count; i++)
-		if (messages[i].problem.sqlstate != 0)
-			messages[i].problem.message = MemoryContextStrdup(context, messages[i].problem.message);
+		arg_error_keep(&messages[i].problem, context);
 	table_owner_leave(caller);
 }
 
@@ -332,7 +305,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 	static SqlSignature signature = {
 		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID,
 				 TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
-		SQL_RETURNS_ROWS(INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4OID, BOOLOID)
+		SQL_RETURNS_ROWS(MESSAGE_OUTCOME_COLUMN_TYPES)
 	};
 	bool		wait;
 	RowStore	store;
@@ -348,7 +321,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 	else
 		create_all(fcinfo, messages, count, wait);
 	for (int i = 0; i < count; i++)
-		store_outcome(store, i + 1, &messages[i]);
+		message_outcome_store(store, i + 1, &messages[i]);
 	return (Datum) 0;
 }
 

@@ -429,6 +429,8 @@ message_change_make(MessageChange *change)
 		change_by_statements(change);
 	if (change->changed)
 		queue_for_search(change);
+	/* What is wrong is told when SPI's memory is gone. */
+	arg_error_keep(&change->problem, change->context);
 	table_owner_leave(caller);
 }
 

@@ -14,6 +14,7 @@
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "tcop/dest.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "common/compat.h"
@@ -44,52 +45,66 @@ enum
 /* The types of chat.unread_chat. */
 #define UNREAD_TYPES INT4OID, INT4OID, INT4OID, MESSAGE_COLUMN_TYPES
 
-/* Parameters: application, reader, chats above this one, limit. */
-#define UNREAD_SELECT \
-	"SELECT c.chat_number, c.number, u.count, " MESSAGE_COLUMNS("m") \
-	" FROM (SELECT cursors.chat_number, cursors.number FROM chat.cursors" \
-	" WHERE cursors.application_id = $1 AND cursors.reader = $2 AND cursors.chat_number > $3" \
-	" AND " CHAT_NUMBER_IS_NOT_DELETED("$1") \
-	" ORDER BY cursors.chat_number LIMIT $4) AS c" \
+/* Parameters: application, reader, whether all chats are wanted, those that are, and those of a page. */
+#define CURSORS_SELECT \
+	"SELECT cursors.chat_number, cursors.number FROM chat.cursors" \
+	" WHERE cursors.application_id = $1 AND cursors.reader = $2 AND ($3 OR cursors.chat_number = ANY ($4))" \
+	" AND " CHAT_NUMBER_IS_NOT_DELETED("$1")
+#define UNREAD_SELECT(page, order) \
+	"SELECT c.chat_number, c.number, u.count, " MESSAGE_COLUMNS("m") " FROM (" \
+	page(CURSORS_SELECT, "cursors.chat_number", "$5", "$6", "$7") ") AS c" \
 	JOIN_ONE("SELECT chats.number, chats.messages_count, chats.last_message_number FROM chat.chats" \
 			 " WHERE chats.application_id = $1 AND chats.number = c.chat_number", "h") \
 	" CROSS JOIN LATERAL (SELECT " UNREAD_COUNT("$1", "c.number") " AS count) AS u" \
 	" LEFT JOIN LATERAL (" MESSAGE_SELECT_OF("$1", "c.chat_number") \
-	" AND messages.deleted_at IS NULL ORDER BY messages.number DESC LIMIT 1) AS m ON true"
+	" AND messages.deleted_at IS NULL ORDER BY messages.number DESC LIMIT 1) AS m ON true ORDER BY c.chat_number" order
+#define UNREAD_PLAN(page, order) \
+	SAVED_PLAN(UNREAD_SELECT(page, order), INT4OID, TEXTOID, BOOLOID, INT4ARRAYOID, INT4OID, INT4OID, INT8OID)
 
-static SavedPlan plan = SAVED_PLAN(UNREAD_SELECT, INT4OID, TEXTOID, INT4OID, INT8OID);
+static SavedPlan from_start = UNREAD_PLAN(PAGE_SQL_FROM_START, "");
+static SavedPlan from_end = UNREAD_PLAN(PAGE_SQL_FROM_END, "");
+static SavedPlan descending = UNREAD_PLAN(PAGE_SQL_DESCENDING, " DESC");
 
-/* The parameters of the statement; arguments 1 to 3 are reader, after and limit. */
-static void
-take_arguments(FunctionCallInfo fcinfo, int32 application, Datum values[4])
+/*
+ * The parameters of the statement; arguments from 1 on are reader, after, before and limit, then,
+ * somewhere, chats. Returns whether the page is one from the end.
+ */
+static bool
+take_arguments(FunctionCallInfo fcinfo, int32 application, int chats, Datum values[7])
 {
-	ListPage	page = page_from_values(fcinfo->args[2], (NullableDatum) {.isnull = true}, fcinfo->args[3]);
+	ListPage	page = page_from_values(fcinfo->args[2], fcinfo->args[3], fcinfo->args[4]);
+	bool		all = PG_ARGISNULL(chats);
 
 	values[0] = Int32GetDatum(application);
 	values[1] = reader_argument(fcinfo, 1);
-	values[2] = Int32GetDatum(page.above);
-	values[3] = Int64GetDatum(page.limit);
+	values[2] = BoolGetDatum(all);
+	values[3] = all ? PointerGetDatum(construct_empty_array(INT4OID)) : PG_GETARG_DATUM(chats);
+	values[4] = Int32GetDatum(page.above);
+	values[5] = Int32GetDatum(page.through);
+	values[6] = Int64GetDatum(page.limit);
+	return page.from_end;
 }
 
 static Datum
 list_unread(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	Datum		values[4];
+	Datum		values[7];
+	bool		is_from_end = take_arguments(fcinfo, application, 5, values);
+	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 
-	take_arguments(fcinfo, application, values);
-	if (spi_plan_read_into(&plan, values, sql_function_result_store(fcinfo, &function->signature)) == 0)
+	if (spi_plan_read_into(is_from_end ? &from_end : &from_start, values, store) == 0)
 		application_require(application);
 	return (Datum) 0;
 }
 
 static SqlFunction list_unread_function = {
 	list_unread, FUNCTION_READS,
-	{SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4OID, INT4OID), SQL_RETURNS_ROWS(UNREAD_TYPES)}
+	{SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4OID, INT4OID, INT4OID, INT4ARRAYOID), SQL_RETURNS_ROWS(UNREAD_TYPES)}
 };
 
 /*
- * chat.list_unread(application integer, reader text, after integer, "limit" integer)
- * returns setof chat.unread_chat
+ * chat.list_unread(application integer, reader text, after integer, before integer,
+ * "limit" integer, chats integer[]) returns setof chat.unread_chat
  */
 Datum
 chat_list_unread_by_id(PG_FUNCTION_ARGS)
@@ -114,6 +129,7 @@ typedef struct UnreadPage
 	int32		max_size;		/* in bytes, except for a single chat; 0: unlimited */
 	int			count;
 	bool		cut;			/* it ended because of max_size */
+	int			starts[PAGE_LIMIT_MAXIMUM]; /* offsets of the chats in json */
 	int32		first;			/* chats */
 	int32		last;
 } UnreadPage;
@@ -140,6 +156,7 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 	}
 	if (page->count > 0)
 		appendStringInfoChar(json, ',');
+	page->starts[page->count] = json->len;
 	json_append_literal(json, "{\"chat_number\":");
 	json_append_int32(json, DatumGetInt32(slot->tts_values[UNREAD_CHAT]));
 	json_append_literal(json, ",\"number\":");
@@ -178,34 +195,55 @@ do_nothing(DestReceiver *receiver)
 {
 }
 
-/* Return a page as JSON; argument 4 is max_size. */
+/* The array of the chats, the other way round if that is wanted. */
+static Datum
+page_array(const UnreadPage *page, bool reversed)
+{
+	StringInfoData array;
+	int			end = page->json.len;
+
+	initStringInfo(&array);
+	enlargeStringInfo(&array, page->json.len + 2);
+	appendStringInfoChar(&array, '[');
+	if (!reversed)
+		appendBinaryStringInfo(&array, page->json.data, page->json.len);
+	for (int i = page->count - 1; reversed && i >= 0; i--)
+	{
+		appendBinaryStringInfo(&array, page->json.data + page->starts[i], end - page->starts[i]);
+		if (i > 0)
+			appendStringInfoChar(&array, ',');
+		/* Behind the one before stands a comma. */
+		end = page->starts[i] - 1;
+	}
+	appendStringInfoChar(&array, ']');
+	return PointerGetDatum(cstring_to_text_with_len(array.data, array.len));
+}
+
+/* Return a page as JSON; argument 5 is max_size, argument 6 chats. */
 static Datum
 list_unread_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
 	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
-	UnreadPage	page = {
-		.receiver = {
-			.receiveSlot = receive, .rStartup = startup, .rShutdown = do_nothing, .rDestroy = do_nothing, .mydest = DestNone
-		},
-		.max_size = page_max_size(fcinfo->args[4])
-	};
-	Datum		values[5];
+	UnreadPage *page = palloc0(sizeof(UnreadPage));
+	Datum		values[7];
 	bool		nulls[5] = {false};
+	bool		is_from_end = take_arguments(fcinfo, application, 6, values);
 
-	take_arguments(fcinfo, application, values);
-	initStringInfo(&page.json);
-	appendStringInfoChar(&page.json, '[');
-	spi_plan_read_to(&plan, values, &page.receiver);
-	appendStringInfoChar(&page.json, ']');
-	if (page.count == 0)
+	page->receiver = (DestReceiver) {
+		.receiveSlot = receive, .rStartup = startup, .rShutdown = do_nothing, .rDestroy = do_nothing, .mydest = DestNone
+	};
+	page->max_size = page_max_size(fcinfo->args[5]);
+	initStringInfo(&page->json);
+	spi_plan_read_to(is_from_end ? &descending : &from_start, values, &page->receiver);
+	if (page->count == 0)
 		application_require(application);
 
-	values[0] = PointerGetDatum(cstring_to_text_with_len(page.json.data, page.json.len));
-	values[1] = Int32GetDatum(page.count);
-	values[2] = BoolGetDatum(page.cut);
-	values[3] = Int32GetDatum(page.first);
-	values[4] = Int32GetDatum(page.last);
-	nulls[3] = nulls[4] = page.count == 0;
+	values[0] = page_array(page, is_from_end);
+	values[1] = Int32GetDatum(page->count);
+	values[2] = BoolGetDatum(page->cut);
+	values[3] = Int32GetDatum(is_from_end ? page->last : page->first);
+	values[4] = Int32GetDatum(is_from_end ? page->first : page->last);
+	nulls[3] = nulls[4] = page->count == 0;
 	tuplestore_putvalues(store.rows, store.descriptor, values, nulls);
 	return (Datum) 0;
 }
@@ -213,14 +251,14 @@ list_unread_json(FunctionCallInfo fcinfo, SqlFunction *function, int32 applicati
 static SqlFunction list_unread_json_function = {
 	list_unread_json, FUNCTION_READS,
 	{
-		SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4OID, INT4OID, INT4OID),
+		SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID, INT4ARRAYOID),
 		SQL_RETURNS_ROWS(JSONOID, INT4OID, BOOLOID, INT4OID, INT4OID)
 	}
 };
 
 /*
- * chat.list_unread_json(token text, reader text, after integer, "limit" integer,
- * max_size integer) returns setof (chats json, chats_count integer, cut boolean,
+ * chat.list_unread_json(token text, reader text, after integer, before integer,
+ * "limit" integer, max_size integer, chats integer[]) returns setof (chats json, chats_count integer, cut boolean,
  * first integer, last integer)
  */
 Datum

@@ -18,7 +18,10 @@ typedef struct RowKey
 	uint32		hash;
 } RowKey;
 
+/* The key of the application of an id. */
 extern RowKey row_key_of_application(int32 id);
+
+/* The key of the application of a token. */
 extern RowKey row_key_of_token(text *token);
 extern RowKey row_key_of_counters(int32 application);
 extern RowKey row_key_of_chat(int32 application, int32 chat);

@@ -19,7 +19,7 @@
 
 /*
  * Read the ends of chats above the watermark. A chat without one may have
- * messages above its last_number, if somebody has set that directly.
+ * messages above its last_message_number, if somebody has set that directly.
  * Parameters: index, application, first and last chat, limit.
  */
 static uint64

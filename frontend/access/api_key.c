@@ -120,10 +120,9 @@ api_key_ask_again(const Grant *grant, FactWaiter *waiter)
 {
 	Digest		digest = digest_of_hex(grant->digest);
 
-	if (!fact_tell(&key_type, &digest, waiter))
-		fact_ask(&key_type, &digest, &(FactParameters) {
-			.first = grant->digest, .first_length = strlen(grant->digest), .number = grant->key
-		}, waiter);
+	fact_ask(&key_type, &digest, &(FactParameters) {
+		.first = grant->digest, .first_length = strlen(grant->digest), .number = grant->key
+	}, waiter);
 }
 
 static void

@@ -16,7 +16,7 @@
  */
 extern bool api_key_ask(const char *key, FactWaiter *waiter);
 
-/* Asks again for the grant of the key that a grant belongs to. */
+/* Asks the database again for the grant of the key that a grant belongs to, whatever is cached. */
 extern void api_key_ask_again(const Grant *grant, FactWaiter *waiter);
 
 /* Called once a second; reports used keys to the database, once a minute. */

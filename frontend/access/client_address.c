@@ -94,10 +94,11 @@ take_proxy(const char *element, size_t length)
 	return true;
 }
 
-void
-client_addresses_open(void)
+const char *
+client_addresses_read(void)
 {
-	list_each(settings.trusted_proxies, "trusted-proxies", "an address, or a network such as 10.0.0.0/8, nor one of 64 at most", take_proxy);
+	proxy_count = 0;
+	return list_each(settings.trusted_proxies, "trusted-proxies", "an address, or a network such as 10.0.0.0/8, nor one of 64 at most", take_proxy);
 }
 
 static bool

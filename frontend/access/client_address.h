@@ -9,8 +9,8 @@
 
 #include "http/request.h"
 
-/* Reads --trusted-proxies; exits if it is invalid. */
-extern void client_addresses_open(void);
+/* Reads --trusted-proxies. Returns what is wrong with it, or NULL. */
+extern const char *client_addresses_read(void);
 
 /*
  * Returns the address of the client that sent a request: the peer of the

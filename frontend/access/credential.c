@@ -178,7 +178,7 @@ credential_recheck(const Grant *grant, FactWaiter *waiter)
 	if (grant->key)
 		api_key_ask_again(grant, waiter);
 	else if (grant->expires_at > (int64_t) time(NULL))
-		verification_key_ask(grant->token, strlen(grant->token), grant->kid, waiter);
+		verification_key_ask_again(grant, waiter);
 	else
 		waiter->found(waiter, NULL, 0);
 }

@@ -270,3 +270,11 @@ fact_remember(const FactType *type, const Digest *name, void *value, uint64_t un
 	fact->value = value;
 	fact->until = until;
 }
+
+void
+facts_expire(void)
+{
+	for (int i = 0; facts && i < FACTS; i++)
+		if (!facts[i].asked)
+			facts[i].until = 0;
+}

@@ -68,4 +68,7 @@ extern void *fact_recall(const FactType *type, const Digest *name);
  */
 extern void fact_remember(const FactType *type, const Digest *name, void *value, uint64_t until);
 
+/* Has the database asked anew about all credentials. */
+extern void facts_expire(void);
+
 #endif

@@ -6,6 +6,9 @@
  * arrives, so that the body is not kept. The credential is looked up when the
  * request is complete.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "access/api_key.h"
 #include "access/client_address.h"
 #include "access/credential.h"
@@ -14,15 +17,43 @@
 #include "access/origin.h"
 #include "access/rate_limit.h"
 #include "access/refusal.h"
+#include "common/log.h"
 #include "common/settings.h"
+
+/* Reads the settings. Returns what is wrong with them, or NULL. */
+static const char *
+read_settings(void)
+{
+	const char *problem = rights_read();
+
+	if (problem == NULL)
+		problem = origins_read();
+	return problem ? problem : client_addresses_read();
+}
 
 void
 gate_open(const Endpoint *endpoints, int count)
 {
+	const char *problem;
+
 	exposure_check(endpoints, count);
-	rights_open();
-	origins_open();
-	client_addresses_open();
+	problem = read_settings();
+	if (problem)
+	{
+		fprintf(stderr, "chatd: %s\n", problem);
+		exit(2);
+	}
+}
+
+void
+gate_reload(void)
+{
+	if (settings_reload(read_settings))
+		log_event("the settings were read again");
+	else
+		read_settings();
+	facts_expire();
+	rate_limits_reset();
 }
 
 void

@@ -14,6 +14,12 @@
  */
 extern void gate_open(const Endpoint *endpoints, int count);
 
+/*
+ * At SIGHUP: reads the settings again that need no restart, and forgets what is known of
+ * credentials, and what callers have left of their limits.
+ */
+extern void gate_reload(void);
+
 /* The admit function of a service, see router.h. */
 extern void gate_admit(Request *request);
 

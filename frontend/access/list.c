@@ -3,15 +3,16 @@
  *		Settings that are lists, separated by commas.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "access/list.h"
 
-void
+const char *
 list_each(const char *setting, const char *name, const char *wanted,
 		  bool (*take) (const char *element, size_t length))
 {
+	static char problem[256];
+
 	while (setting && *setting)
 	{
 		size_t		length;
@@ -20,9 +21,10 @@ list_each(const char *setting, const char *name, const char *wanted,
 		length = strcspn(setting, " ,");
 		if (length > 0 && !take(setting, length))
 		{
-			fprintf(stderr, "chatd: --%s: %.*s is not %s\n", name, (int) length, setting, wanted);
-			exit(2);
+			snprintf(problem, sizeof(problem), "--%s: %.*s is not %s", name, (int) length, setting, wanted);
+			return problem;
 		}
 		setting += length;
 	}
+	return NULL;
 }

@@ -10,10 +10,10 @@
 
 /*
  * Calls take with each element of a setting, without surrounding white space;
- * NULL is an empty list. If take refuses an element, exits with a message that
- * names the setting.
+ * NULL is an empty list. If take refuses an element, returns a message that
+ * names the setting, which is valid until the next call; else NULL.
  */
-extern void list_each(const char *setting, const char *name, const char *wanted,
-					  bool (*take) (const char *element, size_t length));
+extern const char *list_each(const char *setting, const char *name, const char *wanted,
+							 bool (*take) (const char *element, size_t length));
 
 #endif

@@ -22,8 +22,8 @@
 #include "common/settings.h"
 #include "http/response.h"
 
-#define ALLOWED_HEADERS "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID"
-#define EXPOSED_HEADERS "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
+#define ALLOWED_HEADERS "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
+#define EXPOSED_HEADERS "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 #define PREFLIGHT_SECONDS "600"
 
 /* Returns whether a text is scheme://host[:port], and nothing else. */
@@ -49,11 +49,12 @@ is_host_name(const char *element, size_t length)
 	return true;
 }
 
-void
-origins_open(void)
+const char *
+origins_read(void)
 {
-	list_each(settings.origins, "origins", "an origin such as https://shop.example", is_origin);
-	list_each(settings.hosts, "hosts", "the name of a host", is_host_name);
+	const char *problem = list_each(settings.origins, "origins", "an origin such as https://shop.example", is_origin);
+
+	return problem ? problem : list_each(settings.hosts, "hosts", "the name of a host", is_host_name);
 }
 
 /* Returns whether a list has an element, regardless of letter case. */

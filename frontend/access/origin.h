@@ -7,8 +7,8 @@
 
 #include "http/request.h"
 
-/* Reads the settings; exits if one is invalid. */
-extern void origins_open(void);
+/* Reads the settings. Returns what is wrong with them, or NULL. */
+extern const char *origins_read(void);
 
 /* Returns whether the origin of a request is allowed. If not, responds. */
 extern bool origin_admits(Request *request);

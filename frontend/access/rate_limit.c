@@ -116,6 +116,12 @@ bucket_of(const Policy *policy, uint64_t caller)
 	return place;
 }
 
+void
+rate_limits_reset(void)
+{
+	memset(buckets, 0, sizeof(buckets));
+}
+
 /* Remembers how much is left, for the response. */
 static void
 note(Visit *visit, const Policy *policy, Kind kind, double level)

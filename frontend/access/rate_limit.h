@@ -25,6 +25,9 @@ extern bool rate_limit_admits_items(Visit *visit);
 /* Returns whether the owner of the credential may send this request. If not, responds with 429 or 413. */
 extern bool rate_limit_admits_grant(Visit *visit);
 
+/* Fills all buckets anew. */
+extern void rate_limits_reset(void);
+
 /* Adds the headers that say how much is left. */
 extern void rate_limit_complete(Visit *visit);
 

@@ -8,8 +8,6 @@
  * table needs a key of scope admin that is bound to no application.
  */
 #include <openssl/crypto.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "access/rights.h"
@@ -20,20 +18,31 @@ static const Right rights[] = {
 	{"GET", "/", SCOPE_NONE, REACH_CHAT, 0},
 	{"GET", "/healthz", SCOPE_NONE, REACH_CHAT, 0},
 	{"GET", "/readyz", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/console", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/status", SCOPE_ADMIN, REACH_SERVER, 0},
+	{"GET", "/openapi.json", SCOPE_NONE, REACH_CHAT, 0},
+	{"GET", "/metrics", SCOPE_READ, REACH_SERVER, 0},
 	{"GET", "/applications", SCOPE_READ, REACH_KEYS, 0},
 	{"POST", "/applications", SCOPE_ADMIN, REACH_SERVER, 0},
 	{"GET", "/applications/{token}", SCOPE_READ, REACH_APPLICATION, 0},
 	{"POST", "/applications/{token}/tickets", SCOPE_READ, REACH_CHAT, 0},
 	{"POST", "/applications/{token}/messages", SCOPE_WRITE, REACH_APPLICATION, 1},
 	{"GET", "/applications/{token}/messages/search", SCOPE_READ, REACH_APPLICATION, 0},
+	{"GET", "/applications/{token}/stream", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/cursors/{reader}", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats", SCOPE_READ, REACH_APPLICATION, 0},
 	{"POST", "/applications/{token}/chats", SCOPE_WRITE, REACH_KEYS, 0},
 	{"GET", "/applications/{token}/chats/{chat}", SCOPE_READ, REACH_CHAT, 0},
 	{"DELETE", "/applications/{token}/chats/{chat}", SCOPE_ADMIN, REACH_KEYS, 0},
+	{"GET", "/applications/{token}/chats/{chat}/cursors", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/chats/{chat}/cursors/{reader}", SCOPE_READ, REACH_CHAT, 0},
+	{"PUT", "/applications/{token}/chats/{chat}/cursors/{reader}", SCOPE_WRITE, REACH_CHAT, 0},
+	{"POST", "/applications/{token}/chats/{chat}/import", SCOPE_ADMIN, REACH_KEYS, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages", SCOPE_READ, REACH_CHAT, 0},
 	{"POST", "/applications/{token}/chats/{chat}/messages", SCOPE_WRITE, REACH_CHAT, 1},
 	{"GET", "/applications/{token}/chats/{chat}/messages/search", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats/{chat}/messages/changes", SCOPE_READ, REACH_CHAT, 0},
+	{"GET", "/applications/{token}/chats/{chat}/messages/stream", SCOPE_READ, REACH_CHAT, 0},
 	{"GET", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_READ, REACH_CHAT, 0},
 	{"PATCH", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 1},
 	{"DELETE", "/applications/{token}/chats/{chat}/messages/{message}", SCOPE_WRITE, REACH_CHAT, 0},
@@ -43,15 +52,13 @@ static const Right all_there_is = {"", "", SCOPE_ADMIN, REACH_SERVER, 0};
 
 static Scope trusted;			/* the scope that a token in the path gives */
 
-void
-rights_open(void)
+const char *
+rights_read(void)
 {
 	trusted = settings.trust_tokens ? scope_parse(settings.trust_tokens) : SCOPE_NONE;
 	if (settings.trust_tokens && (trusted == SCOPE_NONE || trusted == SCOPE_ADMIN))
-	{
-		fprintf(stderr, "chatd: --trust-tokens must be read or write\n");
-		exit(2);
-	}
+		return "--trust-tokens must be read or write";
+	return NULL;
 }
 
 const Right *

@@ -46,7 +46,7 @@ extern bool right_allows(const Right *right, const Grant *grant, const Text *app
  */
 extern bool right_trusts_token(const Right *right);
 
-/* Reads the setting; exits if it is invalid. */
-extern void rights_open(void);
+/* Reads --trust-tokens. Returns what is wrong with it, or NULL. */
+extern const char *rights_read(void);
 
 #endif

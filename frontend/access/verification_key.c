@@ -125,15 +125,30 @@ read_key(const Rows *rows)
 
 static const FactType key_type = {GET_VERIFICATION_KEYS, read_key, verification_key_free};
 
+static void
+ask(const Digest *name, const char *token, size_t length, const char *kid, FactWaiter *waiter)
+{
+	fact_ask(&key_type, name, &(FactParameters) {
+		.first = token, .first_length = length, .second = kid, .second_length = strlen(kid)
+	}, waiter);
+}
+
 void
 verification_key_ask(const char *token, size_t length, const char *kid, FactWaiter *waiter)
 {
 	Digest		name = digest_of_two(token, length, kid, strlen(kid));
 
 	if (!fact_tell(&key_type, &name, waiter))
-		fact_ask(&key_type, &name, &(FactParameters) {
-			.first = token, .first_length = length, .second = kid, .second_length = strlen(kid)
-		}, waiter);
+		ask(&name, token, length, kid, waiter);
+}
+
+void
+verification_key_ask_again(const Grant *grant, FactWaiter *waiter)
+{
+	size_t		length = strlen(grant->token);
+	Digest		name = digest_of_two(grant->token, length, grant->kid, strlen(grant->kid));
+
+	ask(&name, grant->token, length, grant->kid, waiter);
 }
 
 int

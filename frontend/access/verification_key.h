@@ -6,6 +6,7 @@
 #define CHATD_VERIFICATION_KEY_H
 
 #include "access/fact.h"
+#include "access/grant.h"
 
 typedef struct VerificationKey VerificationKey;
 
@@ -14,6 +15,9 @@ typedef struct VerificationKey VerificationKey;
  * a VerificationKey, or NULL.
  */
 extern void verification_key_ask(const char *token, size_t length, const char *kid, FactWaiter *waiter);
+
+/* Asks the database for the key that verified the token of a grant, whatever is cached. */
+extern void verification_key_ask_again(const Grant *grant, FactWaiter *waiter);
 
 /* Returns the id of the application of a key. */
 extern int	verification_key_application(const VerificationKey *key);

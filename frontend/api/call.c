@@ -18,7 +18,7 @@ call_of(Request *request)
 	return (Call *) request;
 }
 
-static Call *
+Call *
 call_of_query(Query *query)
 {
 	return (Call *) ((char *) query - offsetof(Call, query));
@@ -30,6 +30,8 @@ call_release(Request *request)
 	free(call_of(request)->page.search.bytes);
 	free(call_of(request)->page.sender.bytes);
 	free(call_of(request)->ticket_content);
+	free(call_of(request)->after_reader.bytes);
+	free(call_of(request)->own_chats);
 	if (call_of(request)->release)
 		call_of(request)->release(request);
 	visit_release(request);
@@ -103,7 +105,7 @@ on_failure(Query *query, const Failure *failure)
 	{
 		Problem		problem;
 
-		problem_of(failure, &problem);
+		problem_of(failure, request, &problem);
 		respond_problem(request, &problem);
 	}
 }
@@ -119,6 +121,7 @@ call_begin(Request *request, StatementId statement,
 		.statement = statement,
 		.max_rows = 1,
 		.since = request->started_at,
+		.label = request->id.text,
 		.waiting = request->share ? &request->share->queued : NULL,
 		.succeeded = on_success,
 		.failed = on_failure,

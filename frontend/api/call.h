@@ -37,8 +37,13 @@ typedef struct Call
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
 	Page		page;			/* of a list */
+	struct Following *following;	/* of a stream, else NULL */
+	int			application;	/* its id, where chats are followed */
+	Text		after_reader;	/* of a list of cursors */
+	char	   *own_chats;		/* of a user, as an array of PostgreSQL; NULL: all, or no user's */
 	char		key[KEY_LENGTH_MAX + 1];	/* that it is executed once by; see request_header.h */
 	struct MessageItems *items; /* that it creates; NULL: not many */
+	struct Import *import;		/* that it makes; NULL: none */
 	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */
@@ -49,6 +54,9 @@ typedef struct Call
 
 /* The call that a request belongs to. */
 extern Call *call_of(Request *request);
+
+/* The call that a query belongs to. */
+extern Call *call_of_query(Query *query);
 
 /* Frees what belongs to the call and not to the request. */
 extern void call_release(Request *request);

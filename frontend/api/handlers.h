@@ -43,6 +43,9 @@ extern void messages_create_any(Request *request);
 /* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);
 
+/* POST .../import: takes messages from elsewhere as they are. */
+extern void messages_import(Request *request);
+
 /* GET .../messages/changes: what came after a position of a chat. */
 extern void changes_list(Request *request);
 
@@ -64,7 +67,37 @@ extern void ticket_create(Request *request);
 /* GET /healthz: whether chatd is alive. */
 extern void health_show(Request *request);
 
+/* GET /console: a page to try chatd, and to look at it. */
+extern void console_show(Request *request);
+
+/* GET /status: the state of everything, and what is wrong. */
+extern void status_show(Request *request);
+
+/* GET /openapi.json: the description of the API. */
+extern void description_show(Request *request);
+
+/* GET /metrics: figures for monitoring. */
+extern void metrics_show(Request *request);
+
 /* GET /readyz: whether chatd can serve; 503 with the reason if not. */
 extern void readiness_show(Request *request);
+
+/* PUT .../chats/{chat}/cursors/{reader}: moves a reader's cursor. */
+extern void cursor_set(Request *request);
+
+/* GET .../chats/{chat}/cursors/{reader}: a reader's cursor. */
+extern void cursor_show(Request *request);
+
+/* GET .../chats/{chat}/cursors: a page of those who have read the chat, and how far. */
+extern void cursors_list(Request *request);
+
+/* GET /applications/{token}/cursors/{reader}: a page of a reader's chats, with what is unread. */
+extern void unread_list(Request *request);
+
+/* GET .../messages/stream: a stream of the changes of a chat. */
+extern void chat_stream(Request *request);
+
+/* GET /applications/{token}/stream: a stream of the changes of chats of an application. */
+extern void application_stream(Request *request);
 
 #endif

@@ -180,7 +180,7 @@ on_failure(Query *query, const Failure *failure)
 			.status = MHD_HTTP_UNPROCESSABLE_CONTENT, .field = new_message_unstorable_field(query), .text = UNSTORABLE_TEXT
 		};
 	else
-		problem_of(failure, &problem);
+		problem_of(failure, item->request, &problem);
 	snprintf(items->error, sizeof(items->error), "%s", problem.text);
 	problem_write(&item->outcome, &problem);
 	take_outcome(item, problem.status);
@@ -196,6 +196,7 @@ read_item(Request *request, Fields *fields, NewMessageTerms terms, Item *item, Q
 	item->query = (Query) {
 		.statement = CREATE_MESSAGES,
 		.since = request->started_at,
+		.label = request->id.text,
 		.waiting = request->share ? &request->share->queued : NULL,
 		.succeeded = on_success,
 		.failed = on_failure
@@ -274,7 +275,7 @@ refuse_others(Request *request, QueryQueue *valid)
 		Json	   *outcome = &item_of(query)->outcome;
 		Problem		problem;
 
-		problem_of(&(Failure) {.sqlstate = NOT_ALONE}, &problem);
+		problem_of(&(Failure) {.sqlstate = NOT_ALONE}, request, &problem);
 		problem_write(outcome, &problem);
 		json_close(outcome, '}');
 	}

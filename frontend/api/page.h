@@ -34,6 +34,7 @@ typedef struct Page
 	Place		before;
 	bool		limit_given;
 	int			revision;		/* of changes: that of the position after */
+	int			wait;			/* of changes: for them, at most, s */
 	Text		search;			/* the text to search for; NULL if not given */
 	Text		sender;			/* of the messages that are wanted; NULL: of any */
 	bool		deleted;		/* deleted messages are wanted, too */

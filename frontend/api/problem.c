@@ -27,7 +27,7 @@ predicate_of(const char *message, const char *field)
 static bool
 is_invalid_field(const char *sqlstate)
 {
-	static const char *const states[] = {"23505", "23502", "22001", "22003", "23514", "54000"};
+	static const char *const states[] = {"23505", "23502", "22001", "22003", "22008", "23514", "54000"};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(sqlstate, states[i]) == 0)
@@ -37,7 +37,7 @@ is_invalid_field(const char *sqlstate)
 
 /* What is told of an error that is no field's. */
 static void
-take_error(const Failure *failure, Problem *problem)
+take_error(const Failure *failure, const Request *request, Problem *problem)
 {
 	const char *sqlstate = failure->sqlstate;
 
@@ -48,7 +48,7 @@ take_error(const Failure *failure, Problem *problem)
 		problem->text = failure->message;
 		return;
 	}
-	log_event("database: error %s: %s", sqlstate, failure->message);
+	log_event("database: error %s: %s, in request %s", sqlstate, failure->message, request->id.text);
 	/* A user's constraint: its name and its table's are not for clients. */
 	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
 	{
@@ -61,6 +61,11 @@ take_error(const Failure *failure, Problem *problem)
 				 failure->hint ? " " : "", failure->hint ? failure->hint : "");
 		problem->text = problem->composed;
 	}
+	else if (strcmp(sqlstate, NOT_ALLOWED) == 0)
+	{
+		problem->status = MHD_HTTP_FORBIDDEN;
+		problem->text = "The role that chatd logs in with may not do this.";
+	}
 	else if (strcmp(sqlstate, "25006") == 0)
 		problem->text = "The database is read-only.";
 	else
@@ -68,7 +73,7 @@ take_error(const Failure *failure, Problem *problem)
 }
 
 void
-problem_of(const Failure *failure, Problem *problem)
+problem_of(const Failure *failure, const Request *request, Problem *problem)
 {
 	problem->status = MHD_HTTP_SERVICE_UNAVAILABLE;
 	problem->field = NULL;
@@ -102,7 +107,7 @@ problem_of(const Failure *failure, Problem *problem)
 		problem->text = "Not created, since another was refused.";
 	}
 	else
-		take_error(failure, problem);
+		take_error(failure, request, problem);
 }
 
 /* Writes the members of an error that is no field's. */

@@ -19,10 +19,10 @@ typedef struct Problem
 } Problem;
 
 /*
- * Finds out what is to be told of a failure, and logs it if it is not the client's doing. The
+ * Finds out what is to be told of a failure, and logs it, with the request, if it is not the client's doing. The
  * texts are valid as long as the failure's.
  */
-extern void problem_of(const Failure *failure, Problem *problem);
+extern void problem_of(const Failure *failure, const Request *request, Problem *problem);
 
 /* Responds with a problem. */
 extern void respond_problem(Request *request, const Problem *problem);

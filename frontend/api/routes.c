@@ -7,6 +7,7 @@
 #include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/metrics.h"
 #include "api/routes.h"
 #include "common/settings.h"
 #include "http/response.h"
@@ -15,8 +16,12 @@ static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
 static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", NULL};
+static const char *const imported_fields[] = {
+	"number", "body", "created_at", "sender", "metadata", "edited_at", "deleted_at", "revision", "key", NULL
+};
 static const char *const changed_fields[] = {"body", "metadata", NULL};
 static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
+static const char *const cursor_fields[] = {"number", "back", NULL};
 
 static void index_show(Request *request);
 
@@ -28,24 +33,51 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/messages", .post = messages_create_any, .fields = any_message_fields,
 	.takes_items = true},
 	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
+	{.pattern = "/applications/{token}/stream", .get = application_stream, .events = true},
+	{.pattern = "/applications/{token}/cursors/{reader}", .get = unread_list},
 	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
 	{.pattern = "/applications/{token}/chats/{chat}", .get = chat_show, .delete = chat_delete},
+	{.pattern = "/applications/{token}/chats/{chat}/cursors", .get = cursors_list},
+	{.pattern = "/applications/{token}/chats/{chat}/cursors/{reader}", .get = cursor_show, .put = cursor_set,
+	.fields = cursor_fields},
+	{.pattern = "/applications/{token}/chats/{chat}/import", .post = messages_import, .fields = imported_fields,
+	.takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,
 	.fields = message_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/search", .get = messages_search},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/changes", .get = changes_list},
+	{.pattern = "/applications/{token}/chats/{chat}/messages/stream", .get = chat_stream, .events = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages/{message}", .get = message_show,
 	.patch = message_update, .delete = message_delete, .fields = changed_fields},
 	{.pattern = "/healthz", .get = health_show},
 	{.pattern = "/readyz", .get = readiness_show},
+	{.pattern = "/console", .get = console_show},
+	{.pattern = "/status", .get = status_show},
+	{.pattern = "/openapi.json", .get = description_show},
+	{.pattern = "/metrics", .get = metrics_show},
 };
 
-/* GET /: lists the paths. */
+_Static_assert(sizeof(routes) / sizeof(routes[0]) < FIGURE_NO_ROUTE, "there are more routes than figures");
+
+void
+routes_name(const char *names[FIGURE_ROUTES])
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		names[i] = routes[i].pattern;
+}
+
+/* GET /: lists the paths; a browser gets the console. */
 static void
 index_show(Request *request)
 {
 	Json		json = {0};
 
+	if (request->headers.accept && strstr(request->headers.accept, "text/html"))
+	{
+		console_show(request);
+		response_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
+		return;
+	}
 	json_open(&json, '{');
 	json_member_text(&json, "name", "chatd", strlen("chatd"));
 	json_member_text(&json, "version", CHATD_VERSION, strlen(CHATD_VERSION));
@@ -56,6 +88,7 @@ index_show(Request *request)
 	json_close(&json, ']');
 	json_close(&json, '}');
 	respond_json(request, MHD_HTTP_OK, &json);
+	response_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
 }
 
 const Service api_service = {

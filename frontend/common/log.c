@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,33 +76,49 @@ append_printable(char *line, size_t used, const char *text)
 }
 
 void
+log_time(char time[LOG_TIME_SIZE])
+{
+	struct timespec now;
+	struct tm	utc;
+	size_t		length;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	length = strftime(time, LOG_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(time + length, LOG_TIME_SIZE - length, ".%03uZ", (unsigned) (now.tv_nsec / 1000000) % 1000);
+}
+
+void
+log_line(const char *line)
+{
+	struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
+	struct iovec parts[2] = {{(char *) line, strlen(line)}, {"\n", 1}};
+
+	/*
+	 * A log that cannot be written must not stop the service, nor a pipe that nobody reads block
+	 * it: one that is ready takes this much at once.
+	 */
+	if (poll(&output, 1, 0) > 0 && writev(STDERR_FILENO, parts, 2) < 0)
+		return;
+}
+
+void
 log_event(const char *format,...)
 {
 	char		line[LINE_SIZE];
 	char		text[LINE_SIZE];
-	struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
-	struct timespec now;
-	struct tm	utc;
+	char		time[LOG_TIME_SIZE];
 	size_t		length;
 	va_list		arguments;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	length = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &utc);
-	length += snprintf(line + length, sizeof(line) - length, ".%03ldZ chatd[%d] ",
-					   now.tv_nsec / 1000000, (int) getpid());
+	log_time(time);
+	length = snprintf(line, sizeof(line), "%s chatd[%d] ", time, (int) getpid());
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	length = append_printable(line, length, text);
 	while (length > 0 && line[length - 1] == ' ')
 		length--;
-	line[length++] = '\n';
-
-	/*
-	 * A log that cannot be written must not stop the service, nor a pipe that nobody reads block
-	 * it: one that is ready takes this much at once.
-	 */
-	if (poll(&output, 1, 0) > 0 && write(STDERR_FILENO, line, length) < 0)
-		return;
+	line[length] = '\0';
+	log_line(line);
 }

@@ -60,6 +60,15 @@ loop_now(void)
 	return now;
 }
 
+uint64_t
+loop_clock(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t) time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 void
 loop_watch(Watcher *watcher, int fd, uint32_t events)
 {

@@ -47,6 +47,9 @@ extern void loop_arm(Timer *timer, uint64_t due);
 /* The time at which the current iteration began. */
 extern uint64_t loop_now(void);
 
+/* The time now, in microseconds, of a clock that never stands still: for measuring. */
+extern uint64_t loop_clock(void);
+
 /*
  * Begins an iteration: waits for events, without blocking if busy, and calls the
  * watchers that are ready. At least one timer has to be armed.

@@ -8,13 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/settings.h"
+#include "common/settings_file.h"
 
 Settings	settings = {
 	.listen = "127.0.0.1",
 	.port = 8080,
 	.loops = 1,
 	.max_connections = 4096,
+	.max_streams = 10000,
 	.max_queue = 4096,
 	.max_body = 512 * 1024,
 	.writers = 2,
@@ -37,46 +40,53 @@ typedef struct Setting
 	int		   *number;
 	int			min;
 	int			max;
+	bool		reloads;		/* at SIGHUP */
 } Setting;
 
 static const Setting table[] = {
-	{"listen", "CHATD_LISTEN", "ADDRESS,...", "addresses to listen on, IPv4 or IPv6, with or without a port; paths of sockets", &settings.listen, NULL, 0, 0},
-	{"port", "CHATD_PORT", "PORT", "port to listen on, 0 for any free one", NULL, &settings.port, 0, 65535},
-	{"loops", "CHATD_LOOPS", "N", "processes that share the port", NULL, &settings.loops, 1, 256},
-	{"share-port", "CHATD_SHARE_PORT", NULL, "share the port with other chatd", NULL, &settings.share_port, 0, 1},
-	{"database", "CHATD_DATABASE", "CONNINFO", "libpq connection string or URI", &settings.database, NULL, 0, 0},
-	{"writers", "CHATD_WRITERS", "N", "database connections for writes, per loop", NULL, &settings.writers, 1, 16},
-	{"readers", "CHATD_READERS", "N", "database connections for reads, per loop", NULL, &settings.readers, 1, 16},
-	{"searchers", "CHATD_SEARCHERS", "N", "database connections for searches, per loop", NULL, &settings.searchers, 1, 16},
-	{"max-connections", "CHATD_MAX_CONNECTIONS", "N", "connections of clients, per loop", NULL, &settings.max_connections, 1, 100000},
-	{"max-queue", "CHATD_MAX_QUEUE", "N", "requests that may wait for the database, per loop", NULL, &settings.max_queue, 1, 1000000},
-	{"max-body", "CHATD_MAX_BODY", "BYTES", "largest body of a request", NULL, &settings.max_body, 1024, 16 * 1024 * 1024},
-	{"idle-timeout", "CHATD_IDLE_TIMEOUT", "SECONDS", "closes a connection without a request", NULL, &settings.idle_timeout, 1, 86400},
-	{"request-timeout", "CHATD_REQUEST_TIMEOUT", "SECONDS", "for receiving a request whole, and for waiting in the queue", NULL, &settings.request_timeout, 1, 3600},
-	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600},
-	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600},
-	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1},
-	{"require-keys", "CHATD_REQUIRE_KEYS", NULL, "refuse requests without a key or a token that an application signed", NULL, &settings.require_keys, 0, 1},
-	{"open", "CHATD_OPEN", NULL, "serve everybody, without keys, on an address that is not loopback", NULL, &settings.open, 0, 1},
-	{"trust-tokens", "CHATD_TRUST_TOKENS", "read|write", "scope of an application's token in the path, with keys required", &settings.trust_tokens, NULL, 0, 0},
-	{"origins", "CHATD_ORIGINS", "ORIGIN,...", "origins of web pages that may call, such as https://shop.example", &settings.origins, NULL, 0, 0},
-	{"hosts", "CHATD_HOSTS", "NAME,...", "host names for requests without a key, besides localhost", &settings.hosts, NULL, 0, 0},
-	{"trusted-proxies", "CHATD_TRUSTED_PROXIES", "ADDRESS,...", "gateways whose X-Forwarded-For is trusted, such as 10.0.0.0/8", &settings.trusted_proxies, NULL, 0, 0},
-	{"key-requests", "CHATD_KEY_REQUESTS", "N", "requests per second of a key, 0 for no limit; this and the following per loop", NULL, &settings.key_requests, 0, 1000000},
-	{"key-messages", "CHATD_KEY_MESSAGES", "N", "messages per second of a key", NULL, &settings.key_messages, 0, 1000000},
-	{"user-requests", "CHATD_USER_REQUESTS", "N", "requests per second of a user", NULL, &settings.user_requests, 0, 1000000},
-	{"user-messages", "CHATD_USER_MESSAGES", "N", "messages per second of a user", NULL, &settings.user_messages, 0, 1000000},
-	{"address-requests", "CHATD_ADDRESS_REQUESTS", "N", "requests per second of an address", NULL, &settings.address_requests, 0, 1000000},
-	{"address-messages", "CHATD_ADDRESS_MESSAGES", "N", "messages per second of an address", NULL, &settings.address_messages, 0, 1000000},
+	{"settings", "CHATD_SETTINGS", "FILE", "a file of settings, NAME = VALUE in each line, named as the flags", &settings.file, NULL, 0, 0, false},
+	{"listen", "CHATD_LISTEN", "ADDRESS,...", "addresses to listen on, IPv4 or IPv6, with or without a port; paths of sockets", &settings.listen, NULL, 0, 0, false},
+	{"port", "CHATD_PORT", "PORT", "port to listen on, 0 for any free one", NULL, &settings.port, 0, 65535, false},
+	{"loops", "CHATD_LOOPS", "N", "processes that share the port", NULL, &settings.loops, 1, 256, false},
+	{"share-port", "CHATD_SHARE_PORT", NULL, "share the port with other chatd", NULL, &settings.share_port, 0, 1, false},
+	{"database", "CHATD_DATABASE", "CONNINFO", "libpq connection string or URI", &settings.database, NULL, 0, 0, false},
+	{"writers", "CHATD_WRITERS", "N", "database connections for writes, per loop", NULL, &settings.writers, 1, 16, false},
+	{"readers", "CHATD_READERS", "N", "database connections for reads, per loop", NULL, &settings.readers, 1, 16, false},
+	{"searchers", "CHATD_SEARCHERS", "N", "database connections for searches, per loop", NULL, &settings.searchers, 1, 16, false},
+	{"max-connections", "CHATD_MAX_CONNECTIONS", "N", "connections of clients, per loop", NULL, &settings.max_connections, 1, 100000, false},
+	{"max-streams", "CHATD_MAX_STREAMS", "N", "streams of clients, per loop", NULL, &settings.max_streams, 1, 100000, false},
+	{"max-queue", "CHATD_MAX_QUEUE", "N", "requests that may wait for the database, per loop", NULL, &settings.max_queue, 1, 1000000, false},
+	{"max-body", "CHATD_MAX_BODY", "BYTES", "largest body of a request", NULL, &settings.max_body, 1024, 16 * 1024 * 1024, false},
+	{"idle-timeout", "CHATD_IDLE_TIMEOUT", "SECONDS", "closes a connection without a request", NULL, &settings.idle_timeout, 1, 86400, false},
+	{"request-timeout", "CHATD_REQUEST_TIMEOUT", "SECONDS", "for receiving a request whole, and for waiting in the queue", NULL, &settings.request_timeout, 1, 3600, false},
+	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600, false},
+	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600, false},
+	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1, true},
+	{"access-log-json", "CHATD_ACCESS_LOG_JSON", NULL, "log each request as a line of JSON", NULL, &settings.access_log_json, 0, 1, true},
+	{"require-keys", "CHATD_REQUIRE_KEYS", NULL, "refuse requests without a key or a token that an application signed", NULL, &settings.require_keys, 0, 1, false},
+	{"open", "CHATD_OPEN", NULL, "serve everybody, without keys, on an address that is not loopback", NULL, &settings.open, 0, 1, false},
+	{"trust-tokens", "CHATD_TRUST_TOKENS", "read|write", "scope of an application's token in the path, with keys required", &settings.trust_tokens, NULL, 0, 0, true},
+	{"origins", "CHATD_ORIGINS", "ORIGIN,...", "origins of web pages that may call, such as https://shop.example", &settings.origins, NULL, 0, 0, true},
+	{"hosts", "CHATD_HOSTS", "NAME,...", "host names for requests without a key, besides localhost", &settings.hosts, NULL, 0, 0, true},
+	{"trusted-proxies", "CHATD_TRUSTED_PROXIES", "ADDRESS,...", "gateways whose X-Forwarded-For is trusted, such as 10.0.0.0/8", &settings.trusted_proxies, NULL, 0, 0, true},
+	{"key-requests", "CHATD_KEY_REQUESTS", "N", "requests per second of a key, 0 for no limit; this and the following per loop", NULL, &settings.key_requests, 0, 1000000, true},
+	{"key-messages", "CHATD_KEY_MESSAGES", "N", "messages per second of a key", NULL, &settings.key_messages, 0, 1000000, true},
+	{"key-streams", "CHATD_KEY_STREAMS", "N", "streams of a key at a time", NULL, &settings.key_streams, 0, 100000, true},
+	{"user-requests", "CHATD_USER_REQUESTS", "N", "requests per second of a user", NULL, &settings.user_requests, 0, 1000000, true},
+	{"user-messages", "CHATD_USER_MESSAGES", "N", "messages per second of a user", NULL, &settings.user_messages, 0, 1000000, true},
+	{"user-streams", "CHATD_USER_STREAMS", "N", "streams of a user at a time", NULL, &settings.user_streams, 0, 100000, true},
+	{"address-requests", "CHATD_ADDRESS_REQUESTS", "N", "requests per second of an address", NULL, &settings.address_requests, 0, 1000000, true},
+	{"address-messages", "CHATD_ADDRESS_MESSAGES", "N", "messages per second of an address", NULL, &settings.address_messages, 0, 1000000, true},
 };
 
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
+#define PROBLEM_SIZE 256
 
 static void
 print_help(void)
 {
 	printf("chatd serves pg_chat over HTTP.\n\nUsage: chatd [--FLAG VALUE]...\n\n"
-		   "A flag overrides its environment variable.\n\n");
+		   "A flag overrides its environment variable, which overrides the file of settings.\n\n");
 	for (size_t i = 0; i < TABLE_SIZE; i++)
 	{
 		const Setting *setting = &table[i];
@@ -97,9 +107,15 @@ print_help(void)
 	printf("What CONNINFO leaves open comes from libpq's variables (PGHOST, PGUSER,\n"
 		   "PGPASSFILE, PGSSLMODE and so on). A password on the command line can be seen\n"
 		   "by others: prefer a password file.\n\n"
-		   "SIGTERM and SIGINT answer what was accepted and then end chatd. New settings\n"
-		   "need a restart; SIGHUP is ignored.\n");
+		   "SIGTERM and SIGINT answer what was accepted and then end chatd. SIGHUP reads\n"
+		   "the file of settings again: those of the logs of requests, of who may call and of\n"
+		   "limits take effect. Others need a restart.\n");
 }
+
+static Settings defaults;		/* before anything was read */
+static bool given[TABLE_SIZE];	/* by a flag or the environment, which override the file */
+static bool reloading;
+static char *last_text;			/* of the file, as it was read again */
 
 static void
 fail(const char *source, const char *name, const char *message)
@@ -108,27 +124,38 @@ fail(const char *source, const char *name, const char *message)
 	exit(2);
 }
 
-/* Sets a setting; exits if the value is invalid. */
-static void
-set_value(const Setting *setting, const char *source, const char *name, const char *value)
+/* Sets a setting. Returns false, with a problem, if the value is invalid. */
+static bool
+set_value(const Setting *setting, const char *value, char *problem, size_t size)
 {
-	char		message[96];
 	char	   *end;
 	long		number;
 
 	if (setting->text)
 	{
 		*setting->text = value;
-		return;
+		return true;
 	}
 	errno = 0;
 	number = strtol(value, &end, 10);
 	if (errno || end == value || *end || number < setting->min || number > setting->max)
 	{
-		snprintf(message, sizeof(message), "must be an integer from %d to %d", setting->min, setting->max);
-		fail(source, name, message);
+		snprintf(problem, size, "must be an integer from %d to %d", setting->min, setting->max);
+		return false;
 	}
 	*setting->number = (int) number;
+	return true;
+}
+
+/* Sets a setting by a flag or the environment; exits if the value is invalid. */
+static void
+give_value(const Setting *setting, const char *source, const char *name, const char *value)
+{
+	char		problem[PROBLEM_SIZE];
+
+	if (!set_value(setting, value, problem, sizeof(problem)))
+		fail(source, name, problem);
+	given[setting - table] = true;
 }
 
 static const Setting *
@@ -140,15 +167,35 @@ find(const char *flag, size_t length)
 	return NULL;
 }
 
+/* Takes a line of the file. Returns false, with a problem, if it is invalid. */
+static bool
+take_line(const char *name, const char *value, char *problem, size_t size)
+{
+	const Setting *setting = find(name, strlen(name));
+	int			used = snprintf(problem, size, "%s ", name);
+
+	if (setting == NULL || setting->text == &settings.file)
+	{
+		snprintf(problem + used, size - used, "is no setting");
+		return false;
+	}
+	if (given[setting - table] || (reloading && !setting->reloads))
+		return true;
+	return set_value(setting, value, problem + used, size - used);
+}
+
 void
 settings_read(int argc, char **argv)
 {
+	char		problem[PROBLEM_SIZE];
+
+	defaults = settings;
 	for (size_t i = 0; i < TABLE_SIZE; i++)
 	{
 		const char *value = getenv(table[i].variable);
 
 		if (value && *value)
-			set_value(&table[i], "", table[i].variable, value);
+			give_value(&table[i], "", table[i].variable, value);
 	}
 	for (int i = 1; i < argc; i++)
 	{
@@ -173,12 +220,64 @@ settings_read(int argc, char **argv)
 		if (setting == NULL)
 			fail("", argv[i], "is not a flag; try --help");
 		if (*equals)
-			set_value(setting, "--", setting->flag, equals + 1);
+			give_value(setting, "--", setting->flag, equals + 1);
 		else if (setting->operand == NULL)
-			set_value(setting, "--", setting->flag, "1");
+			give_value(setting, "--", setting->flag, "1");
 		else if (i + 1 < argc)
-			set_value(setting, "--", setting->flag, argv[++i]);
+			give_value(setting, "--", setting->flag, argv[++i]);
 		else
 			fail("--", setting->flag, "needs a value");
 	}
+	if (settings.file == NULL)
+		return;
+	settings.file_text = settings_file_read(settings.file, take_line, problem, sizeof(problem));
+	if (settings.file_text == NULL)
+		fail(settings.file, ":", problem);
+}
+
+/* Puts the settings that can be read again back to what they are without the file. */
+static void
+forget_file(void)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+	{
+		const Setting *setting = &table[i];
+		const char *place = setting->text ? (const char *) setting->text : (const char *) setting->number;
+		const char *value = (const char *) &defaults + (place - (const char *) &settings);
+
+		if (given[i] || !setting->reloads)
+			continue;
+		if (setting->text)
+			*setting->text = *(const char *const *) value;
+		else
+			*setting->number = *(const int *) value;
+	}
+}
+
+bool
+settings_reload(const char *(*check) (void))
+{
+	Settings	old = settings;
+	char		problem[PROBLEM_SIZE];
+	const char *found = problem;
+	char	   *fresh = NULL;
+
+	if (settings.file)
+	{
+		forget_file();
+		reloading = true;
+		fresh = settings_file_read(settings.file, take_line, problem, sizeof(problem));
+	}
+	if (settings.file == NULL || fresh)
+		found = check();
+	if (found)
+	{
+		settings = old;
+		free(fresh);
+		log_event("the settings stay as they are: %s: %s", settings.file ? settings.file : "settings", found);
+		return false;
+	}
+	free(last_text);
+	last_text = fresh;
+	return true;
 }

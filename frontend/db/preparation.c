@@ -23,6 +23,7 @@
 #include "db/result.h"
 #include "db/statements.h"
 
+#define TEXT_OID 25				/* of the type text */
 #define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
 
 const char *const preparation_pooled =
@@ -49,6 +50,17 @@ static const char set_all[] =
 " JOIN (SELECT name FROM pg_catalog.pg_settings UNION ALL VALUES ('chatd.session')) AS s"
 " ON s.name OPERATOR(pg_catalog.=) w.name WHERE w.value IS NOT NULL OFFSET 0) AS settings";
 
+/* Sends a statement to be prepared, with one more parameter than its text names, see queries_label(). */
+static bool
+send_prepare(PGconn *connection, const Statement *statement)
+{
+	Oid			types[PARAMETERS_MAX + 1] = {0};
+	int			count = statement_parameters(statement);
+
+	types[count] = TEXT_OID;
+	return PQsendPrepare(connection, statement->name, statement->text, count + 1, types) == 1;
+}
+
 bool
 preparation_send(PGconn *connection, bool writes)
 {
@@ -74,7 +86,7 @@ preparation_send(PGconn *connection, bool writes)
 	if (!PQsendQueryParams(connection, "SELECT FROM chat.get_application(''::text)", 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
-		if (!PQsendPrepare(connection, statements[i].name, statements[i].text, 0, NULL))
+		if (!send_prepare(connection, &statements[i]))
 			return false;
 	return PQpipelineSync(connection) == 1;
 }

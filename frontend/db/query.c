@@ -3,6 +3,7 @@
  *		A query: one statement with its parameters and callbacks.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/loop.h"
@@ -10,6 +11,10 @@
 #include "db/availability.h"
 #include "db/query.h"
 #include "db/result.h"
+#include "metrics/figures.h"
+
+#define LABEL_PREFIX "X-Request-Id:"	/* the extension knows labels by it */
+#define MORE_SIZE sizeof(" and 1000000 more")
 
 void
 query_push(QueryQueue *queue, Query *query)
@@ -52,6 +57,7 @@ query_may_wait(const Query *query, int count, int others)
 void
 query_begin_wait(Query *query)
 {
+	query->queued_at = loop_clock();
 	if (query->waiting)
 		++* query->waiting;
 }
@@ -59,6 +65,7 @@ query_begin_wait(Query *query)
 void
 query_end_wait(Query *query)
 {
+	histogram_add(&figures->waits[query->pool], time_bounds, loop_clock() - query->queued_at);
 	if (query->waiting)
 		--* query->waiting;
 }
@@ -107,12 +114,46 @@ query_add_pair(Query *query, int first, int second)
 	query->values[query->count++] = (QueryValue) {.first = first, .number = first ? second : 0};
 }
 
+const char *
+queries_label(const Query *first, char label[LABEL_SIZE])
+{
+	size_t		used = strlen(LABEL_PREFIX);
+	int			left_out = 0;
+	const char *before = NULL;
+
+	memcpy(label, LABEL_PREFIX, used);
+	for (const Query *query = first; query; query = query->next)
+	{
+		size_t		length = query->label ? strlen(query->label) : 0;
+
+		/* Many may be of one request. */
+		if (length == 0 || query->label == before)
+			continue;
+		before = query->label;
+		if (used + 1 + length + MORE_SIZE >= LABEL_SIZE)
+		{
+			left_out++;
+			continue;
+		}
+		label[used++] = ' ';
+		memcpy(label + used, query->label, length);
+		used += length;
+	}
+	if (used == strlen(LABEL_PREFIX))
+		return NULL;
+	if (left_out > 0)
+		used += snprintf(label + used, MORE_SIZE, " and %d more", left_out);
+	label[used] = '\0';
+	return label;
+}
+
 void
 query_send(Session *session, Query *query,
 		   void (*done) (Operation *operation, const PGresult *result))
 {
 	char		numbers[QUERY_VALUES][sizeof("{2147483647,2147483647}")];
 	const char *values[QUERY_VALUES];
+	char		label[LABEL_SIZE];
 	Parameters	parameters = {.count = query->count, .values = values};
 
 	for (int i = 0; i < query->count; i++)
@@ -125,6 +166,9 @@ query_send(Session *session, Query *query,
 		else
 			snprintf(numbers[i], sizeof(numbers[i]), "%d", value->number);
 	}
+	query->next = NULL;
+	parameters.label = queries_label(query, label);
+	histogram_add(&figures->batches[session->pool], size_bounds, 1);
 	query->operation.done = done;
 	session_send(session, &query->operation, query->statement, &parameters);
 }

@@ -23,9 +23,11 @@
 #define NOT_ALONE "40000"		/* all or none were wanted, and another was refused */
 #define OTHER_REVISION "55000"	/* a message does not have the revision that it was to have */
 #define OTHER_SENDER "42501"	/* nor the sender */
+#define NOT_ALLOWED "42501"		/* chatd's role lacks the privilege */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
-#define QUERY_VALUES 8			/* the most parameters of a statement */
+#define QUERY_VALUES 9			/* the most parameters of a statement */
+#define LABEL_SIZE 512
 
 /* A parameter: a text, a number, or the array of two numbers. */
 typedef struct QueryValue
@@ -62,14 +64,15 @@ struct Query
 {
 	Operation	operation;
 	StatementId statement;
-	Pool		pool;			/* of a read */
+	Pool		pool;			/* of a read; POOL_WRITE: of a write */
 	int			count;
 	QueryValue	values[QUERY_VALUES];
-	QueryQueue	parts;			/* of CREATE_ALL_MESSAGES: the messages */
+	QueryQueue	parts;			/* of CREATE_ALL_MESSAGES and IMPORT_MESSAGES: the messages */
 	int			max_rows;		/* of a read's result */
 	bool		repeatable;		/* of a write: executed twice it has the same effect as once */
 	bool		repeated;		/* it may have been executed already */
 	uint64_t	since;			/* when its wait began, see queries_expire() */
+	const char *label;			/* what it is for, see queries_label(); or NULL */
 
 	/* The rows of the result, which are valid during the call. */
 	void		(*succeeded) (Query *query, const Rows *rows);
@@ -78,6 +81,7 @@ struct Query
 	void		(*failed) (Query *query, const Failure *failure);
 
 	Query	   *next;			/* in a queue or a batch */
+	uint64_t	queued_at;		/* by loop_clock() */
 
 	uint64_t	order;			/* see keyed_queue.c */
 	struct QueryKey *key;
@@ -100,10 +104,10 @@ extern Query *query_pop(QueryQueue *queue);
  */
 extern bool query_may_wait(const Query *query, int count, int others);
 
-/* Counts the query as waiting. */
+/* Counts the query as waiting from now on. */
 extern void query_begin_wait(Query *query);
 
-/* No longer counts the query as waiting. */
+/* No longer counts the query as waiting, and notes for how long it has. */
 extern void query_end_wait(Query *query);
 
 /* A hash of a text. */
@@ -123,6 +127,14 @@ extern void query_add_number_or_zero(Query *query, int number);
 
 /* Adds an array of two numbers as the next parameter; null if the first is 0. */
 extern void query_add_pair(Query *query, int first, int second);
+
+/*
+ * Writes the label of a statement for these queries, from the first on by their links: what it is
+ * for, as far as there is room. It is a parameter that no statement uses. If the statement
+ * fails, the extension adds it to what the server logs (request_label.c there); the server itself
+ * shows it with the parameters of slow statements. Returns label, or NULL if no query has one.
+ */
+extern const char *queries_label(const Query *first, char label[LABEL_SIZE]);
 
 /* Sends the query by itself; done is called with its operation and result. */
 extern void query_send(Session *session, Query *query,

@@ -33,6 +33,7 @@
 #include "db/parameters.h"
 #include "db/reads.h"
 #include "db/sessions.h"
+#include "metrics/figures.h"
 
 #define BATCH_QUERIES 200		/* in one call, at most */
 #define BATCH_ROWS 2000			/* in one call, at most, unless it is a single query */
@@ -235,7 +236,8 @@ batch_send(Session *session, Batch *batch)
 	int			lengths[QUERY_VALUES + 1];
 	int			formats[QUERY_VALUES + 1];
 	char		max_size[16];
-	Parameters	parameters = {first->count, values, lengths, formats, 0};
+	char		label[LABEL_SIZE];
+	Parameters	parameters = {first->count, values, lengths, formats, 0, queries_label(first, label)};
 	bool		complete = true;
 
 	for (int i = 0; i < first->count; i++)
@@ -263,6 +265,7 @@ batch_send(Session *session, Batch *batch)
 		values[parameters.count] = max_size;
 		formats[parameters.count++] = 0;
 	}
+	histogram_add(&figures->batches[POOL_READ], size_bounds, batch->queries.count);
 	if (complete)
 		session_send(session, &batch->operation, first->statement, &parameters);
 	else
@@ -320,6 +323,9 @@ reads_dispatch(void)
 		;
 	while (searches.count > 0 && dispatch_search())
 		;
+	figures->queued[QUEUE_OF_READS] = reads.count;
+	figures->queued[QUEUE_OF_LARGE_READS] = large_reads.count;
+	figures->queued[QUEUE_OF_SEARCHES] = searches.count;
 }
 
 void

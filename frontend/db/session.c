@@ -27,6 +27,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/settings.h"
+#include "metrics/figures.h"
 
 #define CONNECT_TIMEOUT 5000	/* for connecting or preparing, ms */
 #define ANSWER_GRACE 5000		/* beyond the statement timeout, ms */
@@ -37,6 +38,17 @@
 static unsigned generation;
 
 static void session_start(void *owner);
+
+/* Puts a session into a state, and counts that. */
+static void
+enter(Session *session, SessionState state)
+{
+	if (session->state == READY)
+		figures->disconnections[session->pool]++;
+	figures->sessions[session->pool][session->state]--;
+	figures->sessions[session->pool][state]++;
+	session->state = state;
+}
 
 /*
  * Closes the connection, ends the operations in flight, and schedules the next
@@ -54,7 +66,7 @@ session_down(Session *session, const char *what, const char *detail)
 	session->connection = NULL;
 	PQclear(session->result);
 	session->result = NULL;
-	session->state = DOWN;
+	enter(session, DOWN);
 	session->tried = true;
 	session->unsynced = session->broken = session->stale = false;
 	session->first = session->last = NULL;
@@ -101,7 +113,7 @@ session_take_preparation(Session *session, PGresult *result)
 		session->backend = preparation_backend(result);
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 	{
-		session->state = READY;
+		enter(session, READY);
 		session->generation = generation;
 		session->tried = true;
 		session->pause = PAUSE_FIRST;
@@ -126,6 +138,7 @@ session_finish_first(Session *session)
 	session->in_flight--;
 	session->large -= operation->large;
 	session->result = NULL;
+	histogram_add(&figures->statement_times[session->pool], time_bounds, loop_clock() - operation->sent_at);
 	if (result_is_stale(result))
 		session->stale = true;
 	operation->done(operation, result);
@@ -199,7 +212,7 @@ on_connected(void *owner, PGconn *connection)
 	}
 	PQsetNoticeProcessor(connection, log_notice, NULL);
 	loop_watch(&session->watcher, PQsocket(connection), EPOLLIN);
-	session->state = PREPARING;
+	enter(session, PREPARING);
 	session->since = loop_now();
 	if (!preparation_send(connection, session->pool == POOL_WRITE))
 		session->broken = true;
@@ -210,7 +223,7 @@ session_start(void *owner)
 {
 	Session    *session = owner;
 
-	session->state = CONNECTING;
+	enter(session, CONNECTING);
 	session->since = loop_now();
 	session->overdue = false;
 	if (!connector_start(&session->connector))
@@ -221,6 +234,7 @@ void
 session_open(Session *session, Pool pool)
 {
 	session->pool = pool;
+	figures->sessions[pool][session->state]++;
 	session->pause = PAUSE_FIRST;
 	session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
 	session->connector = (Connector) {.done = on_connected, .owner = session};
@@ -248,6 +262,26 @@ session_sync(Session *session)
 	session->unsynced = false;
 }
 
+/* Sends a statement with its label as the last parameter. Returns false if that failed. */
+static bool
+send_prepared(PGconn *connection, const char *name, const Parameters *parameters)
+{
+	const char *values[PARAMETERS_MAX + 1];
+	int			lengths[PARAMETERS_MAX + 1];
+	int			formats[PARAMETERS_MAX + 1];
+	int			count = parameters->count;
+
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = parameters->values[i];
+		lengths[i] = parameters->lengths ? parameters->lengths[i] : 0;
+		formats[i] = parameters->formats ? parameters->formats[i] : 0;
+	}
+	values[count] = parameters->label;
+	lengths[count] = formats[count] = 0;
+	return PQsendQueryPrepared(connection, name, count + 1, values, lengths, formats, parameters->result_format) == 1;
+}
+
 void
 session_send(Session *session, Operation *operation, StatementId statement,
 			 const Parameters *parameters)
@@ -256,6 +290,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 
 	operation->next = NULL;
 	operation->started_at = loop_now();
+	operation->sent_at = loop_clock();
 	if (alone)
 		session_sync(session);
 	if (session->last)
@@ -265,9 +300,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	session->last = operation;
 	session->in_flight++;
 	session->large += operation->large;
-	if (!PQsendQueryPrepared(session->connection, statements[statement].name, parameters->count,
-							 parameters->values, parameters->lengths, parameters->formats,
-							 parameters->result_format))
+	if (!send_prepared(session->connection, statements[statement].name, parameters))
 		session->broken = true;
 	session->unsynced = true;
 	if (alone)

@@ -23,6 +23,7 @@ typedef enum Pool
 	POOL_WRITE,
 	POOL_READ,
 	POOL_SEARCH,
+	POOL_LISTEN,				/* waits for changes */
 	POOL_COUNT
 } Pool;
 
@@ -42,6 +43,7 @@ typedef struct Operation
 	bool		large;			/* its result is expected to be large */
 	struct Operation *next;
 	uint64_t	started_at;		/* when it became the first in flight */
+	uint64_t	sent_at;		/* by loop_clock() */
 } Operation;
 
 /* Parameters of a statement, as PQsendQueryPrepared() takes them. */
@@ -52,6 +54,7 @@ typedef struct Parameters
 	const int  *lengths;
 	const int  *formats;
 	int			result_format;
+	const char *label;			/* see queries_label(); NULL: none */
 } Parameters;
 
 typedef enum SessionState

@@ -11,12 +11,18 @@
 static Session *sessions;
 static int	session_count;
 
+int
+sessions_wanted(void)
+{
+	return settings.writers + settings.readers + settings.searchers + 1;
+}
+
 void
 sessions_open(void)
 {
-	const int	sizes[POOL_COUNT] = {settings.writers, settings.readers, settings.searchers};
+	const int	sizes[POOL_COUNT] = {settings.writers, settings.readers, settings.searchers, 1};
 
-	session_count = settings.writers + settings.readers + settings.searchers;
+	session_count = sessions_wanted();
 	sessions = calloc(session_count, sizeof(Session));
 	if (sessions == NULL)
 	{

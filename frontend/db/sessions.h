@@ -7,6 +7,9 @@
 
 #include "db/session.h"
 
+/* How many sessions there are, as the settings say. */
+extern int	sessions_wanted(void);
+
 /* Begins to connect the sessions of all pools, as many as the settings say. */
 extern void sessions_open(void);
 

@@ -5,6 +5,9 @@
  * The casts select the variants of the extension's functions that take a token.
  * Text that is copied into responses is returned as JSON, messages as a whole.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "db/statements.h"
 
 /* New messages, as parameters, and what becomes of them: see writes.h. */
@@ -36,6 +39,10 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ")"},
 	[CREATE_ALL_MESSAGES] = {"create_all_messages",
 	"SELECT " OUTCOME " FROM chat.create_messages(" NEW_MESSAGES ", atomic => true)"},
+	[IMPORT_MESSAGES] = {"import_messages",
+		"SELECT number, sqlstate, field, message, NULL, NULL, revision, replayed"
+		" FROM chat.import_messages($1::text, $2::integer, $3::integer[], $4::text[], $5::text[]::timestamptz[], $6::text[],"
+	" $7::jsonb[], $8::text[]::timestamptz[], $9::text[]::timestamptz[], $10::integer[], $11::text[])"},
 	[UPDATE_MESSAGE] = {"update_message",
 		"SELECT sqlstate, field, message, current, revision, deleted"
 	" FROM chat.update_message_json($1::text, $2::integer, $3::integer, $4::text, $5::jsonb, $6::integer, $7::text)"},
@@ -87,6 +94,45 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.create_ticket($1::text, $2::bytea, $3::text)"},
 	[USE_TICKET] = {"use_ticket",
 	"SELECT chat.use_ticket($1::text, $2::bytea)"},
+	[GET_POSITIONS] = {"get_positions",
+		"SELECT application_id, number, revision, pg_catalog.pg_is_in_recovery(), item"
+	" FROM chat.get_positions($1::text[], $2::integer[])", BATCH},
+	[GET_CHATS_POSITIONS] = {"get_chats_positions",
+		"SELECT p.application_id, p.number, p.revision, pg_catalog.pg_is_in_recovery(), n.numbers[p.item]"
+		" FROM (SELECT COALESCE($2::integer[], (SELECT pg_catalog.array_agg(l.number)"
+		" FROM chat.list_chats($1::text, NULL, NULL, $3::integer) AS l)) AS numbers) AS n"
+		" CROSS JOIN LATERAL chat.get_positions(pg_catalog.array_fill($1::text,"
+	" ARRAY[COALESCE(pg_catalog.cardinality(n.numbers), 0)]), COALESCE(n.numbers, '{}')) AS p"},
+	[SET_CURSOR] = {"set_cursor",
+		"SELECT pg_catalog.to_json(reader), number, unread_count FROM chat.set_cursor($1::text, $2::integer, $3::text,"
+	" COALESCE($4::integer, 0), back => $5::integer IS NOT NULL)"},
+	[GET_CURSOR] = {"get_cursor",
+		"SELECT pg_catalog.to_json(reader), number, unread_count"
+	" FROM chat.get_cursor($1::text, $2::integer, $3::text)"},
+	[LIST_CURSORS] = {"list_cursors",
+		"SELECT pg_catalog.to_json(reader), number, reader"
+	" FROM chat.list_cursors($1::text, $2::integer, $3::text, $4::integer)"},
+	[LIST_UNREAD] = {"list_unread",
+		"SELECT first, last, chats_count, cut, chats"
+		" FROM chat.list_unread_json($1::text, $2::text, $3::integer, $4::integer, $5::integer,"
+	" max_size => $6::integer, chats => $7::integer[])"},
+	[WAIT_FOR_CHANGES] = {"wait_for_changes",
+	"CALL chat.wait_for_changes($1::bigint, $2::integer)"},
+	[GET_FIGURES] = {"get_figures",
+	"SELECT name, label, value FROM chat.figures()"},
+	[GET_STATUS] = {"get_status",
+	"SELECT chat.status_json()"},
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
 };
+
+int
+statement_parameters(const Statement *statement)
+{
+	int			count = 0;
+
+	for (const char *at = statement->text; (at = strchr(at, '$')) != NULL; at++)
+		if (atoi(at + 1) > count)
+			count = atoi(at + 1);
+	return count;
+}

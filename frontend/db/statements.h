@@ -18,6 +18,7 @@ typedef enum StatementId
 	DELETE_CHAT,
 	CREATE_MESSAGES,
 	CREATE_ALL_MESSAGES,		/* or none */
+	IMPORT_MESSAGES,
 	UPDATE_MESSAGE,
 	DELETE_MESSAGE,
 	GET_MESSAGES,
@@ -34,6 +35,15 @@ typedef enum StatementId
 	GET_TOKENS,
 	CREATE_TICKET,
 	USE_TICKET,
+	GET_POSITIONS,
+	GET_CHATS_POSITIONS,
+	SET_CURSOR,
+	GET_CURSOR,
+	LIST_CURSORS,
+	LIST_UNREAD,
+	WAIT_FOR_CHANGES,
+	GET_FIGURES,
+	GET_STATUS,
 	GET_BACKEND,
 	STATEMENT_COUNT
 } StatementId;
@@ -62,6 +72,12 @@ typedef struct Statement
 /* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */
 #define PAGE_BYTES (1024 * 1024)
 
+/* The most parameters of a statement. */
+#define PARAMETERS_MAX 11
+
 extern const Statement statements[STATEMENT_COUNT];
+
+/* How many parameters the text of a statement names. */
+extern int	statement_parameters(const Statement *statement);
 
 #endif

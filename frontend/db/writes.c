@@ -30,10 +30,11 @@
 
 #include "db/availability.h"
 #include "db/keyed_queue.h"
-#include "db/parameters.h"
+#include "db/message_arrays.h"
 #include "db/result.h"
 #include "db/sessions.h"
 #include "db/writes.h"
+#include "metrics/figures.h"
 
 #define BATCH_MESSAGES 1000		/* in one call, at most */
 #define BATCH_BYTES (1024 * 1024)	/* in one call, at most, unless it is a single message */
@@ -297,69 +298,11 @@ batch_done(Operation *operation, const PGresult *result)
 	batch_end(batch);
 }
 
-/* The values of messages, as parameters of CREATE_MESSAGES: they are of one call at a time. */
-static Array arrays[MESSAGE_VALUES];
-
-static void
-add_value(Array *array, ArrayType type, const QueryValue *value)
-{
-	if (type == ARRAY_OF_TEXTS)
-		array_add_text(array, value->text, value->length);
-	else if (type == ARRAY_OF_JSONS)
-		array_add_json(array, value->text, value->length);
-	else if (value->is_zero)
-		array_add_zero(array);
-	else
-		array_add_number(array, value->number);
-}
-
-/* Makes the arrays of messages. Returns false if out of memory. */
-static bool
-fill_arrays(const QueryQueue *created)
-{
-	static const ArrayType types[MESSAGE_VALUES] = {
-		[MESSAGE_TOKEN] = ARRAY_OF_TEXTS, [MESSAGE_CHAT] = ARRAY_OF_INTEGERS, [MESSAGE_BODY] = ARRAY_OF_TEXTS,
-		[MESSAGE_NUMBER] = ARRAY_OF_INTEGERS, [MESSAGE_SENDER] = ARRAY_OF_TEXTS, [MESSAGE_METADATA] = ARRAY_OF_JSONS,
-		[MESSAGE_KEY] = ARRAY_OF_TEXTS, [MESSAGE_IF_LAST] = ARRAY_OF_INTEGERS
-	};
-	bool		complete = true;
-
-	for (int i = 0; i < MESSAGE_VALUES; i++)
-	{
-		array_begin(&arrays[i], types[i], created->count);
-		for (const Query *query = created->first; query; query = query->next)
-			add_value(&arrays[i], types[i], &query->values[i]);
-		complete = complete && array_is_complete(&arrays[i]);
-	}
-	return complete;
-}
-
-/* Sends messages. Returns false if out of memory. */
-static bool
-send_messages(Session *session, StatementId statement, const QueryQueue *created, Operation *operation)
-{
-	const char *values[MESSAGE_VALUES];
-	int			lengths[MESSAGE_VALUES];
-	static const int formats[MESSAGE_VALUES] = {1, 1, 1, 1, 1, 1, 1, 1};
-	Parameters	parameters = {MESSAGE_VALUES, values, lengths, formats, 0};
-
-	if (!fill_arrays(created))
-		return false;
-	/* An array of nothing but nulls is null as a whole, which costs nothing. */
-	for (int i = 0; i < MESSAGE_VALUES; i++)
-	{
-		values[i] = arrays[i].any ? arrays[i].bytes : NULL;
-		lengths[i] = (int) arrays[i].used;
-	}
-	session_send(session, operation, statement, &parameters);
-	return true;
-}
-
 static void
 batch_send(Session *session, Batch *batch)
 {
 	batch->operation.done = batch_done;
-	if (!send_messages(session, CREATE_MESSAGES, &batch->messages, &batch->operation))
+	if (!messages_send(session, CREATE_MESSAGES, &batch->messages, &batch->operation))
 	{
 		batch_refuse(batch, "Out of memory.");
 		batch_end(batch);
@@ -439,13 +382,14 @@ send_creation(Session *session)
 	keyed_queue_take(&creations, &taken, 1, SIZE_MAX);
 	query = query_pop(&taken);
 	creation_in_flight = true;
-	if (query->statement != CREATE_ALL_MESSAGES)
+	if (query->parts.count == 0)
 	{
 		query_send(session, query, creation_done);
 		return;
 	}
 	query->operation.done = creation_done;
-	if (!send_messages(session, CREATE_ALL_MESSAGES, &query->parts, &query->operation))
+	if (!(query->statement == IMPORT_MESSAGES ? imported_send(session, query) :
+		  messages_send(session, query->statement, &query->parts, &query->operation)))
 	{
 		creation_in_flight = false;
 		keyed_queue_end(&creations, query);
@@ -506,12 +450,12 @@ void
 writes_dispatch(void)
 {
 	if (!database_ready(POOL_WRITE))
-	{
 		give_up();
-		return;
-	}
-	while (dispatch())
-		;
+	else
+		while (dispatch())
+			;
+	figures->queued[QUEUE_OF_MESSAGES] = messages.count;
+	figures->queued[QUEUE_OF_CREATIONS] = creations.count;
 }
 
 void

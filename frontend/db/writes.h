@@ -5,31 +5,13 @@
 #ifndef CHATD_WRITES_H
 #define CHATD_WRITES_H
 
-#include "db/query.h"
-
-/*
- * Parameters of CREATE_MESSAGES and CREATE_ALL_MESSAGES, which are arrays of them. A query is
- * one message of the former, or all of the latter: its parts are the messages, and its own
- * values are their token and their chat, 0 if they are of several.
- */
-enum
-{
-	MESSAGE_TOKEN,
-	MESSAGE_CHAT,
-	MESSAGE_BODY,
-	MESSAGE_NUMBER,
-	MESSAGE_SENDER,
-	MESSAGE_METADATA,			/* the text of its JSON */
-	MESSAGE_KEY,
-	MESSAGE_IF_LAST,			/* may be 0 */
-	MESSAGE_VALUES
-};
+#include "db/message_arrays.h"
 
 /* Columns of the results. */
 enum
 {
 	OUTCOME_NUMBER,
-	OUTCOME_SQLSTATE,			/* null: the message was created */
+	OUTCOME_SQLSTATE,			/* null: the message is there */
 	OUTCOME_FIELD,
 	OUTCOME_MESSAGE,
 	OUTCOME_CREATED_AT,

@@ -1,6 +1,6 @@
 /*
  * access_log.c
- *		One log line per request.
+ *		One log line per request, as text or as JSON.
  *
  * A token is a credential, and a client may put it anywhere into a target. So whatever may
  * be a token is cut to its first characters, wherever it stands.
@@ -10,14 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/json_writer.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/settings.h"
 #include "http/access_log.h"
+#include "http/router.h"
 
 #define TOKEN_PREFIX "/applications/"
 #define TOKEN_DIGITS 32
 #define TOKEN_SHOWN 6
+#define TARGET_SIZE 512			/* of a target that is logged */
 
 /*
  * The length of the hex digit at the start of text, which may itself be
@@ -76,13 +81,63 @@ shorten_target(const char *target, char *buffer, unsigned size)
 	buffer[used] = '\0';
 }
 
+/* Writes a member that is a text. Other characters than those of ASCII are percent-encoded, as in a URI. */
+static void
+member_ascii(Json *json, const char *name, const char *text)
+{
+	char		encoded[3 * TARGET_SIZE];
+	size_t		used = 0;
+
+	for (; *text && used + 4 < sizeof(encoded); text++)
+	{
+		if (*text > ' ' && *text <= '~')
+			encoded[used++] = *text;
+		else
+			used += snprintf(encoded + used, 4, "%%%02X", (unsigned char) *text);
+	}
+	json_member_text(json, name, encoded, used);
+}
+
+static void
+log_json(const Request *request, const char *target, unsigned status, uint64_t microseconds)
+{
+	Json		json = {0};
+	char		time[LOG_TIME_SIZE];
+	char		seconds[32];
+	char	   *line;
+
+	log_time(time);
+	snprintf(seconds, sizeof(seconds), "%llu.%06u", (unsigned long long) microseconds / 1000000,
+			 (unsigned) (microseconds % 1000000));
+	json_open(&json, '{');
+	json_member_text(&json, "time", time, strlen(time));
+	json_member_number(&json, "pid", (int) getpid());
+	json_member_text(&json, "id", request->id.text, strlen(request->id.text));
+	if (request->method)
+		member_ascii(&json, "method", request->method);
+	member_ascii(&json, "target", target);
+	if (request->route)
+		json_member_text(&json, "route", request->route->pattern, strlen(request->route->pattern));
+	json_member_number(&json, "status", (int) status);
+	json_member_number(&json, "bytes", (int) request->response_length);
+	json_member_value(&json, "seconds", seconds, strlen(seconds));
+	json_close(&json, '}');
+	line = json_end(&json);
+	if (line)
+		log_line(line);
+	free(line);
+}
+
 void
 access_log(const Request *request, unsigned status)
 {
-	char		target[512];
+	char		target[TARGET_SIZE];
+	uint64_t	microseconds = loop_clock() - request->received_at;
 
 	shorten_target(request->target, target, sizeof(target));
-	log_event("access: %s %s %u %zu %llums", request->method ? request->method : "-", target,
-			  status, request->response_length,
-			  (unsigned long long) (loop_now() - request->started_at));
+	if (settings.access_log_json)
+		log_json(request, target, status, microseconds);
+	else
+		log_event("access: %s %s %u %zu %llums %s", request->method ? request->method : "-", target,
+				  status, request->response_length, (unsigned long long) microseconds / 1000, request->id.text);
 }

@@ -1,6 +1,6 @@
 /*
  * access_log.h
- *		One log line per request.
+ *		One log line per request, as text or as JSON.
  */
 #ifndef CHATD_ACCESS_LOG_H
 #define CHATD_ACCESS_LOG_H

@@ -238,3 +238,15 @@ body_number(Request *request, const char *name)
 {
 	return field_number(&request->fields, &request->faults, name);
 }
+
+int
+body_count(Request *request, const char *name)
+{
+	return field_count(&request->fields, &request->faults, name);
+}
+
+bool
+body_flag(Request *request, const char *name)
+{
+	return field_flag(&request->fields, &request->faults, name);
+}

@@ -31,6 +31,12 @@ extern const char *body_text(Request *request, const char *name, size_t *length)
 /* The number of an optional field; 0 if it is missing, or invalid, when a fault is added. */
 extern int	body_number(Request *request, const char *name);
 
+/* The number, from 0 on, of a mandatory field; 0, and a fault is added, if it is missing or invalid. */
+extern int	body_count(Request *request, const char *name);
+
+/* Is an optional field true? If it is neither that nor false, a fault is added. */
+extern bool body_flag(Request *request, const char *name);
+
 /* Is any field invalid that was asked for so far? */
 extern bool body_is_invalid(const Request *request);
 

@@ -28,6 +28,8 @@
 #include "http/connection.h"
 #include "http/daemon.h"
 #include "http/error_body.h"
+#include "http/request_id.h"
+#include "metrics/figures.h"
 
 #define DRAIN_READS 16
 #define DESCRIPTORS_MAX (1024 * 1024)	/* of a process, that clients can have */
@@ -83,6 +85,7 @@ connection_begin(struct MHD_Connection *connection)
 	if (connections)
 		connections->previous = client;
 	connections = client;
+	figures->connections++;
 	return client;
 }
 
@@ -98,6 +101,7 @@ connection_end(Connection *client)
 	if (client->share)
 		share_leave(client->share);
 	by_fd[client->fd] = NULL;
+	figures->connections--;
 	free(client);
 }
 
@@ -159,8 +163,10 @@ send_refusal(Connection *client, unsigned status, const char *text)
 	length = snprintf(response, sizeof(response),
 					  "HTTP/1.1 %u %s\r\nConnection: close\r\n"
 					  "Content-Type: application/json; charset=utf-8\r\n"
-					  "Content-Length: %zu\r\n\r\n%s",
-					  status, MHD_get_reason_phrase_for(status), strlen(body), body);
+					  "%s%s%s" "Content-Length: %zu\r\n\r\n%s",
+					  status, MHD_get_reason_phrase_for(status),
+					  client->request_id ? REQUEST_ID_HEADER ": " : "", client->request_id ? client->request_id : "",
+					  client->request_id ? "\r\n" : "", strlen(body), body);
 	send(client->fd, response, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	free(body);
 }

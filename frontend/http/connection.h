@@ -40,6 +40,7 @@ typedef struct Connection
 	bool		ended;			/* the client sends no more, or there is an error */
 	epoll_data_t event_value;	/* libmicrohttpd's, of the socket in its epoll set */
 	struct Request *request;	/* the one that has begun, or NULL; exchange.c owns it */
+	const char *request_id;		/* of it */
 	struct Connection *next;
 	struct Connection *previous;
 } Connection;

@@ -2,6 +2,7 @@
  * exchange.c
  *		The exchange of a request for a response: libmicrohttpd's callbacks.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/socket_calls.h"
+#include "metrics/figures.h"
 
 static void
 request_free(const Service *service, Request *request)
@@ -39,6 +42,7 @@ drop_request(const Service *service, Connection *client)
 	if (client->request)
 		request_free(service, client->request);
 	client->request = NULL;
+	client->request_id = NULL;
 }
 
 void *
@@ -50,7 +54,9 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 	if (request == NULL)
 		return NULL;
 	request->connection = connection;
+	request_id_make(&request->id);
 	request->started_at = loop_now();
+	request->received_at = loop_clock();
 	request->client = client;
 	request->share = client ? client->share : NULL;
 	request->received_target = target;
@@ -67,6 +73,7 @@ exchange_begin(void *service, const char *target, struct MHD_Connection *connect
 	{
 		drop_request(service, client);
 		client->request = request;
+		client->request_id = request->id.text;
 		connection_enter(client, CONNECTION_READING);
 	}
 	return request;
@@ -78,6 +85,7 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 {
 	Request    *request = *context;
 	Connection *client = connection_of(connection);
+	unsigned	status;
 
 	(void) code;
 	*context = NULL;
@@ -85,10 +93,16 @@ exchange_end(void *service, struct MHD_Connection *connection, void **context,
 		connection_enter(client, CONNECTION_IDLE);
 	if (request == NULL)
 		return;
-	if (settings.access_log && request->target)
-		access_log(request, request->status == 0 && client ? client->refused : request->status);
+	status = request->status == 0 && client ? client->refused : request->status;
+	if ((settings.access_log || settings.access_log_json) && request->target)
+		access_log(request, status);
+	figures_count_request(request->route ? (int) (request->route - ((const Service *) service)->routes) : FIGURE_NO_ROUTE,
+						  request->method, status, loop_clock() - request->received_at);
 	if (client)
+	{
 		client->request = NULL;
+		client->request_id = NULL;
+	}
 	request_free(service, request);
 }
 
@@ -99,6 +113,24 @@ exchange_connection(void *service, struct MHD_Connection *connection, void **con
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED && *context)
 		drop_request(service, *context);
 	connection_notify(connection, context, code);
+}
+
+/*
+ * Hands the socket over to whoever takes it. libmicrohttpd then closes its own descriptor,
+ * which, with MHD_USE_TURBO, does not end the connection as long as there is another.
+ */
+static enum MHD_Result
+exchange_hand_over(Request *request)
+{
+	Connection *client = request->client;
+	char	   *headers = response_headers(request);
+	int			fd = client && headers ? fcntl(client->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (client)
+		socket_unpark(client);
+	request->take(request, fd, headers);
+	free(headers);
+	return MHD_NO;
 }
 
 /* Hands the response over to libmicrohttpd. */
@@ -119,8 +151,11 @@ exchange_respond(const Service *service, Request *request)
 	if (request->headers.chunked)
 		response_close(request);
 #endif
+	response_header(request, REQUEST_ID_HEADER, request->id.text);
 	response_finish(request);
 	service->complete(request);
+	if (request->take)
+		return exchange_hand_over(request);
 	return library_queue_response(request->connection, request->status, request->response);
 }
 
@@ -163,6 +198,8 @@ exchange_take_head(const Service *service, Request *request, const char *method,
 	request->method = method;
 	refusal = framing_check(request->connection, method, request->whole_target,
 							request->received_target, version, &request->headers);
+	if (refusal.status == 0)
+		request_id_take(&request->id, request->headers.request_id);
 	if (refusal.status == 0 && client && client->has_nul)
 		refusal = (Refusal) {MHD_HTTP_BAD_REQUEST, "The request has a NUL in it."};
 	if (refusal.status)

@@ -11,7 +11,7 @@
 
 #include "http/share.h"
 
-#define FIELDS_MAX 8
+#define FIELDS_MAX 9
 #define FIELD_NAME_MAX 32		/* bytes of a wanted field's name */
 
 typedef enum FieldType
@@ -20,6 +20,8 @@ typedef enum FieldType
 	FIELD_NULL,
 	FIELD_TEXT,
 	FIELD_NUMBER,				/* its text is as sent */
+	FIELD_TRUE,
+	FIELD_FALSE,
 	FIELD_OBJECT,				/* its text is the JSON as sent */
 	FIELD_OTHER					/* of a type that no field has */
 } FieldType;

@@ -26,11 +26,26 @@ extern const char *field_optional_text(Fields *fields, Json *faults, const char 
 /* The number of an optional field, from 1 on; 0 if it is missing or null, or invalid, when a fault is added. */
 extern int	field_number(Fields *fields, Json *faults, const char *name);
 
+/* The number of a mandatory field, from 0 on; 0, with a fault, if it is missing or invalid. */
+extern int	field_count(Fields *fields, Json *faults, const char *name);
+
+/* Is the optional field true? False, with a fault, if it is invalid. */
+extern bool field_flag(Fields *fields, Json *faults, const char *name);
+
+/*
+ * The time of an optional field, in UTC, as in 2026-01-02T03:04:05.123456Z, as sent; NULL if it
+ * is missing or null, or invalid, when a fault is added.
+ */
+extern const char *field_time(Fields *fields, Json *faults, const char *name, size_t *length);
+
 /* The JSON object of an optional field, as sent; NULL if it is missing or null, or invalid, when a fault is added. */
 extern const char *field_object(Fields *fields, Json *faults, const char *name, size_t *length);
 
 /* Is the field there? */
 extern bool field_is_given(Fields *fields, const char *name);
+
+/* Is the field missing, or null, or an empty text? */
+extern bool field_is_empty(Fields *fields, const char *name);
 
 /* Is the field there, and null? */
 extern bool field_is_null(Fields *fields, const char *name);

@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "http/framing.h"
+#include "http/request_id.h"
 #include "http/uri.h"
 
 #define LENGTH_DIGITS 18		/* of a Content-Length, so that it is below 2^63 */
@@ -118,7 +119,10 @@ check_length(Walk *walk, const char *value, size_t length)
 	walk->headers->content_length = number;
 }
 
-/* Headers that a request has once at most: where their values go, and what is said of a second. */
+/*
+ * Headers of which one value counts: where it goes, and how a second is refused; NULL: with a second, neither
+ * counts.
+ */
 #define SINGLE(name, member) {name, sizeof(name) - 1, offsetof(Headers, member), "There is more than one " name "."}
 static const struct
 {
@@ -136,6 +140,8 @@ static const struct
 	SINGLE(MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, preflight),
 	SINGLE("Idempotency-Key", idempotency_key),
 	SINGLE(MHD_HTTP_HEADER_IF_MATCH, if_match),
+	{MHD_HTTP_HEADER_ACCEPT, sizeof(MHD_HTTP_HEADER_ACCEPT) - 1, offsetof(Headers, accept), NULL},
+	{REQUEST_ID_HEADER, sizeof(REQUEST_ID_HEADER) - 1, offsetof(Headers, request_id), NULL},
 };
 
 static void
@@ -147,9 +153,9 @@ take_single(Walk *walk, const char *name, size_t name_length, const char *value)
 
 		if (name_length != singles[i].length || strncasecmp(name, singles[i].name, name_length) != 0)
 			continue;
-		if (*place)
+		if (*place && singles[i].repeated)
 			refuse(&walk->refusal, 400, singles[i].repeated);
-		*place = value;
+		*place = *place && !singles[i].repeated ? "" : value;
 	}
 }
 

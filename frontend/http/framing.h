@@ -20,6 +20,8 @@ typedef struct Headers
 	const char *preflight;		/* Access-Control-Request-Method */
 	const char *idempotency_key;
 	const char *if_match;
+	const char *accept;			/* this and the next: "" if there are several */
+	const char *request_id;		/* X-Request-Id */
 	bool		encoded;		/* by a Content-Encoding */
 	uint64_t	content_length;
 	bool		chunked;

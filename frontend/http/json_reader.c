@@ -176,9 +176,9 @@ value_start(JsonReader *reader, char byte)
 		case '"':
 			return begin_string(reader, false);
 		case 't':
-			return begin_literal(reader, "true", FIELD_OTHER);
+			return begin_literal(reader, "true", FIELD_TRUE);
 		case 'f':
-			return begin_literal(reader, "false", FIELD_OTHER);
+			return begin_literal(reader, "false", FIELD_FALSE);
 		case 'n':
 			return begin_literal(reader, "null", FIELD_NULL);
 		default:

@@ -19,6 +19,7 @@
 #include "http/field.h"
 #include "http/framing.h"
 #include "http/items.h"
+#include "http/request_id.h"
 #include "http/uri.h"
 
 /* The most variable segments that a path may have. */
@@ -52,7 +53,9 @@ struct Request
 	Connection *client;			/* NULL if out of memory */
 	Share	   *share;			/* of the client's address; NULL if out of memory */
 	RequestPhase phase;
+	RequestId	id;
 	uint64_t	started_at;
+	uint64_t	received_at;	/* the same by loop_clock() */
 	const char *received_target;	/* in libmicrohttpd's buffer; only for framing.c */
 
 	/* the head */
@@ -78,7 +81,13 @@ struct Request
 	struct MHD_Response *response;
 	unsigned	status;			/* 0: none yet */
 	size_t		response_length;
+	const char *content_type;	/* of a body that comes with 200; NULL: JSON */
 	bool		closes;			/* the connection, after the response */
+
+	bool		events;			/* it is to be a stream of events, see respond_error() */
+
+	/* Instead of a body: takes the client's socket over, see respond_taken(). */
+	void		(*take) (Request *request, int fd, const char *headers);
 };
 
 #endif

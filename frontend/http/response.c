@@ -1,6 +1,6 @@
 /*
  * response.c
- *		The ways to respond to a request. Every body is JSON.
+ *		The ways to respond to a request. Every body is JSON, but for streams of events, and what says otherwise.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,19 +10,27 @@
 #include "common/settings.h"
 #include "http/daemon.h"
 #include "http/error_body.h"
+#include "http/events.h"
+#include "http/problem_details.h"
 #include "http/response.h"
 
 #define CONTENT_TYPE "application/json; charset=utf-8"
 
 /*
- * Responds with a malloc'ed body, or NULL for none, and takes it over. Frees the fields of
- * the request's body, which are no longer needed.
+ * Responds with a malloc'ed body of a type, or NULL for none, and takes it over. Frees the
+ * fields of the request's body, which are no longer needed.
  */
 static void
-respond(Request *request, unsigned status, char *body)
+respond_typed(Request *request, unsigned status, char *body, const char *type)
 {
-	size_t		length = body ? strlen(body) : 0;
+	size_t		length;
 
+	if (body && problem_details_are_wanted(request, status, body))
+	{
+		body = problem_details_body(status, body);
+		type = PROBLEM_TYPE;
+	}
+	length = body ? strlen(body) : 0;
 	request->status = status;
 	request->response_length = length;
 	request->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
@@ -30,7 +38,7 @@ respond(Request *request, unsigned status, char *body)
 	{
 		share_take(request->share, MEMORY_OF_RESPONSES, length);
 		if (body)
-			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
+			MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 		if (daemon_is_stopping())
 			response_close(request);
 	}
@@ -40,6 +48,12 @@ respond(Request *request, unsigned status, char *body)
 	items_free(&request->items);
 	if (request->phase == PHASE_SUSPENDED)
 		daemon_resume(request->connection);
+}
+
+static void
+respond(Request *request, unsigned status, char *body)
+{
+	respond_typed(request, status, body, request->content_type && status == MHD_HTTP_OK ? request->content_type : CONTENT_TYPE);
 }
 
 void
@@ -95,9 +109,13 @@ respond_error(Request *request, unsigned status, const char *format,...)
 	va_start(arguments, format);
 	length = vasprintf(&text, format, arguments);
 	va_end(arguments);
-	respond(request, status, error_body(length < 0 ? "Out of memory." : text));
-	if (length >= 0)
-		free(text);
+	if (length < 0)
+		text = NULL;
+	if (request->events && (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS))
+		respond_events(request, events_unavailable(text ? text : "Out of memory."));
+	else
+		respond(request, status, error_body(text ? text : "Out of memory."));
+	free(text);
 }
 
 void
@@ -138,6 +156,23 @@ respond_allow(Request *request, unsigned status, const char *methods)
 }
 
 void
+respond_events(Request *request, char *events)
+{
+	respond_typed(request, MHD_HTTP_OK, events, "text/event-stream");
+	response_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+	response_header(request, "X-Accel-Buffering", "no");
+	response_close(request);
+}
+
+void
+respond_taken(Request *request, void (*take) (Request *request, int fd, const char *headers))
+{
+	request->take = take;
+	response_close(request);
+	respond(request, MHD_HTTP_OK, NULL);
+}
+
+void
 response_close(Request *request)
 {
 	request->closes = true;
@@ -162,6 +197,27 @@ response_finish(Request *request)
 		response_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
 	else
 		response_header(request, MHD_HTTP_HEADER_KEEP_ALIVE, keep_alive());
+}
+
+static enum MHD_Result
+print_header(void *owner, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void) kind;
+	fprintf(owner, "%s: %s\r\n", name, value);
+	return MHD_YES;
+}
+
+char *
+response_headers(Request *request)
+{
+	char	   *text = NULL;
+	size_t		length;
+	FILE	   *stream = open_memstream(&text, &length);
+
+	if (stream == NULL)
+		return NULL;
+	MHD_get_response_headers(request->response, print_header, stream);
+	return fclose(stream) == 0 ? text : NULL;
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * response.h
- *		The ways to respond to a request. Every body is JSON.
+ *		The ways to respond to a request. Every body is JSON, but for streams of events, and what says otherwise.
  *
  * A request gets one response. If its connection is suspended, the response resumes it. If
  * there is no memory for a response, the connection is closed.
@@ -13,11 +13,11 @@
 /* Responds with JSON that is complete, and takes it over. */
 extern void respond_json(Request *request, unsigned status, Json *json);
 
-/* Responds with a body that is JSON already, malloc'ed, which is taken over; NULL without memory for it. */
+/* Responds with a body that is complete already, malloc'ed, which is taken over; NULL without memory for it. */
 extern void respond_text(Request *request, unsigned status, char *body);
 
 /*
- * Responds with 200 and a malloc'ed body of JSON, which is taken over; NULL if there was no
+ * Responds with 200 and a malloc'ed body, which is taken over; NULL if there was no
  * memory for it. link is the Link header, or NULL. Responds with 503 instead if responses
  * that clients have yet to take exceed the bound.
  */
@@ -26,7 +26,10 @@ extern void respond_ok(Request *request, char *body, const char *link);
 /* Responds with 204. */
 extern void respond_no_content(Request *request);
 
-/* Responds with {"error": ...}. */
+/*
+ * Responds with {"error": ...}. If it is to be a stream of events, a status that asks
+ * to come again, 503 or 429, becomes a stream that does: see events.h.
+ */
 extern void respond_error(Request *request, unsigned status, const char *format,...)
 			__attribute__((format(printf, 3, 4)));
 
@@ -41,6 +44,20 @@ extern void respond_invalid(Request *request, const char *field, const char *pre
 
 /* Responds with 405, or to OPTIONS with 204; methods is the Allow header. */
 extern void respond_allow(Request *request, unsigned status, const char *methods);
+
+/* Responds with a whole stream of events, malloc'ed, which is taken over; NULL: the connection is closed. */
+extern void respond_events(Request *request, char *events);
+
+/*
+ * Instead of a response, has the client's socket taken over: take is called with a
+ * descriptor for it, which is the callee's, or -1 if there is none, and with the headers that
+ * the response is to have besides its own: lines that end in CR LF. The connection ends for
+ * libmicrohttpd, the request after the call, and nothing is read from the socket any more.
+ */
+extern void respond_taken(Request *request, void (*take) (Request *request, int fd, const char *headers));
+
+/* The headers of the response, as such lines; malloc'ed, NULL if out of memory. */
+extern char *response_headers(Request *request);
 
 /* Adds a header to the response, if there is one. */
 extern void response_header(Request *request, const char *name, const char *value);

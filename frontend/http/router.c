@@ -15,8 +15,10 @@
 
 #define PIECES_MAX 8			/* of a path that has a route */
 
+#define KNOWN_METHODS (sizeof(known_methods) / sizeof(known_methods[0]))
+
 static const char *const known_methods[] = {
-	"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
+	"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY",
 };
 
 /* A segment of a path, with the slash before it. */
@@ -92,8 +94,8 @@ allowed_methods(const Route *route)
 {
 	static char methods[64];
 
-	snprintf(methods, sizeof(methods), "%s%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "",
-			 route->post ? "POST, " : "", route->patch ? "PATCH, " : "", route->delete ? "DELETE, " : "");
+	snprintf(methods, sizeof(methods), "%s%s%s%s%sOPTIONS", route->get ? "GET, HEAD, " : "", route->post ? "POST, " : "",
+			 route->put ? "PUT, " : "", route->patch ? "PATCH, " : "", route->delete ? "DELETE, " : "");
 	return methods;
 }
 
@@ -105,6 +107,8 @@ handler_of(const Route *route, const char *method)
 		return route->get;
 	if (strcmp(method, "POST") == 0)
 		return route->post;
+	if (strcmp(method, "PUT") == 0)
+		return route->put;
 	if (strcmp(method, "PATCH") == 0)
 		return route->patch;
 	return strcmp(method, "DELETE") == 0 ? route->delete : NULL;
@@ -120,7 +124,7 @@ set_handler(const Route *route, const Piece *pieces, Request *request)
 		respond_allow(request, MHD_HTTP_METHOD_NOT_ALLOWED, allowed_methods(route));
 		return;
 	}
-	if (request->handler == route->post || request->handler == route->patch)
+	if (request->handler == route->post || request->handler == route->put || request->handler == route->patch)
 	{
 		request->wanted = route->fields;
 		fields_begin(&request->fields, route->fields, request->share);
@@ -150,7 +154,7 @@ target_is_valid(const Request *request)
 static bool
 is_known_method(const char *method)
 {
-	for (size_t i = 0; i < sizeof(known_methods) / sizeof(known_methods[0]); i++)
+	for (size_t i = 0; i < KNOWN_METHODS; i++)
 		if (strcmp(known_methods[i], method) == 0)
 			return true;
 	return false;
@@ -179,9 +183,10 @@ router_find(const Service *service, Request *request)
 		if (count <= PIECES_MAX && matches(service->routes[i].pattern, pieces, count))
 			route = &service->routes[i];
 	request->route = route;
+	request->events = route && route->events;
 
 	if (strcmp(request->target, "*") == 0)
-		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
+		respond_allow(request, MHD_HTTP_NO_CONTENT, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 	else if (route == NULL)
 		respond_error(request, MHD_HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (strcmp(method, "OPTIONS") == 0)

@@ -16,10 +16,12 @@ typedef struct Route
 	const char *pattern;
 	Handler		get;
 	Handler		post;
+	Handler		put;
 	Handler		patch;
 	Handler		delete;
-	const char *const *fields;	/* of the body that post or patch wants; ends with NULL */
+	const char *const *fields;	/* of the body that post, put or patch wants; ends with NULL */
 	bool		takes_items;	/* the body's data may be an array of them */
+	bool		events;			/* get responds with a stream of events */
 } Route;
 
 /*

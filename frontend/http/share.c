@@ -7,17 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/settings.h"
 #include "http/share.h"
 
 #define TABLE_SIZE 1024
 
-static const size_t bounds[RESOURCE_COUNT] = {
-	[MEMORY_OF_BODIES] = 64 * 1024 * 1024,
-	[MEMORY_OF_RESPONSES] = 64 * 1024 * 1024,
-};
+#define MEMORY_BOUND ((size_t) 64 * 1024 * 1024)
 
 static size_t used[RESOURCE_COUNT];
 static Share *table[TABLE_SIZE];
+
+static size_t
+bound_of(Resource resource)
+{
+	return resource == STREAMS ? (size_t) settings.max_streams : MEMORY_BOUND;
+}
 
 /* The part of an address that identifies a client. */
 static void
@@ -69,15 +73,30 @@ share_join(const struct sockaddr *address)
 		*place = share;
 	}
 	(*place)->connections++;
+	(*place)->holders++;
 	return *place;
 }
 
 void
 share_leave(Share *share)
 {
+	share->connections--;
+	share_release(share);
+}
+
+void
+share_hold(Share *share)
+{
+	if (share)
+		share->holders++;
+}
+
+void
+share_release(Share *share)
+{
 	Share	  **place;
 
-	if (--share->connections > 0)
+	if (share == NULL || --share->holders > 0)
 		return;
 	place = table_place(share->address);
 	*place = share->next;
@@ -90,8 +109,8 @@ share_has_room(const Share *share, Resource resource, size_t amount)
 	if (share == NULL)
 		return false;
 	return used[resource] == 0 ||
-		(used[resource] + amount <= bounds[resource] &&
-		 share->used[resource] + amount <= share_of(bounds[resource]));
+		(used[resource] + amount <= bound_of(resource) &&
+		 share->used[resource] + amount <= share_of(bound_of(resource)));
 }
 
 void

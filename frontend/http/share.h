@@ -18,6 +18,8 @@ typedef enum Resource
 {
 	MEMORY_OF_BODIES,			/* what has arrived and is still needed, bytes */
 	MEMORY_OF_RESPONSES,		/* what clients have yet to take, bytes */
+	MEMORY_OF_STREAMS,			/* events that clients have yet to take, bytes */
+	STREAMS,					/* sockets that were taken over */
 	RESOURCE_COUNT
 } Resource;
 
@@ -25,6 +27,7 @@ typedef struct Share
 {
 	unsigned char address[8];
 	int			connections;
+	int			holders;		/* of the share: connections, and whoever called share_hold() */
 	int			queued;			/* queries that wait for the database */
 	size_t		used[RESOURCE_COUNT];
 	struct Share *next;			/* in the table */
@@ -39,12 +42,19 @@ share_of(size_t bound)
 
 /*
  * Counts a connection in the share of its address, which is returned; NULL if out of
- * memory. The share exists until share_leave() is called for the last of its connections.
+ * memory. The share exists until share_leave() is called for the last of its connections,
+ * and share_release() by the last who holds it.
  */
 extern Share *share_join(const struct sockaddr *address);
 
 /* No longer counts a connection. */
 extern void share_leave(Share *share);
+
+/* Keeps the share, beyond its connections; share may be NULL. */
+extern void share_hold(Share *share);
+
+/* Keeps it no more; share may be NULL. */
+extern void share_release(Share *share);
 
 /*
  * May the address take this amount more of a resource? A NULL share may not. Any amount

@@ -37,12 +37,33 @@
 #include <sys/socket.h>
 
 #include "http/connection.h"
+#include "http/socket_calls.h"
 
 #define MARK UINT64_C(0xc4a7000000000000)
 #define MARK_BITS UINT64_C(0xffff000000000000)
 
 typedef int (*ControlFunction) (int epoll_fd, int operation, int fd, struct epoll_event *event);
 typedef int (*WaitFunction) (int epoll_fd, struct epoll_event *events, int size, int timeout);
+
+static int	clients_fd = -1;	/* libmicrohttpd's epoll set */
+
+static int
+library_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+	static ControlFunction library_function;
+
+	if (library_function == NULL)
+		library_function = (ControlFunction) dlsym(RTLD_NEXT, "epoll_ctl");
+	return library_function(epoll_fd, operation, fd, event);
+}
+
+void
+socket_unpark(Connection *client)
+{
+	if (client->parked)
+		library_epoll_ctl(clients_fd, EPOLL_CTL_DEL, client->fd, NULL);
+	client->parked = false;
+}
 
 /* Is there nothing to read, and will an event say when there is? */
 static bool
@@ -54,7 +75,6 @@ is_drained(const Connection *client)
 int
 epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
-	static ControlFunction library_function;
 	Connection *client = connection_on(fd);
 	struct epoll_event marked;
 
@@ -74,14 +94,13 @@ epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 		if (client->parked)
 			operation = EPOLL_CTL_MOD;
 		client->parked = false;
+		clients_fd = epoll_fd;
 		client->event_value = event->data;
 		marked.events = event->events | EPOLLRDHUP;
 		marked.data.u64 = MARK | (uint64_t) fd;
 		event = &marked;
 	}
-	if (library_function == NULL)
-		library_function = (ControlFunction) dlsym(RTLD_NEXT, "epoll_ctl");
-	return library_function(epoll_fd, operation, fd, event);
+	return library_epoll_ctl(epoll_fd, operation, fd, event);
 }
 
 /* Takes the event of a client's socket. Returns false if libmicrohttpd must not hear of it. */

@@ -20,9 +20,11 @@ import time
 
 import access
 import instructions
+import live
 import search
+import watched
 from elastic import engine
-from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row
+from measuring import BODY, CHATS, CLIENTS, POSTED, TOP, Bench, Line, RowsLine, Sample, Title, cpu, line_rows, row, table_like_messages
 from processes import Chatd, HttpServer, Postgres, reachable, wait_for
 
 CALL = 100
@@ -104,6 +106,11 @@ def post(connections, chats=CHATS):
     return measure
 
 
+def post_with_keys(bench):
+    """Each with a key that no other request has."""
+    return bench.wrk(bench.chatd, 64, "POST", CHATS, "", POSTED, key="%d " % time.monotonic_ns())
+
+
 def post_alone(connections):
     def measure(bench):
         return bench.wrk(bench.alone, connections, "POST", CHATS, "", POSTED)
@@ -120,6 +127,41 @@ def get_last_20(bench):
 
 def get_alone(bench):
     return bench.wrk(bench.alone, 64, "GET", CHATS, "/*")
+
+
+A_MESSAGE = ONE_CHAT + "\\set n random(1, 20)\n\\set x random(1, 1000000000)\n"
+
+
+def edit(bench):
+    return bench.pgbench("%sSELECT chat.update_message(%s, :c, :n, '%s' || :x);\n" % (A_MESSAGE, bench.application, BODY), 1)
+
+
+def bare_update(bench):
+    """The same change of the same row, by its key, in a table that has nothing else."""
+    if not bench.postgres.sql("SELECT to_regclass('edited')"):
+        bench.postgres.sql(table_like_messages("edited"))
+        bench.postgres.sql("INSERT INTO edited SELECT application_id, chat_number, number, body, created_at FROM chat.messages"
+                           " WHERE application_id = %s AND number <= 20" % bench.application)
+        bench.postgres.sql("VACUUM ANALYZE edited")
+    return bench.pgbench("%sUPDATE edited SET body = '%s' || :x WHERE application_id = %s AND chat_number = :c AND number = :n;\n"
+                         % (A_MESSAGE, BODY, bench.application), 1)
+
+
+def changes_rows(bench, _rounds):
+    """Pages of the changes of a large chat, few of which are left for a reader who knows it."""
+    sql = bench.postgres.sql
+    chat = int(sql("SELECT chat.create_chat(chat.id) FROM chat.create_application('changes %d') AS chat" % time.monotonic_ns()))
+    application = int(sql("SELECT max(id) FROM chat.applications"))
+    sql("INSERT INTO chat.messages (application_id, chat_number, body) SELECT %d, %d, '%s' FROM generate_series(1, %d)"
+        % (application, chat, BODY, bench.messages))
+    sql("SELECT count(chat.update_message(%d, %d, 1 + n * %d, 'edited')) FROM generate_series(0, 999) AS n"
+        % (application, chat, bench.messages // 1000))
+    sql("VACUUM ANALYZE chat.messages")
+    sample = bench.pgbench("\\set r random(0, 900)\nSELECT 1 / (count(*) / 100) FROM chat.list_changes(%d, %d, %d, :r);\n"
+                           % (application, chat, bench.messages), 1, 1)
+    sql("SELECT chat.delete_application(%d)" % application)
+    title = Title("list_changes, 100 of 1,000 changes of a chat of %d" % bench.messages)
+    return [row(title, "", "ms", sample.p50_ms, None, None, "<", 5), row(title, ": p99", "ms", sample.p99_ms, None, None, None, None)]
 
 
 def counted(bench, query):
@@ -264,6 +306,11 @@ LINES = [
          "libmicrohttpd alone", post_alone(64), 0.35),
     Line("post-hot-alone", "POST message, one hot chat, 256 connections", post(256, 1),
          "libmicrohttpd alone", post_alone(256), 0.5),
+    Line("post-once", "POST message with an Idempotency-Key, 64 connections", post_with_keys,
+         "without", post(64), 0.85),
+    Line("edit", "SQL edit message, 32 clients, 200,000 messages", edit,
+         "bare UPDATE", bare_update, 0.5),
+    RowsLine("changes", changes_rows),
     Line("get", "GET one message, 64 connections", get_message,
          "libmicrohttpd alone", get_alone, 0.55),
     Line("get-20", "GET last 20, 64 connections", get_last_20,
@@ -280,7 +327,7 @@ LINES = [
          "count(*), GROUP BY", group_once, 1, ("50-ms",)),
     Line("run-100", "a run of the worker, 100 chats changed", run_with_changed(100),
          "count(*), GROUP BY", group_once, 1, ("100-ms",)),
-] + access.LINES + search.LINES
+] + access.LINES + watched.LINES + live.LINES + search.LINES
 
 
 def print_table(rows):

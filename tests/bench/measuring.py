@@ -107,17 +107,17 @@ class Bench:
                     latencies[len(latencies) * 99 // 100], 0)
         return self.sample(run)
 
-    def run_wrk(self, server, connections, method, chats, tail, body=None, credential=None):
+    def run_wrk(self, server, connections, method, chats, tail, body=None, credential=None, key=None):
         """Figures for sample(), of requests for the messages of random chats; see wrk.lua."""
         command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % self.seconds, "--timeout", "10s",
                    *(["-H", "Authorization: Bearer " + credential] if credential else []), "-s", TOP / "tests/bench/wrk.lua", server.url, "--",
-                   method, str(chats), self.token, tail, *([body] if body else [])]
+                   method, str(chats), self.token, tail, *([body] if body else []), *([key] if key else [])]
         report = json.loads(output_of(command).splitlines()[-1])
         return (report["requests"] - report["errors"], report["seconds"],
                 report["p50_ms"], report["p99_ms"], report["errors"])
 
-    def wrk(self, *request):
-        return self.sample(lambda: self.run_wrk(*request))
+    def wrk(self, *request, **options):
+        return self.sample(lambda: self.run_wrk(*request, **options))
 
 
 def fdatasync_rate(directory):

@@ -12,7 +12,7 @@ import pytest
 
 
 def address(run):
-    return re.search(r"chatd answers at (http://\S+)\. ", run.said()).group(1)
+    return re.search(r"(?m)^(http://\S+)  <- open it", run.said()).group(1)
 
 
 def sql(run, text):
@@ -89,7 +89,7 @@ def test_port_that_is_taken(run, silent):
         refused = run(PORT=port)
         assert refused.status() == 1
         assert "Is port %s taken?" % port in refused.said()
-        assert "chatd answers at" not in refused.said()
+        assert "open it in a browser" not in refused.said()
         listener.shutdown(socket.SHUT_RDWR)
 
 

@@ -125,7 +125,8 @@ class Chatd(servers.Chatd):
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
-            text = response.read()
+            # A stream of events goes on for minutes.
+            text = b"" if response.getheader("Content-Type") == "text/event-stream" else response.read()
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()},
                           text, parse_json(text))
         finally:

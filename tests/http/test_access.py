@@ -43,7 +43,7 @@ def guarded(cluster):
 def create_application(cluster, name):
     number, token = cluster.sql("SELECT id, token FROM chat.create_application('%s')" % name).split("|")
     cluster.sql("SELECT chat.create_chat(%s), chat.create_chat(%s)" % (number, number))
-    cluster.sql("SELECT chat.create_message(%s, 1, 'hello', sender => 'ann')" % number)
+    cluster.sql("SELECT chat.create_message(%s, 1, 'hello', sender => 'ann'), chat.set_cursor(%s, 1, 'ann', 0)" % (number, number))
     return {"id": number, "token": token}
 
 
@@ -93,7 +93,7 @@ def expected(row, caller, pattern):
 
 
 def path_of(pattern, application):
-    path = pattern.replace("{token}", application).replace("{chat}", "1").replace("{message}", "1")
+    path = pattern.replace("{token}", application).replace("{chat}", "1").replace("{message}", "1").replace("{reader}", "ann")
     return path + "?query=hello" if path.endswith("/search") else path
 
 
@@ -102,10 +102,14 @@ serial = itertools.count(1)
 
 def data_of(method, pattern):
     """What a request sends."""
+    if method == "PUT":
+        return {"number": 1}
     if method not in ("POST", "PATCH"):
         return None
     if pattern == "/applications":
         return {"name": "name %d of the table" % next(serial)}
+    if pattern.endswith("/import"):
+        return []
     return [{"chat_number": 1, "body": "hello"}] if pattern == "/applications/{token}/messages" else {"body": "hello"}
 
 
@@ -114,7 +118,7 @@ def fixture_mend(cluster, shop):
     """Creates the chat and its message again, if they were deleted."""
     def mend():
         if cluster.sql("SELECT count(*) FROM chat.get_chat(%s, 1)" % shop["id"]) == "0":
-            cluster.sql("SELECT chat.create_chat(%s, 1)" % shop["id"])
+            cluster.sql("SELECT chat.create_chat(%s, 1), chat.set_cursor(%s, 1, 'ann', 0)" % (shop["id"], shop["id"]))
         cluster.sql("DELETE FROM chat.messages WHERE application_id = %s AND deleted_at IS NOT NULL" % shop["id"])
         if cluster.sql("SELECT count(*) FROM chat.get_message(%s, 1, 1)" % shop["id"]) == "0":
             cluster.sql("SELECT chat.create_message(%s, 1, 'hello', 1, 'ann')" % shop["id"])

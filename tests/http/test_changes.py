@@ -2,10 +2,12 @@
 
 import concurrent.futures
 import json
+import threading
+from random import Random
 
 import pytest
 
-from conftest import Chatd
+from conftest import Chatd, wait_until
 from credentials import Secret, bearer, make_jwt
 
 
@@ -186,12 +188,17 @@ def test_changes(chatd, messages, limit):
 @pytest.mark.parametrize("after, error", [
     *((value, "must be NUMBER or NUMBER.REVISION, integers from 0 to 2147483647.") for value in (
         "", "-1", "x", "1.", ".1", "1.2.3", "1.-1", "01", "1.01", "1.x", "99999999999", "0.2147483648", "1%2E", "1,2")),
-    ("2", "is beyond the chat's position, 1.0."), ("1.1", "is beyond the chat's position, 1.0."),
-    ("2147483647.2147483647", "is beyond the chat's position, 1.0."),
 ])
 def test_positions_that_are_none(chatd, message, messages, after, error):
     answer = chatd.get(messages + "/changes?after=" + after)
     assert (answer.status, answer.json) == (400, {"error": "Query parameter 'after' " + error}) and message
+
+
+@pytest.mark.parametrize("after", ["2", "1.1", "2147483647.2147483647"])
+@pytest.mark.parametrize("wait", ["", "&wait=0", "&wait=60"])
+def test_positions_that_never_were(chatd, message, messages, after, wait):
+    answer = chatd.get(messages + "/changes?after=" + after + wait)
+    assert (answer.status, answer.json["position"]) == (410, "1.0") and "Read its messages anew" in answer.json["error"] and message
 
 
 def test_changes_of_nothing(chatd, chats, messages):
@@ -231,3 +238,65 @@ def test_filters(chatd, messages):
         for query, name in (("sender=ann", "sender"), ("deleted=true", "deleted"), ("last=1", "last")):
             answer = chatd.get(path + query)
             assert answer.json == {"error": "Query parameter '%s' is for the list of a chat's messages only." % name}
+
+
+def test_a_copy_beside_many_writers(chatd, start_chatd, cluster, messages):
+    """A client that is told nothing but changes ends with the chat, while others write by REST and SQL, and sessions end."""
+    servers = [chatd, start_chatd().ready()]
+    stop = threading.Event()
+    of_chat = "application_id = (SELECT id FROM chat.applications WHERE token = '%s') AND chat_number = 1" % messages.split("/")[2]
+    direct = ["UPDATE chat.messages SET body = body || 'd' WHERE {0} AND number % 7 = {1} % 7 AND deleted_at IS NULL",
+              "DELETE FROM chat.messages WHERE {0} AND number = {1}",
+              "INSERT INTO chat.messages (application_id, chat_number, body) SELECT application_id, chat_number, 'direct' FROM chat.messages WHERE {0} LIMIT 1"]
+
+    def write(number):
+        random = Random(number)
+        while not stop.is_set():
+            server, place = random.choice(servers), random.randint(1, 40)
+            path = "%s/%d" % (messages, place)
+            what = random.randrange(6)
+            if what < 2:
+                chatd.post(messages, {"body": "by %d" % number, **({"number": place} if what else {})})
+            elif what < 4:
+                patch(server, path, {"body": "edited by %d %d" % (number, random.random() * 1e6)})
+            elif what == 4 and random.randrange(3) == 0:
+                delete(server, path)
+            elif random.randrange(5) == 0:
+                cluster.sql(random.choice(direct).format(of_chat, place))
+
+    def follow(number):
+        rows, after, told = {}, "0.0", 0
+        while True:
+            last = stop.is_set()
+            answer = servers[number % 2].get("%s/changes?limit=%d&after=%s" % (messages, number + 1, after))
+            if answer.status == 503:
+                continue
+            assert answer.status == 200, answer
+            for change in answer.json:
+                assert [int(part) for part in change["position"].split(".")] > [int(part) for part in after.split(".")]
+                rows[change["message"]["number"]] = change["message"]
+                after = change["position"]
+            told += len(answer.json)
+            if last and not answer.json:
+                return rows, told
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        writers = [threads.submit(write, number) for number in range(5)]
+        copies = [threads.submit(follow, number) for number in (1, 4, 99)]
+        try:
+            for _ in range(8):
+                before = cluster.sql("SELECT last_revision FROM chat.chats WHERE " + of_chat.replace("chat_number", "number"))
+                wait_until(lambda b=before: cluster.sql("SELECT last_revision > %s + 30 FROM chat.chats WHERE %s" % (
+                    b, of_chat.replace("chat_number", "number"))) == "t", "changes", 60)
+                cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chatd'")
+        finally:
+            for writer in writers:
+                stop.set()
+                writer.result()
+        results = [copy.result() for copy in copies]
+    chatd.ready()
+    wanted = table(chatd, messages)
+    for rows, told in results:
+        # Of a row that is gone, no more is left than of a deleted one.
+        assert {number: row for number, row in rows.items() if number in wanted} == wanted and told > 100
+        assert all(row["body"] == "" and "deleted_at" in row for number, row in rows.items() if number not in wanted)

@@ -281,7 +281,8 @@ def test_conf(server, block):
 
 def shape(line):
     """A line of the log, without what differs from line to line."""
-    return re.sub(r"\d+", "0", re.sub(r"/applications/[0-9a-f]{6}\.\.\.", "/applications/TOKEN", line))
+    line = re.sub(r"\b[0-9a-f]{16}$", "ID", re.sub(r"/applications/[0-9a-f]{6}\.\.\.", "/applications/TOKEN", line))
+    return re.sub(r"\d+", "0", line)
 
 
 @pytest.mark.parametrize("block", LOG, ids=lambda block: "%s:%d" % (block.file, block.line))

@@ -32,10 +32,10 @@ def test_settings_of_the_role(chatd, start_chatd, cluster, reset_role, new_name,
     server = start_chatd().ready()
     assert converse(server, new_name + " after") == expected
     # Longer than any of the timeouts, nothing happens, and the sessions are there all the same.
-    wait_until(lambda: server.log().count(" connected") == 6, "all sessions")
+    wait_until(lambda: server.log().count(" connected") == 7, "all sessions")
     pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE application_name = 'chatd'"
     before = cluster.sql(pids)
-    wait_until(lambda: cluster.sql("SELECT min(now() - state_change) > interval '1 s' FROM pg_stat_activity"
+    wait_until(lambda: cluster.sql("SELECT min(now() - state_change) > interval '6 s' FROM pg_stat_activity"
                                    " WHERE application_name = 'chatd' AND usename = 'chat_api'") == "t", "idle sessions")
     assert cluster.sql(pids) == before and "lost" not in server.log()
 

@@ -116,12 +116,6 @@ def test_client_that_goes_away(start_chatd, cluster, messages):
     assert server.stop() == 0
 
 
-def test_hangup_is_ignored(start_chatd):
-    server = start_chatd()
-    server.process.send_signal(signal.SIGHUP)
-    assert server.get("/healthz").status == 200
-
-
 def test_loops_end_together(start_chatd):
     server = start_chatd("--loops", "3")
     assert server.get("/healthz").status == 200

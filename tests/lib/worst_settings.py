@@ -1,7 +1,8 @@
 """Every setting that sessions may have of their own, at a value that could do harm."""
 
-# In milliseconds, the shortest with which a session can get as far as chatd's own settings.
-TIMEOUTS = {"idle_session_timeout": "500", "transaction_timeout": "500", "statement_timeout": "20", "lock_timeout": "1",
+# In milliseconds, the shortest with which a session can get as far as chatd's own settings, on a busy machine, too, where
+# it is slow: with all messages for debugging, and a parallel worker for each statement.
+TIMEOUTS = {"idle_session_timeout": "5000", "transaction_timeout": "5000", "statement_timeout": "1000", "lock_timeout": "1",
             "idle_in_transaction_session_timeout": "1"}
 
 # Not for a role, about the connection, what tests look at, refused by chatd, or asked for: whoever sets it wants no

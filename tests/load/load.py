@@ -1,10 +1,10 @@
 """Load a chat log into a running chatd over REST, and check that it came back as it went in.
 
-    load.py FILE URL
+    load.py FILE URL [import]
 
-FILE has a message a line, "chat<TAB>time<TAB>sender<TAB>body", UTF-8, plain or gzip. Every distinct
-first field is a chat. The API stores a message's body; time and sender have no place in it and are
-left out.
+FILE has a message a line, "day<TAB>time<TAB>sender<TAB>body", UTF-8, plain or gzip. Every day is a chat. Messages are
+posted one by one, with their senders, and get the time at which they are; or they are imported, up to 1,000 at a time,
+with their own times, which needs GRANT EXECUTE ON FUNCTION chat.import_messages.
 
 One thread drives all connections. What is said on one of them is a dialogue: a generator that
 yields requests and is sent the responses, so that it reads from top to bottom. A chat has one writer at a
@@ -25,11 +25,15 @@ import uuid
 
 CONNECTIONS = 64
 PAGE = 1000
+IMPORTED_CHARACTERS = 50000     # in a request, at most, unless it is a single message: a body may have 512 kB
 TIMEOUT = 60
 SHOWN_DIFFERENCES = 10
 
 Request = collections.namedtuple("Request", "method path body", defaults=(None,))
 Response = collections.namedtuple("Response", "status headers body")
+
+# As the API has it. created_at: by the log.
+Message = collections.namedtuple("Message", "number body created_at sender")
 
 
 class LoadError(Exception):
@@ -155,7 +159,8 @@ class Progress:
 
 
 def read_log(path):
-    """The bodies of each chat, in the file's order."""
+    """The messages of each chat, in the file's order. The time of a message is a minute; those of a minute are told
+    apart by their numbers, as microseconds."""
     opener = gzip.open if path.endswith(".gz") else open
     chats = {}
     with opener(path, "rb") as file:
@@ -165,7 +170,9 @@ def read_log(path):
             fields = line.decode("utf-8").split("\t", 3)
             if len(fields) != 4:
                 raise LoadError("%s, line %d: not four fields" % (path, number))
-            chats.setdefault(fields[0], []).append(fields[3])
+            chat = chats.setdefault(fields[0], [])
+            seconds = len(chat) % 1000000
+            chat.append(Message(len(chat) + 1, fields[3], "%sT%s:00.%06dZ" % (fields[0], fields[1], seconds), fields[2]))
     if not chats:
         raise LoadError("%s holds no message" % path)
     return list(chats.values())
@@ -182,13 +189,29 @@ def create_all(name, chats, created):
             raise LoadError("chat %d was given the number %d" % (number, body["number"]))
 
 
-def post_messages(path, bodies, progress):
+def post_messages(path, messages, progress):
     """Dialogue: one chat's messages, in order."""
-    for number, text in enumerate(bodies, 1):
-        answer = expect(201, (yield Request("POST", path, {"data": {"body": text}})))
-        if (answer["number"], answer["body"]) != (number, text):
-            raise LoadError("message %d was answered with %r" % (number, answer))
+    for message in messages:
+        answer = expect(201, (yield Request("POST", path + "/messages", {"data": {"body": message.body, "sender": message.sender}})))
+        if (answer["number"], answer["body"]) != (message.number, message.body):
+            raise LoadError("message %d was answered with %r" % (message.number, answer))
         progress.done += 1
+
+
+def import_messages(path, messages, progress):
+    """Dialogue: the same, many at a time."""
+    first = 0
+    while first < len(messages):
+        end = first + 1
+        size = len(messages[first].body)
+        while end < min(len(messages), first + PAGE) and size + len(messages[end].body) <= IMPORTED_CHARACTERS:
+            size += len(messages[end].body)
+            end += 1
+        answer = expect(200, (yield Request("POST", path + "/import", {"data": [message._asdict() for message in messages[first:end]]})))
+        if answer != {"created": end - first, "replayed": 0, "refused": []}:
+            raise LoadError("an import was answered with %r" % answer)
+        progress.done += end - first
+        first = end
 
 
 def next_page(page, response):
@@ -200,14 +223,14 @@ def next_page(page, response):
     return None
 
 
-def compare_messages(chat_path, bodies, progress, differences):
+def compare_messages(chat_path, sent, imported, progress, differences):
     """Dialogue: read one chat back, page by page, and note what is not as it was sent."""
     def note(text, *values):
         differences.append("chat %s: %s" % (chat_path.rpartition("/")[2], text % values))
 
     counted = expect(200, (yield Request("GET", chat_path)))["messages_count"]
-    if counted != len(bodies):
-        note("%d messages counted, %d sent", counted, len(bodies))
+    if counted != len(sent):
+        note("%d messages counted, %d sent", counted, len(sent))
     found = []
     page = "%s/messages?limit=%d" % (chat_path, PAGE)
     while page is not None:
@@ -216,11 +239,13 @@ def compare_messages(chat_path, bodies, progress, differences):
         found += messages
         progress.done += len(messages)
         page = next_page(page, response)
-    if len(found) != len(bodies):
-        note("%d messages read, %d sent", len(found), len(bodies))
-    for number, (message, text) in enumerate(zip(found, bodies), 1):
-        if (message["number"], message["body"]) != (number, text):
-            note("message %d reads %r, sent %r", number, message, text)
+    if len(found) != len(sent):
+        note("%d messages read, %d sent", len(found), len(sent))
+    for message, wanted in zip(found, sent):
+        if not imported:
+            wanted = wanted._replace(created_at=message["created_at"])
+        if message != wanted._asdict():
+            note("message %d reads %r, sent %r", wanted.number, message, wanted)
 
 
 def compare_application(path, chats, differences):
@@ -230,7 +255,7 @@ def compare_application(path, chats, differences):
         differences.append("%d chats counted, %d created" % (counted, chats))
 
 
-def load(path, url):
+def load(path, url, imported):
     """Load and check; print the summary. Returns the exit status."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
@@ -243,20 +268,20 @@ def load(path, url):
     created = []
     converse(address, [create_all(name, chats, created)])
     # Longest first: a long chat that starts last would keep one connection busy alone at the end.
-    work = sorted(((len(bodies), "%s/chats/%d" % (created[0], number), bodies)
-                   for number, bodies in enumerate(chats, 1)), reverse=True)
+    work = sorted(((len(messages), "%s/chats/%d" % (created[0], number), messages)
+                   for number, messages in enumerate(chats, 1)), reverse=True)
 
-    posting = Progress("posted", total)
-    converse(address, (post_messages(chat + "/messages", bodies, posting)
-                       for _, chat, bodies in work), posting.show)
+    posting = Progress("imported" if imported else "posted", total)
+    send = import_messages if imported else post_messages
+    converse(address, (send(chat, messages, posting) for _, chat, messages in work), posting.show)
     seconds = posting.seconds()
     posting.finish()
 
     reading = Progress("read back", total)
     differences = []
     converse(address, [compare_application(created[0], len(chats), differences)])
-    converse(address, (compare_messages(chat, bodies, reading, differences)
-                       for _, chat, bodies in work), reading.show)
+    converse(address, (compare_messages(chat, messages, imported, reading, differences)
+                       for _, chat, messages in work), reading.show)
     reading.finish()
 
     print("application \"%s\": %d messages in %d chats, %.1f s, %d messages/s" % (
@@ -264,15 +289,15 @@ def load(path, url):
     for difference in differences[:SHOWN_DIFFERENCES]:
         print("DIFFERENT: " + difference)
     print("check: " + ("%d differences" % len(differences) if differences else
-                       "numbers, counts and bodies read back equal what was sent"))
+                       "numbers, counts, senders and bodies read back equal what was sent"))
     return 1 if differences else 0
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["import"]):
         sys.exit(__doc__)
     try:
-        sys.exit(load(sys.argv[1], sys.argv[2]))
+        sys.exit(load(sys.argv[1], sys.argv[2], bool(sys.argv[3:])))
     except (LoadError, OSError, UnicodeDecodeError) as error:
         sys.exit("load.py: %s" % error)
 

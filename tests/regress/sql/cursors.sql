@@ -45,11 +45,19 @@ SELECT number FROM chat.set_cursor(id('shop'), 1, repeat('ж', 255), 1);
 SELECT number FROM chat.set_cursor(id('shop'), 3, 'ann', 9);
 SELECT chat_number, cursor, unread_count, number, body FROM chat.list_unread(id('shop'), 'ann');
 SELECT chat_number, cursor, unread_count, number, body FROM chat.list_unread(token('shop'), 'ann', 1);
-SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', NULL, 1);
+SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', "limit" => 1);
+SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', before => 3);
+SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', before => 4, "limit" => 1);
+SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', 1, 3);
+SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', chats => '{3,1,NULL,7}');
+SELECT chat_number FROM chat.list_unread(id('shop'), 'ann', chats => '{}');
 SELECT * FROM chat.list_unread(id('shop'), 'eve');
 SELECT regexp_replace(chats::text, '"created_at":"[^"]*"', '"created_at":"..."', 'g'), chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'ann');
 SELECT chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'ann', max_size => 1);
 SELECT chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'ann', max_size => 200);
+SELECT regexp_replace(chats::text, '"created_at":"[^"]*"', '"created_at":"..."', 'g'), chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'ann', before => 100);
+SELECT chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'ann', before => 100, max_size => 1);
+SELECT chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'ann', chats => '{2}');
 SELECT chats, chats_count, cut, first, last FROM chat.list_unread_json(token('shop'), 'eve');
 
 -- Whose count differs from count(*).

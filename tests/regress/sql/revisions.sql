@@ -157,7 +157,7 @@ SELECT followed(:app, 1);
 TRUNCATE chat.chats CASCADE;
 SELECT count(*) FROM chat_internal.deleted_messages;
 SELECT chat.create_chat(:app), chat.create_message(:app, 5, 'x');
-TRUNCATE chat.messages, chat.chats, chat.cursors;
+TRUNCATE chat.messages, chat.chats CASCADE;
 SELECT count(*) FROM chat_internal.deleted_messages;
 
 -- A chat that gets another number takes with it what was deleted.

@@ -61,13 +61,14 @@ CREATE FUNCTION eve.attack_in(what text, value anyelement) RETURNS anyelement LA
 	RETURN value;
 END $$;
 DO $$ DECLARE target text; BEGIN
-	FOREACH target IN ARRAY ARRAY['chat.applications', 'chat.application_counters', 'chat.chats', 'chat.messages', 'chat_internal.recount_queue', 'chat.repaired_counts'] LOOP
+	FOR target IN SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
 		EXECUTE format('CREATE TRIGGER zz_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION eve.on_row()', target);
 		EXECUTE format('CREATE TRIGGER zz_after AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION eve.on_row()', target);
 		EXECUTE format('ALTER TABLE %s ADD COLUMN extra boolean DEFAULT eve.attack(%L)', target, 'default ' || target);
 		EXECUTE format('ALTER TABLE %s ADD COLUMN made boolean GENERATED ALWAYS AS (eve.attack_in(%L, true)) STORED', target, 'generated ' || target);
 		EXECUTE format('ALTER TABLE %s ADD CHECK (eve.attack_in(%L, true))', target, 'check ' || target);
-		EXECUTE format('CREATE INDEX ON %s ((eve.attack_in(%L, %I)))', target, 'index ' || target, CASE target WHEN 'chat.applications' THEN 'id' ELSE 'application_id' END);
+		EXECUTE format('CREATE INDEX ON %s ((eve.attack_in(%L, %I)))', target, 'index ' || target,
+			(SELECT attname FROM pg_attribute WHERE attrelid = target::regclass AND attnum = 1));
 	END LOOP;
 END $$;
 ALTER TABLE chat.applications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -85,6 +86,10 @@ SELECT chat.rotate_token(:'token') AS token \gset
 SELECT name FROM chat.get_application(:'token');
 SELECT number FROM chat.list_messages(:'token', 1);
 SELECT number FROM chat.search_messages(:'token', 1, 'E');
+SELECT body FROM chat.update_message(:'token', 1, 1, 'edited');
+SELECT chat.delete_message(:'token', 1, 2), chat.set_cursor(:'token', 1, 'ann', 1);
+SELECT chat.create_message(:'token', 1, 'once', NULL, NULL, NULL, 'key'), chat.create_chat(:'token', 3), chat.delete_chat(:'token', 3);
+SELECT chat.create_ticket(:'token', 'ticket', 'ann'), chat.use_ticket(:'token', 'ticket');
 SHOW search_path;
 RESET ROLE;
 
@@ -92,6 +97,9 @@ RESET ROLE;
 SELECT id FROM chat.create_application('club');
 SELECT chat.create_chat(1), chat.create_message(1, 1, 'twenty', 20), chat.rotate_token(1) <> '', chat.create_message(1, 1, 'next');
 SELECT item, number FROM chat.create_messages('{1, 1}'::integer[], '{1, 2}', '{a, b}');
+SELECT chat.create_key('all', 'admin') <> chat.create_key('some', 'read', 1), (chat.create_signing_key(1, 'k')).kid;
+SELECT chat.note_key_use(ARRAY(SELECT id FROM chat.list_keys())), chat.revoke_key(min(id)), chat.revoke_signing_key(1, 'k') FROM chat.list_keys();
+SELECT chat.delete_application(id) FROM chat.list_applications() WHERE name = 'club';
 SELECT count(*) FROM chat.list_applications();
 SELECT count(*) FROM chat.worker_status;
 SELECT count(*) FROM chat.search_status;
@@ -102,6 +110,7 @@ UPDATE chat.chats SET messages_count = 100 WHERE number = 1;
 RESET session_replication_role;
 INSERT INTO eve.armed DEFAULT VALUES;
 SELECT * FROM chat.reconcile();
+CALL chat.purge();
 SHOW search_path;
 SELECT DISTINCT who, is_super FROM eve.seen;
 SELECT DISTINCT what COLLATE "C" FROM eve.seen ORDER BY 1;

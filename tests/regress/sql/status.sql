@@ -26,6 +26,9 @@ BEGIN
 	PERFORM string_agg(v::text, '') FROM chat.worker_status AS v;
 	PERFORM string_agg(v::text, '') FROM chat.search_status AS v;
 	PERFORM string_agg(v::text, '') FROM chat.repaired_counts AS v;
+	PERFORM string_agg(v::text, '') FROM chat.figures() AS v;
+	PERFORM string_agg(v::text, '') FROM chat.problems() AS v;
+	PERFORM chat.status_json()::json;
 	RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLERRM;

@@ -25,7 +25,9 @@ my @both = (
 	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], ARRAY[NULL, NUMBER])",
 	"chat.update_message(A, 1, 1, 'edited NUMBER')", 'chat.delete_message(A, 1, 2)',
 	'chat.list_messages(A, 1, deleted => true)', "chat.last_messages(A, 1, sender => 'x')",
-	'chat.list_changes(A, 1)', 'chat.list_changes(A, 1, 2, 1)');
+	'chat.list_changes(A, 1)', 'chat.list_changes(A, 1, 2, 1)', 'chat.export_messages(A, 1, 10)', 'chat.export_application(A, 1, 10)',
+	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], keys => ARRAY['NUMBER', 'x'])",
+	"chat.import_messages(A, 1, ARRAY[1, NUMBER], ARRAY['x', 'y'], '{2020-01-01,2020-01-01}', revisions => '{1,7}', keys => ARRAY['m', 'n NUMBER'])");
 my @calls = (
 	(map { (s/\bA\b/1/gr, s/\bA\b/'token 1'/gr) } @both),
 	"chat.get_messages_json('{token 1,token 1}', ARRAY[1, 2], ARRAY[1, 2147483647])",

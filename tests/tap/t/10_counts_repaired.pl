@@ -162,12 +162,12 @@ becomes_right('many chats');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\npg_chat.reconcile_interval = 3600");
 $node->restart;
 sql(q{UPDATE chat_internal.worker_jobs SET (application_id, chat_number) = (1, 1100) WHERE job = 'scrub chats';
-	SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1 WHERE application_id = 1 AND number IN (1000, 1200)});
+	SET session_replication_role = replica; UPDATE chat.chats SET messages_count = messages_count + 1 WHERE application_id = 1 AND number IN (1000, 1101)});
 my %before = map { split /\|/, $_, 2 } split /\n/, sql('SELECT job, runs, total_done, total_repaired FROM chat_internal.worker_jobs');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_chat'");
 $node->restart;
 wait_until($node, 'postgres', "SELECT runs > split_part('$before{'scrub chats'}', '|', 1)::integer FROM chat_internal.worker_jobs WHERE job = 'scrub chats'", 'the first run');
-is(sql('SELECT number, messages_count FROM chat.chats WHERE application_id = 1 AND number IN (1000, 1200) ORDER BY 1'), "1000|1\n1200|0",
+is(sql('SELECT number, messages_count FROM chat.chats WHERE application_id = 1 AND number IN (1000, 1101) ORDER BY 1'), "1000|1\n1101|0",
 	'a new worker goes on where the old one was');
 foreach my $job (sort keys %before)
 {

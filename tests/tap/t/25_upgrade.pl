@@ -132,7 +132,7 @@ sub unplaced { my ($rows) = @_; return join("\n", sort split /\n/, $rows =~ s/\|
 
 my @tables = split /\n/, $node->safe_psql('catalogue_0_1', q{
 	SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r'});
-my @new_tables = ('chat.api_keys', 'chat.cursors', 'chat_internal.deleted_messages', 'chat_internal.signing_keys', 'chat_internal.tickets');
+my @new_tables = ('chat.api_keys', 'chat.consumer_positions', 'chat.cursors', 'chat_internal.deleted_messages', 'chat_internal.signing_keys', 'chat_internal.tickets');
 is(join("\n", sort @tables), join("\n", sort values %table, @new_tables), 'these are all tables');
 
 create_release($node, 'rows', '0.1', 1);

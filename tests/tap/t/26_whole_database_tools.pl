@@ -112,7 +112,7 @@ sub works_by_itself
 		UPDATE chat.chats SET messages_count = 99 WHERE (application_id, number) = (1, 3);
 		INSERT INTO chat_internal.recount_queue VALUES (1, 3)});
 	wait_until($node, 'postgres', "SELECT count(*) > $repaired FROM chat.repaired_counts WHERE (application_id, chat_number) = (1, 3)", "$what: repairs");
-	is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT job) FROM chat.worker_status}), '8|8', "$what: a row for each of its jobs");
+	is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT job) FROM chat.worker_status}), '9|9', "$what: a row for each of its jobs");
 	is($node->safe_psql('postgres', q{SELECT count(DISTINCT owner_database) > 1 FROM chat_internal.worker_jobs}), $copied ? 't' : 'f', "$what: beside those of the other, if they were copied");
 	wait_until($node, 'postgres', q{SELECT min(last_run_at) > now() - interval '1 minute' FROM chat.worker_status WHERE job IN ('reconcile', 'scrub chats', 'redis')},
 		"$what: they go on");

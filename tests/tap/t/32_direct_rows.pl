@@ -188,12 +188,16 @@ my %calls = (
 	'a named chat' => q{PERFORM chat.create_chat(1, nextval('named')::integer)},
 	'a message inserted directly' => q{INSERT INTO chat.messages (application_id, chat_number, body) VALUES (1, 1, 'm')},
 	'a chat inserted directly' => q{INSERT INTO chat.chats (application_id) VALUES (1)},
+	'an edit' => q{PERFORM chat.update_message(1, 1, chat.create_message(1, 1, 'm'), 'edited')},
+	'a deletion' => q{PERFORM chat.delete_message(1, 1, chat.create_message(1, 1, 'm'))},
+	'an edit by SQL' => q{UPDATE chat.messages SET body = 'edited' WHERE (application_id, chat_number, number) = (1, 1, (SELECT chat.create_message(1, 1, 'm')))},
+	'a message with a key' => q{PERFORM chat.create_message(1, 1, 'm', key => nextval('named')::text)},
 	'a cursor' => q{PERFORM chat.set_cursor(1, 1, 'reader', (random() * 100)::integer, true)},
 	'messages of chats that the query reads' => q{PERFORM chat.create_message(1, c.number, 'm') FROM chat.chats AS c WHERE c.number = 1});
 my %tables = (
 	'directly' => ['SET pg_chat.direct_rows = on'],
 	'by statements' => ['SET pg_chat.direct_rows = off'],
-	'messages by statements' => [ 'ALTER TABLE chat.messages ADD CONSTRAINT said CHECK (body <> $$$$)', 'ALTER TABLE chat.messages DROP CONSTRAINT said' ],
+	'messages by statements' => [ 'ALTER TABLE chat.messages ADD CONSTRAINT said CHECK (number > 0)', 'ALTER TABLE chat.messages DROP CONSTRAINT said' ],
 	'counters by statements' => [
 		'ALTER TABLE chat.chats ADD CONSTRAINT positive CHECK (messages_count >= 0); ALTER TABLE chat.application_counters ADD CONSTRAINT positive CHECK (chats_count >= 0)',
 		'ALTER TABLE chat.chats DROP CONSTRAINT positive; ALTER TABLE chat.application_counters DROP CONSTRAINT positive' ]);

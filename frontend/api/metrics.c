@@ -1,0 +1,175 @@
+/*
+ * metrics.c
+ *		The handler that shows figures: those of chatd, and those of the extension.
+ *
+ * The latter come from chat.figures(), which looks at every chat: with many of them it takes a while,
+ * in a session for searches. So its answer is kept, for a second at least, and for twenty times as long as
+ * it took: however often the figures are asked for, that takes a twentieth of one session at most. If the
+ * database does not answer, there are chatd's figures alone.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/metrics.h"
+#include "common/loop.h"
+#include "common/settings.h"
+#include "db/reads.h"
+#include "http/response.h"
+#include "metrics/exposition.h"
+
+#define SHORTEST 1000			/* for which an answer is kept, ms */
+#define PAUSE 20				/* times for which it took */
+
+/* Columns of GET_FIGURES. */
+enum
+{
+	FIGURE_NAME,
+	FIGURE_LABEL,
+	FIGURE_VALUE
+};
+
+/* The extension's figures, in the order in which they are shown: the name, and that of the label. */
+static const struct
+{
+	const char *name;
+	const char *label;			/* "": none */
+	const char *type;
+	const char *help;
+}			shown[] = {
+
+	{"applications", "", "gauge", "Applications."},
+	{"chats", "", "gauge", "Chats."},
+	{"messages", "", "gauge", "Messages, by the counts of their chats."},
+	{"rows_inserted_total", "table", "counter", "Rows that were inserted, also those rolled back, as PostgreSQL's statistics have it."},
+	{"rows_updated_total", "table", "counter", "Rows that were updated."},
+	{"rows_deleted_total", "table", "counter", "Rows that were deleted."},
+	{"worker_running", "", "gauge", "Whether this database has a worker."},
+	{"job_runs_total", "job", "counter", "Runs of the worker's jobs."},
+	{"job_done_total", "job", "counter", "What its runs did: counters examined, messages sent."},
+	{"job_repaired_total", "job", "counter", "What its runs found wrong and repaired, such as counts."},
+	{"job_errors_total", "job", "counter", "Errors of a job."},
+	{"job_failing", "job", "gauge", "Whether its last run failed."},
+	{"job_last_seconds", "job", "gauge", "For how long its last run took."},
+	{"job_last_run_timestamp_seconds", "job", "gauge", "When its last run was."},
+	{"job_backlog", "job", "gauge", "What waits for it."},
+	{"search_messages_behind", "state", "gauge", "Messages that the index in Elasticsearch lacks."},
+	{"search_queued", "state", "gauge", "Messages that are to be indexed anew."},
+	{"search_failed", "state", "gauge", "Messages that Elasticsearch refused."},
+	{"search_seconds_behind", "state", "gauge", "The age of the oldest message that the index lacks."},
+	{"search_usable", "state", "gauge", "Whether the index is fed and, if it is current, searched."},
+};
+
+static char *kept;				/* the extension's figures as text, or NULL */
+static uint64_t kept_until;
+
+/* Writes a value, which the database gives as PostgreSQL writes a double. */
+static void
+write_value(FILE *text, const char *value)
+{
+	double		number = strtod(value, NULL);
+
+	if (isinf(number))
+		fprintf(text, "%sInf\n", number < 0 ? "-" : "+");
+	else
+		fprintf(text, "%.17g\n", number);
+}
+
+static void
+write_extension(FILE *text, const Rows *rows)
+{
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+	{
+		char		name[64];
+		bool		begun = false;
+
+		snprintf(name, sizeof(name), "pg_chat_%s", shown[i].name);
+		for (int row = 0; row < rows->count; row++)
+		{
+			if (strcmp(PQgetvalue(rows->result, rows->first + row, FIGURE_NAME), shown[i].name) != 0)
+				continue;
+			if (!begun)
+				exposition_metric(text, name, shown[i].type, shown[i].help);
+			begun = true;
+			fputs(name, text);
+			if (*shown[i].label)
+				fprintf(text, "{%s=\"%s\"}", shown[i].label, PQgetvalue(rows->result, rows->first + row, FIGURE_LABEL));
+			fputc(' ', text);
+			write_value(text, PQgetvalue(rows->result, rows->first + row, FIGURE_VALUE));
+		}
+	}
+}
+
+/* Responds with chatd's figures, and the extension's as text; NULL: without those. */
+static void
+respond_figures(Request *request, const char *extension)
+{
+	const char *routes[FIGURE_ROUTES] = {NULL};
+	char	   *body = NULL;
+	size_t		size;
+	FILE	   *text = open_memstream(&body, &size);
+
+	if (text)
+	{
+		routes_name(routes);
+		exposition_metric(text, "chatd_info", "gauge", "The version of chatd.");
+		fprintf(text, "chatd_info{version=\"" CHATD_VERSION "\"} 1\n");
+		exposition_metric(text, "chatd_loops", "gauge", "Loops, whose figures are added up here.");
+		fprintf(text, "chatd_loops %d\n", settings.loops);
+		exposition_figures(text, figures_sum(), routes);
+		exposition_metric(text, "pg_chat_up", "gauge", "Whether the figures of the extension could be read.");
+		fprintf(text, "pg_chat_up %d\n%s", extension != NULL, extension ? extension : "");
+		if (fclose(text) != 0)
+		{
+			free(body);
+			body = NULL;
+		}
+	}
+	request->content_type = EXPOSITION_TYPE;
+	respond_ok(request, body, NULL);
+}
+
+static void
+answer_figures(Request *request, const Rows *rows)
+{
+	uint64_t	took = loop_now() - request->started_at;
+	size_t		size;
+	FILE	   *text;
+
+	free(kept);
+	kept = NULL;
+	text = open_memstream(&kept, &size);
+	if (text)
+	{
+		write_extension(text, rows);
+		if (fclose(text) != 0)
+		{
+			free(kept);
+			kept = NULL;
+		}
+	}
+	kept_until = loop_now() + (took * PAUSE > SHORTEST ? took * PAUSE : SHORTEST);
+	respond_figures(request, kept);
+}
+
+static void
+figures_failed(Query *query, const Failure *failure)
+{
+	(void) failure;
+	respond_figures(&call_of_query(query)->request, NULL);
+}
+
+void
+metrics_show(Request *request)
+{
+	if (kept && loop_now() < kept_until)
+	{
+		respond_figures(request, kept);
+		return;
+	}
+	call_begin(request, GET_FIGURES, answer_figures, NULL);
+	call_of(request)->query.failed = figures_failed;
+	call_search(request);
+}

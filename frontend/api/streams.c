@@ -1,0 +1,207 @@
+/*
+ * streams.c
+ *		Handlers of streams of changes.
+ *
+ * A handler finds out where the chats are, and has the socket taken over (streams/).
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/refusal.h"
+#include "api/audience_of.h"
+#include "api/call.h"
+#include "api/following.h"
+#include "api/handlers.h"
+#include "api/message_answer.h"
+#include "http/response.h"
+#include "streams/event_stream.h"
+
+/* Columns of the statements that return positions; the last is of those across chats only. */
+enum
+{
+	COLUMN_APPLICATION,
+	COLUMN_NUMBER,
+	COLUMN_REVISION,
+	COLUMN_IN_RECOVERY,
+	COLUMN_CHAT
+};
+
+/* Where a row says that its chat is. */
+static Position
+position_in(const Rows *rows, int row)
+{
+	return (Position) {rows_number(rows, row, COLUMN_NUMBER), rows_number(rows, row, COLUMN_REVISION)};
+}
+
+/*
+ * Has a chat followed from where it is, unless the client has a position. One beyond the chat's own
+ * is of a history that is lost; or this is a standby, which has yet to see it.
+ */
+static void
+settle(FollowedChat *chat, Position now, bool in_recovery)
+{
+	chat->is_reset = chat->given && !in_recovery && position_exceeds(chat->position, now);
+	if (!chat->given || chat->is_reset)
+		chat->position = now;
+}
+
+static bool
+is_in_recovery(const Rows *rows)
+{
+	return *PQgetvalue(rows->result, rows->first, COLUMN_IN_RECOVERY) == 't';
+}
+
+static void
+take_for_stream(Request *request, int fd, const char *headers)
+{
+	const Following *following = call_of(request)->following;
+	Audience	audience = audience_of(request, fd, headers);
+
+	if (fd >= 0)
+		event_stream_open(&audience, following->chats, following->count,
+						  !following->across ? STREAM_ONE : following->list ? STREAM_SOME : STREAM_ALL, following->cursors);
+}
+
+/* The client has its stream. */
+static void
+open_stream(Request *request)
+{
+	if (strcmp(request->method, "HEAD") == 0)
+		respond_events(request, strdup(""));
+	else if (audience_has_room(request))
+		respond_taken(request, take_for_stream);
+}
+
+static void
+answer_chat(Request *request, const Rows *rows)
+{
+	Following  *following = call_of(request)->following;
+
+	call_of(request)->application = rows_number(rows, 0, COLUMN_APPLICATION);
+	settle(&following->chats[0], position_in(rows, 0), is_in_recovery(rows));
+	open_stream(request);
+}
+
+void
+chat_stream(Request *request)
+{
+	if (following_read_stream(request, false) == NULL)
+		return;
+	if (path_chat(request) == 0)
+	{
+		chat_not_found(request);
+		return;
+	}
+	call_begin(request, GET_POSITIONS, answer_chat, chat_not_found);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	call_read(request);
+}
+
+/* The chat of a row, which is added unless it was named. NULL if they are too many. */
+static FollowedChat *
+chat_in(Following *following, const Rows *rows, int row)
+{
+	int			number = rows_number(rows, row, COLUMN_CHAT);
+
+	for (int i = 0; i < following->count; i++)
+		if (following->chats[i].chat == number)
+			return &following->chats[i];
+	if (following->count == STREAM_CHATS)
+		return NULL;
+	following->chats[following->count].chat = number;
+	return &following->chats[following->count++];
+}
+
+/* Drops the chats that were not found: if they were named, that is an error, and false is returned. */
+static bool
+drop_missing(Request *request, const bool *found)
+{
+	Following  *following = call_of(request)->following;
+	int			count = 0;
+
+	for (int i = 0; i < following->count; i++)
+	{
+		if (found[i])
+			following->chats[count++] = following->chats[i];
+		else if (following->named)
+		{
+			respond_error(request, MHD_HTTP_NOT_FOUND, "Chat with number %d not found", following->chats[i].chat);
+			return false;
+		}
+	}
+	following->count = count;
+	return true;
+}
+
+static void
+answer_chats(Request *request, const Rows *rows)
+{
+	Following  *following = call_of(request)->following;
+	bool		found[STREAM_CHATS] = {false};
+
+	for (int row = 0; row < rows->count; row++)
+	{
+		FollowedChat *chat = chat_in(following, rows, row);
+
+		if (chat == NULL)
+		{
+			respond_error(request, MHD_HTTP_BAD_REQUEST,
+						  "The application has more than %d chats: name those to follow by 'chats'.", STREAM_CHATS);
+			return;
+		}
+		call_of(request)->application = rows_number(rows, row, COLUMN_APPLICATION);
+		/* Who follows all chats, and comes again, has all but new ones. */
+		chat->given = chat->given || (following->resumes && following->list == NULL);
+		settle(chat, position_in(rows, row), is_in_recovery(rows));
+		found[chat - following->chats] = true;
+	}
+	if (drop_missing(request, found))
+		open_stream(request);
+}
+
+/*
+ * Has a user follow no other chats than the user's own. Responds and returns false if others were
+ * named.
+ */
+static bool
+keep_to_own(Request *request)
+{
+	Following  *following = call_of(request)->following;
+	const Grant *grant = visit_grant(request);
+
+	if (grant == NULL || grant->user == NULL || grant->all_chats)
+		return true;
+	for (int i = 0; following->named && i < following->count; i++)
+		if (!grant_has_chat(grant, following->chats[i].chat))
+		{
+			refuse_insufficient(request, SCOPE_READ, "The credential is not for all of these chats.");
+			return false;
+		}
+	if (!following->named && !following_restrict(following, grant->chats, grant->chat_count))
+	{
+		respond_error(request, MHD_HTTP_BAD_REQUEST,
+					  "The credential is for more than %d chats: name those to follow by 'chats'.", STREAM_CHATS);
+		return false;
+	}
+	return true;
+}
+
+void
+application_stream(Request *request)
+{
+	Following  *following = following_read_stream(request, true);
+
+	if (following == NULL || !keep_to_own(request))
+		return;
+	call_begin(request, GET_CHATS_POSITIONS, answer_chats, application_missing);
+	call_add_token(request);
+	if (following->list)
+		call_add_text(request, following->list, strlen(following->list));
+	else
+		call_add_number(request, 0);
+	call_add_number(request, STREAM_CHATS + 1);
+	call_read(request);
+}

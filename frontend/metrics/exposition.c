@@ -1,0 +1,130 @@
+/*
+ * exposition.c
+ *		The text format of Prometheus.
+ *
+ * A series that has counted nothing is left out where there are many of its kind: requests by
+ * route, method and status. Labels need no escapes, since all of them are names of our own.
+ */
+#include "metrics/exposition.h"
+
+#define LABELS_SIZE 256
+
+static const char *const pools[FIGURE_POOLS] = {"write", "read", "search", "listen"};
+static const char *const states[FIGURE_STATES] = {"down", "connecting", "preparing", "ready"};
+static const char *const queues[FIGURE_QUEUES] = {"messages", "creations", "reads", "large reads", "searches"};
+
+void
+exposition_metric(FILE *text, const char *name, const char *type, const char *help)
+{
+	fprintf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+write_sample(FILE *text, const char *name, const char *labels, uint64_t value)
+{
+	fprintf(text, "%s%s%s%s %llu\n", name, *labels ? "{" : "", labels, *labels ? "}" : "", (unsigned long long) value);
+}
+
+/* Writes a histogram; values are shown in units of unit. */
+static void
+write_histogram(FILE *text, const char *name, const char *labels, const Histogram *histogram,
+				const uint64_t *bounds, double unit)
+{
+	uint64_t	count = 0;
+
+	for (int i = 0; i < HISTOGRAM_BOUNDS; i++)
+	{
+		count += histogram->counts[i];
+		fprintf(text, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels, (double) bounds[i] / unit, (unsigned long long) count);
+	}
+	count += histogram->counts[HISTOGRAM_BOUNDS];
+	fprintf(text, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.9g\n%s_count{%s} %llu\n",
+			name, labels, (unsigned long long) count, name, labels, (double) histogram->sum / unit,
+			name, labels, (unsigned long long) count);
+}
+
+static void
+write_requests(FILE *text, const Figures *sum, const char *const *routes)
+{
+	char		labels[LABELS_SIZE];
+
+	exposition_metric(text, "chatd_requests_total", "counter", "Requests, by status; 0: the connection ended without a response.");
+	for (int route = 0; route < FIGURE_ROUTES; route++)
+		for (int method = 0; method < FIGURE_METHODS; method++)
+			for (int status = 0; status < FIGURE_STATUSES; status++)
+			{
+				uint64_t	count = sum->requests[route][method][status];
+
+				snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\",status=\"%u\"",
+						 routes[route] ? routes[route] : "none", figure_method(method), figure_status(status));
+				if (count > 0)
+					write_sample(text, "chatd_requests_total", labels, count);
+			}
+	exposition_metric(text, "chatd_request_seconds", "histogram", "From the first line of a request to the end of its response.");
+	for (int route = 0; route < FIGURE_ROUTES; route++)
+		for (int method = 0; method < FIGURE_METHODS; method++)
+		{
+			const Histogram *times = &sum->request_times[route][method];
+
+			snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\"", routes[route] ? routes[route] : "none",
+					 figure_method(method));
+			if (histogram_count(times) > 0)
+				write_histogram(text, "chatd_request_seconds", labels, times, time_bounds, 1e6);
+		}
+}
+
+/* Writes a metric that has a histogram for each pool. */
+static void
+write_pools(FILE *text, const char *name, const char *help, const Histogram *histograms, const uint64_t *bounds, double unit)
+{
+	char		labels[LABELS_SIZE];
+
+	exposition_metric(text, name, "histogram", help);
+	for (int pool = 0; pool < FIGURE_POOLS; pool++)
+	{
+		snprintf(labels, sizeof(labels), "pool=\"%s\"", pools[pool]);
+		write_histogram(text, name, labels, &histograms[pool], bounds, unit);
+	}
+}
+
+static void
+write_database(FILE *text, const Figures *sum)
+{
+	char		labels[LABELS_SIZE];
+
+	exposition_metric(text, "chatd_queued", "gauge", "Requests that wait for a session with the database.");
+	for (int queue = 0; queue < FIGURE_QUEUES; queue++)
+	{
+		snprintf(labels, sizeof(labels), "queue=\"%s\"", queues[queue]);
+		write_sample(text, "chatd_queued", labels, sum->queued[queue]);
+	}
+	write_pools(text, "chatd_queue_seconds", "For how long requests waited for a session.", sum->waits, time_bounds, 1e6);
+	write_pools(text, "chatd_batch_size", "Requests that one statement served.", sum->batches, size_bounds, 1);
+	write_pools(text, "chatd_statement_seconds", "From sending a statement to its result.", sum->statement_times, time_bounds, 1e6);
+	exposition_metric(text, "chatd_database_sessions", "gauge", "Sessions with the database, by state; ready: in use.");
+	for (int pool = 0; pool < FIGURE_POOLS; pool++)
+		for (int state = 0; state < FIGURE_STATES; state++)
+		{
+			snprintf(labels, sizeof(labels), "pool=\"%s\",state=\"%s\"", pools[pool], states[state]);
+			write_sample(text, "chatd_database_sessions", labels, sum->sessions[pool][state]);
+		}
+	exposition_metric(text, "chatd_database_disconnections_total", "counter", "Sessions that ended after they had been ready.");
+	for (int pool = 0; pool < FIGURE_POOLS; pool++)
+	{
+		snprintf(labels, sizeof(labels), "pool=\"%s\"", pools[pool]);
+		write_sample(text, "chatd_database_disconnections_total", labels, sum->disconnections[pool]);
+	}
+}
+
+void
+exposition_figures(FILE *text, const Figures *sum, const char *const routes[FIGURE_ROUTES])
+{
+	write_requests(text, sum, routes);
+	exposition_metric(text, "chatd_connections", "gauge", "Open connections of clients.");
+	write_sample(text, "chatd_connections", "", sum->connections);
+	exposition_metric(text, "chatd_streams", "gauge", "Open streams of clients.");
+	write_sample(text, "chatd_streams", "", sum->streams);
+	exposition_metric(text, "chatd_stream_frames_total", "counter", "Texts of events that streams were handed.");
+	write_sample(text, "chatd_stream_frames_total", "", sum->frames);
+	write_database(text, sum);
+}

@@ -1,0 +1,223 @@
+/*
+ * directory.c
+ *		Applications of which all chats are followed: finds new chats.
+ *
+ * An application's chats are listed when it may have got one, and now and then, since a hint
+ * may be lost.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/loop.h"
+#include "db/reads.h"
+#include "streams/directory.h"
+
+#define LIST_EVERY 10			/* ticks */
+
+typedef struct Directory
+{
+	int			application;
+	char	   *token;
+	size_t		token_length;
+	Subscriber *first;
+	Subscriber *next_told;		/* while they are told of a chat */
+	Query		query;
+	bool		listing;		/* the query is in flight */
+	bool		again;			/* it is to be listed again */
+	int			ticks;			/* since it was listed */
+	struct Directory *next;
+} Directory;
+
+static Directory *directories;
+
+static void list(Directory *directory);
+
+/* Frees a directory that nobody wants any more, unless it is in use. */
+static void
+directory_end(Directory *directory)
+{
+	Directory **place = &directories;
+
+	if (directory->first || directory->listing)
+		return;
+	while (*place != directory)
+		place = &(*place)->next;
+	*place = directory->next;
+	free(directory->token);
+	free(directory);
+}
+
+static Directory *
+directory_of(Query *query)
+{
+	return (Directory *) ((char *) query - offsetof(Directory, query));
+}
+
+static void
+listed(Directory *directory)
+{
+	directory->listing = false;
+	if (directory->first == NULL)
+		directory_end(directory);
+	else if (directory->again)
+		list(directory);
+}
+
+static void
+on_succeeded(Query *query, const Rows *rows)
+{
+	Directory  *directory = directory_of(query);
+	const Audience application = {
+		.application = directory->application,
+		.token = directory->token,
+		.token_length = directory->token_length
+	};
+
+	for (int row = 0; row < rows->count; row++)
+	{
+		directory->next_told = directory->first;
+		while (directory->next_told)
+		{
+			Subscriber *subscriber = directory->next_told;
+
+			directory->next_told = subscriber->next;
+			subscriber->found(subscriber, &application, rows_number(rows, row, 0));
+		}
+	}
+	listed(directory);
+}
+
+static void
+on_failed(Query *query, const Failure *failure)
+{
+	(void) failure;
+	directory_of(query)->again = false;
+	listed(directory_of(query));
+}
+
+static void
+list(Directory *directory)
+{
+	Query	   *query = &directory->query;
+
+	directory->again = directory->listing;
+	if (directory->listing)
+		return;
+	directory->listing = true;
+	directory->ticks = 0;
+	*query = (Query) {
+		.statement = LIST_CHATS,
+		.pool = POOL_READ,
+		.max_rows = STREAM_CHATS + 1,
+		.since = loop_now(),
+		.succeeded = on_succeeded,
+		.failed = on_failed
+	};
+	query_add_text(query, directory->token, directory->token_length);
+	query_add_number(query, 0);
+	query_add_number(query, 0);
+	query_add_number(query, STREAM_CHATS + 1);
+	reads_submit(query);
+}
+
+static Directory *
+directory_make(const Audience *audience)
+{
+	Directory  *directory = calloc(1, sizeof(Directory));
+
+	if (directory == NULL)
+		return NULL;
+	directory->token = malloc(audience->token_length + 1);
+	if (directory->token == NULL)
+	{
+		free(directory);
+		return NULL;
+	}
+	memcpy(directory->token, audience->token, audience->token_length);
+	directory->token[audience->token_length] = '\0';
+	directory->token_length = audience->token_length;
+	directory->application = audience->application;
+	directory->next = directories;
+	directories = directory;
+	return directory;
+}
+
+bool
+directory_join(Subscriber *subscriber, const Audience *audience)
+{
+	Directory  *directory = directories;
+
+	while (directory && (directory->application != audience->application || directory->token_length != audience->token_length ||
+						 memcmp(directory->token, audience->token, audience->token_length) != 0))
+		directory = directory->next;
+	if (directory == NULL)
+		directory = directory_make(audience);
+	if (directory == NULL)
+		return false;
+	subscriber->directory = directory;
+	subscriber->previous = NULL;
+	subscriber->next = directory->first;
+	if (directory->first)
+		directory->first->previous = subscriber;
+	directory->first = subscriber;
+	list(directory);
+	return true;
+}
+
+void
+directory_leave(Subscriber *subscriber)
+{
+	Directory  *directory = subscriber->directory;
+
+	if (directory == NULL)
+		return;
+	subscriber->directory = NULL;
+	if (directory->next_told == subscriber)
+		directory->next_told = subscriber->next;
+	if (subscriber->next)
+		subscriber->next->previous = subscriber->previous;
+	if (subscriber->previous)
+		subscriber->previous->next = subscriber->next;
+	else
+		directory->first = subscriber->next;
+	directory_end(directory);
+}
+
+void
+directories_changed(int application)
+{
+	Directory  *next;
+
+	for (Directory *directory = directories; directory; directory = next)
+	{
+		next = directory->next;
+		if (directory->application == application)
+			list(directory);
+	}
+}
+
+void
+directories_all_changed(void)
+{
+	Directory  *next;
+
+	for (Directory *directory = directories; directory; directory = next)
+	{
+		next = directory->next;
+		list(directory);
+	}
+}
+
+void
+directories_tick(void)
+{
+	Directory  *next;
+
+	for (Directory *directory = directories; directory; directory = next)
+	{
+		next = directory->next;
+		if (++directory->ticks >= LIST_EVERY)
+			list(directory);
+	}
+}

@@ -1,0 +1,383 @@
+/*
+ * event_stream.c
+ *		Streams of Server-Sent Events: of one chat, or of many chats of an application.
+ *
+ * Streams of one chat send the frames of their group as they are. Across chats each has texts
+ * of its own, since an id has the positions of all chats.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http/events.h"
+#include "http/uri.h"
+#include "streams/cursor_watch.h"
+#include "streams/directory.h"
+#include "streams/event_stream.h"
+#include "streams/group.h"
+#include "streams/permission.h"
+#include "streams/stream.h"
+
+#define LIFETIME (10 * 60 * 1000)	/* ms, from 0.8 to 1.2 times as long */
+
+/* The bytes of a chat's position with what separates it from another. */
+#define ENTRY_SIZE (sizeof("2147483647:,") + POSITION_SIZE)
+
+#define HEAD \
+	"HTTP/1.1 200 OK\r\n" \
+	"Content-Type: text/event-stream\r\n" \
+	"Cache-Control: no-cache\r\n" \
+	"X-Accel-Buffering: no\r\n" \
+	"%s\r\nretry: %d\n\n"
+
+typedef struct Chat
+{
+	Member		member;
+	int			number;
+	CursorViewer viewer[];		/* if cursors are wanted */
+} Chat;
+
+typedef struct EventStream
+{
+	Stream		stream;			/* first: it is freed as this */
+	Permission *permission;		/* NULL: it needs none */
+	bool		across;
+	bool		cursors;		/* those of readers are wanted */
+	Subscriber	subscriber;		/* to new chats, if all of an application are followed */
+	int			count;
+	Chat	  **chats;
+	Chat	   *only;			/* what chats points to if there is room for one alone */
+} EventStream;
+
+static EventStream *
+stream_of(const Member *member)
+{
+	return member->owner;
+}
+
+int
+positions_parse(const char *text, size_t length, FollowedChat *chats)
+{
+	const char *end = text + length;
+	int			count = 0;
+
+	while (text < end)
+	{
+		const char *comma = memchr(text, ',', end - text);
+		const char *entry_end = comma ? comma : end;
+		const char *colon = memchr(text, ':', entry_end - text);
+		FollowedChat *chat = &chats[count];
+
+		*chat = (FollowedChat) {0};
+		if (count == STREAM_CHATS || colon == NULL ||
+			!uri_number(text, colon - text, 1, &chat->chat) ||
+			!position_parse(colon + 1, entry_end - colon - 1, &chat->position))
+			return -1;
+		count++;
+		text = comma ? comma + 1 : end;
+		if (comma && text == end)
+			return -1;
+	}
+	return count;
+}
+
+/*
+ * Writes the id of a stream, with another position for one of its chats, unless that is NULL. Returns the
+ * end of the text, for which there is room.
+ */
+static char *
+print_id(char *text, const EventStream *stream, const Chat *moved, Position position)
+{
+	bool		first = true;
+
+	if (!stream->across)
+		return text + position_print(text, stream->only->member.position);
+	for (int i = 0; i < stream->count; i++)
+	{
+		const Chat *chat = stream->chats[i];
+
+		if (chat->member.group == NULL)
+			continue;
+		text += sprintf(text, "%s%d:", first ? "" : ",", chat->number);
+		text += position_print(text, chat == moved ? position : chat->member.position);
+		first = false;
+	}
+	return text;
+}
+
+/* The bytes that an id of the stream may have. */
+static size_t
+id_size(const EventStream *stream)
+{
+	return (stream->count + 1) * ENTRY_SIZE;
+}
+
+/* The id of a stream, malloc'ed; NULL if out of memory. */
+static char *
+id_of(const EventStream *stream)
+{
+	const Position nowhere = {0};
+	char	   *text = malloc(id_size(stream));
+
+	if (text)
+		*print_id(text, stream, NULL, nowhere) = '\0';
+	return text;
+}
+
+/* What a group's frame is for a stream of many chats. NULL if out of memory. */
+static Frame *
+frame_across(const EventStream *stream, const Chat *chat, const Frame *frame)
+{
+	size_t		id = id_size(stream) + sizeof("id: \n\n");
+	size_t		size = id + frame->length + frame->count * (id + sizeof("{\"chat_number\":2147483647,"));
+	char	   *text = malloc(size);
+	char	   *end = text;
+
+	if (text == NULL)
+		return NULL;
+	for (int i = 0; i < frame->count; i++)
+	{
+		const FrameEvent *event = &frame->events[i];
+
+		end += sprintf(end, "id: ");
+		end = print_id(end, stream, chat, event->position);
+		*end++ = '\n';
+		memcpy(end, frame->text + event->rest, event->message - event->rest);
+		end += event->message - event->rest;
+		end += sprintf(end, "{\"chat_number\":%d,", chat->number);
+		memcpy(end, frame->text + event->message + 1, event->end - event->message - 1);
+		end += event->end - event->message - 1;
+	}
+	if (frame->count == 0)
+	{
+		end += sprintf(end, "id: ");
+		end = print_id(end, stream, NULL, chat->member.position);
+		end += sprintf(end, "\n\n");
+	}
+	return frame_of_bytes(stream->stream.share, text, end - text);
+}
+
+static bool
+has_room(Member *member)
+{
+	return stream_has_room(&stream_of(member)->stream);
+}
+
+static void
+take(Member *member, Frame *frame)
+{
+	EventStream *stream = stream_of(member);
+
+	if (stream->across)
+		stream_send(&stream->stream, frame_across(stream, (Chat *) member, frame));
+	else
+		stream_send(&stream->stream, frame_refer(frame));
+}
+
+/* Says that a chat's history is another than the client's. */
+static void
+send_reset(EventStream *stream, const Chat *chat)
+{
+	char		position[POSITION_SIZE];
+	char		number[sizeof("\"chat_number\":2147483647,")] = "";
+	char	   *id = id_of(stream);
+
+	position_print(position, chat->member.position);
+	if (stream->across)
+		sprintf(number, "\"chat_number\":%d,", chat->number);
+	stream_send(&stream->stream, id == NULL ? NULL :
+				frame_of_text(stream->stream.share,
+							  "id: %s\nevent: reset\ndata: {%s\"position\":\"%s\",\"error\":\"The chat has lost changes that "
+							  "were seen, as after a backup was restored. Read its messages anew; changes after this position follow.\"}\n\n",
+							  id, number, position));
+	free(id);
+}
+
+static void
+reset(Member *member)
+{
+	send_reset(stream_of(member), (Chat *) member);
+}
+
+static void
+gone(Member *member)
+{
+	EventStream *stream = stream_of(member);
+
+	if (stream->across)
+		stream_send(&stream->stream,
+					frame_of_text(stream->stream.share, "event: gone\ndata: {\"chat_number\":%d}\n\n", ((Chat *) member)->number));
+	else
+		stream_close(&stream->stream);
+}
+
+static void
+take_cursors(CursorViewer *viewer, Frame *frame)
+{
+	EventStream *stream = viewer->owner;
+
+	if (stream_has_room(&stream->stream))
+		stream_send(&stream->stream, frame_refer(frame));
+	else
+		viewer->needs_all = true;
+}
+
+static const Follower follower = {
+	.has_room = has_room,
+	.take = take,
+	.reset = reset,
+	.gone = gone
+};
+
+static void
+resumed(Stream *stream)
+{
+	EventStream *events = (EventStream *) stream;
+
+	for (int i = 0; i < events->count; i++)
+	{
+		group_resume(&events->chats[i]->member);
+		if (events->cursors)
+			cursors_show(events->chats[i]->viewer);
+	}
+}
+
+static void
+expired(Stream *stream)
+{
+	stream_close(stream);
+}
+
+static void
+ended(Stream *stream)
+{
+	EventStream *events = (EventStream *) stream;
+
+	permission_close(events->permission);
+	directory_leave(&events->subscriber);
+	for (int i = 0; i < events->count; i++)
+	{
+		group_leave(&events->chats[i]->member);
+		if (events->cursors)
+			cursors_leave(events->chats[i]->viewer);
+		free(events->chats[i]);
+	}
+	if (events->chats != &events->only)
+		free(events->chats);
+	stream_free_later(stream);
+}
+
+static const StreamOwner owner = {
+	.resumed = resumed,
+	.expired = expired,
+	.ended = ended
+};
+
+/* The client may not follow any more. When it comes again it is told so. */
+static void
+forbidden(void *stream)
+{
+	stream_close(stream);
+}
+
+/* Sends the head, and what comes before the changes. */
+static void
+send_start(EventStream *stream, const char *headers, const FollowedChat *chats)
+{
+	char	   *id;
+
+	stream_send(&stream->stream, frame_of_text(stream->stream.share, HEAD, headers, events_retry()));
+	for (int i = 0; i < stream->count; i++)
+		if (chats[i].is_reset)
+			send_reset(stream, stream->chats[i]);
+	id = id_of(stream);
+	stream_send(&stream->stream, id == NULL ? NULL :
+				frame_of_text(stream->stream.share, "id: %s\nevent: ready\ndata: {\"position\":\"%s\"}\n\n", id, id));
+	free(id);
+	for (int i = 0; i < stream->count && stream->cursors; i++)
+		cursors_show(stream->chats[i]->viewer);
+}
+
+/* Follows one chat more. Returns false if out of memory. */
+static bool
+add_chat(EventStream *stream, const Audience *audience, int number, Position position)
+{
+	Chat	   *chat = calloc(1, sizeof(Chat) + (stream->cursors ? sizeof(CursorViewer) : 0));
+
+	if (chat == NULL)
+		return false;
+	chat->number = number;
+	chat->member = (Member) {.follower = &follower, .owner = stream, .share = stream->stream.share};
+	stream->chats[stream->count++] = chat;
+	if (stream->cursors)
+	{
+		*chat->viewer = (CursorViewer) {.take = take_cursors, .owner = stream, .share = stream->stream.share};
+		if (!cursors_join(chat->viewer, audience, number))
+			return false;
+	}
+	return group_join(&chat->member, audience, number, position);
+}
+
+/* The application has this chat. If it is new, all of its messages are. */
+static void
+found_chat(Subscriber *subscriber, const Audience *application, int number)
+{
+	EventStream *stream = (EventStream *) ((char *) subscriber - offsetof(EventStream, subscriber));
+
+	for (int i = 0; i < stream->count; i++)
+	{
+		Chat	   *chat = stream->chats[i];
+
+		if (chat->number != number)
+			continue;
+		/* One that was deleted may have been created anew. */
+		if (chat->member.group == NULL && !group_join(&chat->member, application, number, (Position) {0}))
+			stream_close(&stream->stream);
+		return;
+	}
+	if (stream->count == STREAM_CHATS || !add_chat(stream, application, number, (Position) {0}))
+		stream_close(&stream->stream);
+	else if (stream->cursors)
+		cursors_show(stream->chats[stream->count - 1]->viewer);
+}
+
+/* Gets all that the stream needs. Returns false if out of memory. */
+static bool
+equip(EventStream *stream, const Audience *audience, const FollowedChat *chats, int count, StreamScope scope)
+{
+	stream->chats = scope == STREAM_ONE ? &stream->only : calloc(scope == STREAM_ALL ? STREAM_CHATS : count, sizeof(Chat *));
+	if (stream->chats == NULL)
+		return false;
+	if (audience->grant)
+	{
+		stream->permission = permission_open(audience->grant, forbidden, stream);
+		if (stream->permission == NULL)
+			return false;
+	}
+	for (int i = 0; i < count; i++)
+		if (!add_chat(stream, audience, chats[i].chat, chats[i].position))
+			return false;
+	stream->subscriber.found = found_chat;
+	return scope != STREAM_ALL || directory_join(&stream->subscriber, audience);
+}
+
+void
+event_stream_open(const Audience *audience, const FollowedChat *chats, int count, StreamScope scope, bool cursors)
+{
+	EventStream *stream = calloc(1, sizeof(EventStream));
+
+	if (stream == NULL)
+	{
+		close(audience->fd);
+		return;
+	}
+	stream->across = scope != STREAM_ONE;
+	stream->cursors = cursors;
+	stream_open(&stream->stream, &owner, audience->fd, audience->share, LIFETIME * 4 / 5 + random() % (LIFETIME * 2 / 5));
+	if (equip(stream, audience, chats, count, scope))
+		send_start(stream, audience->headers, chats);
+	else
+		stream_send(&stream->stream, NULL);
+}

@@ -1,0 +1,178 @@
+/*
+ * poll.c
+ *		A client that waits for the next changes of a chat, and has them as one response.
+ *
+ * While it waits it is a stream that sends nothing. Its socket is its own, so that one that waits
+ * for long costs the others nothing; the connection ends with the response.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/json_writer.h"
+#include "http/error_body.h"
+#include "streams/group.h"
+#include "streams/permission.h"
+#include "streams/poll.h"
+#include "streams/stream.h"
+
+#define HEAD \
+	"HTTP/1.1 %s\r\n" \
+	"Content-Type: application/json; charset=utf-8\r\n" \
+	"Content-Length: %zu\r\n" \
+	"%s\r\n%s"
+
+typedef struct Poll
+{
+	Stream		stream;			/* first: it is freed as this */
+	Permission *permission;		/* NULL: it needs none */
+	char	   *headers;
+	int			limit;			/* of changes */
+	Member		member;
+} Poll;
+
+/* The first changes of a frame as the body of a response, malloc'ed; NULL if out of memory. */
+static char *
+body_of(const Frame *frame, int limit)
+{
+	char		position[POSITION_SIZE];
+	Json		json = {0};
+
+	json_open(&json, '[');
+	for (int i = 0; i < frame->count && i < limit; i++)
+	{
+		const FrameEvent *event = &frame->events[i];
+
+		position_print(position, event->position);
+		json_open(&json, '{');
+		json_member_text(&json, "position", position, strlen(position));
+		json_member_text(&json, "event", event->name, strlen(event->name));
+		json_member_value(&json, "message", frame->text + event->message, event->message_end - event->message);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	return json_end(&json);
+}
+
+static void
+respond(Poll *poll, const char *status, char *body)
+{
+	stream_send(&poll->stream, body == NULL ? NULL :
+				frame_of_text(poll->stream.share, HEAD, status, strlen(body), poll->headers, body));
+	free(body);
+	stream_close(&poll->stream);
+}
+
+static bool
+has_room(Member *member)
+{
+	(void) member;
+	return true;
+}
+
+static void
+take(Member *member, Frame *frame)
+{
+	Poll	   *poll = member->owner;
+
+	/* Nothing that its client has not seen: it waits on, from there. */
+	if (frame->count > 0)
+		respond(poll, "200 OK", body_of(frame, poll->limit));
+}
+
+static void
+reset(Member *member)
+{
+	respond(member->owner, "410 Gone", poll_lost(member->position));
+}
+
+static void
+gone(Member *member)
+{
+	respond(member->owner, "404 Not Found", error_body("Chat not found"));
+}
+
+static const Follower follower = {
+	.has_room = has_room,
+	.take = take,
+	.reset = reset,
+	.gone = gone
+};
+
+static void
+resumed(Stream *stream)
+{
+	(void) stream;
+}
+
+/* Nothing has changed. */
+static void
+expired(Stream *stream)
+{
+	respond((Poll *) stream, "200 OK", strdup("[]"));
+}
+
+/* The client may not wait any more. When it comes again it is told so. */
+static void
+forbidden(void *poll)
+{
+	stream_send(poll, NULL);
+}
+
+static void
+ended(Stream *stream)
+{
+	Poll	   *poll = (Poll *) stream;
+
+	permission_close(poll->permission);
+	free(poll->headers);
+	group_leave(&poll->member);
+	stream_free_later(stream);
+}
+
+static const StreamOwner owner = {
+	.resumed = resumed,
+	.expired = expired,
+	.ended = ended
+};
+
+void
+poll_open(const Audience *audience, int chat, Position position, int wait, int limit)
+{
+	Poll	   *poll = calloc(1, sizeof(Poll));
+	bool		complete = true;
+
+	if (poll == NULL)
+	{
+		close(audience->fd);
+		return;
+	}
+	poll->stream.silent = true;
+	poll->limit = limit;
+	poll->member = (Member) {.follower = &follower, .owner = poll, .share = audience->share};
+	stream_open(&poll->stream, &owner, audience->fd, audience->share, wait);
+	poll->headers = strdup(audience->headers);
+	if (audience->grant)
+	{
+		poll->permission = permission_open(audience->grant, forbidden, poll);
+		complete = poll->permission != NULL;
+	}
+	if (poll->headers == NULL || !complete || !group_join(&poll->member, audience, chat, position))
+		stream_send(&poll->stream, NULL);
+}
+
+char *
+poll_lost(Position position)
+{
+	char		text[POSITION_SIZE];
+	const char *error = "The chat has lost changes that were seen, as after a backup was restored. Read its messages anew, then its changes after this position.";
+	Json		json = {0};
+
+	position_print(text, position);
+	json_open(&json, '{');
+	json_member_text(&json, "error", error, strlen(error));
+	json_member_text(&json, "position", text, strlen(text));
+	json_close(&json, '}');
+	return json_end(&json);
+}

@@ -1,0 +1,251 @@
+"""GET /metrics, read by Prometheus' own parser: it says what was done, and of what was not there is no series."""
+
+import json
+import threading
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from conftest import wait_until
+from credentials import bearer, make_key
+
+
+class Figures:
+    """What one GET /metrics has: values by the names and labels of their samples."""
+
+    def __init__(self, server, headers=None):
+        answer = server.request("GET", "/metrics", headers=headers or {})
+        assert answer.status == 200 and answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        self.families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+        self.samples = {(sample.name, *sorted(sample.labels.items())): sample.value
+                        for family in self.families.values() for sample in family.samples}
+
+    def get(self, name, **labels):
+        return self.samples.get((name, *sorted(labels.items())), 0)
+
+    def __len__(self):
+        return len(self.samples)
+
+
+def figure(server, name, **labels):
+    return Figures(server).get(name, **labels)
+
+
+@pytest.fixture
+def server(start_chatd):
+    return start_chatd().ready()
+
+
+def count_of(server, route, method="GET", status=200):
+    return figure(server, "chatd_requests_total", route=route, method=method, status=str(status))
+
+
+def test_every_family_is_described(server):
+    families = Figures(server).families.values()
+    assert len(families) >= 25
+    assert all(family.documentation and family.type in ("counter", "gauge", "histogram") for family in families)
+    assert all(family.name.startswith(("chatd_", "pg_chat_")) for family in families)
+
+
+def test_requests(server, messages, token):
+    chat = "/applications/{token}/chats/{chat}"
+    for _ in range(5):
+        assert server.post(messages, {"body": "x"}).status == 201
+    for _ in range(3):
+        assert server.get(messages).status == 200
+    server.post(messages, {"body": ""})
+    server.get("/applications/%s/chats/77" % token)
+    server.request("HEAD", messages)
+    server.request("OPTIONS", messages)
+    server.request("BREW", messages)
+    server.request("DELETE", "/healthz")
+    server.get("/nothing/%s" % token)
+    server.talk(b"GET / HTTP/1.1\r\n\r\n")
+    with server.wire() as wire:
+        wire.send(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n" % messages.encode())
+        assert wire.answer().status == 100
+    wait_until(lambda: figure(server, "chatd_requests_total", route=chat + "/messages", method="POST", status="0") == 1, "the request that was given up")
+    found = Figures(server)
+    for route, method, status, count in ((chat + "/messages", "POST", 201, 5), (chat + "/messages", "GET", 200, 3), (chat + "/messages", "POST", 422, 1),
+                                         (chat, "GET", 404, 1), (chat + "/messages", "HEAD", 200, 1), (chat + "/messages", "OPTIONS", 204, 1),
+                                         ("none", "other", 501, 1), ("/healthz", "DELETE", 405, 1), ("none", "GET", 404, 1), ("none", "GET", 400, 1)):
+        assert found.get("chatd_requests_total", route=route, method=method, status=str(status)) == count, (route, method, status)
+    posts = {"route": chat + "/messages", "method": "POST"}
+    assert found.get("chatd_request_seconds_count", **posts) == 7
+    assert found.get("chatd_request_seconds_bucket", le="+Inf", **posts) == 7
+    assert 0 < found.get("chatd_request_seconds_sum", **posts) < 7 * 20
+    assert token not in str(found.samples.keys())
+
+
+def test_histograms_are_cumulative(server, messages):
+    for _ in range(10):
+        server.get(messages)
+    for family in Figures(server).families.values():
+        if family.type != "histogram":
+            continue
+        series = {}
+        for sample in family.samples:
+            labels = {name: value for name, value in sample.labels.items() if name != "le"}
+            entry = series.setdefault(tuple(sorted(labels.items())), {"bounds": []})
+            if sample.name.endswith("_bucket"):
+                entry["bounds"].append((float(sample.labels["le"]), sample.value))
+            else:
+                entry[sample.name[len(family.name):]] = sample.value
+        for labels, entry in series.items():
+            bounds = entry["bounds"]
+            assert [bound for bound, _ in bounds] == sorted(bound for bound, _ in bounds) and bounds[-1][0] == float("inf"), labels
+            assert [count for _, count in bounds] == sorted(count for _, count in bounds) and bounds[-1][1] == entry["_count"], labels
+            assert entry["_sum"] >= 0
+
+
+def test_queues_and_batches(start_chatd, cluster, messages, new_name):
+    """While the table is locked, messages wait, and then go as one batch."""
+    server = start_chatd("--writers", "1").ready()
+    lock = cluster.session("BEGIN; LOCK TABLE chat.messages")
+    first = threading.Thread(target=server.post, args=(messages, {"body": "first"}))
+    first.start()
+    wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'chat.messages'::regclass") == "1", "the lock")
+    others = [threading.Thread(target=server.post, args=(messages, {"body": "x"})) for _ in range(20)]
+    for thread in others:
+        thread.start()
+    # What is locked is tried again and again, and waits in between.
+    wait_until(lambda: figure(server, "chatd_queued", queue="messages") >= 20, "a queue")
+    lock.communicate()
+    for thread in [first, *others]:
+        thread.join()
+    found = Figures(server)
+    assert found.get("chatd_queued", queue="messages") == 0
+    assert found.get("chatd_batch_size_sum", pool="write") >= 21 and found.get("chatd_batch_size_bucket", pool="write", le="16") < \
+        found.get("chatd_batch_size_count", pool="write")
+    assert found.get("chatd_queue_seconds_count", pool="write") >= 21
+    assert found.get("chatd_statement_seconds_count", pool="write") == found.get("chatd_batch_size_count", pool="write")
+
+
+def test_sessions(start_chatd, cluster):
+    server = start_chatd("--writers", "1", "--readers", "3", "--searchers", "2").ready()
+
+    def ready():
+        found = Figures(server)
+        return [found.get("chatd_database_sessions", pool=pool, state="ready") for pool in ("write", "read", "search")]
+
+    wait_until(lambda: ready() == [1, 3, 2], "all sessions")
+    assert figure(server, "chatd_database_disconnections_total", pool="read") == 0
+    cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chatd'")
+    wait_until(lambda: figure(server, "chatd_database_disconnections_total", pool="read") >= 3, "the end of the sessions")
+    wait_until(lambda: ready() == [1, 3, 2], "new sessions")
+    found = Figures(server)
+    assert sum(found.get("chatd_database_sessions", pool="read", state=state) for state in ("down", "connecting", "preparing", "ready")) == 3
+
+
+def test_connections(server):
+    before = figure(server, "chatd_connections")
+    with server.wire() as wire:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer()
+        assert figure(server, "chatd_connections") == before + 1
+    wait_until(lambda: figure(server, "chatd_connections") == before, "the end of the connection")
+
+
+def test_loops_are_added_up(start_chatd):
+    server = start_chatd("--loops", "3").ready()
+    for _ in range(30):
+        assert server.get("/healthz").status == 200
+    wait_until(lambda: count_of(server, "/healthz") == 30, "all requests")
+    assert figure(server, "chatd_loops") == 3
+    wait_until(lambda: figure(server, "chatd_database_sessions", pool="read", state="ready") == 6, "the sessions of all")
+
+
+def test_the_extension(server, cluster, new_name):
+    def read():
+        return Figures(server)
+
+    before = read()
+    application, token = cluster.sql("SELECT id, token FROM chat.create_application('%s')" % new_name).split("|")
+    cluster.sql("SELECT chat.create_chat(%s), chat.create_chat(%s)" % (application, application))
+    cluster.sql("SELECT chat.create_message(%s, 1, 'x') FROM generate_series(1, 7)" % application)
+    cluster.sql("SELECT chat.delete_message(%s, 1, 1)" % application)
+    wait_until(lambda: read().get("pg_chat_applications") == before.get("pg_chat_applications") + 1, "the figures")
+    after = read()
+    assert after.get("pg_chat_up") == 1
+    assert after.get("pg_chat_chats") == before.get("pg_chat_chats") + 2
+    assert after.get("pg_chat_messages") == int(cluster.sql("SELECT sum(messages_count) FROM chat.chats"))
+    # The server's statistics come a moment later.
+    wait_until(lambda: read().get("pg_chat_rows_inserted_total", table="messages") >= before.get("pg_chat_rows_inserted_total", table="messages") + 7, "the rows")
+    jobs = {sample.labels["job"] for sample in after.families["pg_chat_job_runs"].samples}
+    assert {"reconcile", "redis", "search", "verify search"} <= jobs and len(jobs) < 20
+    # Without a worker.
+    assert after.get("pg_chat_worker_running") == 0 and "pg_chat_search_queued" not in after.families
+
+
+WORKER = """
+    INSERT INTO chat_internal.search_indexes (id, name, alias, owner_database, state, uuid)
+        SELECT 1, 'x', 'y', d, 'current', 'u' FROM (SELECT %(database)s) AS d (d);
+    INSERT INTO chat_internal.search_queue (index_id, application_id, chat_number, number, reason)
+        VALUES (1, 1, 1, 1, NULL), (1, 1, 1, 2, NULL), (1, 1, 1, 3, 'refused');
+    INSERT INTO chat_internal.worker_jobs (owner_database, job, runs, last_run_at, last_duration, total_done, total_repaired, errors, last_error_at)
+        SELECT d, 'reconcile', 3, '2026-01-01 00:00+00', '1.5 s', 70, 5, 1, '2026-01-02' FROM (SELECT %(database)s) AS d (d)"""
+
+
+def test_the_worker_and_the_index(server, cluster):
+    """What the views of status say, in numbers."""
+    database = "(SELECT oid FROM pg_database WHERE datname = current_database()) || '-' || (SELECT system_identifier FROM pg_control_system())"
+    cluster.sql(WORKER % {"database": database})
+    try:
+        assert cluster.sql("SELECT runs FROM chat.worker_status WHERE job = 'reconcile'") == "3"
+        wait_until(lambda: figure(server, "pg_chat_job_runs_total", job="reconcile") == 3, "the runs")
+        found = Figures(server)
+        for name, value in {"job_done_total": 70, "job_repaired_total": 5, "job_errors_total": 1, "job_failing": 1, "job_last_seconds": 1.5,
+                            "job_last_run_timestamp_seconds": 1767225600}.items():
+            assert found.get("pg_chat_" + name, job="reconcile") == value, name
+        assert found.get("pg_chat_search_queued", state="current") == 2 and found.get("pg_chat_search_failed", state="current") == 1
+        assert found.get("pg_chat_search_seconds_behind", state="current") > 0
+        assert found.get("pg_chat_search_messages_behind", state="current") == int(cluster.sql("SELECT sum(last_message_number) FROM chat.chats"))
+    finally:
+        cluster.sql("DELETE FROM chat_internal.search_indexes; DELETE FROM chat_internal.search_queue; DELETE FROM chat_internal.worker_jobs")
+
+
+def test_it_works_without_the_database(start_chatd, cluster):
+    """chatd's own figures are there; the answer does not wait."""
+    server = start_chatd(database="host=%s dbname=nowhere" % cluster.directory)
+    found = Figures(server)
+    assert found.get("pg_chat_up") == 0 and "pg_chat_chats" not in found.families
+    assert "chatd_requests" not in found.families or found.get("chatd_loops") == 1
+
+
+def test_a_slow_database_delays_nobody(start_chatd, cluster, messages):
+    """The extension's figures wait for a lock, in a session for searches; others are answered."""
+    server = start_chatd("--searchers", "1", "--statement-timeout", "2").ready()
+    lock = cluster.session("BEGIN; LOCK TABLE chat.application_counters")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(Figures(server)))
+    thread.start()
+    wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0", "the lock")
+    assert server.get("/healthz").status == 200 and server.get(messages).status == 200
+    assert server.post(messages, {"body": "x"}).status == 201
+    thread.join()
+    assert answers[0].get("pg_chat_up") == 0 and answers[0].get("chatd_loops") == 1
+    lock.communicate()
+    wait_until(lambda: figure(server, "pg_chat_up") == 1, "the figures")
+
+
+def test_nothing_of_clients_becomes_a_series(server, messages):
+    """However different the requests are, there are no more series."""
+    def vary(number):
+        for path in ("/x%d" % number, messages + "?x=%d" % number, "/applications/%d" % number, messages + "/%d" % (number + 1000)):
+            server.get(path)
+            server.request("M%d" % number, path)
+        server.request("GET", "/", headers={"X-Request-Id": "id-%d" % number})
+        server.post_json(messages, json.dumps({"x": number}))
+
+    vary(0)
+    Figures(server)
+    series = len(Figures(server))
+    for number in range(1, 30):
+        vary(number)
+    assert len(Figures(server)) == series
+
+
+def test_keys(start_chatd, cluster):
+    server = start_chatd("--require-keys").ready()
+    assert server.get("/metrics").status == 401
+    key = make_key(cluster, "read")
+    assert Figures(server, bearer(key)).get("chatd_loops") == 1
