@@ -107,7 +107,7 @@ answer_position(Request *request, const Rows *rows)
 	call_of(request)->application = rows_number(rows, 0, COLUMN_APPLICATION);
 	/* A standby may have yet to see what was seen elsewhere. */
 	if (position_exceeds(position, now) && !rows_flag(rows, COLUMN_IN_RECOVERY))
-		respond_text(request, MHD_HTTP_GONE, poll_lost(now));
+		respond_text(request, MHD_HTTP_BAD_REQUEST, poll_lost(now));
 	else if (position_exceeds(now, position) && !position_exceeds(position, now))
 		read_changes(request);
 	else if (call_of(request)->page.wait == 0)

@@ -84,7 +84,7 @@ take(Member *member, Frame *frame)
 static void
 reset(Member *member)
 {
-	respond(member->owner, "410 Gone", poll_lost(member->position));
+	respond(member->owner, "400 Bad Request", poll_lost(member->position));
 }
 
 static void
@@ -166,7 +166,7 @@ char *
 poll_lost(Position position)
 {
 	char		text[POSITION_SIZE];
-	const char *error = "The chat has lost changes that were seen, as after a backup was restored. Read its messages anew, then its changes after this position.";
+	const char *error = "Query parameter 'after' is a position that the chat does not have, as after a backup was restored. Read its messages anew, then its changes after this position.";
 	Json		json = {0};
 
 	position_print(text, position);

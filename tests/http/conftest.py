@@ -196,8 +196,8 @@ def new_name():
 
 @pytest.fixture
 def token(chatd, new_name):
-    """The token of a new application."""
-    answer = chatd.post("/applications", {"name": new_name})
+    """The token of a new application. A test before may have ended chatd's sessions."""
+    answer = chatd.ready().post("/applications", {"name": new_name})
     assert answer.status == 201, answer
     return answer.json["token"]
 

@@ -198,7 +198,7 @@ def test_positions_that_are_none(chatd, message, messages, after, error):
 @pytest.mark.parametrize("wait", ["", "&wait=0", "&wait=60"])
 def test_positions_that_never_were(chatd, message, messages, after, wait):
     answer = chatd.get(messages + "/changes?after=" + after + wait)
-    assert (answer.status, answer.json["position"]) == (410, "1.0") and "Read its messages anew" in answer.json["error"] and message
+    assert (answer.status, answer.json["position"]) == (400, "1.0") and "'after' is a position that" in answer.json["error"] and message
 
 
 def test_changes_of_nothing(chatd, chats, messages):

@@ -93,6 +93,7 @@ def waiting(server, path, after, more="", log=True):
 def test_a_stream(server, live, application, path):
     with stream(server, path + "/stream") as events:
         assert events.status == 200
+        assert events.headers.pop("x-request-id")
         assert events.headers == {"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no",
                                   "connection": "close"}
         assert events.ready() == ("ready", "0.0", {"position": "0.0"})
@@ -216,7 +217,7 @@ def test_a_position_that_never_was(server, live, application, path):
             assert (event.name, event.id, event.data["position"]) == ("reset", "3.0", "3.0")
             assert events.ready().id == "3.0"
         answer = server.get(path + "/changes?wait=5&after=" + position)
-        assert answer.status == 410 and answer.json["position"] == "3.0"
+        assert answer.status == 400 and answer.json["position"] == "3.0"
     with stream(server, "/applications/%s/stream?chats=1,2" % application[1], "1:9.0,2:0.0") as events:
         event = events.next()
         assert (event.name, event.id, event.data["chat_number"], event.data["position"]) == ("reset", "1:3.0,2:0.0", 1, "3.0")
