@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -143,6 +144,11 @@ backend chatd
 GATEWAYS = {"nginx": (NGINX, ["nginx", "-c"]), "haproxy": (HAPROXY, ["haproxy", "-db", "-f"])}
 
 
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def start_gateway(tmp_path, request):
     """Starts a gateway that shows a chatd under /chat/; returns a function that asks it by curl."""
@@ -152,7 +158,7 @@ def start_gateway(tmp_path, request):
     def start(server):
         (tmp_path / "conf").write_text(configuration.format(dir=tmp_path, port=server.port))
         started.append(subprocess.Popen([*command, tmp_path / "conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        wait_until((tmp_path / "socket").exists, request.param)
+        wait_until(lambda: listens(tmp_path / "socket"), request.param)
         return lambda path, *options: parse_curl(
             subprocess.check_output(["curl", "-si", "--unix-socket", tmp_path / "socket", "http://x/chat" + path, *options], text=True))
 
