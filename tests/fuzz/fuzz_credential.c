@@ -158,7 +158,7 @@ follow_forwarded(const char *name, const char *value)
 	if (settings.trusted_proxies == NULL)
 	{
 		settings.trusted_proxies = "127.0.0.1, 10.0.0.0/8";
-		client_addresses_open();
+		assert(client_addresses_read() == NULL);
 	}
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	forwarded_name = name;
