@@ -18,6 +18,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CHATD = pathlib.Path(os.environ.get("CHATD", TOP / "build/chatd")).resolve()
+SANITIZED = CHATD.exists() and b"__asan" in CHATD.read_bytes()
 PG_CONFIG = os.environ.get("PG_CONFIG", "pg_config")
 
 sys.path.insert(0, str(TOP / "tests/lib"))

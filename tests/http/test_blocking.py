@@ -4,9 +4,7 @@ import subprocess
 
 import pytest
 
-from conftest import CHATD, ENVIRONMENT, TOP, wait_until
-
-SANITIZED = "sanitize" in str(CHATD) or b"__asan" in CHATD.read_bytes()
+from conftest import CHATD, ENVIRONMENT, SANITIZED, TOP, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,11 @@
 
 import pytest
 
-from conftest import CHATD
+from conftest import SANITIZED
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
-pytestmark = pytest.mark.skipif("sanitize" in str(CHATD) or b"__asan" in CHATD.read_bytes(),
-                                reason="a sanitizer takes memory of its own")
+pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer takes memory of its own")
 
 
 def resident(server):

@@ -7,12 +7,11 @@ import signal
 
 import pytest
 
-from conftest import CHATD, wait_until
+from conftest import SANITIZED, wait_until
 from test_limits import HEAD, LIMIT, connect_narrowly
 from test_locks import post
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-SANITIZED = "sanitize" in str(CHATD) or b"__asan" in CHATD.read_bytes()
 
 
 @pytest.fixture
