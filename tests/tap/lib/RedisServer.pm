@@ -10,6 +10,9 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
+# Harnesses of those that run, by themselves.
+my %running;
+
 # Start one. Further options are redis-server's, without the dashes; a list for more than one value.
 sub new
 {
@@ -35,6 +38,7 @@ sub start
 
 	$self->{process} = start_program("$self->{directory}/output", 'setpriv', '--pdeathsig', 'KILL', 'redis-server',
 		map { ("--$_" => ref $options{$_} ? @{ $options{$_} } : $options{$_}) } sort keys %options);
+	$running{ $self->{process} } = $self->{process};
 	poll(sub { ($self->command('PING') // '') =~ /PONG|NOAUTH/ }) or die 'redis-server did not start';
 	return;
 }
@@ -64,12 +68,9 @@ sub keys_and_values
 	return join("\n", map { "$keys[$_]=$values[$_]" } 0 .. $#keys);
 }
 
-sub pid
-{
-	my ($self) = @_;
+sub _pid { my ($process) = @_; return $process->{KIDS}[0]{PID}; }
 
-	return $self->{process}{KIDS}[0]{PID};
-}
+sub pid { my ($self) = @_; return _pid($self->{process}); }
 
 # Hang: accept connections and never answer. And go on.
 sub hang { kill 'STOP', $_[0]->pid; return; }
@@ -79,10 +80,17 @@ sub kill9
 {
 	my ($self) = @_;
 
-	return unless $self->{process};
-	kill 'KILL', $self->pid;
-	$self->{process}->finish;
-	delete $self->{process};
+	_kill9(delete $self->{process}) if $self->{process};
+	return;
+}
+
+sub _kill9
+{
+	my ($process) = @_;
+
+	kill 'KILL', _pid($process);
+	$process->finish;
+	delete $running{$process};
 	return;
 }
 
@@ -93,6 +101,13 @@ sub DESTROY
 
 	$self->kill9;
 	return;
+}
+
+# Before the objects go, in no order.
+END
+{
+	local $?;
+	_kill9($_) foreach values %running;
 }
 
 1;
