@@ -14,19 +14,28 @@ from conftest import wait_until
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
+def start_driver(directory):
+    """chromedriver, and its port: a free one that it chooses for IPv6, and gives up if IPv4 has it in use."""
+    said = []
+    for _ in range(10):
+        driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env={"HOME": str(directory), "PATH": "/usr/bin:/bin", "TMPDIR": str(directory)})
+        for line in driver.stdout:
+            said.append(line)
+            if "started successfully on port" in line:
+                return driver, line.split()[-1].rstrip(".")
+        driver.wait()
+    raise AssertionError(said)
+
+
 class Browser:
     """One window. dark, width and height are what pages see of the person."""
 
     def __init__(self, dark=False, width=1200, height=1000):
         # chromium makes a socket in there, whose path must not be long.
         self.directory = directory = pathlib.Path(tempfile.mkdtemp())
-        self.process = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        env={"HOME": str(directory), "PATH": "/usr/bin:/bin", "TMPDIR": str(directory)})
-        said = []
-        while not said or "started successfully on port" not in said[-1]:
-            said.append(self.process.stdout.readline())
-            assert said[-1], said
-        self.url = "http://127.0.0.1:%s/session" % said[-1].split()[-1].rstrip(".")
+        self.process, port = start_driver(directory)
+        self.url = "http://127.0.0.1:%s/session" % port
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                      "--user-data-dir=%s" % (directory / "profile"), "--window-size=%d,%d" % (width, height), "--hide-scrollbars"]
         capabilities = {"browserName": "chrome", "goog:chromeOptions": {"args": arguments, "binary": shutil.which("chromium")},
