@@ -42,10 +42,11 @@ enter()
 	mount -t devpts devpts "$root/dev/pts" -o newinstance,ptmxmode=0666
 	mount -t tmpfs tmpfs "$root/dev/shm"
 	cp /etc/hosts /etc/resolv.conf "$root/etc/"
-	# The certificates that the machine's administrator trusts, which its network may require.
+	# The certificates that the machine's administrator trusts, which its network may require. TMPDIR's
+	# directory is none of the tree's.
 	if [ -d /usr/local/share/ca-certificates ]; then
 		cp -R /usr/local/share/ca-certificates "$root/usr/local/share/"
-		chroot "$root" update-ca-certificates >/dev/null 2>&1
+		TMPDIR='' chroot "$root" update-ca-certificates >/dev/null 2>&1 || die "update-ca-certificates failed"
 	fi
 	# Nothing here outlives a crash.
 	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/tree"
@@ -67,6 +68,6 @@ layer=$(mktemp -d "${TMPDIR:-/var/tmp}/pg_chat-tree.XXXXXX")
 trap 'rm -rf "$layer"' EXIT
 trap 'exit 130' INT TERM
 mkdir "$layer/upper" "$layer/work" "$layer/root"
-export -f enter
+export -f enter die
 export top base layer
 unshare --mount --pid --ipc --fork --kill-child bash -euo pipefail -c 'enter "$@"' tree.sh "$@"
