@@ -68,8 +68,10 @@ def test_requests(server, messages, token):
     found = Figures(server)
     for route, method, status, count in ((chat + "/messages", "POST", 201, 5), (chat + "/messages", "GET", 200, 3), (chat + "/messages", "POST", 422, 1),
                                          (chat, "GET", 404, 1), (chat + "/messages", "HEAD", 200, 1), (chat + "/messages", "OPTIONS", 204, 1),
-                                         ("none", "other", 501, 1), ("/healthz", "DELETE", 405, 1), ("none", "GET", 404, 1), ("none", "GET", 400, 1)):
+                                         ("none", "other", 501, 1), ("/healthz", "DELETE", 405, 1), ("none", "GET", 404, 1)):
         assert found.get("chatd_requests_total", route=route, method=method, status=str(status)) == count, (route, method, status)
+    # libmicrohttpd 1.0 refuses a request without a Host before it tells the method.
+    assert sum(found.get("chatd_requests_total", route="none", method=method, status="400") for method in ("GET", "other")) == 1
     posts = {"route": chat + "/messages", "method": "POST"}
     assert found.get("chatd_request_seconds_count", **posts) == 7
     assert found.get("chatd_request_seconds_bucket", le="+Inf", **posts) == 7
