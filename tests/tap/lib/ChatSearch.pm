@@ -71,6 +71,8 @@ sub wait_until_idle
 		SELECT (SELECT count(*) = 1 AND bool_and(state = 'current' AND uuid IS NOT NULL AND NOT rebuild) FROM own)
 			AND (SELECT bool_and(usable) FROM chat.search_status)
 			AND NOT EXISTS (SELECT FROM chat_internal.search_queue WHERE index_id IN (SELECT id FROM own))
+			AND NOT EXISTS (SELECT FROM chat.chats WHERE deleted_at IS NOT NULL)
+			AND NOT EXISTS (SELECT FROM chat.applications WHERE deleted_at IS NOT NULL)
 			AND NOT EXISTS (
 				SELECT FROM chat.chats AS c
 				FULL JOIN (SELECT i.* FROM chat_internal.search_watermarks AS i JOIN own AS s ON s.id = i.index_id WHERE s.state = 'current') AS i
