@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_cluster use_cluster sql configure poll fill contents grants next_numbers wrong_chats start_program start_psql start_chatd
+our @EXPORT = qw(new_cluster use_cluster sql configure poll poll_query fill contents grants next_numbers wrong_chats start_program start_psql start_chatd
   wait_for_end kill_process give_away write_secret new_certificate example run_example);
 
 # The test's cluster: the first that new_cluster() makes, until use_cluster() names another.
@@ -73,6 +73,21 @@ sub poll
 		select(undef, undef, undef, 0.1);
 	}
 	return 1;
+}
+
+# Poll until a query's result is true, also while the server is starting: poll_query_until hands psql the query by a
+# pipe, which breaks if psql has ended by then.
+sub poll_query
+{
+	my ($node, $db, $query) = @_;
+	my ($out, $err);
+
+	return 1 if poll(sub {
+		IPC::Run::run([ 'psql', '-XAtqw', '-d', $node->connstr($db), '-c', $query ], '<', '/dev/null', '>', \$out, '2>', \$err);
+		return $out eq "t\n";
+	});
+	diag("poll_query timed out: $query\n$out$err");
+	return 0;
 }
 
 # Fill a database: three applications of four chats of 20 messages, some with numbers of their own,
@@ -221,7 +236,7 @@ sub kill_process
 	my ($pid) = @_;
 
 	system_or_bail('pg_ctl', 'kill', 'KILL', $pid);
-	return $main->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") || die 'no restart';
+	return poll_query($main, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") || die 'no restart';
 }
 
 # Make a role keeper, who is no superuser: it owns the tables in the database postgres, and may call the functions.

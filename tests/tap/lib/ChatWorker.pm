@@ -34,7 +34,7 @@ sub wait_until
 {
 	my ($node, $db, $query, $what) = @_;
 
-	return ok($node->poll_query_until($db, $query), $what);
+	return ok(poll_query($node, $db, $query), $what);
 }
 
 # Check that worker_status of the test's cluster shows a job's error, which matches a pattern of SQL; after so
