@@ -87,7 +87,8 @@ sql_function_result_store(FunctionCallInfo fcinfo, const SqlSignature *signature
 
 	caller = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	rsinfo->returnMode = SFRM_Materialize;
-	rsinfo->setResult = tuplestore_begin_heap(false, false, work_mem);
+	/* A cursor may fetch backward. */
+	rsinfo->setResult = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
 	rsinfo->setDesc = CreateTupleDescCopy(rsinfo->expectedDesc);
 	MemoryContextSwitchTo(caller);
 	return (RowStore) {rsinfo->setResult, rsinfo->setDesc};

@@ -139,3 +139,18 @@ WITH RECURSIVE page AS (
 	SELECT ARRAY(SELECT number FROM chat.list_messages(token('app 1'), 30, before => numbers[1], "limit" => 100))
 	FROM page WHERE numbers <> '{}')
 SELECT count(*), array_agg(number ORDER BY number) = ARRAY(SELECT generate_series(1, 1005)) FROM page, unnest(numbers) AS number;
+
+-- A cursor goes back, also in what is too much for work_mem.
+SET work_mem = '64kB';
+SELECT count(*) FROM generate_series(1, 300) AS i, chat.create_message(id('app 1'), 20, repeat('x', 1000 + i));
+BEGIN;
+DECLARE list SCROLL CURSOR FOR SELECT number, length(body) FROM chat.list_messages(id('app 1'), 20, "limit" => 1000);
+MOVE 260 IN list;
+FETCH BACKWARD 2 FROM list;
+FETCH LAST FROM list;
+FETCH FIRST FROM list;
+DECLARE search SCROLL CURSOR FOR SELECT number, length(body) FROM chat.search_messages(id('app 1'), 20, 'x', "limit" => 1000);
+MOVE 299 IN search;
+FETCH BACKWARD 2 FROM search;
+FETCH FIRST FROM search;
+COMMIT;
