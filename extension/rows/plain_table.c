@@ -35,6 +35,7 @@
 #include "commands/trigger.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -150,7 +151,7 @@ examine_columns(Examination *e)
 			continue;
 		}
 		attribute = TupleDescAttr(e->descriptor, column - 1);
-		if (attribute->atttypid != e->shape->columns[i].type)
+		if (attribute->atttypid != e->shape->columns[i].type || attribute->atttypmod != -1)
 			obstruct_all(e, psprintf("its column \"%s\" has another type", name));
 		if (!e->shape->columns[i].nullable && !compat_is_not_null(e->descriptor, column - 1))
 			obstruct_all(e, psprintf("its column \"%s\" may be null", name));
@@ -166,6 +167,16 @@ column_is_own(const Examination *e, AttrNumber column)
 {
 	for (int i = 0; i < e->shape->columns_count; i++)
 		if (e->table->columns[i] == column)
+			return true;
+	return false;
+}
+
+/* Whether ROW_UPDATE changes a column. */
+static bool
+column_is_updated(const Examination *e, AttrNumber column)
+{
+	for (int i = 0; i < e->shape->columns_count; i++)
+		if (e->shape->columns[i].updated && e->table->columns[i] == column)
 			return true;
 	return false;
 }
@@ -222,10 +233,39 @@ trigger_checks_parent(const Examination *e, const Trigger *trigger)
 	return false;
 }
 
+/* Whether a trigger is of a reference, to or from a key that updates leave as it is. */
+static bool
+trigger_is_of_fixed_key(const Examination *e, const Trigger *trigger)
+{
+	int			type = RI_FKey_trigger_type(trigger->tgfoid);
+	HeapTuple	tuple;
+	Datum		columns;
+	bool		isnull;
+	bool		fixed;
+
+	if (type == RI_TRIGGER_NONE)
+		return false;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	columns = SysCacheGetAttr(CONSTROID, tuple, type == RI_TRIGGER_FK ? Anum_pg_constraint_conkey : Anum_pg_constraint_confkey, &isnull);
+	fixed = !isnull;
+	if (!isnull)
+	{
+		ArrayType  *key = DatumGetArrayTypeP(columns);
+		const AttrNumber *numbers = (AttrNumber *) ARR_DATA_PTR(key);
+
+		for (int i = 0; i < ArrayGetNItems(ARR_NDIM(key), ARR_DIMS(key)); i++)
+			fixed = fixed && !column_is_updated(e, numbers[i]);
+	}
+	ReleaseSysCache(tuple);
+	return fixed;
+}
+
 /*
  * Whether a trigger has nothing to do when a row is inserted or updated. The
- * extension's own have nothing to do for its functions. An update leaves keys
- * as they are, so references have nothing to check; but see counter_row.c.
+ * extension's own have nothing to do for its functions; of references see also
+ * counter_row.c.
  */
 static bool
 trigger_is_idle(const Examination *e, const Trigger *trigger, bool insert)
@@ -237,7 +277,7 @@ trigger_is_idle(const Examination *e, const Trigger *trigger, bool insert)
 		return trigger->tgqual == NULL && function_is_own(e, trigger->tgfoid);
 	if (insert)
 		return trigger_checks_parent(e, trigger);
-	return RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE;
+	return trigger_is_of_fixed_key(e, trigger);
 }
 
 /* Describes a trigger by its own name, or by that of its constraint. */
@@ -378,9 +418,8 @@ static bool
 index_is_updated(const Examination *e, const IndexInfo *info)
 {
 	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
-		for (int c = 0; c < e->shape->columns_count; c++)
-			if (e->shape->columns[c].updated && info->ii_IndexAttrNumbers[i] == e->table->columns[c])
-				return true;
+		if (column_is_updated(e, info->ii_IndexAttrNumbers[i]))
+			return true;
 	return false;
 }
 

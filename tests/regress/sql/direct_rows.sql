@@ -166,6 +166,8 @@ SELECT changed('CREATE DOMAIN test.kind AS text CHECK (value IS NOT NULL); ALTER
 SELECT changed('ALTER TABLE chat.messages ALTER COLUMN created_at SET DEFAULT ''2000-01-01''');
 SELECT changed('ALTER TABLE chat.messages ALTER COLUMN created_at DROP NOT NULL');
 SELECT changed('ALTER TABLE chat.messages ALTER COLUMN created_at TYPE timestamp');
+SELECT changed('ALTER TABLE chat.messages ALTER COLUMN edited_at TYPE timestamptz(0)');
+SELECT changed('ALTER TABLE chat.messages ADD UNIQUE (application_id, chat_number, number, sender); CREATE TABLE test.quotes (a integer, c integer, n integer, s text, FOREIGN KEY (a, c, n, s) REFERENCES chat.messages (application_id, chat_number, number, sender))');
 SELECT changed('ALTER TABLE chat.messages ALTER COLUMN body TYPE varchar(3)');
 SELECT changed('ALTER TABLE chat.messages RENAME COLUMN body TO content');
 SELECT changed('ALTER TABLE chat.chats ALTER COLUMN messages_count SET DEFAULT 5');
@@ -189,6 +191,24 @@ SELECT changed('ALTER TABLE chat.messages RENAME TO messages_kept; CREATE VIEW c
 SELECT changed('CREATE TABLE test.copy (LIKE chat.messages INCLUDING ALL) PARTITION BY HASH (application_id); CREATE TABLE test.copy0 PARTITION OF test.copy FOR VALUES WITH (MODULUS 1, REMAINDER 0); ALTER TABLE chat.messages RENAME TO messages_kept; ALTER TABLE test.copy SET SCHEMA chat; ALTER TABLE chat.copy RENAME TO messages');
 SELECT changed('CREATE OR REPLACE FUNCTION chat_internal.after_update_chats() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN PERFORM 1; RETURN NULL; END''');
 SELECT changed('CREATE INDEX messages_body_trgm ON chat.messages USING gin (chat.fold(body) gin_trgm_ops); CREATE OR REPLACE FUNCTION chat.fold(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS ''BEGIN RETURN value; END''');
+
+-- A reference to or from a column that changes do change is heeded.
+BEGIN;
+SELECT chat.create_message(id('shop'), 1, 'quoted', 7001, sender => 'bob'), chat.create_message(id('shop'), 1, 'listed', 7002);
+CREATE TABLE test.quotes (a integer, c integer, n integer, s text);
+INSERT INTO quotes VALUES (id('shop'), 1, 7001, 'bob');
+CREATE TABLE test.listed (body text PRIMARY KEY);
+INSERT INTO listed SELECT DISTINCT body FROM chat.messages;
+SAVEPOINT s;
+ALTER TABLE chat.messages ADD UNIQUE (application_id, chat_number, number, sender);
+ALTER TABLE quotes ADD FOREIGN KEY (a, c, n, s) REFERENCES chat.messages (application_id, chat_number, number, sender);
+SELECT chat.update_message(id('shop'), 1, 7001, 'edited') IS NULL;
+SELECT chat.delete_message(id('shop'), 1, 7001);
+ROLLBACK TO s;
+ALTER TABLE chat.messages ADD FOREIGN KEY (body) REFERENCES listed;
+SELECT chat.update_message(id('shop'), 1, 7002, 'quoted') IS NULL;
+SELECT chat.update_message(id('shop'), 1, 7002, 'another text') IS NULL;
+ROLLBACK;
 
 -- Without a privilege the owner's statements fail, and so does this.
 CREATE ROLE regress_keeper;
