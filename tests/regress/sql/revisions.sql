@@ -189,3 +189,24 @@ SELECT chat.create_message(:app, 60, 'appended');
 -- A last revision that is too low is repaired.
 UPDATE chat.chats SET last_revision = 0 WHERE number = 60;
 SELECT chat_number, counter, old_value, new_value FROM chat.reconcile(:app, 60);
+
+-- Gone and made again within a statement: by a part of it, by a function, by a trigger of the owner. It is there.
+SELECT id AS again FROM chat.create_application('again') \gset
+SELECT chat.create_chat(:again);
+SELECT count(chat.create_message(:again, 1, 'message ' || i)) FROM generate_series(1, 6) AS i;
+SELECT followed(:again, 1);
+WITH gone AS (DELETE FROM chat.messages WHERE (application_id, chat_number) = (:again, 1) AND number IN (1, 6) RETURNING *)
+	INSERT INTO chat.messages (application_id, chat_number, number, body) SELECT application_id, chat_number, number, 'again' FROM gone WHERE number = 1;
+DELETE FROM chat.messages WHERE (application_id, chat_number, number) = (:again, 1, 2) RETURNING chat.create_message(:again, 1, 'again', 2);
+WITH moved AS (UPDATE chat.messages SET number = 9 WHERE (application_id, chat_number, number) = (:again, 1, 3) RETURNING *)
+	INSERT INTO chat.messages (application_id, chat_number, number, body) SELECT application_id, chat_number, 3, 'again' FROM moved;
+CREATE FUNCTION test.again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	PERFORM chat.create_message(OLD.application_id, OLD.chat_number, 'again', OLD.number);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER again AFTER DELETE ON chat.messages FOR EACH ROW WHEN (OLD.number = 4) EXECUTE FUNCTION test.again();
+DELETE FROM chat.messages WHERE (application_id, chat_number) = (:again, 1) AND number IN (4, 5);
+DROP TRIGGER again ON chat.messages;
+SELECT number, body FROM chat.messages WHERE (application_id, chat_number) = (:again, 1) ORDER BY 1;
+SELECT position, event, number FROM chat.list_changes(:again, 1, 6, 0);
+SELECT followed(:again, 1);
