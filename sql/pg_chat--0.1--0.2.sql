@@ -265,17 +265,17 @@ CREATE FUNCTION chat_internal.create_chat(application integer, number integer DE
 CREATE FUNCTION chat_internal.create_chat(token text, number integer DEFAULT NULL, key text DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_chat_by_token'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat_internal.create_message(application integer, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL, move_cursor boolean DEFAULT false) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_id'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION chat_internal.create_message(token text, chat integer, body text, number integer DEFAULT NULL, sender text DEFAULT NULL, metadata jsonb DEFAULT NULL, key text DEFAULT NULL, if_last integer DEFAULT NULL, move_cursor boolean DEFAULT false) RETURNS integer
 	AS 'MODULE_PATHNAME', 'chat_create_message_by_token'
 	LANGUAGE C VOLATILE;
-CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
+CREATE FUNCTION chat_internal.create_messages(applications integer[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false, move_cursors boolean[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_id'
 	LANGUAGE C VOLATILE ROWS 100;
-CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false)
+CREATE FUNCTION chat_internal.create_messages(tokens text[], chats integer[], bodies text[], numbers integer[] DEFAULT NULL, wait boolean DEFAULT true, senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, keys text[] DEFAULT NULL, if_last integer[] DEFAULT NULL, atomic boolean DEFAULT false, move_cursors boolean[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_create_messages_by_token'
 	LANGUAGE C VOLATILE ROWS 100;
@@ -302,10 +302,10 @@ FROM (VALUES
 	('chat.create_application(text)'::regprocedure, 'chat_internal.create_application(text, text)'::regprocedure),
 	('chat.create_chat(integer, integer)'::regprocedure, 'chat_internal.create_chat(integer, integer, text)'::regprocedure),
 	('chat.create_chat(text, integer)'::regprocedure, 'chat_internal.create_chat(text, integer, text)'::regprocedure),
-	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer)'::regprocedure),
-	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer)'::regprocedure),
-	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean)'::regprocedure),
-	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean)'::regprocedure),
+	('chat.create_message(integer, integer, text, integer)'::regprocedure, 'chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer, boolean)'::regprocedure),
+	('chat.create_message(text, integer, text, integer)'::regprocedure, 'chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer, boolean)'::regprocedure),
+	('chat.create_messages(integer[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean, boolean[])'::regprocedure),
+	('chat.create_messages(text[], integer[], text[], integer[], boolean)'::regprocedure, 'chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean, boolean[])'::regprocedure),
 	('chat.list_messages(integer, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean)'::regprocedure),
 	('chat.list_messages(text, integer, integer, integer, integer)'::regprocedure, 'chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean)'::regprocedure),
 	('chat.last_messages(integer, integer, integer)'::regprocedure, 'chat_internal.last_messages(integer, integer, integer, text, boolean)'::regprocedure),
@@ -315,10 +315,10 @@ DROP FUNCTION
 	chat_internal.create_application(text, text),
 	chat_internal.create_chat(integer, integer, text),
 	chat_internal.create_chat(text, integer, text),
-	chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer),
-	chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer),
-	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
-	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean),
+	chat_internal.create_message(integer, integer, text, integer, text, jsonb, text, integer, boolean),
+	chat_internal.create_message(text, integer, text, integer, text, jsonb, text, integer, boolean),
+	chat_internal.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean, boolean[]),
+	chat_internal.create_messages(text[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean, boolean[]),
 	chat_internal.list_messages(integer, integer, integer, integer, integer, text, boolean),
 	chat_internal.list_messages(text, integer, integer, integer, integer, text, boolean),
 	chat_internal.last_messages(integer, integer, integer, text, boolean),
@@ -329,10 +329,10 @@ COMMENT ON FUNCTION chat.create_chat(integer, integer, text) IS
 'Creates a chat and returns its number: the next after the highest or, where number is given, that one. number: 1 to 2147483647, free. key: 1 to 255 characters, not only white space, which the application keeps with the chat: called again with the same key, the function creates nothing, and returns the number of the chat that it created first. Errors: P0002 no such application, 23502 key blank, 22001 key too long, 23505 number taken, or key used with another number, 22003 below 1, 54000 no number left.';
 COMMENT ON FUNCTION chat.create_chat(text, integer, text) IS
 'As create_chat(integer, ...), by the application''s token.';
-COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb, text, integer) IS
-'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. key: 1 to 255 characters, not only white space, which the chat keeps with the message: called again with the same key and the same content, the function creates nothing, and returns the number of the message that it created first. if_last: create it only if the chat''s last number is this one, 0 for none yet. Errors: P0002 no such application or chat, 23502 body, sender or key blank, 22001 body, sender, metadata or key too long, 23514 metadata no object, 23505 number taken, or key used with other content, 55000 if_last is not the last number, 22003 number below 1, 54000 no number left.';
-COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean) IS
-'Creates many messages, of any applications and chats, from arrays of equal length; all other arrays may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, when it was created, and replayed, whether it was there by its key already; or the SQLSTATE that create_message would have raised, with field and message, and in number the chat''s last, where if_last is not. A refused message costs the others nothing, unless atomic is true: then all are created, or none, and 40000 is the SQLSTATE of those for which nothing else stands in the way. wait: whether to wait for chats that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
+COMMENT ON FUNCTION chat.create_message(integer, integer, text, integer, text, jsonb, text, integer, boolean) IS
+'Creates a message and returns its number: the next after the highest or, where number is given, that one. body: 1 byte to pg_chat.max_body_size, not only white space. number: 1 to 2147483647, free. sender: who sends it, 1 to 255 characters, not only white space. metadata: a JSON object of at most pg_chat.max_metadata_size as text. key: 1 to 255 characters, not only white space, which the chat keeps with the message: called again with the same key and the same content, the function creates nothing, and returns the number of the message that it created first. if_last: create it only if the chat''s last number is this one, 0 for none yet. move_cursor: move the sender''s cursor to the message, forward only, in the same transaction. Errors: P0002 no such application or chat, 23502 body, sender or key blank, or no sender whose cursor could be moved, 22001 body, sender, metadata or key too long, 23514 metadata no object, 23505 number taken, or key used with other content, 55000 if_last is not the last number, 22003 number below 1, 54000 no number left.';
+COMMENT ON FUNCTION chat.create_messages(integer[], integer[], text[], integer[], boolean, text[], jsonb[], text[], integer[], boolean, boolean[]) IS
+'Creates many messages, of any applications and chats, from arrays of equal length; all other arrays may be NULL, whole or by element: for the next number, for none. Returns an outcome for each, in the caller''s order (item 1, 2, 3, ...): its number, when it was created, and replayed, whether it was there by its key already; or the SQLSTATE that create_message would have raised, with field and message, and in number the chat''s last, where if_last is not. A refused message costs the others nothing, unless atomic is true: then all are created, or none, and 40000 is the SQLSTATE of those for which nothing else stands in the way. move_cursors: as for create_message. wait: whether to wait for chats, and cursors that are to be moved, that other transactions have locked; if not, their messages are refused with 55P03, to be tried again. Errors: 22023 arrays of different length or shape.';
 
 COMMENT ON FUNCTION chat.list_messages(integer, integer, integer, integer, integer, text, boolean) IS
 'A page of the chat''s messages, ascending by number. after: numbers above this one; before: numbers below it (alone: the last ones below it); limit: rows at most, 1 to 1000; sender: those of this sender alone; deleted: deleted ones, too. Errors: P0002 no such application or chat, 22023 with the argument''s name.';

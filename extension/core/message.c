@@ -21,6 +21,7 @@
 #include "core/message_key.h"
 #include "core/message_outcome.h"
 #include "core/pagination.h"
+#include "core/sender_cursor.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_create_message_by_id);
@@ -50,13 +51,18 @@ check_message(MessageInsert *message)
 		message->problem = arg_error_number_range("message", message->number);
 	else if (message->sender != NULL)
 		message->problem = message_check_sender(message->sender);
+	else if (message->move_cursor)
+		message->problem = arg_error_blank("message", "sender");
 	if (message->metadata != NULL && message->problem.sqlstate == 0)
 		message->problem = message_check_metadata(message->metadata);
 	if (message->key != NULL && message->problem.sqlstate == 0)
 		message->problem = message_check_key("message", message->key);
 }
 
-/* Takes a message from the arguments from body on: body, number, sender, metadata, key and if_last. */
+/*
+ * Takes a message from the arguments from body on: body, number, sender, metadata, key, if_last
+ * and move_cursor.
+ */
 static void
 take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 {
@@ -68,19 +74,20 @@ take_arguments(FunctionCallInfo fcinfo, MessageInsert *message)
 	message->key = PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6);
 	message->conditional = !PG_ARGISNULL(7);
 	message->if_last = message->conditional ? PG_GETARG_INT32(7) : 0;
+	message->move_cursor = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
 	check_message(message);
 	message_keys_digest(message, 1);
 }
 
 /*
  * Create the message that the arguments describe: its application, chat, body, and number,
- * sender, metadata, key and if_last, each of which may be null. Returns its number.
+ * sender, metadata, key, if_last and move_cursor, each of which may be null. Returns its number.
  */
 static int32
 create_message(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
-		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TEXTOID, INT4OID), SQL_RETURNS(INT4OID)
+		SQL_ARGS(APPLICATION_ARG, INT4OID, TEXTOID, INT4OID, TEXTOID, JSONBOID, TEXTOID, INT4OID, BOOLOID), SQL_RETURNS(INT4OID)
 	};
 	MessageInsert message = {0};
 	TableOwnerSwitch caller;
@@ -97,7 +104,15 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 		if (!message.named && message.problem.sqlstate == 0)
 			message_insert_direct(&message, 1, true);
 		if (message.created)
+		{
+			if (message.move_cursor)
+			{
+				caller = table_owner_become(OWNER_SEES_BY_POLICY);
+				sender_cursors_move(&message, 1);
+				table_owner_leave(caller);
+			}
 			return message.number;
+		}
 	}
 
 	/* With all errors, the first of what is wrong. */
@@ -111,13 +126,16 @@ create_message(FunctionCallInfo fcinfo, Oid application_type)
 		application_require(message.application);
 	if (message.problem.sqlstate != 0)
 		arg_error_raise(message.problem);
+	if (message.move_cursor)
+		sender_cursors_move(&message, 1);
 	table_owner_leave(caller);
 	return message.number;
 }
 
 /*
  * chat.create_message(application integer, chat integer, body text, number
- * integer, sender text, metadata jsonb, key text, if_last integer) returns integer
+ * integer, sender text, metadata jsonb, key text, if_last integer, move_cursor boolean) returns
+ * integer
  */
 Datum
 chat_create_message_by_id(PG_FUNCTION_ARGS)
@@ -193,6 +211,7 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 	ArrayArg	metadata = array_arg_or_nulls(fcinfo, 6, JSONBOID, "metadata", applications.count);
 	ArrayArg	keys = array_arg_or_nulls(fcinfo, 7, TEXTOID, "keys", applications.count);
 	ArrayArg	if_last = array_arg_or_nulls(fcinfo, 8, INT4OID, "if_last", applications.count);
+	ArrayArg	move_cursors = array_arg_or_nulls(fcinfo, 10, BOOLOID, "move_cursors", applications.count);
 	MessageInsert *messages = palloc0((applications.count + 1) * sizeof(MessageInsert));
 
 	*count = applications.count;
@@ -227,6 +246,8 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 			message->conditional = true;
 			message->if_last = DatumGetInt32(if_last.values[i]);
 		}
+		if (move_cursors.count > 0 && !move_cursors.nulls[i])
+			message->move_cursor = DatumGetBool(move_cursors.values[i]);
 		check_message(message);
 	}
 	if (keys.count > 0)
@@ -234,18 +255,24 @@ messages_of_arguments(FunctionCallInfo fcinfo, Oid application_type, int *count)
 	return messages;
 }
 
-/* Create messages, by either way. */
+/* Create messages, by either way, and move the cursors of their senders, if asked. */
 static void
 create_all(FunctionCallInfo fcinfo, MessageInsert *messages, int count, bool wait)
 {
 	MemoryContext context = CurrentMemoryContext;
+	bool		cursors = sender_cursors_any(messages, count);
 	TableOwnerSwitch caller;
 
-	if (message_insert_direct(messages, count, wait))
+	if (!cursors && message_insert_direct(messages, count, wait))
 		return;
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
 	resolve_tokens(fcinfo, messages, count);
-	message_insert_many(messages, count, wait);
+	if (cursors && !wait)
+		sender_cursors_hold(messages, count);
+	if (!cursors || !message_insert_direct(messages, count, wait))
+		message_insert_many(messages, count, wait);
+	if (cursors)
+		sender_cursors_move(messages, count);
 	/* What is wrong with a message is told when SPI's memory is gone. */
 	for (int i = 0; i < count; i++)
 		arg_error_keep(&messages[i].problem, context);
@@ -304,7 +331,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 {
 	static SqlSignature signature = {
 		SQL_ARGS(APPLICATION_ARG, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, JSONBARRAYOID,
-				 TEXTARRAYOID, INT4ARRAYOID, BOOLOID),
+				 TEXTARRAYOID, INT4ARRAYOID, BOOLOID, BOOLARRAYOID),
 		SQL_RETURNS_ROWS(MESSAGE_OUTCOME_COLUMN_TYPES)
 	};
 	bool		wait;
@@ -328,7 +355,7 @@ create_messages(FunctionCallInfo fcinfo, Oid application_type)
 /*
  * chat.create_messages(applications integer[], chats integer[], bodies text[],
  * numbers integer[], wait boolean, senders text[], metadata jsonb[], keys text[], if_last
- * integer[], atomic boolean) returns setof chat.outcome
+ * integer[], atomic boolean, move_cursors boolean[]) returns setof chat.outcome
  */
 Datum
 chat_create_messages_by_id(PG_FUNCTION_ARGS)

@@ -43,6 +43,7 @@ typedef struct MessageInsert
 	bytea	   *key_digest;		/* of what is created with the key */
 	bool		conditional;	/* it is wanted only behind if_last */
 	int32		if_last;
+	bool		move_cursor;	/* the sender's cursor moves to it: see sender_cursor.c */
 	TimestampTz created_at;		/* once created; 0: not known, as somebody's trigger has left that
 								 * or the row out */
 	int32		revision;		/* 0: none */

@@ -68,6 +68,9 @@ new_message_read(Request *request, Fields *fields, NewMessageTerms terms, Query 
 	query_add_text(query, text, length);
 	add_key(fields, terms.key, query, faults);
 	query_add_number_or_zero(query, terms.if_last);
+	query_add_number(query, field_flag(fields, faults, "move_cursor"));
+	if (query->values[MESSAGE_MOVE_CURSOR].number && query->values[MESSAGE_SENDER].text == NULL && !field_is_given(fields, "sender"))
+		fault_add(faults, "sender", "can't be blank");
 }
 
 void

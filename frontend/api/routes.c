@@ -15,12 +15,12 @@
 static const char *const no_fields[] = {NULL};
 static const char *const application_fields[] = {"name", NULL};
 static const char *const chat_fields[] = {"number", NULL};
-static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", NULL};
+static const char *const message_fields[] = {"body", "number", "sender", "metadata", "key", "move_cursor", NULL};
 static const char *const imported_fields[] = {
 	"number", "body", "created_at", "sender", "metadata", "edited_at", "deleted_at", "revision", "key", NULL
 };
 static const char *const changed_fields[] = {"body", "metadata", NULL};
-static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", NULL};
+static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", "move_cursor", NULL};
 static const char *const cursor_fields[] = {"number", "back", NULL};
 
 static void index_show(Request *request);

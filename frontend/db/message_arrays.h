@@ -22,6 +22,7 @@ enum
 	MESSAGE_METADATA,			/* the text of its JSON */
 	MESSAGE_KEY,
 	MESSAGE_IF_LAST,			/* may be 0 */
+	MESSAGE_MOVE_CURSOR,		/* 1: the sender's cursor moves to the message */
 	MESSAGE_VALUES
 };
 

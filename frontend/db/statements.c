@@ -13,7 +13,8 @@
 /* New messages, as parameters, and what becomes of them: see writes.h. */
 #define NEW_MESSAGES \
 	"$1::text[], $2::integer[], $3::text[], $4::integer[], wait => false, senders => $5::text[]," \
-	" metadata => $6::jsonb[], keys => $7::text[], if_last => $8::integer[]"
+	" metadata => $6::jsonb[], keys => $7::text[], if_last => $8::integer[]," \
+	" move_cursors => $9::integer[]::boolean[]"
 #define OUTCOME \
 	"number, sqlstate, field, message, chat.rfc3339(created_at), ($6::jsonb[])[item], revision, replayed"
 

@@ -149,6 +149,66 @@ def test_users(cluster, chatd, shop):
         assert guarded.stop() == 0
 
 
+def test_sender(cluster, chatd, shop):
+    """A message moves its sender's cursor with it, if asked."""
+    messages = shop + "/chats/1/messages"
+
+    def cursors():
+        return {cursor["reader"]: cursor["number"] for cursor in chatd.get(shop + "/chats/1/cursors").json}
+
+    def post(data, path=messages, headers=None):
+        return chatd.request("POST", path, json.dumps({"data": data}), {"Content-Type": "application/json", **(headers or {})})
+
+    for asked in ({}, {"move_cursor": False}, {"move_cursor": None}):
+        assert post({"body": "x", "sender": "ann", **asked}).status == 201
+    assert cursors() == {}
+    created = post({"body": "x", "sender": "ann", "move_cursor": True})
+    assert (created.status, created.json["number"]) == (201, 14)
+    assert "move_cursor" not in created.json
+    assert cursors() == {"ann": 14}
+    form = chatd.request("POST", messages, "data[body]=x&data[sender]=bob&data[move_cursor]=true",
+                         {"Content-Type": "application/x-www-form-urlencoded"})
+    assert form.status == 201
+    assert cursors() == {"ann": 14, "bob": 15}
+    # Many, all or none, and again by a key.
+    items = [{"body": "x", "sender": sender, "move_cursor": sender != "cay"} for sender in ("ann", "cay", "dan")]
+    assert [item["message"]["number"] for item in post(items).json] == [16, 17, 18]
+    assert cursors() == {"ann": 16, "bob": 15, "dan": 18}
+    assert post(items[:1] + [{"body": "x", "number": 3}], messages + "?atomic=true").status == 422
+    assert cursors() == {"ann": 16, "bob": 15, "dan": 18}
+    assert [item["status"] for item in post(items[:2], messages + "?atomic=true").json] == [201, 201]
+    assert cursors() == {"ann": 19, "bob": 15, "dan": 18}
+    for asked in (False, True):
+        answer = post({"body": "x", "sender": "eve", "move_cursor": asked}, headers={"Idempotency-Key": '"once"'})
+        assert (answer.status, answer.json["number"]) == (201, 21)
+    assert cursors()["eve"] == 21
+    # What is refused.
+    for data, errors in (({"move_cursor": True}, {"sender": ["can't be blank"]}),
+                         ({"move_cursor": True, "sender": None}, {"sender": ["can't be blank"]}),
+                         ({"move_cursor": "perhaps", "sender": "ann"}, {"move_cursor": ["must be true or false"]}),
+                         ({"move_cursor": 1, "sender": "ann"}, {"move_cursor": ["must be true or false"]})):
+        answer = post({"body": "x", **data})
+        assert (answer.status, answer.json) == (422, errors)
+    assert chatd.get(shop + "/chats/1").json["messages_count"] == 21
+    # Who has a cursor locked keeps nothing else from being stored.
+    locker = cluster.session("BEGIN; SELECT FROM chat.cursors WHERE reader = 'ann' FOR UPDATE")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(post, {"body": "x", "sender": "ann", "move_cursor": True}, shop + "/chats/1/messages")
+        assert post({"body": "x", "sender": "ann", "move_cursor": True}, shop + "/chats/2/messages").status == 201
+        locker.communicate()
+        assert waiting.result().status == 201
+    assert cursors()["ann"] == 22
+    # A user is the sender.
+    secret = Secret(cluster, cluster.sql("SELECT id FROM chat.applications WHERE token = '%s'" % shop.rpartition("/")[2]))
+    guarded = Chatd(cluster.conninfo(), "--require-keys").ready()
+    try:
+        user = {"Content-Type": "application/json", **bearer(make_jwt(secret, scope="read write"))}
+        assert guarded.request("POST", messages, json.dumps({"data": {"body": "x", "move_cursor": True}}), user).status == 201
+        assert cursors()["ann"] == 23
+    finally:
+        assert guarded.stop() == 0
+
+
 def test_many_at_once(chatd, shop, cluster):
     """Whatever their order, the cursor ends at the highest number."""
     with concurrent.futures.ThreadPoolExecutor(16) as pool:

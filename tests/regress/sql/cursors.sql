@@ -101,6 +101,50 @@ SELECT ctid AS before FROM chat.cursors WHERE chat_number = 3 AND reader = 'ann'
 SELECT chat.set_cursor(id('shop'), 3, 'ann', 10), chat.set_cursor(id('shop'), 3, 'ann', 9);
 SELECT ctid = :'before' FROM chat.cursors WHERE chat_number = 3 AND reader = 'ann';
 
+-- Sending moves the sender's cursor, if asked: by rows and by statements, one message and many, forward only, and of
+-- what is refused none.
+CREATE FUNCTION test.senders(chat integer) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	app CONSTANT integer := id('shop');
+	last CONSTANT integer := chat.create_message(app, chat, 'by nobody');
+BEGIN
+	RETURN NEXT 'one ' || chat.create_message(app, chat, 'a', sender => 'cay', move_cursor => true) - last;
+	RETURN NEXT 'by token ' || chat.create_message(token('shop'), chat, 'b', sender => 'dan', move_cursor => true) - last;
+	RETURN NEXT 'not asked ' || chat.create_message(app, chat, 'c', sender => 'cay') - last;
+	RETURN NEXT 'null ' || chat.create_message(app, chat, 'd', sender => 'cay', move_cursor => NULL) - last;
+	RETURN NEXT 'named ' || chat.create_message(app, chat, 'e', last + 10, sender => 'eve', move_cursor => true) - last;
+	RETURN NEXT 'below ' || chat.create_message(app, chat, 'f', last + 8, sender => 'eve', move_cursor => true) - last;
+	RETURN NEXT 'keyed ' || chat.create_message(app, chat, 'g', sender => 'fay', key => 'k' || last) - last;
+	RETURN NEXT 'replayed ' || chat.create_message(app, chat, 'g', sender => 'fay', key => 'k' || last, move_cursor => true) - last;
+	FOR asked IN 0..1 LOOP
+		RETURN QUERY SELECT 'many ' || (o.item, o.number - last, o.sqlstate, o.field, o.message) FROM chat.create_messages(
+			array_fill(token('shop'), ARRAY[7]), ARRAY[chat, chat, 99, chat, chat, chat, NULL], ARRAY['a', 'b', 'c', 'd', 'e', 'f', 'g'], wait => asked = 0,
+			senders => ARRAY['gus', 'gus', 'gus', 'hal', NULL, ' ', 'gus'], move_cursors => '{true,true,true,NULL,true,true,true}') AS o;
+	END LOOP;
+	RETURN QUERY SELECT 'none ' || (o.item, o.number - last, o.sqlstate) FROM chat.create_messages(
+		ARRAY[app, app], ARRAY[chat, 99], '{a,b}'::text[], senders => '{ida,ida}', atomic => true, move_cursors => '{true,true}') AS o;
+	RETURN QUERY SELECT 'all ' || (o.item, o.number - last, o.sqlstate) FROM chat.create_messages(
+		ARRAY[app, app], ARRAY[chat, chat], '{a,b}'::text[], senders => '{ida,joe}', atomic => true, move_cursors => '{true,false}') AS o;
+	RETURN QUERY SELECT 'cursor ' || c.reader || ' ' || c.number - last FROM chat.list_cursors(app, chat) AS c WHERE c.reader > 'c' AND c.number > last;
+END $$;
+SELECT chat.create_chat(id('shop'), 20), chat.create_chat(id('shop'), 21);
+SET pg_chat.direct_rows = on;
+CREATE TABLE test.direct AS SELECT * FROM test.senders(20) WITH ORDINALITY AS t (line, n);
+SELECT line FROM test.direct ORDER BY n;
+SET pg_chat.direct_rows = off;
+SELECT line FROM test.senders(21) WITH ORDINALITY AS t (line, n) EXCEPT SELECT line FROM test.direct;
+RESET pg_chat.direct_rows;
+SELECT * FROM wrong_unread WHERE chat_number >= 20;
+SELECT error($$SELECT chat.create_message(id('shop'), 20, 'x', move_cursor => true)$$);
+SELECT error($$SELECT chat.create_message(id('shop'), 99, 'x', sender => 'cay', move_cursor => true)$$);
+SELECT error($$SELECT * FROM chat.create_messages(ARRAY[1], ARRAY[1], ARRAY['x'], move_cursors => '{true,true}')$$);
+-- With the message, it is taken back.
+BEGIN;
+SELECT chat.create_message(id('shop'), 20, 'x', sender => 'kim', move_cursor => true) > 0;
+ROLLBACK;
+SELECT count(*) FROM chat.cursors WHERE reader = 'kim';
+DELETE FROM chat.chats WHERE number >= 20;
+
 -- They go with their chat, and with the application.
 DELETE FROM chat.messages WHERE chat_number = 3;
 DELETE FROM chat.chats WHERE number = 3;
