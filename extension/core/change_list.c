@@ -21,11 +21,9 @@
 #include "utils/builtins.h"
 
 #include "common/message_columns.h"
-#include "core/array_args.h"
+#include "core/change_list.h"
 #include "core/entity_lookup.h"
-#include "core/json_pages.h"
 #include "core/message.h"
-#include "core/pagination.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_list_changes_by_id);
@@ -65,18 +63,6 @@ PG_FUNCTION_INFO_V1(chat_list_changes_json);
 static SavedPlan changed = SAVED_PLAN(CHANGED, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID);
 static SavedPlan appended = SAVED_PLAN(APPENDED, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID);
 
-/* A page of changes that is asked for, and how far its chat is. */
-typedef struct ChangePage
-{
-	int32		application;
-	int32		chat;
-	int32		number;			/* the position */
-	int32		revision;
-	int32		limit;
-	int32		last_number;	/* of the chat */
-	int32		last_revision;
-} ChangePage;
-
 static ChangePage
 page_of(NullableDatum number, NullableDatum revision, NullableDatum limit)
 {
@@ -87,7 +73,7 @@ page_of(NullableDatum number, NullableDatum revision, NullableDatum limit)
 	};
 }
 
-/* Find how far the chat is. Returns false if there is no such chat. */
+/* Find a chat, and how far it is. Returns whether there is one. */
 static bool
 find_chat(ChangePage *page)
 {
@@ -97,11 +83,28 @@ find_chat(ChangePage *page)
 		INT4OID, INT4OID);
 	Datum		key[2] = {Int32GetDatum(page->application), Int32GetDatum(page->chat)};
 
-	if (spi_plan_read(&plan, key) == 0)
-		return false;
-	page->last_number = spi_result_int32(0, 1);
-	page->last_revision = spi_result_int32(0, 2);
-	return true;
+	page->found = spi_plan_read(&plan, key) > 0;
+	if (page->found)
+	{
+		page->last_number = spi_result_int32(0, 1);
+		page->last_revision = spi_result_int32(0, 2);
+	}
+	return page->found;
+}
+
+/* The same of the chats that items name. */
+static void
+find_chats(NamedChats *chats, ChangePage *list)
+{
+	applications_resolve_tokens(&chats->applications);
+	for (int i = 0; i < chats->count; i++)
+	{
+		if (chats->applications.nulls[i] || chats->numbers.nulls[i])
+			continue;
+		list[i].application = DatumGetInt32(chats->applications.values[i]);
+		list[i].chat = DatumGetInt32(chats->numbers.values[i]);
+		find_chat(&list[i]);
+	}
 }
 
 /* The argument that names what the chat has not reached; NULL if none does. */
@@ -173,6 +176,20 @@ chat_list_changes_by_token(PG_FUNCTION_ARGS)
 	return sql_function_call_by_token(fcinfo, &list_changes_function);
 }
 
+/* Read changes of a page, those that there can be. */
+static void
+read_page(JsonPages *pages, const ChangePage *page)
+{
+	uint64		count = 0;
+
+	if (page->revision < page->last_revision)
+		count = read_changes(&changed, page, page->revision, page->limit, &pages->receiver);
+	else if (page->number < page->last_number && change_page_append_direct(pages, page))
+		return;
+	if (count < page->limit && !pages->cut && page->number < page->last_number)
+		read_changes(&appended, page, page->last_revision, page->limit - count, &pages->receiver);
+}
+
 /*
  * Write the page of an item. One that is complete leads to where the chat is, though
  * there may be no change with that position.
@@ -181,18 +198,12 @@ static void
 write_page(JsonPages *pages, const ChangePage *page, int32 item)
 {
 	const char *beyond = field_beyond(page);
-	uint64		count = 0;
 	bool		complete;
 
 	json_pages_next(pages, item);
 	if (beyond == NULL)
-		count = read_changes(&changed, page, page->revision, page->limit, &pages->receiver);
-	complete = count < page->limit && !pages->cut;
-	if (complete && beyond == NULL)
-	{
-		count += read_changes(&appended, page, page->last_revision, page->limit - count, &pages->receiver);
-		complete = count < page->limit && !pages->cut;
-	}
+		read_page(pages, page);
+	complete = pages->count < page->limit && !pages->cut;
 	json_pages_end_changes(pages, complete ? psprintf("%d.%d", page->last_number, page->last_revision) : NULL, beyond);
 }
 
@@ -208,39 +219,32 @@ chat_list_changes_json(PG_FUNCTION_ARGS)
 		SQL_ARGS(TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID),
 		SQL_RETURNS_ROWS(INT4OID, JSON_PAGE_TYPES(TEXTOID))
 	};
-	TableOwnerSwitch caller;
 	RowStore	store;
-	ArrayArg	applications;
-	ArrayArg	chats;
+	NamedChats	chats;
 	ArrayArg	numbers;
 	ArrayArg	revisions;
 	ArrayArg	limits;
+	ChangePage *list;
 	JsonPages	pages;
-	int			count;
+	TableOwnerSwitch caller;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	applications = array_arg_of_applications(fcinfo, TEXTOID);
-	count = applications.count;
-	chats = array_arg_of_count(fcinfo, 1, INT4OID, "chats", count);
-	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "after_number", count);
-	revisions = array_arg_of_count(fcinfo, 3, INT4OID, "after_revision", count);
-	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", count);
-	applications_resolve_tokens(&applications);
+	chats = message_json_chats(fcinfo);
+	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "after_number", chats.count);
+	revisions = array_arg_of_count(fcinfo, 3, INT4OID, "after_revision", chats.count);
+	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", chats.count);
+	list = palloc((Size) (chats.count + 1) * sizeof(ChangePage));
+	for (int i = 0; i < chats.count; i++)
+		list[i] = page_of(array_arg_element(&numbers, i), array_arg_element(&revisions, i), array_arg_element(&limits, i));
 	json_pages_begin(&pages, store, (JsonPageColumns) {.change = 1, .message = 3}, page_max_size(fcinfo->args[5]), NULL);
-	for (int i = 0; i < count; i++)
-	{
-		ChangePage	page = page_of(array_arg_element(&numbers, i), array_arg_element(&revisions, i),
-								   array_arg_element(&limits, i));
 
-		if (applications.nulls[i] || chats.nulls[i])
-			continue;
-		page.application = DatumGetInt32(applications.values[i]);
-		page.chat = DatumGetInt32(chats.values[i]);
-		if (find_chat(&page))
-			write_page(&pages, &page, i + 1);
-	}
+	caller = table_owner_become(OWNER_SEES_BY_POLICY);
+	if (!change_pages_find_direct(&chats, list))
+		find_chats(&chats, list);
+	for (int i = 0; i < chats.count; i++)
+		if (list[i].found)
+			write_page(&pages, &list[i], i + 1);
 	table_owner_leave(caller);
 	return (Datum) 0;
 }

@@ -24,6 +24,15 @@
 
 #define STARTS_INITIAL 128
 
+/* What a change has besides its message, without NULs at the ends. */
+typedef struct ChangeTexts
+{
+	const char *position;
+	Size		position_length;
+	const char *event;
+	Size		event_length;
+} ChangeTexts;
+
 /* The bytes of the page, once it is closed. */
 static Size
 page_size(const JsonPages *pages)
@@ -31,19 +40,16 @@ page_size(const JsonPages *pages)
 	return pages->json.len - VARHDRSZ + 1;
 }
 
-/* Append what a change has besides its message, which follows: its position and event. */
+/* Append what a change has besides its message, which follows. */
 static void
-append_change(JsonPages *pages, const Datum *change)
+append_change(JsonPages *pages, const ChangeTexts *change)
 {
-	text	   *position = DatumGetTextPP(change[0]);
-	text	   *event = DatumGetTextPP(change[1]);
-
 	json_append_literal(&pages->json, "{\"position\":\"");
 	pages->position = pages->json.len;
-	pages->position_length = VARSIZE_ANY_EXHDR(position);
-	json_append_bytes(&pages->json, VARDATA_ANY(position), VARSIZE_ANY_EXHDR(position));
+	pages->position_length = change->position_length;
+	json_append_bytes(&pages->json, change->position, change->position_length);
 	json_append_literal(&pages->json, "\",\"event\":\"");
-	json_append_bytes(&pages->json, VARDATA_ANY(event), VARSIZE_ANY_EXHDR(event));
+	json_append_bytes(&pages->json, change->event, change->event_length);
 	json_append_literal(&pages->json, "\",\"message\":");
 }
 
@@ -52,7 +58,7 @@ append_change(JsonPages *pages, const Datum *change)
  * whether it was added.
  */
 static bool
-add_message(JsonPages *pages, int32 chat, const Datum *change, const Datum *values, const bool *nulls)
+add_message(JsonPages *pages, int32 chat, const ChangeTexts *change, const Datum *values, const bool *nulls)
 {
 	StringInfo	json = &pages->json;
 	int			before = json->len;
@@ -181,6 +187,33 @@ json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nu
 	return !pages->cut;
 }
 
+/*
+ * Add a change of a message to a page of changes, unless that is too large then and so ends
+ * here. Returns whether more may follow.
+ */
+bool
+json_pages_add_change(JsonPages *pages, const char *position, const char *event, const Datum *values, const bool *nulls)
+{
+	const ChangeTexts change = {position, strlen(position), event, strlen(event)};
+
+	pages->cut = pages->cut || !add_message(pages, 0, &change, values, nulls);
+	return !pages->cut;
+}
+
+/* The same of a row, whose columns position and event are texts. */
+static bool
+add_change(JsonPages *pages, const Datum *columns, const Datum *values, const bool *nulls)
+{
+	const text *position = DatumGetTextPP(columns[0]);
+	const text *event = DatumGetTextPP(columns[1]);
+	const ChangeTexts change = {
+		VARDATA_ANY(position), VARSIZE_ANY_EXHDR(position), VARDATA_ANY(event), VARSIZE_ANY_EXHDR(event)
+	};
+
+	pages->cut = pages->cut || !add_message(pages, 0, &change, values, nulls);
+	return !pages->cut;
+}
+
 static int32
 column_value(TupleTableSlot *slot, int column, int32 otherwise)
 {
@@ -205,11 +238,10 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 		json_pages_next(pages, item);
 	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
+	if (pages->columns.change != 0)
+		return add_change(pages, slot->tts_values + pages->columns.change - 1, slot->tts_values + first, slot->tts_isnull + first);
 	chat = column_value(slot, pages->columns.chat, 0);
-	pages->cut = pages->cut ||
-		!add_message(pages, chat, pages->columns.change == 0 ? NULL : slot->tts_values + pages->columns.change - 1,
-					 slot->tts_values + first, slot->tts_isnull + first);
-	return !pages->cut || pages->columns.item != 0;
+	return json_pages_add(pages, chat, slot->tts_values + first, slot->tts_isnull + first) || pages->columns.item != 0;
 }
 
 static void

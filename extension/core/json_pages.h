@@ -68,6 +68,7 @@ typedef struct JsonPages
 extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns columns, int32 max_size, const bool *from_end);
 extern void json_pages_next(JsonPages *pages, int32 item);
 extern bool json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls);
+extern bool json_pages_add_change(JsonPages *pages, const char *position, const char *event, const Datum *values, const bool *nulls);
 extern void json_pages_end_changes(JsonPages *pages, const char *position, const char *field);
 extern void json_pages_end(JsonPages *pages);
 

@@ -59,8 +59,8 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
 	") AS m ON true"
 
 /* The chats that arguments 0 and 1, arrays of tokens and numbers, name. */
-static NamedChats
-chats_from_arguments(FunctionCallInfo fcinfo)
+NamedChats
+message_json_chats(FunctionCallInfo fcinfo)
 {
 	NamedChats	chats = {.applications = array_arg_of_applications(fcinfo, TEXTOID)};
 
@@ -148,7 +148,7 @@ chat_get_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	chats = chats_from_arguments(fcinfo);
+	chats = message_json_chats(fcinfo);
 	numbers = array_arg_of_count(fcinfo, 2, INT4OID, "numbers", chats.count);
 	if (!message_json_get_direct(&chats, &numbers, store))
 		get_by_statement(&chats, &numbers, store);
@@ -285,7 +285,7 @@ chat_list_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	chats = chats_from_arguments(fcinfo);
+	chats = message_json_chats(fcinfo);
 	after = array_arg_of_count(fcinfo, 2, INT4OID, "after", chats.count);
 	before = array_arg_of_count(fcinfo, 3, INT4OID, "before", chats.count);
 	limits = array_arg_of_count(fcinfo, 4, INT4OID, "limit", chats.count);
@@ -317,7 +317,7 @@ chat_last_messages_json(PG_FUNCTION_ARGS)
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	chats = chats_from_arguments(fcinfo);
+	chats = message_json_chats(fcinfo);
 	limits = array_arg_of_count(fcinfo, 2, INT4OID, "limit", chats.count);
 	filters = filters_from_arguments(fcinfo, 4, chats.count);
 	list = palloc((Size) (chats.count + 1) * sizeof(ListPage));

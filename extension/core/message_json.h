@@ -26,6 +26,7 @@ typedef struct ListFilters
 	ArrayArg	deleted;
 } ListFilters;
 
+extern NamedChats message_json_chats(FunctionCallInfo fcinfo);
 extern void message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls);
 extern bool message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store);
 extern bool message_json_list_direct(const NamedChats *chats, const ListPage *list, const ListFilters *filters, JsonPages *pages);

@@ -7,9 +7,9 @@
  */
 #include "postgres.h"
 
+#include "core/direct_lookup.h"
 #include "core/message_json.h"
 #include "rows/message_rows.h"
-#include "rows/row_lookup.h"
 
 /* How a RowAccess that reads messages uses the tables. */
 #define READS_OF_MESSAGES \
@@ -19,58 +19,12 @@
 			[TABLE_MESSAGES] = ROW_USE(ROW_READ) \
 	}}
 
-/* The application of the last item. */
-typedef struct KnownApplication
-{
-	const text *token;			/* NULL: there was no item */
-	bool		exists;
-	int32		id;
-} KnownApplication;
-
 /* What a page has: messages of a sender, NULL: of any; and deleted ones, too. */
 typedef struct ListFilter
 {
 	const text *sender;
 	bool		deleted;
 } ListFilter;
-
-static bool
-text_equal(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-/* Find the application that an item, from 0 on, names. Returns false if it names no chat, or none of an application. */
-static bool
-find_application(RowAccess *access, const NamedChats *chats, int i, KnownApplication *known)
-{
-	OpenTable  *applications = &access->tables[TABLE_APPLICATIONS];
-	text	   *token;
-
-	if (chats->applications.nulls[i] || chats->numbers.nulls[i])
-		return false;
-	token = DatumGetTextPP(chats->applications.values[i]);
-	if (known->token == NULL || !text_equal(known->token, token))
-	{
-		RowKey		key = row_key_of_token(token);
-
-		known->token = token;
-		known->exists = row_lookup(access, applications, &key);
-		if (known->exists)
-			known->id = DatumGetInt32(row_found_value(applications, APPLICATIONS_ID));
-	}
-	return known->exists;
-}
-
-/* Whether there is such a chat, which was not deleted. */
-static bool
-chat_exists(RowAccess *access, int32 application, int32 chat)
-{
-	OpenTable  *chats = &access->tables[TABLE_CHATS];
-	RowKey		key = row_key_of_chat(application, chat);
-
-	return row_lookup(access, chats, &key) && row_found_is_null(chats, CHATS_DELETED_AT);
-}
 
 /*
  * Store the messages that items name. Returns false if a statement has to do it.
@@ -93,8 +47,8 @@ message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowSto
 		Datum		values[MESSAGE_COLUMNS_COUNT];
 		bool		nulls[MESSAGE_COLUMNS_COUNT];
 
-		if (numbers->nulls[i] || number == PG_INT32_MIN || !find_application(&access, chats, i, &application) ||
-			!chat_exists(&access, application.id, chat))
+		if (numbers->nulls[i] || number == PG_INT32_MIN || !direct_find_application(&access, chats, i, &application) ||
+			!direct_find_chat(&access, application.id, chat))
 			continue;
 		message_rows_find(&access, application.id, chat, number - 1, number);
 		if (message_rows_next(&access, ForwardScanDirection, values, nulls))
@@ -124,7 +78,7 @@ passes(const ListFilter *filter, const Datum *values, const bool *nulls)
 	if (!nulls[MESSAGE_DELETED_AT] && !filter->deleted)
 		return false;
 	return filter->sender == NULL ||
-		(!nulls[MESSAGE_SENDER] && text_equal(DatumGetTextPP(values[MESSAGE_SENDER]), filter->sender));
+		(!nulls[MESSAGE_SENDER] && direct_texts_equal(DatumGetTextPP(values[MESSAGE_SENDER]), filter->sender));
 }
 
 /* Write the page of an item, from 1 on, if its chat exists. */
@@ -136,7 +90,7 @@ write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, i
 	bool		nulls[MESSAGE_COLUMNS_COUNT];
 	int32		count = 0;
 
-	if (!chat_exists(access, application, chat))
+	if (!direct_find_chat(access, application, chat))
 		return;
 	json_pages_next(pages, item);
 	message_rows_find(access, application, chat, page.above, page.through);
@@ -164,7 +118,7 @@ message_json_list_direct(const NamedChats *chats, const ListPage *list, const Li
 	if (!row_access_begin_reading(&access, uses))
 		return false;
 	for (int i = 0; i < chats->count; i++)
-		if (find_application(&access, chats, i, &application))
+		if (direct_find_application(&access, chats, i, &application))
 			write_page(&access, pages, i + 1, application.id, DatumGetInt32(chats->numbers.values[i]), list[i],
 					   filter_of(filters, i));
 	json_pages_end(pages);
