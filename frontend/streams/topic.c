@@ -8,7 +8,7 @@
 
 #include "streams/topic.h"
 
-#define BUCKETS 4096
+#define BUCKETS 16384
 
 static Topic *buckets[BUCKETS];
 static Topic *first;
