@@ -23,9 +23,9 @@ def client(chatd, path, *arguments):
 
 
 def streams(bench, chatd, chat, *arguments):
-    """What streams.c says of streams of one chat; none of them may have missed an event or had it twice."""
+    """What streams.c says of streams of one chat; each of them has to have had each event once, also the last ones."""
     result = json.loads(output_of(client(chatd, "/applications/%s/chats/%d/messages" % (bench.token, chat), *arguments)))
-    if result["missed"] or result["twice"]:
+    if result["missed"] or result["twice"] or (result["written"] and result["events"] != result["written"] * result["streams"]):
         raise RuntimeError("events were missed, or came twice: %s" % result)
     return result
 
@@ -66,17 +66,23 @@ def fan_out(bench, rounds):
 idle_kilobytes = []
 
 
+def quiet_chats(bench):
+    """The first of so many chats that nobody writes, made at the first call."""
+    if getattr(bench, "quiet", None) is None:
+        bench.quiet = int(bench.postgres.sql("SELECT min(chat.create_chat(%s)) FROM generate_series(1, %d)" % (bench.application, IDLE)))
+    return bench.quiet
+
+
 @contextlib.contextmanager
-def idle_streams(bench):
-    """10,000 streams, each of a chat of its own."""
-    command = client(bench.chatd, "/applications/%s/chats/%%d/messages" % bench.token, "--count", IDLE, "--hold")
+def many_streams(bench, first):
+    """10,000 streams, each of a chat of its own, from one on."""
+    command = client(bench.chatd, "/applications/%s/chats/%%d/messages" % bench.token, "--count", IDLE, "--first", first, "--hold")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         opened = json.loads(holder.stdout.readline())["streams"]
         if opened != IDLE:
             raise RuntimeError("%d streams are open" % opened)
         try:
             yield
-            idle_kilobytes.append(anonymous_kilobytes(bench.chatd.pid))
         finally:
             holder.stdin.close()
 
@@ -86,7 +92,15 @@ def post(bench):
 
 
 def post_beside_idle(bench):
-    with serving(bench, "--max-streams", str(2 * IDLE)), idle_streams(bench):
+    with serving(bench, "--max-streams", str(2 * IDLE)), many_streams(bench, quiet_chats(bench)):
+        sample = post(bench)
+        idle_kilobytes.append(anonymous_kilobytes(bench.chatd.pid))
+        return sample
+
+
+def post_watched(bench):
+    """Each message is sent to the stream of its chat."""
+    with serving(bench, "--max-streams", str(2 * IDLE)), many_streams(bench, 1):
         return post(bench)
 
 
@@ -161,6 +175,7 @@ LINES = [
     RowsLine("stream-fan-out", fan_out),
     Line("stream-idle", "POST message, 64 connections, 10,000 idle streams", post_beside_idle, "no streams", post, 0.9),
     RowsLine("stream-memory", memory_of_idle),
+    Line("stream-each", "POST message, 64 connections, 10,000 streams, one of each chat", post_watched, "no streams", post, None),
     Line("stream-resume", "a stream that is 100,000 messages behind", resume, "GET pages of 1,000", get_pages, 1),
     Line("sql-waiters", "SQL create message, 4 sessions wait for changes", create_message_waited_for, "none", create_message, 0.98),
     RowsLine("unread", overview),

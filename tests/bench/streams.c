@@ -7,10 +7,10 @@
  * how many streams were open, events that arrived, those that were missed or came twice, and
  * the delays.
  *
- * Usage: streams --streams URL [--post URL | --sql CONNINFO] --path PATH [--count N] [--rate N | --window N]
- *                [--seconds N] [--messages N] [--hold]
+ * Usage: streams --streams URL [--post URL | --sql CONNINFO] --path PATH [--count N] [--first N]
+ *                [--rate N | --window N] [--seconds N] [--messages N] [--hold]
  *
- *		--path		of the chat's messages; %d: a chat of its own for each stream, from 1 on
+ *		--path		of the chat's messages; %d: a chat of its own for each stream, from the first (1) on
  *		--rate		messages a second, whatever becomes of them
  *		--window	as many as may be under way at a time, as fast as possible
  *		--messages	reads so many events from each stream, from position 0 on, and writes none
@@ -48,6 +48,7 @@ typedef struct Reader
 
 static Reader *readers;
 static int	count = 1;
+static int	first = 1;
 static int	ready_count;
 static int	epoll_fd;
 static struct sockaddr_in address;
@@ -114,7 +115,7 @@ open_reader(int i)
 	int			length;
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = reader};
 
-	snprintf(chat_path, sizeof(chat_path), path, i + 1);
+	snprintf(chat_path, sizeof(chat_path), path, first + i);
 	reader->fd = connect_to(&address, 1 + i % ADDRESSES);
 	length = snprintf(request, sizeof(request), "GET %s/stream%s HTTP/1.1\r\nHost: x\r\n\r\n", chat_path,
 					  wanted ? "?last_event_id=0" : "");
@@ -314,6 +315,8 @@ main(int argc, char **argv)
 			path = value;
 		else if (strcmp(argv[i], "--count") == 0)
 			count = atoi(value);
+		else if (strcmp(argv[i], "--first") == 0)
+			first = atoi(value);
 		else if (strcmp(argv[i], "--rate") == 0)
 			rate = atof(value);
 		else if (strcmp(argv[i], "--window") == 0)
