@@ -11,8 +11,8 @@
 #
 # PG_CONFIG names the PostgreSQL to use, CHATD the chatd to test, CHAT_ENGINE the Elasticsearch (see
 # elasticsearch/run.sh), TESTS the files of suite tap or http to run, all unless said, JOBS how many of them at
-# a time: 2 unless said. They wait more than they work. CHAT_FUZZ_SEED and CHAT_FUZZ_ROUNDS are for the
-# file that changes answers at random.
+# a time: 2 unless said. They wait more than they work. Tests that do something at random, or often, have settings of
+# their own, whose names begin with CHAT_.
 #
 # ROUNDS and SEED are torture's, MINUTES is soak's, see there.
 #
@@ -39,7 +39,10 @@ failed=0
 # Run a command as the stage's owner, with an environment that holds nothing of the caller's.
 staged()
 {
-	local drop=()
+	local drop=() settings=() name
+	for name in "${!CHAT_@}"; do
+		settings+=("$name=${!name}")
+	done
 	[ "$(id -u)" != 0 ] || drop=(setpriv --reuid postgres --regid postgres --init-groups)
 	"${drop[@]}" env -i PATH="$bindir:/usr/bin:/bin:/usr/sbin" HOME="$stage" TMPDIR="$stage/tmp" LANG=C.UTF-8 \
 		PG_CONFIG="$pg_config" CHATD="$stage/build/chatd" \
@@ -48,8 +51,8 @@ staged()
 		TESTLOGDIR="$stage/tests/tap/tmp_check/log" \
 		ASAN_OPTIONS="log_path=$stage/sanitizer" \
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
-		DIRECT_ROWS="${DIRECT_ROWS:-on}" CHAT_ENGINE="$engine" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
-		${CHAT_FUZZ_SEED:+CHAT_FUZZ_SEED="$CHAT_FUZZ_SEED"} ${CHAT_FUZZ_ROUNDS:+CHAT_FUZZ_ROUNDS="$CHAT_FUZZ_ROUNDS"} \
+		DIRECT_ROWS="${DIRECT_ROWS:-on}" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
+		"${settings[@]}" CHAT_ENGINE="$engine" \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }

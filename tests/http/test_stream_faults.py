@@ -77,10 +77,11 @@ class Copy:
 
     def apply(self, position, event, message):
         number, revision = parse(position)
-        # Something that came twice, or too late, would not be beyond what was there.
-        assert (number, revision) != self.position and number >= self.position[0] and revision >= self.position[1], (position, self.position)
-        # A message that came and went between two connections is not told of, but is behind the next position.
-        assert number >= max(self.position[0], message["number"])
+        # A message that was appended leads to its number, and a change, of which there is one for each revision, to its revision. A
+        # message that came and went before it was read is not told of, and yet is behind the position of the next change.
+        appended = number == message["number"] > self.position[0] and revision >= max(self.position[1], message.get("revision", 0))
+        changed = revision == message.get("revision", 0) > self.position[1] and number >= max(self.position[0], message["number"])
+        assert appended or changed, (position, self.position, message)
         if event == "deleted":
             self.messages.pop(message["number"], None)
         else:
