@@ -18,7 +18,7 @@
 #include "http/response.h"
 #include "streams/event_stream.h"
 
-/* Columns of the statements that return positions; the last is of those across chats only. */
+/* Columns of the statements that return positions; the last is of those across chats only, and null if there is none. */
 enum
 {
 	COLUMN_APPLICATION,
@@ -142,17 +142,25 @@ answer_chats(Request *request, const Rows *rows)
 	Following  *following = call_of(request)->following;
 	bool		found[STREAM_CHATS] = {false};
 
+	if (rows->count == 0)
+	{
+		application_missing(request);
+		return;
+	}
+	call_of(request)->application = rows_number(rows, 0, COLUMN_APPLICATION);
 	for (int row = 0; row < rows->count; row++)
 	{
-		FollowedChat *chat = chat_in(following, rows, row);
+		FollowedChat *chat;
 
+		if (PQgetisnull(rows->result, rows->first + row, COLUMN_CHAT))
+			continue;
+		chat = chat_in(following, rows, row);
 		if (chat == NULL)
 		{
 			respond_error(request, MHD_HTTP_BAD_REQUEST,
 						  "The application has more than %d chats: name those to follow by 'chats'.", STREAM_CHATS);
 			return;
 		}
-		call_of(request)->application = rows_number(rows, row, COLUMN_APPLICATION);
 		/* Who follows all chats, and comes again, has all but new ones. */
 		chat->given = chat->given || (following->resumes && following->list == NULL);
 		settle(chat, position_in(rows, row), is_in_recovery(rows));

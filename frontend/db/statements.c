@@ -99,11 +99,12 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT application_id, number, revision, pg_catalog.pg_is_in_recovery(), item"
 	" FROM chat.get_positions($1::text[], $2::integer[])", BATCH},
 	[GET_CHATS_POSITIONS] = {"get_chats_positions",
-		"SELECT p.application_id, p.number, p.revision, pg_catalog.pg_is_in_recovery(), n.numbers[p.item]"
-		" FROM (SELECT COALESCE($2::integer[], (SELECT pg_catalog.array_agg(l.number)"
+		"SELECT a.id, p.number, p.revision, pg_catalog.pg_is_in_recovery(), n.numbers[p.item]"
+		" FROM chat.get_application($1::text) AS a"
+		" CROSS JOIN (SELECT COALESCE($2::integer[], (SELECT pg_catalog.array_agg(l.number)"
 		" FROM chat.list_chats($1::text, NULL, NULL, $3::integer) AS l)) AS numbers) AS n"
-		" CROSS JOIN LATERAL chat.get_positions(pg_catalog.array_fill($1::text,"
-	" ARRAY[COALESCE(pg_catalog.cardinality(n.numbers), 0)]), COALESCE(n.numbers, '{}')) AS p"},
+		" LEFT JOIN LATERAL chat.get_positions(pg_catalog.array_fill($1::text,"
+	" ARRAY[COALESCE(pg_catalog.cardinality(n.numbers), 0)]), COALESCE(n.numbers, '{}')) AS p ON true"},
 	[SET_CURSOR] = {"set_cursor",
 		"SELECT pg_catalog.to_json(reader), number, unread_count FROM chat.set_cursor($1::text, $2::integer, $3::text,"
 	" COALESCE($4::integer, 0), back => $5::integer IS NOT NULL)"},

@@ -91,9 +91,17 @@ on_succeeded(Query *query, const Rows *rows)
 static void
 on_failed(Query *query, const Failure *failure)
 {
-	(void) failure;
-	directory_of(query)->again = false;
-	listed(directory_of(query));
+	Directory  *directory = directory_of(query);
+
+	directory->again = false;
+	while (directory->first && failure->sqlstate && strcmp(failure->sqlstate, NO_SUCH_ROW) == 0)
+	{
+		Subscriber *subscriber = directory->first;
+
+		directory_leave(subscriber);
+		subscriber->gone(subscriber);
+	}
+	listed(directory);
 }
 
 static void

@@ -9,11 +9,14 @@
 
 typedef struct Subscriber Subscriber;
 
-/* Whoever follows all chats of an application. Zeroed at the start, but for found. */
+/* Whoever follows all chats of an application. Zeroed at the start, but for the functions. */
 struct Subscriber
 {
 	/* The application has this chat, be it new or not. May have the subscriber leave. */
 	void		(*found) (Subscriber *subscriber, const Audience *application, int chat);
+
+	/* The application is no more; the subscriber has left already. */
+	void		(*gone) (Subscriber *subscriber);
 
 	struct Directory *directory;	/* NULL: it has not joined */
 	Subscriber *next;

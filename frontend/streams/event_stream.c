@@ -57,6 +57,12 @@ stream_of(const Member *member)
 	return member->owner;
 }
 
+static EventStream *
+stream_of_subscriber(Subscriber *subscriber)
+{
+	return (EventStream *) ((char *) subscriber - offsetof(EventStream, subscriber));
+}
+
 int
 positions_parse(const char *text, size_t length, FollowedChat *chats)
 {
@@ -68,14 +74,13 @@ positions_parse(const char *text, size_t length, FollowedChat *chats)
 		const char *comma = memchr(text, ',', end - text);
 		const char *entry_end = comma ? comma : end;
 		const char *colon = memchr(text, ':', entry_end - text);
-		FollowedChat *chat = &chats[count];
+		FollowedChat chat = {0};
 
-		*chat = (FollowedChat) {0};
 		if (count == STREAM_CHATS || colon == NULL ||
-			!uri_number(text, colon - text, 1, &chat->chat) ||
-			!position_parse(colon + 1, entry_end - colon - 1, &chat->position))
+			!uri_number(text, colon - text, 0, &chat.chat) ||
+			!position_parse(colon + 1, entry_end - colon - 1, &chat.position))
 			return -1;
-		count++;
+		chats[count++] = chat;
 		text = comma ? comma + 1 : end;
 		if (comma && text == end)
 			return -1;
@@ -104,7 +109,8 @@ print_id(char *text, const EventStream *stream, const Chat *moved, Position posi
 		text += position_print(text, chat == moved ? position : chat->member.position);
 		first = false;
 	}
-	return text;
+	/* An empty id would be none: who comes again would not have the chats that are new then. */
+	return first ? text + sprintf(text, "0:0.0") : text;
 }
 
 /* The bytes that an id of the stream may have. */
@@ -176,29 +182,45 @@ take(Member *member, Frame *frame)
 		stream_send(&stream->stream, frame_refer(frame));
 }
 
-/* Says that a chat's history is another than the client's. */
-static void
-send_reset(EventStream *stream, const Chat *chat)
+#define RESET \
+	"event: reset\ndata: {%s\"position\":\"%s\",\"error\":\"The chat has lost changes that were seen, as after a backup was " \
+	"restored. Read its messages anew; changes after this position follow.\"}\n\n"
+#define RESET_SIZE (sizeof(RESET) + sizeof("\"chat_number\":2147483647,") + POSITION_SIZE)
+
+/* Writes that a chat's history is another than the client's. Returns the end of the text, for which there is room. */
+static char *
+print_reset(char *text, const EventStream *stream, const Chat *chat)
 {
 	char		position[POSITION_SIZE];
 	char		number[sizeof("\"chat_number\":2147483647,")] = "";
-	char	   *id = id_of(stream);
 
 	position_print(position, chat->member.position);
 	if (stream->across)
 		sprintf(number, "\"chat_number\":%d,", chat->number);
-	stream_send(&stream->stream, id == NULL ? NULL :
-				frame_of_text(stream->stream.share,
-							  "id: %s\nevent: reset\ndata: {%s\"position\":\"%s\",\"error\":\"The chat has lost changes that "
-							  "were seen, as after a backup was restored. Read its messages anew; changes after this position follow.\"}\n\n",
-							  id, number, position));
-	free(id);
+	return text + sprintf(text, RESET, number, position);
 }
 
 static void
 reset(Member *member)
 {
-	send_reset(stream_of(member), (Chat *) member);
+	EventStream *stream = stream_of(member);
+	char	   *id = id_of(stream);
+	char		text[RESET_SIZE];
+
+	print_reset(text, stream, (Chat *) member);
+	stream_send(&stream->stream, id == NULL ? NULL : frame_of_text(stream->stream.share, "id: %s\n%s", id, text));
+	free(id);
+}
+
+/* Has it a chat, or may it get one? */
+static bool
+follows_anything(const EventStream *stream)
+{
+	bool		any = stream->subscriber.directory != NULL;
+
+	for (int i = 0; i < stream->count && !any; i++)
+		any = stream->chats[i]->member.group != NULL;
+	return any;
 }
 
 static void
@@ -209,7 +231,7 @@ gone(Member *member)
 	if (stream->across)
 		stream_send(&stream->stream,
 					frame_of_text(stream->stream.share, "event: gone\ndata: {\"chat_number\":%d}\n\n", ((Chat *) member)->number));
-	else
+	if (!follows_anything(stream))
 		stream_close(&stream->stream);
 }
 
@@ -282,19 +304,23 @@ forbidden(void *stream)
 	stream_close(stream);
 }
 
-/* Sends the head, and what comes before the changes. */
+/* Sends the head, and what comes before the changes: all in one, however many resets there are. */
 static void
 send_start(EventStream *stream, const char *headers, const FollowedChat *chats)
 {
-	char	   *id;
+	char	   *id = id_of(stream);
+	char	   *resets = malloc(stream->count * RESET_SIZE + 1);
+	char	   *end = resets;
 
-	stream_send(&stream->stream, frame_of_text(stream->stream.share, HEAD, headers, events_retry()));
-	for (int i = 0; i < stream->count; i++)
+	for (int i = 0; resets && i < stream->count; i++)
 		if (chats[i].is_reset)
-			send_reset(stream, stream->chats[i]);
-	id = id_of(stream);
-	stream_send(&stream->stream, id == NULL ? NULL :
-				frame_of_text(stream->stream.share, "id: %s\nevent: ready\ndata: {\"position\":\"%s\"}\n\n", id, id));
+			end = print_reset(end, stream, stream->chats[i]);
+	if (resets)
+		*end = '\0';
+	stream_send(&stream->stream, id == NULL || resets == NULL ? NULL :
+				frame_of_text(stream->stream.share, HEAD "id: %s\n%sevent: ready\ndata: {\"position\":\"%s\"}\n\n",
+							  headers, events_retry(), id, resets, id));
+	free(resets);
 	free(id);
 	for (int i = 0; i < stream->count && stream->cursors; i++)
 		cursors_show(stream->chats[i]->viewer);
@@ -324,7 +350,7 @@ add_chat(EventStream *stream, const Audience *audience, int number, Position pos
 static void
 found_chat(Subscriber *subscriber, const Audience *application, int number)
 {
-	EventStream *stream = (EventStream *) ((char *) subscriber - offsetof(EventStream, subscriber));
+	EventStream *stream = stream_of_subscriber(subscriber);
 
 	for (int i = 0; i < stream->count; i++)
 	{
@@ -341,6 +367,13 @@ found_chat(Subscriber *subscriber, const Audience *application, int number)
 		stream_close(&stream->stream);
 	else if (stream->cursors)
 		cursors_show(stream->chats[stream->count - 1]->viewer);
+}
+
+/* The application is no more. */
+static void
+lost_application(Subscriber *subscriber)
+{
+	stream_close(&stream_of_subscriber(subscriber)->stream);
 }
 
 /* Gets all that the stream needs. Returns false if out of memory. */
@@ -360,6 +393,7 @@ equip(EventStream *stream, const Audience *audience, const FollowedChat *chats, 
 		if (!add_chat(stream, audience, chats[i].chat, chats[i].position))
 			return false;
 	stream->subscriber.found = found_chat;
+	stream->subscriber.gone = lost_application;
 	return scope != STREAM_ALL || directory_join(&stream->subscriber, audience);
 }
 

@@ -3,7 +3,7 @@
  *		Streams of Server-Sent Events: of one chat, or of many chats of an application.
  *
  * The id of an event is the position behind it, as N.R; across chats, the positions of all
- * of them, as CHAT:N.R,CHAT:N.R. What a client was sent last it sends back when it
+ * of them, as CHAT:N.R,CHAT:N.R, or 0:0.0 if there is none. What a client was sent last it sends back when it
  * comes again, and goes on from there.
  */
 #ifndef CHATD_EVENT_STREAM_H

@@ -202,6 +202,13 @@ stream_send(Stream *stream, Frame *frame)
 		frame_release(frame);
 		return;
 	}
+	if (stream->count == STREAM_FRAMES)
+	{
+		/* The client takes nothing. When it comes again, it has the rest. */
+		frame_release(frame);
+		stream_break(stream);
+		return;
+	}
 	if (stream->count == 0)
 		stream->progress_at = loop_now();
 	stream->frames[(stream->first + stream->count) % STREAM_FRAMES] = frame;

@@ -63,8 +63,8 @@ extern void stream_open(Stream *stream, const StreamOwner *owner, int fd, Share 
 extern bool stream_has_room(Stream *stream);
 
 /*
- * Adds a frame, whose reference is taken over, and sends what the socket takes; a NULL frame ends the stream. The owner
- * is not told of an end before the end of the loop's iteration.
+ * Adds a frame, whose reference is taken over, and sends what the socket takes; a NULL frame, or one for which there is
+ * no place, ends the stream. The owner is not told of an end before the end of the loop's iteration.
  */
 extern void stream_send(Stream *stream, Frame *frame);
 

@@ -197,7 +197,8 @@ def test_other_requests(server, path, application):
         assert answer.status == 404 and list(answer.json) == ["error"], wrong
     assert server.get("/applications/%s/stream?chats=1,4" % application[1]).json == {"error": "Chat with number 4 not found"}
     for wrong in ("chats=", "chats=0", "chats=1,1", "chats=1,", "chats=x", "chats=1&chats=2", "last_event_id=1.0", "last_event_id=1:1,1:2",
-                  "chats=" + ",".join(map(str, range(1, 258)))):
+                  "chats=" + ",".join(map(str, range(1, 258))), *("last_event_id=" + ",".join("%d:0.0" % chat for chat in range(1, 1 + count))
+                                                                  for count in (257, 258, 600))):
         assert server.get("/applications/%s/stream?%s" % (application[1], wrong)).status == 400, wrong
     assert server.post(path + "/stream", {"body": "x"}).status == 405
     answer = server.request("HEAD", path + "/stream")
@@ -275,6 +276,75 @@ def test_a_chat_that_is_deleted(server, live, application, path):
         assert two.next()[::2] == ("gone", {"chat_number": 2})
 
 
+@pytest.mark.parametrize("count", [1, 1001])
+def test_what_is_deleted_as_a_whole(server, live, application, path, count):
+    """A chat, or its application, by the functions: whether its rows go at once or later, who follows it is told at once, and that is final."""
+    base = "/applications/%s/stream" % application[1]
+    create(live, application, count)
+    create(live, application, count, chat=2)
+    with stream(server, path + "/stream") as one, stream(server, base + "?chats=1,2") as two, stream(server, base) as every, \
+         stream(server, base + "?chats=3") as third, waiting(server, path, "%d.0" % count) as wire:
+        for events in one, two, every, third:
+            events.ready()
+        assert live.sql("SELECT chat.delete_chat(%d, 1)" % application[0]) == ("t" if count == 1 else "f")
+        assert one.rest() == ([], "closed")
+        assert wire.answer().status == 404
+        for events in two, every:
+            assert events.next()[::2] == ("gone", {"chat_number": 1})
+        assert server.get(path + "/stream").status == server.get(base + "?chats=1,2").status == 404
+        create(live, application, 1, chat=2)
+        assert two.next().data["number"] == every.next().data["number"] == count + 1
+        live.sql("SELECT chat.delete_application(%d)" % application[0])
+        for events, chats in (two, {2}), (every, {2, 3}), (third, {3}):
+            gone, how = events.rest()
+            assert how == "closed"
+            assert {event.data["chat_number"] for event in gone} <= chats and {event.name for event in gone} <= {"gone"}
+        assert server.get(base).status == server.get(base + "?chats=3").status == 404
+
+
+def test_an_application_without_chats(server, live, new_name):
+    """Its first chat is found as later ones are, also by who comes again."""
+    number, token = live.sql("SELECT id, token FROM chat.create_application('%s')" % new_name).split("|")
+    with stream(server, "/applications/%s/stream" % token) as events:
+        assert events.ready() == ("ready", "0:0.0", {"position": "0:0.0"})
+        live.sql("SELECT chat.create_chat(%s); SELECT chat.create_message(%s, 1, 'first')" % (number, number))
+        assert events.next().id == "1:1.0"
+        live.sql("SELECT chat.create_message(%s, 1, 'second')" % number)
+        assert events.next().id == "1:2.0"
+    with stream(server, "/applications/%s/stream" % token, "0:0.0") as events:
+        assert events.ready().id == "1:0.0"
+        assert numbers(events.take(2)) == [1, 2]
+
+
+def test_cursors_of_readers(server, live, application, path):
+    """If asked for, streams tell of all cursors at first, and of those that move, however they do."""
+    number, token = application
+    create(live, application, 3)
+    live.sql("SELECT chat.set_cursor(%d, 1, 'ann', 2), chat.set_cursor(%d, 1, 'bob', 1), chat.set_cursor(%d, 2, 'cay', 0)" % (number, number, number))
+
+    def cursors(events, count):
+        return {(event.name, event.data["chat_number"], event.data["reader"], event.data["number"]) for event in events.take(count)}
+
+    with stream(server, path + "/stream?cursors=true") as one, stream(server, "/applications/%s/stream?cursors=true" % token) as every, \
+         stream(server, path + "/stream") as without:
+        for events in one, every, without:
+            events.ready()
+        first = {("cursor", 1, "ann", 2), ("cursor", 1, "bob", 1)}
+        assert cursors(one, 2) == first
+        assert cursors(every, 3) == first | {("cursor", 2, "cay", 0)}
+        live.sql("SELECT chat.set_cursor(%d, 1, 'bob', 3)" % number)
+        assert cursors(one, 1) == cursors(every, 1) == {("cursor", 1, "bob", 3)}
+        posted = server.post_json(path, json.dumps({"data": {"body": "x", "sender": "ann", "move_cursor": True}})).json
+        assert posted["number"] == 4
+        for events in one, every:
+            told = {event.name: event.data["number"] for event in events.take(2)}
+            assert told == {"message": 4, "cursor": 4}
+        live.sql("DELETE FROM chat.cursors WHERE application_id = %d AND reader = 'bob'" % number)
+        assert cursors(one, 1) == cursors(every, 1) == {("cursor", 1, "bob", None)}
+        assert numbers(without.take(1)) == [4]
+        assert without.is_silent()
+
+
 def test_waiting_for_changes(server, live, application, path):
     """The same by requests that wait."""
     assert server.get(path + "/changes").json == server.get(path + "/changes?wait=1").json == []
@@ -330,6 +400,35 @@ def test_a_client_that_never_reads(start_chatd, live, application, path):
         with stream(server, path + "/stream", events.id) as again:
             again.ready()
             assert numbers(again.take(200 - len(seen))) == list(range(len(seen) + 1, 201))
+
+
+def test_much_for_a_client_that_does_not_read(start_chatd, live, new_name):
+    """What it is told whether it has room or not does not pile up: it is cut off, and others go on."""
+    server = start_chatd(database=live.conninfo()).ready()
+    number, token = live.sql("SELECT id, token FROM chat.create_application('%s')" % new_name).split("|")
+    live.sql("SELECT count(chat.create_chat(%s)) FROM generate_series(1, 200)" % number)
+    base = "/applications/%s/stream" % token
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.connect(("127.0.0.1", server.port))
+    with EventStream(server.port, base, target=small) as slow, stream(server, base) as quick:
+        slow.ready(), quick.ready()
+        create(live, (int(number),), 500, body="x" * 20000)
+        assert numbers(quick.take(500)) == list(range(1, 501))
+        live.sql("SELECT chat.delete_application(%s)" % number)
+        gone, how = quick.rest()
+        assert how == "closed" and {event.name for event in gone} <= {"gone"}
+        seen, how = slow.rest()
+        assert how in ("closed", "reset")
+        seen = numbers([event for event in seen if event.name == "message"])
+        assert seen == list(range(1, len(seen) + 1))
+    assert server.get("/readyz").status == 200
+    # Many resets at once are one text.
+    number, token = live.sql("SELECT id, token FROM chat.create_application('%s again')" % new_name).split("|")
+    live.sql("SELECT count(chat.create_chat(%s)) FROM generate_series(1, 256)" % number)
+    with stream(server, "/applications/%s/stream" % token, ",".join("%d:1.1" % chat for chat in range(1, 257))) as events:
+        assert [(event.name, event.data["chat_number"]) for event in events.take(256)] == [("reset", chat) for chat in range(1, 257)]
+        assert events.ready().id == ",".join("%d:0.0" % chat for chat in range(1, 257))
 
 
 def test_clients_that_vanish(start_chatd, live, path):
@@ -480,6 +579,19 @@ def test_the_database_goes_away(start_chatd, live, application, path):
         last = create(live, application, 1)
         assert numbers([events.next()]) == [last]
     assert re.search(r"access: GET /applications/\w{6}\.\.\./chats/1/messages/stream 200 ", server.log())
+
+
+def test_a_database_that_is_not_there(start_chatd, path, application):
+    """From the start: streams say so, and ask to come again."""
+    server = start_chatd(database="host=/nowhere dbname=chat")
+    for target in path + "/stream", "/applications/%s/stream?chats=1" % application[1]:
+        with stream(server, target) as refused:
+            assert refused.status == 200 and refused.headers["content-type"] == "text/event-stream"
+            (name, _, data), = refused.rest()[0]
+            assert name == "unavailable" and list(data) == ["error"]
+            assert 1000 <= refused.retry <= 3000
+    answer = server.get(path + "/changes?wait=5")
+    assert answer.status == 503 and answer.headers["retry-after"]
 
 
 def test_changes_that_nothing_tells_of(server, live, application, path):
