@@ -5,6 +5,7 @@
  * Streams of one chat send the frames of their group as they are. Across chats each has texts
  * of its own, since an id has the positions of all chats.
  */
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 #include "streams/stream.h"
 
 #define LIFETIME (10 * 60 * 1000)	/* ms, from 0.8 to 1.2 times as long */
+
+#define TYPICAL_EVENT 256		/* bytes, without its id */
 
 /* The bytes of a chat's position with what separates it from another. */
 #define ENTRY_SIZE (sizeof("2147483647:,") + POSITION_SIZE)
@@ -50,6 +53,13 @@ typedef struct EventStream
 	Chat	  **chats;
 	Chat	   *only;			/* what chats points to if there is room for one alone */
 } EventStream;
+
+static char *
+append(char *end, const char *bytes, size_t length)
+{
+	memcpy(end, bytes, length);
+	return end + length;
+}
 
 static EventStream *
 stream_of(const Member *member)
@@ -89,28 +99,35 @@ positions_parse(const char *text, size_t length, FollowedChat *chats)
 }
 
 /*
- * Writes the id of a stream, with another position for one of its chats, unless that is NULL. Returns the
- * end of the text, for which there is room.
+ * Writes the positions of some of the stream's chats, with a comma behind each. Returns the end
+ * of the text, for which there is room, here and below.
  */
 static char *
-print_id(char *text, const EventStream *stream, const Chat *moved, Position position)
+print_positions(char *text, const EventStream *stream, int from, int to)
 {
-	bool		first = true;
-
-	if (!stream->across)
-		return text + position_print(text, stream->only->member.position);
-	for (int i = 0; i < stream->count; i++)
+	for (int i = from; i < to; i++)
 	{
 		const Chat *chat = stream->chats[i];
 
 		if (chat->member.group == NULL)
 			continue;
-		text += sprintf(text, "%s%d:", first ? "" : ",", chat->number);
-		text += position_print(text, chat == moved ? position : chat->member.position);
-		first = false;
+		text += sprintf(text, "%d:", chat->number);
+		text += position_print(text, chat->member.position);
+		*text++ = ',';
 	}
+	return text;
+}
+
+static char *
+print_id(char *text, const EventStream *stream)
+{
+	char	   *end;
+
+	if (!stream->across)
+		return text + position_print(text, stream->only->member.position);
+	end = print_positions(text, stream, 0, stream->count);
 	/* An empty id would be none: who comes again would not have the chats that are new then. */
-	return first ? text + sprintf(text, "0:0.0") : text;
+	return end > text ? end - 1 : text + sprintf(text, "0:0.0");
 }
 
 /* The bytes that an id of the stream may have. */
@@ -124,62 +141,119 @@ id_size(const EventStream *stream)
 static char *
 id_of(const EventStream *stream)
 {
-	const Position nowhere = {0};
 	char	   *text = malloc(id_size(stream));
 
 	if (text)
-		*print_id(text, stream, NULL, nowhere) = '\0';
+		*print_id(text, stream) = '\0';
 	return text;
 }
 
-/* What a group's frame is for a stream of many chats. NULL if out of memory. */
-static Frame *
-frame_across(const EventStream *stream, const Chat *chat, const Frame *frame)
+/* The bytes that an event of one chat may have in a stream of many chats. */
+static size_t
+size_across(const EventStream *stream, const FrameEvent *event)
 {
-	size_t		id = id_size(stream) + sizeof("id: \n\n");
-	size_t		size = id + frame->length + frame->count * (id + sizeof("{\"chat_number\":2147483647,"));
-	char	   *text = malloc(size);
-	char	   *end = text;
+	return id_size(stream) + sizeof("id: \n{\"chat_number\":2147483647,") + event->end - event->rest;
+}
 
-	if (text == NULL)
+/*
+ * What the first events of a group's frame are for a stream of many chats: their ids differ in
+ * the position of one chat alone. If there are none, the text only moves the position. NULL if
+ * out of memory.
+ */
+static Frame *
+frame_across(const EventStream *stream, const Chat *chat, const Frame *frame, int count)
+{
+	size_t		size = id_size(stream) + sizeof("id: \n\n");
+	char	   *others = malloc(id_size(stream));	/* the positions of the other chats */
+	char	   *behind;			/* where those behind this chat begin */
+	char	   *others_end;
+	char	   *text;
+	char	   *end;
+	int			index = 0;
+
+	for (int i = 0; i < count; i++)
+		size += size_across(stream, &frame->events[i]);
+	text = malloc(size);
+	if (others == NULL || text == NULL)
+	{
+		free(others);
+		free(text);
 		return NULL;
-	for (int i = 0; i < frame->count; i++)
+	}
+	while (stream->chats[index] != chat)
+		index++;
+	behind = print_positions(others, stream, 0, index);
+	others_end = print_positions(behind, stream, index + 1, stream->count);
+	end = text;
+	for (int i = 0; i < count; i++)
 	{
 		const FrameEvent *event = &frame->events[i];
 
-		end += sprintf(end, "id: ");
-		end = print_id(end, stream, chat, event->position);
+		end = append(append(end, "id: ", 4), others, behind - others);
+		end += sprintf(end, "%d:", chat->number);
+		end += position_print(end, event->position);
+		if (others_end > behind)
+			end = append(append(end, ",", 1), behind, others_end - behind - 1);
 		*end++ = '\n';
-		memcpy(end, frame->text + event->rest, event->message - event->rest);
-		end += event->message - event->rest;
+		end = append(end, frame->text + event->rest, event->message - event->rest);
 		end += sprintf(end, "{\"chat_number\":%d,", chat->number);
-		memcpy(end, frame->text + event->message + 1, event->end - event->message - 1);
-		end += event->end - event->message - 1;
+		end = append(end, frame->text + event->message + 1, event->end - event->message - 1);
 	}
-	if (frame->count == 0)
-	{
-		end += sprintf(end, "id: ");
-		end = print_id(end, stream, NULL, chat->member.position);
-		end += sprintf(end, "\n\n");
-	}
+	if (count == 0)
+		end = append(print_id(append(end, "id: ", 4), stream), "\n\n", 2);
+	free(others);
 	return frame_of_bytes(stream->stream.share, text, end - text);
 }
 
+/* Those of one chat only refer to what all of its streams send. */
 static bool
 has_room(Member *member)
 {
-	return stream_has_room(&stream_of(member)->stream);
-}
-
-static void
-take(Member *member, Frame *frame)
-{
 	EventStream *stream = stream_of(member);
 
-	if (stream->across)
-		stream_send(&stream->stream, frame_across(stream, (Chat *) member, frame));
-	else
+	return stream_has_room(&stream->stream) &&
+		(!stream->across || share_has_room(member->share, MEMORY_OF_STREAMS, FRAME_ROOM));
+}
+
+static int
+page(Member *member)
+{
+	const EventStream *stream = stream_of(member);
+
+	return stream->across ? 1 + FRAME_ROOM / (int) (id_size(stream) + TYPICAL_EVENT) : INT_MAX;
+}
+
+static int
+portion(Member *member, const Frame *frame)
+{
+	const EventStream *stream = stream_of(member);
+	size_t		size = 0;
+	int			count = 0;
+
+	if (!stream->across)
+		return frame->count;
+	do
+		size += size_across(stream, &frame->events[count++]);
+	while (count < frame->count && size < FRAME_ROOM);
+	return count;
+}
+
+static size_t
+take(Member *member, Frame *frame, int count)
+{
+	EventStream *stream = stream_of(member);
+	Frame	   *own;
+	size_t		length;
+
+	if (!stream->across)
+	{
 		stream_send(&stream->stream, frame_refer(frame));
+		return 0;
+	}
+	own = frame_across(stream, (Chat *) member, frame, count);
+	length = own ? own->length : 0;
+	stream_send(&stream->stream, own);
+	return length;
 }
 
 #define RESET \
@@ -248,6 +322,8 @@ take_cursors(CursorViewer *viewer, Frame *frame)
 
 static const Follower follower = {
 	.has_room = has_room,
+	.page = page,
+	.portion = portion,
 	.take = take,
 	.reset = reset,
 	.gone = gone

@@ -11,6 +11,8 @@
 
 #define CREATED "created"
 
+static size_t released;			/* bytes, since it was asked */
+
 /* A part of a text. */
 typedef struct Piece
 {
@@ -189,8 +191,19 @@ frame_release(Frame *frame)
 {
 	if (--frame->references > 0)
 		return;
+	released += frame->length;
 	share_give(frame->share, MEMORY_OF_STREAMS, frame->length);
 	share_release(frame->share);
 	free(frame->text);
 	free(frame);
+}
+
+bool
+frames_gave_room(void)
+{
+	bool		enough = released >= FRAME_ROOM;
+
+	if (enough)
+		released = 0;
+	return enough;
 }

@@ -16,6 +16,12 @@
 #include "http/share.h"
 #include "streams/position.h"
 
+/*
+ * The memory that has to be there before another frame is made, bytes. One that is made for a
+ * single stream is about this large at most.
+ */
+#define FRAME_ROOM (64 * 1024)
+
 /* A change of a chat. Its parts follow each other: the line with its id, then the rest, with the message in JSON. */
 typedef struct FrameEvent
 {
@@ -58,5 +64,8 @@ extern Frame *frame_refer(Frame *frame);
 
 /* Counts one less; frees the frame with the last one. */
 extern void frame_release(Frame *frame);
+
+/* Has the memory of another frame been released since this was last true? */
+extern bool frames_gave_room(void);
 
 #endif

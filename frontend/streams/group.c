@@ -11,6 +11,8 @@
 #include "streams/group.h"
 #include "streams/group_state.h"
 
+#define PAGE_CHANGES 1000		/* in one read, at most */
+
 GroupQueue	groups_due;
 GroupQueue	groups_waiting;
 
@@ -84,6 +86,10 @@ group_end(Group *group)
 void
 group_add(Group *group, Member *member)
 {
+	const int	page = member->follower->page(member);
+
+	if (group->page < page)
+		group->page = page < PAGE_CHANGES ? page : PAGE_CHANGES;
 	/* Before all others, who may yet have to be handed a frame that it has. */
 	member->group = group;
 	member->position = group->position;

@@ -4,8 +4,8 @@
  *
  * A group reads the changes after its position once for all of its members, and hands
  * each of them the same frame. Two groups that have come to the same position become one.
- * A member that has no room for a frame is left behind, as a group of its own, which
- * reads on when there is room.
+ * A member that has no room for a frame, or takes but the first of its changes, is left
+ * behind, in another group, which reads on when there is room.
  */
 #ifndef CHATD_GROUP_H
 #define CHATD_GROUP_H

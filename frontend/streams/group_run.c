@@ -4,7 +4,7 @@
  *
  * Frames are handed out in slices, since a group may be large. A group that could not read,
  * since the database is away or clients have taken too much memory, tries again at the next
- * tick.
+ * tick, or when there is memory again.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,9 +15,8 @@
 #include "streams/group.h"
 #include "streams/group_state.h"
 
-#define PAGE_CHANGES 1000		/* in one read, at most */
 #define SLICE_MEMBERS 256		/* that are handed a frame in one iteration of the loop */
-#define FRAME_ROOM (64 * 1024)	/* memory that has to be there before a read, bytes */
+#define SLICE_TEXT (4 * 1024)	/* bytes made for a member; one that needs more counts as several */
 
 /* Columns of LIST_CHANGES. */
 enum
@@ -102,7 +101,7 @@ on_succeeded(Query *query, const Rows *rows)
 		return;
 	}
 	group->frame = frame;
-	group->more = count == PAGE_CHANGES || *PQgetvalue(rows->result, rows->first, CHANGES_CUT) == 't';
+	group->more = count == group->page || *PQgetvalue(rows->result, rows->first, CHANGES_CUT) == 't';
 	group->state = DELIVERING;
 	group->next_member = group->first;
 	group_move(group, frame->end);
@@ -116,14 +115,14 @@ group_read(Group *group)
 	const Topic *topic = group->topic;
 	Query	   *query = &group->query;
 
-	if (group->count == 1 && !group->first->follower->has_room(group->first))
-	{
-		group->state = PAUSED;
-		return;
-	}
 	if (!share_has_room(group->first->share, MEMORY_OF_STREAMS, FRAME_ROOM))
 	{
 		group_wait(group);
+		return;
+	}
+	if (group->count == 1 && !group->first->follower->has_room(group->first))
+	{
+		group->state = PAUSED;
 		return;
 	}
 	group->due = false;
@@ -131,7 +130,7 @@ group_read(Group *group)
 	*query = (Query) {
 		.statement = LIST_CHANGES,
 		.pool = POOL_READ,
-		.max_rows = PAGE_CHANGES,
+		.max_rows = group->page,
 		.since = loop_now(),
 		.succeeded = on_succeeded,
 		.failed = on_failed
@@ -140,51 +139,86 @@ group_read(Group *group)
 	query_add_number(query, topic->chat);
 	query_add_number(query, group->position.number);
 	query_add_number(query, group->position.revision);
-	query_add_number(query, PAGE_CHANGES);
+	query_add_number(query, group->page);
 	reads_submit(query);
+}
+
+/*
+ * Moves a member into another group. Returns false if that is NULL, for lack of memory: the
+ * member's position is lost, so it cannot follow any more.
+ */
+static bool
+move_member(Group *group, Member *member, Group *other)
+{
+	group_remove(group, member);
+	if (other)
+		group_add(other, member);
+	else
+		member->follower->gone(member);
+	return other != NULL;
 }
 
 /* Leaves a member without room for the frame behind, as a group of its own. */
 static void
-leave_behind(Group *group, Member *member)
+leave_alone(Group *group, Member *member)
 {
 	Group	   *own = group_make(group->topic, group->before);
 
-	if (own == NULL)
-	{
-		/* Its position is lost with it: who cannot be handed the frame cannot follow. */
-		group_remove(group, member);
-		member->follower->gone(member);
+	if (!move_member(group, member, own))
 		return;
+	if (share_has_room(member->share, MEMORY_OF_STREAMS, FRAME_ROOM))
+	{
+		own->state = PAUSED;
+		own->due = true;
 	}
-	group_remove(group, member);
-	group_add(own, member);
-	own->state = PAUSED;
-	own->due = true;
+	else
+		group_wait(own);
 }
 
-/* Hands the frame to members, so many at most. Returns how many, and whether that was all. */
+/* Leaves a member that takes a part of the frame behind at the end of that, with those that are there. */
+static bool
+leave_behind(Group *group, Member *member, Position position)
+{
+	Group	   *other = group->topic->groups;
+
+	while (other && (other == group || other->state != IDLE || !position_equal(other->position, position)))
+		other = other->next;
+	if (other == NULL)
+		other = group_make(group->topic, position);
+	if (!move_member(group, member, other))
+		return false;
+	group_make_due(other);
+	return true;
+}
+
+/* Hands the frame to members, so many at most. Returns how many that were, and whether that was all. */
 static int
 deliver(Group *group, int limit, bool *all)
 {
-	int			count = 0;
+	int			done = 0;
 
-	while (group->next_member && count < limit)
+	while (group->next_member && done < limit)
 	{
 		Member	   *member = group->next_member;
+		int			count = group->frame->count;
 
 		group->next_member = member->next;
-		count++;
+		done++;
 		if (!member->follower->has_room(member))
 		{
-			leave_behind(group, member);
+			leave_alone(group, member);
 			continue;
 		}
-		member->position = group->position;
-		member->follower->take(member, group->frame);
+		if (count > 0)
+			count = member->follower->portion(member, group->frame);
+		if (count == group->frame->count)
+			member->position = group->position;
+		else if (!leave_behind(group, member, group->frame->events[count - 1].position))
+			continue;
+		done += member->follower->take(member, group->frame, count) / SLICE_TEXT;
 	}
 	*all = group->next_member == NULL;
-	return count;
+	return done;
 }
 
 /* Hands out frames of all groups, in turns. */
@@ -218,6 +252,8 @@ groups_run(void)
 {
 	Group	   *group;
 
+	if (groups_waiting.first && frames_gave_room())
+		groups_tick();
 	deliver_slice();
 	while ((group = group_pop(&groups_due)) != NULL)
 	{

@@ -5,7 +5,8 @@
  *			  due					 rows				  all have it
  *	IDLE ------------> READING ------------> DELIVERING ---------------> IDLE
  *	 ^												  |
- *	 '---- PAUSED <------- a member without room -----'
+ *	 |---- PAUSED <------- a member without room -----|
+ *	 '-------------------- a member that took a part -'
  *
  * A group that becomes due while it reads or delivers reads again afterwards.
  */
@@ -33,6 +34,7 @@ typedef struct Group
 	uint64_t	moved_at;		/* in group_time() */
 	bool		due;			/* it is to read */
 	bool		queued;			/* in one of the queues below */
+	int			page;			/* how many changes it reads: as many as any of its members takes */
 	bool		more;			/* there is more behind the frame */
 	Member	   *first;
 	int			count;

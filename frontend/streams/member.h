@@ -19,8 +19,17 @@ typedef struct Follower
 	/* Has it room for a frame? If not, it calls group_resume() when it has. */
 	bool		(*has_room) (Member *member);
 
-	/* Takes the changes up to its position, which has moved. */
-	void		(*take) (Member *member, Frame *frame);
+	/* How many changes it takes at once, or so; a group does not read many more. */
+	int			(*page) (Member *member);
+
+	/* How many of a frame's changes it takes at once: as many as are in it, or at least one. */
+	int			(*portion) (Member *member, const Frame *frame);
+
+	/*
+	 * Takes as many changes of the frame as it said, up to its position, which has moved. Returns
+	 * the bytes of the text that it made of them for itself alone.
+	 */
+	size_t		(*take) (Member *member, Frame *frame, int count);
 
 	/*
 	 * Its position is one that the chat never had, or has no more: a backup was restored, or the

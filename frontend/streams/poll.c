@@ -34,13 +34,13 @@ typedef struct Poll
 
 /* The first changes of a frame as the body of a response, malloc'ed; NULL if out of memory. */
 static char *
-body_of(const Frame *frame, int limit)
+body_of(const Frame *frame, int count)
 {
 	char		position[POSITION_SIZE];
 	Json		json = {0};
 
 	json_open(&json, '[');
-	for (int i = 0; i < frame->count && i < limit; i++)
+	for (int i = 0; i < count; i++)
 	{
 		const FrameEvent *event = &frame->events[i];
 
@@ -64,21 +64,43 @@ respond(Poll *poll, const char *status, char *body)
 	stream_close(&poll->stream);
 }
 
+/* One that has been answered takes anything, and does nothing. */
 static bool
 has_room(Member *member)
 {
-	(void) member;
-	return true;
-}
-
-static void
-take(Member *member, Frame *frame)
-{
 	Poll	   *poll = member->owner;
 
+	return poll->stream.closing || share_has_room(member->share, MEMORY_OF_STREAMS, FRAME_ROOM);
+}
+
+static int
+page(Member *member)
+{
+	return ((Poll *) member->owner)->limit;
+}
+
+/* It has done with the chat when it has taken some. */
+static int
+portion(Member *member, const Frame *frame)
+{
+	(void) member;
+	return frame->count;
+}
+
+static size_t
+take(Member *member, Frame *frame, int count)
+{
+	Poll	   *poll = member->owner;
+	char	   *body;
+	size_t		length;
+
 	/* Nothing that its client has not seen: it waits on, from there. */
-	if (frame->count > 0)
-		respond(poll, "200 OK", body_of(frame, poll->limit));
+	if (count == 0 || poll->stream.closing)
+		return 0;
+	body = body_of(frame, count < poll->limit ? count : poll->limit);
+	length = body ? strlen(body) : 0;
+	respond(poll, "200 OK", body);
+	return length;
 }
 
 static void
@@ -95,6 +117,8 @@ gone(Member *member)
 
 static const Follower follower = {
 	.has_room = has_room,
+	.page = page,
+	.portion = portion,
 	.take = take,
 	.reset = reset,
 	.gone = gone
