@@ -21,7 +21,11 @@ typedef struct Directory
 	char	   *token;
 	size_t		token_length;
 	Subscriber *first;
-	Subscriber *next_told;		/* while they are told of a chat */
+	Subscriber *told;			/* who is told of chats now; NULL: it has left */
+	Subscriber *next_told;
+	int			count;			/* of the chats that were listed last */
+	int			chats[STREAM_CHATS + 1];	/* in their order */
+	bool		is_new[STREAM_CHATS + 1];	/* it was not listed before */
 	Query		query;
 	bool		listing;		/* the query is in flight */
 	bool		again;			/* it is to be listed again */
@@ -64,6 +68,25 @@ listed(Directory *directory)
 		list(directory);
 }
 
+/* Takes over the chats that were listed, in the order of their numbers. */
+static void
+find_new(Directory *directory, const Rows *rows)
+{
+	int			before[STREAM_CHATS + 1];
+	int			before_count = directory->count;
+	int			next = 0;
+
+	memcpy(before, directory->chats, before_count * sizeof(int));
+	directory->count = rows->count;
+	for (int i = 0; i < rows->count; i++)
+	{
+		directory->chats[i] = rows_number(rows, i, 0);
+		while (next < before_count && before[next] < directory->chats[i])
+			next++;
+		directory->is_new[i] = next == before_count || before[next] != directory->chats[i];
+	}
+}
+
 static void
 on_succeeded(Query *query, const Rows *rows)
 {
@@ -74,16 +97,18 @@ on_succeeded(Query *query, const Rows *rows)
 		.token_length = directory->token_length
 	};
 
-	for (int row = 0; row < rows->count; row++)
+	find_new(directory, rows);
+	directory->next_told = directory->first;
+	while ((directory->told = directory->next_told) != NULL)
 	{
-		directory->next_told = directory->first;
-		while (directory->next_told)
-		{
-			Subscriber *subscriber = directory->next_told;
+		Subscriber *subscriber = directory->told;
+		const bool	all = !subscriber->knows_all;
 
-			directory->next_told = subscriber->next;
-			subscriber->found(subscriber, &application, rows_number(rows, row, 0));
-		}
+		directory->next_told = subscriber->next;
+		subscriber->knows_all = true;
+		for (int i = 0; directory->told && i < directory->count; i++)
+			if (all || directory->is_new[i])
+				subscriber->found(subscriber, &application, directory->chats[i]);
 	}
 	listed(directory);
 }
@@ -164,6 +189,7 @@ directory_join(Subscriber *subscriber, const Audience *audience)
 	if (directory == NULL)
 		return false;
 	subscriber->directory = directory;
+	subscriber->knows_all = false;
 	subscriber->previous = NULL;
 	subscriber->next = directory->first;
 	if (directory->first)
@@ -181,6 +207,8 @@ directory_leave(Subscriber *subscriber)
 	if (directory == NULL)
 		return;
 	subscriber->directory = NULL;
+	if (directory->told == subscriber)
+		directory->told = NULL;
 	if (directory->next_told == subscriber)
 		directory->next_told = subscriber->next;
 	if (subscriber->next)

@@ -12,12 +12,13 @@ typedef struct Subscriber Subscriber;
 /* Whoever follows all chats of an application. Zeroed at the start, but for the functions. */
 struct Subscriber
 {
-	/* The application has this chat, be it new or not. May have the subscriber leave. */
+	/* The application has this chat, be it new or not. The subscriber may leave with that. */
 	void		(*found) (Subscriber *subscriber, const Audience *application, int chat);
 
 	/* The application is no more; the subscriber has left already. */
 	void		(*gone) (Subscriber *subscriber);
 
+	bool		knows_all;		/* it has been told of all; reset, it is told of all again */
 	struct Directory *directory;	/* NULL: it has not joined */
 	Subscriber *next;
 	Subscriber *previous;

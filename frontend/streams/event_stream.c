@@ -305,6 +305,8 @@ gone(Member *member)
 	if (stream->across)
 		stream_send(&stream->stream,
 					frame_of_text(stream->stream.share, "event: gone\ndata: {\"chat_number\":%d}\n\n", ((Chat *) member)->number));
+	/* It may be created anew before the next list. */
+	stream->subscriber.knows_all = false;
 	if (!follows_anything(stream))
 		stream_close(&stream->stream);
 }
