@@ -922,7 +922,7 @@ ALTER FUNCTION chat_internal.figures() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.problems() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.status_json() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.figures() IS
-'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters, messages up to 100,000 chats only; rows alive (an estimate), inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every application, at up to 100,000 chats, and at all of them where there are indexes. Errors: 42501 row-level security hides rows from the tables'' owner.';
 COMMENT ON FUNCTION chat.problems() IS
 'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
 COMMENT ON FUNCTION chat.status_json() IS

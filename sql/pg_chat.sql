@@ -1275,7 +1275,7 @@ CREATE FUNCTION chat.figures(OUT name text, OUT label text, OUT value double pre
 	AS 'MODULE_PATHNAME', 'chat_figures'
 	LANGUAGE C STABLE ROWS 60;
 COMMENT ON FUNCTION chat.figures() IS
-'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters; rows inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every chat. Errors: 42501 row-level security hides rows from the tables'' owner.';
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters, messages up to 100,000 chats only; rows alive (an estimate), inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every application, at up to 100,000 chats, and at all of them where there are indexes. Errors: 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat.problems(OUT problem text, OUT remedy text)
 	RETURNS SETOF record

@@ -88,15 +88,8 @@ chat_problems(PG_FUNCTION_ARGS)
 	static SqlSignature signature = {SQL_RETURNS_ROWS(TEXTOID, TEXTOID), .any_version = true};
 	static SavedPlan plan = {.sql = "WITH " SOURCES
 	" SELECT p.problem::text, p.remedy::text FROM problems AS p ORDER BY p.place, p.problem COLLATE \"C\""};
-	RowStore	store;
-	TableOwnerSwitch caller;
 
-	sql_signature_check(fcinfo, &signature, InvalidOid);
-	store = sql_function_result_store(fcinfo, &signature);
-	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	spi_plan_read_into_replanned(&plan, NULL, store);
-	table_owner_leave(caller);
-	return (Datum) 0;
+	return sql_function_rows(fcinfo, &signature, &plan, OWNER_SEES_BY_POLICY);
 }
 
 /*

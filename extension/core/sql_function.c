@@ -93,3 +93,21 @@ sql_function_result_store(FunctionCallInfo fcinfo, const SqlSignature *signature
 	MemoryContextSwitchTo(caller);
 	return (RowStore) {rsinfo->setResult, rsinfo->setDesc};
 }
+
+/*
+ * Make a function without arguments return the rows of a statement, which is
+ * executed as the tables' owner. Raises as sql_function_result_store() does.
+ */
+Datum
+sql_function_rows(FunctionCallInfo fcinfo, SqlSignature *signature, SavedPlan *plan, OwnerSight sight)
+{
+	RowStore	store;
+	TableOwnerSwitch caller;
+
+	sql_signature_check(fcinfo, signature, InvalidOid);
+	store = sql_function_result_store(fcinfo, signature);
+	caller = table_owner_become(sight);
+	spi_plan_read_into(plan, NULL, store);
+	table_owner_leave(caller);
+	return (Datum) 0;
+}

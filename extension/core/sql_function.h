@@ -38,5 +38,6 @@ extern int32 sql_function_application(FunctionCallInfo fcinfo, Oid application_t
 extern Datum sql_function_call_by_id(FunctionCallInfo fcinfo, SqlFunction *function);
 extern Datum sql_function_call_by_token(FunctionCallInfo fcinfo, SqlFunction *function);
 extern RowStore sql_function_result_store(FunctionCallInfo fcinfo, const SqlSignature *signature);
+extern Datum sql_function_rows(FunctionCallInfo fcinfo, SqlSignature *signature, SavedPlan *plan, OwnerSight sight);
 
 #endif							/* PG_CHAT_SQL_FUNCTION_H */

@@ -2,10 +2,8 @@
  * metrics.c
  *		The handler that shows figures: those of chatd, and those of the extension.
  *
- * The latter come from chat.figures(), which looks at every chat: with many of them it takes a while,
- * in a session for searches. So its answer is kept, for a second at least, and for twenty times as long as
- * it took: however often the figures are asked for, that takes a twentieth of one session at most. If the
- * database does not answer, there are chatd's figures alone.
+ * The latter come from chat.figures(), in a session for searches, since it may take a while, and are kept. If
+ * the database does not answer, there are chatd's figures alone.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -13,15 +11,13 @@
 
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/kept_answer.h"
 #include "api/metrics.h"
 #include "common/loop.h"
 #include "common/settings.h"
 #include "db/reads.h"
 #include "http/response.h"
 #include "metrics/exposition.h"
-
-#define SHORTEST 1000			/* for which an answer is kept, ms */
-#define PAUSE 20				/* times for which it took */
 
 /* Columns of GET_FIGURES. */
 enum
@@ -42,7 +38,8 @@ static const struct
 
 	{"applications", "", "gauge", "Applications."},
 	{"chats", "", "gauge", "Chats."},
-	{"messages", "", "gauge", "Messages, by the counts of their chats."},
+	{"messages", "", "gauge", "Messages, by the counts of their chats; with more than 100,000 chats, see rows_live."},
+	{"rows_live", "table", "gauge", "Rows that there are, as estimated by PostgreSQL's statistics."},
 	{"rows_inserted_total", "table", "counter", "Rows that were inserted, also those rolled back, as PostgreSQL's statistics have it."},
 	{"rows_updated_total", "table", "counter", "Rows that were updated."},
 	{"rows_deleted_total", "table", "counter", "Rows that were deleted."},
@@ -62,8 +59,7 @@ static const struct
 	{"search_usable", "state", "gauge", "Whether the index is fed and, if it is current, searched."},
 };
 
-static char *kept;				/* the extension's figures as text, or NULL */
-static uint64_t kept_until;
+static KeptAnswer kept;			/* the extension's figures as text */
 
 /* Writes a value, which the database gives as PostgreSQL writes a double. */
 static void
@@ -134,39 +130,39 @@ respond_figures(Request *request, const char *extension)
 static void
 answer_figures(Request *request, const Rows *rows)
 {
-	uint64_t	took = loop_now() - request->started_at;
+	char	   *body = NULL;
 	size_t		size;
-	FILE	   *text;
+	FILE	   *text = open_memstream(&body, &size);
 
-	free(kept);
-	kept = NULL;
-	text = open_memstream(&kept, &size);
 	if (text)
 	{
 		write_extension(text, rows);
 		if (fclose(text) != 0)
 		{
-			free(kept);
-			kept = NULL;
+			free(body);
+			body = NULL;
 		}
 	}
-	kept_until = loop_now() + (took * PAUSE > SHORTEST ? took * PAUSE : SHORTEST);
-	respond_figures(request, kept);
+	kept_answer_put(&kept, body, loop_now() - request->started_at);
+	respond_figures(request, body);
 }
 
 static void
 figures_failed(Query *query, const Failure *failure)
 {
 	(void) failure;
+	kept_answer_put(&kept, NULL, 0);
 	respond_figures(&call_of_query(query)->request, NULL);
 }
 
 void
 metrics_show(Request *request)
 {
-	if (kept && loop_now() < kept_until)
+	const char *extension = kept_answer_use(&kept);
+
+	if (extension)
 	{
-		respond_figures(request, kept);
+		respond_figures(request, extension);
 		return;
 	}
 	call_begin(request, GET_FIGURES, answer_figures, NULL);
