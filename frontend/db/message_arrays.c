@@ -65,7 +65,7 @@ messages_send(Session *session, StatementId statement, const QueryQueue *message
 
 	if (!fill(messages, types, MESSAGE_VALUES, values, lengths, formats))
 		return false;
-	histogram_add(&figures->batches[POOL_WRITE], size_bounds, messages->count);
+	histogram_add(&figures->batches[POOL_WRITE], size_bounds, messages->count, 1);
 	session_send(session, operation, statement, &parameters);
 	return true;
 }

@@ -65,7 +65,7 @@ query_begin_wait(Query *query)
 void
 query_end_wait(Query *query)
 {
-	histogram_add(&figures->waits[query->pool], time_bounds, loop_clock() - query->queued_at);
+	histogram_add(&figures->waits[query->pool], time_bounds, loop_clock() - query->queued_at, 1);
 	if (query->waiting)
 		--* query->waiting;
 }
@@ -168,7 +168,7 @@ query_send(Session *session, Query *query,
 	}
 	query->next = NULL;
 	parameters.label = queries_label(query, label);
-	histogram_add(&figures->batches[session->pool], size_bounds, 1);
+	histogram_add(&figures->batches[session->pool], size_bounds, 1, 1);
 	query->operation.done = done;
 	session_send(session, &query->operation, query->statement, &parameters);
 }

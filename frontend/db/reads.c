@@ -265,7 +265,7 @@ batch_send(Session *session, Batch *batch)
 		values[parameters.count] = max_size;
 		formats[parameters.count++] = 0;
 	}
-	histogram_add(&figures->batches[POOL_READ], size_bounds, batch->queries.count);
+	histogram_add(&figures->batches[POOL_READ], size_bounds, batch->queries.count, 1);
 	if (complete)
 		session_send(session, &batch->operation, first->statement, &parameters);
 	else

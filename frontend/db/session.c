@@ -138,7 +138,7 @@ session_finish_first(Session *session)
 	session->in_flight--;
 	session->large -= operation->large;
 	session->result = NULL;
-	histogram_add(&figures->statement_times[session->pool], time_bounds, loop_clock() - operation->sent_at);
+	histogram_add(&figures->statement_times[session->pool], time_bounds, loop_clock() - operation->sent_at, 1);
 	if (result_is_stale(result))
 		session->stale = true;
 	operation->done(operation, result);

@@ -30,17 +30,20 @@ static void
 write_histogram(FILE *text, const char *name, const char *labels, const Histogram *histogram,
 				const uint64_t *bounds, double unit)
 {
+	const char *comma = *labels ? "," : "";
+	const char *opening = *labels ? "{" : "";
+	const char *closing = *labels ? "}" : "";
 	uint64_t	count = 0;
 
 	for (int i = 0; i < HISTOGRAM_BOUNDS; i++)
 	{
 		count += histogram->counts[i];
-		fprintf(text, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels, (double) bounds[i] / unit, (unsigned long long) count);
+		fprintf(text, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, labels, comma, (double) bounds[i] / unit, (unsigned long long) count);
 	}
 	count += histogram->counts[HISTOGRAM_BOUNDS];
-	fprintf(text, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.9g\n%s_count{%s} %llu\n",
-			name, labels, (unsigned long long) count, name, labels, (double) histogram->sum / unit,
-			name, labels, (unsigned long long) count);
+	fprintf(text, "%s_bucket{%s%sle=\"+Inf\"} %llu\n%s_sum%s%s%s %.9g\n%s_count%s%s%s %llu\n",
+			name, labels, comma, (unsigned long long) count, name, opening, labels, closing, (double) histogram->sum / unit,
+			name, opening, labels, closing, (unsigned long long) count);
 }
 
 static void
@@ -55,10 +58,11 @@ write_requests(FILE *text, const Figures *sum, const char *const *routes)
 			{
 				uint64_t	count = sum->requests[route][method][status];
 
+				if (count == 0)
+					continue;
 				snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\",status=\"%u\"",
 						 routes[route] ? routes[route] : "none", figure_method(method), figure_status(status));
-				if (count > 0)
-					write_sample(text, "chatd_requests_total", labels, count);
+				write_sample(text, "chatd_requests_total", labels, count);
 			}
 	exposition_metric(text, "chatd_request_seconds", "histogram", "From the first line of a request to the end of its response.");
 	for (int route = 0; route < FIGURE_ROUTES; route++)
@@ -66,10 +70,11 @@ write_requests(FILE *text, const Figures *sum, const char *const *routes)
 		{
 			const Histogram *times = &sum->request_times[route][method];
 
+			if (histogram_count(times) == 0)
+				continue;
 			snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\"", routes[route] ? routes[route] : "none",
 					 figure_method(method));
-			if (histogram_count(times) > 0)
-				write_histogram(text, "chatd_request_seconds", labels, times, time_bounds, 1e6);
+			write_histogram(text, "chatd_request_seconds", labels, times, time_bounds, 1e6);
 		}
 }
 
@@ -124,7 +129,10 @@ exposition_figures(FILE *text, const Figures *sum, const char *const routes[FIGU
 	write_sample(text, "chatd_connections", "", sum->connections);
 	exposition_metric(text, "chatd_streams", "gauge", "Open streams of clients.");
 	write_sample(text, "chatd_streams", "", sum->streams);
-	exposition_metric(text, "chatd_stream_frames_total", "counter", "Texts of events that streams were handed.");
-	write_sample(text, "chatd_stream_frames_total", "", sum->frames);
+	exposition_metric(text, "chatd_stream_events_total", "counter", "Changes of messages that streams and waiting requests were sent.");
+	write_sample(text, "chatd_stream_events_total", "", sum->events);
+	exposition_metric(text, "chatd_stream_lag_seconds", "histogram",
+					  "From the time of a change, created_at, edited_at or deleted_at, to its being sent to a client who had all before it.");
+	write_histogram(text, "chatd_stream_lag_seconds", "", &sum->stream_lags, time_bounds, 1e6);
 	write_database(text, sum);
 }

@@ -78,7 +78,7 @@ figures_count_request(int route, const char *method, unsigned status, uint64_t t
 	while (status_place > 0 && statuses[status_place] != status)
 		status_place--;
 	figures->requests[route][method_place][status_place]++;
-	histogram_add(&figures->request_times[route][method_place], time_bounds, time);
+	histogram_add(&figures->request_times[route][method_place], time_bounds, time, 1);
 }
 
 const char *

@@ -32,7 +32,8 @@ typedef struct Figures
 	Histogram	request_times[FIGURE_ROUTES][FIGURE_METHODS];
 	uint64_t	connections;	/* of clients, now */
 	uint64_t	streams;		/* of clients, now */
-	uint64_t	frames;			/* texts of events that streams were handed */
+	uint64_t	events;			/* changes that those who follow chats were sent */
+	Histogram	stream_lags;	/* from a change to its being sent */
 	uint64_t	queued[FIGURE_QUEUES];	/* now */
 	Histogram	waits[FIGURE_POOLS];	/* in a queue */
 	Histogram	batches[FIGURE_POOLS];	/* queries in a statement */

@@ -13,14 +13,14 @@ const uint64_t size_bounds[HISTOGRAM_BOUNDS] = {
 };
 
 void
-histogram_add(Histogram *histogram, const uint64_t *bounds, uint64_t value)
+histogram_add(Histogram *histogram, const uint64_t *bounds, uint64_t value, uint64_t times)
 {
 	int			i = 0;
 
 	while (i < HISTOGRAM_BOUNDS && value > bounds[i])
 		i++;
-	histogram->counts[i]++;
-	histogram->sum += value;
+	histogram->counts[i] += times;
+	histogram->sum += value * times;
 }
 
 uint64_t

@@ -22,8 +22,8 @@ extern const uint64_t time_bounds[HISTOGRAM_BOUNDS];
 /* The bounds of sizes. */
 extern const uint64_t size_bounds[HISTOGRAM_BOUNDS];
 
-/* Counts a value. */
-extern void histogram_add(Histogram *histogram, const uint64_t *bounds, uint64_t value);
+/* Counts a value so many times. */
+extern void histogram_add(Histogram *histogram, const uint64_t *bounds, uint64_t value, uint64_t times);
 
 /* How many values were counted. */
 extern uint64_t histogram_count(const Histogram *histogram);

@@ -238,22 +238,16 @@ portion(Member *member, const Frame *frame)
 	return count;
 }
 
-static size_t
+static Taken
 take(Member *member, Frame *frame, int count)
 {
 	EventStream *stream = stream_of(member);
-	Frame	   *own;
-	size_t		length;
+	Frame	   *own = stream->across ? frame_across(stream, (Chat *) member, frame, count) : NULL;
+	size_t		length = own ? own->length : 0;
 
-	if (!stream->across)
-	{
-		stream_send(&stream->stream, frame_refer(frame));
-		return 0;
-	}
-	own = frame_across(stream, (Chat *) member, frame, count);
-	length = own ? own->length : 0;
-	stream_send(&stream->stream, own);
-	return length;
+	if (!stream_send(&stream->stream, stream->across ? own : frame_refer(frame)))
+		return (Taken) {0};
+	return (Taken) {count, length};
 }
 
 #define RESET \

@@ -135,6 +135,7 @@ group_merge(Group *group)
 	}
 	if (other->due)
 		group_make_due(group);
+	group->current |= other->current;
 	while (other->first)
 	{
 		Member	   *member = other->first;

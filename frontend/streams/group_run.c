@@ -12,8 +12,10 @@
 
 #include "common/loop.h"
 #include "db/reads.h"
+#include "metrics/figures.h"
 #include "streams/group.h"
 #include "streams/group_state.h"
+#include "streams/lag.h"
 
 #define SLICE_MEMBERS 256		/* that are handed a frame in one iteration of the loop */
 #define SLICE_TEXT (4 * 1024)	/* bytes made for a member; one that needs more counts as several */
@@ -97,6 +99,7 @@ on_succeeded(Query *query, const Rows *rows)
 	if (group->count == 0 || position_equal(frame->end, group->position))
 	{
 		frame_release(frame);
+		group->current = true;
 		group_rest(group);
 		return;
 	}
@@ -196,11 +199,13 @@ static int
 deliver(Group *group, int limit, bool *all)
 {
 	int			done = 0;
+	int			complete = 0;	/* of those who sent it all */
 
 	while (group->next_member && done < limit)
 	{
 		Member	   *member = group->next_member;
 		int			count = group->frame->count;
+		Taken		taken;
 
 		group->next_member = member->next;
 		done++;
@@ -215,8 +220,16 @@ deliver(Group *group, int limit, bool *all)
 			member->position = group->position;
 		else if (!leave_behind(group, member, group->frame->events[count - 1].position))
 			continue;
-		done += member->follower->take(member, group->frame, count) / SLICE_TEXT;
+		taken = member->follower->take(member, group->frame, count);
+		done += taken.text / SLICE_TEXT;
+		figures->events += taken.changes;
+		if (taken.changes == group->frame->count)
+			complete++;
+		else if (group->current)
+			lag_count(group->frame, taken.changes, 1);
 	}
+	if (group->current && complete > 0)
+		lag_count(group->frame, group->frame->count, complete);
 	*all = group->next_member == NULL;
 	return done;
 }
@@ -241,6 +254,7 @@ deliver_slice(void)
 		}
 		*place = group->next_delivering;
 		group->due |= group->more;
+		group->current |= !group->more;
 		frame_release(group->frame);
 		group->frame = NULL;
 		group_rest(group);

@@ -36,6 +36,7 @@ typedef struct Group
 	bool		queued;			/* in one of the queues below */
 	int			page;			/* how many changes it reads: as many as any of its members takes */
 	bool		more;			/* there is more behind the frame */
+	bool		current;		/* it once had all that there was: what it reads is new */
 	Member	   *first;
 	int			count;
 	Query		query;

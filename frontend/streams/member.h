@@ -13,6 +13,13 @@
 
 typedef struct Member Member;
 
+/* What has become of a frame. */
+typedef struct Taken
+{
+	int			changes;		/* that are sent */
+	size_t		text;			/* bytes made of them for the member alone */
+} Taken;
+
 /* What a member does. Any of these may have the member leave, and free it. */
 typedef struct Follower
 {
@@ -25,11 +32,8 @@ typedef struct Follower
 	/* How many of a frame's changes it takes at once: as many as are in it, or at least one. */
 	int			(*portion) (Member *member, const Frame *frame);
 
-	/*
-	 * Takes as many changes of the frame as it said, up to its position, which has moved. Returns
-	 * the bytes of the text that it made of them for itself alone.
-	 */
-	size_t		(*take) (Member *member, Frame *frame, int count);
+	/* Takes as many changes of the frame as it said, up to its position, which has moved. */
+	Taken		(*take) (Member *member, Frame *frame, int count);
 
 	/*
 	 * Its position is one that the chat never had, or has no more: a backup was restored, or the

@@ -87,7 +87,7 @@ portion(Member *member, const Frame *frame)
 	return frame->count;
 }
 
-static size_t
+static Taken
 take(Member *member, Frame *frame, int count)
 {
 	Poll	   *poll = member->owner;
@@ -96,11 +96,13 @@ take(Member *member, Frame *frame, int count)
 
 	/* Nothing that its client has not seen: it waits on, from there. */
 	if (count == 0 || poll->stream.closing)
-		return 0;
-	body = body_of(frame, count < poll->limit ? count : poll->limit);
+		return (Taken) {0};
+	if (count > poll->limit)
+		count = poll->limit;
+	body = body_of(frame, count);
 	length = body ? strlen(body) : 0;
 	respond(poll, "200 OK", body);
-	return length;
+	return (Taken) {count, length};
 }
 
 static void

@@ -189,35 +189,35 @@ stream_has_room(Stream *stream)
 	return !stream->full;
 }
 
-void
+bool
 stream_send(Stream *stream, Frame *frame)
 {
 	if (frame == NULL)
 	{
 		stream_break(stream);
-		return;
+		return false;
 	}
 	if (stream->broken || stream->closing)
 	{
 		frame_release(frame);
-		return;
+		return false;
 	}
 	if (stream->count == STREAM_FRAMES)
 	{
 		/* The client takes nothing. When it comes again, it has the rest. */
 		frame_release(frame);
 		stream_break(stream);
-		return;
+		return false;
 	}
 	if (stream->count == 0)
 		stream->progress_at = loop_now();
 	stream->frames[(stream->first + stream->count) % STREAM_FRAMES] = frame;
 	stream->count++;
 	stream->unsent += frame->length;
-	figures->frames++;
 	/* Behind other frames, the socket takes nothing now. */
 	if (stream->count == 1)
 		stream_flush(stream);
+	return true;
 }
 
 void

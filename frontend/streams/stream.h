@@ -64,9 +64,10 @@ extern bool stream_has_room(Stream *stream);
 
 /*
  * Adds a frame, whose reference is taken over, and sends what the socket takes; a NULL frame, or one for which there is
- * no place, ends the stream. The owner is not told of an end before the end of the loop's iteration.
+ * no place, ends the stream. The owner is not told of an end before the end of the loop's iteration. Returns false if
+ * the stream ends, and sends nothing.
  */
-extern void stream_send(Stream *stream, Frame *frame);
+extern bool stream_send(Stream *stream, Frame *frame);
 
 /* Ends the stream as soon as its client has all; adds nothing any more. */
 extern void stream_close(Stream *stream);

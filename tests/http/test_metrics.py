@@ -2,12 +2,14 @@
 
 import json
 import threading
+import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import wait_until
 from credentials import bearer, make_key
+from event_stream import EventStream
 
 
 class Figures:
@@ -147,6 +149,56 @@ def test_connections(server):
     wait_until(lambda: figure(server, "chatd_connections") == before, "the end of the connection")
 
 
+def test_streams(server, cluster, new_name):
+    """Streams that are open, what they were sent, and how long after: not for what a client catches up with, or that was imported."""
+    application, token = cluster.sql("SELECT id, token FROM chat.create_application('%s')" % new_name).split("|")
+    chat = "chat.create_message(%s, chat.create_chat(%s), 'x')" % (application, application)
+    cluster.sql("SELECT %s; SELECT chat.create_message(%s, 1, 'x') FROM generate_series(1, 2)" % (chat, application))
+    path = "/applications/%s/chats/1/messages" % token
+
+    def figures():
+        found = Figures(server)
+        return [found.get("chatd_" + name) for name in ("streams", "stream_events_total", "stream_lag_seconds_count", "stream_lag_seconds_sum")]
+
+    began = time.monotonic()
+    with EventStream(server.port, path + "/stream") as now, EventStream(server.port, path + "/stream", "0.0") as behind:
+        now.ready()
+        behind.ready()
+        assert len(behind.take(3)) == 3
+        assert figures()[:3] == [2, 3, 0]
+        # A message, an edit and a deletion, to both.
+        cluster.sql("SELECT chat.create_message(%s, 1, 'x')" % application)
+        assert [now.next().name, behind.next().name] == 2 * ["message"]
+        cluster.sql("SELECT chat.update_message(%s, 1, 1, 'y')" % application)
+        assert [now.next().name, behind.next().name] == 2 * ["updated"]
+        cluster.sql("SELECT chat.delete_message(%s, 1, 2)" % application)
+        assert [now.next().name, behind.next().name] == 2 * ["deleted"]
+        streams, events, lags, total = figures()
+        assert (streams, events, lags) == (2, 9, 6) and 0 < total < 6 * (time.monotonic() - began)
+        # The time that a transaction takes after the statement is in it.
+        session = cluster.session("BEGIN; SELECT chat.create_message(%s, 1, 'x')" % application)
+        made = time.monotonic()
+        cluster.sql("SELECT %s" % chat)
+        held = time.monotonic() - made
+        session.communicate("COMMIT;")
+        assert [now.next().name, behind.next().name] == 2 * ["message"]
+        assert figures()[:3] == [2, 11, 8] and figures()[3] > total + 2 * held
+        # One that is older by its time was not late.
+        cluster.sql("INSERT INTO chat.messages (application_id, chat_number, body, created_at) VALUES (%s, 1, 'x', '2001-01-01')" % application)
+        assert [now.next().name, behind.next().name] == 2 * ["message"]
+        assert figures()[:3] == [2, 13, 8]
+    wait_until(lambda: figures()[0] == 0, "the end of the streams")
+    # Who waits for changes, too.
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.get(path + "/changes?wait=20&after=6.2")))
+    thread.start()
+    wait_until(lambda: figures()[0] == 1, "who waits")
+    cluster.sql("SELECT chat.create_message(%s, 1, 'x')" % application)
+    thread.join()
+    assert [change["event"] for change in answers[0].json] == ["created"]
+    assert figures()[:3] == [0, 14, 9]
+
+
 def test_loops_are_added_up(start_chatd):
     server = start_chatd("--loops", "3").ready()
     for _ in range(30):
@@ -169,7 +221,7 @@ def test_the_extension(server, cluster, new_name):
     after = read()
     assert after.get("pg_chat_up") == 1
     assert after.get("pg_chat_chats") == before.get("pg_chat_chats") + 2
-    assert after.get("pg_chat_messages") == int(cluster.sql("SELECT sum(messages_count) FROM chat.chats"))
+    assert after.get("pg_chat_messages") == int(cluster.sql("SELECT sum(messages_count) FROM chat.chats WHERE deleted_at IS NULL"))
     # The server's statistics come a moment later.
     wait_until(lambda: read().get("pg_chat_rows_inserted_total", table="messages") >= before.get("pg_chat_rows_inserted_total", table="messages") + 7, "the rows")
     jobs = {sample.labels["job"] for sample in after.families["pg_chat_job_runs"].samples}
@@ -246,8 +298,40 @@ def test_nothing_of_clients_becomes_a_series(server, messages):
     assert len(Figures(server)) == series
 
 
+def test_too_many_chats_to_add_up(start_chatd, cluster, new_name):
+    """Beyond a bound, how many messages there are is not looked for; what PostgreSQL's statistics say is there in any case."""
+    application = cluster.sql("SELECT id FROM chat.create_application('%s')" % new_name)
+    count = "UPDATE chat.application_counters SET chats_count = %s WHERE application_id = " + application
+    try:
+        cluster.sql(count % 100001)
+        found = Figures(start_chatd().ready())
+        assert found.get("pg_chat_chats") > 100000 and "pg_chat_messages" not in found.families
+        assert {sample.labels["table"] for sample in found.families["pg_chat_rows_live"].samples} == {"applications", "chats", "messages"}
+    finally:
+        cluster.sql(count % 0)
+
+
+def test_the_database_is_asked_seldom(server):
+    """However often and by however many the figures are asked for."""
+    def asked():
+        return figure(server, "chatd_statement_seconds_count", pool="search")
+
+    threads = [threading.Thread(target=lambda: [Figures(server) for _ in range(20)]) for _ in range(5)]
+    before, began = asked(), time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asked() - before <= 2 + (time.monotonic() - began)
+
+
 def test_keys(start_chatd, cluster):
     server = start_chatd("--require-keys").ready()
     assert server.get("/metrics").status == 401
     key = make_key(cluster, "read")
     assert Figures(server, bearer(key)).get("chatd_loops") == 1
+    # It takes one that may see everything.
+    application = cluster.sql("SELECT id FROM chat.create_application('of a key')")
+    bound = cluster.sql("SELECT chat.create_key('bound', 'admin', %s)" % application)
+    assert server.request("GET", "/metrics", headers=bearer(bound)).status == 403
+    assert server.request("GET", "/metrics", headers=bearer(key + "x")).status == 401
