@@ -12,6 +12,8 @@
 #include "access/exposure.h"
 #include "common/settings.h"
 
+static bool reached_by_others;
+
 void
 exposure_check(const Endpoint *endpoints, int count)
 {
@@ -22,9 +24,12 @@ exposure_check(const Endpoint *endpoints, int count)
 		fprintf(stderr, "chatd: --require-keys and --open contradict each other\n");
 		exit(2);
 	}
-	for (int i = 0; i < count && !settings.require_keys && !settings.open; i++)
+	for (int i = 0; i < count; i++)
 	{
 		if (endpoint_is_local(&endpoints[i]))
+			continue;
+		reached_by_others = true;
+		if (settings.require_keys || settings.open)
 			continue;
 		endpoint_name(&endpoints[i], name);
 		fprintf(stderr, "chatd: others can reach %s, and could read and write everything there\n"
@@ -32,4 +37,10 @@ exposure_check(const Endpoint *endpoints, int count)
 				"Or, where nobody else can reach it or everybody may do everything, add --open.\n", name);
 		exit(2);
 	}
+}
+
+bool
+exposure_invites(void)
+{
+	return settings.try_it || (!reached_by_others && !settings.require_keys);
 }

@@ -5,6 +5,8 @@
 #ifndef CHATD_EXPOSURE_H
 #define CHATD_EXPOSURE_H
 
+#include <stdbool.h>
+
 #include "http/endpoint.h"
 
 /*
@@ -12,5 +14,8 @@
  * or --open is set.
  */
 extern void exposure_check(const Endpoint *endpoints, int count);
+
+/* May whoever opens the console try things out there, which makes an application: without a key on this machine, or by --try-it? */
+extern bool exposure_invites(void);
 
 #endif

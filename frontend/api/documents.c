@@ -6,7 +6,8 @@
  * part for each route of routes.c; a test compares both.
  *
  * The console may run its own script and style, which the policy names by their hashes, and nothing
- * else: whatever came into the page by a message would not run.
+ * else: whatever came into the page by a message would not run. No text can become markup, or code, in it at all
+ * (Trusted Types, where the browser has them).
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -57,7 +58,8 @@ console_policy(void)
 	hash_element("<script>", "</script>", script);
 	hash_element("<style>", "</style>", style);
 	snprintf(policy, sizeof(policy), "default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; connect-src 'self';"
-			 " base-uri 'none'; form-action 'none'; frame-ancestors 'none'", script, style);
+			 " base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+			 " require-trusted-types-for 'script'; trusted-types 'none'", script, style);
 	return policy;
 }
 

@@ -4,12 +4,14 @@
  */
 #include <string.h>
 
+#include "access/exposure.h"
 #include "access/gate.h"
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/metrics.h"
 #include "api/routes.h"
 #include "common/settings.h"
+#include "http/header_value.h"
 #include "http/response.h"
 
 static const char *const no_fields[] = {NULL};
@@ -70,9 +72,10 @@ routes_name(const char *names[FIGURE_ROUTES])
 static void
 index_show(Request *request)
 {
+	const char *invites;
 	Json		json = {0};
 
-	if (request->headers.accept && strstr(request->headers.accept, "text/html"))
+	if (header_accepts(request->headers.accept, "text/html"))
 	{
 		console_show(request);
 		response_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
@@ -81,6 +84,8 @@ index_show(Request *request)
 	json_open(&json, '{');
 	json_member_text(&json, "name", "chatd", strlen("chatd"));
 	json_member_text(&json, "version", CHATD_VERSION, strlen(CHATD_VERSION));
+	invites = exposure_invites() ? "true" : "false";
+	json_member_value(&json, "try_it", invites, strlen(invites));
 	json_name(&json, "paths");
 	json_open(&json, '[');
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)

@@ -65,6 +65,7 @@ static const Setting table[] = {
 	{"access-log-json", "CHATD_ACCESS_LOG_JSON", NULL, "log each request as a line of JSON", NULL, &settings.access_log_json, 0, 1, true},
 	{"require-keys", "CHATD_REQUIRE_KEYS", NULL, "refuse requests without a key or a token that an application signed", NULL, &settings.require_keys, 0, 1, false},
 	{"open", "CHATD_OPEN", NULL, "serve everybody, without keys, on an address that is not loopback", NULL, &settings.open, 0, 1, false},
+	{"try-it", "CHATD_TRY_IT", NULL, "offer Try it in the console, too, if others reach chatd or keys are required", NULL, &settings.try_it, 0, 1, false},
 	{"trust-tokens", "CHATD_TRUST_TOKENS", "read|write", "scope of an application's token in the path, with keys required", &settings.trust_tokens, NULL, 0, 0, true},
 	{"origins", "CHATD_ORIGINS", "ORIGIN,...", "origins of web pages that may call, such as https://shop.example", &settings.origins, NULL, 0, 0, true},
 	{"hosts", "CHATD_HOSTS", "NAME,...", "host names for requests without a key, besides localhost", &settings.hosts, NULL, 0, 0, true},

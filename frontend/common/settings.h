@@ -33,6 +33,7 @@ typedef struct Settings
 	int			access_log_json;
 	int			require_keys;
 	int			open;			/* to everybody who reaches the address */
+	int			try_it;			/* the console offers this, wherever chatd listens */
 	const char *trust_tokens;	/* the scope that a token in the path is enough for, or NULL */
 	const char *origins;		/* of web pages that may call, by commas; these: NULL, none */
 	const char *hosts;			/* names that chatd is called by */

@@ -1,8 +1,10 @@
 /*
  * header_value.c
- *		The values of headers: strings of structured fields (RFC 8941), entity tags.
+ *		The values of headers: strings of structured fields (RFC 8941), entity tags, media types.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/header_value.h"
 #include "http/uri.h"
@@ -52,4 +54,36 @@ header_tag_number(const char *value, int *number)
 
 	value = trim(value, &length);
 	return length > 2 && value[0] == '"' && value[length - 1] == '"' && uri_number(value + 1, length - 2, 0, number);
+}
+
+/* Do the parameters of a media type, of this length, have q=0? */
+static bool
+is_refused(const char *parameters, size_t length)
+{
+	const char *end = parameters + length;
+
+	for (const char *next = memchr(parameters, ';', length); next; next = memchr(next, ';', end - next))
+	{
+		next += 1 + strspn(next + 1, " \t");
+		/* What is no number is not zero, as far as anybody knows. */
+		if (strncasecmp(next, "q=0", 3) == 0)
+			return strtod(next + 2, NULL) == 0;
+	}
+	return false;
+}
+
+bool
+header_accepts(const char *value, const char *type)
+{
+	size_t		type_length = strlen(type);
+	size_t		length;
+
+	for (; value && *value; value += length + (value[length] == ','))
+	{
+		value += strspn(value, " \t");
+		length = strcspn(value, ",");
+		if (strcspn(value, ",; \t") == type_length && strncasecmp(value, type, type_length) == 0)
+			return !is_refused(value, length);
+	}
+	return false;
 }

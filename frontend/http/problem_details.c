@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/json_writer.h"
+#include "http/header_value.h"
 #include "http/problem_details.h"
 
 #define ERROR_MEMBER "{\"error\":"
@@ -22,7 +23,7 @@ is_text(const char *body)
 bool
 problem_details_are_wanted(const Request *request, unsigned status, const char *body)
 {
-	if (request->headers.accept == NULL || strcasestr(request->headers.accept, PROBLEM_TYPE) == NULL)
+	if (!header_accepts(request->headers.accept, PROBLEM_TYPE))
 		return false;
 	return (status == MHD_HTTP_UNPROCESSABLE_CONTENT && *body == '{') || (status >= MHD_HTTP_BAD_REQUEST && is_text(body));
 }

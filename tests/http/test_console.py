@@ -10,7 +10,7 @@ from browser import Browser
 from conftest import wait_until
 from credentials import make_key
 
-ENTER, TAB, RIGHT = "\ue007", "\ue004", "\ue014"
+ENTER, TAB, RIGHT, ESCAPE = "\ue007", "\ue004", "\ue014", "\ue00c"
 ANN, BOB = "#sides .card:nth-child(1)", "#sides .card:nth-child(2)"
 HOSTILE = ["<img src=x onerror=\"document.title='broken'\">", "<script>document.title='broken'</script>", "\"><b>bold</b>", "&lt;i&gt;",
            "javascript:document.title='broken'", "\u202egnp.exe", "{{7*7}}"]
@@ -23,11 +23,13 @@ def open_browser():
     """Opens a browser; it is closed after the test, and its console must have had nothing to complain of."""
     opened = []
 
-    def start(url, **options):
-        opened.append(Browser(**options))
-        opened[-1].go(url)
-        opened[-1].wait("document.getElementById('version').textContent", "the page")
-        return opened[-1]
+    def start(url, browser=None, **options):
+        if browser is None:
+            browser = Browser(**options)
+            opened.append(browser)
+        browser.go(url)
+        browser.wait("document.getElementById('version').textContent", "the page")
+        return browser
 
     yield start
     for browser in opened:
@@ -41,6 +43,11 @@ def lines(browser, side):
     return browser.run("return [...document.querySelectorAll(arguments[0] + ' .messages .body')].map(found => found.textContent)", side)
 
 
+def counts(browser, side):
+    """What a side says of its connection."""
+    return browser.text(side + " .counts").split("\n")
+
+
 def send(browser, side, text):
     browser.type(side + " > form input", text)
     browser.press(ENTER)
@@ -52,13 +59,14 @@ def test_the_page_and_its_policy(chatd):
     assert page.headers["x-content-type-options"] == "nosniff" and page.headers["referrer-policy"] == "no-referrer"
     policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'" and policy["connect-src"] == "'self'" and policy["frame-ancestors"] == "'none'"
+    assert policy["require-trusted-types-for"] == "'script'" and policy["trusted-types"] == "'none'"
     assert "unsafe" not in page.headers["content-security-policy"]
     # It loads nothing, has no style of an element, and makes no markup of texts.
     text = page.body.decode()
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|<link|<img|<iframe| style=|innerHTML|insertAdjacentHTML|document\.write|eval\(", text)
     index = chatd.request("GET", "/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert index.body == page.body and index.headers["vary"] == "Accept" and index.headers["content-security-policy"]
-    for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+    for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}, {"Accept": "text/html;q=0, */*"}, {"Accept": "text/htmlx"}):
         assert chatd.request("GET", "/", headers=accept).json["name"] == "chatd"
 
 
@@ -71,14 +79,14 @@ def test_two_people_in_one_chat(chatd, cluster, open_browser):
     send(browser, ANN, "Where is my order?")
     wait_until(lambda: lines(browser, BOB) == ["Where is my order?"], "the message")
     assert browser.text(BOB + " .number") == "#1" and re.fullmatch(r"\d+ ms", browser.text(BOB + " .delay"))
-    assert browser.text(BOB + " .badge") == "1 unread"
+    browser.wait("document.querySelector('%s .badge').textContent == '1 unread'" % BOB, "the count of what is unread")
     # A message from psql appears to both.
     cluster.sql(browser.text("#psql").replace("Hello from psql", "from psql"))
     for side in (ANN, BOB):
         wait_until(lambda side=side: lines(browser, side) == ["Where is my order?", "from psql"], "the message from psql")
     # Bob's connection is cut; Ann goes on, edits and deletes; Bob misses nothing, and has nothing twice.
     browser.click(BOB + " [aria-pressed]")
-    assert "cut off" in browser.text(BOB)
+    assert counts(browser, BOB) == ["cut off", "2 messages", "missed 0", "doubled 0"]
     for number in range(5):
         send(browser, ANN, "while you were away %d" % number)
         wait_until(lambda number=number: len(lines(browser, ANN)) == 3 + number, "Ann's message")
@@ -91,17 +99,26 @@ def test_two_people_in_one_chat(chatd, cluster, open_browser):
     browser.click(BOB + " [aria-pressed]")
     wait_until(lambda: lines(browser, BOB) == lines(browser, ANN), "what Bob has missed")
     for side in (ANN, BOB):
-        assert "connected, 7 messages, missed 0, doubled 0" in browser.text(side)
-    # Reading takes the badge away.
+        wait_until(lambda side=side: counts(browser, side) == ["connected", "7 messages", "missed 0", "doubled 0"], "what was counted")
+    # Reading takes the badge away, for good: the database has how far Bob has read.
     browser.click(BOB + " > form input")
-    assert browser.run("return document.querySelector(arguments[0]).hidden", BOB + " .badge")
+    browser.wait("document.querySelector('%s .badge').hidden" % BOB, "nothing unread")
+    # An edit that is not wanted any more.
+    browser.click(ANN + " [aria-label='Edit message 1']")
+    browser.press(ESCAPE)
+    assert len(lines(browser, ANN)) == 7 and browser.run("return document.activeElement.textContent") == "Edit"
     # Search as you type, with what was found marked.
     browser.type("#query", "ORDER")
     browser.wait("document.querySelectorAll('#found mark').length == 1", "what was found")
     assert browser.text("#found mark") == "order" and browser.text("#found .number") == "#1"
-    # A reload keeps the chat.
+    # What is written meanwhile is unread.
+    send(browser, ANN, "Thanks.")
+    browser.wait("document.querySelector('%s .badge').textContent == '1 unread'" % BOB, "the count of what is unread")
+    # A reload keeps the chat; nothing there was only the page's.
     browser.go(chatd.url + "/console")
-    wait_until(lambda: len(lines(browser, ANN)) == 7, "the chat again")
+    for side in (ANN, BOB):
+        wait_until(lambda side=side: counts(browser, side) == ["connected", "8 messages", "missed 0", "doubled 0"], "the chat again")
+    browser.wait("document.querySelector('%s .badge').textContent == '1 unread'" % BOB, "the count of what is unread")
     assert browser.run("return document.querySelector('#notice').hidden")
 
 
@@ -123,6 +140,64 @@ def test_no_message_does_anything_to_the_page(chatd, cluster, open_browser):
     assert browser.run("return document.title") == "pg_chat"
 
 
+# What a script would do that got into the page somehow: to run, to load, to tell somebody. Each returns whether it could.
+ATTEMPTS = {
+    "a script": "const made = document.createElement('script'); made.textContent = 'window.ran = 1'; document.body.append(made);",
+    "an image with a handler": "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">');",
+    "markup": "document.body.innerHTML += '<b>x</b>'; window.ran = 1;",
+    "a handler": "const made = document.createElement('button'); made.setAttribute('onclick', 'window.ran = 1'); document.body.append(made); made.click();",
+    "a timer of text": "setTimeout('window.ran = 1', 0);",
+    "a script from elsewhere": "const made = document.createElement('script'); made.src = '/console'; made.onload = () => { window.ran = 1; }; document.body.append(made);",
+    "an image from elsewhere": "const made = new Image(); made.onload = made.onerror = event => { window.ran = event.type == 'load' ? 1 : 0; }; made.src = 'data:image/gif;base64,R0lGODlhAQABAAAAACw=';",
+    "a frame": "const made = document.createElement('iframe'); made.srcdoc = '<script>parent.ran = 1</script>'; document.body.append(made);",
+    "a form": "const made = document.createElement('form'); made.action = '/nowhere'; document.body.append(made); made.submit();",
+    "a base": "const made = document.createElement('base'); made.href = 'http://localhost:1/'; document.head.append(made); if (document.baseURI.includes('localhost:1')) window.ran = 1;",
+    "another server": "fetch('http://localhost:1/').catch(error => { window.ran = 0; });",
+}
+
+
+@needs_browser
+def test_what_got_into_the_page_could_do_nothing(chatd, open_browser):
+    """Its policy holds for scripts that were injected all the same, and says which it refused."""
+    browser = open_browser(chatd.url + "/")
+    browser.run("window.refused = []; document.addEventListener('securitypolicyviolation', event => refused.push(event.effectiveDirective));")
+    for name, attempt in ATTEMPTS.items():
+        browser.run("window.ran = 0; window.refused = []; try { %s } catch (error) { refused.push(error.name); }" % attempt)
+        browser.wait("window.refused.length > 0", "the refusal of " + name)
+        assert browser.run("return window.ran") == 0 and browser.run("return location.pathname") == "/", name
+    assert browser.complaints()
+
+
+@needs_browser
+def test_it_offers_to_try_things_out(start_chatd, cluster, open_browser):
+    """On this machine, or by a flag: where others reach chatd, and where keys are required."""
+    def offers(browser):
+        return not browser.run("return document.getElementById('tab-try').hidden")
+
+    browser = None
+    for flags, offered in ((("--listen", "0.0.0.0", "--open"), False), (("--listen", "0.0.0.0", "--open", "--try-it"), True)):
+        server = start_chatd(*flags).ready()
+        assert server.get("/").json["try_it"] is offered
+        browser = open_browser(server.url + "/#try", browser)
+        assert offers(browser) is offered and browser.run("return document.getElementById('try').hidden") is not offered
+        # There is nothing else to choose, by keyboard either.
+        browser.run("document.getElementById('tab-see').focus()")
+        browser.press(RIGHT)
+        assert browser.run("return document.getElementById('try').hidden") is not offered
+    assert start_chatd("--require-keys").ready().get("/").json["try_it"] is False
+    server = start_chatd("--require-keys", "--try-it").ready()
+    open_browser(server.url + "/", browser)
+    assert not offers(browser)
+    browser.type("#key", make_key(cluster, "admin"))
+    browser.press(ENTER)
+    browser.wait("document.getElementById('tab-try').hidden == false", "the offer")
+    browser.click("#tab-try")
+    browser.click("#begin")
+    browser.wait("document.querySelectorAll('#sides .card').length == 2", "both sides")
+    send(browser, ANN, "hello")
+    wait_until(lambda: lines(browser, BOB) == ["hello"], "the message")
+
+
 @needs_browser
 def test_operators_see_what_is_wrong(chatd, cluster, open_browser, messages):
     browser = open_browser(chatd.url + "/#see")
@@ -131,10 +206,22 @@ def test_operators_see_what_is_wrong(chatd, cluster, open_browser, messages):
         assert problem in browser.text("#problems") and remedy in browser.text("#problems")
     assert "SELECT chat.start_worker();" in browser.text("#problems") and "ALTER SYSTEM SET fsync = on" in browser.text("#problems")
     assert "reconcile" in browser.text("#jobs")
-    browser.wait("document.querySelectorAll('#tiles polyline').length == 6", "the plots")
+    assert "PostgreSQL answers all searches" in browser.text("#indexes") and "Redis is not used" in browser.text("#redis")
+    assert browser.text("#worker") == "There is none."
+    browser.wait("document.querySelectorAll('#tiles polyline').length == 8", "the plots")
     for _ in range(50):
         chatd.post(messages, {"body": "x"})
     wait_until(lambda: re.search(r"Messages a second\n(?!0\n)\d", browser.text("#tiles") + "\n"), "the rate")
+    # The chats of an application, with their counts as they are now.
+    name = chatd.get(messages.split("/chats")[0]).json["name"]
+    wait_until(lambda: name in browser.text("#applications"), "the application")
+    browser.click("[aria-label='Chats of %s']" % name)
+    wait_until(lambda: browser.text("#chats tbody").split()[:2] == ["1", "50"], "the chat")
+    chatd.post(messages, {"body": "x"})
+    wait_until(lambda: browser.text("#chats tbody").split()[:2] == ["1", "51"], "the new count")
+    # A key that is used is seen to be.
+    cluster.sql("SELECT chat.create_key('never used', 'read')")
+    wait_until(lambda: re.search(r"never used\s+read\s+never\s+valid", browser.text("#keys")), "the key")
 
 
 @needs_browser
@@ -170,6 +257,13 @@ def test_it_can_be_read_and_reached(chatd, open_browser, dark):
         assert browser.run("return document.documentElement.scrollWidth") <= 360
         assert browser.run("""return [...document.querySelectorAll('button, input')].filter(found => found.offsetParent
             && !(found.textContent || found.labels?.length || found.getAttribute('aria-label'))).length""") == 0
+        # As a screen reader has it: each region, list and table has a name, and what is named is there.
+        named = browser.run("""return [...document.querySelectorAll('[role], section')].filter(found => found.offsetParent)
+            .filter(found => !['alert', 'status'].includes(found.role) && !found.textContent.trim() && !found.getAttribute('aria-label')
+                && !document.getElementById(found.getAttribute('aria-labelledby'))?.textContent).map(found => found.outerHTML.slice(0, 100));""")
+        assert named == []
+        assert browser.run("""return [...document.querySelectorAll('[aria-labelledby], [aria-controls]')]
+            .filter(found => !document.getElementById(found.getAttribute('aria-labelledby') ?? found.getAttribute('aria-controls'))).length""") == 0
         poor = browser.run("""
             const light = text => { const [r, g, b] = text.match(/[0-9.]+/g).slice(0, 3).map(part => (part /= 255) <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
                 return 0.2126 * r + 0.7152 * g + 0.0722 * b; };

@@ -94,6 +94,12 @@ def test_errors_as_problems(chatd, messages, new_name):
     answer = chatd.request("POST", messages, json.dumps({"data": {"body": "", "number": 0}}), {"Content-Type": "application/json", **PROBLEM})
     assert answer.json == {"type": "about:blank", "title": "Unprocessable Content", "status": 422,
                            "errors": {"body": ["can't be blank"], "number": ["must be greater than 0"]}}
+    # Weights: what is refused, by 0, is not sent.
+    for accept, wanted in (("application/problem+json;q=0", False), ("application/problem+json ; q=0.000, application/json", False),
+                           ("application/problem+json;q=0.001", True), ("text/html;q=0,application/problem+json;charset=utf-8;Q=1", True),
+                           ("application/problem+jsonx", False), ("xapplication/problem+json", False), ("application/*", False), (",;q=0,", False), ("", False)):
+        answer = chatd.request("GET", "/nothing", headers={"Accept": accept})
+        assert (answer.headers["content-type"] == "application/problem+json") is wanted, accept
     # What succeeds, and HEAD, are as ever; so is an error for those who do not ask.
     assert chatd.request("GET", messages, headers=PROBLEM).headers["content-type"].startswith("application/json")
     assert chatd.request("HEAD", "/nothing", headers=PROBLEM).body == b""
