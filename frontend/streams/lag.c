@@ -36,7 +36,10 @@ time_of(const Frame *frame, const FrameEvent *event)
 {
 	const char *name = member_of(event);
 
-	/* No other part of a message has this: texts have no bare quotes, and metadata have a space behind a colon. */
+	/*
+	 * No other part of a message has this: texts have no bare quotes, and metadata have a space
+	 * behind a colon.
+	 */
 	const char *found = memmem(frame->text + event->message, event->message_end - event->message, name, strlen(name));
 	struct tm	parts = {0};
 	unsigned	fraction;

@@ -6,9 +6,9 @@ import threading
 
 from measuring import CHATS, POSTED, Line
 
-# What is asked for, and how often: Prometheus, the console's faces, and the two people in its chat.
-ASKED = {"/metrics": 1, "/console": 10, "/status": 5, "/applications?limit=20": 5,
-         "/applications/{token}/chats/1/messages/changes?limit=1000&after=2147483647.0": 0.1}
+# What is asked for, and the seconds between: Prometheus, and the console as it shows what goes on.
+ASKED = [("/metrics", 1), ("/console", 10), ("/metrics", 1), ("/status", 5), ("/applications?limit=20&before=2147483647", 5),
+         ("/applications/{token}/chats?limit=20", 5)]
 
 
 def ask(chatd, path, pause, ended):
@@ -22,7 +22,7 @@ def ask(chatd, path, pause, ended):
 @contextlib.contextmanager
 def watching(bench):
     ended = threading.Event()
-    threads = [threading.Thread(target=ask, args=(bench.chatd, path.replace("{token}", bench.token), pause, ended)) for path, pause in ASKED.items()]
+    threads = [threading.Thread(target=ask, args=(bench.chatd, path.replace("{token}", bench.token), pause, ended)) for path, pause in ASKED]
     for thread in threads:
         thread.start()
     try:
