@@ -32,15 +32,15 @@ def test_welcome(run, clone, tmp_path):
     shown = re.search(r"Try:\n\n(.*?)\n\n", first.said(), re.S).group(1)
     answers = subprocess.run(["bash", "-euc", shown], env={**os.environ, **proxy}, check=True, text=True, stdout=subprocess.PIPE).stdout
     assert '"body":"hello"' in answers
-    # The address comes first, and is that of the console.
-    assert first.said().split()[0] == address(first)
-    assert "<title>pg_chat</title>" in subprocess.run(["curl", "-s", "--noproxy", "*", "-H", "Accept: text/html", address(first)], check=True, text=True,
-                                                      stdout=subprocess.PIPE).stdout
     assert sql(first, "SELECT body FROM chat.messages") == "hello"
     assert "database: connected" not in first.said()
     assert first.stop() == 0
 
     second = run(data).ready()
+    # The address comes first, and is that of the console.
+    assert second.said().split()[0] == address(second)
+    assert "<title>pg_chat</title>" in subprocess.run(["curl", "-s", "--noproxy", "*", "-H", "Accept: text/html", address(second)], check=True, text=True,
+                                                      stdout=subprocess.PIPE).stdout
     assert sql(second, "SELECT body FROM chat.messages") == "hello"
     assert second.stop() == 0
     assert not list((clone / "build").glob("run*"))
