@@ -147,6 +147,7 @@ refuse(Request *request, double missing, int rate)
 	char		seconds[16];
 
 	snprintf(seconds, sizeof(seconds), "%d", (int) fmax(1, ceil(missing / rate)));
+	response_pause(request);
 	respond_error(request, MHD_HTTP_TOO_MANY_REQUESTS, "There are too many requests. Wait for %s s.", seconds);
 	response_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }

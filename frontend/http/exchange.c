@@ -13,6 +13,7 @@
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "http/framing.h"
+#include "http/pause.h"
 #include "http/queue_response.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -172,6 +173,7 @@ exchange_refuse(Request *request, unsigned status, const char *reason)
 
 	response_free(request);
 	request->status = status;
+	request->pauses = false;
 	request->wanted = NULL;
 	body_reader_free(request);
 	fields_free(&request->fields);
@@ -252,8 +254,10 @@ exchange_run(const Service *service, Request *request)
 		body_end(request);
 	if (request->status == 0)
 		service->run(request);
-	if (request->status)
+	if (request->status && !request->pauses)
 		return exchange_respond(service, request);	/* closes, if the response is out already */
+	if (request->status)
+		pause_begin(request);
 	request->phase = PHASE_SUSPENDED;
 	if (client)
 		connection_enter(client, CONNECTION_WAITING);

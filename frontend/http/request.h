@@ -83,6 +83,9 @@ struct Request
 	size_t		response_length;
 	const char *content_type;	/* of a body that comes with 200; NULL: JSON */
 	bool		closes;			/* the connection, after the response */
+	bool		pauses;			/* before the response, see pause.h */
+	uint64_t	pause_until;
+	Request    *next_paused;
 
 	bool		events;			/* it is to be a stream of events, see respond_error() */
 

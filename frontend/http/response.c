@@ -11,6 +11,7 @@
 #include "http/daemon.h"
 #include "http/error_body.h"
 #include "http/events.h"
+#include "http/pause.h"
 #include "http/problem_details.h"
 #include "http/response.h"
 
@@ -46,7 +47,11 @@ respond_typed(Request *request, unsigned status, char *body, const char *type)
 		free(body);
 	fields_free(&request->fields);
 	items_free(&request->items);
-	if (request->phase == PHASE_SUSPENDED)
+	if (request->phase != PHASE_SUSPENDED)
+		return;
+	if (request->pauses)
+		pause_begin(request);
+	else
 		daemon_resume(request->connection);
 }
 
@@ -170,6 +175,12 @@ respond_taken(Request *request, void (*take) (Request *request, int fd, const ch
 	request->take = take;
 	response_close(request);
 	respond(request, MHD_HTTP_OK, NULL);
+}
+
+void
+response_pause(Request *request)
+{
+	request->pauses = true;
 }
 
 void

@@ -65,6 +65,12 @@ extern void response_header(Request *request, const char *name, const char *valu
 /* A header of the response; NULL if it has none of the name. */
 extern const char *response_header_of(const Request *request, const char *name);
 
+/*
+ * Has the response, which is yet to come, wait for a while, see pause.h. Only that to a client that
+ * asks before it sends its body does not wait: it costs the client a connection.
+ */
+extern void response_pause(Request *request);
+
 /* Closes the connection after the response. */
 extern void response_close(Request *request);
 

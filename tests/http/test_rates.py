@@ -1,5 +1,8 @@
 """Limits of requests and messages: of keys, users and addresses, which may be behind gateways."""
 
+import re
+import signal
+
 import pytest
 
 from conftest import Chatd, wait_until
@@ -82,6 +85,37 @@ def test_users_are_told_apart(limited, cluster, shop):
     assert statuses(burst(server, path, headers=bearer(ann))[:10]) == [200] * 10
     assert len(burst(server, path, headers=bearer(also_ann))) < 10
     assert server.request("GET", path, headers=bearer(bob)).status == 200
+
+
+def refusals(server):
+    """The milliseconds that each refused request took."""
+    return [int(time) for time in re.findall(r" 429 \d+ (\d+)ms", server.log())]
+
+
+def test_refusals_wait(limited, cluster, shop):
+    """Whoever goes on all the same is held up, whatever was limited, and by each connection; others are not."""
+    server = limited("--key-requests", "1", "--address-requests", "2", "--access-log", "--trusted-proxies", "127.0.0.1")
+    path = "/applications/%s" % shop
+    burst(server, path, headers={**bearer(make_key(cluster, "read")), "X-Forwarded-For": "192.0.2.2"})
+    assert server.request("GET", path, headers={**bearer(make_key(cluster, "read")), "X-Forwarded-For": "192.0.2.3"}).status == 200
+    with server.wire() as wire:
+        wire.send(b"POST /applications HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: 2\r\n\r\n{}" * 40)
+        statuses_of_wire = [wire.answer().status for _ in range(40)]
+        assert statuses_of_wire[:20] == [415] * 20 and statuses_of_wire.count(429) > 5
+    wait_until(lambda: len(refusals(server)) > statuses_of_wire.count(429), "the log")
+    assert min(refusals(server)) >= 100
+
+
+def test_refusals_end_with_chatd(limited):
+    """None is lost when it stops meanwhile."""
+    server = limited("--address-requests", "1", "--access-log")
+    burst(server, "/healthz")
+    wires = [server.wire() for _ in range(20)]
+    for wire in wires:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert wires[0].answer().status == 429
+    server.process.send_signal(signal.SIGTERM)
+    assert {wire.answer().status for wire in wires[1:]} <= {429, 200}
 
 
 def test_refused_credentials_count(limited):
