@@ -16,6 +16,7 @@
 
 #include "access/api_key.h"
 #include "access/application_token.h"
+#include "access/caller.h"
 #include "access/credential.h"
 #include "access/refusal.h"
 #include "access/ticket.h"
@@ -49,11 +50,23 @@ on_failure(FactWaiter *waiter, const Failure *failure)
 	}
 }
 
+/* Returns the count of queries that wait for the client of a request, or NULL. */
+static int *
+waiting_of(const Request *request)
+{
+	return request->share ? &request->share->queued : NULL;
+}
+
 /* Prepares a wait for a fact, after which found is called. */
 static FactWaiter *
 wait_in(Visit *visit, void (*found) (FactWaiter *waiter, void *value, uint64_t until))
 {
-	visit->waiter = (FactWaiter) {.found = found, .failed = on_failure};
+	visit->waiter = (FactWaiter) {
+		.found = found,
+		.failed = on_failure,
+		.caller = caller_of_address(&visit->request),
+		.waiting = waiting_of(&visit->request),
+	};
 	return &visit->waiter;
 }
 
@@ -234,6 +247,8 @@ take_ticket(Visit *visit)
 		.statement = USE_TICKET,
 		.max_rows = 1,
 		.since = visit->request.started_at,
+		.caller = caller_of_address(&visit->request),
+		.waiting = waiting_of(&visit->request),
 		.succeeded = on_ticket,
 		.failed = on_no_ticket,
 	};

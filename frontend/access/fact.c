@@ -14,8 +14,9 @@
 #include "common/loop.h"
 #include "db/reads.h"
 
-#define FACTS 2048
-#define BUCKETS 4096			/* a power of two */
+#define FACTS 4096				/* the most that wait for the database, by default, and those of
+								 * one address are fewer */
+#define BUCKETS 8192			/* a power of two */
 
 typedef struct Fact
 {
@@ -184,7 +185,7 @@ on_failure(Query *query, const Failure *failure)
 
 /* Sends the query for a fact. Returns false if out of memory. */
 static bool
-send_question(Fact *fact, const FactParameters *parameters)
+send_question(Fact *fact, const FactParameters *parameters, const FactWaiter *waiter)
 {
 	size_t		length = parameters->first_length + parameters->second_length;
 
@@ -205,6 +206,9 @@ send_question(Fact *fact, const FactParameters *parameters)
 		.pool = POOL_READ,
 		.max_rows = 1,
 		.since = loop_now(),
+		.caller = waiter->caller,
+		.waiting = waiter->waiting,
+		.of_credential = true,
 		.succeeded = on_row,
 		.failed = on_failure,
 	};
@@ -242,7 +246,7 @@ fact_ask(const FactType *type, const Digest *name, const FactParameters *paramet
 	}
 	waiter->next = fact->waiters;
 	fact->waiters = waiter;
-	if (!fact->asked && !send_question(fact, parameters))
+	if (!fact->asked && !send_question(fact, parameters, waiter))
 		tell(fact, &(Failure) {.message = "Out of memory."});
 }
 

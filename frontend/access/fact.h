@@ -50,6 +50,8 @@ typedef struct FactWaiter
 	 */
 	void		(*found) (struct FactWaiter *waiter, void *value, uint64_t until);
 	void		(*failed) (struct FactWaiter *waiter, const Failure *failure);
+	uint64_t	caller;			/* whose turn the question takes */
+	int		   *waiting;		/* see Query */
 	struct FactWaiter *next;
 } FactWaiter;
 

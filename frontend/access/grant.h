@@ -4,7 +4,7 @@
  *
  * The grant of a key is for one application or for all of them, and has a
  * scope. The grant of a user is for one application, for some or all of its
- * chats, and expires with the signed token. Grants are immutable, and shared.
+ * chats, and expires with the signed token. Grants are immutable, but for caches, and shared.
  */
 #ifndef CHATD_GRANT_H
 #define CHATD_GRANT_H
@@ -33,6 +33,7 @@ typedef struct Grant
 	int		   *chats;			/* ascending */
 	int			chat_count;
 	int64_t		expires_at;		/* seconds since 1970, or 0 */
+	uint64_t	caller;			/* see caller.h; 0: not computed yet */
 
 	/* the credential, to look it up again */
 	char	   *digest;			/* of a key, in the format of bytea */

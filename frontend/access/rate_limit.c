@@ -7,13 +7,11 @@
  * most likely full by now, and so is the bucket of a new caller.
  */
 #include <math.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "access/client_address.h"
-#include "access/digest.h"
+#include "access/caller.h"
 #include "access/visit.h"
 #include "common/loop.h"
 #include "common/settings.h"
@@ -22,7 +20,6 @@
 #define WINDOW 10				/* seconds */
 #define SETS 4096				/* a power of two */
 #define WAYS 4
-#define NAME_MAX_SIZE (16 + JWT_USER_MAX)
 
 typedef enum Kind
 {
@@ -40,7 +37,7 @@ typedef struct Policy
 
 typedef struct Bucket
 {
-	uint64_t	caller;			/* hash of the caller's name; 0: free */
+	uint64_t	caller;			/* 0: free */
 	uint64_t	filled_at;		/* ms */
 	double		level[KINDS];	/* how much is left */
 } Bucket;
@@ -61,22 +58,6 @@ static bool
 is_limited(const Policy *policy)
 {
 	return *policy->rates[REQUESTS] || *policy->rates[MESSAGES];
-}
-
-/* Hashes an identifier of a caller with a secret seed, so that nobody can choose collisions. */
-static uint64_t
-identify(const Policy *policy, uint64_t caller)
-{
-	static uint64_t secret;
-
-	if (secret == 0)
-		RAND_bytes((unsigned char *) &secret, sizeof(secret));
-	caller += secret + (uint64_t) (policy == &of_key) + 2 * (uint64_t) (policy == &of_user);
-	/* The end of SplitMix64: each bit of the one depends on all bits of the other. */
-	caller = (caller ^ caller >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	caller = (caller ^ caller >> 27) * UINT64_C(0x94d049bb133111eb);
-	caller ^= caller >> 31;
-	return caller ? caller : 1;
 }
 
 /* Fills a bucket for the time that has passed. */
@@ -169,7 +150,7 @@ static bool
 take(Visit *visit, const Policy *policy, uint64_t caller, int requests, int messages)
 {
 	const int	costs[KINDS] = {[REQUESTS] = requests, [MESSAGES] = messages};
-	Bucket	   *bucket = bucket_of(policy, identify(policy, caller));
+	Bucket	   *bucket = bucket_of(policy, caller);
 	bool		enough = true;
 
 	for (Kind kind = 0; kind < KINDS && enough; kind++)
@@ -195,15 +176,7 @@ take(Visit *visit, const Policy *policy, uint64_t caller, int requests, int mess
 static bool
 take_of_address(Visit *visit, int requests, int messages)
 {
-	struct in6_addr address = client_address(&visit->request);
-	uint64_t	caller = 0;
-
-	/* An IPv6 client counts as its /64. */
-	if (IN6_IS_ADDR_V4MAPPED(&address))
-		memcpy(&caller, address.s6_addr + 12, 4);
-	else
-		memcpy(&caller, address.s6_addr, sizeof(caller));
-	return take(visit, &of_address, caller, requests, messages);
+	return take(visit, &of_address, caller_of_address(&visit->request), requests, messages);
 }
 
 bool
@@ -225,22 +198,12 @@ rate_limit_admits_items(Visit *visit)
 bool
 rate_limit_admits_grant(Visit *visit)
 {
-	const Grant *grant = visit->grant;
+	const Policy *policy = visit->grant->user ? &of_user : &of_key;
 	int			items = visit->request.items.count;
 	int			messages = items > 1 ? items * visit->right->messages : visit->right->messages;
-	char		name[NAME_MAX_SIZE];
-	Digest		digest;
-	uint64_t	caller;
 
-	if (!is_limited(grant->user ? &of_user : &of_key))
-		return true;
-	if (!has_room(&visit->request, grant->user ? &of_user : &of_key))
-		return false;
-	if (!grant->user)
-		return take(visit, &of_key, (uint64_t) grant->key, 1, messages);
-	digest = digest_of(name, (size_t) snprintf(name, sizeof(name), "%d %s", grant->application, grant->user));
-	memcpy(&caller, digest.bytes, sizeof(caller));
-	return take(visit, &of_user, caller, 1, messages);
+	return !is_limited(policy) ||
+		(has_room(&visit->request, policy) && take(visit, policy, caller_of_grant(visit->grant), 1, messages));
 }
 
 /* A header that is being written: there is room for all limits. */

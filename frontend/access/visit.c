@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/caller.h"
 #include "access/visit.h"
 #include "http/router.h"
 
@@ -52,6 +53,14 @@ const Grant *
 visit_grant(Request *request)
 {
 	return visit_of(request)->grant;
+}
+
+uint64_t
+visit_caller(Request *request)
+{
+	Grant	   *grant = visit_of(request)->grant;
+
+	return grant ? caller_of_grant(grant) : caller_of_address(request);
 }
 
 const char *

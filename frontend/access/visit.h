@@ -60,6 +60,9 @@ extern int	visit_chat(const Request *request);
 /* Returns the grant of the caller, or NULL if its request was admitted without a credential. */
 extern const Grant *visit_grant(Request *request);
 
+/* Returns the caller that the request takes turns as: that of its credential, or else of its address. */
+extern uint64_t visit_caller(Request *request);
+
 /* Returns the user who sends a message, or NULL if it comes from a key, or without a credential. */
 extern const char *visit_user(Request *request);
 

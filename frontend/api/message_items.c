@@ -196,6 +196,7 @@ read_item(Request *request, Fields *fields, NewMessageTerms terms, Item *item, Q
 	item->query = (Query) {
 		.statement = CREATE_MESSAGES,
 		.since = request->started_at,
+		.caller = visit_caller(request),
 		.label = request->id.text,
 		.waiting = request->share ? &request->share->queued : NULL,
 		.succeeded = on_success,

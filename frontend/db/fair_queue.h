@@ -1,11 +1,13 @@
 /*
  * fair_queue.h
- *		A queue that is fair between owners: they take turns.
+ *		A queue that is fair between owners, and between callers of each: they take turns.
  *
  * The owner of a query is the application whose token is its first parameter; all
- * queries without a token have one owner together. A turn is one query: so a query waits
- * for one query of each other owner, and not for all of them. The queries of an owner
- * that wait are bounded, and so are those in flight.
+ * queries without a token, and those about credentials, have one owner together. Owners take
+ * turns, and the callers of an owner take turns in these. A turn is one query: so a query
+ * waits for one query of each other owner, and among those of its own owner for one of each
+ * other caller, and not for all of them. The queries of an owner that wait are bounded, and
+ * so are those in flight.
  */
 #ifndef CHATD_FAIR_QUEUE_H
 #define CHATD_FAIR_QUEUE_H
@@ -15,11 +17,13 @@
 #define OWNER_BUCKETS 1024
 
 typedef struct QueryOwner QueryOwner;
+typedef struct QueryCaller QueryCaller;
 
 typedef struct FairQueue
 {
 	int			count;			/* of queries that wait */
 	QueryOwner *buckets[OWNER_BUCKETS];
+	QueryCaller *callers[OWNER_BUCKETS];
 	QueryOwner *first;			/* owners with queries that wait, in the order of their turns */
 	QueryOwner *last;
 } FairQueue;

@@ -3,7 +3,7 @@
  *		A queue in which queries with the same key keep their order.
  *
  * Each key has its own list of queries, ordered by when they were added. A key is
- * in the list of ready keys, in that of paused keys, or in flight and in neither.
+ * in the list of a turn, in that of paused keys, or in flight and in neither.
  * It is freed when it is in none and has no queries.
  */
 #include <stdlib.h>
@@ -36,22 +36,49 @@ bucket_place(KeyedQueue *queue, const char *text, int number)
 }
 
 static void
-make_ready(KeyedQueue *queue, QueryKey *key)
+append_turn(KeyedQueue *queue, Turn *turn)
 {
-	key->next_in_list = NULL;
-	if (queue->last_ready)
-		queue->last_ready->next_in_list = key;
+	turn->next = NULL;
+	if (queue->last_turn)
+		queue->last_turn->next = turn;
 	else
-		queue->first_ready = key;
-	queue->last_ready = key;
+		queue->first_turn = turn;
+	queue->last_turn = turn;
 }
 
+/* Puts a key at the end of its caller's turn. */
 static void
-unlink_first_ready(KeyedQueue *queue)
+make_ready(KeyedQueue *queue, QueryKey *key)
 {
-	queue->first_ready = queue->first_ready->next_in_list;
-	if (queue->first_ready == NULL)
-		queue->last_ready = NULL;
+	Turn	   *turn = &queue->turns[key->queries.first ? key->queries.first->caller % TURNS : 0];
+
+	key->next_in_list = NULL;
+	if (turn->last)
+		turn->last->next_in_list = key;
+	else
+	{
+		turn->first = key;
+		append_turn(queue, turn);
+	}
+	turn->last = key;
+}
+
+/* Ends the first turn, with its first key, which is returned. The rest of the turn, if any, comes after all others. */
+static QueryKey *
+end_turn(KeyedQueue *queue)
+{
+	Turn	   *turn = queue->first_turn;
+	QueryKey   *key = turn->first;
+
+	queue->first_turn = turn->next;
+	if (queue->first_turn == NULL)
+		queue->last_turn = NULL;
+	turn->first = key->next_in_list;
+	if (turn->first)
+		append_turn(queue, turn);
+	else
+		turn->last = NULL;
+	return key;
 }
 
 static void
@@ -66,8 +93,9 @@ keyed_queue_add(KeyedQueue *queue, Query *query, const char *text, int number)
 {
 	QueryKey  **place = bucket_place(queue, text, number);
 	QueryKey   *key = *place;
+	bool		is_new = key == NULL;
 
-	if (key == NULL)
+	if (is_new)
 	{
 		key = calloc(1, sizeof(QueryKey) + strlen(text) + 1);
 		if (key == NULL)
@@ -75,11 +103,12 @@ keyed_queue_add(KeyedQueue *queue, Query *query, const char *text, int number)
 		key->text = strcpy((char *) (key + 1), text);
 		key->number = number;
 		*place = key;
-		make_ready(queue, key);
 	}
 	query->key = key;
 	query->order = ++queue->order;
 	query_push(&key->queries, query);
+	if (is_new)
+		make_ready(queue, key);
 	query_begin_wait(query);
 	queue->count++;
 	return true;
@@ -89,14 +118,9 @@ bool
 keyed_queue_is_ready(KeyedQueue *queue)
 {
 	/* All queries of a ready key may have expired. */
-	while (queue->first_ready && queue->first_ready->queries.first == NULL)
-	{
-		QueryKey   *key = queue->first_ready;
-
-		unlink_first_ready(queue);
-		free_key(queue, key);
-	}
-	return queue->first_ready != NULL;
+	while (queue->first_turn && queue->first_turn->first->queries.first == NULL)
+		free_key(queue, end_turn(queue));
+	return queue->first_turn != NULL;
 }
 
 void
@@ -106,7 +130,7 @@ keyed_queue_take(KeyedQueue *queue, QueryQueue *taken, int count, size_t bytes)
 
 	while (taken->count < count && keyed_queue_is_ready(queue))
 	{
-		QueryKey   *key = queue->first_ready;
+		QueryKey   *key = queue->first_turn->first;
 
 		while (key->queries.first && taken->count < count)
 		{
@@ -124,7 +148,7 @@ keyed_queue_take(KeyedQueue *queue, QueryQueue *taken, int count, size_t bytes)
 		}
 		if (key->in_flight == 0)
 			return;
-		unlink_first_ready(queue);
+		end_turn(queue);
 		if (key->queries.first)
 			return;
 	}

@@ -6,6 +6,10 @@
  * was taken may come back because another transaction holds the lock; it then goes
  * before all later queries of its key. While a query of a key is in flight, and
  * during a pause after one came back, no other of that key is taken.
+ *
+ * Callers take turns: in each, all queries of one key are taken, the oldest of those whose
+ * first query is the caller's. Few callers, by chance, share their turns, so that a turn takes
+ * no memory of its own (stochastic fairness queueing).
  */
 #ifndef CHATD_KEYED_QUEUE_H
 #define CHATD_KEYED_QUEUE_H
@@ -14,8 +18,17 @@
 #include "db/query.h"
 
 #define KEY_BUCKETS 4096
+#define TURNS 1024
 
 typedef struct QueryKey QueryKey;
+
+/* The keys of a turn that can be taken, and the turn after it. */
+typedef struct Turn
+{
+	QueryKey   *first;
+	QueryKey   *last;
+	struct Turn *next;
+} Turn;
 
 /* Initialize with the pauses, which double from attempt to attempt, in ms. */
 typedef struct KeyedQueue
@@ -25,8 +38,9 @@ typedef struct KeyedQueue
 	int			count;			/* of queries that wait */
 	uint64_t	order;			/* of the last query that was added */
 	QueryKey   *buckets[KEY_BUCKETS];
-	QueryKey   *first_ready;	/* keys with queries that can be taken */
-	QueryKey   *last_ready;
+	Turn		turns[TURNS];	/* by callers */
+	Turn	   *first_turn;		/* those with keys that can be taken, in their order */
+	Turn	   *last_turn;
 	QueryKey   *paused;
 	Timer		timer;			/* ends the pauses */
 } KeyedQueue;
@@ -38,8 +52,7 @@ extern bool keyed_queue_add(KeyedQueue *queue, Query *query, const char *text, i
 extern bool keyed_queue_is_ready(KeyedQueue *queue);
 
 /*
- * Takes queries, those of the oldest keys first: at most count, and at most bytes of
- * parameters unless it is a single query. They are in flight until each is passed to
+ * Takes queries, turn by turn: at most count, and at most bytes of parameters unless it is a single query. They are in flight until each is passed to
  * keyed_queue_end() or keyed_queue_return().
  */
 extern void keyed_queue_take(KeyedQueue *queue, QueryQueue *taken, int count, size_t bytes);

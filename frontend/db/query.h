@@ -72,6 +72,8 @@ struct Query
 	bool		repeatable;		/* of a write: executed twice it has the same effect as once */
 	bool		repeated;		/* it may have been executed already */
 	uint64_t	since;			/* when its wait began, see queries_expire() */
+	uint64_t	caller;			/* who takes turns with others; 0: chatd itself */
+	bool		of_credential;	/* about a credential: it is no application's yet */
 	const char *label;			/* what it is for, see queries_label(); or NULL */
 
 	/* The rows of the result, which are valid during the call. */
@@ -87,7 +89,7 @@ struct Query
 	struct QueryKey *key;
 	struct QueryOwner *owner;	/* see fair_queue.c */
 
-	/* The count of queries that wait for the same client; NULL: not counted. */
+	/* The count of queries that wait for the same address; NULL: not counted. */
 	int		   *waiting;
 };
 

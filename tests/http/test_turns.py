@@ -1,10 +1,15 @@
-"""Applications take turns: one that reads a lot does not make another wait for all of that."""
+"""Applications take turns, and so do their keys and users: one that sends a lot does not make another wait for all of that."""
 
+import contextlib
+import json
+import os
 import re
+import signal
 
 import pytest
 
 from conftest import wait_until
+from credentials import Secret, bearer, make_jwt, make_key
 
 
 def get(wire, path):
@@ -79,3 +84,101 @@ def test_large_reads_leave_a_session_to_others(start_chatd, cluster, make_chat, 
     finally:
         locker.communicate("ROLLBACK;\n")
     assert all(len(wire.answer().body) > 360000 for wire in wires)
+
+
+def send(server, wires, name, path, credential, data=None):
+    """Send a request that is named in the log, without waiting for its answer."""
+    body = "" if data is None else json.dumps({"data": data})
+    headers = {"Host": "x", "X-Request-Id": name, "Content-Type": "application/json", "Content-Length": len(body), **bearer(credential)}
+    head = "%s %s HTTP/1.1\r\n" % ("GET" if data is None else "POST", path) + "".join("%s: %s\r\n" % item for item in headers.items())
+    wires.append(server.wire().send((head + "\r\n" + body).encode()))
+    assert server.get("/healthz").status == 200     # it has been read
+
+
+def order_of(server, names):
+    """The order in which the named requests were answered."""
+    def seen():
+        return [name for name in re.findall(r" \d+ms (\S+)$", server.log(), re.M) if name in names]
+    wait_until(lambda: len(seen()) == len(names), "the log")
+    return seen()
+
+
+@contextlib.contextmanager
+def standing_still(cluster, name, statement):
+    """The session that has executed a statement last does nothing meanwhile."""
+    pid = int(cluster.sql("SELECT pid FROM pg_stat_activity WHERE application_name = '%s' AND query LIKE '%%%s%%'" % (name, statement)))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def shop(cluster, new_name):
+    """The id of an application with 3,001 chats, and a message in the first."""
+    number = cluster.sql("SELECT id FROM chat.create_application('%s')" % new_name)
+    cluster.sql("SELECT count(chat.create_chat(%s)) FROM generate_series(1, 3001)" % number)
+    cluster.sql("SELECT chat.create_message(%s, 1, 'x')" % number)
+    return number
+
+
+@pytest.fixture(params=["keys", "users"])
+def callers(request, cluster, shop):
+    """The credentials of one who sends a lot, and of one who does not."""
+    if request.param == "keys":
+        return [make_key(cluster, "write", shop) for _ in range(2)]
+    signing = Secret(cluster, shop)
+    return [make_jwt(signing, sub=sub, chats="all", scope="write") for sub in ("ann", "bob")]
+
+
+def test_writers_take_turns(start_chatd, cluster, shop, callers, wires):
+    """One posts to three times a thousand chats; a message of another waits for the first thousand alone."""
+    server = start_chatd("--require-keys", "--access-log", "--writers", "1", database=cluster.conninfo() + " application_name=writers").ready()
+    path = "/applications/%s" % shop
+    assert server.request("POST", path + "/chats/1/messages", '{"data":{"body":"x"}}',
+                          {"Content-Type": "application/json", **bearer(callers[0])}).status == 201
+    with standing_still(cluster, "writers", "create_messages"):
+        for first, name in enumerate(["first", "second", "third"]):
+            send(server, wires, name, path + "/messages", callers[0],
+                 [{"chat_number": 1000 * first + number, "body": "x"} for number in range(1, 1001)])
+        send(server, wires, "other", path + "/chats/3001/messages", callers[1], {"body": "x"})
+    assert {wire.answer().status for wire in wires} == {201, 207}
+    assert order_of(server, ["first", "second", "third", "other"]) == ["first", "other", "second", "third"]
+
+
+def test_readers_take_turns(start_chatd, cluster, shop, callers, wires):
+    """Of many pages for one and, after them, one for another, that one is not the last."""
+    server = start_chatd("--require-keys", "--access-log", "--readers", "1").ready()
+    path = "/applications/%s/chats/1/messages?limit=1000" % shop
+    locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
+    names = ["many%d" % number for number in range(80)] + ["one"]
+    try:
+        for credential in callers:
+            server.request("GET", "/applications/%s" % shop, headers=bearer(credential))
+        for name in names:
+            send(server, wires, name, path, callers[name == "one"])
+        wait_until(lambda: waiting(cluster) == 1, "a read that waits")
+    finally:
+        locker.communicate("ROLLBACK;\n")
+    assert {wire.answer().status for wire in wires} == {200}
+    assert order_of(server, names).index("one") < 40
+
+
+def test_lookups_of_one_address(start_chatd, cluster, shop, wires):
+    """Who guesses keys from one address has no more than its share of the queue, and of the turns."""
+    key = make_key(cluster, "read", shop)
+    server = start_chatd("--require-keys", "--readers", "1", "--max-queue", "64", "--access-log").ready()
+    locker = cluster.session("BEGIN; LOCK TABLE chat.api_keys")
+    try:
+        for number in range(80):
+            send(server, wires, "guess%d" % number, "/applications/%s" % shop, "pgc_%d_x" % (number + 1))
+        wires.append(server.wire(address="127.0.0.2"))
+        wires[-1].send(b"GET /applications/%s HTTP/1.1\r\nHost: x\r\nX-Request-Id: own\r\nAuthorization: Bearer %s\r\n\r\n"
+                       % (shop.encode(), key.encode()))
+        assert server.get("/healthz").status == 200
+    finally:
+        locker.communicate("ROLLBACK;\n")
+    assert wires.pop().answer().status == 200
+    statuses = [wire.answer().status for wire in wires]
+    assert set(statuses) == {401, 503}
