@@ -26,6 +26,8 @@ refuse_malformed(Request *request)
 void
 refuse_invalid(Request *request, const char *text)
 {
+	/* Guesses cost the loop a signature to verify, or the database a question. */
+	response_pause(request);
 	respond_error(request, MHD_HTTP_UNAUTHORIZED, "%s", text);
 	response_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, CHALLENGE ", error=\"invalid_token\"");
 }

@@ -14,7 +14,7 @@ extern void refuse_missing(Request *request);
 /* Responds with 400: the Authorization header is malformed. */
 extern void refuse_malformed(Request *request);
 
-/* Responds with 401: the credential is not valid, for the reason in the text. */
+/* Responds with 401, after a pause: the credential is not valid, for the reason in the text. */
 extern void refuse_invalid(Request *request, const char *text);
 
 /* Responds with 403: the credential does not give the right. */

@@ -2,8 +2,9 @@
  * access_log.c
  *		One log line per request, as text or as JSON.
  *
- * A token is a credential, and a client may put it anywhere into a target. So whatever may
- * be a token is cut to its first characters, wherever it stands.
+ * A token is a credential, as are keys and tokens of users (JWT), and a client may put it
+ * anywhere into a target. So whatever may be one is cut to its first characters, wherever it
+ * stands.
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 #define TOKEN_PREFIX "/applications/"
 #define TOKEN_DIGITS 32
 #define TOKEN_SHOWN 6
+#define JWT_PREFIX "eyJ"		/* of an object in base64url */
 #define TARGET_SIZE 512			/* of a target that is logged */
 
 /*
@@ -45,10 +47,13 @@ hex_digit(const char *text)
 static size_t
 token_length(const char *text)
 {
+	static const char jwt[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
 	size_t		length = 0;
 	size_t		digit;
 	int			digits = 0;
 
+	if (strncmp(text, JWT_PREFIX, strlen(JWT_PREFIX)) == 0)
+		return strspn(text, jwt);
 	for (; (digit = hex_digit(text + length)) > 0; length += digit)
 		digits++;
 	return digits >= TOKEN_DIGITS ? length : 0;

@@ -2,9 +2,10 @@
  * pause.h
  *		Responses that wait before they are sent.
  *
- * A client that sends more than it may, and sends the next request as soon as the last
- * one is refused, would keep the loop busy with refusals, at the cost of all others. As its
- * responses wait, each of its connections gets ten of them a second.
+ * A client that sends more than it may, or credentials that are not valid, and sends the
+ * next request as soon as the last one is refused, would keep the loop busy with refusals,
+ * at the cost of all others. As its responses wait, each of its connections gets ten of
+ * them a second.
  */
 #ifndef CHATD_PAUSE_H
 #define CHATD_PAUSE_H

@@ -1,6 +1,7 @@
 """Tokens that an application signs for its users: forged, cut, moved, replayed, signed anew; tickets."""
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import json
@@ -44,6 +45,12 @@ def get(chatd, path, token):
     return chatd.request("GET", path, headers=bearer(token))
 
 
+def statuses_of(chatd, path, tokens):
+    """Of each token; at the same time, since refusals wait."""
+    with concurrent.futures.ThreadPoolExecutor(32) as threads:
+        return set(threads.map(lambda token: get(chatd, path, token).status, tokens))
+
+
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256", "EdDSA"])
 def test_each_algorithm(guarded, shop, algorithm):
     """Some twenty signatures: numbers of ES256 begin with zeros now and then."""
@@ -65,7 +72,7 @@ def test_changed_anywhere(guarded, shop, algorithm):
     changed |= {token[:-1] + character for character in ALPHABET if character != token[-1]}
     changed |= {token[:place] for place in range(0, len(token), 11) if place} | {token + "A", token + "=", token + ".", "." + token}
     changed |= {token[:place] + token[place + 1:] for place in range(0, len(token), 13)}
-    assert {get(guarded, shop.messages, text).status for text in changed} == {401}
+    assert statuses_of(guarded, shop.messages, changed) == {401}
     assert get(guarded, shop.messages, token).status == 200
 
 
@@ -92,7 +99,7 @@ def test_algorithm_is_the_keys(guarded, shop):
     for name in ("ES256", "EdDSA"):
         unsigned = make_jwt(shop.keys[name]).rpartition(".")[0]
         forged += [unsigned + "." + base64url(bytes) for bytes in (b"\0" * 64, b"\xff" * 64, b"\0" * 63 + b"\1", b"\0" * 32, b"")]
-    assert {get(guarded, shop.messages, token).status for token in forged} == {401}
+    assert statuses_of(guarded, shop.messages, forged) == {401}
 
 
 def test_header_is_strict(guarded, shop):
@@ -148,6 +155,23 @@ def test_token_is_of_its_application(guarded, shop, other):
     assert get(guarded, "/applications", token).status == 403
     assert get(guarded, "/applications/2147483647/chats", token).status == 401
     assert get(guarded, "/applications/nope/chats", token).status == 401
+
+
+@pytest.mark.parametrize("spelling", ["%(id)s", "0%(id)s", "%%3%(id)s", "%(id)s%%20", "%(id)s.0", "+%(id)s", "%(token)s", "%%%(hex)x%(rest)s", "%(token)s%%20", "4294967297"])
+def test_no_spelling_leads_to_another_application(guarded, cluster, shop, other, spelling):
+    named = spelling % {"id": shop.id, "token": shop.token, "hex": ord(shop.token[0]), "rest": shop.token[1:]}
+    for credential in make_key(cluster, "admin", other.id), make_jwt(other.secret, chats="all", scope="write"):
+        for method, path in (("GET", ""), ("GET", "/chats"), ("GET", "/chats/1/messages"), ("GET", "/messages/search?query=x"), ("GET", "/stream"),
+                             ("GET", "/cursors/ann"), ("POST", "/tickets"), ("DELETE", "/chats/2")):
+            answer = guarded.request(method, "/applications/%s%s" % (named, path), headers=bearer(credential))
+            assert answer.status in (401, 403) and b"shop" not in answer.body, (method, path, answer)
+
+
+@pytest.mark.parametrize("spelling", ["1", "01", "%31", "+1", "%201", "1%20", "1.0", "0x1", "-1", "4294967297"])
+def test_no_spelling_leads_to_another_chat(guarded, shop, spelling):
+    token = make_jwt(shop.secret, chats=[2], scope="write")
+    for path in "", "/messages", "/messages/1", "/messages/search?query=x", "/messages/changes", "/messages/stream", "/cursors", "/cursors/ann":
+        assert get(guarded, "/applications/%s/chats/%s%s" % (shop.id, spelling, path), token).status == (403 if spelling == "1" else 404)
 
 
 def test_keys_are_changed_without_a_gap(guarded, cluster, shop):
@@ -238,6 +262,20 @@ def test_ticket_is_good_for_one_request(guarded, cluster, shop, other):
     for wrong in "0" * 32, "", "x", "0" * 31, ticket.upper(), ticket + "0":
         assert guarded.get(shop.messages + "?ticket=" + wrong).status == 401
     assert guarded.get("/applications/2147483647/chats?ticket=" + ticket).status == 401
+
+
+def test_ticket_is_good_for_one_chatd(guarded, cluster, shop):
+    """Of many that take it at the same time, by several chatd, one has it."""
+    servers = [guarded, Chatd(cluster.conninfo(), "--require-keys").ready()]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        for _ in range(10):
+            path = shop.messages + "?ticket=" + buy(guarded, shop, make_jwt(shop.secret))
+            statuses = sorted(threads.map(lambda number, at=path: servers[number % 2].get(at).status, range(8)))
+            assert statuses == [200] + [401] * 7
+    # A header decides, whatever the ticket is worth.
+    path = shop.messages + "?ticket=" + buy(guarded, shop, make_jwt(shop.secret))
+    assert get(guarded, path, "pgc_1_x").status == 401 and guarded.get(path).status == 200
+    assert servers[1].stop() == 0
 
 
 def test_ticket_ends_with_what_it_was_bought_with(guarded, cluster, shop):
