@@ -9,8 +9,7 @@
  *	  transaction would have to make a multixact of: a row is held by updating it
  *	  to what it is;
  *	- go to the version that this transaction made before, without a look at all
- *	  that it made before that one. A transaction that counts a thousand children
- *	  leaves a thousand versions.
+ *	  that it made before that one: see row_statement.c.
  *
  * The caller is connected to SPI, as the tables' owner.
  */
@@ -22,25 +21,17 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 
-#include "common/spi_plan.h"
 #include "core/parent_counter.h"
-#include "rows/tid_cache.h"
-
-/* A statement about one counter, which is found by its key, or by its place and its key. */
-typedef struct CounterStatement
-{
-	SavedPlan	by_key;
-	SavedPlan	by_place;
-} CounterStatement;
+#include "core/row_statement.h"
 
 typedef struct CounterStatements
 {
-	CounterStatement add;
-	CounterStatement hold;
-	CounterStatement change;
-	CounterStatement look;
-	CounterStatement lock;
-	CounterStatement try_lock;
+	RowStatement add;
+	RowStatement hold;
+	RowStatement change;
+	RowStatement look;
+	RowStatement lock;
+	RowStatement try_lock;
 } CounterStatements;
 
 /*
@@ -113,20 +104,11 @@ counter_of(ChatTable table, ChatKey parent, CounterChange change)
  * else *values becomes what it returned.
  */
 static bool
-run(Counter *counter, CounterStatement *statement, CounterValues *values)
+run(Counter *counter, RowStatement *statement, CounterValues *values)
 {
-	ItemPointerData place;
-
-	counter->values[2] = PointerGetDatum(&place);
-	if (!(tid_cache_find_version(counter->table, counter->key.hash, &place) &&
-		  spi_plan_write(&statement->by_place, counter->values, NULL) > 0) &&
-		!(tid_cache_find_version_before(counter->table, counter->key.hash, &place) &&
-		  spi_plan_write(&statement->by_place, counter->values, NULL) > 0) &&
-		spi_plan_write(&statement->by_key, counter->values, NULL) == 0)
+	if (row_statement_run(statement, counter->table, counter->key.hash, counter->values, 2) == 0)
 		return false;
 	*values = (CounterValues) {spi_result_int32(0, 1), spi_result_int32(0, 2)};
-	place = *(ItemPointer) DatumGetPointer(spi_result(0, 3, TIDOID, NULL));
-	tid_cache_put_version(counter->table, counter->key.hash, &place);
 	return true;
 }
 
@@ -152,7 +134,7 @@ clear_the_way(Counter *counter, bool *bounded)
 
 /* Run an UPDATE of the counter. Returns ROW_MISSING if it had no row. */
 static RowResult
-update(Counter *counter, CounterStatement *statement, bool wait, CounterValues *values)
+update(Counter *counter, RowStatement *statement, bool wait, CounterValues *values)
 {
 	bool		bounded = false;
 	RowResult	result = wait ? ROW_DONE : clear_the_way(counter, &bounded);

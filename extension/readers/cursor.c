@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 
 #include "changes/change_tracking.h"
@@ -18,6 +19,7 @@
 #include "core/entity_lookup.h"
 #include "core/message.h"
 #include "core/pagination.h"
+#include "core/row_statement.h"
 #include "core/sql_function.h"
 #include "readers/reader_arg.h"
 #include "readers/unread_count.h"
@@ -31,10 +33,11 @@ PG_FUNCTION_INFO_V1(chat_list_cursors_by_token);
 
 /* The types of chat.cursor. Parameters: application, chat, reader. */
 #define CURSOR_TYPES TEXTOID, INT4OID, INT4OID
-#define CURSOR_SELECT \
-	"SELECT c.reader, c.number, " UNREAD_COUNT("$1", "c.number") " AS unread_count FROM chat.cursors AS c" \
+#define CURSOR_SELECT(more) \
+	"SELECT c.reader, c.number, " UNREAD_COUNT("$1", "c.number") " AS unread_count" more " FROM chat.cursors AS c" \
 	" JOIN chat.chats AS h ON h.application_id = c.application_id AND h.number = c.chat_number" \
 	" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3 AND h.deleted_at IS NULL"
+
 
 /* Raise 22003 if the number is above the highest one of the chat. */
 static void
@@ -56,6 +59,13 @@ require_number(int32 application, int32 chat, int32 number)
 				 err_generic_string(PG_DIAG_COLUMN_NAME, "number")));
 }
 
+/* A hash of a cursor's key. */
+static uint32
+cursor_hash(int32 application, int32 chat, Datum reader)
+{
+	return hash_combine(reader_hash(application, reader), murmurhash32(chat));
+}
+
 /*
  * Move the cursor of a reader forward, or also back if back is true. Returns
  * whether it was moved.
@@ -70,23 +80,25 @@ move_cursor(int32 application, int32 chat, Datum reader, int32 number, bool back
 {
 #define CHAT_HAS_NUMBER \
 	" h.application_id = $1 AND h.number = $2 AND h.deleted_at IS NULL AND h.last_message_number >= $4"
-	static SavedPlan update = SAVED_PLAN(
-		"UPDATE chat.cursors AS c SET number = $4"
-		" WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3"
-		" AND (c.number < $4 OR ($5 AND c.number > $4))"
-		" AND EXISTS (SELECT FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER ")",
-		INT4OID, INT4OID, TEXTOID, INT4OID, BOOLOID);
+#define CURSOR_UPDATE(place) \
+	SAVED_PLAN("UPDATE chat.cursors AS c SET number = $4" \
+			   " WHERE c.application_id = $1 AND c.chat_number = $2 AND c.reader = $3" place \
+			   " AND (c.number < $4 OR ($5 AND c.number > $4))" \
+			   " AND EXISTS (SELECT FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER ") RETURNING c.ctid", \
+			   INT4OID, INT4OID, TEXTOID, INT4OID, BOOLOID, TIDOID)
+	static RowStatement update = {CURSOR_UPDATE(""), CURSOR_UPDATE(" AND c.ctid = $6")};
 	static SavedPlan insert = SAVED_PLAN(
 		"INSERT INTO chat.cursors (application_id, chat_number, reader, number)"
 		" SELECT h.application_id, h.number, $3, $4 FROM chat.chats AS h WHERE" CHAT_HAS_NUMBER
 		" ON CONFLICT (application_id, chat_number, reader) DO NOTHING",
 		INT4OID, INT4OID, TEXTOID, INT4OID);
-	Datum		values[5] = {
+	uint32		hash = cursor_hash(application, chat, reader);
+	Datum		values[6] = {
 		Int32GetDatum(application), Int32GetDatum(chat), reader, Int32GetDatum(number), BoolGetDatum(back)
 	};
 
-	if (spi_plan_write(&update, values, NULL) == 0 && spi_plan_write(&insert, values, NULL) == 0 &&
-		spi_plan_write(&update, values, NULL) == 0)
+	if (row_statement_run(&update, TABLE_CURSORS, hash, values, 5) == 0 && spi_plan_write(&insert, values, NULL) == 0 &&
+		row_statement_run(&update, TABLE_CURSORS, hash, values, 5) == 0)
 		return false;
 	change_tracking_note(application, -chat);
 	return true;
@@ -96,11 +108,12 @@ move_cursor(int32 application, int32 chat, Datum reader, int32 number, bool back
 static Datum
 set_cursor(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	static SavedPlan find = SAVED_PLAN(CURSOR_SELECT, INT4OID, INT4OID, TEXTOID);
+#define CURSOR_FIND(place) SAVED_PLAN(CURSOR_SELECT(", c.ctid") place, INT4OID, INT4OID, TEXTOID, TIDOID)
+	static RowStatement find = {CURSOR_FIND(""), CURSOR_FIND(" AND c.ctid = $4")};
 	int32		chat = chat_argument(fcinfo);
 	Datum		reader = reader_argument(fcinfo, 2);
 	bool		back = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat), reader};
+	Datum		values[4] = {Int32GetDatum(application), Int32GetDatum(chat), reader};
 	TupleDesc	descriptor = sql_signature_row(fcinfo, &function->signature);
 	Datum		columns[3];
 	bool		nulls[3] = {false};
@@ -116,7 +129,7 @@ set_cursor(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 				 err_generic_string(PG_DIAG_COLUMN_NAME, "number")));
 	if (!move_cursor(application, chat, reader, number, back))
 		require_number(application, chat, number);
-	if (spi_plan_read_fresh(&find, values) == 0)
+	if (row_statement_run(&find, TABLE_CURSORS, cursor_hash(application, chat, reader), values, 3) == 0)
 		chat_require(application, chat);
 	for (int i = 0; i < lengthof(columns); i++)
 		columns[i] = spi_result(0, i + 1, function->signature.columns[i], &nulls[i]);
@@ -151,7 +164,7 @@ chat_set_cursor_by_token(PG_FUNCTION_ARGS)
 static Datum
 get_cursor(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	static SavedPlan plan = SAVED_PLAN(CURSOR_SELECT, INT4OID, INT4OID, TEXTOID);
+	static SavedPlan plan = SAVED_PLAN(CURSOR_SELECT(""), INT4OID, INT4OID, TEXTOID);
 	int32		chat = chat_argument(fcinfo);
 	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(chat), reader_argument(fcinfo, 2)};
 

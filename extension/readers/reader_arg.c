@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 
 #include "common/case_fold.h"
@@ -39,4 +40,14 @@ Datum
 consumer_argument(FunctionCallInfo fcinfo, int n)
 {
 	return name_argument(fcinfo, n, "position", "consumer");
+}
+
+/* A hash of an application and the name of a reader or consumer of it. */
+uint32
+reader_hash(int32 application, Datum name)
+{
+	const text *value = DatumGetTextPP(name);
+
+	return hash_combine(hash_bytes((const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)),
+						murmurhash32(application));
 }

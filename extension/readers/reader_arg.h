@@ -11,5 +11,6 @@
 
 extern Datum reader_argument(FunctionCallInfo fcinfo, int n);
 extern Datum consumer_argument(FunctionCallInfo fcinfo, int n);
+extern uint32 reader_hash(int32 application, Datum name);
 
 #endif							/* PG_CHAT_READER_ARG_H */

@@ -25,6 +25,11 @@
 #define ROOTS 16384
 #define VERSIONS 1024
 
+/* The bits of a check that have the table; the others are of the hash. */
+#define TABLE_BITS 0x1f
+
+StaticAssertDecl(CHAT_TABLES <= TABLE_BITS, "tables have as many bits");
+
 typedef struct Root
 {
 	uint16		check;			/* of table and hash; 0: none */
@@ -50,7 +55,7 @@ static Version versions[VERSIONS];
 static uint16
 check_of(ChatTable which, uint32 hash)
 {
-	return ((hash >> 16) & 0xfff8) | (which + 1);
+	return ((hash >> 16) & ~TABLE_BITS) | (which + 1);
 }
 
 /* Forget the TIDs of a table: it may have been rewritten. */
@@ -58,10 +63,10 @@ void
 tid_cache_forget(ChatTable which)
 {
 	for (int i = 0; i < ROOTS; i++)
-		if ((roots[i].check & 7) == which + 1)
+		if ((roots[i].check & TABLE_BITS) == which + 1)
 			roots[i].check = 0;
 	for (int i = 0; i < VERSIONS; i++)
-		if ((versions[i].check & 7) == which + 1)
+		if ((versions[i].check & TABLE_BITS) == which + 1)
 			versions[i].check = 0;
 }
 

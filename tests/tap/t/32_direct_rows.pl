@@ -192,6 +192,7 @@ my %calls = (
 	'a deletion' => q{PERFORM chat.delete_message(1, 1, chat.create_message(1, 1, 'm'))},
 	'an edit by SQL' => q{UPDATE chat.messages SET body = 'edited' WHERE (application_id, chat_number, number) = (1, 1, (SELECT chat.create_message(1, 1, 'm')))},
 	'a message with a key' => q{PERFORM chat.create_message(1, 1, 'm', key => nextval('named')::text)},
+	'a consumer' => q{PERFORM count(*) FROM chat.consume(1, 'consumer', 1, '{1}')},
 	'a cursor' => q{PERFORM chat.set_cursor(1, 1, 'reader', (random() * 100)::integer, true)},
 	'messages of chats that the query reads' => q{PERFORM chat.create_message(1, c.number, 'm') FROM chat.chats AS c WHERE c.number = 1});
 my %tables = (
@@ -213,14 +214,45 @@ foreach my $way (sort keys %tables)
 		my $before = multixacts();
 		my $first = $call =~ /not wait/ ? 'NULL' : $calls{$call};
 
+		# Of what was rolled back there is a trace in the rows.
+		my $undone = $call eq 'a consumer' ? "BEGIN; DO \$\$ BEGIN $first; END \$\$; ROLLBACK;" : '';
+
 		$node->safe_psql('postgres', qq{
 			$change;
+			$undone
 			DO \$\$ BEGIN
 				$first;
 				FOR i IN 1..200 LOOP BEGIN $calls{$call}; EXCEPTION WHEN division_by_zero THEN END; END LOOP; END \$\$;
 			} . ($back // ''));
 		cmp_ok(multixacts() - $before, '<', 10, "$way, $call: no multixact for each subtransaction");
 	}
+}
+
+is($node->safe_psql('postgres', q{SELECT number >= 201 * 4 FROM chat.consumer_positions WHERE consumer = 'consumer'}), 't', 'there was something to consume');
+
+# Nor does it look at all the versions of a row that it has made before: three times as many calls read three times
+# as many blocks.
+$node->safe_psql('postgres', q{SELECT count(chat.create_message(1, 2, 'm')) FROM generate_series(1, 5000); ANALYZE});
+my %repeated = (
+	'a consumer' => q{PERFORM count(*) FROM chat.consume(1, 'repeated', 1, '{2}')},
+	'a cursor' => q{PERFORM chat.set_cursor(1, 2, 'repeated', i, true)});
+
+sub blocks
+{
+	my ($call, $count) = @_;
+
+	$node->safe_psql('postgres', qq{
+		CREATE OR REPLACE FUNCTION repeat() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN
+			FOR i IN 1..$count LOOP BEGIN $call; EXCEPTION WHEN division_by_zero THEN END; END LOOP; END \$\$});
+	return $node->safe_psql('postgres', 'EXPLAIN (ANALYZE, BUFFERS, COSTS off, TIMING off) SELECT repeat()') =~ /shared hit=(\d+)/ ? $1 : 0;
+}
+
+foreach my $call (sort keys %repeated)
+{
+	blocks($repeated{$call}, 10);
+	my $few = blocks($repeated{$call}, 1000);
+
+	cmp_ok(blocks($repeated{$call}, 3000), '<', 4 * $few, "$call: its calls cost the same however many they are") if cmp_ok($few, '>', 1000, "$call: blocks are counted");
 }
 
 # A query that locks chats and inserts messages of them keeps all of its rows.
