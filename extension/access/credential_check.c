@@ -15,6 +15,7 @@
 #include "utils/array.h"
 
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
 #include "core/message_multi.h"
 #include "core/sql_function.h"
 
@@ -116,14 +117,13 @@ Datum
 chat_note_key_use(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {SQL_ARGS(INT4ARRAYOID), SQL_RETURNS(VOIDOID)};
-	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat.api_keys AS k SET last_used_at = clock_timestamp() FROM ("
-		"SELECT u.application_id, u.id FROM unnest($1) AS i (id)"
-		" CROSS JOIN LATERAL (SELECT api_keys.application_id, api_keys.id FROM chat.api_keys WHERE api_keys.id = i.id"
+	static SavedPlan lock = SAVED_PLAN(
+		"SELECT k.ctid FROM unnest($1) AS i (id),"
+		" LATERAL (SELECT api_keys.ctid FROM chat.api_keys WHERE api_keys.id = i.id"
 		" AND (api_keys.last_used_at IS NULL OR api_keys.last_used_at < clock_timestamp() - interval '1 minute')"
-		" FOR NO KEY UPDATE SKIP LOCKED) AS u) AS u"
-		" WHERE k.application_id = u.application_id AND k.id = u.id",
+		" FOR NO KEY UPDATE SKIP LOCKED) AS k",
 		INT4ARRAYOID);
+	static SavedPlan update = TID_ARRAY_PLAN("UPDATE chat.api_keys SET last_used_at = clock_timestamp() WHERE ctid = ANY ($1)");
 	TableOwnerSwitch caller;
 	Datum		ids;
 
@@ -132,7 +132,7 @@ chat_note_key_use(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	ids = PG_GETARG_DATUM(0);
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	spi_plan_write(&plan, &ids, NULL);
+	tid_array_write(&lock, &ids, &update);
 	table_owner_leave(caller);
 	PG_RETURN_VOID();
 }

@@ -15,6 +15,7 @@
 
 #include "common/compat.h"
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_create_ticket);
@@ -29,12 +30,13 @@ PG_FUNCTION_INFO_V1(chat_use_ticket);
 static Datum
 create_ticket(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"WITH expired AS (DELETE FROM chat_internal.tickets AS t USING (SELECT e.application_id, e.digest"
-		" FROM chat_internal.tickets AS e WHERE e.expires_at < clock_timestamp()"
-		" ORDER BY e.expires_at LIMIT 4 FOR UPDATE SKIP LOCKED) AS e"
-		" WHERE t.application_id = e.application_id AND t.digest = e.digest)"
-		" INSERT INTO chat_internal.tickets (application_id, digest, content)"
+	static SavedPlan expired = {
+		.sql = "SELECT ctid FROM chat_internal.tickets WHERE expires_at < clock_timestamp()"
+		" ORDER BY expires_at LIMIT 4 FOR UPDATE SKIP LOCKED"
+	};
+	static SavedPlan delete = TID_ARRAY_PLAN("DELETE FROM chat_internal.tickets WHERE ctid = ANY ($1)");
+	static SavedPlan insert = SAVED_PLAN(
+		"INSERT INTO chat_internal.tickets (application_id, digest, content)"
 		" SELECT $1, $2, $3 ON CONFLICT DO NOTHING",
 		INT4OID, BYTEAOID, TEXTOID);
 	Datum		values[3];
@@ -46,7 +48,8 @@ create_ticket(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 	values[0] = Int32GetDatum(application);
 	values[1] = PG_GETARG_DATUM(1);
 	values[2] = PG_GETARG_DATUM(2);
-	spi_plan_write(&plan, values, NULL);
+	tid_array_write(&expired, NULL, &delete);
+	spi_plan_write(&insert, values, NULL);
 	PG_RETURN_VOID();
 }
 

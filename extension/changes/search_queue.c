@@ -29,6 +29,7 @@
 #include "common/int_columns.h"
 #include "common/keys.h"
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
 
 /* The number of collected messages at which they are to be written. */
 #define COLLECTED_MAX 1000
@@ -203,11 +204,12 @@ search_queue_add_from(const char *keys)
 void
 search_queue_forget_chats(const ChatKey *chats, int count)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.search_watermarks AS w"
-		" USING unnest($1) AS i (id), ROWS FROM (unnest($2), unnest($3)) AS k (application_id, chat_number)"
-		" WHERE w.index_id = i.id AND w.application_id = k.application_id AND w.chat_number = k.chat_number",
+	static SavedPlan lock = SAVED_PLAN(
+		"SELECT w.ctid FROM unnest($1) AS i (id), ROWS FROM (unnest($2), unnest($3)) AS k (application_id, chat_number),"
+		" LATERAL (SELECT w.ctid FROM chat_internal.search_watermarks AS w WHERE w.index_id = i.id"
+		" AND w.application_id = k.application_id AND w.chat_number = k.chat_number FOR UPDATE) AS w",
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID);
+	static SavedPlan delete = TID_ARRAY_PLAN("DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY ($1)");
 	IntColumns	indexes = get_indexes();
 	Datum		values[3];
 
@@ -215,7 +217,10 @@ search_queue_forget_chats(const ChatKey *chats, int count)
 		return;
 	int_columns_to_arrays(&indexes, &values[0]);
 	chat_keys_to_arrays(chats, count, &values[1]);
-	spi_plan_write_latest(&plan, values);
+	if (spi_plan_write_latest(&lock, values) == 0)
+		return;
+	values[0] = tid_array_of_result("ctid");
+	spi_plan_write_latest(&delete, values);
 }
 
 /*

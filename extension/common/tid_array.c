@@ -29,3 +29,19 @@ tid_array_of_result(const char *column)
 	return PointerGetDatum(construct_array(tids, count, TIDOID, sizeof(ItemPointerData),
 										   false, TYPALIGN_SHORT));
 }
+
+/*
+ * Change the rows that a statement finds and locks, whose column ctid it returns.
+ * values are its parameters; change has been made by TID_ARRAY_PLAN. Returns the
+ * number of rows.
+ */
+uint64
+tid_array_write(SavedPlan *find, const Datum *values, SavedPlan *change)
+{
+	Datum		tids;
+
+	if (spi_plan_write(find, values, NULL) == 0)
+		return 0;
+	tids = tid_array_of_result("ctid");
+	return spi_plan_write(change, &tids, NULL);
+}

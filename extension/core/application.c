@@ -46,8 +46,8 @@ PG_FUNCTION_INFO_V1(chat_list_applications);
 #define APPLICATION_COLUMNS INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID
 #define APPLICATION_SELECT \
 	"SELECT a.id, a.token, a.name, COALESCE(c.chats_count, 0), a.created_at" \
-	" FROM chat.applications AS a LEFT JOIN chat.application_counters AS c" \
-	" ON c.application_id = a.id WHERE a.deleted_at IS NULL AND "
+	" FROM chat.applications AS a LEFT JOIN LATERAL (SELECT c.chats_count FROM chat.application_counters AS c" \
+	" WHERE c.application_id = a.id LIMIT 1) AS c ON true WHERE a.deleted_at IS NULL AND "
 
 static void
 check_name(const text *name)

@@ -23,6 +23,7 @@
 
 #include "common/database_identity.h"
 #include "common/spi_plan.h"
+#include "common/tid_array.h"
 #include "core/number_cache.h"
 #include "core/purge.h"
 
@@ -43,22 +44,26 @@ write_by_key(SavedPlan *plan, ChatKey key)
 uint64
 purge_mark_chats(int32 application, int32 *above, int limit, bool wait)
 {
-#define MARK_CHATS(how) \
-	"UPDATE chat.chats AS c SET deleted_at = clock_timestamp(), deleted_in = $4" \
-	" FROM (SELECT n.number FROM chat.chats AS n WHERE n.application_id = $1 AND n.number > $2" \
-	" AND n.deleted_at IS NULL ORDER BY n.number LIMIT $3 FOR NO KEY UPDATE" how ") AS k" \
-	" WHERE c.application_id = $1 AND c.number = k.number RETURNING c.number"
-	static SavedPlan mark = SAVED_PLAN(MARK_CHATS(""), INT4OID, INT4OID, INT8OID, TEXTOID);
-	static SavedPlan mark_unlocked = SAVED_PLAN(MARK_CHATS(" SKIP LOCKED"), INT4OID, INT4OID, INT8OID, TEXTOID);
-	Datum		values[4] = {
-		Int32GetDatum(application), Int32GetDatum(*above), Int64GetDatum(limit),
-		CStringGetTextDatum(database_identity_current())
+#define LOCK_CHATS(how) \
+	SAVED_PLAN("SELECT number, ctid FROM chat.chats WHERE application_id = $1 AND number > $2" \
+			   " AND deleted_at IS NULL ORDER BY number LIMIT $3 FOR NO KEY UPDATE" how, INT4OID, INT4OID, INT8OID)
+	static SavedPlan lock = LOCK_CHATS("");
+	static SavedPlan lock_unlocked = LOCK_CHATS(" SKIP LOCKED");
+	static SavedPlan mark = {
+		.sql = "UPDATE chat.chats SET deleted_at = clock_timestamp(), deleted_in = $2 WHERE ctid = ANY ($1)",
+		.by_tid = true,
+		.nargs = 2,
+		.argtypes = {TIDARRAYOID, TEXTOID}
 	};
-	uint64		marked = spi_plan_write(wait ? &mark : &mark_unlocked, values, NULL);
+	Datum		values[3] = {Int32GetDatum(application), Int32GetDatum(*above), Int64GetDatum(limit)};
+	uint64		found = spi_plan_write(wait ? &lock : &lock_unlocked, values, NULL);
 
-	for (uint64 row = 0; row < marked; row++)
-		*above = Max(*above, spi_result_int32(row, 1));
-	return marked;
+	if (found == 0)
+		return 0;
+	*above = spi_result_int32(found - 1, 1);
+	values[0] = tid_array_of_result("ctid");
+	values[1] = CStringGetTextDatum(database_identity_current());
+	return spi_plan_write(&mark, values, NULL);
 }
 
 /* Remove the row of a deleted application that has no chats left. Returns whether it had none. */
@@ -128,15 +133,22 @@ remove_messages(ChatKey chat, Purge *purge, int limit, uint64 *rows)
 static bool
 remove_other_rows(ChatKey chat, int limit, uint64 *rows)
 {
-#define DELETE_OF_CHAT(table) \
-	SAVED_PLAN("DELETE FROM " table " WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM " table " AS o" \
-			   " WHERE o.application_id = $1 AND o.chat_number = $2 LIMIT $3))", INT4OID, INT4OID, INT8OID)
-	static SavedPlan plans[] = {DELETE_OF_CHAT("chat.cursors"), DELETE_OF_CHAT("chat_internal.deleted_messages")};
+#define ROWS_OF_CHAT(table) \
+	{ \
+		SAVED_PLAN("SELECT ctid FROM " table " WHERE application_id = $1 AND chat_number = $2 LIMIT $3 FOR UPDATE", \
+				   INT4OID, INT4OID, INT8OID), \
+		TID_ARRAY_PLAN("DELETE FROM " table " WHERE ctid = ANY ($1)") \
+	}
+	static struct
+	{
+		SavedPlan	lock;
+		SavedPlan	delete;
+	}			tables[] = {ROWS_OF_CHAT("chat.cursors"), ROWS_OF_CHAT("chat_internal.deleted_messages")};
 	Datum		values[3] = {Int32GetDatum(chat.application), Int32GetDatum(chat.chat), Int64GetDatum(limit)};
 	uint64		removed = 0;
 
-	for (int i = 0; i < lengthof(plans) && removed == 0; i++)
-		removed = spi_plan_write(&plans[i], values, NULL);
+	for (int i = 0; i < lengthof(tables) && removed == 0; i++)
+		removed = tid_array_write(&tables[i].lock, values, &tables[i].delete);
 	*rows += removed;
 	return removed > 0;
 }

@@ -55,8 +55,8 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	" COALESCE(sum(c.behind) FILTER (WHERE c.behind > 0), 0)::int8 AS behind," \
 	" min(c.since) FILTER (WHERE isfinite(c.since)) AS since FROM (" \
 	"SELECT c.messages_count, b.behind, " since_created " AS since" \
-	" FROM chat.chats AS c LEFT JOIN chat_internal.search_watermarks AS w" \
-	" ON w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number" \
+	" FROM chat.chats AS c LEFT JOIN LATERAL (SELECT w.indexed_number FROM chat_internal.search_watermarks AS w" \
+	" WHERE w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number LIMIT 1) AS w ON true" \
 	" CROSS JOIN LATERAL (SELECT c.last_message_number::int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
 	") AS c) AS c" \
 	" CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE q.reason IS NULL) AS queued," \

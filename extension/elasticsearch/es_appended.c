@@ -209,12 +209,7 @@ delete_too_high(int32 index, const AppendedChat *chats, int count)
 		" WHERE w.index_id = $1 AND w.application_id = k.application_id AND w.chat_number = k.number"
 		" AND w.indexed_number > c.last_message_number FOR UPDATE SKIP LOCKED) AS w",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID);
-	static SavedPlan delete = {
-		.sql = "DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY ($1)",
-		.by_tid = true,
-		.nargs = 1,
-		.argtypes = {TIDARRAYOID}
-	};
+	static SavedPlan delete = TID_ARRAY_PLAN("DELETE FROM chat_internal.search_watermarks WHERE ctid = ANY ($1)");
 	Datum		values[3] = {Int32GetDatum(index)};
 	bool		any = false;
 

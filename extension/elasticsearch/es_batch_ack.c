@@ -237,12 +237,7 @@ dequeue(const EsBatchReader *reader, const EsBatch *batch)
 		" AND q.application_id = k.application_id AND q.chat_number = k.chat_number AND q.number = k.number"
 		" AND (q.id = k.id OR q.id < k.id AND q.reason IS NOT NULL) FOR UPDATE SKIP LOCKED) AS q",
 		INT4OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID);
-	static SavedPlan delete = {
-		.sql = "DELETE FROM chat_internal.search_queue WHERE ctid = ANY ($1)",
-		.by_tid = true,
-		.nargs = 1,
-		.argtypes = {TIDARRAYOID}
-	};
+	static SavedPlan delete = TID_ARRAY_PLAN("DELETE FROM chat_internal.search_queue WHERE ctid = ANY ($1)");
 	Datum	   *ids = palloc(Max(batch->count, 1) * sizeof(Datum));
 	MessageKey *keys = palloc(Max(batch->count, 1) * sizeof(MessageKey));
 	Datum		values[5] = {Int32GetDatum(reader->index)};

@@ -52,13 +52,7 @@
 	" WHERE NOT EXISTS (SELECT FROM chat_internal.search_indexes AS i WHERE i.id = p.id AND i.owner_database = $1 OFFSET 0)" \
 	" LIMIT $2"
 
-#define DELETION(table) \
-	{ \
-		.sql = "DELETE FROM chat_internal." table " WHERE ctid = ANY ($1)", \
-		.by_tid = true, \
-		.nargs = 1, \
-		.argtypes = {TIDARRAYOID} \
-	}
+#define DELETION(table) TID_ARRAY_PLAN("DELETE FROM chat_internal." table " WHERE ctid = ANY ($1)")
 
 /* A table that may have stray rows: the statements that lock and then delete them. */
 typedef struct StrayRows
