@@ -577,7 +577,7 @@ CREATE FUNCTION chat_internal.consume(application integer, consumer text, "limit
 	AS 'MODULE_PATHNAME', 'chat_consume_by_id'
 	LANGUAGE C VOLATILE ROWS 100;
 COMMENT ON FUNCTION chat_internal.consume(integer, text, integer, integer[]) IS
-'The next changes of the application''s chats for a consumer, a program that processes each once: those of a chat in their order, and at most limit in all, 1 to 1000. The consumer is moved behind them in the same transaction: what the caller does with the changes and the position are committed together, or neither is. Workers of the same consumer, in transactions of their own, share the chats: one that a worker has taken changes of is passed over by the others until its transaction ends. consumer: 1 to 255 characters, not only white space; a new one begins at the beginning, or where skip_changes put it. chats: look at these alone, such as those that wait_for_changes returned; null: all, which takes a look at each. No row: there is nothing, or others have it. Errors: P0002 no such application, 23502 consumer blank, 22001 too long, 22023 limit.';
+'The next changes of the application''s chats for a consumer, a program that processes each once: those of a chat in their order, and at most limit in all, 1 to 1000. The consumer is moved behind them in the same transaction: what the caller does with the changes and the position are committed together, or neither is. Workers of the same consumer, in transactions of their own, share the chats: one that a worker has taken changes of is passed over by the others until its transaction ends. consumer: 1 to 255 characters, not only white space; a new one begins at the beginning, or where skip_changes put it. chats: look at these alone, such as those that wait_for_changes returned; null: all, which takes a look at each. No row: there is nothing, or others have it. Errors: P0002 no such application, 23502 consumer blank, 22001 too long, 22023 limit, 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat_internal.consume(token text, consumer text, "limit" integer DEFAULT 100, chats integer[] DEFAULT NULL)
 	RETURNS SETOF chat_internal.consumed_change
@@ -800,7 +800,7 @@ CREATE FUNCTION chat_internal.export_messages(application integer, chat integer,
 	AS 'MODULE_PATHNAME', 'chat_export_messages_by_id'
 	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat_internal.export_messages(integer, integer, integer) IS
-'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat.';
+'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat, 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat_internal.export_messages(token text, chat integer, after integer DEFAULT 0) RETURNS SETOF json
 	AS 'MODULE_PATHNAME', 'chat_export_messages_by_token'
@@ -812,7 +812,7 @@ CREATE FUNCTION chat_internal.export_application(application integer, after_chat
 	AS 'MODULE_PATHNAME', 'chat_export_application_by_id'
 	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat_internal.export_application(integer, integer, integer) IS
-'As export_messages, of all chats of an application, ascending by chat and number, after this message of this chat; each also has "chat_number". Errors: P0002 no such application.';
+'As export_messages, of all chats of an application, ascending by chat and number, after this message of this chat; each also has "chat_number". Errors: P0002 no such application, 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat_internal.export_application(token text, after_chat integer DEFAULT 0, after_number integer DEFAULT 0) RETURNS SETOF json
 	AS 'MODULE_PATHNAME', 'chat_export_application_by_token'
@@ -960,11 +960,11 @@ ALTER FUNCTION chat_internal.delete_application(integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_application(text) SET SCHEMA chat;
 ALTER PROCEDURE chat_internal.purge() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.delete_chat(integer, integer) IS
-'Deletes a chat with its messages. From the commit on it is gone for all functions, and not counted. Returns whether its rows go with this transaction: those of a chat of 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Until then its number is not free. Errors: P0002 no such application or chat.';
+'Deletes a chat with its messages. From the commit on it is gone for all functions, and not counted. Returns whether its rows go with this transaction: those of a chat of 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Until then its number is not free. Errors: P0002 no such application or chat, 42501 row-level security hides rows from the tables'' owner.';
 COMMENT ON FUNCTION chat.delete_chat(text, integer) IS
 'As delete_chat(integer, integer), by the application''s token.';
 COMMENT ON FUNCTION chat.delete_application(integer) IS
-'Deletes an application with its chats and messages. From the commit on its token is void, its name is free, and it is gone for all functions; by its id, chats beyond the first 1,000 are found until the worker has come to them. Returns whether its rows go with this transaction: those of one with 1,000 chats and 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Errors: P0002 no such application.';
+'Deletes an application with its chats and messages. From the commit on its token is void, its name is free, and it is gone for all functions; by its id, chats beyond the first 1,000 are found until the worker has come to them. Returns whether its rows go with this transaction: those of one with 1,000 chats and 1,000 messages at most do; otherwise the worker purges them afterwards, or CALL chat.purge(). Errors: P0002 no such application, 42501 row-level security hides rows from the tables'' owner.';
 COMMENT ON FUNCTION chat.delete_application(text) IS
 'As delete_application(integer), by the application''s token.';
 COMMENT ON PROCEDURE chat.purge() IS

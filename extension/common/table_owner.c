@@ -37,6 +37,17 @@ set_locally(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * Have statements fail with 42501 from now on if they cannot see all rows, until
+ * table_owner_leave().
+ */
+void
+table_owner_see_all(void)
+{
+	if (row_security)
+		set_locally("row_security", "off");
+}
+
 static TableOwnerSwitch
 become(Oid owner, OwnerSight sight)
 {
@@ -51,8 +62,8 @@ become(Oid owner, OwnerSight sight)
 	caller.nest_level = NewGUCNestLevel();
 	if (strcmp(namespace_search_path, SEARCH_PATH) != 0)
 		set_locally("search_path", SEARCH_PATH);
-	if (sight == OWNER_SEES_ALL && row_security)
-		set_locally("row_security", "off");
+	if (sight == OWNER_SEES_ALL)
+		table_owner_see_all();
 	SPI_connect();
 	return caller;
 }

@@ -27,6 +27,7 @@ typedef struct TableOwnerSwitch
 
 extern TableOwnerSwitch table_owner_become(OwnerSight sight);
 extern TableOwnerSwitch table_owner_become_of(ChatTable table, OwnerSight sight);
+extern void table_owner_see_all(void);
 extern void table_owner_leave(TableOwnerSwitch caller);
 
 #endif							/* PG_CHAT_TABLE_OWNER_H */

@@ -100,7 +100,7 @@ delete_chat(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 }
 
 static SqlFunction delete_chat_function = {
-	delete_chat, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(BOOLOID)}
+	delete_chat, FUNCTION_WRITES_ALL, {SQL_ARGS(APPLICATION_ARG, INT4OID), SQL_RETURNS(BOOLOID)}
 };
 
 /*
@@ -158,7 +158,7 @@ delete_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 applica
 }
 
 static SqlFunction delete_application_function = {
-	delete_application, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS(BOOLOID)}
+	delete_application, FUNCTION_WRITES_ALL, {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS(BOOLOID)}
 };
 
 /*

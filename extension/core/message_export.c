@@ -102,7 +102,7 @@ export_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 applicatio
 }
 
 static SqlFunction export_messages_function = {
-	export_messages, FUNCTION_READS,
+	export_messages, FUNCTION_READS_ALL,
 	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID), SQL_RETURNS_ROWS(JSONOID)}
 };
 
@@ -143,7 +143,7 @@ export_application(FunctionCallInfo fcinfo, SqlFunction *function, int32 applica
 }
 
 static SqlFunction export_application_function = {
-	export_application, FUNCTION_READS,
+	export_application, FUNCTION_READS_ALL,
 	{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID), SQL_RETURNS_ROWS(JSONOID)}
 };
 

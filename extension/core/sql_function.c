@@ -33,19 +33,22 @@ sql_function_application(FunctionCallInfo fcinfo, Oid application_type, SqlFunct
 		arg_error_raise(application_not_found());
 	if (application_type == INT4OID)
 		return PG_GETARG_INT32(0);
-	return application_resolve_token(PG_GETARG_DATUM(0), access == FUNCTION_WRITES);
+	return application_resolve_token(PG_GETARG_DATUM(0), access == FUNCTION_WRITES || access == FUNCTION_WRITES_ALL);
 }
 
 static Datum
 call(FunctionCallInfo fcinfo, SqlFunction *function, Oid application_type)
 {
 	TableOwnerSwitch caller;
+	int32		application;
 	Datum		result;
 
 	sql_signature_check(fcinfo, &function->signature, application_type);
 	caller = table_owner_become(OWNER_SEES_BY_POLICY);
-	result = function->body(fcinfo, function,
-							sql_function_application(fcinfo, application_type, function->access));
+	application = sql_function_application(fcinfo, application_type, function->access);
+	if (function->access == FUNCTION_READS_ALL || function->access == FUNCTION_WRITES_ALL)
+		table_owner_see_all();
+	result = function->body(fcinfo, function, application);
 	table_owner_leave(caller);
 	return result;
 }

@@ -13,11 +13,17 @@
 #include "common/sql_signature.h"
 #include "common/table_owner.h"
 
-/* Whether a function only reads: it then uses the calling query's snapshot. */
+/*
+ * Whether a function only reads: it then uses the calling query's snapshot; and
+ * whether row-level security may hide rows from it. It may not if what the
+ * function copies or removes must be all there is: then it fails with 42501.
+ */
 typedef enum SqlFunctionAccess
 {
 	FUNCTION_READS,
-	FUNCTION_WRITES
+	FUNCTION_WRITES,
+	FUNCTION_READS_ALL,
+	FUNCTION_WRITES_ALL
 } SqlFunctionAccess;
 
 /*

@@ -392,7 +392,7 @@ consume(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 }
 
 static SqlFunction consume_function = {
-	consume, FUNCTION_WRITES,
+	consume, FUNCTION_WRITES_ALL,
 	{SQL_ARGS(APPLICATION_ARG, TEXTOID, INT4OID, INT4ARRAYOID), SQL_RETURNS_ROWS(CONSUMED_TYPES)}
 };
 
@@ -443,7 +443,7 @@ skip_changes(FunctionCallInfo fcinfo, SqlFunction *function, int32 application)
 }
 
 static SqlFunction skip_changes_function = {
-	skip_changes, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, TEXTOID), SQL_RETURNS(INT8OID)}
+	skip_changes, FUNCTION_WRITES_ALL, {SQL_ARGS(APPLICATION_ARG, TEXTOID), SQL_RETURNS(INT8OID)}
 };
 
 /*
@@ -474,7 +474,7 @@ delete_consumer(FunctionCallInfo fcinfo, SqlFunction *function, int32 applicatio
 }
 
 static SqlFunction delete_consumer_function = {
-	delete_consumer, FUNCTION_WRITES, {SQL_ARGS(APPLICATION_ARG, TEXTOID), SQL_RETURNS(INT8OID)}
+	delete_consumer, FUNCTION_WRITES_ALL, {SQL_ARGS(APPLICATION_ARG, TEXTOID), SQL_RETURNS(INT8OID)}
 };
 
 /*
@@ -515,7 +515,7 @@ list_consumers(FunctionCallInfo fcinfo, SqlFunction *function, int32 application
 }
 
 static SqlFunction list_consumers_function = {
-	list_consumers, FUNCTION_READS, {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS_ROWS(TEXTOID, INT8OID)}
+	list_consumers, FUNCTION_READS_ALL, {SQL_ARGS(APPLICATION_ARG), SQL_RETURNS_ROWS(TEXTOID, INT8OID)}
 };
 
 /*

@@ -99,11 +99,13 @@ SELECT chat.create_chat(1), chat.create_message(1, 1, 'twenty', 20), chat.rotate
 SELECT item, number FROM chat.create_messages('{1, 1}'::integer[], '{1, 2}', '{a, b}');
 SELECT chat.create_key('all', 'admin') <> chat.create_key('some', 'read', 1), (chat.create_signing_key(1, 'k')).kid;
 SELECT chat.note_key_use(ARRAY(SELECT id FROM chat.list_keys())), chat.revoke_key(min(id)), chat.revoke_signing_key(1, 'k') FROM chat.list_keys();
-SELECT chat.delete_application(id) FROM chat.list_applications() WHERE name = 'club';
+-- What cannot be seen is not removed, whatever the policy says.
+SELECT error(format('SELECT chat.delete_application(%s)', id)) FROM chat.list_applications() WHERE name = 'club';
 SELECT count(*) FROM chat.list_applications();
 SELECT count(*) FROM chat.worker_status;
 SELECT count(*) FROM chat.search_status;
 ALTER TABLE chat.applications NO FORCE ROW LEVEL SECURITY;
+SELECT chat.delete_application(id) FROM chat.list_applications() WHERE name = 'club';
 TRUNCATE eve.armed;
 SET session_replication_role = replica;
 UPDATE chat.chats SET messages_count = 100 WHERE number = 1;
@@ -176,7 +178,10 @@ SELECT who, is_super FROM eve.seen WHERE what = 'granted';
 SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory';
 DROP TRIGGER zz_grasp ON chat.messages;
 
--- Rows that the owner may not see are not taken for absent.
+-- Rows that the owner may not see are not taken for absent, nor passed over or removed.
+SELECT chat.create_chat(1, 50), chat.create_chat(1, 51);
+SELECT count(chat.create_message(1, chat, 'x')) FROM generate_series(50, 51) AS chat, generate_series(1, 3);
+SELECT chat.delete_message(1, 51, 3);
 SET ROLE eve;
 ALTER TABLE chat.messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 RESET ROLE;
@@ -187,7 +192,16 @@ SELECT error('SELECT * FROM chat.search_status'), error('SELECT * FROM chat.veri
 SELECT messages_count > 0 FROM chat.get_chat(1, 1);
 SELECT count(*) FROM chat.list_messages(1, 1);
 SELECT error($$SELECT chat.create_message(1, 1, 'x')$$);
+SELECT error('SELECT chat.export_messages(1, 50)'), error('SELECT chat.export_application(1)');
+SELECT error($$SELECT chat.consume(1, 'mailer', 1000, '{50}')$$), error('SELECT chat.delete_chat(1, 50)'), error('SELECT chat.delete_application(1)');
+-- The unread are counted among those that it sees, whether a message of the chat was deleted or not.
+SELECT (chat.set_cursor(1, chat, 'ann', 1)).unread_count FROM generate_series(50, 51) AS chat;
+SELECT chat_number, unread_count FROM chat.list_unread(1, 'ann');
 ALTER TABLE chat.messages NO FORCE ROW LEVEL SECURITY;
+SELECT count(*) FROM chat.consume(1, 'mailer', 1000, '{50}');
+SELECT chat_number, unread_count FROM chat.list_unread(1, 'ann');
+SELECT count(*) FROM chat.export_messages(1, 50);
+SELECT chat.delete_chat(1, 50), chat.delete_chat(1, 51);
 SELECT count(*) FROM chat.reconcile();
 ALTER TABLE chat_internal.search_queue ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 SELECT error($$SELECT chat.create_message(1, 1, 'x')$$);
