@@ -1148,6 +1148,7 @@ CREATE TABLE chat.api_keys (
 	CONSTRAINT api_keys_scope_check CHECK (scope IN ('read', 'write', 'admin'))
 ) WITH (fillfactor = 50);
 CREATE INDEX api_keys_id ON chat.api_keys (id);
+CREATE INDEX api_keys_bound_to ON chat.api_keys (bound_to) WHERE bound_to IS NOT NULL;
 COMMENT ON TABLE chat.api_keys IS 'Keys of the REST API. application_id: the application that the key is bound to, 0 for none, and bound_to the same, null for none. id is random. digest: the SHA-256 of the key, which nobody has but its owner. last_used_at is a minute behind at most.';
 
 CREATE TABLE chat_internal.signing_keys (

@@ -143,7 +143,9 @@ remove_other_rows(ChatKey chat, int limit, uint64 *rows)
 	{
 		SavedPlan	lock;
 		SavedPlan	delete;
-	}			tables[] = {ROWS_OF_CHAT("chat.cursors"), ROWS_OF_CHAT("chat_internal.deleted_messages")};
+	}			tables[] = {
+		ROWS_OF_CHAT("chat.cursors"), ROWS_OF_CHAT("chat.consumer_positions"), ROWS_OF_CHAT("chat_internal.deleted_messages")
+	};
 	Datum		values[3] = {Int32GetDatum(chat.application), Int32GetDatum(chat.chat), Int64GetDatum(limit)};
 	uint64		removed = 0;
 
@@ -160,7 +162,7 @@ has_few_rows(ChatKey deleted)
 #define ROWS_OF(table, of) "(SELECT FROM " table " AS o WHERE o.application_id = $1 AND o.chat_number " of " $2 LIMIT $3)"
 #define ROWS(of) \
 	SAVED_PLAN("SELECT FROM (" ROWS_OF("chat.messages", of) " UNION ALL " ROWS_OF("chat.cursors", of) \
-			   " UNION ALL " ROWS_OF("chat_internal.deleted_messages", of) ") AS r LIMIT $3", INT4OID, INT4OID, INT8OID)
+			   " UNION ALL " ROWS_OF("chat.consumer_positions", of) " UNION ALL " ROWS_OF("chat_internal.deleted_messages", of) ") AS r LIMIT $3", INT4OID, INT4OID, INT8OID)
 	static SavedPlan of_chat = ROWS("=");
 	static SavedPlan of_application = ROWS(">");
 	Datum		values[3] = {

@@ -42,6 +42,9 @@
 /* Deletions in so short a time before an error are repeated: five minutes. */
 #define RECENT_MS (5 * 60 * 1000)
 
+/* Rows that are changed in one transaction. */
+#define ROWS_SLICE 10000
+
 /* The longest cursor of a SCAN: a 64-bit number. */
 #define CURSOR_SIZE 21
 
@@ -302,32 +305,47 @@ redis_key_cleanup_stop(void)
 	search.count = 0;
 }
 
+/* Change the rows that a statement finds by a time, some in a transaction. */
+static void
+change_in_slices(const char *activity, SavedPlan *find, TimestampTz time, SavedPlan *change)
+{
+	Datum		values[2] = {TimestampTzGetDatum(time), Int64GetDatum(ROWS_SLICE)};
+	uint64		rows;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		worker_xact_begin(activity);
+		rows = tid_array_write(find, values, change);
+		worker_xact_commit();
+	} while (rows == ROWS_SLICE);
+}
+
 /* Have keys deleted again that were, and may be back: all, or the recent ones. */
 void
 redis_key_cleanup_do_again(bool all)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"UPDATE chat_internal.redis_key_queue SET due = true WHERE NOT due AND done_at > $1", TIMESTAMPTZOID);
+	static SavedPlan find = SAVED_PLAN(
+		"SELECT ctid FROM chat_internal.redis_key_queue WHERE NOT due AND done_at > $1 LIMIT $2 FOR NO KEY UPDATE",
+		TIMESTAMPTZOID, INT8OID);
+	static SavedPlan update = TID_ARRAY_PLAN("UPDATE chat_internal.redis_key_queue SET due = true WHERE ctid = ANY ($1)");
 	TimestampTz recently = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -RECENT_MS);
-	Datum		since = TimestampTzGetDatum(all ? DT_NOBEGIN : recently);
 
 	redis_key_cleanup_stop();
-	worker_xact_begin("having keys deleted again");
-	spi_plan_write(&plan, &since, NULL);
-	worker_xact_commit();
+	change_in_slices("having keys deleted again", &find, all ? DT_NOBEGIN : recently, &update);
 }
 
 /* Delete rows that were done more than a day ago. */
 void
 redis_key_cleanup_forget_old(void)
 {
-	static SavedPlan plan = SAVED_PLAN(
-		"DELETE FROM chat_internal.redis_key_queue"
-		" WHERE NOT due AND done_at < clock_timestamp() - '1 day'::interval");
+	static SavedPlan find = SAVED_PLAN(
+		"SELECT ctid FROM chat_internal.redis_key_queue WHERE NOT due AND done_at < $1 LIMIT $2 FOR UPDATE",
+		TIMESTAMPTZOID, INT8OID);
+	static SavedPlan delete = TID_ARRAY_PLAN("DELETE FROM chat_internal.redis_key_queue WHERE ctid = ANY ($1)");
 
-	worker_xact_begin("forgetting keys that were deleted");
-	spi_plan_write(&plan, NULL, NULL);
-	worker_xact_commit();
+	change_in_slices("forgetting keys that were deleted", &find,
+					 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -(int64) SECS_PER_DAY * 1000), &delete);
 }
 
 /* Delete all rows: they are another database's. In a transaction. */

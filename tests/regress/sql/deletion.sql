@@ -153,6 +153,16 @@ CALL chat.purge();
 SELECT count(*) FROM left_over() WHERE app = :wide;
 SELECT count(*) FROM chat.applications WHERE id = :wide;
 
+-- Positions of consumers, and cursors, are rows like messages: a chat that has many of them does not go at once.
+SELECT chat.create_chat(id('shop'), 60), chat.create_chat(id('shop'), 61);
+INSERT INTO chat.consumer_positions (application_id, consumer, chat_number, number, revision) SELECT id('shop'), 'consumer ' || i, 60, 0, 0 FROM generate_series(1, 1001) AS i;
+INSERT INTO chat.cursors (application_id, chat_number, reader, number) SELECT id('shop'), 61, 'reader ' || i, 0 FROM generate_series(1, 1001) AS i;
+SELECT chat.delete_chat(id('shop'), 60), chat.delete_chat(id('shop'), 61);
+SELECT count(*) FROM chat.consumer_positions WHERE chat_number = 60;
+CALL chat.purge();
+SELECT (SELECT count(*) FROM chat.consumer_positions WHERE chat_number = 60), (SELECT count(*) FROM chat.cursors WHERE chat_number = 61);
+SELECT * FROM left_over() WHERE chat >= 60;
+
 -- What an owner's table refers to stays until it may go.
 SELECT chat.create_message(id('shop'), 2, 'kept');
 CREATE TABLE likes (app integer, chat integer, number integer, FOREIGN KEY (app, chat, number) REFERENCES chat.messages);

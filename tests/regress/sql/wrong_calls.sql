@@ -1,7 +1,7 @@
 \i setup.sql
 -- Functions of the library called as what they are not: an error, and no crash.
 SELECT id FROM chat.create_application('shop');
-SELECT chat.create_chat(1), chat.create_message(1, 1, 'one');
+SELECT chat.create_chat(1), chat.create_message(1, 1, 'one'), (chat.set_cursor(1, 1, 'ann', 0)).number;
 SELECT token FROM chat.get_application(1) \gset
 SET test.token = :'token';
 
@@ -99,7 +99,13 @@ INSERT INTO test.returning VALUES
 	('chat.application_message', 'chat.search_application(1, ''o'')'),
 	('chat.found_message', 'chat.get_messages(ARRAY[1], ARRAY[1], ARRAY[1])'), ('chat.found_message', 'chat.list_messages(ARRAY[1], ARRAY[1], ARRAY[0], ARRAY[9], ARRAY[1])'),
 	('chat.outcome', 'chat.create_messages(ARRAY[1, 7], ARRAY[1, 1], ARRAY[''a'', ''b''])'), ('chat.outcome', 'chat.create_messages(ARRAY[current_setting(''test.token'')], ARRAY[1], ARRAY[''a''])'),
+	('chat.outcome', 'chat.import_messages(1, 1, ARRAY[7], ARRAY[''a''], ''{2020-01-01}'')'),
+	('chat.message', 'chat.update_message(1, 1, 1, ''edited'')'),
+	('chat.cursor', 'chat.get_cursor(1, 1, ''ann'')'), ('chat.cursor', 'chat.set_cursor(1, 1, ''ann'', 1)'), ('chat.unread_chat', 'chat.list_unread(1, ''ann'')'),
+	('chat.change', 'chat.list_changes(1, 1)'), ('chat.consumed_change', 'chat.consume(1, ''mailer'')'),
 	('chat.repaired_count', 'chat.reconcile()'), ('chat.search_difference', 'chat.verify_search()');
+-- No type is left out.
+SELECT relname FROM pg_class WHERE relnamespace = 'chat'::regnamespace AND relkind = 'c' AND oid NOT IN (SELECT typrelid FROM pg_type, test.returning WHERE pg_type.oid = type::regtype);
 CREATE TABLE test.alterations AS
 	SELECT r.type, r.call, a.attname || ' ' || c.change AS what, format(c.statement, r.type, a.attname) AS statement
 	FROM test.returning AS r JOIN pg_attribute AS a ON a.attrelid = r.type::regclass AND a.attnum > 0,

@@ -52,6 +52,11 @@ foreach my $call (@calls)
 {
 	cmp_ok(shift @read, '<', $call->[1], ($call->[3] // $call->[2]) . " reads few rows of $call->[0]");
 }
+# The keys of a deleted application, of which there are none, are looked for by an index, too.
+my ($before, $after) = sql(q{
+	ANALYZE chat.api_keys; BEGIN; SELECT 'read', coalesce(idx_tup_fetch, 0) + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'api_keys';
+	SELECT chat.delete_application(1001); SELECT 'read', coalesce(idx_tup_fetch, 0) + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'api_keys'; COMMIT}) =~ /^read\|(\d+)/mg;
+cmp_ok($after - $before, '<', 100, 'a deleted application: few keys are read');
 is(sql('SELECT count(*) FROM chat_internal.search_watermarks WHERE chat_number <= 600'), 4, 'watermarks of deleted chats are gone');
 is(sql('SELECT count(*) FROM chat.chats WHERE application_id = 3 AND deleted_at IS NOT NULL'), 1000, 'chats are marked');
 cmp_ok(sql('SELECT count(*) FROM chat_internal.tickets WHERE expires_at < now()'), '>', 0, 'and expired tickets go few at a time');
