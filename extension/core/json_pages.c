@@ -10,6 +10,9 @@
  * make it too large, whose body is not read: its size, which is known without
  * that, suffices. A body is read in vain only if its escapes make the
  * difference.
+ *
+ * And by the messages that are passed over: a page that has found too few among
+ * many is stopped, and the next one goes on from there.
  */
 #include "postgres.h"
 
@@ -151,8 +154,8 @@ end_page(JsonPages *pages)
 	values[1] = PointerGetDatum(json->data);
 	values[2] = Int32GetDatum(pages->count);
 	values[3] = BoolGetDatum(pages->cut);
-	nulls[4] = nulls[5] = pages->count == 0;
-	if (pages->count > 0)
+	nulls[4] = nulls[5] = pages->count == 0 && !pages->stopped;
+	if (pages->count > 0 || pages->stopped)
 	{
 		values[4] = place_datum(pages, from_end ? pages->farthest : pages->nearest);
 		values[5] = place_datum(pages, from_end ? pages->nearest : pages->farthest);
@@ -169,7 +172,7 @@ json_pages_next(JsonPages *pages, int32 item)
 {
 	end_page(pages);
 	pages->item = item;
-	pages->cut = false;
+	pages->cut = pages->stopped = false;
 	pages->count = 0;
 	resetStringInfo(&pages->json);
 	appendStringInfoSpaces(&pages->json, VARHDRSZ);
@@ -214,6 +217,21 @@ add_change(JsonPages *pages, const Datum *columns, const Datum *values, const bo
 	return !pages->cut;
 }
 
+/*
+ * Stop the page at a message, to which all were looked at: there may be more
+ * behind that one.
+ */
+void
+json_pages_stop(JsonPages *pages, int32 number)
+{
+	if (pages->cut)
+		return;
+	pages->cut = pages->stopped = true;
+	pages->farthest = (JsonPlace) {.number = number};
+	if (pages->count == 0)
+		pages->nearest = pages->farthest;
+}
+
 static int32
 column_value(TupleTableSlot *slot, int column, int32 otherwise)
 {
@@ -238,6 +256,11 @@ receive(TupleTableSlot *slot, DestReceiver *receiver)
 		json_pages_next(pages, item);
 	if (slot->tts_isnull[first + MESSAGE_NUMBER])	/* an item without messages */
 		return true;
+	if (pages->columns.stop != 0 && DatumGetBool(slot->tts_values[pages->columns.stop - 1]))
+	{
+		json_pages_stop(pages, DatumGetInt32(slot->tts_values[first + MESSAGE_NUMBER]));
+		return true;
+	}
 	if (pages->columns.change != 0)
 		return add_change(pages, slot->tts_values + pages->columns.change - 1, slot->tts_values + first, slot->tts_isnull + first);
 	chat = column_value(slot, pages->columns.chat, 0);

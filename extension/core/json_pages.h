@@ -26,6 +26,7 @@ typedef struct JsonPageColumns
 {
 	int			item;
 	int			chat;
+	int			stop;			/* whether the page ends here, without the message of the row: a boolean */
 	int			change;			/* of a page of changes: position and event, texts */
 	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;
@@ -53,12 +54,13 @@ typedef struct JsonPages
 
 	/* The page that is being written. */
 	int32		item;			/* 0: none */
-	bool		cut;			/* it ended because of max_size */
+	bool		cut;			/* there may be more, though it has fewer messages than it might */
 	int			count;
 	int		   *starts;			/* offsets of its messages in json */
 	int			starts_size;
 	JsonPlace	nearest;		/* of the message that came first */
-	JsonPlace	farthest;		/* and last */
+	JsonPlace	farthest;		/* and last, or where the page was stopped */
+	bool		stopped;
 	int			position;		/* of the last change: its offset in json */
 	int			position_length;
 	StringInfoData json;		/* a text datum, from its header on */
@@ -69,6 +71,7 @@ extern void json_pages_begin(JsonPages *pages, RowStore store, JsonPageColumns c
 extern void json_pages_next(JsonPages *pages, int32 item);
 extern bool json_pages_add(JsonPages *pages, int32 chat, const Datum *values, const bool *nulls);
 extern bool json_pages_add_change(JsonPages *pages, const char *position, const char *event, const Datum *values, const bool *nulls);
+extern void json_pages_stop(JsonPages *pages, int32 number);
 extern void json_pages_end_changes(JsonPages *pages, const char *position, const char *field);
 extern void json_pages_end(JsonPages *pages);
 

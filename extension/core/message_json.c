@@ -44,19 +44,25 @@ PG_FUNCTION_INFO_V1(chat_last_messages_json);
  * The pages of the items whose chats exist; page is PAGE_SQL_FROM_START or
  * PAGE_SQL_DESCENDING, filter a condition on messages. Parameters: items,
  * applications, chats, the pages as pagination.h has them (above, through, limit),
- * count; and for FILTERED, senders, and whether deleted messages are wanted.
+ * count, and how many messages may be passed over; and for FILTERED, senders, and
+ * whether deleted messages are wanted. If all that may be looked at have been, and
+ * the page has less than it might, the last of them follows as what stops it.
  */
+#define NOT_DELETED "r.deleted_at IS NULL"
 #define FILTERED \
-	" AND (" ITEM("$8") " IS NULL OR messages.sender = " ITEM("$8") ")" \
-	" AND (" ITEM("$9") " OR messages.deleted_at IS NULL)"
+	"(" ITEM("$9") " IS NULL OR r.sender = " ITEM("$9") ")" \
+	" AND (" ITEM("$10") " OR r.deleted_at IS NULL)"
+#define LOOKED_AT "(" ITEM("$6") " + $8)"
+#define ROWS_LOOKED_AT(page) \
+	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")), "messages.number", ITEM("$4"), ITEM("$5"), LOOKED_AT)
 #define LIST_PAGES_JSON(page, filter) \
-	"SELECT " ITEM("$1") ", " MESSAGE_COLUMNS("m") \
+	"SELECT " ITEM("$1") ", m.stop, " MESSAGE_COLUMNS("m") \
 	" FROM " ITEMS("$7") \
 	JOIN_ONE("SELECT chats.number FROM chat.chats WHERE chats.application_id = " ITEM("$2") \
 			 " AND chats.number = " ITEM("$3") " AND chats.deleted_at IS NULL", "c") \
-	" LEFT JOIN LATERAL (" \
-	page(MESSAGE_SELECT_OF(ITEM("$2"), ITEM("$3")) filter, "messages.number", ITEM("$4"), ITEM("$5"), ITEM("$6")) \
-	") AS m ON true"
+	" LEFT JOIN LATERAL (SELECT false AS stop, r.* FROM (" ROWS_LOOKED_AT(page) ") AS r WHERE " filter \
+	" UNION ALL SELECT true, r.* FROM (" ROWS_LOOKED_AT(page) " OFFSET " LOOKED_AT " - 1) AS r" \
+	" LIMIT " ITEM("$6") ") AS m ON true"
 
 /* The chats that arguments 0 and 1, arrays of tokens and numbers, name. */
 NamedChats
@@ -200,10 +206,10 @@ filters_to_arrays(const ListFilters *filters, const NamedChats *chats, int first
 static void
 write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, const ListFilters *filters, int first, int end)
 {
-#define PAGE_TYPES INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID
+#define PAGE_TYPES INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, INT4OID
 	static SavedPlan listed[2] = {
-		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START, MESSAGE_NOT_DELETED), PAGE_TYPES),
-		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING, MESSAGE_NOT_DELETED), PAGE_TYPES)
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START, NOT_DELETED), PAGE_TYPES),
+		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_DESCENDING, NOT_DELETED), PAGE_TYPES)
 	};
 	static SavedPlan filtered[2] = {
 		SAVED_PLAN(LIST_PAGES_JSON(PAGE_SQL_FROM_START, FILTERED), PAGE_TYPES, TEXTARRAYOID, BOOLARRAYOID),
@@ -211,7 +217,7 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, con
 	};
 	bool		from_end = list[first].from_end;
 	IntColumns	items;
-	Datum		values[9];
+	Datum		values[10];
 
 	int_columns_init(&items, 6, end - first);
 	for (int i = first; i < end; i++)
@@ -222,12 +228,13 @@ write_pages(JsonPages *pages, const NamedChats *chats, const ListPage *list, con
 			});
 	int_columns_to_arrays(&items, values);
 	values[6] = Int32GetDatum(items.count);
+	values[7] = Int32GetDatum(PAGE_PASSED_OVER_MAX(chats->count));
 	if (no_filters(filters))
 	{
 		spi_plan_read_to(&listed[from_end], values, &pages->receiver);
 		return;
 	}
-	filters_to_arrays(filters, chats, first, end, &values[7]);
+	filters_to_arrays(filters, chats, first, end, &values[8]);
 	spi_plan_read_to(&filtered[from_end], values, &pages->receiver);
 }
 
@@ -257,7 +264,7 @@ return_pages(RowStore store, NamedChats *chats, const ListPage *list, const List
 
 	for (int i = 0; i < chats->count; i++)
 		from_end[i] = list[i].from_end;
-	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .message = 2}, max_size, from_end);
+	json_pages_begin(&pages, store, (JsonPageColumns) {.item = 1, .stop = 2, .message = 3}, max_size, from_end);
 	if (!message_json_list_direct(chats, list, filters, &pages))
 		list_by_statements(chats, list, filters, &pages);
 }

@@ -26,6 +26,13 @@ typedef struct ListFilters
 	ArrayArg	deleted;
 } ListFilters;
 
+/*
+ * How many messages that a page does not have, deleted ones or those of other
+ * senders, a call of so many items may look at for each of them: 10,000 in all, which
+ * takes some hundredths of a second. Then the page ends, and the next one goes on.
+ */
+#define PAGE_PASSED_OVER_MAX(items) (10000 / Max(items, 1) + 100)
+
 extern NamedChats message_json_chats(FunctionCallInfo fcinfo);
 extern void message_json_store(RowStore store, StringInfo json, int32 item, const Datum *values, const bool *nulls);
 extern bool message_json_get_direct(const NamedChats *chats, const ArrayArg *numbers, RowStore store);

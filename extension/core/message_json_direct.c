@@ -83,12 +83,14 @@ passes(const ListFilter *filter, const Datum *values, const bool *nulls)
 
 /* Write the page of an item, from 1 on, if its chat exists. */
 static void
-write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page, ListFilter filter)
+write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, int32 chat, ListPage page, ListFilter filter,
+		   int32 passed_over_max)
 {
 	ScanDirection direction = page.from_end ? BackwardScanDirection : ForwardScanDirection;
 	Datum		values[MESSAGE_COLUMNS_COUNT];
 	bool		nulls[MESSAGE_COLUMNS_COUNT];
 	int32		count = 0;
+	int32		looked_at = 0;
 
 	if (!direct_find_chat(access, application, chat))
 		return;
@@ -96,11 +98,17 @@ write_page(RowAccess *access, JsonPages *pages, int32 item, int32 application, i
 	message_rows_find(access, application, chat, page.above, page.through);
 	while (count < page.limit && message_rows_next(access, direction, values, nulls))
 	{
-		if (!passes(&filter, values, nulls))
-			continue;
-		count++;
-		if (!json_pages_add(pages, 0, values, nulls))
+		if (passes(&filter, values, nulls))
+		{
+			count++;
+			if (!json_pages_add(pages, 0, values, nulls))
+				break;
+		}
+		if (++looked_at == page.limit + passed_over_max && count < page.limit)
+		{
+			json_pages_stop(pages, DatumGetInt32(values[MESSAGE_NUMBER]));
 			break;
+		}
 	}
 }
 
@@ -120,7 +128,7 @@ message_json_list_direct(const NamedChats *chats, const ListPage *list, const Li
 	for (int i = 0; i < chats->count; i++)
 		if (direct_find_application(&access, chats, i, &application))
 			write_page(&access, pages, i + 1, application.id, DatumGetInt32(chats->numbers.values[i]), list[i],
-					   filter_of(filters, i));
+					   filter_of(filters, i), PAGE_PASSED_OVER_MAX(chats->count));
 	json_pages_end(pages);
 	row_access_end(&access);
 	return true;

@@ -276,7 +276,7 @@ static char *
 page_link(Request *request, const Extent *extent, bool only_next)
 {
 	const Page *page = &call_of(request)->page;
-	bool		empty = extent->count == 0;
+	bool		empty = extent->count == 0 && !extent->cut;
 	bool		full = extent->cut || extent->count == (page->last > 0 ? page->last : page->limit);
 	Place		first = empty ? place_behind(page->after) : extent->first;
 	Place		last = empty ? first : extent->last;

@@ -75,6 +75,21 @@ def test_links_stay_between_bounds(chatd, filled):
     assert walk(chatd, filled + "?after=2&before=9&limit=2", "next") == list(range(3, 9))
 
 
+def test_many_deleted(chatd, cluster, messages):
+    """A page that has passed over many deleted messages ends, even empty, and its links lead on."""
+    token, chat = messages.split("/")[2], int(messages.split("/")[4])
+    cluster.sql("SELECT count(*) FROM chat.create_messages(array_fill('%s'::text, ARRAY[10300]), array_fill(%d, ARRAY[10300]),"
+                " array_fill('x'::text, ARRAY[10300]))" % (token, chat))
+    cluster.sql("SELECT count(chat.delete_message('%s', %d, n)) FROM generate_series(2, 10299) AS n" % (token, chat))
+    for query, relation in (("?limit=5", "next"), ("?last=5", "prev"), ("?after=0&before=10301&limit=5", "next"),
+                            ("?before=10301&limit=5", "prev")):
+        assert walk(chatd, messages + query, relation) == [1, 10300]
+    path = messages + "?after=50&limit=5"
+    answer = chatd.get(path)
+    assert numbers(answer) == []
+    assert links(answer, path)["next"] == messages + "?limit=5&after=10155"
+
+
 def test_large_pages(chatd, messages):
     """A page ends after about 1 MiB, and its links lead on."""
     for _ in range(40):

@@ -76,6 +76,23 @@ SELECT messages_count, cut, first, last FROM chat.last_messages_json(ARRAY[token
 SELECT messages_count, cut, first, last FROM chat.search_messages_json(token('shop'), 3, 'a', max_size => 100000);
 SELECT messages_count, cut, first, last FROM chat.search_application_json(token('shop'), 'a', before => ARRAY[4, 1], max_size => 100000);
 
+-- A page passes over so many messages that it does not have, and ends there; the next goes on, in either direction.
+SELECT chat.create_chat(id('shop'));
+SELECT count(o.number) FROM chat.create_messages(array_fill(id('shop'), ARRAY[10300]), array_fill(4, ARRAY[10300]), array_fill('x'::text, ARRAY[10300])) AS o;
+SELECT count(chat.delete_message(id('shop'), 4, n)) FROM generate_series(2, 10299) AS n;
+SELECT messages_count, cut, first, last FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{NULL}', '{NULL}', '{5}');
+SELECT messages_count, cut, first, last FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{10105}', '{NULL}', '{5}');
+SELECT messages_count, cut, first, last FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{50}', '{NULL}', '{5}');
+SELECT messages_count, cut, first, last FROM chat.last_messages_json(ARRAY[token('shop')], '{4}', '{5}');
+SELECT messages_count, cut, first, last FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{NULL}', '{10250}', '{5}');
+SELECT messages_count, cut, first, last FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{NULL}', '{145}', '{5}');
+-- Messages of others, and deleted ones that are wanted; many pages share what they may pass over.
+SELECT item, messages_count, cut, first, last FROM chat.list_messages_json(array_fill(token('shop'), ARRAY[4]), '{4,4,4,2}', '{NULL,NULL,NULL,NULL}', '{NULL,NULL,NULL,NULL}', '{3,3,3,3}', NULL,
+	'{NULL,ann,NULL,NULL}', '{false,true,true,false}');
+-- A call for few messages looks at few, however many are deleted.
+SELECT messages_count, cut, first, last FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{0}', '{NULL}', '{1}');
+SELECT test.blocks($$SELECT messages FROM chat.list_messages_json(ARRAY[token('shop')], '{4}', '{NULL}', '{NULL}', '{1}')$$) < 100 AS few;
+
 -- Errors.
 SELECT error($$SELECT chat.list_messages_json('{a}', '{1}', '{NULL}', '{NULL}', '{NULL}', 0)$$);
 SELECT error($$SELECT chat.last_messages_json('{a}', '{1}', '{NULL}', -1)$$);
