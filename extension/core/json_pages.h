@@ -26,7 +26,8 @@ typedef struct JsonPageColumns
 {
 	int			item;
 	int			chat;
-	int			stop;			/* whether the page ends here, without the message of the row: a boolean */
+	int			stop;			/* whether the page ends here, without the message of the row: a
+								 * boolean */
 	int			change;			/* of a page of changes: position and event, texts */
 	int			message;		/* MESSAGE_COLUMNS, from there on */
 } JsonPageColumns;

@@ -149,7 +149,7 @@ static int
 find_candidates(const Consumption *call, int32 above, int32 through, Candidate *candidates, int count)
 {
 	static SavedPlan plan = SAVED_PLAN(CANDIDATES, INT4OID, TEXTOID, INT4ARRAYOID, INT4OID, INT4OID, INT8OID, INT4ARRAYOID,
-										TIDARRAYOID);
+									   TIDARRAYOID);
 	Datum		values[8] = {
 		Int32GetDatum(call->application), call->consumer, call->chats,
 		Int32GetDatum(above), Int32GetDatum(through), Int64GetDatum(call->limit - count)
