@@ -254,7 +254,7 @@ exchange_run(const Service *service, Request *request)
 		body_end(request);
 	if (request->status == 0)
 		service->run(request);
-	if (request->status && !request->pauses)
+	if (request->status && !pause_is_due(request))
 		return exchange_respond(service, request);	/* closes, if the response is out already */
 	if (request->status)
 		pause_begin(request);

@@ -30,6 +30,12 @@ end_pauses(void *unused)
 		last = NULL;
 }
 
+bool
+pause_is_due(const Request *request)
+{
+	return request->pauses && !daemon_is_stopping();
+}
+
 void
 pause_begin(Request *request)
 {

@@ -14,6 +14,9 @@
 
 #define PAUSE 100				/* ms */
 
+/* Is the response to wait? Once chatd is stopping none is: no connection may be suspended when it ends. */
+extern bool pause_is_due(const Request *request);
+
 /* Resumes the connection of a request after the pause. It is suspended until then. */
 extern void pause_begin(Request *request);
 

@@ -49,7 +49,7 @@ respond_typed(Request *request, unsigned status, char *body, const char *type)
 	items_free(&request->items);
 	if (request->phase != PHASE_SUSPENDED)
 		return;
-	if (request->pauses)
+	if (pause_is_due(request))
 		pause_begin(request);
 	else
 		daemon_resume(request->connection);
