@@ -7,6 +7,7 @@
  * A message that was imported, or that has a time of its caller's, tells nothing of chatd: so changes that
  * are old are left out.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,8 +17,9 @@
 
 #define OLD (INT64_C(3600) * 1000000)	/* us */
 
-/* A time as messages have it, "2026-11-23T02:03:07.964117Z": the bytes of it that count, without the fraction. */
+/* A time as messages have it, up to the fraction of the second; and how long it is as a whole. */
 #define SECONDS_FORMAT "%Y-%m-%dT%H:%M:%S"
+#define TIME_LENGTH (sizeof("2026-11-23T02:03:07.964117Z") - 1)
 
 /* The member of a message that has the time of a change. */
 static const char *
@@ -34,20 +36,23 @@ member_of(const FrameEvent *event)
 static int64_t
 time_of(const Frame *frame, const FrameEvent *event)
 {
+	const char *end = frame->text + event->message_end;
 	const char *name = member_of(event);
+	char		text[TIME_LENGTH + 1] = "";
+	struct tm	parts = {0};
+	unsigned	fraction;
+	char		zone;
 
 	/*
 	 * No other part of a message has this: texts have no bare quotes, and metadata have a space
 	 * behind a colon.
 	 */
 	const char *found = memmem(frame->text + event->message, event->message_end - event->message, name, strlen(name));
-	struct tm	parts = {0};
-	unsigned	fraction;
-	char		zone;
 
-	if (found == NULL)
+	if (found == NULL || end - found < (ptrdiff_t) (strlen(name) + TIME_LENGTH))
 		return -1;
-	found = strptime(found + strlen(name), SECONDS_FORMAT, &parts);
+	memcpy(text, found + strlen(name), TIME_LENGTH);
+	found = strptime(text, SECONDS_FORMAT, &parts);
 	if (found == NULL || sscanf(found, ".%6u%c", &fraction, &zone) != 2 || zone != 'Z')
 		return -1;
 	return (int64_t) timegm(&parts) * 1000000 + fraction;
