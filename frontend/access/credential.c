@@ -156,7 +156,8 @@ on_verification_key(FactWaiter *waiter, void *value, uint64_t until)
 		refuse_invalid(&visit->request, problem);
 		return;
 	}
-	if (!grant_set(&visit->grant->token, visit_token(&visit->request).bytes) || !grant_set(&visit->grant->kid, visit->jwt.kid))
+	if (!grant_set(&visit->grant->token, visit_token(&visit->request).bytes) || !grant_set(&visit->grant->kid, visit->jwt.kid) ||
+		!grant_set(&visit->grant->digest, verification_key_digest(value)))
 	{
 		respond_unavailable(&visit->request, "Out of memory.");
 		return;
@@ -196,13 +197,20 @@ credential_recheck(const Grant *grant, FactWaiter *waiter)
 		waiter->found(waiter, NULL, 0);
 }
 
+bool
+credential_is_valid(const Grant *grant, const void *found)
+{
+	/* Another key may have got the name of one that was revoked. */
+	return found != NULL && (grant->key || (grant->digest && strcmp(grant->digest, verification_key_digest(found)) == 0));
+}
+
 static void
 on_ticket_checked(FactWaiter *waiter, void *value, uint64_t until)
 {
 	Visit	   *visit = visit_of_waiter(waiter);
 
 	(void) until;
-	if (value)
+	if (credential_is_valid(visit->grant, value))
 		visit->granted(visit);
 	else
 		refuse_invalid(&visit->request, NO_TICKET);

@@ -26,9 +26,12 @@ extern bool credential_is_given(const Visit *visit);
 extern void credential_look_up(Visit *visit, void (*granted) (Visit *visit));
 
 /*
- * Checks whether the credential behind a grant is still valid; the waiter gets
- * NULL if not. Long responses, such as streams, call it once a second.
+ * Looks up again the credential behind a grant; credential_is_valid() judges what
+ * the waiter gets. Long responses, such as streams, call it once a second.
  */
 extern void credential_recheck(const Grant *grant, FactWaiter *waiter);
+
+/* Is the credential behind a grant, by what was found, still valid? */
+extern bool credential_is_valid(const Grant *grant, const void *found);
 
 #endif

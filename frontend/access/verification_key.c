@@ -40,6 +40,7 @@ struct VerificationKey
 {
 	Algorithm	algorithm;
 	int			application;
+	char		digest[DIGEST_HEX_SIZE + 1];
 	EVP_PKEY   *public_key;		/* NULL: of HS256, with a secret */
 	size_t		secret_length;
 	unsigned char secret[];
@@ -118,7 +119,13 @@ read_key(const Rows *rows)
 		key = verification_key_new(PQgetvalue(rows->result, rows->first, COLUMN_ALGORITHM), material, length);
 	}
 	if (key)
+	{
+		const char *algorithm = PQgetvalue(rows->result, rows->first, COLUMN_ALGORITHM);
+		Digest		digest = digest_of_two(algorithm, strlen(algorithm), (const char *) material, length);
+
 		key->application = rows_number(rows, 0, COLUMN_APPLICATION);
+		digest_to_hex(&digest, key->digest);
+	}
 	OPENSSL_clear_free(material, *hex ? strlen(hex) : 0);
 	return key;
 }
@@ -155,6 +162,12 @@ int
 verification_key_application(const VerificationKey *key)
 {
 	return key->application;
+}
+
+const char *
+verification_key_digest(const VerificationKey *key)
+{
+	return key->digest;
 }
 
 static bool

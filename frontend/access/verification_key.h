@@ -22,6 +22,9 @@ extern void verification_key_ask_again(const Grant *grant, FactWaiter *waiter);
 /* Returns the id of the application of a key. */
 extern int	verification_key_application(const VerificationKey *key);
 
+/* Returns what tells a key from another with the same kid: a digest of it, in the format of bytea. */
+extern const char *verification_key_digest(const VerificationKey *key);
+
 /*
  * Returns whether a signature of a text by the key is valid. It is not if the
  * algorithm, as JWT names it, is not that of the key.

@@ -19,6 +19,20 @@ read_chat(Fields *fields, Json *faults)
 	return field_number(fields, faults, "chat_number");
 }
 
+/*
+ * Adds the number that the client names, or none. The highest one would end the chat for all, so
+ * a user names none.
+ */
+static void
+add_number(Request *request, Fields *fields, Query *query, Json *faults)
+{
+	int			number = field_number(fields, faults, "number");
+
+	if (number != 0 && visit_user(request))
+		fault_add(faults, "number", "cannot be named by a user");
+	query_add_number(query, number);
+}
+
 /* Adds the sender: the user whose credential it is, or whom the client names. */
 static void
 add_sender(Request *request, Fields *fields, Query *query, Json *faults)
@@ -62,7 +76,7 @@ new_message_read(Request *request, Fields *fields, NewMessageTerms terms, Query 
 	query_add_number(query, terms.chat ? terms.chat : read_chat(fields, faults));
 	text = field_text(fields, faults, "body", &length);
 	query_add_text(query, text, length);
-	query_add_number(query, field_number(fields, faults, "number"));
+	add_number(request, fields, query, faults);
 	add_sender(request, fields, query, faults);
 	text = field_object(fields, faults, "metadata", &length);
 	query_add_text(query, text, length);

@@ -74,7 +74,7 @@ static void
 on_found(FactWaiter *waiter, void *value, uint64_t until)
 {
 	(void) until;
-	take_answer(waiter, value != NULL);
+	take_answer(waiter, credential_is_valid(permission_of(waiter)->grant, value));
 }
 
 /*

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import Chatd, wait_until
 from credentials import Pair, Secret, base64url, bearer, claims_of, make_jwt, make_key
+from event_stream import EventStream
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,10 @@ def other(cluster, tmp_path_factory):
 
 def get(chatd, path, token):
     return chatd.request("GET", path, headers=bearer(token))
+
+
+def post(chatd, path, data, token):
+    return chatd.request("POST", path, json.dumps({"data": data}), {"Content-Type": "application/json", **bearer(token)})
 
 
 def statuses_of(chatd, path, tokens):
@@ -285,6 +290,29 @@ def test_ticket_ends_with_what_it_was_bought_with(guarded, cluster, shop):
     wait_until(lambda: get(guarded, shop.messages, key).status == 401, "the end of a key", 3)
     wait_until(lambda: get(guarded, shop.messages, make_jwt(signing)).status == 401, "the end of a signing key", 3)
     assert [guarded.get(shop.messages + "?ticket=" + ticket).status for ticket in tickets] == [401, 401]
+
+
+def test_another_signing_key_of_the_name(guarded, cluster, shop):
+    """What was signed with a key ends with it, though another one has its name at once."""
+    old = Secret(cluster, shop.id, "'main'")
+    ticket, events = buy(guarded, shop, make_jwt(old)), EventStream(guarded.port, shop.messages + "/stream", headers=bearer(make_jwt(old)))
+    events.ready()
+    cluster.sql("BEGIN; SELECT chat.revoke_signing_key(%s, 'main'); SELECT chat.create_signing_key(%s, 'main'); COMMIT" % (shop.id, shop.id))
+    assert events.rest() == ([], "closed")
+    wait_until(lambda: get(guarded, shop.messages, make_jwt(old)).status == 401, "the end of the signing key", 3)
+    assert guarded.get(shop.messages + "?ticket=" + ticket).status == 401
+
+
+def test_a_user_names_no_number(guarded, cluster, shop):
+    """The highest number would end the chat for all."""
+    jwt = make_jwt(Secret(cluster, shop.id), scope="write")
+    refused = {"number": ["cannot be named by a user"]}
+    for number in (1, 2147483647):
+        answer = post(guarded, shop.messages, {"body": "bye", "number": number}, jwt)
+        assert (answer.status, answer.json) == (422, refused)
+    answer = post(guarded, shop.messages, [{"body": "bye", "number": 2147483647}, {"body": "hello", "number": None}], jwt)
+    assert [item.get("errors") for item in answer.json] == [refused, None]
+    assert post(guarded, shop.messages, {"body": "x", "number": 2}, make_key(cluster, "write", shop.id)).status in (201, 422)
 
 
 def test_ticket_needs_a_credential(chatd, shop):
