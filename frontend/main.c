@@ -25,6 +25,7 @@
 #include "common/service_manager.h"
 #include "common/settings.h"
 #include "db/connector.h"
+#include "db/exports.h"
 #include "db/reads.h"
 #include "db/sessions.h"
 #include "db/writes.h"
@@ -56,6 +57,7 @@ on_tick(void *unused)
 	gate_tick();
 	follow_tick();
 	sessions_tick();
+	exports_tick();
 	reads_tick();
 	writes_tick();
 	loop_arm(&tick, loop_now() + TICK);
@@ -70,6 +72,7 @@ on_stop_timeout(void *unused)
 		finished = true;
 	gave_up = true;
 	sessions_close();
+	exports_close();
 	loop_arm(&stop_timer, loop_now() + DRAIN_TIMEOUT);
 }
 
@@ -177,11 +180,13 @@ serve(const Listeners *listeners, const sigset_t *signals)
 		loop_fire_timers();
 		dispatch();
 		sessions_flush();
+		exports_run();
 		follow_end_iteration();
 		if (daemon_is_stopping() && !daemon_is_busy() && connections_close_incomplete() == 0 && follow_has_ended())
 			finished = true;
 	}
 	sessions_close();
+	exports_close();
 	dispatch();
 	daemon_close();
 	log_event("stopped");

@@ -801,7 +801,7 @@ CREATE FUNCTION chat_internal.export_messages(application integer, chat integer,
 	AS 'MODULE_PATHNAME', 'chat_export_messages_by_id'
 	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat_internal.export_messages(integer, integer, integer) IS
-'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat, 42501 row-level security hides rows from the tables'' owner.';
+'All messages of a chat, deleted ones, too, ascending by number, above after; a row for each, as get_messages_json shows it, with its "key", if it has one: all that import_messages takes. They are of one snapshot, and take no more memory than work_mem. Errors: P0002 no such application or chat, 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat_internal.export_messages(token text, chat integer, after integer DEFAULT 0) RETURNS SETOF json
 	AS 'MODULE_PATHNAME', 'chat_export_messages_by_token'
@@ -821,6 +821,12 @@ CREATE FUNCTION chat_internal.export_application(token text, after_chat integer 
 COMMENT ON FUNCTION chat_internal.export_application(text, integer, integer) IS
 'As export_application(integer, ...), by the application''s token.';
 
+CREATE FUNCTION chat_internal.export_json(token text, chat integer, after_chat integer, after_number integer, max_size integer) RETURNS SETOF text
+	AS 'MODULE_PATHNAME', 'chat_export_json'
+	LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION chat_internal.export_json(text, integer, integer, integer, integer) IS
+'For servers: the lines of export_messages or, if chat is NULL, of export_application, each with a line feed behind it, in pages of at most max_size bytes, but at least a line; and last, as a row of its own, the number of bytes of all pages in the client''s encoding. A cursor for it reads page by page by its one snapshot; WITH HOLD, it keeps the pages in a temporary file, and no snapshot. Errors: P0002 no such application or chat.';
+
 CREATE FUNCTION chat_internal.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome
 	AS 'MODULE_PATHNAME', 'chat_import_messages_by_id'
@@ -834,6 +840,20 @@ CREATE FUNCTION chat_internal.import_messages(token text, chat integer, numbers 
 	LANGUAGE C VOLATILE ROWS 100;
 COMMENT ON FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
 'As import_messages(integer, ...), by the application''s token. The role chat_api may not execute it, unless it is granted that: who may import may say who has written what, and when.';
+
+CREATE FUNCTION chat_internal.import_application(application integer, chats integer[], numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_application_by_id'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.import_application(integer, integer[], integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'As import_messages, of any chats of an application, whose numbers are chats. A chat that is not there is created. Further errors of an item, with field chat_number: 23502 chat blank, 22003 chat below 1, 23505 the chat was deleted, and its rows are still there. Errors: P0002 no such application, 22023 arrays of different length or shape.';
+
+CREATE FUNCTION chat_internal.import_application(token text, chats integer[], numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
+	RETURNS SETOF chat.outcome
+	AS 'MODULE_PATHNAME', 'chat_import_application_by_token'
+	LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION chat_internal.import_application(text, integer[], integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) IS
+'As import_application(integer, ...), by the application''s token. The role chat_api may not execute it, unless it is granted that, as import_messages.';
 
 CREATE FUNCTION chat_internal.update_message(application integer, chat integer, number integer, body text DEFAULT NULL, metadata jsonb DEFAULT NULL, if_revision integer DEFAULT NULL)
 	RETURNS chat.message
@@ -940,7 +960,10 @@ ALTER FUNCTION chat_internal.export_messages(text, integer, integer) SET SCHEMA 
 ALTER FUNCTION chat_internal.export_application(integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.export_application(text, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.export_json(text, integer, integer, integer, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.import_application(integer, integer[], integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
+ALTER FUNCTION chat_internal.import_application(text, integer[], integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(integer, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.update_message(text, integer, integer, text, jsonb, integer) SET SCHEMA chat;
 ALTER FUNCTION chat_internal.delete_message(integer, integer, integer, integer) SET SCHEMA chat;
@@ -1071,8 +1094,11 @@ REVOKE ALL ON FUNCTION
 	chat.export_messages(text, integer, integer),
 	chat.export_application(integer, integer, integer),
 	chat.export_application(text, integer, integer),
+	chat.export_json(text, integer, integer, integer, integer),
 	chat.import_messages(integer, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
 	chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
+	chat.import_application(integer, integer[], integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
+	chat.import_application(text, integer[], integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[]),
 	chat.list_changes(integer, integer, integer, integer, integer),
 	chat.list_changes(text, integer, integer, integer, integer),
 	chat.list_changes_json(text[], integer[], integer[], integer[], integer[], integer),
@@ -1098,6 +1124,7 @@ GRANT EXECUTE ON FUNCTION
 	chat.delete_message(text, integer, integer, integer),
 	chat.export_messages(text, integer, integer),
 	chat.export_application(text, integer, integer),
+	chat.export_json(text, integer, integer, integer, integer),
 	chat.update_message_json(text, integer, integer, text, jsonb, integer, text),
 	chat.delete_message_json(text, integer, integer, integer, text),
 	chat.create_application_json(text, text),

@@ -16,6 +16,7 @@
 #include "changes/change_tracking.h"
 #include "common/spi_plan.h"
 #include "core/arg_error.h"
+#include "core/chat.h"
 #include "core/entity_lookup.h"
 #include "core/message_check.h"
 #include "core/message_to_json.h"
@@ -254,6 +255,38 @@ create_by_statements(FunctionCallInfo fcinfo, Oid application_type, ChatInsert *
 	}
 	number_cache_function_end(previous);
 	table_owner_leave(caller);
+}
+
+/* Is there a chat of this number, deleted ones included? */
+static bool
+number_is_taken(int32 application, int32 number)
+{
+	static SavedPlan plan = SAVED_PLAN("SELECT FROM chat.chats WHERE application_id = $1 AND number = $2", INT4OID, INT4OID);
+	Datum		values[2] = {Int32GetDatum(application), Int32GetDatum(number)};
+
+	return spi_plan_read_fresh(&plan, values) > 0;
+}
+
+/*
+ * Create a chat of this number unless it is taken, also by one that was deleted; connected
+ * to SPI. Raises P0002 if there is no such application.
+ */
+void
+chat_create_missing(int32 application, int32 number)
+{
+	ChatInsert	chat = {.application = application, .number = number};
+	int			previous = number_cache_function_begin();
+
+	application_hold(application);
+	hold_counters(application);
+	if (!number_is_taken(application, number))
+	{
+		count_named(application, number);
+		insert_chat(&chat, true);
+		change_tracking_note(application, 0);
+		change_tracking_note(application, number);
+	}
+	number_cache_function_end(previous);
 }
 
 /* Create the chat that the arguments describe: an application, a number or null, and a key or null. */

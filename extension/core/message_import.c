@@ -23,7 +23,7 @@
 #include "core/array_args.h"
 #include "core/entity_lookup.h"
 #include "core/message_check.h"
-#include "core/message_insert.h"
+#include "core/message_import.h"
 #include "core/message_outcome.h"
 #include "core/number_cache.h"
 #include "core/parent_counter.h"
@@ -32,13 +32,10 @@
 PG_FUNCTION_INFO_V1(chat_import_messages_by_id);
 PG_FUNCTION_INFO_V1(chat_import_messages_by_token);
 
-/* The columns of a message, and its key, as arguments from the third on. */
 #define COLUMN_KEY MESSAGE_COLUMNS_COUNT
-#define COLUMNS (MESSAGE_COLUMNS_COUNT + 1)
+#define COLUMNS IMPORTED_COLUMNS
 #define FIRST_ARGUMENT 2
-#define ARRAY_TYPES \
-	INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, \
-	INT4ARRAYOID, TEXTARRAYOID
+#define ARRAY_TYPES IMPORTED_ARRAY_TYPES
 #define COLUMNS_OF(alias) MESSAGE_COLUMNS(alias) ", " alias ".key"
 
 static const struct
@@ -59,25 +56,6 @@ static const struct
 	{"revisions", INT4OID, sizeof(int32), true, TYPALIGN_INT},
 	{"keys", TEXTOID, -1, false, TYPALIGN_INT}
 };
-
-/* A message to be imported. */
-typedef struct ImportedMessage
-{
-	Datum		values[COLUMNS];
-	bool		nulls[COLUMNS];
-	bool		accepted;		/* it is to be inserted */
-	bool		free_revision;	/* no message of the chat has its revision */
-	MessageInsert outcome;
-} ImportedMessage;
-
-/* An import into a chat. */
-typedef struct Import
-{
-	ChatKey		chat;
-	ImportedMessage *messages;
-	int			count;
-	int			accepted;
-} Import;
 
 static ArgError
 invalid_time(const char *field)
@@ -138,10 +116,15 @@ check(ImportedMessage *message)
 	return problem;
 }
 
-/* The messages that the arrays describe, in the memory of the caller. */
-static void
-take_messages(FunctionCallInfo fcinfo, Import *import)
+/*
+ * The messages that the arrays describe, which are arguments from the third on. Those that
+ * are invalid have a problem. In the memory of the caller; sets count.
+ */
+ImportedMessage *
+message_import_take(FunctionCallInfo fcinfo, int *count)
 {
+	ImportedMessage *messages = NULL;
+
 	for (int c = 0; c < COLUMNS; c++)
 	{
 		int			n = FIRST_ARGUMENT + c;
@@ -149,22 +132,22 @@ take_messages(FunctionCallInfo fcinfo, Import *import)
 		ArrayArg	array = {0};
 
 		if (!optional || !PG_ARGISNULL(n))
-			array = array_arg_of_items(fcinfo, n, columns[c].type, columns[c].name, c == 0 ? -1 : import->count, "numbers");
+			array = array_arg_of_items(fcinfo, n, columns[c].type, columns[c].name, c == 0 ? -1 : *count, "numbers");
 		if (c == 0)
 		{
-			import->count = array.count;
-			import->messages = palloc0((array.count + 1) * sizeof(ImportedMessage));
+			*count = array.count;
+			messages = palloc0((array.count + 1) * sizeof(ImportedMessage));
 		}
-		for (int i = 0; i < import->count; i++)
+		for (int i = 0; i < *count; i++)
 		{
-			import->messages[i].nulls[c] = array.count == 0 || array.nulls[i];
-			if (!import->messages[i].nulls[c])
-				import->messages[i].values[c] = array.values[i];
+			messages[i].nulls[c] = array.count == 0 || array.nulls[i];
+			if (!messages[i].nulls[c])
+				messages[i].values[c] = array.values[i];
 		}
 	}
-	for (int i = 0; i < import->count; i++)
+	for (int i = 0; i < *count; i++)
 	{
-		ImportedMessage *message = &import->messages[i];
+		ImportedMessage *message = &messages[i];
 
 		message->outcome.problem = check(message);
 		message->accepted = message->outcome.problem.sqlstate == 0;
@@ -173,6 +156,7 @@ take_messages(FunctionCallInfo fcinfo, Import *import)
 		if (!message->nulls[MESSAGE_CREATED_AT])
 			message->outcome.created_at = DatumGetTimestampTz(message->values[MESSAGE_CREATED_AT]);
 	}
+	return messages;
 }
 
 /* The accepted messages as parameters: the chat's key, and an array of each column. Sets *items to what they are. */
@@ -203,8 +187,9 @@ accepted_to_arrays(const Import *import, Datum *parameters, ImportedMessage ***i
 	}
 }
 
-static void
-refuse(ImportedMessage *message, ArgError problem)
+/* A message is not to be imported, for this reason. */
+void
+message_import_refuse(ImportedMessage *message, ArgError problem)
 {
 	message->outcome.problem = problem;
 	message->accepted = false;
@@ -258,10 +243,10 @@ compare(Import *import)
 			message->outcome.revision = spi_result_int32(row, REVISION);
 		}
 		else if (spi_result_bool(row, NUMBER_TAKEN))
-			refuse(message, arg_error_taken("message", "number",
-											psprintf("Chat %d has another message number %d.", import->chat.chat, message->outcome.number), NULL));
+			message_import_refuse(message, arg_error_taken("message", "number",
+														   psprintf("Chat %d has another message number %d.", import->chat.chat, message->outcome.number), NULL));
 		else if (spi_result_bool(row, KEY_TAKEN))
-			refuse(message, arg_error_taken("message", "key", psprintf("Chat %d has a message with this key.", import->chat.chat), NULL));
+			message_import_refuse(message, arg_error_taken("message", "key", psprintf("Chat %d has a message with this key.", import->chat.chat), NULL));
 	}
 }
 
@@ -299,7 +284,7 @@ number_accepted(Import *import, const CounterValues *held)
 		{
 			if (change.revision == PG_INT32_MAX)
 			{
-				refuse(message, arg_error_revisions_exhausted("message"));
+				message_import_refuse(message, arg_error_revisions_exhausted("message"));
 				continue;
 			}
 			message->values[MESSAGE_REVISION] = Int32GetDatum(++change.revision);
@@ -330,9 +315,9 @@ insert_accepted(const Import *import)
 	spi_plan_write(&plan, parameters, NULL);
 }
 
-/* Import the messages. Raises P0002 if there is no such chat. */
-static void
-import_all(Import *import)
+/* Import the messages into their chat, and set their outcomes. Returns false if there is no such chat. */
+bool
+message_import(Import *import)
 {
 	int			previous = number_cache_function_begin();
 	CounterValues held = {0};
@@ -341,8 +326,8 @@ import_all(Import *import)
 
 	if (parent_counter_hold(TABLE_CHATS, import->chat, true, &held) == ROW_MISSING)
 	{
-		chat_require(import->chat.application, import->chat.chat);
-		arg_error_raise(chat_not_found(import->chat.application, import->chat.chat));
+		number_cache_function_end(previous);
+		return false;
 	}
 	compare(import);
 	change = number_accepted(import, &held);
@@ -354,6 +339,7 @@ import_all(Import *import)
 		search_queue_flush();
 	}
 	number_cache_function_end(previous);
+	return true;
 }
 
 static Datum
@@ -362,8 +348,12 @@ import_messages(FunctionCallInfo fcinfo, SqlFunction *function, int32 applicatio
 	Import		import = {.chat = {application, chat_argument(fcinfo)}};
 	RowStore	store = sql_function_result_store(fcinfo, &function->signature);
 
-	take_messages(fcinfo, &import);
-	import_all(&import);
+	import.messages = message_import_take(fcinfo, &import.count);
+	if (!message_import(&import))
+	{
+		chat_require(application, import.chat.chat);
+		arg_error_raise(chat_not_found(application, import.chat.chat));
+	}
 	for (int i = 0; i < import.count; i++)
 		message_outcome_store(store, i + 1, &import.messages[i].outcome);
 	return (Datum) 0;

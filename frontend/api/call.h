@@ -44,6 +44,9 @@ typedef struct Call
 	char		key[KEY_LENGTH_MAX + 1];	/* that it is executed once by; see request_header.h */
 	struct MessageItems *items; /* that it creates; NULL: not many */
 	struct Import *import;		/* that it makes; NULL: none */
+	struct Export *export;		/* that it has opened; NULL: none */
+	long long	export_size;
+	void		(*export_failed) (Query *query, const Failure *failure);	/* as the query's was */
 	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */

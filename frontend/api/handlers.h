@@ -43,8 +43,17 @@ extern void messages_create_any(Request *request);
 /* GET .../chats/{number}/messages/search: the messages of a chat that contain a text. */
 extern void messages_search(Request *request);
 
-/* POST .../import: takes messages from elsewhere as they are. */
+/* POST .../chats/{chat}/import: takes messages from elsewhere as they are. */
 extern void messages_import(Request *request);
+
+/* POST /applications/{token}/import: takes messages of many chats. */
+extern void application_import(Request *request);
+
+/* GET .../chats/{chat}/export: all messages of a chat. */
+extern void chat_export(Request *request);
+
+/* GET /applications/{token}/export: all messages of an application. */
+extern void application_export(Request *request);
 
 /* GET .../messages/changes: what came after a position of a chat. */
 extern void changes_list(Request *request);

@@ -31,7 +31,8 @@ readiness_show(Request *request)
 {
 	bool		ready = database_tried();
 
-	for (Pool pool = 0; pool < POOL_COUNT; pool++)
+	/* All but the pool of exports, which is empty until there are some. */
+	for (Pool pool = 0; pool < POOL_EXPORT; pool++)
 		ready = ready && database_ready(pool);
 	if (!ready)
 	{

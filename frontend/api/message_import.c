@@ -1,6 +1,6 @@
 /*
  * message_import.c
- *		Handler that takes messages from elsewhere as they are: what a list shows, a chat takes.
+ *		Handlers that take messages from elsewhere as they are: what an export has.
  *
  * The items are the parts of one query. Those that are invalid are refused, and cost the others
  * nothing. What is there already as it is counts as replayed, so a request may be repeated.
@@ -107,12 +107,12 @@ answer(Request *request, const Rows *rows)
 	respond_outcome(request);
 }
 
-/* Responds where no item was sent, once the chat is known to exist: a missing one comes first. */
+/* Responds where no item was sent, once the chat or the application is known to exist: a missing one comes first. */
 static void
 answer_none(Request *request, const Rows *rows)
 {
 	if (rows->count == 0)
-		chat_not_found(request);
+		call_of(request)->missing(request);
 	else
 		respond_outcome(request);
 }
@@ -148,16 +148,23 @@ add_text(Query *part, Fields *fields, Json *faults, const char *name,
 	query_add_text(part, text, length);
 }
 
-/* Reads an item as the next part; returns false if it is invalid, with what is wrong as faults. */
+/* Adds the number of a field that has to be given as the next value of a part. */
+static void
+add_required_number(Query *part, Fields *fields, Json *faults, const char *name)
+{
+	if (!field_is_given(fields, name) || field_is_null(fields, name))
+		fault_add(faults, name, "can't be blank");
+	query_add_number(part, field_number(fields, faults, name));
+}
+
+/* Reads an item as the next part, across chats with its chat; returns false if it is invalid, with what is wrong as faults. */
 static bool
-read_part(Query *part, Fields *fields, Json *faults)
+read_part(Query *part, bool across, Fields *fields, Json *faults)
 {
 	bool		deleted = field_is_given(fields, "deleted_at") && !field_is_null(fields, "deleted_at");
 
-	*part = (Query) {.statement = IMPORT_MESSAGES};
-	if (!field_is_given(fields, "number") || field_is_null(fields, "number"))
-		fault_add(faults, "number", "can't be blank");
-	query_add_number(part, field_number(fields, faults, "number"));
+	*part = (Query) {0};
+	add_required_number(part, fields, faults, "number");
 	/* What is left of a deleted message has an empty body. */
 	if (deleted && field_is_empty(fields, "body"))
 		query_add_text(part, "", 0);
@@ -172,20 +179,18 @@ read_part(Query *part, Fields *fields, Json *faults)
 	add_text(part, fields, faults, "deleted_at", field_time);
 	query_add_number(part, field_number(fields, faults, "revision"));
 	add_text(part, fields, faults, "key", field_optional_text);
+	if (across)
+		add_required_number(part, fields, faults, "chat_number");
 	return !fault_any(faults);
 }
 
-void
-messages_import(Request *request)
+/* Imports into a chat or, with chat 0, into any chats of the application; if none is sent, looks for what is to be there. */
+static void
+import_items(Request *request, int chat, StatementId statement, StatementId lookup, void (*missing) (Request *request))
 {
 	Import	   *import;
 	QueryQueue	valid = {0};
 
-	if (path_chat(request) == 0)
-	{
-		chat_not_found(request);
-		return;
-	}
 	if (!request->items.given)
 	{
 		respond_error(request, MHD_HTTP_BAD_REQUEST, "'data' in the JSON body must be an array.");
@@ -199,7 +204,7 @@ messages_import(Request *request)
 		Query	   *part = &import->parts[import->sent];
 		Json		faults = {0};
 
-		if (!read_part(part, &request->items.list[i], &faults))
+		if (!read_part(part, chat == 0, &request->items.list[i], &faults))
 		{
 			refuse(import, i + 1, &faults);
 			continue;
@@ -207,14 +212,30 @@ messages_import(Request *request)
 		query_push(&valid, part);
 		import->places[import->sent++] = i + 1;
 	}
-	call_begin(request, import->sent > 0 ? IMPORT_MESSAGES : GET_CHAT, import->sent > 0 ? answer : answer_none, chat_not_found);
+	call_begin(request, import->sent > 0 ? statement : lookup, import->sent > 0 ? answer : answer_none, missing);
 	call_of(request)->unstorable = import_unstorable;
 	call_of(request)->query.parts = valid;
 	call_of(request)->query.repeatable = true;
 	call_add_token(request);
-	call_add_number(request, path_chat(request));
+	if (chat)
+		call_add_number(request, chat);
 	if (import->sent > 0)
 		call_write(request);
 	else
 		call_read(request);
+}
+
+void
+messages_import(Request *request)
+{
+	if (path_chat(request) == 0)
+		chat_not_found(request);
+	else
+		import_items(request, path_chat(request), IMPORT_MESSAGES, GET_CHAT, chat_not_found);
+}
+
+void
+application_import(Request *request)
+{
+	import_items(request, 0, IMPORT_APPLICATION, GET_APPLICATION, application_missing);
 }

@@ -21,6 +21,9 @@ static const char *const message_fields[] = {"body", "number", "sender", "metada
 static const char *const imported_fields[] = {
 	"number", "body", "created_at", "sender", "metadata", "edited_at", "deleted_at", "revision", "key", NULL
 };
+static const char *const any_imported_fields[] = {
+	"chat_number", "number", "body", "created_at", "sender", "metadata", "edited_at", "deleted_at", "revision", "key", NULL
+};
 static const char *const changed_fields[] = {"body", "metadata", NULL};
 static const char *const any_message_fields[] = {"chat_number", "body", "number", "sender", "metadata", "key", "move_cursor", NULL};
 static const char *const cursor_fields[] = {"number", "back", NULL};
@@ -35,6 +38,8 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/messages", .post = messages_create_any, .fields = any_message_fields,
 	.takes_items = true},
 	{.pattern = "/applications/{token}/messages/search", .get = messages_search_all},
+	{.pattern = "/applications/{token}/export", .get = application_export},
+	{.pattern = "/applications/{token}/import", .post = application_import, .fields = any_imported_fields, .takes_items = true},
 	{.pattern = "/applications/{token}/stream", .get = application_stream, .events = true},
 	{.pattern = "/applications/{token}/cursors/{reader}", .get = unread_list},
 	{.pattern = "/applications/{token}/chats", .get = chats_list, .post = chat_create, .fields = chat_fields},
@@ -42,6 +47,7 @@ static const Route routes[] = {
 	{.pattern = "/applications/{token}/chats/{chat}/cursors", .get = cursors_list},
 	{.pattern = "/applications/{token}/chats/{chat}/cursors/{reader}", .get = cursor_show, .put = cursor_set,
 	.fields = cursor_fields},
+	{.pattern = "/applications/{token}/chats/{chat}/export", .get = chat_export},
 	{.pattern = "/applications/{token}/chats/{chat}/import", .post = messages_import, .fields = imported_fields,
 	.takes_items = true},
 	{.pattern = "/applications/{token}/chats/{chat}/messages", .get = messages_list, .post = message_create,

@@ -23,10 +23,12 @@ Settings	settings = {
 	.writers = 2,
 	.readers = 2,
 	.searchers = 2,
+	.exports = 4,
 	.idle_timeout = 60,
 	.request_timeout = 15,
 	.write_timeout = 30,
 	.statement_timeout = 10,
+	.export_timeout = 600,
 };
 
 /* A setting is a string, or an integer from min to max (a switch: 0 or 1). */
@@ -53,6 +55,7 @@ static const Setting table[] = {
 	{"writers", "CHATD_WRITERS", "N", "database connections for writes, per loop", NULL, &settings.writers, 1, 16, false},
 	{"readers", "CHATD_READERS", "N", "database connections for reads, per loop", NULL, &settings.readers, 1, 16, false},
 	{"searchers", "CHATD_SEARCHERS", "N", "database connections for searches, per loop", NULL, &settings.searchers, 1, 16, false},
+	{"exports", "CHATD_EXPORTS", "N", "exports at a time, each with a database connection, per loop", NULL, &settings.exports, 1, 16, false},
 	{"max-connections", "CHATD_MAX_CONNECTIONS", "N", "connections of clients, per loop", NULL, &settings.max_connections, 1, 100000, false},
 	{"max-streams", "CHATD_MAX_STREAMS", "N", "streams of clients, per loop", NULL, &settings.max_streams, 1, 100000, false},
 	{"max-queue", "CHATD_MAX_QUEUE", "N", "requests that may wait for the database, per loop", NULL, &settings.max_queue, 1, 1000000, false},
@@ -61,6 +64,7 @@ static const Setting table[] = {
 	{"request-timeout", "CHATD_REQUEST_TIMEOUT", "SECONDS", "for receiving a request whole, and for waiting in the queue", NULL, &settings.request_timeout, 1, 3600, false},
 	{"write-timeout", "CHATD_WRITE_TIMEOUT", "SECONDS", "without a client taking any of its answer", NULL, &settings.write_timeout, 1, 3600, false},
 	{"statement-timeout", "CHATD_STATEMENT_TIMEOUT", "SECONDS", "for the database to answer", NULL, &settings.statement_timeout, 1, 3600, false},
+	{"export-timeout", "CHATD_EXPORT_TIMEOUT", "SECONDS", "for the database to collect what is exported", NULL, &settings.export_timeout, 1, 86400, false},
 	{"access-log", "CHATD_ACCESS_LOG", NULL, "log each request", NULL, &settings.access_log, 0, 1, true},
 	{"access-log-json", "CHATD_ACCESS_LOG_JSON", NULL, "log each request as a line of JSON", NULL, &settings.access_log_json, 0, 1, true},
 	{"require-keys", "CHATD_REQUIRE_KEYS", NULL, "refuse requests without a key or a token that an application signed", NULL, &settings.require_keys, 0, 1, false},

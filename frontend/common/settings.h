@@ -25,10 +25,12 @@ typedef struct Settings
 	int			writers;		/* database connections, for each loop */
 	int			readers;
 	int			searchers;
+	int			exports;		/* at a time, each with a database connection, for each loop */
 	int			idle_timeout;	/* this and the other timeouts: seconds */
 	int			request_timeout;
 	int			write_timeout;
 	int			statement_timeout;
+	int			export_timeout;
 	int			access_log;
 	int			access_log_json;
 	int			require_keys;

@@ -8,7 +8,8 @@
 #include "metrics/figures.h"
 #include "db/parameters.h"
 
-#define VALUES_BEFORE 2			/* the token and the chat, before the arrays of what is imported */
+#define VALUES_BEFORE 2			/* the token and perhaps the chat, before the arrays of what is
+								 * imported */
 
 /* The arrays of the call that is being sent. */
 static Array arrays[QUERY_VALUES];
@@ -76,17 +77,21 @@ imported_send(Session *session, Query *query)
 	static const ArrayType types[IMPORTED_VALUES] = {
 		[IMPORTED_NUMBER] = ARRAY_OF_INTEGERS, [IMPORTED_BODY] = ARRAY_OF_TEXTS, [IMPORTED_CREATED_AT] = ARRAY_OF_TEXTS,
 		[IMPORTED_SENDER] = ARRAY_OF_TEXTS, [IMPORTED_METADATA] = ARRAY_OF_JSONS, [IMPORTED_EDITED_AT] = ARRAY_OF_TEXTS,
-		[IMPORTED_DELETED_AT] = ARRAY_OF_TEXTS, [IMPORTED_REVISION] = ARRAY_OF_INTEGERS, [IMPORTED_KEY] = ARRAY_OF_TEXTS
+		[IMPORTED_DELETED_AT] = ARRAY_OF_TEXTS, [IMPORTED_REVISION] = ARRAY_OF_INTEGERS, [IMPORTED_KEY] = ARRAY_OF_TEXTS,
+		[IMPORTED_CHAT] = ARRAY_OF_INTEGERS
 	};
+	bool		of_chat = query->statement == IMPORT_MESSAGES;
+	int			before = of_chat ? VALUES_BEFORE : VALUES_BEFORE - 1;
+	int			count = of_chat ? IMPORTED_CHAT : IMPORTED_VALUES;
 	char		chat[sizeof("2147483647")];
 	const char *values[VALUES_BEFORE + IMPORTED_VALUES] = {query->values[MESSAGE_TOKEN].text, chat};
 	int			lengths[VALUES_BEFORE + IMPORTED_VALUES] = {0};
 	int			formats[VALUES_BEFORE + IMPORTED_VALUES] = {0};
 	char		label[LABEL_SIZE];
-	Parameters	parameters = {VALUES_BEFORE + IMPORTED_VALUES, values, lengths, formats, 0, queries_label(query->parts.first, label)};
+	Parameters	parameters = {before + count, values, lengths, formats, 0, queries_label(query->parts.first, label)};
 
 	snprintf(chat, sizeof(chat), "%d", query->values[MESSAGE_CHAT].number);
-	if (!fill(&query->parts, types, IMPORTED_VALUES, values + VALUES_BEFORE, lengths + VALUES_BEFORE, formats + VALUES_BEFORE))
+	if (!fill(&query->parts, types, count, values + before, lengths + before, formats + before))
 		return false;
 	session_send(session, &query->operation, query->statement, &parameters);
 	return true;

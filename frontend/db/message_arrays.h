@@ -27,8 +27,9 @@ enum
 };
 
 /*
- * Parameters of IMPORT_MESSAGES behind the token and the chat, which are arrays of them. The
- * query has the first two, and its parts these. Times are as REST shows them.
+ * Parameters of IMPORT_MESSAGES behind the token and the chat, and of IMPORT_APPLICATION behind
+ * the token, which are arrays of them. The query has the first ones, and its parts these. Times
+ * are as REST shows them.
  */
 enum
 {
@@ -41,6 +42,7 @@ enum
 	IMPORTED_DELETED_AT,
 	IMPORTED_REVISION,
 	IMPORTED_KEY,
+	IMPORTED_CHAT,				/* of IMPORT_APPLICATION alone */
 	IMPORTED_VALUES
 };
 
@@ -50,7 +52,7 @@ enum
  */
 extern bool messages_send(Session *session, StatementId statement, const QueryQueue *messages, Operation *operation);
 
-/* Sends IMPORT_MESSAGES, whose messages are the query's parts. Returns false if out of memory. */
+/* Sends IMPORT_MESSAGES or IMPORT_APPLICATION, whose messages are the query's parts. Returns false if out of memory. */
 extern bool imported_send(Session *session, Query *query);
 
 #endif

@@ -25,6 +25,8 @@
 
 #define TEXT_OID 25				/* of the type text */
 #define WRITE_LOCK_TIMEOUT "200ms"	/* other writes wait for the session meanwhile */
+#define EXPORT_CHECK "1s"		/* how soon a backend notices that its client has given up what
+								 * takes long */
 
 const char *const preparation_pooled =
 "a pooler in transaction mode is in front of the database: it has to be in session mode";
@@ -33,6 +35,7 @@ const char *const preparation_pooled =
 static const char set_all[] =
 "SELECT FROM (SELECT pg_catalog.set_config(s.name, w.value, false)"
 " FROM (VALUES ('chatd.session', 'here'),"
+" ('client_connection_check_interval', $3::text),"
 " ('client_min_messages', 'warning'),"
 " ('default_transaction_isolation', 'read committed'),"
 " ('exit_on_error', 'off'),"
@@ -62,10 +65,10 @@ send_prepare(PGconn *connection, const Statement *statement)
 }
 
 bool
-preparation_send(PGconn *connection, bool writes)
+preparation_send(PGconn *connection, Pool pool)
 {
 	char		timeout[16];
-	const char *values[2] = {timeout, writes ? WRITE_LOCK_TIMEOUT : timeout};
+	const char *values[3] = {timeout, pool == POOL_WRITE ? WRITE_LOCK_TIMEOUT : timeout, pool == POOL_EXPORT ? EXPORT_CHECK : NULL};
 
 	snprintf(timeout, sizeof(timeout), "%ds", settings.statement_timeout);
 	if (PQsetnonblocking(connection, 1) != 0 || !PQenterPipelineMode(connection))
@@ -80,13 +83,13 @@ preparation_send(PGconn *connection, bool writes)
 						   " pg_catalog.current_setting('chatd.session', true) OPERATOR(pg_catalog.=) 'here',"
 						   " pg_catalog.pg_backend_pid()",
 						   0, NULL, NULL, NULL, NULL, 0) ||
-		!PQsendQueryParams(connection, set_all, 2, NULL, values, NULL, NULL, 0))
+		!PQsendQueryParams(connection, set_all, 3, NULL, values, NULL, NULL, 0))
 		return false;
 	/* Fails if the extension's library does not fit the schema; else it finds nothing. */
 	if (!PQsendQueryParams(connection, "SELECT FROM chat.get_application(''::text)", 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
-		if (!send_prepare(connection, &statements[i]))
+		if (statement_is_of_exports(i) == (pool == POOL_EXPORT) && !send_prepare(connection, &statements[i]))
 			return false;
 	return PQpipelineSync(connection) == 1;
 }

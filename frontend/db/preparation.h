@@ -8,11 +8,14 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
+#include "db/pool.h"
+
 /*
  * Puts a connection into pipeline mode, and sends its settings and the statements
- * to be prepared, up to a synchronization point. Returns false on failure.
+ * to be prepared, for a session of a pool, up to a synchronization point. Returns false on
+ * failure.
  */
-extern bool preparation_send(PGconn *connection, bool writes);
+extern bool preparation_send(PGconn *connection, Pool pool);
 
 /* A result of preparation_check(): sessions share backends, so that no session can be used. */
 extern const char *const preparation_pooled;

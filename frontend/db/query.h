@@ -26,7 +26,7 @@
 #define NOT_ALLOWED "42501"		/* chatd's role lacks the privilege */
 #define UNSTORABLE "22P05"		/* a character that the database's encoding lacks */
 
-#define QUERY_VALUES 9			/* the most parameters of a statement */
+#define QUERY_VALUES 10			/* the most parameters of a statement */
 #define LABEL_SIZE 512
 
 /* A parameter: a text, a number, or the array of two numbers. */
@@ -67,7 +67,7 @@ struct Query
 	Pool		pool;			/* of a read; POOL_WRITE: of a write */
 	int			count;
 	QueryValue	values[QUERY_VALUES];
-	QueryQueue	parts;			/* of CREATE_ALL_MESSAGES and IMPORT_MESSAGES: the messages */
+	QueryQueue	parts;			/* of CREATE_ALL_MESSAGES and the imports: the messages */
 	int			max_rows;		/* of a read's result */
 	bool		repeatable;		/* of a write: executed twice it has the same effect as once */
 	bool		repeated;		/* it may have been executed already */

@@ -8,9 +8,9 @@
  * same time. Connecting takes place in a thread (connector.c), which ends by itself
  * even if it takes minutes; the other states are ended at their deadlines.
  *
- * Statements are pipelined. A write has a synchronization point of its own, and
- * so is a transaction of its own; it is done when that point is reached, which is
- * after the commit. The reads that are sent in one iteration of the loop share a
+ * Statements are pipelined. A write, or a step of an export, has a synchronization point
+ * of its own, and so is a transaction of its own; it is done when that point is reached,
+ * which is after the commit. The reads that are sent in one iteration of the loop share a
  * point, which saves most of the system calls on both sides; each is done with
  * its result. If one of them fails, the server skips the rest up to the point;
  * reads.c then sends those again, each by itself.
@@ -50,16 +50,18 @@ enter(Session *session, SessionState state)
 	session->state = state;
 }
 
-/*
- * Closes the connection, ends the operations in flight, and schedules the next
- * attempt to connect. The reason is as for database_set_reason().
- */
+/* Is each statement a transaction of its own, which is done with its commit? */
+static bool
+commits(const Session *session)
+{
+	return session->pool == POOL_WRITE || session->pool == POOL_EXPORT;
+}
+
+/* Closes the connection, and ends the operations in flight. */
 static void
-session_down(Session *session, const char *what, const char *detail)
+session_end(Session *session)
 {
 	Operation  *operation = session->first;
-
-	database_set_reason(what, detail);
 
 	loop_unwatch(&session->watcher);
 	PQfinish(session->connection);
@@ -71,9 +73,6 @@ session_down(Session *session, const char *what, const char *detail)
 	session->unsynced = session->broken = session->stale = false;
 	session->first = session->last = NULL;
 	session->in_flight = session->large = 0;
-	loop_arm(&session->retry, loop_now() + session->pause / 2 + random() % session->pause);
-	session->pause = session->pause * 2 > PAUSE_LAST ? PAUSE_LAST : session->pause * 2;
-
 	while (operation)
 	{
 		Operation  *next = operation->next;
@@ -81,6 +80,16 @@ session_down(Session *session, const char *what, const char *detail)
 		operation->done(operation, NULL);
 		operation = next;
 	}
+}
+
+/* The same, and schedules the next attempt to connect. The reason is as for database_set_reason(). */
+static void
+session_down(Session *session, const char *what, const char *detail)
+{
+	database_set_reason(what, detail);
+	loop_arm(&session->retry, loop_now() + session->pause / 2 + random() % session->pause);
+	session->pause = session->pause * 2 > PAUSE_LAST ? PAUSE_LAST : session->pause * 2;
+	session_end(session);
 }
 
 static void
@@ -117,7 +126,8 @@ session_take_preparation(Session *session, PGresult *result)
 		session->generation = generation;
 		session->tried = true;
 		session->pause = PAUSE_FIRST;
-		log_event("database: connected");
+		if (session->pool != POOL_EXPORT)
+			log_event("database: connected");
 	}
 	PQclear(result);
 	return true;
@@ -157,7 +167,7 @@ session_take_results(Session *session)
 		{
 			if (PQstatus(session->connection) == CONNECTION_BAD)
 				return;
-			if (session->result && session->pool != POOL_WRITE)
+			if (session->result && !commits(session))
 				session_finish_first(session);
 			continue;
 		}
@@ -169,7 +179,7 @@ session_take_results(Session *session)
 		else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 		{
 			PQclear(result);
-			if (session->pool == POOL_WRITE)
+			if (commits(session))
 				session_finish_first(session);
 		}
 		else
@@ -214,7 +224,7 @@ on_connected(void *owner, PGconn *connection)
 	loop_watch(&session->watcher, PQsocket(connection), EPOLLIN);
 	enter(session, PREPARING);
 	session->since = loop_now();
-	if (!preparation_send(connection, session->pool == POOL_WRITE))
+	if (!preparation_send(connection, session->pool))
 		session->broken = true;
 }
 
@@ -236,9 +246,11 @@ session_open(Session *session, Pool pool)
 	session->pool = pool;
 	figures->sessions[pool][session->state]++;
 	session->pause = PAUSE_FIRST;
+	session->tried = false;
 	session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
 	session->connector = (Connector) {.done = on_connected, .owner = session};
-	session->retry = (Timer) {.fire = session_start, .owner = session};
+	session->retry.fire = session_start;
+	session->retry.owner = session;
 	session_start(session);
 }
 
@@ -286,7 +298,7 @@ void
 session_send(Session *session, Operation *operation, StatementId statement,
 			 const Parameters *parameters)
 {
-	bool		alone = operation->alone || session->pool == POOL_WRITE;
+	bool		alone = operation->alone || commits(session);
 
 	operation->next = NULL;
 	operation->started_at = loop_now();
@@ -328,7 +340,8 @@ session_flush(Session *session)
 void
 session_tick(Session *session)
 {
-	uint64_t	limit = (uint64_t) settings.statement_timeout * 1000 + ANSWER_GRACE;
+	int			seconds = session->pool == POOL_EXPORT ? settings.export_timeout : settings.statement_timeout;
+	uint64_t	limit = (uint64_t) seconds * 1000 + ANSWER_GRACE;
 	bool		late = loop_now() - session->since > CONNECT_TIMEOUT;
 
 	if (session->state == CONNECTING && late && !session->overdue)
@@ -375,8 +388,9 @@ session_probe(Session *session)
 void
 session_close(Session *session)
 {
-	/* One that is connecting has nothing in flight, and its thread ends with the process. */
+	/* One that is connecting has nothing in flight, and its thread cannot be ended. */
 	if (session->state >= PREPARING)
-		session_down(session, "closed", NULL);
+		session_end(session);
 	loop_arm(&session->retry, 0);
+	figures->sessions[session->pool][session->state]--;
 }

@@ -16,16 +16,8 @@
 
 #include "common/loop.h"
 #include "db/connector.h"
+#include "db/pool.h"
 #include "db/statements.h"
-
-typedef enum Pool
-{
-	POOL_WRITE,
-	POOL_READ,
-	POOL_SEARCH,
-	POOL_LISTEN,				/* waits for changes */
-	POOL_COUNT
-} Pool;
 
 typedef struct Session Session;
 
@@ -33,8 +25,8 @@ typedef struct Session Session;
  * done is called once for each operation that was sent, with its result, which is
  * valid during the call, or with NULL if the connection was lost: then the outcome is
  * not known. The status is PGRES_PIPELINE_ABORTED if the operation was not executed
- * because an earlier one failed; that happens neither in POOL_WRITE nor to an operation
- * that was sent with alone set.
+ * because an earlier one failed; that happens neither in POOL_WRITE, POOL_EXPORT nor to an
+ * operation that was sent with alone set.
  */
 typedef struct Operation
 {
@@ -65,7 +57,7 @@ typedef enum SessionState
 	READY
 } SessionState;
 
-/* Zeroed before session_open(). All of it is kept by session.c. */
+/* Zeroed before the first session_open(). All of it is kept by session.c. */
 struct Session
 {
 	SessionState state;
@@ -90,7 +82,7 @@ struct Session
 	int			backend;		/* process ID of the one in which it was prepared */
 };
 
-/* Begins to connect, for the statements of a pool. */
+/* Begins to connect, for the statements of a pool; again after session_close(), once it is down. */
 extern void session_open(Session *session, Pool pool);
 
 /* Can statements be sent to it? */

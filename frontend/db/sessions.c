@@ -1,6 +1,6 @@
 /*
  * sessions.c
- *		All sessions of a loop, by their pools.
+ *		The sessions of a loop that are there all the time, by their pools.
  */
 #include <stdlib.h>
 
@@ -14,22 +14,22 @@ static int	session_count;
 int
 sessions_wanted(void)
 {
-	return settings.writers + settings.readers + settings.searchers + 1;
+	return settings.writers + settings.readers + settings.searchers + 1 + settings.exports;
 }
 
 void
 sessions_open(void)
 {
-	const int	sizes[POOL_COUNT] = {settings.writers, settings.readers, settings.searchers, 1};
+	const int	sizes[POOL_EXPORT] = {settings.writers, settings.readers, settings.searchers, 1};
 
-	session_count = sessions_wanted();
+	session_count = sessions_wanted() - settings.exports;
 	sessions = calloc(session_count, sizeof(Session));
 	if (sessions == NULL)
 	{
 		log_event("out of memory");
 		exit(1);
 	}
-	for (int pool = 0, i = 0; pool < POOL_COUNT; pool++)
+	for (int pool = 0, i = 0; pool < POOL_EXPORT; pool++)
 		for (int n = 0; n < sizes[pool]; n++, i++)
 			session_open(&sessions[i], pool);
 }

@@ -1,16 +1,16 @@
 /*
  * sessions.h
- *		All sessions of a loop, by their pools.
+ *		The sessions of a loop that are there all the time, by their pools.
  */
 #ifndef CHATD_SESSIONS_H
 #define CHATD_SESSIONS_H
 
 #include "db/session.h"
 
-/* How many sessions there are, as the settings say. */
+/* How many sessions there can be, as the settings say, those of exports included. */
 extern int	sessions_wanted(void);
 
-/* Begins to connect the sessions of all pools, as many as the settings say. */
+/* Begins to connect the sessions of all pools but that of exports, as many as the settings say. */
 extern void sessions_open(void);
 
 /* Ends all sessions; operations in flight are done with NULL. */

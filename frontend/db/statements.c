@@ -1,6 +1,6 @@
 /*
  * statements.c
- *		The statements that chatd sends, prepared in every session.
+ *		The statements that chatd sends, prepared in every session that may need them.
  *
  * The casts select the variants of the extension's functions that take a token.
  * Text that is copied into responses is returned as JSON, messages as a whole.
@@ -44,6 +44,10 @@ const Statement statements[STATEMENT_COUNT] = {
 		"SELECT number, sqlstate, field, message, NULL, NULL, revision, replayed"
 		" FROM chat.import_messages($1::text, $2::integer, $3::integer[], $4::text[], $5::text[]::timestamptz[], $6::text[],"
 	" $7::jsonb[], $8::text[]::timestamptz[], $9::text[]::timestamptz[], $10::integer[], $11::text[])"},
+	[IMPORT_APPLICATION] = {"import_application",
+		"SELECT number, sqlstate, field, message, NULL, NULL, revision, replayed"
+		" FROM chat.import_application($1::text, $11::integer[], $2::integer[], $3::text[], $4::text[]::timestamptz[], $5::text[],"
+	" $6::jsonb[], $7::text[]::timestamptz[], $8::text[]::timestamptz[], $9::integer[], $10::text[])"},
 	[UPDATE_MESSAGE] = {"update_message",
 		"SELECT sqlstate, field, message, current, revision, deleted"
 	" FROM chat.update_message_json($1::text, $2::integer, $3::integer, $4::text, $5::jsonb, $6::integer, $7::text)"},
@@ -126,6 +130,12 @@ const Statement statements[STATEMENT_COUNT] = {
 	"SELECT chat.status_json()"},
 	[GET_BACKEND] = {"get_backend",
 	"SELECT pg_catalog.pg_backend_pid()"},
+	[OPEN_EXPORT] = {"open_export",
+		"DECLARE export SCROLL CURSOR WITH HOLD FOR"
+	" SELECT chat.export_json($1::text, $2::integer, $3::integer, $4::integer, $5::integer)"},
+	[MEASURE_EXPORT] = {"measure_export", "FETCH LAST FROM export"},
+	[REWIND_EXPORT] = {"rewind_export", "MOVE ABSOLUTE 0 FROM export"},
+	[READ_EXPORT] = {"read_export", "FETCH NEXT FROM export"},
 };
 
 int

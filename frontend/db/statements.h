@@ -1,6 +1,6 @@
 /*
  * statements.h
- *		The statements that chatd sends, prepared in every session.
+ *		The statements that chatd sends, prepared in every session that may need them.
  */
 #ifndef CHATD_STATEMENTS_H
 #define CHATD_STATEMENTS_H
@@ -19,6 +19,7 @@ typedef enum StatementId
 	CREATE_MESSAGES,
 	CREATE_ALL_MESSAGES,		/* or none */
 	IMPORT_MESSAGES,
+	IMPORT_APPLICATION,
 	UPDATE_MESSAGE,
 	DELETE_MESSAGE,
 	GET_MESSAGES,
@@ -45,6 +46,10 @@ typedef enum StatementId
 	GET_FIGURES,
 	GET_STATUS,
 	GET_BACKEND,
+	OPEN_EXPORT,				/* from here on of exports: see exports.c */
+	MEASURE_EXPORT,
+	REWIND_EXPORT,
+	READ_EXPORT,
 	STATEMENT_COUNT
 } StatementId;
 
@@ -72,10 +77,20 @@ typedef struct Statement
 /* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */
 #define PAGE_BYTES (1024 * 1024)
 
+/* Bytes of a page of an export, at most, unless it is a single line. */
+#define EXPORT_PAGE_BYTES (128 * 1024)
+
 /* The most parameters of a statement. */
 #define PARAMETERS_MAX 11
 
 extern const Statement statements[STATEMENT_COUNT];
+
+/* Is it one of those that exports take, and nothing else? */
+static inline bool
+statement_is_of_exports(int id)
+{
+	return id >= OPEN_EXPORT;
+}
 
 /* How many parameters the text of a statement names. */
 extern int	statement_parameters(const Statement *statement);

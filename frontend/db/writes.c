@@ -388,7 +388,7 @@ send_creation(Session *session)
 		return;
 	}
 	query->operation.done = creation_done;
-	if (!(query->statement == IMPORT_MESSAGES ? imported_send(session, query) :
+	if (!(query->statement == IMPORT_MESSAGES || query->statement == IMPORT_APPLICATION ? imported_send(session, query) :
 		  messages_send(session, query->statement, &query->parts, &query->operation)))
 	{
 		creation_in_flight = false;

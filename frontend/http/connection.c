@@ -12,6 +12,7 @@
  * connection is idle, the client is sending the request line slowly.
  */
 #include <netinet/in.h>
+#include <poll.h>
 /* Not netinet/tcp.h, whose tcp_info ends before the field needed here. */
 #include <linux/tcp.h>
 #include <stdio.h>
@@ -190,6 +191,14 @@ connection_refuse(Connection *client, unsigned status, const char *text)
 	for (int i = 0; i < DRAIN_READS && recvfrom(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT, NULL, NULL) > 0; i++)
 		;
 	connection_close(client);
+}
+
+bool
+connection_has_left(const Connection *client)
+{
+	struct pollfd poll_of = {.fd = client->fd, .events = POLLRDHUP};
+
+	return poll(&poll_of, 1, 0) > 0;
 }
 
 /* The bytes moved so far in the direction that the state is about. */

@@ -74,6 +74,9 @@ extern void connection_refuse(Connection *client, unsigned status, const char *t
  */
 extern void connection_refuse_rest(Connection *client, unsigned status, const char *text);
 
+/* Has the client closed its side of the connection? */
+extern bool connection_has_left(const Connection *client);
+
 /* Once a second: ends connections that have exceeded a time limit. */
 extern void connections_tick(void);
 

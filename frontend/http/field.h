@@ -11,7 +11,7 @@
 
 #include "http/share.h"
 
-#define FIELDS_MAX 9
+#define FIELDS_MAX 10
 #define FIELD_NAME_MAX 32		/* bytes of a wanted field's name */
 
 typedef enum FieldType

@@ -9,7 +9,7 @@
 
 #define LABELS_SIZE 256
 
-static const char *const pools[FIGURE_POOLS] = {"write", "read", "search", "listen"};
+static const char *const pools[FIGURE_POOLS] = {"write", "read", "search", "listen", "export"};
 static const char *const states[FIGURE_STATES] = {"down", "connecting", "preparing", "ready"};
 static const char *const queues[FIGURE_QUEUES] = {"messages", "creations", "reads", "large reads", "searches"};
 

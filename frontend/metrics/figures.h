@@ -11,7 +11,7 @@
 #define FIGURE_NO_ROUTE (FIGURE_ROUTES - 1) /* of requests that have none */
 #define FIGURE_METHODS 8
 #define FIGURE_STATUSES 26
-#define FIGURE_POOLS 4
+#define FIGURE_POOLS 5
 #define FIGURE_STATES 4
 
 /* The queues of requests that wait for the database. */

@@ -6,11 +6,13 @@ import pytest
 
 from test_changes import delete, patch, replica, table
 
+IMPORTS = ["chat.import_%s, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[], timestamptz[], integer[], text[])" % start
+           for start in ("messages(text, integer", "application(text, integer[]")]
+
 
 @pytest.fixture(autouse=True)
 def allowed(cluster):
-    cluster.sql("GRANT EXECUTE ON FUNCTION chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[],"
-                " timestamptz[], integer[], text[]) TO chat_api")
+    cluster.sql("GRANT EXECUTE ON FUNCTION %s TO chat_api" % IMPORTS[0])
 
 
 @pytest.fixture
@@ -98,7 +100,6 @@ def test_what_is_no_import(chatd, chats, copy):
 
 
 def test_not_by_default(chatd, cluster, copy):
-    cluster.sql("REVOKE EXECUTE ON FUNCTION chat.import_messages(text, integer, integer[], text[], timestamptz[], text[], jsonb[], timestamptz[],"
-                " timestamptz[], integer[], text[]) FROM chat_api")
+    cluster.sql("REVOKE EXECUTE ON FUNCTION %s FROM chat_api" % IMPORTS[0])
     answer = chatd.post(copy, [GOOD])
     assert (answer.status, answer.json) == (403, {"error": "The role that chatd logs in with may not do this."})

@@ -1,9 +1,16 @@
 """What is sent again with its key is created once: whatever breaks, and wherever; and what is wanted only behind a message."""
 
 import concurrent.futures
+import contextlib
+import copy
+import http.client
 import itertools
 import json
+import os
+import random
+import select
 import socket
+import struct
 import threading
 
 import pytest
@@ -170,6 +177,74 @@ def test_cut_anywhere(chatd, messages):
     rows = chatd.get(messages + "?limit=1000").json
     assert numbers == [row["number"] for row in rows] == list(range(1, total + 1))
     assert [row["body"] for row in rows] == ["message %03d" % number for number in range(total)]
+
+
+class CuttingProxy:
+    """Stands before servers, and resets half of the connections after so many bytes in both directions together, at any place
+    up to limit."""
+
+    def __init__(self, servers, limit):
+        self.servers = servers
+        self.limit = limit
+        self.cuts = 0
+        self.chance = random.Random(1)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self.chance.choice(self.servers).port))
+                left = self.chance.randrange(1, self.limit + 1) if self.chance.randrange(2) else None
+                threading.Thread(target=self.serve, args=(client, server, left), daemon=True).start()
+
+    def serve(self, client, server, left):
+        other = {client: server, server: client}
+        with client, server, contextlib.suppress(OSError):
+            while left is None or left > 0:
+                for source in select.select(list(other), [], [])[0]:
+                    data = source.recv(left or 65536)
+                    if not data:
+                        return
+                    other[source].sendall(data)
+                    left = left and left - len(data)
+                    if left == 0:
+                        break
+            self.cuts += 1
+            for each in other:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def test_proxy_that_cuts(chatd, start_chatd, cluster, messages):
+    """A proxy before two chatd cuts connections anywhere between the first byte and the end of the answer; each request is
+    repeated until it is answered. CHAT_CUTS: how often."""
+    wanted = int(os.environ.get("CHAT_CUTS", "200"))
+    proxy = CuttingProxy([chatd, start_chatd().ready()], 700)
+    serial = itertools.count()
+
+    def writer(_):
+        sent = {}
+        while proxy.cuts < wanted:
+            key = "%d" % next(serial)
+            while key not in sent:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    answer = once(proxied, messages, {"body": "message " + key}, key)
+                    assert answer.status == 201, answer
+                    sent[key] = answer.json["number"]
+        return sent
+
+    proxied = copy.copy(chatd)
+    proxied.port = proxy.port
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        sent = {key: number for written in threads.map(writer, range(4)) for key, number in written.items()}
+    proxy.close()
+    assert stored_by_key(cluster, messages) == sent and sorted(sent.values()) == list(range(1, len(sent) + 1))
 
 
 def stored_by_key(cluster, messages):

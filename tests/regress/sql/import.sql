@@ -27,8 +27,9 @@ DELETE FROM chat.messages WHERE application_id = id('shop') AND number = 5;
 SELECT count(*) FROM chat.reconcile();
 SELECT chat('shop', 1);
 
--- As lists show it; one after the other, from any on.
-SELECT '[' || replace(export('shop', 1), E'\n', ',') || ']' = messages::text FROM chat.list_messages_json(ARRAY[token('shop')], '{1}', '{NULL}', '{NULL}', '{1000}', NULL, NULL, '{t}');
+-- As lists show it, but for keys; one after the other, from any on.
+SELECT m ->> 'number' AS number, m ->> 'key' AS key FROM chat.export_messages(id('shop'), 1) AS m WHERE m::jsonb ? 'key';
+SELECT '[' || replace(regexp_replace(export('shop', 1), ',"key":"[^"]*"', '', 'g'), E'\n', ',') || ']' = messages::text FROM chat.list_messages_json(ARRAY[token('shop')], '{1}', '{NULL}', '{NULL}', '{1000}', NULL, NULL, '{t}');
 SELECT chat.create_message(id('shop'), 3, 'of three'), chat.create_message(id('shop'), 2, 'of two');
 SELECT string_agg((m ->> 'chat_number') || '.' || (m ->> 'number'), ' ') FROM chat.export_application(token('shop')) AS m;
 SELECT string_agg((m ->> 'chat_number') || '.' || (m ->> 'number'), ' ') FROM chat.export_application(id('shop'), 1, 8) AS m;
@@ -39,6 +40,27 @@ SELECT error(format('SELECT chat.%s', call)) FROM unnest(ARRAY[format('export_me
 	format('export_messages(%s, NULL)', id('shop')), 'export_application(999)', $$export_application('none')$$]) AS call;
 SELECT chat.delete_chat(id('shop'), 2);
 SELECT count(*) FROM chat.export_application(id('shop')) AS m WHERE m ->> 'chat_number' = '2';
+
+-- The same in pages for servers, with the size behind them; by a cursor, without a snapshot afterwards.
+CREATE FUNCTION test.pages(chat integer, after_chat integer, after_number integer, max_size integer) RETURNS TABLE (pages text, longest integer, size text) LANGUAGE sql AS $$
+	SELECT string_agg(p, '' ORDER BY n) FILTER (WHERE n < last), max(octet_length(p)) FILTER (WHERE n < last), max(p) FILTER (WHERE n = last)
+	FROM (SELECT p, row_number() OVER () AS n, count(*) OVER () AS last FROM chat.export_json(token('shop'), chat, after_chat, after_number, max_size) AS p) AS p $$;
+SELECT s.max_size, p.pages = export('shop', 1) || E'\n' AS same, p.longest, p.size::integer = octet_length(p.pages) AS measured
+FROM unnest('{0,1,200,400,100000}'::integer[]) AS s (max_size), pages(1, NULL, NULL, s.max_size) AS p;
+SELECT s.max_size, p.pages = string_agg(m::text || E'\n', '' ORDER BY n) AS same, p.size::integer = octet_length(p.pages) AS measured
+FROM unnest('{NULL,300}'::integer[]) AS s (max_size), pages(NULL, 1, 8, s.max_size) AS p, chat.export_application(id('shop'), 1, 8) WITH ORDINALITY AS m (m, n) GROUP BY s.max_size, p.pages, p.size ORDER BY 1;
+SELECT * FROM pages(1, NULL, 9, 100);
+DECLARE held SCROLL CURSOR WITH HOLD FOR SELECT chat.export_json(token('shop'), 1, NULL, NULL, 1);
+BEGIN;
+UPDATE chat.messages SET body = 'changed since' WHERE application_id = id('shop') AND chat_number = 1 AND number = 9;
+FETCH LAST FROM held \gset
+SELECT :export_json > 500 AS measured;
+FETCH RELATIVE -1 FROM held \gset
+SELECT :'export_json'::json ->> 'body' AS as_it_was;
+ROLLBACK;
+CLOSE held;
+SELECT p::json ->> 'body' AS first FROM (SELECT chat.export_json(token('shop'), 1, NULL, NULL, 1) AS p LIMIT 1) AS p;
+SELECT error(format('SELECT chat.export_json(%s, NULL, NULL, 1)', call)) FROM unnest(ARRAY[$$'none', 1$$, $$'none', NULL$$, $$NULL, NULL$$, format('%L, 9', token('shop'))]) AS call;
 
 -- The same, in pages of whatever size; a second time, nothing is left to do.
 SELECT copy(2);
@@ -85,6 +107,19 @@ SELECT told(o) FROM chat.import_messages(id('copy'), 3, '{2147483647}', '{x}', '
 SELECT told(o) FROM chat.import_messages(id('copy'), 3, '{10}', '{x}', '{2020-01-01}') AS o;
 SELECT chat('copy', 3);
 
+-- Of many chats: those that are missing are created, for messages that are valid.
+SELECT count(*) FROM chat.create_application('third');
+SELECT told(o) FROM chat.import_application(id('third'), '{5,NULL,0,2,5,7,5,2}', '{2,1,1,1,1,NULL,2,1}', '{a,b,c,d,e,f,other,d}', array_fill('2020-01-01 00:00:00+00'::timestamptz, ARRAY[8]),
+	keys => '{k,NULL,NULL,k,NULL,NULL,NULL,k}') AS o;
+SELECT told(o) FROM chat.import_application(token('third'), '{5,2,9}', '{2,1,1}', '{a,d,new}', array_fill('2020-01-01 00:00:00+00'::timestamptz, ARRAY[3]), keys => '{k,k,NULL}') AS o;
+SELECT string_agg(c.number || ': ' || chat('third', c.number), ', ' ORDER BY c.number) FROM chat.list_chats(id('third')) AS c;
+SELECT chats_count, chat.create_chat(id('third')) FROM chat.get_application(id('third'));
+UPDATE chat.chats SET deleted_at = now(), deleted_in = 'elsewhere' WHERE application_id = id('third') AND number = 9;
+SELECT told(o) FROM chat.import_application(id('third'), '{9,8}', '{1,1}', '{x,y}', '{2020-01-01,2020-01-01}') AS o;
+SELECT count(*) FROM chat.import_application(id('third'), '{}', '{}', '{}', '{}');
+SELECT error(format('SELECT chat.import_application(%s)', arguments)) FROM unnest(ARRAY[$$999, '{1}', '{1}', '{x}', '{2020-01-01}'$$, $$'none', '{1}', '{1}', '{x}', '{2020-01-01}'$$,
+	format($$%s, '{1,2}', '{1}', '{x}', '{2020-01-01}'$$, id('third')), format($$%s, NULL, '{1}', '{x}', '{2020-01-01}'$$, id('third'))]) AS arguments;
+
 SELECT count(*) FROM chat.import_messages(id('copy'), 1, '{}', '{}', '{}');
 SELECT error(format('SELECT chat.import_messages(%s, %s, %s)', application, chat, arrays)) FROM (VALUES
 	(id('copy')::text, '9', $$'{1}', '{x}', '{2020-01-01}'$$), ('999', '1', $$'{1}', '{x}', '{2020-01-01}'$$), ('NULL', '1', $$'{1}', '{x}', '{2020-01-01}'$$),
@@ -92,4 +127,4 @@ SELECT error(format('SELECT chat.import_messages(%s, %s, %s)', application, chat
 	(id('copy')::text, '1', $$NULL, '{x}', '{2020-01-01}'$$), (id('copy')::text, '1', $$'{{1}}', '{x}', '{2020-01-01}'$$),
 	(id('copy')::text, '1', $$'{1}', '{x}', '{2020-01-01}', keys => '{}'$$)) AS c (application, chat, arrays);
 -- Not for everybody.
-SELECT DISTINCT has_function_privilege('chat_api', oid, 'EXECUTE') FROM pg_proc WHERE proname = 'import_messages';
+SELECT DISTINCT has_function_privilege('chat_api', oid, 'EXECUTE') FROM pg_proc WHERE proname IN ('import_messages', 'import_application');
