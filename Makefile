@@ -10,7 +10,8 @@
 #   FUZZ_SECONDS  make fuzz: for each target
 #   ROUNDS SEED  make torture: how many rounds of faults, and which (25, 1)
 #   MINUTES    make soak: for how long (60)
-#   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help
+#   SECONDS    make bench: for each measurement; ONLY: which lines, see tests/bench/bench.py --help; BEFORE: a
+#              commit to measure beside this one
 
 PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
@@ -88,7 +89,8 @@ instructions: all ## of a message beside a bare INSERT's; fails where they are m
 bench: all ## measure, print a table, write build/bench.json
 	@$(PACKAGES) bench $(if $(ONLY),$(if $(findstring search,$(ONLY)),engine),engine)
 	@$(AS_OWNER) $(STEP) bench "Building what chatd is compared with" $(MAKE) -C tests/bench all
-	@$(AS_OWNER) $(PYTHON) tests/bench/bench.py --pg-config $(PRIVATE)/pg_config $(SECONDS:%=--seconds %) $(ONLY)
+	@$(if $(BEFORE),$(AS_OWNER) $(STEP) before "Building $(BEFORE)" tests/bench/before.sh $(BEFORE) build/before)
+	@$(AS_OWNER) $(PYTHON) tests/bench/bench.py --pg-config $(PRIVATE)/pg_config $(SECONDS:%=--seconds %) $(if $(BEFORE),--before build/before) $(ONLY)
 
 test: all ## all suites; one alone: test-regress, test-isolation, test-tap, test-http
 	@$(PACKAGES) test engine

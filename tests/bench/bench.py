@@ -14,6 +14,7 @@ To add a line: write a function that measures one thing and returns a Sample, an
 import argparse
 import contextlib
 import json
+import pathlib
 import statistics
 import sys
 import time
@@ -330,6 +331,22 @@ LINES = [
 ] + access.LINES + watched.LINES + live.LINES + search.LINES
 
 
+def before(measure):
+    """The same of another commit, on servers of its own."""
+    return lambda bench: measure(bench.before)
+
+
+BEFORE_OFTEN = 4
+BEFORE_LINES = [
+    Line("before-" + key, name, measure, "another commit", before(measure), 0.97, often=BEFORE_OFTEN)
+    for key, name, measure in (
+        ("sql", "SQL create message, 32 clients, 10,000 chats", create_message),
+        ("post", "POST message, 64 connections, 10,000 chats", post(64)),
+        ("get", "GET one message, 64 connections", get_message),
+        ("get-20", "GET last 20, 64 connections", get_last_20))
+]
+
+
 def print_table(rows):
     head = "%-54s %-20s %10s %10s %6s %8s %-4s %7s %7s %11s %9s"
     print(head % ("work", "beside", "value", "beside", "ratio", "goal", "met", "p50 ms", "p99 ms", "CPU us p+c", "fsync/s"))
@@ -368,18 +385,23 @@ def arguments():
                         help="of bloat, and of both sides of post-mirror in all rounds (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="of each line (default %(default)s)")
     parser.add_argument("--pg-config", default="pg_config", help="of the PostgreSQL to measure with")
+    parser.add_argument("--before", type=pathlib.Path, metavar="DIRECTORY",
+                        help="of another commit, built by before.sh: measures %s, and no others unless they are named"
+                        % ", ".join(line.key for line in BEFORE_LINES))
     parser.add_argument("lines", nargs="*", metavar="LINE",
                         help="which to measure, of %s (default: all)" % ", ".join(line.key for line in LINES))
     chosen = parser.parse_args()
-    unknown = set(chosen.lines) - {line.key for line in LINES}
+    unknown = set(chosen.lines) - {line.key for line in LINES + (BEFORE_LINES if chosen.before else [])}
     if unknown:
         parser.error("no such line: " + ", ".join(sorted(unknown)))
     return chosen
 
 
-def chosen_lines(names):
-    """The lines with these names, or all; without those of the search on a machine that has no Java."""
-    lines = [line for line in LINES if not names or line.key in names]
+def chosen_lines(names, beside_another):
+    """The lines with these names, or all: of those that stand beside another commit, if there is one. Without those of the
+    search on a machine that has no Java."""
+    candidates = LINES if not beside_another else BEFORE_LINES + LINES if names else BEFORE_LINES
+    lines = [line for line in candidates if not names or line.key in names]
     if any(line in search.LINES for line in lines) and not engine.available():
         lines = [line for line in lines if line not in search.LINES]
     return lines
@@ -393,7 +415,11 @@ def main():
         chatd = stack.enter_context(Chatd(TOP / "build/chatd", postgres))
         alone = stack.enter_context(HttpServer(lambda port: [TOP / "build/mhd_alone", str(port)]))
         bench = Bench(postgres, chatd, alone, chosen.seconds, chosen.rounds, chosen.messages, stack)
-        for line in chosen_lines(chosen.lines):
+        if chosen.before:
+            postgres = stack.enter_context(Postgres(stack.enter_context(reachable(chosen.before / "build/postgres/pg_config"))))
+            chatd = stack.enter_context(Chatd(chosen.before / "build/chatd", postgres))
+            bench.before = Bench(postgres, chatd, alone, chosen.seconds, chosen.rounds, chosen.messages, stack)
+        for line in chosen_lines(chosen.lines, chosen.before):
             started = time.monotonic()
             rows += line_rows(bench, line, chosen.rounds)
             print("  %s: %.0f s" % (line.key, time.monotonic() - started), file=sys.stderr)

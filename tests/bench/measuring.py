@@ -53,6 +53,7 @@ class Bench:
         self.bare_runs = 0
         self.counted = False
         self.search = None
+        self.before = None      # the same of another commit
         self.fill()
 
     def fill(self):

@@ -28,6 +28,8 @@ def test_fields(latin):
         assert answer.status == 422
         assert answer.json == {field: ["has a character that the database cannot store"]}
     assert server.post(messages, {"body": "na\u00efve"}).status == 201
+    # The length of an export is that of what is sent, not of what is stored.
+    assert server.get(messages.replace("/messages", "/export")).json["body"] == "na\u00efve"
 
 
 def test_tokens(latin):

@@ -27,6 +27,7 @@ my @both = (
 	'chat.list_messages(A, 1, deleted => true)', "chat.last_messages(A, 1, sender => 'x')",
 	'chat.list_changes(A, 1)', 'chat.list_changes(A, 1, 2, 1)', 'chat.export_messages(A, 1, 10)', 'chat.export_application(A, 1, 10)',
 	"chat.create_messages(ARRAY[A, A], ARRAY[1, 1], ARRAY['x', 'y'], keys => ARRAY['NUMBER', 'x'])",
+	"chat.import_application(A, ARRAY[1, 2], ARRAY[1, 1], ARRAY['x', 'y'], '{2020-01-01,2020-01-01}', revisions => '{1,7}')",
 	"chat.import_messages(A, 1, ARRAY[1, NUMBER], ARRAY['x', 'y'], '{2020-01-01,2020-01-01}', revisions => '{1,7}', keys => ARRAY['m', 'n NUMBER'])");
 my @calls = (
 	(map { (s/\bA\b/1/gr, s/\bA\b/'token 1'/gr) } @both),
@@ -36,6 +37,7 @@ my @calls = (
 	"chat.list_messages_json('{token 1}', ARRAY[1], '{NULL}', '{50}', '{NULL}', 1000, '{x}', '{true}')",
 	"chat.update_message_json('token 1', 1, 1, 'NUMBER')", "chat.delete_message_json('token 1', 1, 2)",
 	"chat.list_changes_json('{token 1,token 1}', ARRAY[1, 2], '{0,1}', '{0,0}', '{NULL,1}')",
+	"chat.export_json('token 1', 1, 0, 10, 1000)", "chat.export_json('token 1', NULL, 1, 10, 1000)",
 	"chat.search_messages_json('token 1', 1, 'x')", "chat.search_messages_json('token 1', 1, 'x', before => 50)",
 	"chat.create_application('new NUMBER')", 'chat.rotate_token(2)', "chat.rotate_token('token 3')",
 	'chat.get_application(1)', "chat.get_application('token 1')",

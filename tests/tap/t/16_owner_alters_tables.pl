@@ -38,6 +38,7 @@ my @calls = (
 		q{chat.get_application(1)}, q{chat.list_applications()}, q{chat.get_chat(1, 1)}, q{chat.list_chats(1)},
 		q{chat.reconcile()}, q{chat.reconcile(1, 1)}, q{chat.retry_failed_documents()}, q{chat.rotate_token(1)},
 		q{chat.export_messages(1, 1)}, q{chat.export_application(1)},
+		q{chat.import_application(1, '{1,1}', '{1,98}', '{x,y}', '{2020-01-01,2020-01-01}')},
 		q{chat.import_messages(1, 1, '{1,99}', '{x,y}', '{2020-01-01,2020-01-01}', revisions => '{1,2}', keys => '{k,l}')},
 		q{chat.create_message(1, 1, 'm', key => 'k')}),
 	(map { my $call = $_; $call =~ s/TOKEN/current_setting('test.token')/; "SELECT $call" }
@@ -45,7 +46,8 @@ my @calls = (
 		q{chat.create_messages(ARRAY[TOKEN], ARRAY[1], ARRAY['a'])}, q{chat.get_messages(ARRAY[TOKEN], ARRAY[1], ARRAY[1])},
 		q{chat.get_messages_json(ARRAY[TOKEN], ARRAY[1], ARRAY[1])}, q{chat.list_messages_json(ARRAY[TOKEN], ARRAY[1], '{0}', '{9}', '{3}', 9)},
 		q{chat.last_messages_json(ARRAY[TOKEN], ARRAY[1], '{3}')}, q{chat.search_messages_json(TOKEN, 1, 'message')},
-		q{chat.search_application_json(TOKEN, 'message', before => ARRAY[3, 9])}),
+		q{chat.search_application_json(TOKEN, 'message', before => ARRAY[3, 9])},
+		q{chat.export_json(TOKEN, 1, 0, 0, 100)}, q{chat.export_json(TOKEN, NULL, 0, 0, 100)}),
 	'SELECT FROM chat.worker_status', 'SELECT FROM chat.search_status',
 	q{INSERT INTO chat.messages VALUES ('1', '1', '900', '8')}, q{INSERT INTO chat.messages VALUES ('1', '1', NULL, '8')},
 	q{INSERT INTO chat.chats VALUES ('1', '900')}, q{INSERT INTO chat.chats VALUES ('1', NULL)});
