@@ -10,16 +10,18 @@
  * a batch fails, or the server skips a read because an earlier one in the
  * pipeline failed, each query is sent again by itself.
  *
- * The queries of all applications take turns. Large reads have a queue of their own
- * and only some of the sessions (see session_pick_large()), one in a call, so that
+ * The queries of all applications take turns. Large reads have a queue of their own and
+ * only some of the sessions (see session_pick_large()), one in a call, so that
  * small reads do not wait behind them. The size of a read is not known in advance: it is
  * expected to be large if one of the last ones of the application was, of pages or of
- * single messages.
+ * single messages. Reads that may scan many more rows than they return are treated like
+ * large ones, but for pages, most of which scan what they return.
  *
  * Searches have a pool of their own, with one search at a time per session: a
  * search may be slow, and a read behind it in a pipeline would have to wait.
  * No application has more than half of the sessions, so that the slow searches of one
- * hardly delay those of another.
+ * hardly delay those of another. Reads that may scan, pages too, are sent as searches
+ * while they are slow for their application (slowness.h).
  *
  * If there is no memory for a batch, its queries stay in the queue.
  */
@@ -33,13 +35,15 @@
 #include "db/parameters.h"
 #include "db/reads.h"
 #include "db/sessions.h"
+#include "db/slowness.h"
 #include "metrics/figures.h"
 
 #define BATCH_QUERIES 200		/* in one call, at most */
 #define BATCH_ROWS 2000			/* in one call, at most, unless it is a single query */
 #define BATCH_BYTES (16 * 1024 * 1024)	/* of pages in one call, at most, plus a row of each */
 #define BATCHES_IN_FLIGHT 2		/* per session: one executes while the other is sent */
-#define READS_IN_FLIGHT 32		/* per session */
+#define READS_IN_FLIGHT 32		/* per session, of others */
+#define SCANS_IN_FLIGHT 8		/* per session, of others that are large or may scan */
 #define LARGE_READ (64 * 1024)	/* bytes */
 #define LARGE_EXPECTED 32		/* reads after a large one */
 #define OWNERS 1024
@@ -66,13 +70,15 @@ expected_of(const Query *query)
 	return &expected_large[text_hash(query->values[0].text, query->values[0].length) % OWNERS][query->max_rows > 1];
 }
 
-/* Remembers whether a read was large. */
+/* Remembers whether a read was large; those that were sent as searches do not matter. */
 static void
 note_size(const Query *query, const Rows *rows)
 {
 	unsigned char *expected = expected_of(query);
 	size_t		bytes = 0;
 
+	if (query->pool == POOL_SEARCH)
+		return;
 	for (int row = 0; row < rows->count; row++)
 		for (int column = 0; column < PQnfields(rows->result); column++)
 			bytes += PQgetlength(rows->result, rows->first + row, column);
@@ -82,30 +88,73 @@ note_size(const Query *query, const Rows *rows)
 		(*expected)--;
 }
 
-/* Queues a read. Returns false if out of memory. */
+/* The queue that a read is put into, and is in flight for. */
+static FairQueue *
+queue_of(const Query *query)
+{
+	if (query->pool == POOL_SEARCH)
+		return &searches;
+	return query->operation.large ? &large_reads : &reads;
+}
+
+/* How many queries of an application may be in flight from a queue. */
+static int
+bound_of(const FairQueue *queue)
+{
+	return queue == &searches ? (settings.searchers + 1) / 2 : INT_MAX;
+}
+
+/* The next query of a queue that may be sent; NULL if there is none. */
+static Query *
+next_of(const FairQueue *queue)
+{
+	return fair_queue_first(queue, bound_of(queue));
+}
+
+static Query *
+take_next(FairQueue *queue)
+{
+	return fair_queue_take(queue, bound_of(queue));
+}
+
+/* Is a read to be sent as a search, from now on? */
+static bool
+is_slow_scan(const Query *query)
+{
+	return query->pool == POOL_READ && statements[query->statement].scans && query_is_slow(query);
+}
+
+/* Queues a read where it belongs now. Returns false if there are too many of its application, or out of memory. */
 static bool
 push_read(Query *query)
 {
-	query->operation.large = *expected_of(query) > 0;
-	return fair_queue_add(query->operation.large ? &large_reads : &reads, query, INT_MAX);
+	const Statement *statement = &statements[query->statement];
+
+	if (is_slow_scan(query))
+		query->pool = POOL_SEARCH;
+	query->operation.large = query->pool == POOL_READ && ((statement->scans && !statement->batch) || *expected_of(query) > 0);
+	return fair_queue_add(queue_of(query), query, query->pool == POOL_SEARCH ? settings.max_queue / 8 + 2 : INT_MAX);
 }
 
-/* Notes that a read is no longer in flight. */
+/*
+ * Notes that a read is no longer in flight, and, unless operation is NULL, for how long that was in
+ * flight, which was of so many.
+ */
 static void
-end_read(Query *query)
+end_read(Query *query, const Operation *operation, int count)
 {
-	fair_queue_end(query->operation.large ? &large_reads : &reads, query);
+	fair_queue_end(queue_of(query), query);
+	if (operation && statements[query->statement].scans)
+		query_note_time(query, operation, count);
 }
 
 void
 reads_submit(Query *query)
 {
-	bool		search = query->pool == POOL_SEARCH;
-
 	if (!database_ready(query->pool))
 		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, 1, search ? searches.count : reads.count + large_reads.count) ||
-			 !(search ? fair_queue_add(&searches, query, settings.max_queue / 8 + 2) : push_read(query)))
+	else if (!query_may_wait(query, 1, query->pool == POOL_SEARCH ? searches.count : reads.count + large_reads.count) ||
+			 !push_read(query))
 		query_refuse(query, "The server is busy.");
 }
 
@@ -115,16 +164,7 @@ read_again(Query *query)
 {
 	query->operation.alone = true;
 	if (!push_read(query))
-		query_refuse(query, "Out of memory.");
-}
-
-static void
-search_done(Operation *operation, const PGresult *result)
-{
-	Query	   *query = query_of(operation);
-
-	fair_queue_end(&searches, query);
-	query_finish(query, result);
+		query_refuse(query, "The server is busy.");
 }
 
 static void
@@ -132,12 +172,13 @@ read_done(Operation *operation, const PGresult *result)
 {
 	Query	   *query = query_of(operation);
 
-	end_read(query);
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
 	{
+		end_read(query, NULL, 1);
 		read_again(query);
 		return;
 	}
+	end_read(query, result ? operation : NULL, 1);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		note_size(query, &(Rows) {.result = result, .count = PQntuples(result)});
 	query_finish(query, result);
@@ -149,6 +190,7 @@ batch_succeed(Batch *batch, const PGresult *result)
 {
 	Rows		rows = {.result = result};
 	int			item_column = PQnfields(result) - 1;
+	int			count = batch->queries.count;
 	Query	   *query;
 
 	for (int item = 1; (query = query_pop(&batch->queries)) != NULL; item++)
@@ -158,7 +200,7 @@ batch_succeed(Batch *batch, const PGresult *result)
 		while (rows.first + rows.count < PQntuples(result) &&
 			   rows_number(&rows, rows.count, item_column) == item)
 			rows.count++;
-		end_read(query);
+		end_read(query, &batch->operation, count);
 		note_size(query, &rows);
 		if (rows.count == 0)
 			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
@@ -172,13 +214,14 @@ batch_done(Operation *operation, const PGresult *result)
 {
 	Batch	   *batch = (Batch *) operation;
 	bool		again = result && !operation->alone;
+	int			count = batch->queries.count;
 	Query	   *query;
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		batch_succeed(batch, result);
 	while ((query = query_pop(&batch->queries)) != NULL)
 	{
-		end_read(query);
+		end_read(query, result ? operation : NULL, count);
 		if (again)
 			read_again(query);
 		else
@@ -188,32 +231,32 @@ batch_done(Operation *operation, const PGresult *result)
 }
 
 /*
- * Takes queries of the same statement as the next one of a queue: one of large reads,
+ * Takes queries of the same statement as the next one of a queue: one that is large or slow,
  * else as many as a call may have. NULL if out of memory.
  */
 static Batch *
 batch_fill(FairQueue *queue)
 {
 	Batch	   *batch = calloc(1, sizeof(Batch));
-	const Query *next = fair_queue_first(queue, INT_MAX);
+	const Query *next = next_of(queue);
 	StatementId statement = next->statement;
 	int			rows = 0;
 
 	if (batch == NULL)
 		return NULL;
 	batch->operation.done = batch_done;
-	batch->operation.alone = next->operation.alone;
+	batch->operation.alone = next->operation.alone || next->pool == POOL_SEARCH;
 	batch->operation.large = next->operation.large;
 	do
 	{
-		Query	   *query = fair_queue_take(queue, INT_MAX);
+		Query	   *query = take_next(queue);
 
 		rows += query->max_rows;
 		query_push(&batch->queries, query);
-		next = fair_queue_first(queue, INT_MAX);
+		next = next_of(queue);
 	}
 	while (!batch->operation.alone && !batch->operation.large && batch->queries.count < BATCH_QUERIES &&
-		   next && next->statement == statement && !next->operation.alone &&
+		   next && next->statement == statement && !next->operation.alone && !is_slow_scan(next) &&
 		   rows + next->max_rows <= BATCH_ROWS);
 	return batch;
 }
@@ -265,46 +308,64 @@ batch_send(Session *session, Batch *batch)
 		values[parameters.count] = max_size;
 		formats[parameters.count++] = 0;
 	}
-	histogram_add(&figures->batches[POOL_READ], size_bounds, batch->queries.count, 1);
+	histogram_add(&figures->batches[session->pool], size_bounds, batch->queries.count, 1);
 	if (complete)
 		session_send(session, &batch->operation, first->statement, &parameters);
 	else
 		batch_done(&batch->operation, NULL);
 }
 
+/* Puts the next read of a queue, which turns out to be slow, among the searches. */
+static void
+move_next(FairQueue *queue)
+{
+	Query	   *query = take_next(queue);
+
+	fair_queue_end(queue, query);
+	if (!push_read(query))
+		query_refuse(query, "The server is busy.");
+}
+
+/* The session for a read; NULL if it has to wait. */
+static Session *
+session_for(const Query *query)
+{
+	bool		is_batch = statements[query->statement].batch;
+
+	if (query->pool == POOL_SEARCH)
+		return session_pick(POOL_SEARCH, 1);
+	if (query->operation.large)
+		return session_pick_large(POOL_READ, is_batch ? BATCHES_IN_FLIGHT : SCANS_IN_FLIGHT);
+	return session_pick(POOL_READ, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
+}
+
 /* Sends the next read of a queue, or a batch of its kind. Returns false if it has to wait. */
 static bool
-dispatch_read(FairQueue *queue)
+dispatch(FairQueue *queue)
 {
-	const Query *next = fair_queue_first(queue, INT_MAX);
-	bool		is_batch = statements[next->statement].batch;
-	int			depth = is_batch || next->operation.large ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT;
-	Session    *session = next->operation.large ? session_pick_large(POOL_READ, depth) : session_pick(POOL_READ, depth);
+	const Query *next = next_of(queue);
+	Session    *session;
 	Batch	   *batch;
 
+	if (next == NULL)
+		return false;
+	if (is_slow_scan(next))
+	{
+		move_next(queue);
+		return true;
+	}
+	session = session_for(next);
 	if (session == NULL)
 		return false;
-	if (!is_batch)
+	if (!statements[next->statement].batch)
 	{
-		query_send(session, fair_queue_take(queue, INT_MAX), read_done);
+		query_send(session, take_next(queue), read_done);
 		return true;
 	}
 	batch = batch_fill(queue);
 	if (batch)
 		batch_send(session, batch);
 	return batch != NULL;
-}
-
-/* Sends the next search. Returns false if it has to wait. */
-static bool
-dispatch_search(void)
-{
-	Session    *session = session_pick(POOL_SEARCH, 1);
-	Query	   *query = session ? fair_queue_take(&searches, (settings.searchers + 1) / 2) : NULL;
-
-	if (query)
-		query_send(session, query, search_done);
-	return query != NULL;
 }
 
 void
@@ -317,11 +378,11 @@ reads_dispatch(void)
 	}
 	if (!database_ready(POOL_SEARCH))
 		fair_queue_expire(&searches, true);
-	while (reads.count > 0 && dispatch_read(&reads))
+	while (dispatch(&reads))
 		;
-	while (large_reads.count > 0 && dispatch_read(&large_reads))
+	while (dispatch(&large_reads))
 		;
-	while (searches.count > 0 && dispatch_search())
+	while (dispatch(&searches))
 		;
 	figures->queued[QUEUE_OF_READS] = reads.count;
 	figures->queued[QUEUE_OF_LARGE_READS] = large_reads.count;

@@ -60,19 +60,19 @@ const Statement statements[STATEMENT_COUNT] = {
 	[LIST_MESSAGES] = {"list_messages",
 		"SELECT first, last, messages_count, cut, messages, item"
 		" FROM chat.list_messages_json($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],"
-	" max_size => $6::integer)", BATCH_OF_PAGES},
+	" max_size => $6::integer)", BATCH_OF_PAGES, .scans = true},
 	[LAST_MESSAGES] = {"last_messages",
 		"SELECT first, last, messages_count, cut, messages, item"
 		" FROM chat.last_messages_json($1::text[], $2::integer[], $3::integer[], max_size => $4::integer)",
-	BATCH_OF_PAGES},
+	BATCH_OF_PAGES, .scans = true},
 	[LIST_FILTERED_MESSAGES] = {"list_filtered_messages",
 		"SELECT first, last, messages_count, cut, messages"
 		" FROM chat.list_messages_json(ARRAY[$1::text], ARRAY[$2::integer], ARRAY[$3::integer], ARRAY[$4::integer],"
-	" ARRAY[$5::integer], $6::integer, ARRAY[$7::text], ARRAY[$8::integer = 1])"},
+	" ARRAY[$5::integer], $6::integer, ARRAY[$7::text], ARRAY[$8::integer = 1])", .scans = true},
 	[LAST_FILTERED_MESSAGES] = {"last_filtered_messages",
 		"SELECT first, last, messages_count, cut, messages"
 		" FROM chat.last_messages_json(ARRAY[$1::text], ARRAY[$2::integer], ARRAY[$3::integer], $4::integer,"
-	" ARRAY[$5::text], ARRAY[$6::integer = 1])"},
+	" ARRAY[$5::text], ARRAY[$6::integer = 1])", .scans = true},
 	[LIST_CHANGES] = {"list_changes",
 		"SELECT changes, changes_count, cut, \"position\", field, item"
 		" FROM chat.list_changes_json($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],"
@@ -114,14 +114,14 @@ const Statement statements[STATEMENT_COUNT] = {
 	" COALESCE($4::integer, 0), back => $5::integer IS NOT NULL)"},
 	[GET_CURSOR] = {"get_cursor",
 		"SELECT pg_catalog.to_json(reader), number, unread_count"
-	" FROM chat.get_cursor($1::text, $2::integer, $3::text)"},
+	" FROM chat.get_cursor($1::text, $2::integer, $3::text)", .scans = true},
 	[LIST_CURSORS] = {"list_cursors",
 		"SELECT pg_catalog.to_json(reader), number, reader"
 	" FROM chat.list_cursors($1::text, $2::integer, $3::text, $4::integer)"},
 	[LIST_UNREAD] = {"list_unread",
 		"SELECT first, last, chats_count, cut, chats"
 		" FROM chat.list_unread_json($1::text, $2::text, $3::integer, $4::integer, $5::integer,"
-	" max_size => $6::integer, chats => $7::integer[])"},
+	" max_size => $6::integer, chats => $7::integer[])", .scans = true},
 	[WAIT_FOR_CHANGES] = {"wait_for_changes",
 	"CALL chat.wait_for_changes($1::bigint, $2::integer)"},
 	[GET_FIGURES] = {"get_figures",

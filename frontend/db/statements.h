@@ -72,6 +72,7 @@ typedef struct Statement
 	const char *name;
 	const char *text;
 	BatchKind	batch;
+	bool		scans;			/* it may read many more rows than it returns */
 } Statement;
 
 /* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 
 import pytest
@@ -84,6 +85,87 @@ def test_large_reads_leave_a_session_to_others(start_chatd, cluster, make_chat, 
     finally:
         locker.communicate("ROLLBACK;\n")
     assert all(len(wire.answer().body) > 360000 for wire in wires)
+
+
+SCANS = {"sender": "/chats/1/messages?sender=nobody", "last": "/chats/1/messages?last=5&sender=nobody",
+         "deleted": "/chats/1/messages?deleted=true", "cursor": "/chats/1/cursors/r", "unread": "/cursors/r"}
+
+
+@pytest.fixture
+def two_applications(make_chat):
+    """The paths of an application and of another, each with a chat of a message."""
+    return [make_chat(name, 1, 10).rsplit("/", 3)[0] for name in ("one", "other")]
+
+
+def unanswered(server, wires):
+    """None of the requests is answered, after all that has arrived has been looked at."""
+    assert server.get("/healthz").status == 200
+    return select.select([wire.socket for wire in wires], [], [], 0)[0] == []
+
+
+@pytest.mark.parametrize("scan", SCANS)
+def test_scans_leave_a_session_to_others(start_chatd, cluster, two_applications, wires, scan):
+    """Reads that may scan much take one session, so that another application's is answered meanwhile."""
+    one, other = two_applications
+    cluster.sql("SELECT chat.set_cursor('%s', 1, 'r', 0)" % one.split("/")[2])
+    server = start_chatd("--readers", "2").ready()
+    locker = cluster.session("BEGIN; LOCK TABLE chat.messages, chat.cursors")
+    try:
+        for _ in range(10):
+            wires.append(server.wire())
+            get(wires[-1], one + SCANS[scan])
+            assert server.get("/healthz").status == 200
+        wait_until(lambda: waiting(cluster) >= 1, "a read that waits")
+        assert server.get(other + "/chats/1").status == 200
+        assert waiting(cluster) == 1 and unanswered(server, wires)
+    finally:
+        locker.communicate("ROLLBACK;\n")
+    assert [wire.answer().status for wire in wires] == [200] * 10
+
+
+def test_scans_leave_a_session_to_lookups(start_chatd, cluster, two_applications, wires):
+    """Nor does a credential that chatd does not know yet wait behind them."""
+    ids = [cluster.sql("SELECT id FROM chat.applications WHERE token = '%s'" % path.split("/")[2]) for path in two_applications]
+    keys = [make_key(cluster, "read", number) for number in ids]
+    server = start_chatd("--require-keys", "--readers", "2").ready()
+    locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
+    try:
+        for number in range(10):
+            send(server, wires, "scan%d" % number, "/applications/%s/chats/1/messages?sender=nobody" % ids[0], keys[0])
+        wait_until(lambda: waiting(cluster) >= 1, "a read that waits")
+        assert server.request("GET", "/applications/%s" % ids[1], headers=bearer(keys[1])).status == 200
+        assert unanswered(server, wires)
+    finally:
+        locker.communicate("ROLLBACK;\n")
+    assert [wire.answer().status for wire in wires] == [200] * 10
+
+
+def wait_for_a_second(cluster, statement):
+    """Wait until a statement has been executed for a second."""
+    wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%%s%%'"
+                                   " AND pid <> pg_backend_pid() AND clock_timestamp() - query_start > '1 s'" % statement) != "0", "a second")
+
+
+def test_slow_lists_leave_a_session_to_others(start_chatd, cluster, two_applications, wires):
+    """Lists of an application, once they have taken long, have no session for reads, and half of those for searches."""
+    one, other = two_applications
+    server = start_chatd("--readers", "2", "--searchers", "2").ready()
+    for count in (1, 10):
+        locker = cluster.session("BEGIN; LOCK TABLE chat.messages")
+        try:
+            for _ in range(count):
+                wires.append(server.wire())
+                get(wires[-1], one + "/chats/1/messages")
+                assert server.get("/healthz").status == 200
+            wait_for_a_second(cluster, "list_messages_json")
+            if count > 1:
+                assert server.get(other + "/chats/1").status == 200
+                assert server.get("/applications/none/messages/search?query=x").status == 404
+                assert waiting(cluster) == 1 and unanswered(server, wires)
+        finally:
+            locker.communicate("ROLLBACK;\n")
+        assert {wire.answer().status for wire in wires} == {200}
+        wires.clear()
 
 
 def send(server, wires, name, path, credential, data=None):
