@@ -52,6 +52,7 @@ make_ready(KeyedQueue *queue, QueryKey *key)
 {
 	Turn	   *turn = &queue->turns[key->queries.first ? key->queries.first->caller % TURNS : 0];
 
+	queue->none_may_be_sent = false;
 	key->next_in_list = NULL;
 	if (turn->last)
 		turn->last->next_in_list = key;
@@ -114,13 +115,71 @@ keyed_queue_add(KeyedQueue *queue, Query *query, const char *text, int number)
 	return true;
 }
 
+/* Finds the first key of a turn that can be taken. Returns the one before it, or NULL. */
+static QueryKey *
+find_key(const KeyedQueue *queue, const Turn *turn, bool *found)
+{
+	QueryKey   *before = NULL;
+
+	for (QueryKey *key = turn->first; key; key = key->next_in_list)
+	{
+		*found = key->queries.first && (queue->may_be_sent == NULL || queue->may_be_sent(key->queries.first));
+		if (*found)
+			break;
+		before = key;
+	}
+	return before;
+}
+
+/* Makes the key after another the first of its turn. */
+static void
+put_first(Turn *turn, QueryKey *before)
+{
+	QueryKey   *key = before->next_in_list;
+
+	before->next_in_list = key->next_in_list;
+	if (turn->last == key)
+		turn->last = before;
+	key->next_in_list = turn->first;
+	turn->first = key;
+}
+
+/* Makes the turn after another the first. */
+static void
+put_turn_first(KeyedQueue *queue, Turn *before)
+{
+	Turn	   *turn = before->next;
+
+	before->next = turn->next;
+	if (queue->last_turn == turn)
+		queue->last_turn = before;
+	turn->next = queue->first_turn;
+	queue->first_turn = turn;
+}
+
 bool
 keyed_queue_is_ready(KeyedQueue *queue)
 {
+	Turn	   *turn_before = NULL;
+	bool		found = false;
+
 	/* All queries of a ready key may have expired. */
 	while (queue->first_turn && queue->first_turn->first->queries.first == NULL)
 		free_key(queue, end_turn(queue));
-	return queue->first_turn != NULL;
+	for (Turn *turn = queue->none_may_be_sent ? NULL : queue->first_turn; turn; turn_before = turn, turn = turn->next)
+	{
+		QueryKey   *before = find_key(queue, turn, &found);
+
+		if (!found)
+			continue;
+		if (before)
+			put_first(turn, before);
+		if (turn_before)
+			put_turn_first(queue, turn_before);
+		return true;
+	}
+	queue->none_may_be_sent = true;
+	return false;
 }
 
 void
@@ -203,6 +262,7 @@ pause_key(KeyedQueue *queue, QueryKey *key)
 static void
 land(KeyedQueue *queue, QueryKey *key)
 {
+	queue->none_may_be_sent = false;
 	if (--key->in_flight > 0)
 		return;
 	if (key->returned)

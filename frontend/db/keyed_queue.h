@@ -9,7 +9,8 @@
  *
  * Callers take turns: in each, all queries of one key are taken, the oldest of those whose
  * first query is the caller's. Few callers, by chance, share their turns, so that a turn takes
- * no memory of its own (stochastic fairness queueing).
+ * no memory of its own (stochastic fairness queueing). A query that may not be sent yet is passed
+ * over, with its key, and keeps its turn.
  */
 #ifndef CHATD_KEYED_QUEUE_H
 #define CHATD_KEYED_QUEUE_H
@@ -30,17 +31,19 @@ typedef struct Turn
 	struct Turn *next;
 } Turn;
 
-/* Initialize with the pauses, which double from attempt to attempt, in ms. */
+/* Initialize with the pauses, which double from attempt to attempt, in ms, and perhaps with may_be_sent. */
 typedef struct KeyedQueue
 {
 	int			first_pause;
 	int			last_pause;
+	bool		(*may_be_sent) (const Query *query);	/* now; NULL: each may */
 	int			count;			/* of queries that wait */
 	uint64_t	order;			/* of the last query that was added */
 	QueryKey   *buckets[KEY_BUCKETS];
 	Turn		turns[TURNS];	/* by callers */
 	Turn	   *first_turn;		/* those with keys that can be taken, in their order */
 	Turn	   *last_turn;
+	bool		none_may_be_sent;	/* as long as nothing is added and nothing ends */
 	QueryKey   *paused;
 	Timer		timer;			/* ends the pauses */
 } KeyedQueue;

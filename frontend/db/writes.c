@@ -21,18 +21,22 @@
  * The messages of a chat stay in the order in which they arrived; those of one
  * chat are therefore never in two batches at a time (keyed_queue.c).
  *
- * All others, and messages of which all or none are wanted, alternate with batches. Only
- * one is in flight at a time, so that the other sessions are left to the messages. One that waits too long for a lock is tried again after a pause,
- * before those of the same application that came after it.
+ * All others, and messages of which all or none are wanted, are called creations here. They
+ * alternate with batches. An application has one in flight at most, and creations that are
+ * slow for their applications (slowness.h) are in half of the sessions at most, so that
+ * messages and other applications do not wait behind them. A creation that waits too long for
+ * a lock is tried again after a pause, before those of the same key that came after it.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/settings.h"
 #include "db/availability.h"
 #include "db/keyed_queue.h"
 #include "db/message_arrays.h"
 #include "db/result.h"
 #include "db/sessions.h"
+#include "db/slowness.h"
 #include "db/writes.h"
 #include "metrics/figures.h"
 
@@ -48,10 +52,12 @@ typedef struct Batch
 	struct Batch *next;			/* in retries */
 } Batch;
 
+static bool may_be_sent(const Query *creation);
+
 static KeyedQueue messages = {.first_pause = 2, .last_pause = 64};
-static KeyedQueue creations = {.first_pause = 100, .last_pause = 800};
+static KeyedQueue creations = {.first_pause = 100, .last_pause = 800, .may_be_sent = may_be_sent};
 static Batch *retries;			/* batches to be sent before anything else */
-static bool creation_in_flight;
+static QueryQueue creations_in_flight;
 static bool creation_is_next;	/* if there are both */
 
 /* Why queries cannot be queued now; NULL: they can. */
@@ -353,6 +359,37 @@ any_is_locked(const Query *query, const PGresult *result)
 	return false;
 }
 
+/*
+ * May a creation be sent now? Not if another of its application is in flight, nor if it is slow and
+ * others that are have half of the sessions.
+ */
+static bool
+may_be_sent(const Query *creation)
+{
+	int			slow = 0;
+
+	for (const Query *other = creations_in_flight.first; other; other = other->next)
+	{
+		if (strcmp(creation->values[MESSAGE_TOKEN].text, other->values[MESSAGE_TOKEN].text) == 0)
+			return false;
+		slow += query_is_slow(other);
+	}
+	return slow < (settings.writers + 1) / 2 || !query_is_slow(creation);
+}
+
+/* Takes a creation from those in flight. */
+static void
+end_flight(Query *creation)
+{
+	for (int count = creations_in_flight.count; count > 0; count--)
+	{
+		Query	   *other = query_pop(&creations_in_flight);
+
+		if (other != creation)
+			query_push(&creations_in_flight, other);
+	}
+}
+
 static void
 creation_done(Operation *operation, const PGresult *result)
 {
@@ -360,7 +397,9 @@ creation_done(Operation *operation, const PGresult *result)
 	const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 	QueryQueue	returned = {0};
 
-	creation_in_flight = false;
+	end_flight(query);
+	if (result)
+		query_note_time(query, operation, 1);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK && session_has_ended(sqlstate))
 		lose(&creations, &returned, query, result);
 	else if ((sqlstate && strcmp(sqlstate, LOCKED) == 0) || any_is_locked(query, result))
@@ -381,20 +420,17 @@ send_creation(Session *session)
 
 	keyed_queue_take(&creations, &taken, 1, SIZE_MAX);
 	query = query_pop(&taken);
-	creation_in_flight = true;
-	if (query->parts.count == 0)
-	{
-		query_send(session, query, creation_done);
-		return;
-	}
 	query->operation.done = creation_done;
-	if (!(query->statement == IMPORT_MESSAGES || query->statement == IMPORT_APPLICATION ? imported_send(session, query) :
-		  messages_send(session, query->statement, &query->parts, &query->operation)))
+	if (query->parts.count == 0)
+		query_send(session, query, creation_done);
+	else if (!(query->statement == IMPORT_MESSAGES || query->statement == IMPORT_APPLICATION ? imported_send(session, query) :
+			   messages_send(session, query->statement, &query->parts, &query->operation)))
 	{
-		creation_in_flight = false;
 		keyed_queue_end(&creations, query);
 		query_refuse(query, "Out of memory.");
+		return;
 	}
+	query_push(&creations_in_flight, query);
 }
 
 /* Sends one batch or creation. Returns false if there is none, or no idle session. */
@@ -402,8 +438,8 @@ static bool
 dispatch(void)
 {
 	Session    *session = session_pick(POOL_WRITE, 1);
-	bool		creation = !creation_in_flight && keyed_queue_is_ready(&creations);
-	bool		message = keyed_queue_is_ready(&messages);
+	bool		creation = session && keyed_queue_is_ready(&creations);
+	bool		message = session && keyed_queue_is_ready(&messages);
 	Batch	   *batch;
 
 	if (session == NULL)

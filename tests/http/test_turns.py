@@ -264,3 +264,47 @@ def test_lookups_of_one_address(start_chatd, cluster, shop, wires):
     assert wires.pop().answer().status == 200
     statuses = [wire.answer().status for wire in wires]
     assert set(statuses) == {401, 503}
+
+
+def change(server, wires, path, number):
+    """Send a change of a message, without waiting for its answer, but until it has been read."""
+    body = b'{"data":{"body":"y"}}'
+    wires.append(server.wire().send(b"PATCH %s/chats/1/messages/%d HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                                    % (path.encode(), number, len(body), body)))
+    assert server.get("/healthz").status == 200
+
+
+def test_changes_of_one_application_leave_a_session(start_chatd, cluster, make_chat, wires):
+    """While one of an application's changes hangs, its others wait, and another application's are made."""
+    one, other = (make_chat(name, 10, 10).rsplit("/", 3)[0] for name in ("one", "other"))
+    server = start_chatd("--writers", "2", database=cluster.conninfo() + " application_name=changes").ready()
+    change(server, wires, one, 1)
+    assert wires.pop().answer().status == 200
+    with standing_still(cluster, "changes", "update_message"):
+        for number in range(1, 11):
+            change(server, wires, one, number)
+        assert server.request("PATCH", other + "/chats/1/messages/1", '{"data":{"body":"y"}}', {"Content-Type": "application/json"}).status == 200
+        assert server.post(other + "/chats").status == 201
+        assert unanswered(server, wires)
+    assert [wire.answer().status for wire in wires] == [200] * 10
+
+
+def test_slow_changes_leave_a_session(start_chatd, cluster, make_chat, wires):
+    """Changes of two applications that took long have one of two sessions together."""
+    slow = [make_chat(name, 1, 10).rsplit("/", 3)[0] for name in ("one", "two")]
+    other = make_chat("other", 1, 10).rsplit("/", 3)[0]
+    server = start_chatd("--writers", "2", database=cluster.conninfo() + " application_name=slow_changes").ready()
+    change(server, wires, slow[0], 1)
+    assert wires.pop().answer().status == 200
+    for path in slow:
+        with standing_still(cluster, "slow_changes", "update_message"):
+            change(server, wires, path, 1)
+            began = cluster.sql("SELECT clock_timestamp()")
+            wait_until(lambda began=began: cluster.sql("SELECT clock_timestamp() - '%s' > '1 s'" % began) == "t", "a second")
+        assert wires.pop().answer().status == 200
+    with standing_still(cluster, "slow_changes", "update_message"):
+        for path in slow:
+            change(server, wires, path, 1)
+        assert server.request("PATCH", other + "/chats/1/messages/1", '{"data":{"body":"y"}}', {"Content-Type": "application/json"}).status == 200
+        assert unanswered(server, wires)
+    assert [wire.answer().status for wire in wires] == [200] * 2
