@@ -36,7 +36,8 @@ typedef struct Grant
 	uint64_t	caller;			/* see caller.h; 0: not computed yet */
 
 	/* the credential, to look it up again */
-	char	   *digest;			/* of the key, or the one that signed the token, in the format of bytea */
+	char	   *digest;			/* of the key, or the one that signed the token, in the format of
+								 * bytea */
 	char	   *kid;			/* of the key that signed the token */
 } Grant;
 
