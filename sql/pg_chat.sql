@@ -708,7 +708,7 @@ CREATE FUNCTION chat.export_json(token text, chat integer, after_chat integer, a
 	AS 'MODULE_PATHNAME', 'chat_export_json'
 	LANGUAGE C STABLE ROWS 1000;
 COMMENT ON FUNCTION chat.export_json(text, integer, integer, integer, integer) IS
-'For servers: the lines of export_messages or, if chat is NULL, of export_application, each with a line feed behind it, in pages of at most max_size bytes, but at least a line; and last, as a row of its own, the number of bytes of all pages in the client''s encoding. A cursor for it reads page by page by its one snapshot; WITH HOLD, it keeps the pages in a temporary file, and no snapshot. Errors: P0002 no such application or chat.';
+'For servers: the lines of export_messages or, if chat is NULL, of export_application, each with a line feed behind it, in pages of at most max_size bytes, but at least a line; and last, as a row of its own, the number of bytes of all pages in the client''s encoding. A cursor for it reads page by page by its one snapshot; WITH HOLD, it keeps the pages in a temporary file, and no snapshot. Errors: P0002 no such application or chat, 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat.import_messages(application integer, chat integer, numbers integer[], bodies text[], created_at timestamptz[], senders text[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL, edited_at timestamptz[] DEFAULT NULL, deleted_at timestamptz[] DEFAULT NULL, revisions integer[] DEFAULT NULL, keys text[] DEFAULT NULL)
 	RETURNS SETOF chat.outcome

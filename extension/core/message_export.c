@@ -316,7 +316,7 @@ Datum
 chat_export_json(PG_FUNCTION_ARGS)
 {
 	static SqlFunction function = {
-		export_page, FUNCTION_READS,
+		export_page, FUNCTION_READS_ALL,
 		{SQL_ARGS(APPLICATION_ARG, INT4OID, INT4OID, INT4OID, INT4OID), SQL_RETURNS_ROWS(TEXTOID)}
 	};
 	FuncCallContext *context;

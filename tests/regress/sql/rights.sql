@@ -193,6 +193,7 @@ SELECT messages_count > 0 FROM chat.get_chat(1, 1);
 SELECT count(*) FROM chat.list_messages(1, 1);
 SELECT error($$SELECT chat.create_message(1, 1, 'x')$$);
 SELECT error('SELECT chat.export_messages(1, 50)'), error('SELECT chat.export_application(1)');
+SELECT DISTINCT error(format('SELECT chat.export_json(%L, %s, 0, 0, 1)', token, chat)) FROM chat.applications, unnest('{50,NULL::integer}'::text[]) AS chat WHERE id = 1;
 SELECT error($$SELECT chat.consume(1, 'mailer', 1000, '{50}')$$), error('SELECT chat.delete_chat(1, 50)'), error('SELECT chat.delete_application(1)');
 -- The unread are counted among those that it sees, whether a message of the chat was deleted or not.
 SELECT (chat.set_cursor(1, chat, 'ann', 1)).unread_count FROM generate_series(50, 51) AS chat;
