@@ -81,9 +81,9 @@ def test_many_deleted(chatd, cluster, messages):
     cluster.sql("SELECT count(*) FROM chat.create_messages(array_fill('%s'::text, ARRAY[10300]), array_fill(%d, ARRAY[10300]),"
                 " array_fill('x'::text, ARRAY[10300]))" % (token, chat))
     cluster.sql("SELECT count(chat.delete_message('%s', %d, n)) FROM generate_series(2, 10299) AS n" % (token, chat))
-    for query, relation in (("?limit=5", "next"), ("?last=5", "prev"), ("?after=0&before=10301&limit=5", "next"),
-                            ("?before=10301&limit=5", "prev")):
+    for query, relation in (("?limit=5", "next"), ("?last=5", "prev"), ("?before=10301&limit=5", "prev")):
         assert walk(chatd, messages + query, relation) == [1, 10300]
+    assert walk(chatd, messages + "?after=1&before=10301&limit=5", "next") == [10300]
     path = messages + "?after=50&limit=5"
     answer = chatd.get(path)
     assert numbers(answer) == []
