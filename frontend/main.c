@@ -27,6 +27,7 @@
 #include "db/connector.h"
 #include "db/exports.h"
 #include "db/reads.h"
+#include "db/replay.h"
 #include "db/sessions.h"
 #include "db/writes.h"
 #include "http/acceptor.h"
@@ -58,6 +59,7 @@ on_tick(void *unused)
 	follow_tick();
 	sessions_tick();
 	exports_tick();
+	replay_tick();
 	reads_tick();
 	writes_tick();
 	loop_arm(&tick, loop_now() + TICK);

@@ -22,8 +22,8 @@
 #include "common/settings.h"
 #include "http/response.h"
 
-#define ALLOWED_HEADERS "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
-#define EXPOSED_HEADERS "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+#define ALLOWED_HEADERS "Authorization, Commit-LSN, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
+#define EXPOSED_HEADERS "Commit-LSN, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 #define PREFLIGHT_SECONDS "600"
 
 /* Returns whether a text is scheme://host[:port], and nothing else. */

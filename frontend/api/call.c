@@ -8,6 +8,7 @@
 
 #include "api/call.h"
 #include "api/problem.h"
+#include "db/lsn.h"
 #include "db/reads.h"
 #include "db/writes.h"
 #include "http/response.h"
@@ -76,6 +77,7 @@ on_success(Query *query, const Rows *rows)
 {
 	Call	   *call = call_of_query(query);
 
+	call_note_commit(&call->request, query);
 	call->answer(&call->request, rows);
 }
 
@@ -152,18 +154,57 @@ call_add_number(Request *request, int number)
 	query_add_number(&call_of(request)->query, number);
 }
 
+static void
+submit_read(Request *request, Pool pool)
+{
+	Query	   *query = &call_of(request)->query;
+
+	const char *lsn = request->headers.commit_lsn;
+
+	query->pool = pool;
+	if (lsn == NULL || lsn_parse(lsn, &query->lsn))
+		reads_submit(query);
+	else
+		respond_error(request, MHD_HTTP_BAD_REQUEST, "The header Commit-LSN must be one that a response has had.");
+}
+
 void
 call_read(Request *request)
 {
-	call_of(request)->query.pool = POOL_READ;
-	reads_submit(&call_of(request)->query);
+	submit_read(request, POOL_READ);
+}
+
+void
+call_read_primary(Request *request)
+{
+	call_of(request)->query.from_primary = true;
+	submit_read(request, POOL_READ);
 }
 
 void
 call_search(Request *request)
 {
-	call_of(request)->query.pool = POOL_SEARCH;
-	reads_submit(&call_of(request)->query);
+	submit_read(request, POOL_SEARCH);
+}
+
+void
+call_note_commit(Request *request, const Query *query)
+{
+	Call	   *call = call_of(request);
+
+	if (query->pool == POOL_WRITE && query->lsn > call->lsn)
+		call->lsn = query->lsn;
+}
+
+void
+call_complete(Request *request)
+{
+	char		text[LSN_SIZE];
+
+	if (call_of(request)->lsn == 0)
+		return;
+	lsn_print(text, call_of(request)->lsn);
+	response_header(request, "Commit-LSN", text);
 }
 
 void

@@ -36,6 +36,7 @@ typedef struct Call
 	void		(*answer) (Request *request, const Rows *rows);
 	void		(*missing) (Request *request);
 	void		(*unstorable) (Request *request);
+	uint64_t	lsn;			/* that its commits end before; 0: none, or unknown */
 	Page		page;			/* of a list */
 	struct Following *following;	/* of a stream, else NULL */
 	int			application;	/* its id, where chats are followed */
@@ -102,8 +103,22 @@ extern void call_add_number(Request *request, int number);
 /* Submits the query as a read; the handler then returns. */
 extern void call_read(Request *request);
 
+/* The same, where no standby can tell. */
+extern void call_read_primary(Request *request);
+
 /* Submits the query as a search; the handler then returns. */
 extern void call_search(Request *request);
+
+/*
+ * Where standbys answer reads, a write's response has the LSN that its commit ends before, in the header
+ * Commit-LSN. A read with that header is answered by a server that has replayed as much.
+ */
+
+/* Notes the LSN of a query of the request, if it is a write that succeeded. */
+extern void call_note_commit(Request *request, const Query *query);
+
+/* Adds the LSN of the request's last commit to the response, if it is known. */
+extern void call_complete(Request *request);
 
 /* Submits the query as a write; the handler then returns. */
 extern void call_write(Request *request);

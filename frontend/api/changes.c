@@ -40,7 +40,7 @@ enum
 	COLUMN_IN_RECOVERY
 };
 
-static void find_position(Request *request);
+static void find_position(Request *request, void (*read) (Request *request));
 
 /* The client's position. */
 static Position
@@ -62,7 +62,7 @@ answer(Request *request, const Rows *rows)
 
 	if (!PQgetisnull(rows->result, rows->first, COLUMN_FIELD))
 	{
-		find_position(request);
+		find_position(request, call_read_primary);
 		return;
 	}
 	if (page->limit_given)
@@ -72,7 +72,7 @@ answer(Request *request, const Rows *rows)
 }
 
 static void
-read_changes(Request *request)
+read_changes(Request *request, void (*read) (Request *request))
 {
 	Position	position = position_of(request);
 	int			limit = call_of(request)->page.limit;
@@ -84,7 +84,7 @@ read_changes(Request *request)
 	call_add_number(request, position.revision);
 	call_add_number(request, limit);
 	call_of(request)->query.max_rows = limit;
-	call_read(request);
+	read(request);
 }
 
 static void
@@ -104,12 +104,17 @@ answer_position(Request *request, const Rows *rows)
 	Position	now = {rows_number(rows, 0, COLUMN_NUMBER), rows_number(rows, 0, COLUMN_REVISION)};
 	Position	position = position_of(request);
 
+	bool		in_recovery = rows_flag(rows, COLUMN_IN_RECOVERY);
+	bool		from_primary = call_of(request)->query.from_primary;
+
 	call_of(request)->application = rows_number(rows, 0, COLUMN_APPLICATION);
-	/* A standby may have yet to see what was seen elsewhere. */
-	if (position_exceeds(position, now) && !rows_flag(rows, COLUMN_IN_RECOVERY))
+	/* A standby may have yet to see what was seen elsewhere: the primary knows. */
+	if (position_exceeds(position, now) && in_recovery && !from_primary)
+		find_position(request, call_read_primary);
+	else if (position_exceeds(position, now) && !in_recovery)
 		respond_text(request, MHD_HTTP_BAD_REQUEST, poll_lost(now));
 	else if (position_exceeds(now, position) && !position_exceeds(position, now))
-		read_changes(request);
+		read_changes(request, from_primary ? call_read_primary : call_read);
 	else if (call_of(request)->page.wait == 0)
 		respond_ok(request, strdup("[]"), NULL);
 	else if (audience_has_room(request))
@@ -117,12 +122,12 @@ answer_position(Request *request, const Rows *rows)
 }
 
 static void
-find_position(Request *request)
+find_position(Request *request, void (*read) (Request *request))
 {
 	call_begin(request, GET_POSITIONS, answer_position, chat_not_found);
 	call_add_token(request);
 	call_add_number(request, path_chat(request));
-	call_read(request);
+	read(request);
 }
 
 void
@@ -140,7 +145,7 @@ changes_list(Request *request)
 	if (path_chat(request) == 0)
 		chat_not_found(request);
 	else if (call_of(request)->page.wait > 0 && strcmp(request->method, "HEAD") != 0)
-		find_position(request);
+		find_position(request, call_read);
 	else
-		read_changes(request);
+		read_changes(request, call_read);
 }

@@ -156,6 +156,7 @@ on_success(Query *query, const Rows *rows)
 {
 	Item	   *item = item_of(query);
 
+	call_note_commit(item->request, query);
 	json_member_number(&item->outcome, "status", MHD_HTTP_CREATED);
 	if (new_message_is_replayed(rows))
 		json_member_value(&item->outcome, "replayed", "true", strlen("true"));

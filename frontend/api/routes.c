@@ -102,6 +102,13 @@ index_show(Request *request)
 	response_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
 }
 
+static void
+complete(Request *request)
+{
+	gate_complete(request);
+	call_complete(request);
+}
+
 const Service api_service = {
 	.routes = routes,
 	.route_count = sizeof(routes) / sizeof(routes[0]),
@@ -109,5 +116,5 @@ const Service api_service = {
 	.release = call_release,
 	.admit = gate_admit,
 	.run = gate_run,
-	.complete = gate_complete,
+	.complete = complete,
 };

@@ -74,14 +74,54 @@ open_stream(Request *request)
 		respond_taken(request, take_for_stream);
 }
 
+/*
+ * Does the client have a position beyond what a standby has of its chat? Then only the primary can tell whether
+ * there is such a position.
+ */
+static bool
+is_beyond_standby(Request *request, const Rows *rows)
+{
+	const Following *following = call_of(request)->following;
+
+	if (call_of(request)->query.from_primary || rows->count == 0 || !is_in_recovery(rows))
+		return false;
+	for (int row = 0; row < rows->count; row++)
+		for (int i = 0; i < following->count; i++)
+		{
+			const FollowedChat *chat = &following->chats[i];
+
+			if ((!following->across || chat->chat == rows_number(rows, row, COLUMN_CHAT)) && chat->given &&
+				position_exceeds(chat->position, position_in(rows, row)))
+				return true;
+		}
+	return false;
+}
+
+static void find_chat(Request *request, void (*read) (Request *request));
+static void find_chats(Request *request, void (*read) (Request *request));
+
 static void
 answer_chat(Request *request, const Rows *rows)
 {
 	Following  *following = call_of(request)->following;
 
+	if (is_beyond_standby(request, rows))
+	{
+		find_chat(request, call_read_primary);
+		return;
+	}
 	call_of(request)->application = rows_number(rows, 0, COLUMN_APPLICATION);
 	settle(&following->chats[0], position_in(rows, 0), is_in_recovery(rows));
 	open_stream(request);
+}
+
+static void
+find_chat(Request *request, void (*read) (Request *request))
+{
+	call_begin(request, GET_POSITIONS, answer_chat, chat_not_found);
+	call_add_token(request);
+	call_add_number(request, path_chat(request));
+	read(request);
 }
 
 void
@@ -94,10 +134,7 @@ chat_stream(Request *request)
 		chat_not_found(request);
 		return;
 	}
-	call_begin(request, GET_POSITIONS, answer_chat, chat_not_found);
-	call_add_token(request);
-	call_add_number(request, path_chat(request));
-	call_read(request);
+	find_chat(request, call_read);
 }
 
 /* The chat of a row, which is added unless it was named. NULL if they are too many. */
@@ -142,6 +179,11 @@ answer_chats(Request *request, const Rows *rows)
 	Following  *following = call_of(request)->following;
 	bool		found[STREAM_CHATS] = {false};
 
+	if (is_beyond_standby(request, rows))
+	{
+		find_chats(request, call_read_primary);
+		return;
+	}
 	if (rows->count == 0)
 	{
 		application_missing(request);
@@ -197,13 +239,11 @@ keep_to_own(Request *request)
 	return true;
 }
 
-void
-application_stream(Request *request)
+static void
+find_chats(Request *request, void (*read) (Request *request))
 {
-	Following  *following = following_read_stream(request, true);
+	const Following *following = call_of(request)->following;
 
-	if (following == NULL || !keep_to_own(request))
-		return;
 	call_begin(request, GET_CHATS_POSITIONS, answer_chats, application_missing);
 	call_add_token(request);
 	if (following->list)
@@ -211,5 +251,12 @@ application_stream(Request *request)
 	else
 		call_add_number(request, 0);
 	call_add_number(request, STREAM_CHATS + 1);
-	call_read(request);
+	read(request);
+}
+
+void
+application_stream(Request *request)
+{
+	if (following_read_stream(request, true) && keep_to_own(request))
+		find_chats(request, call_read);
 }

@@ -52,6 +52,7 @@ static const Setting table[] = {
 	{"loops", "CHATD_LOOPS", "N", "processes that share the port", NULL, &settings.loops, 1, 256, false},
 	{"share-port", "CHATD_SHARE_PORT", NULL, "share the port with other chatd", NULL, &settings.share_port, 0, 1, false},
 	{"database", "CHATD_DATABASE", "CONNINFO", "libpq connection string or URI", &settings.database, NULL, 0, 0, false},
+	{"database-read", "CHATD_DATABASE_READ", "CONNINFO", "the same of standbys, for reads, searches and streams", &settings.database_read, NULL, 0, 0, false},
 	{"writers", "CHATD_WRITERS", "N", "database connections for writes, per loop", NULL, &settings.writers, 1, 16, false},
 	{"readers", "CHATD_READERS", "N", "database connections for reads, per loop", NULL, &settings.readers, 1, 16, false},
 	{"searchers", "CHATD_SEARCHERS", "N", "database connections for searches, per loop", NULL, &settings.searchers, 1, 16, false},

@@ -15,6 +15,7 @@ typedef struct Settings
 	char	   *file_text;		/* as it was read at the start: settings may be in it */
 	const char *listen;			/* addresses to listen on, by commas */
 	const char *database;		/* connection string; NULL: libpq's defaults */
+	const char *database_read;	/* that of standbys; NULL: there are none */
 	int			port;			/* 0: any free one */
 	int			loops;			/* processes that share the port */
 	int			share_port;		/* with other chatd */

@@ -1,6 +1,6 @@
 /*
  * availability.c
- *		Why the database cannot be used.
+ *		Why the database cannot be used: the primary, or the standbys.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,24 +13,44 @@
 
 #define REPEAT_LOG 60000		/* before the same failure is logged again, ms */
 
-static char reason[128] = "not connected to the database yet";
-static bool unfit;				/* the reason is about versions */
+typedef struct Reason
+{
+	char		text[128];
+	char		logged[512];
+	uint64_t	logged_at;
+} Reason;
+
+static Reason primary = {.text = "not connected to the database yet"};
+static Reason standbys = {.text = "not connected to a standby yet"};
+static bool unfit;				/* the primary's reason is about versions */
+
+static const char *
+side(bool standby)
+{
+	return standby ? "standby" : "database";
+}
 
 void
-database_set_reason(const char *what, const char *detail)
+database_log(bool standby, const char *what)
 {
-	static char logged[512];
-	static uint64_t logged_at;
-	char		line[512];
+	log_event("%s: %s", side(standby), what);
+}
 
-	snprintf(reason, sizeof(reason), "%s", what);
-	unfit = false;
+void
+database_set_reason(bool standby, const char *what, const char *detail)
+{
+	Reason	   *reason = standby ? &standbys : &primary;
+	char		line[sizeof(reason->logged)];
 
-	snprintf(line, sizeof(line), "database: %s%s%s", what, detail ? ": " : "", detail ? detail : "");
-	if (strcmp(line, logged) == 0 && loop_now() - logged_at < REPEAT_LOG)
+	snprintf(reason->text, sizeof(reason->text), "%s", what);
+	if (!standby)
+		unfit = false;
+
+	snprintf(line, sizeof(line), "%s: %s%s%s", side(standby), what, detail ? ": " : "", detail ? detail : "");
+	if (strcmp(line, reason->logged) == 0 && loop_now() - reason->logged_at < REPEAT_LOG)
 		return;
-	strcpy(logged, line);
-	logged_at = loop_now();
+	strcpy(reason->logged, line);
+	reason->logged_at = loop_now();
 	log_event("%s", line);
 }
 
@@ -41,18 +61,18 @@ database_set_unfit(void)
 }
 
 const char *
-database_reason(void)
+database_reason(bool standby)
 {
-	return reason;
+	return standby ? standbys.text : primary.text;
 }
 
 const char *
 database_unavailable(void)
 {
-	static char text[sizeof(reason) + 64];
+	static char text[sizeof(primary.text) + 64];
 
 	if (!unfit)
 		return "The database is not available.";
-	snprintf(text, sizeof(text), "The database is not available: %s.", reason);
+	snprintf(text, sizeof(text), "The database is not available: %s.", primary.text);
 	return text;
 }

@@ -26,12 +26,13 @@ connect_to_database(void *owner)
 	/* dbname overrides the keywords before it, and those after it override dbname. */
 	static const char *const keywords[] = {
 		"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "connect_timeout",
-		"fallback_application_name", "dbname", "client_encoding", NULL
-	};
-	const char *const values[] = {
-		"10000", "10", "5", "5", "chatd", settings.database, "UTF8", NULL
+		"fallback_application_name", "target_session_attrs", "dbname", "client_encoding", NULL
 	};
 	Connector  *connector = owner;
+	const char *const values[] = {
+		"10000", "10", "5", "5", "chatd", connector->standby ? "standby" : NULL,
+		connector->standby ? settings.database_read : settings.database, "UTF8", NULL
+	};
 	uint64_t	done = 1;
 
 	connector->connection = PQconnectdbParams(keywords, values, 1);

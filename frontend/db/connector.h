@@ -16,6 +16,7 @@ typedef struct Connector
 	/* Takes over the connection, established or failed; NULL if out of memory. */
 	void		(*done) (void *owner, PGconn *connection);
 	void	   *owner;
+	bool		standby;		/* connects to one, as settings.database_read says */
 	Watcher		watcher;
 	PGconn	   *connection;
 } Connector;

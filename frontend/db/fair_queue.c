@@ -246,7 +246,7 @@ expire_owner(FairQueue *queue, QueryOwner *owner, bool all)
 }
 
 void
-fair_queue_expire(FairQueue *queue, bool all)
+fair_queue_expire(FairQueue *queue)
 {
 	QueryOwner *owner = queue->first;
 
@@ -256,7 +256,7 @@ fair_queue_expire(FairQueue *queue, bool all)
 	{
 		QueryOwner *next = owner->next;
 
-		expire_owner(queue, owner, all);
+		expire_owner(queue, owner, false);
 		if (owner->waiting > 0)
 			append(queue, owner);
 		free_if_idle(queue, owner);

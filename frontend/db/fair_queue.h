@@ -43,7 +43,7 @@ extern Query *fair_queue_take(FairQueue *queue, int bound);
 /* Ends a query that was in flight. */
 extern void fair_queue_end(FairQueue *queue, Query *query);
 
-/* Fails the queries that have waited too long, or all that wait. */
-extern void fair_queue_expire(FairQueue *queue, bool all);
+/* Fails the queries that have waited too long. */
+extern void fair_queue_expire(FairQueue *queue);
 
 #endif

@@ -64,7 +64,11 @@ struct Query
 {
 	Operation	operation;
 	StatementId statement;
-	Pool		pool;			/* of a read; POOL_WRITE: of a write */
+	Pool		pool;			/* of a read, as if all were at the primary until it is submitted;
+								 * POOL_WRITE: of a write */
+	bool		from_primary;	/* a read that a standby must not answer */
+	uint64_t	lsn;			/* of a read: the server must have replayed it; of a write that
+								 * succeeded: its commit ends before; 0: any, unknown */
 	int			count;
 	QueryValue	values[QUERY_VALUES];
 	QueryQueue	parts;			/* of CREATE_ALL_MESSAGES and the imports: the messages */
@@ -74,6 +78,8 @@ struct Query
 	uint64_t	since;			/* when its wait began, see queries_expire() */
 	uint64_t	caller;			/* who takes turns with others; 0: chatd itself */
 	bool		of_credential;	/* about a credential: it is no application's yet */
+	uint64_t	replay_due;		/* until when it waits for a standby, see replay.c; 0: it has not
+								 * waited */
 	const char *label;			/* what it is for, see queries_label(); or NULL */
 
 	/* The rows of the result, which are valid during the call. */

@@ -23,17 +23,24 @@
  * hardly delay those of another. Reads that may scan, pages too, are sent as searches
  * while they are slow for their application (slowness.h).
  *
+ * Each pool has queues of its own. A read goes to a standby if there is one (pool_for()), and then
+ * to the primary if the standby does not find what it is about, or cannot answer: it may be behind,
+ * end, or cancel a statement that is in the way of what it replays.
+ *
  * If there is no memory for a batch, its queries stay in the queue.
  */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/settings.h"
 #include "db/availability.h"
 #include "db/fair_queue.h"
 #include "db/parameters.h"
 #include "db/reads.h"
+#include "db/replay.h"
+#include "db/result.h"
 #include "db/sessions.h"
 #include "db/slowness.h"
 #include "metrics/figures.h"
@@ -54,9 +61,8 @@ typedef struct Batch
 	QueryQueue	queries;
 } Batch;
 
-static FairQueue reads;
-static FairQueue large_reads;
-static FairQueue searches;
+/* The queues of each pool: that of large reads apart. */
+static FairQueue queues[POOL_COUNT][2];
 
 /*
  * How many of the next reads of an application are expected to be large: of single rows,
@@ -70,6 +76,12 @@ expected_of(const Query *query)
 	return &expected_large[text_hash(query->values[0].text, query->values[0].length) % OWNERS][query->max_rows > 1];
 }
 
+static bool
+is_for_searches(Pool pool)
+{
+	return pool == POOL_SEARCH || pool == POOL_STANDBY_SEARCH;
+}
+
 /* Remembers whether a read was large; those that were sent as searches do not matter. */
 static void
 note_size(const Query *query, const Rows *rows)
@@ -77,7 +89,7 @@ note_size(const Query *query, const Rows *rows)
 	unsigned char *expected = expected_of(query);
 	size_t		bytes = 0;
 
-	if (query->pool == POOL_SEARCH)
+	if (is_for_searches(query->pool))
 		return;
 	for (int row = 0; row < rows->count; row++)
 		for (int column = 0; column < PQnfields(rows->result); column++)
@@ -92,16 +104,20 @@ note_size(const Query *query, const Rows *rows)
 static FairQueue *
 queue_of(const Query *query)
 {
-	if (query->pool == POOL_SEARCH)
-		return &searches;
-	return query->operation.large ? &large_reads : &reads;
+	return &queues[query->pool][query->operation.large];
+}
+
+static Pool
+pool_of(const FairQueue *queue)
+{
+	return (queue - queues[0]) / 2;
 }
 
 /* How many queries of an application may be in flight from a queue. */
 static int
 bound_of(const FairQueue *queue)
 {
-	return queue == &searches ? (settings.searchers + 1) / 2 : INT_MAX;
+	return is_for_searches(pool_of(queue)) ? (settings.searchers + 1) / 2 : INT_MAX;
 }
 
 /* The next query of a queue that may be sent; NULL if there is none. */
@@ -121,7 +137,7 @@ take_next(FairQueue *queue)
 static bool
 is_slow_scan(const Query *query)
 {
-	return query->pool == POOL_READ && statements[query->statement].scans && query_is_slow(query);
+	return !is_for_searches(query->pool) && statements[query->statement].scans && query_is_slow(query);
 }
 
 /* Queues a read where it belongs now. Returns false if there are too many of its application, or out of memory. */
@@ -131,9 +147,9 @@ push_read(Query *query)
 	const Statement *statement = &statements[query->statement];
 
 	if (is_slow_scan(query))
-		query->pool = POOL_SEARCH;
-	query->operation.large = query->pool == POOL_READ && ((statement->scans && !statement->batch) || *expected_of(query) > 0);
-	return fair_queue_add(queue_of(query), query, query->pool == POOL_SEARCH ? settings.max_queue / 8 + 2 : INT_MAX);
+		query->pool = POOL_IS_STANDBY(query->pool) ? POOL_STANDBY_SEARCH : POOL_SEARCH;
+	query->operation.large = !is_for_searches(query->pool) && ((statement->scans && !statement->batch) || *expected_of(query) > 0);
+	return fair_queue_add(queue_of(query), query, is_for_searches(query->pool) ? settings.max_queue / 8 + 2 : INT_MAX);
 }
 
 /*
@@ -148,13 +164,33 @@ end_read(Query *query, const Operation *operation, int count)
 		query_note_time(query, operation, count);
 }
 
+/* Chooses the pool of a query. */
+static void
+choose_pool(Query *query)
+{
+	if (POOL_IS_STANDBY(query->pool))
+		query->pool = POOL_AT_PRIMARY(query->pool);
+	if (query->from_primary)
+		return;
+	query->pool = pool_for(query->statement, query->pool);
+	if (settings.database_read && !POOL_IS_STANDBY(query->pool) && statements[query->statement].server == STANDBY_FIRST)
+		figures->fallbacks[STANDBY_AWAY]++;
+}
+
 void
 reads_submit(Query *query)
 {
+	bool		behind;
+
+	choose_pool(query);
+	behind = query->lsn > pool_replayed(query->pool);
 	if (!database_ready(query->pool))
 		query_refuse(query, database_unavailable());
-	else if (!query_may_wait(query, 1, query->pool == POOL_SEARCH ? searches.count : reads.count + large_reads.count) ||
-			 !push_read(query))
+	else if (!query_may_wait(query, 1, behind ? replay_count() : queues[query->pool][0].count + queues[query->pool][1].count))
+		query_refuse(query, "The server is busy.");
+	else if (behind)
+		replay_wait(query);
+	else if (!push_read(query))
 		query_refuse(query, "The server is busy.");
 }
 
@@ -165,6 +201,36 @@ read_again(Query *query)
 	query->operation.alone = true;
 	if (!push_read(query))
 		query_refuse(query, "The server is busy.");
+}
+
+/* May the primary know better, if this is a standby's error? NULL: its session has ended. */
+static bool
+is_of_standby(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return sqlstate == NULL || strcmp(sqlstate, NO_SUCH_ROW) == 0 || strncmp(sqlstate, "40", 2) == 0 ||
+		strncmp(sqlstate, "57P0", 4) == 0 || result_is_stale(result);
+}
+
+/* Has the primary answer a read that a standby did not. Returns false if it was asked already. */
+static bool
+ask_primary(Query *query)
+{
+	if (!POOL_IS_STANDBY(query->pool))
+		return false;
+	query->from_primary = true;
+	figures->fallbacks[STANDBY_FAILED]++;
+	reads_submit(query);
+	return true;
+}
+
+/* Ends a read that has failed, unless the primary may answer it. */
+static void
+fail(Query *query, const PGresult *result)
+{
+	if (!is_of_standby(result) || !ask_primary(query))
+		query_fail(query, result);
 }
 
 static void
@@ -179,8 +245,15 @@ read_done(Operation *operation, const PGresult *result)
 		return;
 	}
 	end_read(query, result ? operation : NULL, 1);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		note_size(query, &(Rows) {.result = result, .count = PQntuples(result)});
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	{
+		fail(query, result);
+		return;
+	}
+	/* A single row that is not there. */
+	if (query->max_rows == 1 && PQntuples(result) == 0 && ask_primary(query))
+		return;
+	note_size(query, &(Rows) {.result = result, .count = PQntuples(result)});
 	query_finish(query, result);
 }
 
@@ -202,10 +275,10 @@ batch_succeed(Batch *batch, const PGresult *result)
 			rows.count++;
 		end_read(query, &batch->operation, count);
 		note_size(query, &rows);
-		if (rows.count == 0)
-			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
-		else
+		if (rows.count > 0)
 			query->succeeded(query, &rows);
+		else if (!ask_primary(query))
+			query->failed(query, &(Failure) {.sqlstate = NO_SUCH_ROW, .message = "not found"});
 	}
 }
 
@@ -225,17 +298,17 @@ batch_done(Operation *operation, const PGresult *result)
 		if (again)
 			read_again(query);
 		else
-			query_fail(query, result);
+			fail(query, result);
 	}
 	free(batch);
 }
 
 /*
  * Takes queries of the same statement as the next one of a queue: one that is large or slow,
- * else as many as a call may have. NULL if out of memory.
+ * else as many as a call may have that a session may answer. NULL if out of memory.
  */
 static Batch *
-batch_fill(FairQueue *queue)
+batch_fill(FairQueue *queue, const Session *session)
 {
 	Batch	   *batch = calloc(1, sizeof(Batch));
 	const Query *next = next_of(queue);
@@ -245,7 +318,7 @@ batch_fill(FairQueue *queue)
 	if (batch == NULL)
 		return NULL;
 	batch->operation.done = batch_done;
-	batch->operation.alone = next->operation.alone || next->pool == POOL_SEARCH;
+	batch->operation.alone = next->operation.alone || is_for_searches(next->pool);
 	batch->operation.large = next->operation.large;
 	do
 	{
@@ -257,6 +330,7 @@ batch_fill(FairQueue *queue)
 	}
 	while (!batch->operation.alone && !batch->operation.large && batch->queries.count < BATCH_QUERIES &&
 		   next && next->statement == statement && !next->operation.alone && !is_slow_scan(next) &&
+		   (next->lsn <= session->replayed || !POOL_IS_STANDBY(session->pool)) &&
 		   rows + next->max_rows <= BATCH_ROWS);
 	return batch;
 }
@@ -332,16 +406,26 @@ session_for(const Query *query)
 {
 	bool		is_batch = statements[query->statement].batch;
 
-	if (query->pool == POOL_SEARCH)
-		return session_pick(POOL_SEARCH, 1);
+	if (is_for_searches(query->pool))
+		return session_pick(query->pool, query->lsn, 1);
 	if (query->operation.large)
-		return session_pick_large(POOL_READ, is_batch ? BATCHES_IN_FLIGHT : SCANS_IN_FLIGHT);
-	return session_pick(POOL_READ, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
+		return session_pick_large(query->pool, query->lsn, is_batch ? BATCHES_IN_FLIGHT : SCANS_IN_FLIGHT);
+	return session_pick(query->pool, query->lsn, is_batch ? BATCHES_IN_FLIGHT : READS_IN_FLIGHT);
+}
+
+/* Submits the next query of a queue once more, since its pool cannot answer it any more. */
+static void
+submit_again(FairQueue *queue, int bound)
+{
+	Query	   *query = fair_queue_take(queue, bound);
+
+	fair_queue_end(queue, query);
+	reads_submit(query);
 }
 
 /* Sends the next read of a queue, or a batch of its kind. Returns false if it has to wait. */
 static bool
-dispatch(FairQueue *queue)
+dispatch_next(FairQueue *queue)
 {
 	const Query *next = next_of(queue);
 	Session    *session;
@@ -349,6 +433,11 @@ dispatch(FairQueue *queue)
 
 	if (next == NULL)
 		return false;
+	if (next->lsn > pool_replayed(next->pool))
+	{
+		submit_again(queue, bound_of(queue));
+		return true;
+	}
 	if (is_slow_scan(next))
 	{
 		move_next(queue);
@@ -362,37 +451,41 @@ dispatch(FairQueue *queue)
 		query_send(session, take_next(queue), read_done);
 		return true;
 	}
-	batch = batch_fill(queue);
+	batch = batch_fill(queue, session);
 	if (batch)
 		batch_send(session, batch);
 	return batch != NULL;
 }
 
+static void
+dispatch(FairQueue *queue, Pool pool)
+{
+	while (queue->count > 0 && !database_ready(pool))
+		submit_again(queue, INT_MAX);
+	while (queue->count > 0 && dispatch_next(queue))
+		;
+}
+
 void
 reads_dispatch(void)
 {
-	if (!database_ready(POOL_READ))
-	{
-		fair_queue_expire(&reads, true);
-		fair_queue_expire(&large_reads, true);
-	}
-	if (!database_ready(POOL_SEARCH))
-		fair_queue_expire(&searches, true);
-	while (dispatch(&reads))
-		;
-	while (dispatch(&large_reads))
-		;
-	while (dispatch(&searches))
-		;
-	figures->queued[QUEUE_OF_READS] = reads.count;
-	figures->queued[QUEUE_OF_LARGE_READS] = large_reads.count;
-	figures->queued[QUEUE_OF_SEARCHES] = searches.count;
+	replay_run(reads_submit);
+	/* Those at standbys first, which may leave some for the primary. */
+	for (Pool pool = POOL_COUNT - 1; pool >= POOL_READ; pool--)
+		for (int large = 0; large < 2; large++)
+			dispatch(&queues[pool][large], pool);
+	/* Those that have turned out to be slow. */
+	dispatch(&queues[POOL_STANDBY_SEARCH][0], POOL_STANDBY_SEARCH);
+	dispatch(&queues[POOL_SEARCH][0], POOL_SEARCH);
+	figures->queued[QUEUE_OF_READS] = queues[POOL_READ][0].count + queues[POOL_STANDBY_READ][0].count;
+	figures->queued[QUEUE_OF_LARGE_READS] = queues[POOL_READ][1].count + queues[POOL_STANDBY_READ][1].count;
+	figures->queued[QUEUE_OF_SEARCHES] = queues[POOL_SEARCH][0].count + queues[POOL_STANDBY_SEARCH][0].count;
 }
 
 void
 reads_tick(void)
 {
-	fair_queue_expire(&reads, false);
-	fair_queue_expire(&large_reads, false);
-	fair_queue_expire(&searches, false);
+	for (Pool pool = POOL_READ; pool < POOL_COUNT; pool++)
+		for (int large = 0; large < 2; large++)
+			fair_queue_expire(&queues[pool][large]);
 }

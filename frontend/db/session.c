@@ -10,10 +10,11 @@
  *
  * Statements are pipelined. A write, or a step of an export, has a synchronization point
  * of its own, and so is a transaction of its own; it is done when that point is reached,
- * which is after the commit. The reads that are sent in one iteration of the loop share a
- * point, which saves most of the system calls on both sides; each is done with
- * its result. If one of them fails, the server skips the rest up to the point;
- * reads.c then sends those again, each by itself.
+ * which is after the commit. Where there are standbys, the server is then asked for the LSN
+ * that the commit of a write lies before, and the write is done with that. The reads that are
+ * sent in one iteration of the loop share a point, which saves most of the system calls
+ * on both sides; each is done with its result. If one of them fails, the server skips
+ * the rest up to the point; reads.c then sends those again, each by itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <sys/epoll.h>
 
 #include "db/availability.h"
+#include "db/lsn.h"
 #include "db/preparation.h"
 #include "db/result.h"
 #include "db/session.h"
@@ -34,10 +36,16 @@
 #define PAUSE_FIRST 50			/* before the next attempt to connect, ms */
 #define PAUSE_LAST 2000
 
-/* Rises when all sessions that are ready by then have to be replaced. */
-static unsigned generation;
+/* Rise when all sessions with the primary, or with standbys, that are ready by then have to be replaced. */
+static unsigned generations[2];
 
 static void session_start(void *owner);
+
+static unsigned *
+generation_of(const Session *session)
+{
+	return &generations[POOL_IS_STANDBY(session->pool)];
+}
 
 /* Puts a session into a state, and counts that. */
 static void
@@ -57,17 +65,29 @@ commits(const Session *session)
 	return session->pool == POOL_WRITE || session->pool == POOL_EXPORT;
 }
 
+/* Is each statement followed by a question for the LSN that its commit lies before? */
+static bool
+asks_lsn(const Session *session)
+{
+	return session->pool == POOL_WRITE && settings.database_read;
+}
+
 /* Closes the connection, and ends the operations in flight. */
 static void
 session_end(Session *session)
 {
 	Operation  *operation = session->first;
+	PGresult   *committed = session->committed ? session->result : NULL;
 
 	loop_unwatch(&session->watcher);
 	PQfinish(session->connection);
 	session->connection = NULL;
-	PQclear(session->result);
+	if (committed == NULL)
+		PQclear(session->result);
 	session->result = NULL;
+	session->committed = false;
+	session->replayed = 0;
+	session->promoted = false;
 	enter(session, DOWN);
 	session->tried = true;
 	session->unsynced = session->broken = session->stale = false;
@@ -77,7 +97,9 @@ session_end(Session *session)
 	{
 		Operation  *next = operation->next;
 
-		operation->done(operation, NULL);
+		operation->done(operation, committed);
+		PQclear(committed);
+		committed = NULL;
 		operation = next;
 	}
 }
@@ -86,7 +108,7 @@ session_end(Session *session)
 static void
 session_down(Session *session, const char *what, const char *detail)
 {
-	database_set_reason(what, detail);
+	database_set_reason(POOL_IS_STANDBY(session->pool), what, detail);
 	loop_arm(&session->retry, loop_now() + session->pause / 2 + random() % session->pause);
 	session->pause = session->pause * 2 > PAUSE_LAST ? PAUSE_LAST : session->pause * 2;
 	session_end(session);
@@ -111,10 +133,10 @@ session_take_preparation(Session *session, PGresult *result)
 		const char *detail = PQresultErrorMessage(result);
 
 		session_down(session, mismatch, *detail ? detail : NULL);
-		if (versions)
+		if (versions && !POOL_IS_STANDBY(session->pool))
 			database_set_unfit();
 		if (mismatch == preparation_pooled)
-			generation++;
+			++* generation_of(session);
 		PQclear(result);
 		return false;
 	}
@@ -123,11 +145,11 @@ session_take_preparation(Session *session, PGresult *result)
 	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 	{
 		enter(session, READY);
-		session->generation = generation;
+		session->generation = *generation_of(session);
 		session->tried = true;
 		session->pause = PAUSE_FIRST;
 		if (session->pool != POOL_EXPORT)
-			log_event("database: connected");
+			database_log(POOL_IS_STANDBY(session->pool), "connected");
 	}
 	PQclear(result);
 	return true;
@@ -148,6 +170,7 @@ session_finish_first(Session *session)
 	session->in_flight--;
 	session->large -= operation->large;
 	session->result = NULL;
+	session->committed = false;
 	histogram_add(&figures->statement_times[session->pool], time_bounds, loop_clock() - operation->sent_at, 1);
 	if (result_is_stale(result))
 		session->stale = true;
@@ -179,8 +202,17 @@ session_take_results(Session *session)
 		else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 		{
 			PQclear(result);
-			if (commits(session))
+			if (!commits(session))
+				continue;
+			if (asks_lsn(session) && !session->committed)
+				session->committed = true;
+			else
 				session_finish_first(session);
+		}
+		else if (session->committed)
+		{
+			session->first->lsn = lsn_of(result);
+			PQclear(result);
 		}
 		else
 		{
@@ -248,7 +280,7 @@ session_open(Session *session, Pool pool)
 	session->pause = PAUSE_FIRST;
 	session->tried = false;
 	session->watcher = (Watcher) {.fd = -1, .ready = on_socket_ready, .owner = session};
-	session->connector = (Connector) {.done = on_connected, .owner = session};
+	session->connector = (Connector) {.done = on_connected, .owner = session, .standby = POOL_IS_STANDBY(pool)};
 	session->retry.fire = session_start;
 	session->retry.owner = session;
 	session_start(session);
@@ -257,7 +289,7 @@ session_open(Session *session, Pool pool)
 static bool
 is_stale(const Session *session)
 {
-	return session->stale || session->generation != generation;
+	return session->stale || session->generation != *generation_of(session);
 }
 
 bool
@@ -294,6 +326,18 @@ send_prepared(PGconn *connection, const char *name, const Parameters *parameters
 	return PQsendQueryPrepared(connection, name, count + 1, values, lengths, formats, parameters->result_format) == 1;
 }
 
+/* Asks for the LSN that the commit of what was sent lies before. */
+static void
+session_ask_lsn(Session *session)
+{
+	static const Parameters none = {0};
+
+	if (!send_prepared(session->connection, statements[GET_LSN].name, &none))
+		session->broken = true;
+	session->unsynced = true;
+	session_sync(session);
+}
+
 void
 session_send(Session *session, Operation *operation, StatementId statement,
 			 const Parameters *parameters)
@@ -301,6 +345,7 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	bool		alone = operation->alone || commits(session);
 
 	operation->next = NULL;
+	operation->lsn = 0;
 	operation->started_at = loop_now();
 	operation->sent_at = loop_clock();
 	if (alone)
@@ -317,6 +362,8 @@ session_send(Session *session, Operation *operation, StatementId statement,
 	session->unsynced = true;
 	if (alone)
 		session_sync(session);
+	if (asks_lsn(session))
+		session_ask_lsn(session);
 }
 
 void
@@ -347,7 +394,7 @@ session_tick(Session *session)
 	if (session->state == CONNECTING && late && !session->overdue)
 	{
 		session->overdue = session->tried = true;
-		database_set_reason("cannot connect in time", NULL);
+		database_set_reason(POOL_IS_STANDBY(session->pool), "cannot connect in time", NULL);
 	}
 	else if (session->state == PREPARING && late)
 		session_down(session, "cannot prepare the statements in time", NULL);
@@ -368,7 +415,7 @@ on_probed(Operation *operation, const PGresult *result)
 {
 	(void) operation;
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && atoi(PQgetvalue(result, 0, 0)) != probe.session->backend)
-		generation++;
+		++* generation_of(probe.session);
 	probe.session = NULL;
 }
 
@@ -383,6 +430,12 @@ session_probe(Session *session)
 	probe.operation = (Operation) {.done = on_probed, .alone = true};
 	probe.session = session;
 	session_send(session, &probe.operation, GET_BACKEND, &none);
+}
+
+void
+session_leave_promoted(Session *session)
+{
+	session->stale |= session->promoted;
 }
 
 void

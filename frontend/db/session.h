@@ -4,8 +4,10 @@
  *
  * A session is one connection that chatd maintains: it connects, prepares the
  * statements, and reconnects after a failure. A pool is the set of sessions for
- * one kind of statement. An operation is a statement that was sent and whose
- * result is pending; it is embedded in the struct that it serves.
+ * one kind of statement, with the primary or with standbys. An operation is a
+ * statement that was sent and whose result is pending; it is embedded in the struct
+ * that it serves. An LSN is a position in the primary's write-ahead log, which
+ * standbys replay.
  */
 #ifndef CHATD_SESSION_H
 #define CHATD_SESSION_H
@@ -26,7 +28,8 @@ typedef struct Session Session;
  * valid during the call, or with NULL if the connection was lost: then the outcome is
  * not known. The status is PGRES_PIPELINE_ABORTED if the operation was not executed
  * because an earlier one failed; that happens neither in POOL_WRITE, POOL_EXPORT nor to an
- * operation that was sent with alone set.
+ * operation that was sent with alone set. In POOL_WRITE, lsn is set before that, where there are
+ * standbys.
  */
 typedef struct Operation
 {
@@ -36,6 +39,7 @@ typedef struct Operation
 	struct Operation *next;
 	uint64_t	started_at;		/* when it became the first in flight */
 	uint64_t	sent_at;		/* by loop_clock() */
+	uint64_t	lsn;			/* that what it committed ends before; 0: unknown */
 } Operation;
 
 /* Parameters of a statement, as PQsendQueryPrepared() takes them. */
@@ -80,6 +84,12 @@ struct Session
 	bool		stale;			/* see result_is_stale() */
 	unsigned	generation;		/* of sessions, when it became ready */
 	int			backend;		/* process ID of the one in which it was prepared */
+	bool		committed;		/* the first in flight has, and its LSN is awaited */
+	uint64_t	replayed;		/* LSN that its server has replayed at least, see replay.c;
+								 * UINT64_MAX: it is no standby */
+	bool		promoted;		/* it was one */
+	Operation	asking;			/* for that */
+	bool		asked;
 };
 
 /* Begins to connect, for the statements of a pool; again after session_close(), once it is down. */
@@ -103,6 +113,9 @@ extern void session_tick(Session *session);
  * prepared. If not, the pooler is in transaction mode, and all sessions are replaced.
  */
 extern void session_probe(Session *session);
+
+/* If its standby has been promoted, ends it as soon as nothing is in flight, so that it finds another one. */
+extern void session_leave_promoted(Session *session);
 
 /* Ends it; operations in flight are done with NULL. */
 extern void session_close(Session *session);

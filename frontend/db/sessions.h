@@ -23,17 +23,29 @@ extern bool database_tried(void);
 extern bool database_ready(Pool pool);
 
 /*
- * The usable session of the pool with the fewest operations in flight; NULL if none
- * has fewer than depth.
+ * The pool for a statement that reads, of those at the primary and at standbys: given that at the
+ * primary. A standby counts as there if all pools at standbys are connected.
  */
-extern Session *session_pick(Pool pool, int depth);
+extern Pool pool_for(StatementId statement, Pool pool);
+
+/* How far any usable session's server of a pool is known to have replayed; UINT64_MAX at the primary. */
+extern uint64_t pool_replayed(Pool pool);
+
+/* Calls a function with each usable session at a standby. */
+extern void standby_sessions(void (*call) (Session *session));
+
+/*
+ * The usable session of the pool, whose server has replayed an LSN, with the fewest operations in
+ * flight; NULL if none has fewer than depth.
+ */
+extern Session *session_pick(Pool pool, uint64_t lsn, int depth);
 
 /*
  * The same for an operation with a large result, which others should not have to wait
  * behind: such operations are in flight in at most half of the sessions, and
  * session_pick() avoids those as long as there is another.
  */
-extern Session *session_pick_large(Pool pool, int depth);
+extern Session *session_pick_large(Pool pool, uint64_t lsn, int depth);
 
 /* At the end of an iteration of the loop: flushes the sessions, and ends broken ones. */
 extern void sessions_flush(void);

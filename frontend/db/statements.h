@@ -43,6 +43,8 @@ typedef enum StatementId
 	LIST_CURSORS,
 	LIST_UNREAD,
 	WAIT_FOR_CHANGES,
+	GET_LSN,
+	GET_REPLAYED_LSN,
 	GET_FIGURES,
 	GET_STATUS,
 	GET_BACKEND,
@@ -67,12 +69,25 @@ typedef enum BatchKind
 	BATCH_OF_PAGES
 } BatchKind;
 
+/*
+ * The server that a statement is for. A standby is behind the primary, by little as a rule: it may
+ * answer what is read. What decides who may do what is asked for at the primary, as long as
+ * that is there.
+ */
+typedef enum ServerKind
+{
+	PRIMARY_ONLY,
+	PRIMARY_FIRST,				/* a standby, while the primary is away */
+	STANDBY_FIRST				/* the primary, while no standby is there */
+} ServerKind;
+
 typedef struct Statement
 {
 	const char *name;
 	const char *text;
 	BatchKind	batch;
 	bool		scans;			/* it may read many more rows than it returns */
+	ServerKind	server;
 } Statement;
 
 /* Bytes of JSON in a page, at most, unless it is a single row; less where one call reads many pages. */

@@ -238,6 +238,7 @@ batch_take_outcomes(Batch *batch, const PGresult *result)
 			continue;
 		}
 		keyed_queue_end(&messages, query);
+		query->lsn = batch->operation.lsn;
 		if (outcome_is_success(result, row))
 			query->succeeded(query, &(Rows) {.result = result, .first = row, .count = 1});
 		else
@@ -407,6 +408,7 @@ creation_done(Operation *operation, const PGresult *result)
 	else
 	{
 		keyed_queue_end(&creations, query);
+		query->lsn = operation->lsn;
 		query_finish(query, result);
 	}
 	keyed_queue_return(&creations, &returned);
@@ -437,7 +439,7 @@ send_creation(Session *session)
 static bool
 dispatch(void)
 {
-	Session    *session = session_pick(POOL_WRITE, 1);
+	Session    *session = session_pick(POOL_WRITE, 0, 1);
 	bool		creation = session && keyed_queue_is_ready(&creations);
 	bool		message = session && keyed_queue_is_ready(&messages);
 	Batch	   *batch;

@@ -140,6 +140,7 @@ static const struct
 	SINGLE(MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD, preflight),
 	SINGLE("Idempotency-Key", idempotency_key),
 	SINGLE(MHD_HTTP_HEADER_IF_MATCH, if_match),
+	SINGLE("Commit-LSN", commit_lsn),
 	{MHD_HTTP_HEADER_ACCEPT, sizeof(MHD_HTTP_HEADER_ACCEPT) - 1, offsetof(Headers, accept), NULL},
 	{REQUEST_ID_HEADER, sizeof(REQUEST_ID_HEADER) - 1, offsetof(Headers, request_id), NULL},
 };

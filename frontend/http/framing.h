@@ -20,6 +20,7 @@ typedef struct Headers
 	const char *preflight;		/* Access-Control-Request-Method */
 	const char *idempotency_key;
 	const char *if_match;
+	const char *commit_lsn;		/* Commit-LSN */
 	const char *accept;			/* this and the next: "" if there are several */
 	const char *request_id;		/* X-Request-Id */
 	bool		encoded;		/* by a Content-Encoding */

@@ -9,9 +9,12 @@
 
 #define LABELS_SIZE 256
 
-static const char *const pools[FIGURE_POOLS] = {"write", "read", "search", "listen", "export"};
+static const char *const pools[FIGURE_POOLS] = {
+	"write", "read", "search", "listen", "standby read", "standby search", "standby listen", "export"
+};
 static const char *const states[FIGURE_STATES] = {"down", "connecting", "preparing", "ready"};
-static const char *const queues[FIGURE_QUEUES] = {"messages", "creations", "reads", "large reads", "searches"};
+static const char *const queues[FIGURE_QUEUES] = {"messages", "creations", "reads", "large reads", "searches", "replay"};
+static const char *const fallbacks[FIGURE_FALLBACKS] = {"away", "behind", "failed"};
 
 void
 exposition_metric(FILE *text, const char *name, const char *type, const char *help)
@@ -78,14 +81,31 @@ write_requests(FILE *text, const Figures *sum, const char *const *routes)
 		}
 }
 
+/* The pools with sessions: those at standbys come last. */
+static int
+pool_count(const Figures *sum)
+{
+	int			count = FIGURE_POOLS;
+
+	while (count > 0)
+	{
+		for (int state = 0; state < FIGURE_STATES; state++)
+			if (sum->sessions[count - 1][state] > 0)
+				return count;
+		count--;
+	}
+	return 0;
+}
+
 /* Writes a metric that has a histogram for each pool. */
 static void
-write_pools(FILE *text, const char *name, const char *help, const Histogram *histograms, const uint64_t *bounds, double unit)
+write_pools(FILE *text, const char *name, const char *help, const Histogram *histograms, int count,
+			const uint64_t *bounds, double unit)
 {
 	char		labels[LABELS_SIZE];
 
 	exposition_metric(text, name, "histogram", help);
-	for (int pool = 0; pool < FIGURE_POOLS; pool++)
+	for (int pool = 0; pool < count; pool++)
 	{
 		snprintf(labels, sizeof(labels), "pool=\"%s\"", pools[pool]);
 		write_histogram(text, name, labels, &histograms[pool], bounds, unit);
@@ -96,6 +116,7 @@ static void
 write_database(FILE *text, const Figures *sum)
 {
 	char		labels[LABELS_SIZE];
+	int			count = pool_count(sum);
 
 	exposition_metric(text, "chatd_queued", "gauge", "Requests that wait for a session with the database.");
 	for (int queue = 0; queue < FIGURE_QUEUES; queue++)
@@ -103,21 +124,27 @@ write_database(FILE *text, const Figures *sum)
 		snprintf(labels, sizeof(labels), "queue=\"%s\"", queues[queue]);
 		write_sample(text, "chatd_queued", labels, sum->queued[queue]);
 	}
-	write_pools(text, "chatd_queue_seconds", "For how long requests waited for a session.", sum->waits, time_bounds, 1e6);
-	write_pools(text, "chatd_batch_size", "Requests that one statement served.", sum->batches, size_bounds, 1);
-	write_pools(text, "chatd_statement_seconds", "From sending a statement to its result.", sum->statement_times, time_bounds, 1e6);
+	write_pools(text, "chatd_queue_seconds", "For how long requests waited for a session.", sum->waits, count, time_bounds, 1e6);
+	write_pools(text, "chatd_batch_size", "Requests that one statement served.", sum->batches, count, size_bounds, 1);
+	write_pools(text, "chatd_statement_seconds", "From sending a statement to its result.", sum->statement_times, count, time_bounds, 1e6);
 	exposition_metric(text, "chatd_database_sessions", "gauge", "Sessions with the database, by state; ready: in use.");
-	for (int pool = 0; pool < FIGURE_POOLS; pool++)
+	for (int pool = 0; pool < count; pool++)
 		for (int state = 0; state < FIGURE_STATES; state++)
 		{
 			snprintf(labels, sizeof(labels), "pool=\"%s\",state=\"%s\"", pools[pool], states[state]);
 			write_sample(text, "chatd_database_sessions", labels, sum->sessions[pool][state]);
 		}
 	exposition_metric(text, "chatd_database_disconnections_total", "counter", "Sessions that ended after they had been ready.");
-	for (int pool = 0; pool < FIGURE_POOLS; pool++)
+	for (int pool = 0; pool < count; pool++)
 	{
 		snprintf(labels, sizeof(labels), "pool=\"%s\"", pools[pool]);
 		write_sample(text, "chatd_database_disconnections_total", labels, sum->disconnections[pool]);
+	}
+	exposition_metric(text, "chatd_standby_fallbacks_total", "counter", "Reads that the primary was asked for instead of a standby.");
+	for (int reason = 0; reason < FIGURE_FALLBACKS; reason++)
+	{
+		snprintf(labels, sizeof(labels), "reason=\"%s\"", fallbacks[reason]);
+		write_sample(text, "chatd_standby_fallbacks_total", labels, sum->fallbacks[reason]);
 	}
 }
 

@@ -11,7 +11,7 @@
 #define FIGURE_NO_ROUTE (FIGURE_ROUTES - 1) /* of requests that have none */
 #define FIGURE_METHODS 8
 #define FIGURE_STATUSES 26
-#define FIGURE_POOLS 5
+#define FIGURE_POOLS 8
 #define FIGURE_STATES 4
 
 /* The queues of requests that wait for the database. */
@@ -22,8 +22,18 @@ typedef enum FigureQueue
 	QUEUE_OF_READS,
 	QUEUE_OF_LARGE_READS,
 	QUEUE_OF_SEARCHES,
+	QUEUE_OF_REPLAY,			/* these wait for a standby */
 	FIGURE_QUEUES
 }			FigureQueue;
+
+/* Why the primary was asked instead of a standby. */
+typedef enum FigureFallback
+{
+	STANDBY_AWAY,				/* none was connected */
+	STANDBY_BEHIND,				/* it had not replayed in time what the client has written */
+	STANDBY_FAILED,				/* it did not find it, cancelled the statement, or was lost */
+	FIGURE_FALLBACKS
+}			FigureFallback;
 
 /* Pools and states of sessions are those of db/session.h. */
 typedef struct Figures
@@ -40,6 +50,7 @@ typedef struct Figures
 	Histogram	statement_times[FIGURE_POOLS];	/* from sending to the result */
 	uint64_t	sessions[FIGURE_POOLS][FIGURE_STATES];	/* now */
 	uint64_t	disconnections[FIGURE_POOLS];	/* of sessions that were ready */
+	uint64_t	fallbacks[FIGURE_FALLBACKS];
 } Figures;
 
 /* This loop's. */

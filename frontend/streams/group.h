@@ -30,9 +30,9 @@ extern void groups_chat_changed(int application, int chat);
 
 /*
  * A topic's chat was found to be at a position, as of a time of group_time(). Groups that
- * are behind it read; those beyond it are reset, if may_reset.
+ * are behind it read; those beyond it are reset, if may_reset. Returns whether any is left beyond.
  */
-extern void groups_topic_found(Topic *topic, Position position, uint64_t time, bool may_reset);
+extern bool groups_topic_found(Topic *topic, Position position, uint64_t time, bool may_reset);
 
 /* A clock that stands still as long as no group moves. */
 extern uint64_t group_time(void);

@@ -314,10 +314,11 @@ group_reset(Group *group, Position position)
 	group_rest(group);
 }
 
-void
+bool
 groups_topic_found(Topic *topic, Position position, uint64_t time, bool may_reset)
 {
 	Group	   *group = topic->groups;
+	bool		left = false;
 
 	while (group)
 	{
@@ -334,6 +335,8 @@ groups_topic_found(Topic *topic, Position position, uint64_t time, bool may_rese
 		}
 		else if (known && !beyond && !position_equal(group->position, position))
 			group_make_due(group);
+		left |= known && beyond && !may_reset;
 		group = next;
 	}
+	return left;
 }

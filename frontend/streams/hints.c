@@ -95,7 +95,7 @@ hints_run(void)
 
 	if (waiting || topics_count() == 0 || loop_now() < not_before)
 		return;
-	session = session_pick(POOL_LISTEN, 1);
+	session = session_pick(pool_for(WAIT_FOR_CHANGES, POOL_LISTEN), 0, 1);
 	if (session == NULL)
 		return;
 	waiting = true;

@@ -4,7 +4,8 @@
  *
  * A hint can be lost: who waits for changes was not connected, or rows were changed without
  * triggers. So once a second the positions of all followed chats are compared with those of their
- * groups. It is done in slices, one at a time, and each is a single statement; the slices
+ * groups. Where a group is beyond what a standby has, the primary is asked whether there is such a
+ * position. It is done in slices, one at a time, and each is a single statement; the slices
  * of a sweep that was not asked for are spread over the second.
  */
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "streams/sweep.h"
 
 #define SLICE_TOPICS 500
+#define SLICES_BESIDE 8			/* other operations in the session of a slice, at most */
 #define SPREAD 1000				/* over which a sweep is spread, ms */
 
 /* Columns of GET_POSITIONS. */
@@ -32,6 +34,7 @@ enum
 
 static Topic *topics[SLICE_TOPICS]; /* of the slice in flight; held */
 static int	topic_count;
+static bool from_primary;		/* it is, not from a standby */
 static uint64_t sent_at;		/* in group_time() */
 static Topic *next;				/* the first of the next slice, held; NULL: no sweep is under way */
 static bool hurried;			/* the slices follow at once */
@@ -88,10 +91,14 @@ slice_end(void)
 	}
 }
 
+static void slice_send(Session *session);
+
 static void
 slice_done(Operation *operation, const PGresult *result)
 {
 	Rows		rows = {.result = result, .count = result ? PQntuples(result) : 0};
+	bool		beyond = false;
+	Session    *primary;
 
 	(void) operation;
 	for (int row = 0; row < rows.count; row++)
@@ -101,9 +108,14 @@ slice_done(Operation *operation, const PGresult *result)
 
 		/* A standby may have yet to see what was seen elsewhere. */
 		if (item >= 1 && item <= topic_count)
-			groups_topic_found(topics[item - 1], position, sent_at, *PQgetvalue(result, row, FOUND_IN_RECOVERY) == 'f');
+			beyond |= groups_topic_found(topics[item - 1], position, sent_at,
+										 *PQgetvalue(result, row, FOUND_IN_RECOVERY) == 'f');
 	}
-	slice_end();
+	primary = beyond && !from_primary ? session_pick(POOL_READ, 0, SLICES_BESIDE) : NULL;
+	if (primary)
+		slice_send(primary);
+	else
+		slice_end();
 }
 
 /* Takes the topics of the next slice. */
@@ -127,7 +139,7 @@ slice_send(Session *session)
 	static Array chats;
 	const int	formats[] = {1, 1};
 
-	slice_take();
+	from_primary = !POOL_IS_STANDBY(session->pool);
 	array_begin(&tokens, ARRAY_OF_TEXTS, topic_count);
 	array_begin(&chats, ARRAY_OF_INTEGERS, topic_count);
 	for (int i = 0; i < topic_count; i++)
@@ -156,9 +168,10 @@ sweep_run(void)
 		return;
 	if (!hurried && loop_now() < next_at)
 		return;
-	session = session_pick(POOL_READ, 8);
+	session = session_pick(pool_for(GET_POSITIONS, POOL_READ), 0, SLICES_BESIDE);
 	if (session == NULL)
 		return;
+	slice_take();
 	slice_send(session);
 	remaining -= SLICE_TOPICS;
 	if (next && !hurried)

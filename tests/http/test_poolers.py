@@ -1,5 +1,6 @@
 """PgBouncer between chatd and the database."""
 
+import re
 import shutil
 import subprocess
 
@@ -22,7 +23,10 @@ def pgbouncer(cluster, tmp_path, request):
     process.wait()
 
 
-@pytest.mark.skipif(shutil.which("pgbouncer") is None and shutil.which("/usr/sbin/pgbouncer") is None, reason="there is no pgbouncer")
+has_pgbouncer = pytest.mark.skipif(shutil.which("pgbouncer") is None and shutil.which("/usr/sbin/pgbouncer") is None, reason="there is no pgbouncer")
+
+
+@has_pgbouncer
 @pytest.mark.parametrize("pgbouncer", ["session", "transaction"], indirect=True)
 def test_pgbouncer(start_chatd, messages, pgbouncer, request):
     """Works, or /readyz says why not and stays with that."""
@@ -35,3 +39,14 @@ def test_pgbouncer(start_chatd, messages, pgbouncer, request):
     for number in range(1, 30):
         assert server.post(messages, {"body": "x"}).json["number"] == number
         assert len(server.get(messages).json) == number
+
+
+@has_pgbouncer
+@pytest.mark.parametrize("pgbouncer", ["transaction"], indirect=True)
+def test_pgbouncer_of_standbys(start_chatd, messages, pgbouncer):
+    """One that cannot be used costs the sessions with the primary nothing, which answers reads then."""
+    server = start_chatd("--database-read", pgbouncer + " target_session_attrs=any").ready()
+    wait_until(lambda: "transaction mode" in server.get("/readyz").json["standby"], "the reason")
+    assert server.post(messages, {"body": "x"}).status == 201
+    assert [message["body"] for message in server.get(messages).json] == ["x"]
+    assert re.search(r'^chatd_database_disconnections_total{pool="write"} 0$', server.get("/metrics").body.decode(), re.M)

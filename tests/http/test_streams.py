@@ -646,23 +646,9 @@ def test_curl_through_a_gateway(server, live, application, path, start_gateway, 
         curl.kill()
 
 
-class Standby(servers.Cluster):
-    """A standby of a server."""
-
-    def __init__(self, primary, directory):    # pylint: disable=super-init-not-called
-        self.database, self.bin, self.directory = primary.database, primary.bin, directory
-        self.environment = {**primary.environment, "PGHOST": str(directory)}
-        if servers.AS_POSTGRES:
-            shutil.chown(directory, "postgres", "postgres")
-        self.run("pg_basebackup", "-D", directory / "data", "-h", primary.directory, "-U", "postgres", "-R", "-c", "fast")
-        with open(directory / "data/postgresql.auto.conf", "a") as settings:
-            settings.write("unix_socket_directories = '%s'\n" % directory)
-        self.start()
-
-
 @pytest.fixture
 def standby(live):
-    server = Standby(live, pathlib.Path(tempfile.mkdtemp(prefix="pg_chat.")))
+    server = servers.Standby(live)
     yield server
     server.remove()
 
@@ -687,7 +673,7 @@ def test_a_standby(live, standby, start_chatd, application, path):
             live.sql("SELECT chat.update_message(%d, 1, 7, 'edited')" % application[0])
             assert [events.next()[:2] for events in (again, behind)] == [("updated", "8.1")] * 2
             assert [change["position"] for change in poll.answer().json] == ["8.1"]
-            standby.run("pg_ctl", "-D", standby.directory / "data", "-s", "-w", "promote")
+            standby.promote()
             create(standby, application, 2)
             assert numbers(again.take(2)) == numbers(behind.take(2)) == [9, 10]
 

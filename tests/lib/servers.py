@@ -85,10 +85,32 @@ class Cluster:
     def conninfo(self):
         return "host=%s dbname=%s user=chat_api" % (self.directory, self.database)
 
+    def copy(self, primary):
+        """Be a standby of another server, by a base backup."""
+        self.run("pg_basebackup", "-D", self.directory / "data", "-h", primary.directory, "-U", "postgres", "-R", "-c", "fast")
+        with open(self.directory / "data/postgresql.auto.conf", "a") as settings:
+            settings.write("unix_socket_directories = '%s'\n" % self.directory)
+
+    def promote(self):
+        self.run("pg_ctl", "-D", self.directory / "data", "-s", "-w", "promote")
+
     def remove(self):
         if (self.directory / "data/postmaster.pid").exists():
             self.stop("immediate")
         shutil.rmtree(self.directory)
+
+
+class Standby(Cluster):
+    """A standby of a server."""
+
+    def __init__(self, primary, parent=None):    # pylint: disable=super-init-not-called
+        self.database, self.bin = primary.database, primary.bin
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pg_chat.", dir=parent))
+        self.environment = {**primary.environment, "PGHOST": str(self.directory)}
+        if AS_POSTGRES:
+            shutil.chown(self.directory, "postgres", "postgres")
+        self.copy(primary)
+        self.start()
 
 
 class Chatd:
