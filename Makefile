@@ -7,6 +7,7 @@
 #   PREFIX     make install: where chatd goes
 #   COMPOSE DEBIAN  make test-docker: the compose to use, the release of the images
 #   DIRECT_ROWS  make test: whether suites tap and http write rows directly (on) or by statements (off)
+#   FAILOVERS  make test-http: how many times a standby takes over (3)
 #   FUZZ_SECONDS  make fuzz: for each target
 #   ROUNDS SEED  make torture: how many rounds of faults, and which (25, 1)
 #   MINUTES    make soak: for how long (60)
@@ -17,7 +18,7 @@ PG_CONFIG ?= pg_config
 FILE ?= tests/data/ubuntu-irc.tsv.gz
 URL ?= http://127.0.0.1:8080
 PREFIX ?= /usr/local
-export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS ROUNDS SEED MINUTES
+export PG_CONFIG DATA PORT PREFIX COMPOSE DEBIAN DIRECT_ROWS FAILOVERS ROUNDS SEED MINUTES
 # Not passed on by the command line: DATA means something else to PGXS.
 MAKEOVERRIDES =
 

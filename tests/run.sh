@@ -14,6 +14,8 @@
 # a time: 2 unless said. They wait more than they work. Tests that do something at random, or often, have settings of
 # their own, whose names begin with CHAT_.
 #
+# FAILOVERS is how many times a standby takes over in suite http, 3 unless said.
+#
 # ROUNDS and SEED are torture's, MINUTES is soak's, see there.
 #
 # DIRECT_ROWS is what pg_chat.direct_rows is while suites tap and http run, on unless said; suites regress
@@ -53,6 +55,7 @@ staged()
 		UBSAN_OPTIONS="log_path=$stage/sanitizer:print_stacktrace=1" \
 		DIRECT_ROWS="${DIRECT_ROWS:-on}" JAVA_HOME="${JAVA_HOME:-}" ${CI:+CI=1} \
 		"${settings[@]}" CHAT_ENGINE="$engine" \
+		${FAILOVERS:+FAILOVERS="$FAILOVERS"} \
 		${GCOV_PREFIX:+GCOV_PREFIX="$GCOV_PREFIX"} ${PGCTLTIMEOUT:+PGCTLTIMEOUT="$PGCTLTIMEOUT"} \
 		"$@"
 }

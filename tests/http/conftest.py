@@ -121,8 +121,8 @@ class Chatd(servers.Chatd):
             answer = wire.send(data).answer()
             return answer, "close" in (answer.headers.get("connection", "") if answer else "close")
 
-    def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+    def request(self, method, path, body=None, headers=None, timeout=15):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
