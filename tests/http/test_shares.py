@@ -205,7 +205,7 @@ def test_queue_of_one_address(start_chatd, cluster, messages, wires):
 
 def test_descriptors_for_the_database(start_chatd, cluster, chatd, wires):
     """However many clients there are, chatd can connect to the database again."""
-    server = start_chatd(prefix=["prlimit", "--nofile=96"]).ready()
+    server = start_chatd(prefix=["prlimit", "--nofile=112"]).ready()
     with server.wire() as probe:
         for _ in range(120):
             wires.append(server.wire().send(HEALTH))
