@@ -65,6 +65,15 @@ extern void compat_request_shared_memory(void (*request) (void));
 #define compat_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
+#include "replication/message.h"
+
+/* Write an empty logical message of this transaction into WAL. */
+#if PG_VERSION_NUM >= 170000
+#define compat_log_message(prefix) LogLogicalMessage(prefix, "", 0, true, false)
+#else
+#define compat_log_message(prefix) LogLogicalMessage(prefix, "", 0, true)
+#endif
+
 #include "catalog/pg_database.h"
 
 /* The connection limit of a database whose DROP was interrupted, from minor releases of 2023 on. */

@@ -27,6 +27,7 @@
 #include "core/message_to_json.h"
 #include "core/number_cache.h"
 #include "core/pagination.h"
+#include "core/replay.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_create_application);
@@ -100,6 +101,7 @@ find_by_key(ApplicationInsert *application)
 	application->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
 	application->token = PointerGetDatum(spi_result_text(0, 3, NULL));
 	application->replayed = true;
+	replay_note();
 	return true;
 }
 

@@ -23,6 +23,7 @@
 #include "core/number_cache.h"
 #include "core/pagination.h"
 #include "core/parent_counter.h"
+#include "core/replay.h"
 #include "core/sql_function.h"
 #include "rows/counter_row.h"
 #include "rows/row_insert.h"
@@ -163,6 +164,7 @@ find_by_key(ChatInsert *chat, bool named)
 	chat->number = spi_result_int32(0, 1);
 	chat->created_at = DatumGetTimestampTz(spi_result(0, 2, TIMESTAMPTZOID, NULL));
 	chat->replayed = true;
+	replay_note();
 	return true;
 }
 

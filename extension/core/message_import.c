@@ -27,6 +27,7 @@
 #include "core/message_outcome.h"
 #include "core/number_cache.h"
 #include "core/parent_counter.h"
+#include "core/replay.h"
 #include "core/sql_function.h"
 
 PG_FUNCTION_INFO_V1(chat_import_messages_by_id);
@@ -240,6 +241,7 @@ compare(Import *import)
 		{
 			message->accepted = false;
 			message->outcome.replayed = true;
+			replay_note();
 			message->outcome.revision = spi_result_int32(row, REVISION);
 		}
 		else if (spi_result_bool(row, NUMBER_TAKEN))

@@ -25,6 +25,7 @@
 
 #include "common/compat.h"
 #include "core/message_key.h"
+#include "core/replay.h"
 
 /* Take a value into a digest, with its length: so that no two contents are the same bytes. NULL: it has none. */
 static void
@@ -111,6 +112,7 @@ message_key_meet(MessageInsert *message, const KeyedMessage *found)
 		message->problem = key_used(message);
 		return;
 	}
+	replay_note();
 	message->created = message->replayed = true;
 	message->number = found->number;
 	message->created_at = found->created_at;

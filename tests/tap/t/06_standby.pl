@@ -43,6 +43,34 @@ foreach my $write (
 	like($stderr, qr/ERROR:\s+25006: cannot execute/, "refused: " . $write =~ s/$token/token/r);
 }
 
+# Who is cancelled while waiting for a standby has committed here, and not there. A replay says that it is committed: it waits, too.
+my $scripts = 0;
+my $waiting = q{FROM pg_stat_activity WHERE wait_event = 'SyncRep'};
+foreach my $direct_rows ('on', 'off')
+{
+	my $number = $direct_rows eq 'on' ? 9001 : 9002;
+
+	configure($primary, synchronous_standby_names => 'nobody');
+	configure($primary, 'pg_chat.direct_rows' => $direct_rows);
+	foreach my $create (
+		"chat.create_message(2, 1, 'once', key => '$direct_rows')", "chat.create_chat(2, key => '$direct_rows')",
+		"chat.create_application('app $direct_rows', key => '$direct_rows')",
+		"chat.create_messages('{2}'::integer[], '{1}', '{twice}', keys => '{many $direct_rows}')",
+		"chat.import_messages(2, 2, '{$number}', '{imported}', '{2026-01-01}')")
+	{
+		foreach my $what ('created', 'replayed')
+		{
+			my $psql = start_psql($primary, "SELECT $create", "$PostgreSQL::Test::Utils::tmp_check/create" . ++$scripts);
+			ok(poll_query($primary, 'postgres', "SELECT count(*) = 1 $waiting"), "$create, $what: waits for a standby");
+			$primary->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $waiting");
+			$psql->finish;
+		}
+	}
+}
+configure($primary, synchronous_standby_names => '');
+configure($primary, 'pg_chat.direct_rows' => 'on');
+$primary->wait_for_catchup($standby);
+
 my $numbers = next_numbers($primary, 'postgres');
 $primary->stop('immediate');
 $standby->promote;
