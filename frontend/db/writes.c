@@ -69,11 +69,15 @@ obstacle(const KeyedQueue *queue, const Query *query, int count)
 	return query_may_wait(query, count, queue->count) ? NULL : "The server is busy.";
 }
 
+/* The key of tickets that are used, which anybody can try: nothing else waits behind them. */
+#define NUMBER_OF_TICKETS (-1)
+
 /* Queues a query under the key of what it locks: the chat, the application, or the name of a new one. */
 static void
 add(KeyedQueue *queue, Query *query)
 {
-	int			number = query->statement == CREATE_CHAT ? 0 : query->values[MESSAGE_CHAT].number;
+	int			number = query->statement == CREATE_CHAT ? 0 :
+		query->statement == USE_TICKET ? NUMBER_OF_TICKETS : query->values[MESSAGE_CHAT].number;
 
 	if (!keyed_queue_add(queue, query, query->values[MESSAGE_TOKEN].text, number))
 		query_refuse(query, "Out of memory.");
@@ -361,8 +365,8 @@ any_is_locked(const Query *query, const PGresult *result)
 }
 
 /*
- * May a creation be sent now? Not if another of its application is in flight, nor if it is slow and
- * others that are have half of the sessions.
+ * May a creation be sent now? Not if another of its application is in flight, tickets that are used
+ * aside, nor if it is slow and others that are have half of the sessions.
  */
 static bool
 may_be_sent(const Query *creation)
@@ -371,7 +375,8 @@ may_be_sent(const Query *creation)
 
 	for (const Query *other = creations_in_flight.first; other; other = other->next)
 	{
-		if (strcmp(creation->values[MESSAGE_TOKEN].text, other->values[MESSAGE_TOKEN].text) == 0)
+		if ((creation->statement == USE_TICKET) == (other->statement == USE_TICKET) &&
+			strcmp(creation->values[MESSAGE_TOKEN].text, other->values[MESSAGE_TOKEN].text) == 0)
 			return false;
 		slow += query_is_slow(other);
 	}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "access/credential.h"
 #include "common/settings.h"
@@ -148,6 +149,9 @@ permissions_tick(void)
 	for (Permission *permission = permissions; permission; permission = next)
 	{
 		next = permission->next;
+		/* That of a user's token is known, whether the database answers or not. */
+		if (permission->ended && permission->grant->expires_at && permission->grant->expires_at <= (int64_t) time(NULL))
+			permission->ended(permission->owner);
 		if (permission->asking)
 			continue;
 		if (permission->ended == NULL)

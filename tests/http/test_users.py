@@ -303,6 +303,37 @@ def test_another_signing_key_of_the_name(guarded, cluster, shop):
     assert guarded.get(shop.messages + "?ticket=" + ticket).status == 401
 
 
+def test_a_stream_of_many_chats_is_of_the_users(guarded, cluster, shop):
+    """A user of some chats follows these and no others, whatever the request names."""
+    jwt, path = make_jwt(shop.secret), "/applications/%s/stream" % shop.id
+    assert get(guarded, path + "?chats=2", jwt).status == get(guarded, path + "?chats=1,2", jwt).status == 403
+    for position in (None, "2:0.0", "1:0.0,2:0.0", "99:0.0"):
+        with EventStream(guarded.port, path, position, headers=bearer(jwt)) as events:
+            events.ready()
+            assert {entry.split(":")[0] for entry in events.id.split(",")} <= {"0", "1"}
+            cluster.sql("SELECT chat.create_message(%s, 2, 'of others'), chat.create_message(%s, 1, 'of the user')" % (shop.id, shop.id))
+            while True:
+                event = events.next()
+                assert event.data["chat_number"] == 1
+                if event.data["body"] == "of the user":
+                    break
+
+
+def test_tickets_that_are_none_hold_up_nothing(guarded, cluster, shop):
+    """Anybody can try tickets of an application: what it creates does not wait behind them."""
+    key = make_key(cluster, "write", shop.id)
+    locker = cluster.session("BEGIN; LOCK TABLE chat_internal.tickets")
+    try:
+        with guarded.wire() as wire:
+            wire.send(b"GET /applications/%s/chats?ticket=%s HTTP/1.1\r\nHost: x\r\n\r\n" % (shop.id.encode(), b"0" * 32))
+            wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0", "the ticket to be looked up")
+            assert guarded.request("POST", "/applications/%s/chats" % shop.id, headers=bearer(key)).status == 201
+            locker.communicate()
+            assert wire.answer().status == 401
+    finally:
+        locker.kill()
+
+
 def test_a_user_names_no_number(guarded, cluster, shop):
     """The highest number would end the chat for all."""
     jwt = make_jwt(Secret(cluster, shop.id), scope="write")
