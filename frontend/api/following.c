@@ -25,9 +25,9 @@ release(Request *request)
 	free(following);
 }
 
-/* Parses the query. Returns NULL, and has responded, if it is invalid. */
+/* Parses the query, across chats with the chats. Returns NULL, and has responded, if it is invalid. */
 static Following *
-read_query(Request *request)
+read_query(Request *request, bool across)
 {
 	Following  *following = calloc(1, sizeof(Following));
 
@@ -41,7 +41,7 @@ read_query(Request *request)
 	return query_parameters_read(request, (QueryParameter[]) {
 		{"last_event_id", &following->last_event_id},
 		{"chats", &following->chats_text}
-	}, 2) ? following : NULL;
+	}, across ? 2 : 1) ? following : NULL;
 }
 
 /* Where a stream goes on: the header wins. NULL: from now. */
@@ -119,7 +119,7 @@ read_positions(Following *following, const char *text)
 Following *
 following_read_stream(Request *request, bool across)
 {
-	Following  *following = read_query(request);
+	Following  *following = read_query(request, across);
 	const char *text;
 	bool		valid = true;
 

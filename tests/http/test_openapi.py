@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import TOP
+from conftest import TOP, wait_until
 from credentials import bearer, make_key
 
 LIBRARY = TOP / "build/schemathesis"
@@ -81,6 +81,94 @@ def test_scopes_are_those_of_the_table(description):
     for (method, path), operation in operations(description).items():
         scope = re.search(r"^\| %s \| `%s` \| (\w+) \|" % (method, re.escape(path)), table, re.M).group(1)
         assert operation.get("x-scope", "none") == scope and ("401" in operation["responses"]) == (scope != "none"), path
+
+
+def read_by(chatd, method, path, name):
+    """Does the handler read a parameter of the query? If so, it refuses what cannot be one, or is given twice, and names it; and takes one by itself."""
+    target = re.sub(r"\{\w+\}", "1", path)
+    body = json.dumps({"data": [{"chat_number": 1, "body": "x"}]}) if method == "POST" else None
+
+    def refused(query):
+        answer = chatd.request(method, target + "?" + query, body, {"Content-Type": "application/json"} if body else {})
+        return answer.status == 400 and "'%s'" % name in answer.json.get("error", "") and answer.json["error"]
+
+    # Without what is sought, nothing else is looked at; lists have the parameter, and nothing to seek.
+    if name == "query":
+        return bool(refused(""))
+    required = "query=x&" if path.endswith("/search") else ""
+    return bool(refused(required + "%s=%%21&%s=%%21" % (name, name))) and not any(
+        re.search("is (not )?for ", refused(required + name + value) or "") for value in ("=1", "=1.1", "=true"))
+
+
+def test_parameters_of_queries(chatd, description):
+    """The document has those that handlers read, and no others."""
+    sources = "".join(source.read_text() for source in (TOP / "frontend/api").glob("*.c"))
+    names = {name for found in re.findall(r'query_flag\(request, "(\w+)"|strcmp\(name\.bytes, "(\w+)"\)|\{"(\w+)", (?:&|after\}|[01],)', sources) for name in found if name}
+    assert {"last_event_id", "chats", "cursors", "after", "before", "limit", "last", "sender", "query", "deleted", "atomic", "wait"} <= names
+    for (method, path), operation in operations(description).items():
+        parameters = [resolve(description, parameter) for parameter in operation["parameters"]]
+        documented = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+        assert {name for name in names | documented if read_by(chatd, method, path, name)} == documented, (method, path)
+
+
+def test_fields_of_bodies(description):
+    """The document has the fields that the table of routes has."""
+    source = (TOP / "frontend/api/routes.c").read_text()
+    lists = {name: re.findall(r'"(\w+)"', fields) for name, fields in re.findall(r"\*const (\w+_fields)\[\] = \{(.*?)NULL", source, re.S)}
+    routes = {pattern: set(lists[fields]) for pattern, fields in re.findall(r'\{\.pattern = "([^"]+)"[^{}]*?\.fields = (\w+)', re.sub(r"(?<=\w)\}(?=[/\"])|\{(?=\w)", "", source))}
+    assert len(routes) == 9
+
+    def members(schema):
+        schema = resolve(description, schema)
+        found = set(schema.get("properties", ()))
+        for part in schema.get("allOf", []) + schema.get("oneOf", []) + ([schema["items"]] if "items" in schema else []):
+            found |= members(part)
+        return found
+
+    for (method, path), operation in operations(description).items():
+        fields = routes.get(re.sub(r"[{}]", "", path), set()) if method in ("POST", "PUT", "PATCH") else set()
+        content = operation.get("requestBody", {}).get("content", {})
+        if "application/json" in content:
+            assert members(resolve(description, content["application/json"]["schema"])["properties"]["data"]) == fields, (method, path)
+        else:
+            assert not fields or (method, path.rsplit("/", 1)[1]) == ("POST", "tickets"), (method, path)
+        if "application/x-www-form-urlencoded" in content:
+            form = members(content["application/x-www-form-urlencoded"]["schema"])
+            assert form <= {"data[%s]" % field for field in fields} and {"data[number]", "data[back]"} & form == {
+                "data[%s]" % field for field in fields & {"number", "back"}}, (method, path)
+
+
+def test_no_object_is_left_open(description):
+    """Each schema says what its objects have; but for metadata, which is a client's."""
+    def bare(node, path):
+        if isinstance(node, dict):
+            if node.get("type") == "object" and not {"properties", "additionalProperties"} & node.keys():
+                yield path
+            for name, value in node.items():
+                yield from bare(value, path + "/" + name)
+        elif isinstance(node, list):
+            for at, value in enumerate(node):
+                yield from bare(value, "%s/%d" % (path, at))
+
+    assert [path for path in bare(description, "") if not path.startswith("/paths//openapi.json/") and not path.endswith("/metadata")] == []
+
+
+def test_tickets_are_credentials(description):
+    """Of each GET below an application, and of nothing else."""
+    assert description["components"]["securitySchemes"]["ticket"] == {"type": "apiKey", "in": "query", "name": "ticket", "description":
+        description["components"]["securitySchemes"]["ticket"]["description"]}
+    for (method, path), operation in operations(description).items():
+        assert ({"ticket": []} in operation["security"]) is (method == "GET" and "{token}" in path), (method, path)
+
+
+def test_the_status_is_as_described(chatd, cluster, description):
+    """Each part of it has what its schema requires, and nothing else."""
+    make_key(cluster, "read")
+    status = wait_until(lambda: (found := chatd.get("/status").json)["keys"] and found, "the key")
+    schemas = description["components"]["schemas"]
+    assert set(status["worker"]) == set(schemas["ServerStatus"]["properties"]["worker"]["required"])
+    for part, name in (("jobs", "ServerJob"), ("keys", "ServerKey")):
+        assert status[part] and all(set(row) == set(schemas[name]["required"]) for row in status[part]), part
 
 
 def test_errors_as_problems(chatd, messages, new_name):
