@@ -48,6 +48,7 @@ typedef struct Call
 	struct Export *export;		/* that it has opened; NULL: none */
 	long long	export_size;
 	void		(*export_failed) (Query *query, const Failure *failure);	/* as the query's was */
+	struct Call *next_waiting;	/* for figures, see metrics.c */
 	void		(*release) (Request *request);	/* frees what the handler has; NULL: nothing */
 
 	/* a ticket that is being made */

@@ -5,7 +5,7 @@
  * What looks at all that there is takes longer the more there is. So its answer is used for a second at
  * least, and for many times as long as it took: however often it is asked for, that takes a small part of one
  * session, and of a processor. One that took long for once, as the first of a session does, is not used for
- * longer than others.
+ * longer than others. That the database has failed is kept for as long as it took to fail.
  */
 #include <stdlib.h>
 
@@ -15,13 +15,13 @@
 #define SHORTEST 1000			/* period, ms */
 #define REST 50					/* times for which it took */
 
-const char *
+bool
 kept_answer_use(KeptAnswer *kept)
 {
-	if (kept->text && loop_now() < kept->until)
-		return kept->text;
+	if (loop_now() < kept->until)
+		return true;
 	kept->until = loop_now() + kept->period;
-	return NULL;
+	return false;
 }
 
 void
@@ -29,9 +29,11 @@ kept_answer_put(KeptAnswer *kept, char *text, uint64_t took)
 {
 	free(kept->text);
 	kept->text = text;
-	kept->period = (took < kept->took ? took : kept->took) * REST;
+	kept->period = text ? (took < kept->took ? took : kept->took) * REST : took;
 	if (kept->period < SHORTEST)
 		kept->period = SHORTEST;
-	kept->took = took;
+	if (text)
+		kept->took = took;
+	kept->put_at = loop_now();
 	kept->until = loop_now() + kept->period;
 }

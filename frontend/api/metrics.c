@@ -2,8 +2,9 @@
  * metrics.c
  *		The handler that shows figures: those of chatd, and those of the extension.
  *
- * The latter come from chat.figures(), in a session for searches, since it may take a while, and are kept. If
- * the database does not answer, there are chatd's figures alone.
+ * The latter come from chat.figures(), in a session for searches, since it may take a while, and are kept. One
+ * statement serves all who ask meanwhile, and belongs to none of them: nobody waits for longer than PATIENCE.
+ * Then there are chatd's figures, which tell most when the database stands still, and the database's last ones.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -59,7 +60,13 @@ static const struct
 	{"search_usable", "state", "gauge", "Whether the index is fed and, if it is current, searched."},
 };
 
+#define PATIENCE 1000			/* for the database, ms */
+
 static KeptAnswer kept;			/* the extension's figures as text */
+static Query asking;
+static bool is_asked;			/* the statement is under way */
+static Call *waiting;			/* those that wait for it */
+static Timer patience;			/* until they are answered without it; armed while it is under way */
 
 /* Writes a value, which the database gives as PostgreSQL writes a double. */
 static void
@@ -98,9 +105,9 @@ write_extension(FILE *text, const Rows *rows)
 	}
 }
 
-/* Responds with chatd's figures, and the extension's as text; NULL: without those. */
+/* Responds with chatd's figures, and what is kept of the extension's. */
 static void
-respond_figures(Request *request, const char *extension)
+respond_figures(Request *request)
 {
 	const char *routes[FIGURE_ROUTES] = {NULL};
 	char	   *body = NULL;
@@ -115,8 +122,13 @@ respond_figures(Request *request, const char *extension)
 		exposition_metric(text, "chatd_loops", "gauge", "Loops, whose figures are added up here.");
 		fprintf(text, "chatd_loops %d\n", settings.loops);
 		exposition_figures(text, figures_sum(), routes);
-		exposition_metric(text, "pg_chat_up", "gauge", "Whether the figures of the extension could be read.");
-		fprintf(text, "pg_chat_up %d\n%s", extension != NULL, extension ? extension : "");
+		exposition_metric(text, "pg_chat_up", "gauge", "Whether there are figures of the extension.");
+		fprintf(text, "pg_chat_up %d\n", kept.text != NULL);
+		if (kept.text)
+		{
+			exposition_metric(text, "pg_chat_age_seconds", "gauge", "How old the figures of the extension are.");
+			fprintf(text, "pg_chat_age_seconds %.3f\n%s", (double) (loop_now() - kept.put_at) / 1000, kept.text);
+		}
 		if (fclose(text) != 0)
 		{
 			free(body);
@@ -127,13 +139,38 @@ respond_figures(Request *request, const char *extension)
 	respond_ok(request, body, NULL);
 }
 
+/* Responds to all who wait. */
 static void
-answer_figures(Request *request, const Rows *rows)
+respond_to_all(void *unused)
+{
+	(void) unused;
+	while (waiting)
+	{
+		Call	   *call = waiting;
+
+		waiting = call->next_waiting;
+		respond_figures(&call->request);
+	}
+}
+
+/* The database has answered, by a text or NULL. */
+static void
+end_asking(char *text)
+{
+	is_asked = false;
+	loop_arm(&patience, 0);
+	kept_answer_put(&kept, text, loop_now() - asking.since);
+	respond_to_all(NULL);
+}
+
+static void
+figures_came(Query *query, const Rows *rows)
 {
 	char	   *body = NULL;
 	size_t		size;
 	FILE	   *text = open_memstream(&body, &size);
 
+	(void) query;
 	if (text)
 	{
 		write_extension(text, rows);
@@ -143,29 +180,48 @@ answer_figures(Request *request, const Rows *rows)
 			body = NULL;
 		}
 	}
-	kept_answer_put(&kept, body, loop_now() - request->started_at);
-	respond_figures(request, body);
+	end_asking(body);
 }
 
 static void
 figures_failed(Query *query, const Failure *failure)
 {
+	(void) query;
 	(void) failure;
-	kept_answer_put(&kept, NULL, 0);
-	respond_figures(&call_of_query(query)->request, NULL);
+	end_asking(NULL);
+}
+
+static void
+ask(void)
+{
+	is_asked = true;
+	patience.fire = respond_to_all;
+	loop_arm(&patience, loop_now() + PATIENCE);
+	asking = (Query) {
+		.statement = GET_FIGURES,
+		.pool = POOL_SEARCH,
+		.max_rows = 1,
+		.since = loop_now(),
+		.succeeded = figures_came,
+		.failed = figures_failed,
+	};
+	reads_submit(&asking);
 }
 
 void
 metrics_show(Request *request)
 {
-	const char *extension = kept_answer_use(&kept);
+	Call	   *call = call_of(request);
+	bool		is_kept = kept_answer_use(&kept);
 
-	if (extension)
+	/* A statement for which others have waited in vain is not waited for. */
+	if ((is_kept && !is_asked) || (is_asked && patience.due == 0))
 	{
-		respond_figures(request, extension);
+		respond_figures(request);
 		return;
 	}
-	call_begin(request, GET_FIGURES, answer_figures, NULL);
-	call_of(request)->query.failed = figures_failed;
-	call_search(request);
+	call->next_waiting = waiting;
+	waiting = call;
+	if (!is_asked)
+		ask();
 }

@@ -24,11 +24,9 @@ answer_status(Request *request, const Rows *rows)
 void
 status_show(Request *request)
 {
-	const char *text = kept_answer_use(&kept);
-
-	if (text)
+	if (kept_answer_use(&kept) && kept.text)
 	{
-		respond_ok(request, strdup(text), NULL);
+		respond_ok(request, strdup(kept.text), NULL);
 		return;
 	}
 	call_begin(request, GET_STATUS, answer_status, NULL);

@@ -266,19 +266,32 @@ def test_it_works_without_the_database(start_chatd, cluster):
 
 
 def test_a_slow_database_delays_nobody(start_chatd, cluster, messages):
-    """The extension's figures wait for a lock, in a session for searches; others are answered."""
-    server = start_chatd("--searchers", "1", "--statement-timeout", "2").ready()
+    """The extension's figures wait for a lock, in a session for searches; all others are answered, and so are those who ask for figures."""
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    server = start_chatd("--searchers", "1").ready()
     lock = cluster.session("BEGIN; LOCK TABLE chat.application_counters")
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(Figures(server)))
-    thread.start()
-    wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0", "the lock")
+    first = Figures(server)
+    assert cluster.sql(waits) == "1"
+    assert first.get("pg_chat_up") == 0 and first.get("chatd_loops") == 1 and "pg_chat_chats" not in first.families
     assert server.get("/healthz").status == 200 and server.get(messages).status == 200
     assert server.post(messages, {"body": "x"}).status == 201
-    thread.join()
-    assert answers[0].get("pg_chat_up") == 0 and answers[0].get("chatd_loops") == 1
+    # There is one statement, and it is not waited for again.
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(Figures(server))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.get("pg_chat_up") for answer in answers] == [0] * 5 and cluster.sql(waits) == "1"
     lock.communicate()
     wait_until(lambda: figure(server, "pg_chat_up") == 1, "the figures")
+    # Later there are the last ones, with their age.
+    lock = cluster.session("BEGIN; LOCK TABLE chat.application_counters")
+    wait_until(lambda: Figures(server) and cluster.sql(waits) == "1", "the lock")
+    found = Figures(server)
+    assert cluster.sql(waits) == "1" and found.get("pg_chat_up") == 1 and "pg_chat_chats" in found.families
+    assert found.get("pg_chat_age_seconds") > 0
+    lock.communicate()
 
 
 def test_nothing_of_clients_becomes_a_series(server, messages):
@@ -311,18 +324,27 @@ def test_too_many_chats_to_add_up(start_chatd, cluster, new_name):
         cluster.sql(count % 0)
 
 
-def test_the_database_is_asked_seldom(server):
-    """However often and by however many the figures are asked for."""
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_database_is_asked_seldom(server, cluster, fails):
+    """However often and by however many the figures are asked for, and though each statement fails."""
     def asked():
         return figure(server, "chatd_statement_seconds_count", pool="search")
 
-    threads = [threading.Thread(target=lambda: [Figures(server) for _ in range(20)]) for _ in range(5)]
-    before, began = asked(), time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert asked() - before <= 2 + (time.monotonic() - began)
+    if fails:
+        cluster.sql("ALTER FUNCTION chat.figures() RENAME TO no_figures")
+    try:
+        threads = [threading.Thread(target=lambda: [Figures(server) for _ in range(20)]) for _ in range(5)]
+        before, began = asked(), time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert figure(server, "pg_chat_up") == (not fails)
+        # One that fails is sent again, by itself.
+        assert asked() - before <= (1 + fails) * (2 + (time.monotonic() - began))
+    finally:
+        if fails:
+            cluster.sql("ALTER FUNCTION chat.no_figures() RENAME TO figures")
 
 
 def test_keys(start_chatd, cluster):
