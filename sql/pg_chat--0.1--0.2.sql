@@ -394,22 +394,24 @@ CREATE TRIGGER after_insert AFTER INSERT ON chat.applications
 	FOR EACH STATEMENT EXECUTE FUNCTION chat_internal.after_insert_applications();
 
 CREATE FUNCTION chat_internal.search_status(
+		max_chats integer DEFAULT NULL,
 		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,
 		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT failed bigint, OUT seconds_behind double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_search_status'
 	LANGUAGE C STABLE ROWS 2;
-COMMENT ON FUNCTION chat_internal.search_status() IS
-'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
+COMMENT ON FUNCTION chat_internal.search_status(integer) IS
+'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat; if there are more than max_chats, which is not null, at none: then messages, messages_behind and seconds_behind are null.';
 
 CREATE FUNCTION chat_internal.job_status(
+		max_chats integer DEFAULT NULL,
 		OUT job text, OUT runs bigint, OUT last_run_at timestamptz, OUT last_duration interval, OUT last_done bigint, OUT total_done bigint,
 		OUT total_repaired bigint, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz, OUT backlog bigint)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_job_status'
 	LANGUAGE C STABLE ROWS 8;
-COMMENT ON FUNCTION chat_internal.job_status() IS
-'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
+COMMENT ON FUNCTION chat_internal.job_status(integer) IS
+'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed, which looks at every chat where there are indexes; if there are more than max_chats, which is not null, at none: then that is null.';
 
 CREATE FUNCTION chat_internal.write_paths(OUT "table" text, OUT step text, OUT direct boolean, OUT reason text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_write_paths'
@@ -943,7 +945,7 @@ ALTER FUNCTION chat_internal.figures() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.problems() SET SCHEMA chat;
 ALTER FUNCTION chat_internal.status_json() SET SCHEMA chat;
 COMMENT ON FUNCTION chat.figures() IS
-'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters, messages up to 100,000 chats only; rows alive (an estimate), inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every application, at up to 100,000 chats, and at all of them where there are indexes. Errors: 42501 row-level security hides rows from the tables'' owner.';
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters, messages, and how far indexes are behind, up to 100,000 chats only; rows alive (an estimate), inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every application, and at up to 100,000 chats. Errors: 42501 row-level security hides rows from the tables'' owner.';
 COMMENT ON FUNCTION chat.problems() IS
 'What is wrong, a row for each, those first that stand in the way of others; and remedy, the statement that mends it, or that shows where to look. No rows: all is well.';
 COMMENT ON FUNCTION chat.status_json() IS
@@ -1161,16 +1163,16 @@ GRANT EXECUTE ON FUNCTION
 	chat.use_ticket(text, bytea)
 TO chat_api;
 GRANT EXECUTE ON FUNCTION chat.current_user_name() TO PUBLIC;
-REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.after_truncate_chats(), chat_internal.search_status(), chat_internal.job_status(), chat.write_paths() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat_internal.after_insert_applications(), chat_internal.after_update_chats(), chat_internal.after_truncate_chats(), chat_internal.search_status(integer), chat_internal.job_status(integer), chat.write_paths() FROM PUBLIC;
 
 -- Readers of the views may call these two, which the views use instead of search_lag.
 UPDATE pg_catalog.pg_proc
 SET proacl = (SELECT l.proacl FROM pg_catalog.pg_proc AS l WHERE l.oid = 'chat.search_lag(integer)'::regprocedure)
-WHERE oid IN ('chat_internal.search_status()'::regprocedure, 'chat_internal.job_status()'::regprocedure);
+WHERE oid IN ('chat_internal.search_status(integer)'::regprocedure, 'chat_internal.job_status(integer)'::regprocedure);
 INSERT INTO pg_catalog.pg_shdepend
 SELECT d.dbid, d.classid, f.oid, d.objsubid, d.refclassid, d.refobjid, d.deptype
 FROM pg_catalog.pg_shdepend AS d,
-	(VALUES ('chat_internal.search_status()'::regprocedure), ('chat_internal.job_status()'::regprocedure)) AS f (oid)
+	(VALUES ('chat_internal.search_status(integer)'::regprocedure), ('chat_internal.job_status(integer)'::regprocedure)) AS f (oid)
 WHERE d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 	AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = 'chat.search_lag(integer)'::regprocedure AND d.deptype = 'a';
 

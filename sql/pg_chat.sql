@@ -364,13 +364,14 @@ CREATE INDEX search_queue_next ON chat_internal.search_queue (index_id, id) WHER
 COMMENT ON TABLE chat_internal.search_queue IS 'Queue: messages that were changed, deleted, or inserted below their chat''s highest number, and are to be indexed anew. One with a reason has failed: Elasticsearch refused it, and the worker does not try again before chat.retry_failed_documents().';
 
 CREATE FUNCTION chat_internal.search_status(
+		max_chats integer DEFAULT NULL,
 		OUT index text, OUT alias text, OUT state text, OUT usable boolean, OUT created_at timestamptz,
 		OUT messages bigint, OUT messages_behind bigint, OUT queued bigint, OUT failed bigint, OUT seconds_behind double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_search_status'
 	LANGUAGE C STABLE ROWS 2;
-COMMENT ON FUNCTION chat_internal.search_status() IS
-'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat.';
+COMMENT ON FUNCTION chat_internal.search_status(integer) IS
+'The indexes in Elasticsearch, and how far each is behind the tables: messages, all there are; messages_behind, the numbers given above the watermarks of their chats; queued, those to be indexed anew; failed, those that Elasticsearch refused; seconds_behind, the age of the oldest that waits. Looks at every chat; if there are more than max_chats, which is not null, at none: then messages, messages_behind and seconds_behind are null.';
 
 CREATE VIEW chat.search_status AS
 	SELECT
@@ -449,13 +450,14 @@ COMMENT ON FUNCTION chat_internal.worker_process() IS
 'This database''s worker: its process, null if there is none, and since when it runs; whether the server was started with pg_chat in shared_preload_libraries; and, where the library does not fit the version of the schema, which each has and what to do.';
 
 CREATE FUNCTION chat_internal.job_status(
+		max_chats integer DEFAULT NULL,
 		OUT job text, OUT runs bigint, OUT last_run_at timestamptz, OUT last_duration interval, OUT last_done bigint, OUT total_done bigint,
 		OUT total_repaired bigint, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz, OUT backlog bigint)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'chat_job_status'
 	LANGUAGE C STABLE ROWS 8;
-COMMENT ON FUNCTION chat_internal.job_status() IS
-'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed.';
+COMMENT ON FUNCTION chat_internal.job_status(integer) IS
+'What the worker did, a row for each of its jobs, and what waits in the tables to be counted or to be indexed, which looks at every chat where there are indexes; if there are more than max_chats, which is not null, at none: then that is null.';
 
 CREATE VIEW chat.worker_status AS
 	SELECT
@@ -1296,7 +1298,7 @@ CREATE FUNCTION chat.figures(OUT name text, OUT label text, OUT value double pre
 	AS 'MODULE_PATHNAME', 'chat_figures'
 	LANGUAGE C STABLE ROWS 60;
 COMMENT ON FUNCTION chat.figures() IS
-'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters, messages up to 100,000 chats only; rows alive (an estimate), inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every application, at up to 100,000 chats, and at all of them where there are indexes. Errors: 42501 row-level security hides rows from the tables'' owner.';
+'What is there and what was done, in numbers, as chatd shows them in GET /metrics: applications, chats and messages by the counters, messages, and how far indexes are behind, up to 100,000 chats only; rows alive (an estimate), inserted, updated and deleted, by the server''s statistics; what chat.worker_status says of each job, and chat.search_status of each state of an index. label is the table, the job or the state, and null where there is one number only. Numbers that are not known have no row. Looks at every application, and at up to 100,000 chats. Errors: 42501 row-level security hides rows from the tables'' owner.';
 
 CREATE FUNCTION chat.problems(OUT problem text, OUT remedy text)
 	RETURNS SETOF record

@@ -37,16 +37,15 @@ PG_FUNCTION_INFO_V1(chat_figures);
 /*
  * chat.figures() returns setof (name, label, value)
  *
- * Looks at every application, and at up to SUMMED_CHATS chats; chat_internal.search_status()
- * looks at all of them, where there are indexes. Numbers that are not known have no row.
+ * Looks at every application, and at up to SUMMED_CHATS chats. Numbers that are not known have no row.
  */
 Datum
 chat_figures(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {SQL_RETURNS_ROWS(TEXTOID, TEXTOID, FLOAT8OID)};
 	static SavedPlan plan = {.sql =
-		"WITH jobs AS MATERIALIZED (SELECT * FROM chat_internal.job_status()),"
-		" indexes AS MATERIALIZED (SELECT * FROM chat_internal.search_status()),"
+		"WITH jobs AS MATERIALIZED (SELECT * FROM chat_internal.job_status(" SUMMED_CHATS ")),"
+		" indexes AS MATERIALIZED (SELECT * FROM chat_internal.search_status(" SUMMED_CHATS ")),"
 		" total AS MATERIALIZED (SELECT count(*) AS applications, COALESCE(sum(chats_count), 0) AS chats FROM chat.application_counters),"
 		" found (name, label, value) AS ("
 		"SELECT 'applications', NULL::text, t.applications::float8 FROM total AS t"

@@ -23,9 +23,12 @@ PG_FUNCTION_INFO_V1(chat_status_json);
 	" UNION ALL SELECT 20, '" problem "', 'ALTER SYSTEM SET " name " = on; SELECT pg_reload_conf();'" \
 	" WHERE current_setting('" name "') = 'off'"
 
+/* The owner of the tables may lack the right to see which libraries there are already. */
 #define PRELOAD \
-	"format('ALTER SYSTEM SET shared_preload_libraries = %s; -- then restart PostgreSQL'," \
-	" concat_ws(', ', NULLIF(current_setting('shared_preload_libraries'), ''), 'pg_chat'))"
+	"CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN" \
+	" format('ALTER SYSTEM SET shared_preload_libraries = %s; -- then restart PostgreSQL'," \
+	" concat_ws(', ', NULLIF(current_setting('shared_preload_libraries'), ''), 'pg_chat'))" \
+	" ELSE 'SHOW shared_preload_libraries; -- ALTER SYSTEM SET it to these and pg_chat, then restart PostgreSQL' END"
 
 /*
  * The worker stands still in one of these ways: it does not fit the schema, is
@@ -41,19 +44,33 @@ PG_FUNCTION_INFO_V1(chat_status_json);
 	" UNION ALL SELECT 3, 'PostgreSQL does not start the worker, as pg_chat is not in shared_preload_libraries.', " PRELOAD \
 	" FROM worker AS w WHERE NOT w.preloaded"
 
-/* A job whose last run failed. */
+/* Whoever may have kept an index from being used since before it was there. */
+#define OLDER_TRANSACTIONS \
+	"'SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start;" \
+	" SELECT gid, prepared, owner FROM pg_prepared_xacts ORDER BY prepared; -- the older ones have to end'"
+
+/* A job whose last run failed. It is tried again by itself, and what it says itself is what to do, unless more is known. */
 #define JOB_PROBLEMS \
 	" UNION ALL SELECT 10, format('The job %s fails: %s', j.job, j.last_error), CASE" \
+	" WHEN j.job = 'search' AND j.last_error LIKE '%all transactions have ended%' THEN " OLDER_TRANSACTIONS \
 	" WHEN j.job = 'redis' THEN 'SHOW pg_chat.redis_url; -- is that the Redis, and does it run?'" \
 	" WHEN j.job IN ('search', 'verify search') THEN 'SHOW pg_chat.elasticsearch_url; -- is that Elasticsearch, and does it run?'" \
-	" ELSE 'SELECT * FROM chat.reconcile();' END" \
+	" WHEN j.job = 'reconcile' THEN 'SELECT * FROM chat.reconcile();'" \
+	" WHEN j.job = 'trigram index' THEN 'SELECT chat.add_trigram_index(); -- once what failed is mended'" \
+	" ELSE format('SELECT last_error, hint FROM chat.worker_status WHERE job = %L; -- the job is tried again by itself', j.job) END" \
 	" FROM jobs AS j WHERE j.last_error_at >= COALESCE(j.last_run_at, '-infinity')"
 
+/*
+ * An index that is not used waits for something: to be found in Elasticsearch since the server's start, to be
+ * verified, or for older transactions. The worker sees to it; a new index would wait for the same.
+ */
 #define INDEX_PROBLEMS \
 	" UNION ALL SELECT 11, format('Elasticsearch has refused %s messages, which are searched without it.', i.failed)," \
 	" 'SELECT chat.retry_failed_documents();' FROM indexes AS i WHERE i.failed > 0" \
-	" UNION ALL SELECT 12, format('The index %s cannot be used: searches are answered by PostgreSQL.', i.index)," \
-	" 'SELECT chat.reindex();' FROM indexes AS i WHERE i.state = 'current' AND NOT i.usable"
+	" UNION ALL SELECT 12, format('The index %s is not used yet: searches are answered by PostgreSQL.', i.index)," \
+	" 'SELECT job, last_run_at, last_error FROM chat.worker_status WHERE job IN (''search'', ''verify search'');" \
+	" -- the worker uses it once it is verified; what keeps it from that is there'" \
+	" FROM indexes AS i WHERE i.state = 'current' AND NOT i.usable"
 
 /* Row-level security that hides rows from the owner of the tables. */
 #define HIDDEN_ROWS \

@@ -43,6 +43,13 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	" ORDER BY m.number LIMIT 1) END"
 #define SINCE_UNKNOWN "NULL::timestamptz"
 
+/* What of the index i waits to be indexed anew, or was refused. */
+#define QUEUED \
+	"SELECT count(*) FILTER (WHERE q.reason IS NULL) AS queued," \
+	" count(*) FILTER (WHERE q.reason IS NOT NULL) AS failed," \
+	" min(q.queued_at) FILTER (WHERE q.reason IS NULL AND isfinite(q.queued_at)) AS since" \
+	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id"
+
 /*
  * How far the indexes of the database $1 that meet the condition lag, a row for
  * each. The messages of a chat above its watermark wait since the first of them
@@ -59,10 +66,7 @@ PG_FUNCTION_INFO_V1(chat_job_status);
 	" WHERE w.index_id = i.id AND w.application_id = c.application_id AND w.chat_number = c.number LIMIT 1) AS w ON true" \
 	" CROSS JOIN LATERAL (SELECT c.last_message_number::int8 - COALESCE(w.indexed_number, 0) AS behind) AS b" \
 	") AS c) AS c" \
-	" CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE q.reason IS NULL) AS queued," \
-	" count(*) FILTER (WHERE q.reason IS NOT NULL) AS failed," \
-	" min(q.queued_at) FILTER (WHERE q.reason IS NULL AND isfinite(q.queued_at)) AS since" \
-	" FROM chat_internal.search_queue AS q WHERE q.index_id = i.id) AS q" \
+	" CROSS JOIN LATERAL (" QUEUED ") AS q" \
 	" CROSS JOIN LATERAL (SELECT COALESCE(GREATEST(" \
 	"extract(epoch FROM clock_timestamp() - LEAST(c.since, q.since)), 0), 0)::float8 AS behind) AS seconds" \
 	" WHERE i.owner_database = $1 AND " condition
@@ -138,6 +142,22 @@ count_if_possible(SavedPlan *plan, const Datum *values)
 	return reading.count;
 }
 
+/* How many chats there are, by the counters of applications. */
+static int64
+count_chats(void)
+{
+	static SavedPlan plan = {.sql = "SELECT COALESCE(sum(a.chats_count), 0)::int8 AS backlog FROM chat.application_counters AS a"};
+
+	return count_if_possible(&plan, NULL);
+}
+
+/* Are there more chats than argument 0, where it is not null? */
+static bool
+are_too_many(FunctionCallInfo fcinfo)
+{
+	return !PG_ARGISNULL(0) && count_chats() > PG_GETARG_INT32(0);
+}
+
 /* The columns of an index's row i. */
 #define INDEX_COLUMNS \
 	"i.name, i.alias, i.state," \
@@ -145,15 +165,17 @@ count_if_possible(SavedPlan *plan, const Datum *values)
 	" i.created_at"
 
 /*
- * chat_internal.search_status() returns setof (index, alias, state, usable,
- * created_at, messages, messages_behind, queued, failed, seconds_behind)
+ * chat_internal.search_status(max_chats integer) returns setof (index, alias, state,
+ * usable, created_at, messages, messages_behind, queued, failed, seconds_behind)
  *
- * A row for each index of this database. Columns that cannot be read are null.
+ * A row for each index of this database. Columns that cannot be read are null, and
+ * so are those that take all chats, if these are more than max_chats.
  */
 Datum
 chat_search_status(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
+		SQL_ARGS(INT4OID),
 		SQL_RETURNS_ROWS(TEXTOID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID)
 	};
 	static SavedPlan all = SAVED_PLAN(
@@ -162,6 +184,9 @@ chat_search_status(PG_FUNCTION_ARGS)
 	static SavedPlan numbers = SAVED_PLAN(
 		SEARCH_STATUS(INDEX_COLUMNS ", c.messages, c.behind, q.queued, q.failed, NULL::float8",
 					  SINCE_UNKNOWN, "true"), TEXTOID);
+	static SavedPlan queues = SAVED_PLAN(
+		"SELECT " INDEX_COLUMNS ", NULL::int8, NULL::int8, q.queued, q.failed, NULL::float8"
+		" FROM chat_internal.search_indexes AS i CROSS JOIN LATERAL (" QUEUED ") AS q WHERE i.owner_database = $1", TEXTOID);
 	static SavedPlan indexes = SAVED_PLAN(
 		"SELECT " INDEX_COLUMNS ", NULL::int8, NULL::int8, NULL::int8, NULL::int8, NULL::float8"
 		" FROM chat_internal.search_indexes AS i WHERE i.owner_database = $1", TEXTOID);
@@ -169,13 +194,14 @@ chat_search_status(PG_FUNCTION_ARGS)
 	Reading		readings[] = {
 		{.plan = &all, .values = &database, .all_tables = true},
 		{.plan = &numbers, .values = &database, .all_tables = true},
+		{.plan = &queues, .values = &database, .all_tables = true},
 		{.plan = &indexes, .values = &database, .table = TABLE_SEARCH_INDEXES}
 	};
 	RowStore	store;
 
 	sql_signature_check(fcinfo, &signature, InvalidOid);
 	store = sql_function_result_store(fcinfo, &signature);
-	for (int i = 0; i < lengthof(readings); i++)
+	for (int i = are_too_many(fcinfo) ? 2 : 0; i < lengthof(readings); i++)
 	{
 		readings[i].store = store;
 		if (read_if_possible(&readings[i]))
@@ -209,10 +235,11 @@ status_of_index(int32 index)
 	" 'verify search', 'trigram index']) AS n (job)" source
 
 /*
- * chat_internal.job_status() returns setof (job, runs, last_run_at,
+ * chat_internal.job_status(max_chats integer) returns setof (job, runs, last_run_at,
  * last_duration, last_done, total_done, total_repaired, errors, last_error,
  * last_error_at, backlog)
  *
+ * The backlog of search takes all chats, and is null if these are more than max_chats.
  * A row for each job, whether it ever ran or not. It works even if much is
  * wrong, since it is there to show that.
  */
@@ -220,6 +247,7 @@ Datum
 chat_job_status(PG_FUNCTION_ARGS)
 {
 	static SqlSignature signature = {
+		SQL_ARGS(INT4OID),
 		SQL_RETURNS_ROWS(TEXTOID, INT8OID, TIMESTAMPTZOID, INTERVALOID, INT8OID, INT8OID,
 						 INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID),
 		.any_version = true
@@ -242,7 +270,7 @@ chat_job_status(PG_FUNCTION_ARGS)
 	reading.store = sql_function_result_store(fcinfo, &signature);
 	values[2] = CStringGetTextDatum(database_identity_current());
 	values[0] = Int64GetDatum(count_if_possible(&to_count, NULL));
-	values[1] = Int64GetDatum(count_if_possible(&to_index, &values[2]));
+	values[1] = Int64GetDatum(are_too_many(fcinfo) ? UNKNOWN : count_if_possible(&to_index, &values[2]));
 	if (!read_if_possible(&reading))
 	{
 		reading.plan = &names;

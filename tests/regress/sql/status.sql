@@ -75,6 +75,49 @@ ROLLBACK;
 -- A finite time that is far away is an age.
 UPDATE chat.messages SET created_at = '4714-11-24 00:00:00+00 BC';
 SELECT seconds_behind > 200000000000 FROM chat.search_status;
+-- Up to a number of chats all are looked at; beyond it, at none: what is queued, and whether the index is used, is known.
+SELECT messages IS NULL, messages_behind IS NULL, queued, failed, usable, seconds_behind IS NULL FROM chat_internal.search_status(1);
+SELECT messages IS NULL, messages_behind IS NULL, queued, failed, usable, seconds_behind IS NULL FROM chat_internal.search_status(0);
+SELECT max_chats, backlog FROM (VALUES (NULL), (0), (1)) AS v (max_chats) CROSS JOIN chat_internal.job_status(max_chats) WHERE job = 'search' ORDER BY 1;
+BEGIN;
+UPDATE chat.application_counters SET chats_count = 100001;
+SELECT name, label, value FROM chat.figures() WHERE name LIKE 'search_%' OR (name, label) = ('job_backlog', 'search') ORDER BY 1;
+ROLLBACK;
+-- Each kind of problem, with what mends it. An index that waits is not built anew: it would wait again.
+BEGIN;
+UPDATE chat_internal.search_queue SET reason = 'refused';
+DELETE FROM chat_internal.worker_jobs;
+INSERT INTO chat_internal.worker_jobs (owner_database, job, last_error, last_error_at)
+	SELECT owner_database(), j, 'broken', now() FROM unnest(ARRAY['watch', 'reconcile', 'scrub chats', 'scrub applications', 'purge', 'redis', 'search', 'verify search', 'trigram index']) AS j;
+SELECT problem, remedy FROM chat.problems() WHERE problem ~ 'The job|Elasticsearch has|The index';
+UPDATE chat_internal.worker_jobs SET last_error = 'an index waits until all transactions have ended that are older than it' WHERE job = 'search';
+SELECT problem, remedy FROM chat.problems() WHERE problem ~ 'The job search';
+-- What says where to look can be executed.
+SELECT format('PREPARE shown_%s AS %s', row_number() OVER (), substring(remedy FROM '^SELECT [^;]*')) FROM chat.problems() WHERE problem ~ 'The job (search|purge)|The index' \gexec
+SELECT count(*) FROM chat.problems() WHERE remedy ~ 'reindex';
+UPDATE chat_internal.worker_jobs SET last_run_at = now() + interval '1 s';
+SELECT problem FROM chat.problems() WHERE problem ~ 'The job';
+UPDATE chat_internal.search_indexes SET state = 'building';
+SELECT problem FROM chat.problems() WHERE problem ~ 'The index';
+UPDATE pg_extension SET extversion = '0.1' WHERE extname = 'pg_chat';
+SELECT remedy FROM chat.problems() WHERE problem ~ 'The extension is of version 0.1';
+ROLLBACK;
+BEGIN;
+CREATE ROLE status_owner NOLOGIN;
+GRANT USAGE, CREATE ON SCHEMA chat, chat_internal TO status_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat, chat_internal TO status_owner;
+DO $$
+DECLARE
+	name regclass;
+BEGIN
+	FOR name IN SELECT oid FROM pg_class WHERE relnamespace IN ('chat'::regnamespace, 'chat_internal'::regnamespace) AND relkind = 'r' LOOP
+		EXECUTE format('ALTER TABLE %s OWNER TO status_owner', name);
+	END LOOP;
+END $$;
+ALTER TABLE chat.repaired_counts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT problem, remedy FROM chat.problems() WHERE problem ~ 'Row-level|does not start';
+SELECT chat.status_json() IS NULL;
+ROLLBACK;
 DELETE FROM chat_internal.search_indexes;
 DELETE FROM chat_internal.search_watermarks;
 DELETE FROM chat_internal.search_queue;
