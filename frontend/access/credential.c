@@ -45,7 +45,7 @@ on_failure(FactWaiter *waiter, const Failure *failure)
 		refuse_invalid(request, "The token's key is not known.");
 	else
 	{
-		log_event("database: error %s: %s", failure->sqlstate, failure->message);
+		log_event("database: error %s: %s, in request %s", failure->sqlstate, failure->message, request->id.text);
 		respond_unavailable(request, "The database cannot do this now.");
 	}
 }
@@ -66,6 +66,7 @@ wait_in(Visit *visit, void (*found) (FactWaiter *waiter, void *value, uint64_t u
 		.failed = on_failure,
 		.caller = caller_of_address(&visit->request),
 		.waiting = waiting_of(&visit->request),
+		.label = visit->request.id.text,
 	};
 	return &visit->waiter;
 }
@@ -257,6 +258,7 @@ take_ticket(Visit *visit)
 		.since = visit->request.started_at,
 		.caller = caller_of_address(&visit->request),
 		.waiting = waiting_of(&visit->request),
+		.label = visit->request.id.text,
 		.succeeded = on_ticket,
 		.failed = on_no_ticket,
 	};

@@ -27,7 +27,7 @@ typedef struct Fact
 	void	   *value;
 	FactWaiter *waiters;
 	Query		query;
-	char	   *texts;			/* of the query's parameters */
+	char	   *texts;			/* of the query's parameters, and its label */
 	struct Fact *next_in_bucket;
 	struct Fact *newer;			/* list by last use */
 	struct Fact *older;
@@ -188,9 +188,10 @@ static bool
 send_question(Fact *fact, const FactParameters *parameters, const FactWaiter *waiter)
 {
 	size_t		length = parameters->first_length + parameters->second_length;
+	const char *label = waiter->label ? waiter->label : "";
 
 	forget_value(fact);
-	fact->texts = malloc(length + 2);
+	fact->texts = malloc(length + 2 + strlen(label) + 1);
 	if (fact->texts == NULL)
 		return false;
 	memcpy(fact->texts, parameters->first, parameters->first_length);
@@ -198,6 +199,7 @@ send_question(Fact *fact, const FactParameters *parameters, const FactWaiter *wa
 	if (parameters->second)
 		memcpy(fact->texts + parameters->first_length + 1, parameters->second, parameters->second_length);
 	fact->texts[length + 1] = '\0';
+	strcpy(fact->texts + length + 2, label);
 
 	fact->asked = true;
 	fact->until = loop_now() + FACT_LIFETIME;
@@ -209,6 +211,7 @@ send_question(Fact *fact, const FactParameters *parameters, const FactWaiter *wa
 		.caller = waiter->caller,
 		.waiting = waiter->waiting,
 		.of_credential = true,
+		.label = fact->texts + length + 2,
 		.succeeded = on_row,
 		.failed = on_failure,
 	};

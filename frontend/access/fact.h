@@ -52,6 +52,7 @@ typedef struct FactWaiter
 	void		(*failed) (struct FactWaiter *waiter, const Failure *failure);
 	uint64_t	caller;			/* whose turn the question takes */
 	int		   *waiting;		/* see Query */
+	const char *label;			/* see Query; or NULL */
 	struct FactWaiter *next;
 } FactWaiter;
 

@@ -28,6 +28,8 @@ struct Export
 	Query	   *query;			/* that opens it; NULL: it is open */
 	bool		(*wanted) (Query *query);
 	char	   *application;	/* its token */
+	Parameters	none;			/* of the statements that have no other than the label */
+	char		label[LABEL_SIZE];
 	bool		sent;			/* the query was sent */
 	Query		opening;		/* a copy, since the query may be gone before its statement is done */
 	Operation	measuring;
@@ -39,8 +41,6 @@ struct Export
 };
 
 static Export *exports;
-
-static const Parameters none = {0};
 
 /* Takes the query from an export that is not to be opened by it any more, or that is open. */
 static Query *
@@ -109,8 +109,8 @@ on_opened(Operation *operation, const PGresult *result)
 	}
 	export->measuring.done = on_measured;
 	export->rewinding.done = on_rewound;
-	session_send(&export->session, &export->measuring, MEASURE_EXPORT, &none);
-	session_send(&export->session, &export->rewinding, REWIND_EXPORT, &none);
+	session_send(&export->session, &export->measuring, MEASURE_EXPORT, &export->none);
+	session_send(&export->session, &export->rewinding, REWIND_EXPORT, &export->none);
 }
 
 /* Hands over the page that is wanted, or NULL. */
@@ -171,6 +171,7 @@ export_open(Query *query, bool (*wanted) (Query *query))
 	found->in_use = found->connected = true;
 	found->sent = found->is_read = false;
 	found->query = query;
+	found->none = (Parameters) {.label = queries_label(query, found->label)};
 	found->wanted = wanted;
 	session_open(&found->session, POOL_EXPORT);
 	return found;
@@ -184,7 +185,7 @@ export_read(Export *export, void (*take) (void *owner, const char *page, size_t 
 	export->is_read = true;
 	export->reading.done = on_page;
 	if (export->session.state == READY)
-		session_send(&export->session, &export->reading, READ_EXPORT, &none);
+		session_send(&export->session, &export->reading, READ_EXPORT, &export->none);
 }
 
 /* The session may be in use now: it is closed with this iteration of the loop. */

@@ -101,6 +101,29 @@ def test_failed_batches_name_their_requests(start_chatd, cluster, messages, toke
         cluster.sql("DROP FUNCTION public.refuse_with_label() CASCADE")
 
 
+def test_look_ups_of_credentials_name_their_request(start_chatd, cluster, token):
+    server = start_chatd("--require-keys", "--statement-timeout", "1").ready()
+    lock = cluster.session("BEGIN; LOCK TABLE chat.api_keys, chat_internal.tickets")
+    try:
+        for name, path, headers in (("of-a-key", "/applications", "Authorization: Bearer pgc_1_%s\r\n" % ("a" * 32)),
+                                    ("of-a-ticket", "/applications/%s?ticket=%s" % (token, "0" * 32), "")):
+            with server.wire() as wire:
+                wire.send(("GET %s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %s\r\n%s\r\n" % (path, name, headers)).encode())
+                wait_until(lambda name=name: re.search(r"X-Request-Id: %s$" % name, server_log(cluster), re.M), "the line of " + name)
+    finally:
+        lock.communicate()
+
+
+def test_exports_name_their_request(start_chatd, cluster, messages):
+    """Each of their statements does."""
+    server = start_chatd(database="host=%s dbname=%s user=postgres options='-c log_min_duration_statement=0'" % (cluster.directory, cluster.database)).ready()
+    server.post(messages, {"body": "x"})
+    assert send(server, messages.replace("/messages", "/export"), "exported").status == 200
+    for statement in ("open_export", "measure_export", "rewind_export", "read_export"):
+        wait_until(lambda statement=statement: re.search(r"execute %s: [^\n]*\n(?:\t[^\n]*\n)*[^\n]*DETAIL: [^\n]*'X-Request-Id: exported'" % statement,
+                                                         server_log(cluster)), statement)
+
+
 def test_only_labels_are_logged(cluster):
     """A parameter that looks like one and is not stays out of the log."""
     script = cluster.directory / "script"
