@@ -4,6 +4,8 @@
  */
 #include "api/audience_of.h"
 #include "api/call.h"
+#include "http/header_value.h"
+#include "http/problem_details.h"
 #include "http/response.h"
 #include "streams/permission.h"
 #include "streams/stream.h"
@@ -28,6 +30,7 @@ audience_of(Request *request, int fd, const char *headers)
 		.headers = headers,
 		.share = request->share,
 		.grant = visit_of(request)->grant,
+		.wants_problems = header_accepts(request->headers.accept, PROBLEM_TYPE),
 		.application = call_of(request)->application,
 		.token = token.bytes,
 		.token_length = token.length

@@ -5,6 +5,8 @@
 #ifndef CHATD_AUDIENCE_H
 #define CHATD_AUDIENCE_H
 
+#include <stdbool.h>
+
 #include "access/grant.h"
 #include "http/share.h"
 
@@ -18,6 +20,7 @@ typedef struct Audience
 	const char *headers;		/* of the response, lines that end in CR LF */
 	Share	   *share;			/* of the client's address */
 	Grant	   *grant;			/* NULL: it needs none */
+	bool		wants_problems; /* errors as RFC 9457 has them */
 	int			application;	/* its id, and its token */
 	const char *token;
 	size_t		token_length;

@@ -12,14 +12,15 @@
 
 #include "common/json_writer.h"
 #include "http/error_body.h"
+#include "http/problem_details.h"
 #include "streams/group.h"
 #include "streams/permission.h"
 #include "streams/poll.h"
 #include "streams/stream.h"
 
 #define HEAD \
-	"HTTP/1.1 %s\r\n" \
-	"Content-Type: application/json; charset=utf-8\r\n" \
+	"HTTP/1.1 %u %s\r\n" \
+	"Content-Type: %s\r\n" \
 	"Content-Length: %zu\r\n" \
 	"%s\r\n%s"
 
@@ -28,6 +29,7 @@ typedef struct Poll
 	Stream		stream;			/* first: it is freed as this */
 	Permission *permission;		/* NULL: it needs none */
 	char	   *headers;
+	bool		wants_problems; /* see Audience */
 	int			limit;			/* of changes */
 	Member		member;
 } Poll;
@@ -55,11 +57,19 @@ body_of(const Frame *frame, int count)
 	return json_end(&json);
 }
 
+/* Responds with a body, which is freed; NULL: there was no memory for it. */
 static void
-respond(Poll *poll, const char *status, char *body)
+respond(Poll *poll, unsigned status, char *body)
 {
+	const char *type = "application/json; charset=utf-8";
+
+	if (body && status >= MHD_HTTP_BAD_REQUEST && poll->wants_problems)
+	{
+		body = problem_details_body(status, body);
+		type = PROBLEM_TYPE;
+	}
 	stream_send(&poll->stream, body == NULL ? NULL :
-				frame_of_text(poll->stream.share, HEAD, status, strlen(body), poll->headers, body));
+				frame_of_text(poll->stream.share, HEAD, status, MHD_get_reason_phrase_for(status), type, strlen(body), poll->headers, body));
 	free(body);
 	stream_close(&poll->stream);
 }
@@ -101,20 +111,20 @@ take(Member *member, Frame *frame, int count)
 		count = poll->limit;
 	body = body_of(frame, count);
 	length = body ? strlen(body) : 0;
-	respond(poll, "200 OK", body);
+	respond(poll, MHD_HTTP_OK, body);
 	return (Taken) {count, length};
 }
 
 static void
 reset(Member *member)
 {
-	respond(member->owner, "400 Bad Request", poll_lost(member->position));
+	respond(member->owner, MHD_HTTP_BAD_REQUEST, poll_lost(member->position));
 }
 
 static void
 gone(Member *member)
 {
-	respond(member->owner, "404 Not Found", error_body("Chat not found"));
+	respond(member->owner, MHD_HTTP_NOT_FOUND, error_body("Chat not found"));
 }
 
 static const Follower follower = {
@@ -136,7 +146,7 @@ resumed(Stream *stream)
 static void
 expired(Stream *stream)
 {
-	respond((Poll *) stream, "200 OK", strdup("[]"));
+	respond((Poll *) stream, MHD_HTTP_OK, strdup("[]"));
 }
 
 /* The client may not wait any more. When it comes again it is told so. */
@@ -176,6 +186,7 @@ poll_open(const Audience *audience, int chat, Position position, int wait, int l
 	}
 	poll->stream.silent = true;
 	poll->limit = limit;
+	poll->wants_problems = audience->wants_problems;
 	poll->member = (Member) {.follower = &follower, .owner = poll, .share = audience->share};
 	stream_open(&poll->stream, &owner, audience->fd, audience->share, wait);
 	poll->headers = strdup(audience->headers);

@@ -78,12 +78,12 @@ def open_stream(server, path):
 
 
 @contextlib.contextmanager
-def waiting(server, path, after, more="", log=True):
+def waiting(server, path, after, more="", log=True, header=""):
     """A connection whose request waits for changes: chatd has logged it, if it has a log of requests, and keeps it."""
     query = "changes?after=%s&wait=60%s" % (after, more)
     entry = "%s.../chats/1/messages/%s 200 0 " % (path[14:20], query)
     with server.wire() as wire:
-        wire.send(b"GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n" % (path.encode(), query.encode()))
+        wire.send(("GET %s/%s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path, query, header)).encode())
         wait_until(lambda: not log or entry in server.log(), "the request to wait")
         yield wire
 
@@ -300,6 +300,17 @@ def test_what_is_deleted_as_a_whole(server, live, application, path, count):
             assert how == "closed"
             assert {event.data["chat_number"] for event in gone} <= chats and {event.name for event in gone} <= {"gone"}
         assert server.get(base).status == server.get(base + "?chats=3").status == 404
+
+
+def test_errors_of_a_request_that_waits(server, live, application, path):
+    """They have the form that its client asks for."""
+    create(live, application, 1)
+    with waiting(server, path, "1.0") as plain, waiting(server, path, "1.0", "&limit=7", header="Accept: application/problem+json\r\n") as problem:
+        live.sql("SELECT chat.delete_chat(%d, 1)" % application[0])
+        for wire, kind, body in ((plain, "application/json; charset=utf-8", {"error": "Chat not found"}),
+                                 (problem, "application/problem+json", {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Chat not found"})):
+            answer = wire.answer()
+            assert answer.status == 404 and answer.headers["content-type"] == kind and answer.json == body
 
 
 def test_an_application_without_chats(server, live, new_name):
