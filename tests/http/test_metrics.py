@@ -1,15 +1,18 @@
 """GET /metrics, read by Prometheus' own parser: it says what was done, and of what was not there is no series."""
 
 import json
+import re
+import subprocess
 import threading
 import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import wait_until
+from conftest import TOP, Chatd, wait_until
 from credentials import bearer, make_key
 from event_stream import EventStream
+from test_streams import live    # pylint: disable=unused-import
 
 
 class Figures:
@@ -33,6 +36,11 @@ def figure(server, name, **labels):
     return Figures(server).get(name, **labels)
 
 
+def whole(server):
+    """With the extension's: the first may take a session longer than chatd waits for them."""
+    return wait_until(lambda: (found := Figures(server)).get("pg_chat_up") and found, "the extension's figures")
+
+
 @pytest.fixture
 def server(start_chatd):
     return start_chatd().ready()
@@ -43,7 +51,7 @@ def count_of(server, route, method="GET", status=200):
 
 
 def test_every_family_is_described(server):
-    families = Figures(server).families.values()
+    families = whole(server).families.values()
     assert len(families) >= 25
     assert all(family.documentation and family.type in ("counter", "gauge", "histogram") for family in families)
     assert all(family.name.startswith(("chatd_", "pg_chat_")) for family in families)
@@ -210,7 +218,7 @@ def test_loops_are_added_up(start_chatd):
 
 def test_the_extension(server, cluster, new_name):
     def read():
-        return Figures(server)
+        return whole(server)
 
     before = read()
     application, token = cluster.sql("SELECT id, token FROM chat.create_application('%s')" % new_name).split("|")
@@ -246,15 +254,34 @@ def test_the_worker_and_the_index(server, cluster):
     try:
         assert cluster.sql("SELECT runs FROM chat.worker_status WHERE job = 'reconcile'") == "3"
         wait_until(lambda: figure(server, "pg_chat_job_runs_total", job="reconcile") == 3, "the runs")
-        found = Figures(server)
+        found = whole(server)
         for name, value in {"job_done_total": 70, "job_repaired_total": 5, "job_errors_total": 1, "job_failing": 1, "job_last_seconds": 1.5,
                             "job_last_run_timestamp_seconds": 1767225600}.items():
             assert found.get("pg_chat_" + name, job="reconcile") == value, name
         assert found.get("pg_chat_search_queued", state="current") == 2 and found.get("pg_chat_search_failed", state="current") == 1
         assert found.get("pg_chat_search_seconds_behind", state="current") > 0
-        assert found.get("pg_chat_search_messages_behind", state="current") == int(cluster.sql("SELECT sum(last_message_number) FROM chat.chats"))
+        assert found.get("pg_chat_search_messages_behind", state="current") == int(cluster.sql("SELECT COALESCE(sum(last_message_number), 0) FROM chat.chats"))
+        # What waits for Redis is known where a worker listens: else there is no number, rather than 0.
+        backlogs = {sample.labels["job"]: sample.value for sample in found.families["pg_chat_job_backlog"].samples}
+        assert "redis" not in backlogs and backlogs["search"] == found.get("pg_chat_search_messages_behind", state="current") + 2
+        assert found.samples["pg_chat_search_usable", ("state", "current")] == 0
+        cluster.sql("UPDATE chat_internal.search_indexes SET verified_start = pg_postmaster_start_time()")
+        wait_until(lambda: figure(server, "pg_chat_search_usable", state="current") == 1, "that it is usable")
     finally:
         cluster.sql("DELETE FROM chat_internal.search_indexes; DELETE FROM chat_internal.search_queue; DELETE FROM chat_internal.worker_jobs")
+
+
+def test_what_waits_for_redis(live):  # pylint: disable=redefined-outer-name
+    """It is known once a worker listens, though Redis is away and the job fails."""
+    server = Chatd(live.conninfo()).ready()
+    try:
+        live.sql("ALTER SYSTEM SET pg_chat.redis_url = 'redis://127.0.0.1:1'")
+        live.sql("SELECT pg_reload_conf()")
+        wait_until(lambda: figure(server, "pg_chat_job_failing", job="redis") == 1, "that the job fails", timeout=60)
+        wait_until(lambda: Figures(server).samples.get(("pg_chat_job_backlog", ("job", "redis")), -1) >= 0, "the backlog", timeout=60)
+        assert figure(server, "pg_chat_worker_running") == 1
+    finally:
+        assert server.stop() == 0
 
 
 def test_it_works_without_the_database(start_chatd, cluster):
@@ -262,7 +289,7 @@ def test_it_works_without_the_database(start_chatd, cluster):
     server = start_chatd(database="host=%s dbname=nowhere" % cluster.directory)
     found = Figures(server)
     assert found.get("pg_chat_up") == 0 and "pg_chat_chats" not in found.families
-    assert "chatd_requests" not in found.families or found.get("chatd_loops") == 1
+    assert found.get("chatd_loops") == 1 and found.get("chatd_database_sessions", pool="read", state="ready") == 0
 
 
 def test_a_slow_database_delays_nobody(start_chatd, cluster, messages):
@@ -271,7 +298,7 @@ def test_a_slow_database_delays_nobody(start_chatd, cluster, messages):
     server = start_chatd("--searchers", "1").ready()
     lock = cluster.session("BEGIN; LOCK TABLE chat.application_counters")
     first = Figures(server)
-    assert cluster.sql(waits) == "1"
+    wait_until(lambda: cluster.sql(waits) == "1", "the statement, which was not waited for")
     assert first.get("pg_chat_up") == 0 and first.get("chatd_loops") == 1 and "pg_chat_chats" not in first.families
     assert server.get("/healthz").status == 200 and server.get(messages).status == 200
     assert server.post(messages, {"body": "x"}).status == 201
@@ -304,11 +331,11 @@ def test_nothing_of_clients_becomes_a_series(server, messages):
         server.post_json(messages, json.dumps({"x": number}))
 
     vary(0)
-    Figures(server)
-    series = len(Figures(server))
+    whole(server)
+    series = len(whole(server))
     for number in range(1, 30):
         vary(number)
-    assert len(Figures(server)) == series
+    assert len(whole(server)) == series
 
 
 def test_too_many_chats_to_add_up(start_chatd, cluster, new_name):
@@ -317,7 +344,7 @@ def test_too_many_chats_to_add_up(start_chatd, cluster, new_name):
     count = "UPDATE chat.application_counters SET chats_count = %s WHERE application_id = " + application
     try:
         cluster.sql(count % 100001)
-        found = Figures(start_chatd().ready())
+        found = whole(start_chatd().ready())
         assert found.get("pg_chat_chats") > 100000 and "pg_chat_messages" not in found.families
         assert {sample.labels["table"] for sample in found.families["pg_chat_rows_live"].samples} == {"applications", "chats", "messages"}
     finally:
@@ -339,12 +366,31 @@ def test_the_database_is_asked_seldom(server, cluster, fails):
             thread.start()
         for thread in threads:
             thread.join()
-        assert figure(server, "pg_chat_up") == (not fails)
+        if fails:
+            assert figure(server, "pg_chat_up") == 0
+        else:
+            whole(server)
         # One that fails is sent again, by itself.
         assert asked() - before <= (1 + fails) * (2 + (time.monotonic() - began))
     finally:
         if fails:
             cluster.sql("ALTER FUNCTION chat.no_figures() RENAME TO figures")
+
+
+def test_each_status_has_a_place():
+    """The table of statuses has all that chatd and libmicrohttpd answer, and that the description has: others would be counted as none."""
+    table = set(map(int, re.findall(r"\d+", re.search(r"statuses\[\] = \{(.*?)\}", (TOP / "frontend/metrics/figures.c").read_text(), re.S)[1])))
+    included = "#include <microhttpd.h>\n"
+    numbers = dict(re.findall(r"^#define (MHD_HTTP_[A-Z_]+) +([2-5]\d\d)$", subprocess.run(
+        ["gcc", "-E", "-dM", "-"], input=included, capture_output=True, text=True, check=True).stdout, re.M))
+    sources = "".join(path.read_text() for path in (TOP / "frontend").rglob("*.c"))
+    used = {int(numbers[name]) for name in set(re.findall(r"\bMHD_HTTP_[A-Z_]+\b", sources)) if name in numbers}
+    used |= set(map(int, re.findall(r'"HTTP/1\.1 (\d{3})', sources)))
+    described = set(map(int, re.findall(r'^ +"([2-5]\d\d)": \{', (TOP / "frontend/api/openapi.json").read_text(), re.M)))
+    assert len(used) > 20 and len(described) > 20
+    # Of an item alone.
+    assert (used | described) - {409} <= table
+    assert sorted(table) == [0, *sorted(table - {0})] and 0 in table
 
 
 def test_keys(start_chatd, cluster):

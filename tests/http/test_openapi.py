@@ -196,7 +196,8 @@ def test_errors_as_problems(chatd, messages, new_name):
 
 def explore(server, token, directory, *options, phases="coverage,fuzzing"):
     """Have Schemathesis try all operations, on the application of a token; but for streams, which do not end."""
-    if not HAS_PIP:
+    # CI has it: there these tests fail without.
+    if not HAS_PIP and not os.environ.get("CI"):
         pytest.skip("there is no pip")
     config = directory / "schemathesis.toml"
     config.write_text('[parameters]\n"path.token" = "%s"\n"path.chat" = 1\n"query.wait" = 0\n' % token)

@@ -2,11 +2,14 @@
 
 import signal
 import subprocess
+import time
 
 import pytest
 
-from conftest import CHATD, ENVIRONMENT, wait_until
+from conftest import CHATD, ENVIRONMENT, Chatd, wait_until
 from credentials import bearer, make_key
+from event_stream import EventStream
+from test_streams import application, create, live, path    # pylint: disable=unused-import
 
 ORIGIN = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}
 
@@ -103,9 +106,35 @@ def test_tokens_and_keys(file, cluster, token):
     assert server.get(path).status == 401 and server.request("GET", path, headers=bearer(key)).status == 200
     file.reload("trust-tokens = read")
     assert server.get(path).status == 200
-    cluster.sql("SELECT chat.revoke_key(%s)" % key.split("_")[1])
-    file.reload("trust-tokens = read\n#")
-    assert server.request("GET", path, headers=bearer(key)).status == 401
+    # chatd looks again after a second by itself: what took less was SIGHUP's doing.
+    for _ in range(50):
+        key = make_key(cluster, "read")
+        began = time.monotonic()
+        assert server.request("GET", path, headers=bearer(key)).status == 200
+        cluster.sql("SELECT chat.revoke_key(%s)" % key.split("_")[1])
+        file.reload("trust-tokens = read\n#")
+        assert server.request("GET", path, headers=bearer(key)).status == 401
+        if time.monotonic() - began < 1:
+            return
+    raise AssertionError("no attempt took less than a second")
+
+
+def test_connections_and_streams_stay(live, application, path):  # pylint: disable=redefined-outer-name
+    """No client notices that the settings are read again."""
+    found = File(live.directory / "settings")
+    found.server = server = Chatd(live.conninfo(), "--settings", found.write("").path).ready()
+    try:
+        with server.wire() as wire, EventStream(server.port, path + "/stream") as events:
+            request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+            assert wire.send(request).answer().status == 200
+            events.ready()
+            found.reload("origins = https://shop.example")
+            assert allowed(server) == "https://shop.example"
+            assert wire.send(request).answer().status == 200
+            create(live, application, 1)
+            assert events.next().name == "message"
+    finally:
+        assert server.stop() == 0
 
 
 def test_others_need_a_restart(file):
