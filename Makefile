@@ -115,8 +115,8 @@ test-engines: all ## the tests of search on each Elasticsearch and OpenSearch
 fuzz: ## what chatd and the extension parse, under libFuzzer, ASan and UBSan, each target for FUZZ_SECONDS (60)
 	@$(PACKAGES) build fuzz
 	@$(AS_OWNER) docker/private_postgres.sh $(PRIVATE) >/dev/null
-	@$(AS_OWNER) $(MAKE) -s -j2 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
-	@$(AS_OWNER) $(MAKE) -s -j2 -C tests/fuzz/extension run $(USE_PRIVATE) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(AS_OWNER) $(MAKE) -s -j3 -C tests/fuzz run $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
+	@$(AS_OWNER) $(MAKE) -s -j3 -C tests/fuzz/extension run $(USE_PRIVATE) $(FUZZ_SECONDS:%=FUZZ_SECONDS=%)
 
 sanitize: all ## the http tests against a chatd built with ASan and UBSan
 	@$(PACKAGES) test
