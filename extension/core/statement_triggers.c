@@ -10,6 +10,8 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
 
 #include "changes/change_tracking.h"
 #include "changes/recount_queue.h"
@@ -99,13 +101,19 @@ chat_after_insert_applications(PG_FUNCTION_ARGS)
 	"FROM old_rows AS o FULL JOIN new_rows AS n USING (application_id, chat_number, number)"
 
 /*
- * Of a statement's rows before it, those that were not made again by a part of it or by a
- * trigger: whoever made them again gave them a revision, and readers are told of that.
+ * Record messages that a statement took from their keys, unless a part of it or a trigger made
+ * them again: whoever did gave them a revision, and readers are told of that. Where row-level
+ * security hides messages from the owner, that cannot be seen, and all are recorded.
  */
-#define KEYS_WITHOUT_ROW(keys) \
-	"SELECT g.application_id, g.chat_number, g.number FROM (" keys ") AS g" \
-	" LEFT JOIN LATERAL (SELECT true AS again FROM chat.messages AS m WHERE m.application_id = g.application_id" \
-	" AND m.chat_number = g.chat_number AND m.number = g.number LIMIT 1) AS m ON true WHERE m.again IS NULL"
+static void
+record_gone(const TriggerData *trigger, const char *keys)
+{
+	if (check_enable_rls(RelationGetRelid(trigger->tg_relation), InvalidOid, true) != RLS_ENABLED)
+		keys = psprintf("SELECT g.application_id, g.chat_number, g.number FROM (%s) AS g"
+						" LEFT JOIN LATERAL (SELECT true AS again FROM chat.messages AS m WHERE m.application_id = g.application_id"
+						" AND m.chat_number = g.chat_number AND m.number = g.number LIMIT 1) AS m ON true WHERE m.again IS NULL", keys);
+	deleted_messages_record(keys);
+}
 
 /* Look at the keys that an UPDATE of messages made. Raises as chat_after_update_messages does. */
 static void
@@ -139,7 +147,7 @@ chat_after_update_messages(PG_FUNCTION_ARGS)
 	caller = become_owner_with_transition_tables(trigger);
 	require_keys();
 	message_revision_of_overlooked(trigger);
-	deleted_messages_record(KEYS_WITHOUT_ROW("SELECT application_id, chat_number, number " ROWS_BEFORE_AND_AFTER " WHERE n.number IS NULL"));
+	record_gone(trigger, "SELECT application_id, chat_number, number " ROWS_BEFORE_AND_AFTER " WHERE n.number IS NULL");
 	recount_queue_add_from("SELECT DISTINCT application_id, chat_number " ROWS_BEFORE_AND_AFTER
 						   " WHERE o.number IS NULL OR n.number IS NULL OR (o.deleted_at IS NULL) <> (n.deleted_at IS NULL)");
 	number_cache_flush();
@@ -168,7 +176,7 @@ chat_after_delete_messages(PG_FUNCTION_ARGS)
 		recount_queue_add_from("SELECT o.application_id, o.chat_number"
 							   " FROM (SELECT DISTINCT application_id, chat_number FROM old_rows) AS o"
 							   " JOIN chat.chats AS c ON c.application_id = o.application_id AND c.number = o.chat_number");
-		deleted_messages_record(KEYS_WITHOUT_ROW("SELECT application_id, chat_number, number FROM old_rows"));
+		record_gone(trigger, "SELECT application_id, chat_number, number FROM old_rows");
 		number_cache_flush();
 	}
 	queue_rows_for_search("SELECT application_id, chat_number, number FROM old_rows");

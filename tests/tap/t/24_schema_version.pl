@@ -168,7 +168,7 @@ is($out, "5\n6", 'newer schema: a session that was served is refused, and served
 like($err, qr/ERROR:  \Q$reason\E\nHINT:  Reconnect or, where pg_chat is in shared_preload_libraries, restart the server/, 'and is told why');
 $node->safe_psql('old', claim('99.1'));
 $before = everything('old');
-is($node->safe_psql('old', $not_refused), works('chat_internal', "SELECT count(*) FROM chat.rfc3339(now())", map { "SELECT count(*) FROM chat_internal.$_()" } 'worker_process', 'job_status'), 'newer schema: all that knows the tables refuses');
+is($node->safe_psql('old', $not_refused), works('chat_internal', "SELECT count(*) FROM chat.rfc3339(now())", map { "SELECT count(*) FROM chat_internal.$_" } 'worker_process()', 'job_status(1)'), 'newer schema: all that knows the tables refuses');
 wait_until($node, 'old', "SELECT bool_and(hint LIKE 'The worker is idle: $reason. Reconnect%') FROM chat.worker_status", 'the status says why the worker is idle');
 says_idle($reason, 'so does the log');
 $node->safe_psql('old', q{
