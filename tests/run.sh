@@ -137,6 +137,8 @@ make_stage()
 	cp -R "$top/tests" "$stage/tests"
 	(cd "$top" && find . \( -name build -o -name .git -o -path ./tests \) -prune -o \( -name '*.md' -o -path ./Makefile \) -exec cp --parents -t "$stage" {} +)
 	(cd "$top" && cp --parents -t "$stage" docker/*.sh frontend/run.sh)
+	# What some tests compare with the server's answers.
+	(cd "$top" && cp --parents -t "$stage" frontend/*.c frontend/*/*.c frontend/api/openapi.json)
 	[ ! -x "$chatd" ] || install -m 755 "$chatd" "$stage/build/chatd"
 	case " $* " in
 		*" tap "* | *" torture "* | *" soak "*) stage_engine ;;

@@ -150,11 +150,12 @@ def test_sessions(start_chatd, cluster):
 
 
 def test_connections(server):
-    before = figure(server, "chatd_connections")
+    own = 1
+    wait_until(lambda: figure(server, "chatd_connections") == own, "the end of former connections")
     with server.wire() as wire:
         wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer()
-        assert figure(server, "chatd_connections") == before + 1
-    wait_until(lambda: figure(server, "chatd_connections") == before, "the end of the connection")
+        wait_until(lambda: figure(server, "chatd_connections") == own + 1, "one connection more")
+    wait_until(lambda: figure(server, "chatd_connections") == own, "the end of the connection")
 
 
 def test_streams(server, cluster, new_name):

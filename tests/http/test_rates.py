@@ -103,7 +103,8 @@ def test_refusals_wait(limited, cluster, shop):
         statuses_of_wire = [wire.answer().status for _ in range(40)]
         assert statuses_of_wire[:20] == [415] * 20 and statuses_of_wire.count(429) > 5
     wait_until(lambda: len(refusals(server)) > statuses_of_wire.count(429), "the log")
-    assert min(refusals(server)) >= 100
+    # By the clock of the loop, which stands still within an iteration.
+    assert min(refusals(server)) >= 90
 
 
 def test_refusals_end_with_chatd(limited):
