@@ -455,12 +455,8 @@ equip(EventStream *stream, const Audience *audience, const FollowedChat *chats, 
 	stream->chats = scope == STREAM_ONE ? &stream->only : calloc(scope == STREAM_ALL ? STREAM_CHATS : count, sizeof(Chat *));
 	if (stream->chats == NULL)
 		return false;
-	if (audience->grant)
-	{
-		stream->permission = permission_open(audience->grant, forbidden, stream);
-		if (stream->permission == NULL)
-			return false;
-	}
+	if (!permission_open(&stream->permission, audience->grant, forbidden, stream))
+		return false;
 	for (int i = 0; i < count; i++)
 		if (!add_chat(stream, audience, chats[i].chat, chats[i].position))
 			return false;

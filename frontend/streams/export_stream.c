@@ -121,7 +121,7 @@ void
 export_stream_open(const Audience *audience, Export *export, long long size)
 {
 	ExportStream *stream = calloc(1, sizeof(ExportStream));
-	bool		complete = true;
+	bool		complete;
 
 	if (stream == NULL)
 	{
@@ -133,11 +133,7 @@ export_stream_open(const Audience *audience, Export *export, long long size)
 	stream->export = export;
 	stream->left = size;
 	stream_open(&stream->stream, &owner, audience->fd, audience->share, settings.write_timeout * 1000);
-	if (audience->grant)
-	{
-		stream->permission = permission_open(audience->grant, forbidden, stream);
-		complete = stream->permission != NULL;
-	}
+	complete = permission_open(&stream->permission, audience->grant, forbidden, stream);
 	stream_send(&stream->stream, complete ? frame_of_text(audience->share, HEAD, size, audience->headers) : NULL);
 	if (size == 0)
 		finish(stream);

@@ -93,19 +93,18 @@ on_failed(FactWaiter *waiter, const Failure *failure)
 	take_answer(waiter, true);
 }
 
-Permission *
-permission_open(Grant *grant, void (*ended) (void *owner), void *owner)
+bool
+permission_open(Permission **permission, Grant *grant, void (*ended) (void *owner), void *owner)
 {
-	Permission *permission = calloc(1, sizeof(Permission));
-
-	if (permission == NULL)
-		return NULL;
-	permission->grant = grant_keep(grant);
-	permission->ended = ended;
-	permission->owner = owner;
-	permission->waiter = (FactWaiter) {.found = on_found, .failed = on_failed};
-	link_first(permission);
-	return permission;
+	*permission = grant ? calloc(1, sizeof(Permission)) : NULL;
+	if (*permission == NULL)
+		return grant == NULL;
+	(*permission)->grant = grant_keep(grant);
+	(*permission)->ended = ended;
+	(*permission)->owner = owner;
+	(*permission)->waiter = (FactWaiter) {.found = on_found, .failed = on_failed};
+	link_first(*permission);
+	return true;
 }
 
 /* Is it the same key, or the same user of the same application? */

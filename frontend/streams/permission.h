@@ -15,10 +15,10 @@
 typedef struct Permission Permission;
 
 /*
- * Watches a grant, which is kept; ended is called with owner once it does not count any more. NULL if
- * out of memory.
+ * Watches a grant, which is kept; ended is called with owner once it does not count any more. Without a
+ * grant nothing is watched, and the permission is NULL. Returns false if out of memory.
  */
-extern Permission *permission_open(Grant *grant, void (*ended) (void *owner), void *owner);
+extern bool permission_open(Permission **permission, Grant *grant, void (*ended) (void *owner), void *owner);
 
 /* May the caller whose grant it is open another stream? Without a grant it may. */
 extern bool permission_has_room(const Grant *grant);

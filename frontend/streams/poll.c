@@ -177,7 +177,7 @@ void
 poll_open(const Audience *audience, int chat, Position position, int wait, int limit)
 {
 	Poll	   *poll = calloc(1, sizeof(Poll));
-	bool		complete = true;
+	bool		complete;
 
 	if (poll == NULL)
 	{
@@ -190,11 +190,7 @@ poll_open(const Audience *audience, int chat, Position position, int wait, int l
 	poll->member = (Member) {.follower = &follower, .owner = poll, .share = audience->share};
 	stream_open(&poll->stream, &owner, audience->fd, audience->share, wait);
 	poll->headers = strdup(audience->headers);
-	if (audience->grant)
-	{
-		poll->permission = permission_open(audience->grant, forbidden, poll);
-		complete = poll->permission != NULL;
-	}
+	complete = permission_open(&poll->permission, audience->grant, forbidden, poll);
 	if (poll->headers == NULL || !complete || !group_join(&poll->member, audience, chat, position))
 		stream_send(&poll->stream, NULL);
 }
